@@ -27,7 +27,7 @@ as a string: ipykernel 7.4 routes a front end's message by ``content.id``.
 and becomes the answer to the next request (and to that one only).
 
 *Epochs.* All handles (buffers, textures, pipelines, programs) are integers that Python draws, and belong to one epoch of one
-instance. A new epoch begins when the page is new or its device was lost; handles from before are gone. A batch of an older epoch
+session. A session's first epoch is 1; the next begins when its device is lost, and handles from before are gone. A batch of an older epoch
 than the device's gets ``error`` ``device-lost`` for its requests and is otherwise ignored.
 """
 
@@ -168,7 +168,7 @@ class EntryPointInfo(TypedDict):
     """One @compute function.
 
     ``bindings`` indexes ``Reflection.bindings``: those that the entry point uses, itself or through what it calls.
-    ``workgroup_size`` is None where an override decides; the compiled pipeline's own is in ``CompileResult``.
+    ``workgroup_size`` is as written (numbers or names of overrides); the pipeline's own is in ``CompileResult``.
     """
 
     name: str
@@ -376,7 +376,12 @@ class FreePipeline(TypedDict):
 
 
 class Compile(TypedDict):
-    """Request. Compile one entry point with constants as ``pipeline``; answers CompileResult, or error ``shader``."""
+    """Request. Compile one entry point with constants as ``pipeline``; answers CompileResult, or error ``shader``.
+
+    Constants that the module does not declare are error ``binding``. Where the pipeline is not determined yet (no
+    ``entry_point`` but several @compute functions, or an override without default and value), only the module is
+    checked: the result has ``entry_point`` "" and ``workgroup_size`` [].
+    """
 
     op: Literal["compile"]
     id: str

@@ -129,7 +129,7 @@ export interface OverrideInfo {
  * One @compute function.
  *
  * ``bindings`` indexes ``Reflection.bindings``: those that the entry point uses, itself or through what it calls.
- * ``workgroup_size`` is None where an override decides; the compiled pipeline's own is in ``CompileResult``.
+ * ``workgroup_size`` is as written (numbers or names of overrides); the pipeline's own is in ``CompileResult``.
  */
 export interface EntryPointInfo {
   readonly name: string;
@@ -313,7 +313,13 @@ export interface FreePipeline {
   readonly pipeline: number;
 }
 
-/** Request. Compile one entry point with constants as ``pipeline``; answers CompileResult, or error ``shader``. */
+/**
+ * Request. Compile one entry point with constants as ``pipeline``; answers CompileResult, or error ``shader``.
+ *
+ * Constants that the module does not declare are error ``binding``. Where the pipeline is not determined yet (no
+ * ``entry_point`` but several @compute functions, or an override without default and value), only the module is
+ * checked: the result has ``entry_point`` "" and ``workgroup_size`` [].
+ */
 export interface Compile {
   readonly op: "compile";
   readonly id: string;

@@ -1,0 +1,224 @@
+"""What can go wrong, as types.
+
+::
+
+    WebGPUWidgetError
+    ├── FrontendError
+    │   ├── NoFrontendError          no page has answered
+    │   ├── FrontendTimeoutError     a page is there, but silent (also a TimeoutError)
+    │   ├── FrontendLostError        the page was closed or reloaded
+    │   └── ProtocolMismatchError    page and package are of different versions
+    ├── DeviceError
+    │   ├── NoAdapterError           the browser has no WebGPU for this page (with the reason)
+    │   ├── DeviceLostError          the GPU was reset; arrays from before are gone
+    │   ├── OutOfMemoryError         also a MemoryError
+    │   └── LimitError               over a limit of the adapter (both numbers)
+    ├── ShaderError                  WGSL that does not compile: source, line, column
+    ├── BindingError                 arguments that do not fit the shader's variables
+    ├── ShapeError                   also a ValueError
+    ├── DTypeError                   also a TypeError
+    ├── WeightsError
+    │   ├── IntegrityError           bytes that are not what they should be
+    │   ├── FormatError              a file that is not what it says
+    │   └── QuotaError               the browser's storage is full
+    ├── ClusterError
+    ├── ClosedError                  use after close() or free()
+    └── CancelledError               cancelled by the caller
+
+Each message says what happened, the values, what is allowed, and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "BindingError",
+    "CancelledError",
+    "ClosedError",
+    "ClusterError",
+    "DTypeError",
+    "DeviceError",
+    "DeviceLostError",
+    "FormatError",
+    "FrontendError",
+    "FrontendLostError",
+    "FrontendTimeoutError",
+    "IntegrityError",
+    "LimitError",
+    "NoAdapterError",
+    "NoFrontendError",
+    "OutOfMemoryError",
+    "ProtocolMismatchError",
+    "QuotaError",
+    "ShaderError",
+    "ShapeError",
+    "WebGPUWidgetError",
+    "WeightsError",
+]
+
+
+class WebGPUWidgetError(Exception):
+    """Base of all errors of this package."""
+
+
+class FrontendError(WebGPUWidgetError):
+    """The page that should run the work is the trouble."""
+
+
+class NoFrontendError(FrontendError):
+    """No page has answered."""
+
+
+class FrontendTimeoutError(FrontendError, TimeoutError):
+    """A page is there, but has finished nothing for ``timeout`` seconds."""
+
+
+class FrontendLostError(FrontendError):
+    """The page was closed or reloaded; what it held is gone."""
+
+
+class ProtocolMismatchError(FrontendError):
+    """The page runs another version of the package than Python does."""
+
+
+class DeviceError(WebGPUWidgetError):
+    """The GPU, or the browser's way to it, is the trouble."""
+
+
+class NoAdapterError(DeviceError):
+    """The browser has no WebGPU adapter for this page."""
+
+
+class DeviceLostError(DeviceError):
+    """The GPU was reset; arrays and kernels from before are gone."""
+
+
+class OutOfMemoryError(DeviceError, MemoryError):
+    """The GPU has no memory for a buffer."""
+
+
+class LimitError(DeviceError):
+    """Something is over a limit of the adapter."""
+
+
+class ShaderError(WebGPUWidgetError):
+    """WGSL that does not compile.
+
+    Attributes
+    ----------
+    source : str
+        The WGSL text.
+    line, column : int
+        Where the first error is, counted from 1; 0 where unknown.
+    """
+
+    def __init__(self, message: str, source: str = "", line: int = 0, column: int = 0) -> None:
+        super().__init__(message)
+        self.source = source
+        self.line = line
+        self.column = column
+
+
+class BindingError(WebGPUWidgetError):
+    """Arguments that do not fit the shader's variables."""
+
+
+class ShapeError(WebGPUWidgetError, ValueError):
+    """Shapes that do not fit."""
+
+
+class DTypeError(WebGPUWidgetError, TypeError):
+    """A dtype that does not fit, or that WebGPU does not have."""
+
+
+class WeightsError(WebGPUWidgetError):
+    """Weights cannot be loaded."""
+
+
+class IntegrityError(WeightsError):
+    """Bytes that are not what they should be."""
+
+
+class FormatError(WeightsError):
+    """A file that is not what it says."""
+
+
+class QuotaError(WeightsError):
+    """The browser's storage is full."""
+
+
+class ClusterError(WebGPUWidgetError):
+    """The cluster cannot do what was asked."""
+
+
+class ClosedError(WebGPUWidgetError):
+    """Use after ``close()`` or ``free()``."""
+
+
+class CancelledError(WebGPUWidgetError):
+    """Cancelled by the caller."""
+
+
+_BY_CODE: dict[str, type[WebGPUWidgetError]] = {
+    "protocol-mismatch": ProtocolMismatchError,
+    "no-adapter": NoAdapterError,
+    "device-lost": DeviceLostError,
+    "out-of-memory": OutOfMemoryError,
+    "limit": LimitError,
+    "shader": ShaderError,
+    "binding": BindingError,
+    "validation": BindingError,
+    "cancelled": CancelledError,
+    "unknown-handle": DeviceLostError,
+    "weights": WeightsError,
+    "integrity": IntegrityError,
+    "format": FormatError,
+    "quota": QuotaError,
+    "internal": WebGPUWidgetError,
+}
+
+
+def from_wire(code: str, message: str, details: dict[str, Any], source: str = "", name: str = "") -> WebGPUWidgetError:
+    """Make the exception that a wire error stands for.
+
+    Parameters
+    ----------
+    code : str
+        One of ``protocol.ErrorCode``.
+    message : str
+        What the browser said.
+    details : dict
+        By code; ``shader`` has ``messages``, ``line`` and ``column``.
+    source, name : str
+        WGSL text and kernel name of a compile request.
+
+    Returns
+    -------
+    WebGPUWidgetError
+        To be raised by the caller.
+    """
+    if code == "shader":
+        return shader_error(message, details, source, name)
+    return _BY_CODE.get(code, WebGPUWidgetError)(message)
+
+
+def shader_error(message: str, details: dict[str, Any], source: str, name: str) -> ShaderError:
+    """Lay out compile errors with their lines and a caret under the place."""
+    lines = source.splitlines()
+    found = [item for item in details.get("messages", []) if item["severity"] == "error"]
+    title = f"the WGSL of kernel {name!r} does not compile" if name else "the WGSL does not compile"
+    if not found:
+        return ShaderError(f"{title}: {message}", source)
+    parts = [f"{title}: {len(found)} error{'s' if len(found) > 1 else ''}"]
+    for item in found:
+        line, column = int(item["line"]), int(item["column"])
+        parts.append(f"\n  line {line}, column {column}: {item['message']}")
+        if 0 < line <= len(lines):
+            text = lines[line - 1]
+            caret = "".join("\t" if char == "\t" else " " for char in text[: column - 1])
+            width = max(1, min(int(item["length"]), len(text) - column + 1))
+            parts.append(f"    {line:>4} | {text}")
+            parts.append(f"         | {caret}{'^' * width}")
+    first = found[0]
+    return ShaderError("\n".join(parts), source, int(first["line"]), int(first["column"]))
