@@ -38,7 +38,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 PROTOCOL_VERSION = 1
 CHUNK_BYTES = 4 * 1024 * 1024
 """Largest buffer in one message, either way. Jupyter's server closes a WebSocket on frames over 10 MiB."""
-WINDOW_BYTES = 4 * CHUNK_BYTES
+WINDOW_BYTES = 2 * CHUNK_BYTES
 """Most bytes of buffers on their way without an ack, each way, on the WebSocket."""
 COMM_WINDOW_BYTES = 2 * CHUNK_BYTES
 """The same on the comm."""

@@ -4,7 +4,7 @@ export const PROTOCOL_VERSION = 1;
 
 export const CHUNK_BYTES = 4194304;
 
-export const WINDOW_BYTES = 16777216;
+export const WINDOW_BYTES = 8388608;
 
 export const COMM_WINDOW_BYTES = 8388608;
 

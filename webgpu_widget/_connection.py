@@ -1,0 +1,384 @@
+"""A session with a lock, a clock and links: what threads, cells and coroutines share.
+
+Transports call `open_link`, `receive` and `close_link` from whatever thread they live in; callers wait for requests with `wait` (any thread)
+or `wait_async` (any event loop). What ends a wait, besides the reply, is decided here: silence, a closed page, Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from webgpu_widget import errors, waiting
+from webgpu_widget._session import Bytes, Event, Message, Session
+
+if TYPE_CHECKING:
+    from webgpu_widget.transports.base import Transport
+
+log = logging.getLogger("webgpu_widget")
+
+_SLICE_S = 0.1
+_PING_AFTER_S = 2.0
+_LOST_AFTER_S = 10.0
+_CONTEST_S = 1.5
+_RECONNECT_S = 3.0
+
+Send = Callable[[Message, Sequence[Bytes]], None]
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """A command that has a terminal reply.
+
+    ``future`` holds the result's value. ``on_chunk`` gets (item, offset, total, bytes) and ``on_progress`` a service's value, both in the
+    thread that received the message: they must be quick and must not wait.
+    """
+
+    id: str
+    what: str
+    source: str = ""
+    on_chunk: Callable[[int, int, int, Bytes], None] | None = None
+    on_progress: Callable[[dict[str, Any]], None] | None = None
+    future: Future[dict[str, Any]] = field(default_factory=Future)
+    last_report: float = 0.0
+
+
+class Connection:
+    """See the module."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._lock = threading.RLock()
+        self._transport = transport
+        self._session = Session(transport.offer_lane)
+        self._links: dict[str, Send] = {}
+        self._requests: dict[str, Request] = {}
+        self._ids = itertools.count(1)
+        self._connected = threading.Event()
+        self._last_report = time.monotonic()
+        self._last_sign = time.monotonic()
+        self._last_ping = 0.0
+        self._contested_at: float | None = None
+        self._linkless_at: float | None = None
+        self._recoveries = 0
+        self._mismatch: str | None = None
+        self._closed: str | None = None
+        self._on_gone: list[Callable[[str, str], None]] = []
+        self._last_label = ""
+        self.hello: Message = {}
+
+    # ------------------------------------------------------------ for transports
+
+    def open_link(self, name: str, send: Send) -> None:
+        """Take a link into use; the page's hello on it comes by `receive`."""
+        with self._lock:
+            self._links[name] = send
+
+    def close_link(self, name: str) -> None:
+        """Say that a link is gone. Its messages in flight are sent again on another link, or fail with the page."""
+        with self._lock:
+            self._links.pop(name, None)
+            if self._session.link_closed(name) and self._closed is None:
+                self._linkless_at = time.monotonic()
+            self._settle()
+
+    def receive(self, link: str, message: Message, buffers: Sequence[Bytes] = ()) -> None:
+        """Deal with one message."""
+        with self._lock:
+            now = time.monotonic()
+            kind = message.get("kind")
+            if message.get("instance") == self._session.instance:
+                self._last_sign = now
+                self._contested_at = None
+                if kind not in {"pong", "hello"}:
+                    self._last_report = now
+                    self._recoveries = 0
+            elif kind == "hello" and self.connected:
+                self._contested_at = now
+            try:
+                self._session.receive(link, message, buffers)
+            except (KeyError, TypeError, ValueError):
+                log.warning("a malformed %r message from the browser was dropped", kind, exc_info=True)
+            if self._session.link is not None:
+                self._linkless_at = None
+            self._settle()
+
+    def page_gone(self, reason: str) -> None:
+        """Say that the page cannot come back (its browser has ended)."""
+        with self._lock:
+            self._session.lose_page(reason)
+            self._settle()
+
+    def on_gone(self, callback: Callable[[str, str], None]) -> None:
+        """Have ``callback(kind, reason)`` called when handles have become invalid: ``page-lost`` or ``device-lost``."""
+        self._on_gone.append(callback)
+
+    # ------------------------------------------------------------ for the queue
+
+    @property
+    def connected(self) -> bool:
+        """Whether a page leads now."""
+        return self._session.instance is not None
+
+    @property
+    def on_lane(self) -> bool:
+        """Whether a WebSocket carries the traffic."""
+        return self._session.link not in (None, "comm")
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait in Python for credit or a page."""
+        return self._session.pending_bytes
+
+    def new_request(self, what: str, **fields: Any) -> Request:
+        """Make a request; its command carries ``id``."""
+        request = Request(id=f"r{next(self._ids)}", what=what, **fields)
+        request.last_report = time.monotonic()
+        return request
+
+    def submit(self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request] = (), label: str = "") -> None:
+        """Send commands; those with requests get replies. Never waits."""
+        with self._lock:
+            self._check_open()
+            self._decide_contest()
+            self._last_label = label or self._last_label
+            now = time.monotonic()
+            if not self._requests:
+                self._last_report = now
+            for request in requests:
+                self._requests[request.id] = request
+            self._session.submit(commands, buffers, tuple(request.id for request in requests))
+            self._settle()
+
+    def cancel(self, request: Request, error: BaseException | None = None) -> None:
+        """Give up a request."""
+        with self._lock:
+            if self._requests.pop(request.id, None) is not None:
+                self._session.cancel([request.id])
+                self._settle()
+        if not request.future.done():
+            request.future.set_exception(error or errors.CancelledError(f"{request.what} was cancelled"))
+
+    def close(self, reason: str = "this GPU is closed") -> None:
+        """End it: pending requests fail, later ones are refused."""
+        with self._lock:
+            if self._closed is not None:
+                return
+            self._session.close()
+            self._closed = reason
+            self._settle()
+            self._links.clear()
+
+    def _check_open(self) -> None:
+        if self._closed is not None:
+            raise errors.ClosedError(f"{self._closed}; make a new one with wg.GPU()")
+
+    # ------------------------------------------------------------ the pump
+
+    def _settle(self) -> None:
+        """Hand out what the session wants to send and tell what happened. Called with the lock held."""
+        for outgoing in self._session.take_outgoing():
+            send = self._links.get(outgoing.link)
+            if send is None:
+                continue
+            try:
+                send(outgoing.message, outgoing.buffers)
+            except Exception:
+                log.warning("the link %s failed and is given up", outgoing.link, exc_info=True)
+                self._links.pop(outgoing.link, None)
+                if self._session.link_closed(outgoing.link):
+                    self._linkless_at = time.monotonic()
+        for event in self._session.take_events():
+            self._happened(event)
+        if self._session._out:
+            self._settle()
+
+    def _happened(self, event: Event) -> None:
+        message = event.message
+        request = self._requests.get(str(message.get("id")))
+        if event.kind == "connected":
+            self.hello = message
+            self._contested_at = None
+            self._last_report = time.monotonic()
+            self._connected.set()
+            self._transport.connected(message)
+        elif event.kind == "mismatch":
+            self._mismatch = message["reason"]
+        elif event.kind == "page-lost":
+            self._connected.clear()
+            self._gone("page-lost", message["reason"])
+            self._fail(message["ids"], message["reason"])
+        elif event.kind == "device-lost":
+            self._gone("device-lost", message["reason"])
+        elif request is None:
+            return
+        elif event.kind == "result":
+            del self._requests[request.id]
+            request.future.set_result(message["value"])
+        elif event.kind == "error":
+            del self._requests[request.id]
+            error = errors.from_wire(message["code"], message["message"], message["details"], request.source, request.what)
+            request.future.set_exception(error)
+        elif event.kind == "chunk" and request.on_chunk is not None:
+            request.last_report = self._last_sign
+            request.on_chunk(message["item"], message["offset"], message["total"], event.buffers[0] if event.buffers else b"")
+        elif event.kind == "progress" and request.on_progress is not None:
+            request.on_progress(message["value"])
+
+    def _gone(self, kind: str, reason: str) -> None:
+        for callback in self._on_gone:
+            callback(kind, reason)
+
+    def _fail(self, ids: Sequence[str], reason: str) -> None:
+        for key in ids:
+            request = self._requests.pop(key, None)
+            if request is not None and not request.future.done():
+                request.future.set_exception(
+                    errors.ClosedError(f"{request.what}: {self._closed}")
+                    if self._closed is not None
+                    else errors.FrontendLostError(
+                        f"{request.what}: {reason}. What lived in that page's GPU memory is gone; run the cells that made it again"
+                    ),
+                )
+
+    # ------------------------------------------------------------ waiting
+
+    def wait(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:
+        """Block until the reply is there.
+
+        Parameters
+        ----------
+        request : Request
+            One that was submitted.
+        timeout : float or None
+            Seconds of silence after which it is given up; None waits for ever.
+
+        Raises
+        ------
+        NoFrontendError, FrontendTimeoutError, FrontendLostError
+            When no page answers, or it falls silent, or is closed.
+        WebGPUWidgetError
+            What the browser reported.
+        """
+        self._await_begins()
+        with waiting.blocking(self._transport.kernel) as step:
+            try:
+                while not request.future.done():
+                    step(request.future, _SLICE_S)
+                    self._watch(request, timeout)
+            except BaseException:
+                self.cancel(request)
+                raise
+        return request.future.result()
+
+    async def wait_async(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:
+        """Coroutine twin of `wait`."""
+        self._await_begins()
+        future = asyncio.wrap_future(request.future)
+        try:
+            async with waiting.awaiting(self._transport.kernel) as drain:
+                while not future.done():
+                    await asyncio.wait({future}, timeout=drain() or _SLICE_S)
+                    self._watch(request, timeout)
+        except BaseException:
+            self.cancel(request)
+            if not future.done():
+                future.cancel()
+            elif not future.cancelled():
+                future.exception()
+            raise
+        return future.result()
+
+    def wait_for_credit(self, limit_bytes: int, timeout: float | None = 30.0) -> None:
+        """Block until no more than ``limit_bytes`` wait in Python to be sent."""
+        if self.pending_bytes <= limit_bytes:
+            return
+        request = Request("", "sending an array to the browser")
+        self._await_begins()
+        with waiting.blocking(self._transport.kernel) as step:
+            while self.pending_bytes > limit_bytes:
+                self._check_open()
+                step(request.future, 0.0005 if self.connected else 0.01)
+                self._watch(request, timeout)
+
+    def _await_begins(self) -> None:
+        waiting.check_host(self._transport.kernel)
+        with self._lock:
+            self._last_report = time.monotonic()
+
+    def _watch(self, request: Request, timeout: float | None) -> None:
+        """Raise, or give the page up, when the silence has lasted too long."""
+        if request.future.done():
+            return
+        with self._lock:
+            now = time.monotonic()
+            silent = now - self._last_report
+            if self._mismatch is not None and not self.connected:
+                raise errors.ProtocolMismatchError(self._mismatch)
+            if self._linkless_at is not None and now - self._linkless_at > _RECONNECT_S:
+                self._linkless_at = None
+                self._session.lose_page("the page was closed or reloaded")
+            elif not self.connected:
+                failed = self._transport.failure()
+                if failed is not None:
+                    raise errors.NoFrontendError(failed)
+                self._transport.nudge(silent)
+            elif self._decide_contest():
+                pass
+            elif silent > _PING_AFTER_S and now - self._last_ping > _PING_AFTER_S / 2:
+                self._last_ping = now
+                self._session.ping()
+                # Messages may have died with a dropped socket: ask again, less and less often.
+                if silent > 2 * _PING_AFTER_S * 2**self._recoveries:
+                    self._recoveries += 1
+                    self._session.recover()
+            if self.connected and silent > _LOST_AFTER_S and now - self._last_sign > _LOST_AFTER_S:
+                self._session.lose_page(f"the page has not answered for {now - self._last_sign:.0f} s: it was closed, or the network is gone")
+            self._settle()
+            if request.future.done():
+                return
+            if timeout is not None and silent > timeout:
+                raise self._timed_out(request, timeout)
+
+    def _decide_contest(self) -> bool:
+        """Another page said hello: the leader, pinged then, has had its time to answer."""
+        if self._contested_at is None or time.monotonic() - self._contested_at < _CONTEST_S:
+            return False
+        self._contested_at = None
+        self._session.lose_page("the page was closed or reloaded, and another one took over")
+        self._settle()
+        return True
+
+    def _timed_out(self, request: Request, timeout: float) -> errors.FrontendError:
+        if not self.connected:
+            return errors.NoFrontendError(f"no browser page answered for {timeout:g} s. {self._transport.advice()}")
+        doing = f" The last kernel sent was {self._last_label!r}: if its loop never ends, mend it;" if self._last_label else ""
+        self._session.reset(f"nothing finished for {timeout:g} s")
+        self._settle()
+        return errors.FrontendTimeoutError(
+            f"{request.what}: the page is there, but its GPU has finished nothing for {timeout:g} s.{doing} "
+            "if the work is only long, pass a larger timeout (None waits for ever). The GPU is being reset; arrays from before are gone"
+        )
+
+    def wait_until_connected(self, timeout: float | None = 30.0) -> None:
+        """Block until a page leads."""
+        request = Request("", "waiting for a page")
+        self._await_begins()
+        with waiting.blocking(self._transport.kernel) as step:
+            while not self.connected:
+                self._check_open()
+                step(request.future, 0.02)
+                self._watch(request, timeout)
+
+
+def environment_flag(name: str, default: bool) -> bool:
+    """Read a yes/no environment variable (``0``, ``no``, ``false`` and ``off`` are no)."""
+    value = os.environ.get(name)
+    return default if value is None else value.strip().lower() not in {"", "0", "no", "false", "off"}

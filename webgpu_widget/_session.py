@@ -1,0 +1,347 @@
+"""The exchange with one elected page as a state machine: messages in, messages and events out.
+
+No I/O, no clock, no locks: ``_connection`` brings those. The rules are in ``protocol``'s docstring; ``js/src/session.ts`` is the twin.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from webgpu_widget import protocol
+
+Bytes = bytes | bytearray | memoryview
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to be handed to a link."""
+
+    link: str
+    message: Message
+    buffers: Sequence[Bytes] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened, for the layer above.
+
+    ``kind`` is ``result``, ``error``, ``chunk``, ``progress`` (message as received), ``connected`` (the hello), ``device-lost``,
+    ``page-lost``, ``mismatch`` or ``pong``.
+    """
+
+    kind: str
+    message: Message = field(default_factory=dict)
+    buffers: Sequence[Bytes] = ()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Commands under way: without a ``seq`` until they are first sent."""
+
+    commands: list[Any]
+    buffers: Sequence[Bytes]
+    request_ids: tuple[str, ...]
+    size_bytes: int
+    epoch: int
+    seq: int = 0
+
+
+def buffer_bytes(buffers: Sequence[Bytes]) -> int:
+    """Return the bytes in a message's buffers."""
+    return sum(memoryview(item).nbytes for item in buffers)
+
+
+class Session:
+    """One side of the protocol.
+
+    Parameters
+    ----------
+    offer_lane : callable, optional
+        Called with a hello that came over a comm from a page on a loopback host; returns the ``Lane`` to offer, or None.
+    """
+
+    def __init__(self, offer_lane: Callable[[Message], protocol.Lane | None] | None = None) -> None:
+        self._offer_lane = offer_lane
+        self._out: list[Outgoing] = []
+        self._events: list[Event] = []
+        self.instance: str | None = None
+        self.session = ""
+        self.epoch = 1
+        self._links: list[str] = []
+        self._candidates: dict[str, tuple[str, Message]] = {}
+        self._queue: deque[_Batch] = deque()
+        self._requests: set[str] = set()
+        self._nonce = 0
+        self._start_streams()
+
+    def _start_streams(self) -> None:
+        self._sent = 0
+        self._unacked: deque[_Batch] = deque()
+        self._unacked_bytes = 0
+        self._received = 0
+        self._acked = 0
+        self._early: dict[int, tuple[Message, Sequence[Bytes]]] = {}
+        self._since_ack_bytes = 0
+
+    # ------------------------------------------------------------ outputs
+
+    def take_outgoing(self) -> list[Outgoing]:
+        """Return and forget the messages to be sent now, in order."""
+        out, self._out = self._out, []
+        return out
+
+    def take_events(self) -> list[Event]:
+        """Return and forget what happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def link(self) -> str | None:
+        """The link that carries everything now: the newest WebSocket, else the comm."""
+        return self._links[-1] if self._links else None
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of buffers that wait here for credit, or for a page."""
+        return sum(batch.size_bytes for batch in self._queue)
+
+    @property
+    def requests(self) -> frozenset[str]:
+        """Ids of requests without a terminal reply."""
+        return frozenset(self._requests)
+
+    # ------------------------------------------------------------ inputs from Python
+
+    def submit(self, commands: list[Any], buffers: Sequence[Bytes], request_ids: tuple[str, ...] = ()) -> None:
+        """Queue a batch; it goes out as soon as there is a page and credit."""
+        self._requests.update(request_ids)
+        self._queue.append(_Batch(commands, buffers, request_ids, buffer_bytes(buffers), self.epoch))
+        self._pump()
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        """Give up requests: no reply is expected any more."""
+        self._requests.difference_update(ids)
+        self._send("cancel", ids=list(ids))
+
+    def reset(self, reason: str) -> None:
+        """Ask the page for a new device."""
+        self._send("reset", reason=reason)
+
+    def close(self) -> None:
+        """Tell the page to free everything."""
+        self._send("close")
+        self.lose_page("the GPU object was closed")
+
+    def ping(self) -> int:
+        """Ask the page for a sign of life; returns the nonce of the pong to come."""
+        self._nonce += 1
+        self._send("ping", nonce=self._nonce)
+        return self._nonce
+
+    def roll_call(self, link: str) -> None:
+        """Ask on a link who is there."""
+        self._out.append(Outgoing(link, {"kind": "roll-call"}))
+
+    def recover(self) -> None:
+        """Ask the page to send again what may have been lost on the way, and do the same."""
+        self._send("resume", received=self._received)
+        self._resend()
+
+    def lose_page(self, reason: str) -> None:
+        """Give up the leader: its requests fail, and a candidate takes over if there is one."""
+        if self.instance is None:
+            return
+        self.instance = None
+        self._links.clear()
+        self._queue.clear()
+        self._fail_requests("page-lost", reason)
+        self._start_streams()
+        if self._candidates:
+            instance = next(reversed(self._candidates))
+            link, hello = self._candidates.pop(instance)
+            self._elect(link, hello)
+
+    def _fail_requests(self, kind: str, reason: str) -> None:
+        ids = sorted(self._requests)
+        self._requests.clear()
+        self._events.append(Event(kind, {"reason": reason, "ids": ids}))
+
+    # ------------------------------------------------------------ inputs from links
+
+    def link_closed(self, link: str) -> bool:
+        """Take a link out. Returns True when the leader has no link left (the caller decides how long to wait)."""
+        self._candidates = {key: value for key, value in self._candidates.items() if value[0] != link}
+        if link not in self._links:
+            return False
+        was_active = link == self.link
+        self._links.remove(link)
+        if self._links and was_active:
+            self._send("resume", received=self._received)
+        return not self._links
+
+    def receive(self, link: str, message: Message, buffers: Sequence[Bytes] = ()) -> None:
+        """Deal with one message from the browser."""
+        kind = message.get("kind")
+        instance = message.get("instance")
+        if kind == "hello":
+            self._hello(link, message)
+        elif kind == "bye":
+            self._candidates.pop(str(instance), None)
+            if instance == self.instance:
+                self.lose_page("the page was closed or reloaded")
+        elif instance != self.instance or link not in self._links:
+            return
+        elif kind == "pong":
+            self._events.append(Event("pong", message))
+        elif kind == "ack":
+            self._ack(int(message["ack"]))
+        elif kind == "resume":
+            self._resumed(link, int(message["received"]))
+        else:
+            self._stream(message, buffers)
+
+    def _hello(self, link: str, hello: Message) -> None:
+        instance = str(hello["instance"])
+        if hello.get("protocol_version") != protocol.PROTOCOL_VERSION:
+            text = (
+                f"the page runs protocol {hello.get('protocol_version')} of webgpu_widget and Python runs {protocol.PROTOCOL_VERSION}: "
+                "reload the page; if that does not help, restart the kernel"
+            )
+            self._out.append(Outgoing(link, {"kind": "refuse", "instance": instance, "message": text}))
+            self._events.append(Event("mismatch", {"reason": text}))
+        elif self.instance is None:
+            self._elect(link, hello)
+        elif instance == self.instance:
+            if hello.get("session") not in (self.session, None):
+                self.lose_page("the page started anew")
+                self._elect(link, hello)
+                return
+            if link in self._links:
+                self._links.remove(link)
+            # The comm never outranks a WebSocket that is still open.
+            position = 0 if link == "comm" else len(self._links)
+            self._links.insert(position, link)
+            self._welcome(link, hello)
+            if hello.get("session") == self.session and self.link == link:
+                self._ack(int(hello.get("received", 0)))
+                self._resend()
+        else:
+            self._candidates[instance] = (link, hello)
+            self._out.append(Outgoing(link, {"kind": "standby", "instance": instance}))
+            self.ping()
+
+    def _elect(self, link: str, hello: Message) -> None:
+        self.instance = str(hello["instance"])
+        self._candidates.pop(self.instance, None)
+        self.session = uuid.uuid4().hex[:16]
+        self.epoch = 1
+        self._links = [link]
+        self._start_streams()
+        self._welcome(link, hello)
+        self._events.append(Event("connected", hello))
+        self._pump()
+
+    def _welcome(self, link: str, hello: Message) -> None:
+        lane = self._offer_lane(hello) if self._offer_lane and link == "comm" and hello.get("loopback") else None
+        self._out.append(
+            Outgoing(
+                link,
+                {
+                    "kind": "welcome",
+                    "instance": self.instance,
+                    "protocol_version": protocol.PROTOCOL_VERSION,
+                    "session": self.session,
+                    "received": self._received,
+                    "lane": lane,
+                },
+            ),
+        )
+
+    def _resumed(self, link: str, received: int) -> None:
+        """The browser says that a link broke, or that it misses messages."""
+        if link != self.link:
+            for newer in self._links[self._links.index(link) + 1 :]:
+                self._links.remove(newer)
+            self._send("resume", received=self._received)
+        self._ack(received)
+        self._resend()
+
+    def _stream(self, message: Message, buffers: Sequence[Bytes]) -> None:
+        seq = int(message.get("seq", 0))
+        if seq <= self._received:
+            self._send_ack()
+            return
+        self._early[seq] = (message, buffers)
+        while (following := self._early.pop(self._received + 1, None)) is not None:
+            self._received += 1
+            self._since_ack_bytes += buffer_bytes(following[1])
+            self._deal_with(*following)
+        # Small replies may stay unacked for a while (the page keeps them); bytes are what its window counts.
+        if self._since_ack_bytes >= protocol.CHUNK_BYTES // 4 or self._received - self._acked >= 16:  # noqa: PLR2004
+            self._send_ack()
+
+    def _send_ack(self) -> None:
+        self._acked = self._received
+        self._since_ack_bytes = 0
+        self._send("ack", ack=self._received)
+
+    def _deal_with(self, message: Message, buffers: Sequence[Bytes]) -> None:
+        kind = str(message["kind"])
+        if kind == "lost":
+            self.epoch = int(message["epoch"])
+            self._events.append(Event("device-lost", message))
+            return
+        if kind in {"result", "error"}:
+            if message["id"] not in self._requests:
+                return
+            self._requests.discard(str(message["id"]))
+        self._events.append(Event(kind, message, buffers))
+
+    # ------------------------------------------------------------ the stream to the browser
+
+    def _send(self, kind: str, **fields: object) -> None:
+        if self.instance is not None and self.link is not None:
+            self._out.append(Outgoing(self.link, {"kind": kind, "instance": self.instance, **fields}))
+
+    def _window(self) -> int:
+        return protocol.COMM_WINDOW_BYTES if self.link == "comm" else protocol.WINDOW_BYTES
+
+    def _pump(self) -> None:
+        """Send queued batches while there is a page and credit."""
+        while self._queue and self.link is not None and self.instance is not None:
+            size = self._queue[0].size_bytes
+            if self._unacked_bytes and self._unacked_bytes + size > self._window():
+                return
+            batch = self._queue.popleft()
+            self._sent += 1
+            batch.seq = self._sent
+            self._unacked.append(batch)
+            self._unacked_bytes += size
+            self._send_batch(batch)
+
+    def _send_batch(self, batch: _Batch) -> None:
+        message: Message = {
+            "kind": "batch",
+            "instance": self.instance,
+            "seq": batch.seq,
+            "epoch": batch.epoch,
+            "commands": batch.commands,
+        }
+        if batch.request_ids:
+            message["id"] = batch.request_ids[-1]
+        if self.link is not None:
+            self._out.append(Outgoing(self.link, message, batch.buffers))
+
+    def _ack(self, ack: int) -> None:
+        while self._unacked and self._unacked[0].seq <= ack:
+            self._unacked_bytes -= self._unacked.popleft().size_bytes
+        self._pump()
+
+    def _resend(self) -> None:
+        for batch in self._unacked:
+            self._send_batch(batch)

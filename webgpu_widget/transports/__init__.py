@@ -1,0 +1,1 @@
+"""Ways in: how messages reach the page that runs the engine."""

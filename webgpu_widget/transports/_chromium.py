@@ -1,0 +1,173 @@
+"""Find a Chromium, start it without a window, and make sure that it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pathlib
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+from webgpu_widget import errors
+
+log = logging.getLogger("webgpu_widget")
+
+_NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "microsoft-edge",
+    "microsoft-edge-stable",
+    "msedge",
+)
+_PATHS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+_FLAGS = (
+    "--headless",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-default-apps",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+    "--mute-audio",
+    # Linux: WebGPU is off by default, and SwiftShader, the adapter of machines with no GPU, needs it too.
+    "--enable-unsafe-webgpu",
+)
+_LINUX_GPU_FLAGS = (
+    "--ignore-gpu-blocklist",
+    "--use-vulkan=native",
+    "--use-angle=vulkan",
+    "--disable-vulkan-surface",
+    "--enable-features=Vulkan,WebGPUService",
+)
+# Chromium reads commands from descriptor 3 and ends when that closes: also when Python was killed.
+_WITH_PIPES = 'r=$1; w=$2; shift 2; eval "exec 3<&$r 4>&$w"; exec "$@"'
+
+
+def find_browser() -> str:
+    """Return the program to start.
+
+    Raises
+    ------
+    NoFrontendError
+        When there is none; ``WEBGPU_WIDGET_BROWSER`` names one.
+    """
+    named = os.environ.get("WEBGPU_WIDGET_BROWSER")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise errors.NoFrontendError(f"WEBGPU_WIDGET_BROWSER is {named!r}, which is not a program that can be run")
+        return found
+    for name in (*_NAMES, *_PATHS):
+        found = shutil.which(name)
+        if found is not None:
+            return found
+    raise errors.NoFrontendError(
+        "no Chromium, Chrome or Edge was found to run the GPU work in. Install one (Debian and Ubuntu: apt-get install chromium), "
+        "or set WEBGPU_WIDGET_BROWSER to its program, or use wg.GPU(transport='page') and open gpu.url in any browser with WebGPU"
+    )
+
+
+def flags() -> list[str]:
+    """Return the command line flags for this machine; ``WEBGPU_WIDGET_BROWSER_FLAGS`` adds to them."""
+    chosen = list(_FLAGS)
+    if sys.platform == "linux":
+        if os.geteuid() == 0:
+            chosen.append("--no-sandbox")
+        if pathlib.Path("/dev/nvidia0").exists() or any(pathlib.Path("/dev/dri").glob("renderD*")):
+            chosen += _LINUX_GPU_FLAGS
+    return chosen + shlex.split(os.environ.get("WEBGPU_WIDGET_BROWSER_FLAGS", ""))
+
+
+class Browser:
+    """A running Chromium with one page."""
+
+    def __init__(self, url: str) -> None:
+        self.program = find_browser()
+        self._profile = tempfile.TemporaryDirectory(prefix="webgpu_widget-", ignore_cleanup_errors=True)
+        self._log = pathlib.Path(self._profile.name) / "browser.log"
+        command = [self.program, *flags(), f"--user-data-dir={self._profile.name}", url]
+        environment = dict(os.environ)
+        library_path = os.environ.get("WEBGPU_WIDGET_BROWSER_LIBRARY_PATH")
+        if library_path:
+            environment["LD_LIBRARY_PATH"] = library_path
+        self._pipes: list[int] = []
+        with self._log.open("wb") as output:
+            if os.name == "posix":
+                browser_reads, we_write = os.pipe()
+                we_read, browser_writes = os.pipe()
+                self._pipes = [we_write, we_read]
+                command.insert(1, "--remote-debugging-pipe")
+                self._process = subprocess.Popen(
+                    ["/bin/sh", "-c", _WITH_PIPES, "sh", str(browser_reads), str(browser_writes), *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(browser_reads, browser_writes),
+                    start_new_session=True,
+                    env=environment,
+                )
+                os.close(browser_reads)
+                os.close(browser_writes)
+            else:
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def failure(self) -> str | None:
+        """Say why it has ended, if it has."""
+        status = self._process.poll()
+        if status is None:
+            return None
+        text = ""
+        with contextlib.suppress(OSError):
+            text = self._log.read_text(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip() and "dbus" not in line.lower()]
+        return f"the browser {self.program} ended with status {status}. It said: " + (" / ".join(lines[-4:])[:600] or "nothing")
+
+    def close(self) -> None:
+        """End it, for sure. May be called twice."""
+        for descriptor in self._pipes:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self._pipes = []
+        if self._process.poll() is None:
+            try:
+                self._process.wait(2)
+            except subprocess.TimeoutExpired:
+                self._end_group(signal.SIGTERM)
+                try:
+                    self._process.wait(3)
+                except subprocess.TimeoutExpired:
+                    self._end_group(getattr(signal, "SIGKILL", signal.SIGTERM))
+                    self._process.wait(5)
+        self._profile.cleanup()
+
+    def _end_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.name == "posix":
+                os.killpg(self._process.pid, number)
+            else:
+                self._process.terminate()

@@ -1,0 +1,53 @@
+"""What a transport is."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from webgpu_widget._connection import Connection
+    from webgpu_widget.protocol import Lane
+
+
+class Transport(abc.ABC):
+    """A way to a page.
+
+    A transport opens links on its connection (`Connection.open_link`), passes on what arrives (`receive`) and says when a link is gone
+    (`close_link`). It promises that a link delivers whole messages in order, or closes; the session does the rest. ``send`` never waits.
+    """
+
+    name: str
+    kernel: Any = None
+    """The Jupyter kernel whose comm carries messages, where one does; decides how a cell waits."""
+
+    @abc.abstractmethod
+    def start(self, connection: Connection) -> None:
+        """Begin; must not wait for the page."""
+
+    @abc.abstractmethod
+    def advice(self) -> str:
+        """Say what a user does when no page has answered."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """End links and processes. May be called twice."""
+
+    @property
+    def url(self) -> str | None:
+        """What to open in a browser, if anything."""
+        return None
+
+    def offer_lane(self, hello: dict[str, Any]) -> Lane | None:  # noqa: ARG002
+        """Return a WebSocket for the page that said hello to open beside the comm, if it makes sense."""
+        return None
+
+    def connected(self, hello: dict[str, Any]) -> None:  # noqa: B027
+        """Hear that a page leads. Called with the connection's lock held: be quick."""
+
+    def nudge(self, silent_s: float) -> None:  # noqa: B027
+        """Hear, now and then during a wait, that no page has answered for ``silent_s`` seconds."""
+
+    def failure(self) -> str | None:
+        """Say why no page can come any more, if so."""
+        return None

@@ -1,0 +1,32 @@
+"""ipykernel 7: a tap on the thread that reads all shell messages.
+
+ipykernel 7 reads the shell socket in a thread, "Shell channel", and hands each message to the main thread or a subshell. User code never blocks
+that thread, so our messages are delivered from there. It replaces the socket's callback, which ipykernel offers no hook for; delete this when a
+kernel can be asked to deliver a comm's messages out of turn. Works on 7.0 to 7.4, with subshells and without.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webgpu_widget.waiting._claim import claim
+
+_NEEDS = ("shell_channel_thread", "shell_stream", "shell_channel_thread_main")
+
+
+def install(kernel: Any) -> bool:
+    """Put the tap in place, once per kernel. Returns False where the kernel has no such thread."""
+    if any(getattr(kernel, name, None) is None for name in _NEEDS):
+        return False
+    if getattr(kernel, "_webgpu_widget_tap", False):
+        return True
+    original = kernel.shell_channel_thread_main
+
+    async def tapped(frames: list[Any]) -> None:
+        if not claim(kernel, frames):
+            await original(frames)
+
+    stream = kernel.shell_stream
+    stream.io_loop.add_callback(lambda: stream.on_recv(tapped, copy=False))
+    kernel._webgpu_widget_tap = True
+    return True
