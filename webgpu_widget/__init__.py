@@ -1,0 +1,80 @@
+"""Run WGSL from a notebook cell, on the GPU of the browser that shows the notebook.
+
+::
+
+    import numpy as np
+    import webgpu_widget as wg
+
+    gpu = wg.GPU()
+    y = gpu.run(wgsl, x=a, y=wg.out(a.shape), threads=a.size)
+
+Names are loaded when they are first used, so that importing the package costs little more than NumPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from webgpu_widget import errors
+from webgpu_widget.errors import *  # noqa: F403
+
+if TYPE_CHECKING:
+    from webgpu_widget._bind import Out, out
+    from webgpu_widget._magic import load_ipython_extension
+    from webgpu_widget.array import GPUArray
+    from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
+    from webgpu_widget.kernel import Kernel
+    from webgpu_widget.profile import Profile
+    from webgpu_widget.program import Program
+    from webgpu_widget.texture import out_texture, sampler, texture
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "GPU": "gpu",
+    "AdapterInfo": "gpu",
+    "MemoryInfo": "gpu",
+    "default_gpu": "gpu",
+    "GPUArray": "array",
+    "Kernel": "kernel",
+    "Profile": "profile",
+    "Program": "program",
+    "Out": "_bind",
+    "out": "_bind",
+    "texture": "texture",
+    "out_texture": "texture",
+    "sampler": "texture",
+    "load_ipython_extension": "_magic",
+}
+
+__all__ = [
+    "GPU",
+    "AdapterInfo",
+    "GPUArray",
+    "Kernel",
+    "MemoryInfo",
+    "Out",
+    "Profile",
+    "Program",
+    "default_gpu",
+    "load_ipython_extension",
+    "out",
+    "out_texture",
+    "sampler",
+    "texture",
+    *errors.__all__,
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'webgpu_widget' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"webgpu_widget.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,368 @@
+"""Matching a call's arguments to a shader's variables."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from webgpu_widget import errors, layout, shaders
+from webgpu_widget._queue import Arg, Buffer, Sampler, Texture
+from webgpu_widget.array import GPUArray, GPURecords, stored_dtype
+from webgpu_widget.protocol import ArrayType, BindingInfo, TypeInfo
+from webgpu_widget.texture import GPUTexture, OutTexture, TextureInput, texture
+
+if TYPE_CHECKING:
+    from webgpu_widget.gpu import GPU
+
+Output = GPUArray | GPURecords | GPUTexture
+
+SAFE_BINDING_BYTES = 128 * 1024 * 1024
+"""Every adapter binds this much; only beyond it are the adapter's own limits asked for."""
+SAFE_WORKGROUPS = 65535
+
+
+@dataclass(frozen=True)
+class Out:
+    """An output to be made by a call; see `out`."""
+
+    shape: tuple[int, ...] | None
+    dtype: np.dtype[Any] | None
+    tail: int | None
+
+
+def out(shape: Any = None, dtype: Any = None, *, tail: int | None = None) -> Out:
+    """Ask for an output, zero-filled before the kernel runs.
+
+    Parameters
+    ----------
+    shape : int or tuple of int, optional
+        Its shape. May be left out for a single struct.
+    dtype : dtype, default float32
+        As the shader declares; a structured dtype (``kernel.dtype("x")``, or one with the same field names) for structs.
+    tail : int, optional
+        For a struct that ends in a runtime-sized array: that array's length.
+
+    Returns
+    -------
+    Out
+        To be passed as a kernel's argument.
+
+    Examples
+    --------
+    >>> import webgpu_widget as wg
+    >>> wg.out((2, 3)).shape
+    (2, 3)
+    """
+    if shape is not None:
+        shape = tuple(int(n) for n in shape) if np.ndim(shape) else (int(shape),)
+        if any(n < 0 for n in shape):
+            raise errors.ShapeError(f"wg.out: the shape {shape} has a negative axis")
+    if tail is not None and tail < 1:
+        raise errors.ShapeError(f"wg.out: tail is {tail}; a runtime-sized array has at least one element")
+    return Out(shape, None if dtype is None else np.dtype(dtype), tail)
+
+
+@dataclass
+class Bound:
+    """What a call's arguments became."""
+
+    args: list[Arg] = field(default_factory=list)
+    outputs: dict[str, Output] = field(default_factory=dict)
+    before: list[Any] = field(default_factory=list)
+    after: list[Any] = field(default_factory=list)
+
+
+def match(bindings: list[BindingInfo], declared: set[str], given: Mapping[str, Any], name: str) -> None:
+    """Raise when names are missing or unknown; names that another entry point uses are let pass."""
+    wanted = [info["name"] for info in bindings]
+    parts = []
+    for key in given:
+        if key not in declared:
+            near = difflib.get_close_matches(key, wanted or sorted(declared), n=1)
+            parts.append(f"there is no variable {key!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    parts += [f"{key!r} is missing" for key in wanted if key not in given]
+    if parts:
+        listed = ", ".join(f"{info['name']}: {info['kind']} {layout.describe(info['type'])}" for info in bindings) or "no variables"
+        raise errors.BindingError(f"kernel {name!r}: {'; '.join(parts)}. The entry point uses {listed}")
+
+
+def bind(gpu: GPU, bindings: list[BindingInfo], given: Mapping[str, Any], name: str) -> Bound:
+    """Make buffers, textures and uniforms of a call's arguments."""
+    bound = Bound()
+    writable: dict[int, str] = {}
+    seen: dict[int, str] = {}
+    for info in bindings:
+        key = info["name"]
+        value = given[key]
+        where = f"{key!r} of kernel {name!r}"
+        if info["kind"] == "uniform":
+            made: Any = bytes(_pad16(layout.pack(info["type"], _plain(value, where), where)))
+        elif info["kind"] == "storage":
+            made = _storage(gpu, info, value, where, bound)
+        else:
+            made = _opaque(gpu, info, value, where, bound)
+        if isinstance(made, Buffer):
+            first = seen.setdefault(made.handle, key)
+            if info["access"] != "read":
+                writable[made.handle] = key
+            if first != key and made.handle in writable:
+                raise errors.BindingError(
+                    f"kernel {name!r}: {first!r} and {key!r} are the same array and one of them is written; WebGPU forbids that: pass a copy, or one read_write variable"
+                )
+        bound.args.append((info["group"], info["binding"], made))
+    return bound
+
+
+def _pad16(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Fill up to 16 bytes: a uniform of a vec3 is bound as a vec4."""
+    return np.concatenate([data, np.zeros(-data.size % 16, np.uint8)]) if data.size % 16 else data
+
+
+def _plain(value: Any, where: str) -> Any:
+    if isinstance(value, (GPUArray, Out)):
+        raise errors.BindingError(f"{where} is a uniform: pass a number, an array or a dict, not {type(value).__name__}")
+    return value
+
+
+def _opaque(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -> Texture | Sampler:
+    kind = info["kind"]
+    declared = layout.describe(info["type"])
+    if kind == "sampler":
+        if not isinstance(value, Sampler):
+            raise errors.BindingError(f"{where} is a {declared}: pass wg.sampler(...), not {type(value).__name__}")
+        return value
+    if kind == "texture":
+        if isinstance(value, GPUTexture):
+            return value._memory
+        if isinstance(value, np.ndarray):
+            value = texture(value)
+        if not isinstance(value, TextureInput):
+            raise errors.BindingError(f"{where} is a {declared}: pass wg.texture(array), not {type(value).__name__}")
+        view = declared.removeprefix("texture_").split("<")[0]
+        if view.replace("_", "-") != value.dimension:
+            raise errors.BindingError(f"{where} is a {declared}, but a texture with dimension={value.dimension!r} was passed")
+        return value.upload(gpu)
+    format_ = info["type"]["format"] if info["type"]["type"] == "opaque" else None
+    if isinstance(value, GPUTexture):
+        if value.format != format_:
+            raise errors.BindingError(f"{where} is a {declared}, but the texture passed has format {value.format}")
+        return value._memory
+    if not isinstance(value, OutTexture):
+        raise errors.BindingError(f"{where} is a {declared}: pass wg.out_texture(shape, {format_!r}), not {type(value).__name__}")
+    if value.format != format_:
+        raise errors.BindingError(f"{where} is a {declared}, but wg.out_texture was asked for {value.format}")
+    height, width = value.shape[-2:]
+    layers = value.shape[0] if value.dimension != "2d" else 1
+    made = gpu._queue.create_texture(value.format, value.dimension, (width, height, layers), storage=True)
+    bound.outputs[info["name"]] = GPUTexture(gpu, made, value)
+    return made
+
+
+def _storage(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -> Buffer:
+    if isinstance(value, Out):
+        if info["access"] == "read":
+            raise errors.BindingError(f"{where} is declared var<storage, read>, so the shader cannot write it; pass an array, or declare it read_write")
+        return _output(gpu, info, value, where, bound)
+    if isinstance(value, GPURecords):
+        value._gpu._same(gpu, where)
+        return value._buffer()
+    if isinstance(value, GPUArray):
+        return _resident(gpu, info, value, where, bound)
+    kind = info["type"]
+    if isinstance(value, np.ndarray) and value.size == 0:
+        raise errors.ShapeError(f"{where} has shape {value.shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do")
+    if kind["type"] == "array" and kind["count"] == 0:
+        data, _ = layout.pack_runtime(kind, value, where)
+    elif kind["type"] == "struct" and layout.is_runtime(kind):
+        data = _pack_tail(kind, value, where)
+    else:
+        data = layout.pack(kind, value, where)
+    if data.size == 0:
+        raise errors.ShapeError(f"{where} is empty: WebGPU cannot bind an empty array; skip the call when there is nothing to do")
+    check_bytes(gpu, data.size, where)
+    buffer = gpu._queue.alloc(data.size)
+    gpu._queue.write(buffer, data)
+    return buffer
+
+
+def _pack_tail(info: Any, value: Any, where: str) -> np.ndarray[Any, Any]:
+    """Pack a struct whose last member is runtime-sized: the dict has an array for it."""
+    last = info["members"][-1]
+    if not isinstance(value, Mapping) or last["name"] not in value:
+        raise errors.BindingError(f"{where} is the struct {info['name']}: pass a dict with its fields; {last['name']!r} is an array of any length")
+    tail, _ = layout.pack_runtime(last["type"], value[last["name"]], f"{where}.{last['name']}")
+    head = np.zeros(max(info["size"], last["offset"] + tail.size), np.uint8)
+    layout.fill(info, layout.Place(head), value, where)
+    head[last["offset"] : last["offset"] + tail.size] = tail
+    return head
+
+
+def check_bytes(gpu: GPU, size_bytes: int, where: str) -> None:
+    """Raise when a buffer is over the adapter's limits."""
+    if size_bytes <= SAFE_BINDING_BYTES:
+        return
+    limits = gpu.info.limits
+    for key in ("maxStorageBufferBindingSize", "maxBufferSize"):
+        if size_bytes > limits[key]:
+            raise errors.LimitError(f"{where} needs {size_bytes} bytes in one binding, but this adapter's {key} is {limits[key]}: work on parts of it")
+
+
+def _output(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -> Buffer:
+    kind = info["type"]
+    queue = gpu._queue
+    name = info["name"]
+    if kind["type"] == "struct":
+        return _output_struct(gpu, info, value, where, bound)
+    elem = kind["elem"] if kind["type"] == "array" else kind
+    if value.shape is None and kind["type"] == "array" and kind["count"] == 0:
+        raise errors.ShapeError(f"{where}: wg.out needs a shape, since the shader's {layout.describe(kind)} has none of its own")
+    shape = value.shape if value.shape is not None else layout.value_shape(kind)
+    if 0 in shape:
+        raise errors.ShapeError(f"{where} has shape {shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do")
+    if layout.scalar_name(elem) is None:
+        array_type = cast("ArrayType", kind)
+        count = int(np.prod(shape, dtype=np.int64))
+        dtype = value.dtype
+        if dtype is not None:
+            if dtype.names is None:
+                raise errors.DTypeError(f"{where} holds structs {layout.describe(elem)}: pass wg.out(shape, dtype=kernel.dtype({name!r})), not {dtype.name}")
+            layout.check_record_dtype(cast("Any", elem), dtype, where)
+        size = count * array_type["stride"]
+        check_bytes(gpu, size, where)
+        buffer = queue.alloc(size)
+
+        def unpack(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+            return layout.unpack_records(elem, array_type["stride"], data, shape, dtype)
+
+        bound.outputs[name] = GPURecords(gpu, buffer, size, unpack, shape, dtype or layout.element_dtype(elem))
+    else:
+        buffer = _output_numbers(gpu, info, value, shape, where, bound)
+    if queue.recording:
+        bound.before.append(lambda: queue.clear(buffer))
+    return buffer
+
+
+def _output_numbers(gpu: GPU, info: BindingInfo, value: Out, shape: tuple[int, ...], where: str, bound: Bound) -> Buffer:
+    kind = info["type"]
+    scalar = layout.SCALARS[cast("str", layout.scalar_name(kind))]
+    dtype = value.dtype if value.dtype is not None else np.dtype(np.float32) if value.shape is not None else scalar
+    if stored_dtype(dtype) != scalar.newbyteorder("="):
+        if value.dtype is None:
+            raise errors.DTypeError(f"{where} is {layout.describe(kind)}: wg.out makes float32 unless told; pass wg.out({shape}, np.{scalar.newbyteorder('=').name})")
+        raise layout.dtype_error(where, dtype, layout.describe(kind))
+    array_type = cast("ArrayType", kind) if kind["type"] == "array" else None
+    if array_type is not None and array_type["count"] == 0:
+        count = layout.elements(shape, array_type["elem"], where)
+        padded_size = count * array_type["stride"]
+        elem: TypeInfo = array_type["elem"]
+    else:
+        count, elem, padded_size = 1, kind, kind["size"]
+        if int(np.prod(shape, dtype=np.int64)) != int(np.prod(layout.value_shape(kind), dtype=np.int64)):
+            raise errors.ShapeError(f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}")
+    check_bytes(gpu, padded_size, where)
+    buffer = gpu._queue.alloc(padded_size)
+    tight = layout.is_tight(elem) and (array_type is None or array_type["count"] > 0 or array_type["stride"] == elem["size"])
+    if tight:
+        bound.outputs[info["name"]] = GPUArray(gpu, buffer, shape, dtype)
+    else:
+        target = gpu._queue.alloc(int(np.prod(shape, dtype=np.int64)) * 4)
+        bound.after.append(lambda: repack(gpu, kind, buffer, target, count, where, padded_first=True))
+        bound.outputs[info["name"]] = GPUArray(gpu, target, shape, dtype)
+    return buffer
+
+
+def _output_struct(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -> Buffer:
+    kind = cast("Any", info["type"])
+    size = kind["size"]
+    if layout.is_runtime(kind):
+        last = kind["members"][-1]
+        if value.tail is None:
+            raise errors.ShapeError(f"{where}: its last member {last['name']!r} is runtime-sized: pass wg.out(tail=n) with the number of its elements")
+        size = max(size, last["offset"] + value.tail * last["type"]["stride"])
+    elif value.tail is not None:
+        raise errors.BindingError(f"{where}: tail was given, but the struct {kind['name']} does not end in a runtime-sized array")
+    if value.dtype is not None and value.dtype.names is not None and not layout.is_runtime(kind):
+        layout.check_record_dtype(kind, value.dtype, where)
+    check_bytes(gpu, size, where)
+    tail = value.tail
+
+    def unpack(data: np.ndarray[Any, Any]) -> Any:
+        if tail is None:
+            return layout.unpack(kind, data)
+        last = kind["members"][-1]
+        return layout.unpack(kind, data[: last["offset"] + tail * last["type"]["stride"]])
+
+    buffer = gpu._queue.alloc(size)
+    bound.outputs[info["name"]] = GPURecords(gpu, buffer, size, unpack, (), value.dtype)
+    if gpu._queue.recording:
+        bound.before.append(lambda: gpu._queue.clear(buffer))
+    return buffer
+
+
+def _resident(gpu: GPU, info: BindingInfo, value: GPUArray, where: str, bound: Bound) -> Buffer:
+    """Bind a GPUArray: as it is, or repacked where WGSL's element is padded."""
+    value._gpu._same(gpu, where)
+    kind = info["type"]
+    name = layout.scalar_name(kind)
+    if name is None:
+        raise errors.BindingError(f"{where} is {layout.describe(kind)}: pass a structured array or a dict, not a GPUArray")
+    if value.size == 0:
+        raise errors.ShapeError(f"{where} has shape {value.shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do")
+    scalar = layout.SCALARS[name]
+    if stored_dtype(value.dtype) != scalar.newbyteorder("="):
+        raise layout.dtype_error(where, value.dtype, layout.describe(kind))
+    buffer = value._buffer() if info["access"] == "read" else value._buffer_for_writing()
+    if kind["type"] == "array" and kind["count"] == 0:
+        elem, stride = kind["elem"], kind["stride"]
+        count = layout.elements(value.shape, elem, where)
+        tight = layout.is_tight(elem) and stride == elem["size"]
+        padded_size = count * stride
+    else:
+        count, tight, padded_size = 1, layout.is_tight(kind), kind["size"]
+        needed = int(np.prod(layout.value_shape(kind), dtype=np.int64))
+        if value.size != needed:
+            raise errors.ShapeError(f"{where} has shape {value.shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}")
+    check_bytes(gpu, padded_size, where)
+    if tight:
+        return buffer
+    padded = gpu._queue.alloc(padded_size)
+    bound.before.append(lambda: repack(gpu, kind, buffer, padded, count, where, padded_first=False))
+    if info["access"] != "read":
+        bound.after.append(lambda: repack(gpu, kind, padded, buffer, count, where, padded_first=True))
+    return padded
+
+
+def grid(count: int, per_workgroup: int) -> tuple[int, int, int]:
+    """Return workgroup counts for ``count`` invocations, folded into x and y under every adapter's limit."""
+    groups = max(1, math.ceil(count / per_workgroup))
+    if groups <= SAFE_WORKGROUPS:
+        return groups, 1, 1
+    rows = math.ceil(groups / SAFE_WORKGROUPS)
+    return math.ceil(groups / rows), rows, 1
+
+
+def repack(gpu: GPU, kind: TypeInfo, source: Buffer, target: Buffer, count: int, where: str, *, padded_first: bool) -> None:
+    """Move scalars between NumPy's tight order and WGSL's padded, column-major one, on the GPU."""
+    elem = kind["elem"] if kind["type"] == "array" and kind["count"] == 0 else kind
+    stride = kind["stride"] if kind["type"] == "array" and kind["count"] == 0 else elem["size"]
+    repeat = 1
+    while elem["type"] == "array":
+        repeat *= elem["count"]
+        stride, elem = elem["stride"], elem["elem"]
+    if layout.SCALARS[cast("str", layout.scalar_name(elem))].itemsize != 4:  # noqa: PLR2004
+        raise errors.BindingError(f"{where}: a padded {layout.describe(elem)} cannot be bound from a GPUArray; pass a NumPy array")
+    rows, columns = (elem["rows"], elem["columns"]) if elem["type"] == "matrix" else (1, layout.value_shape(elem)[0])
+    column_words = elem["size"] // 4 // columns if elem["type"] == "matrix" else 1
+    tight = (rows * columns, columns, 1)
+    padded = (stride // 4, 1 if elem["type"] == "matrix" else 0, column_words)
+    first, second = (padded, tight) if padded_first else (tight, padded)
+    scalars = count * repeat * rows * columns
+    params = np.array([scalars, columns, rows * columns, *first, *second], np.uint32)
+    queue = gpu._queue
+    pipeline = queue.pipeline(shaders.load("array/repack"), label="repack")
+    queue.dispatch(pipeline, [(0, 0, source), (0, 1, target), (1, 0, bytes(params.view(np.uint8)) + bytes(12))], grid(scalars, 256))

@@ -1,0 +1,551 @@
+"""The commands of one GPU: recorded, batched, sent; only reading waits.
+
+Everything above (kernels, arrays, matrices, pictures, models) speaks to the browser through this. It is safe to use from several threads; commands
+run in the order in which they were added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+
+from webgpu_widget import errors, protocol
+from webgpu_widget._connection import Connection, Request
+
+Bytes = bytes | bytearray | memoryview
+Span = tuple["Buffer", int, int]
+"""(buffer, byte offset, size in bytes)"""
+
+_BLOB_BYTES = 1024 * 1024
+_INLINE_BYTES = 64 * 1024
+
+
+class Buffer:
+    """Memory in the browser; given back when this object is collected, or by `free`."""
+
+    __slots__ = ("__weakref__", "_queue", "freed", "generation", "handle", "size_bytes")
+
+    def __init__(self, queue: Queue, handle: int, size_bytes: int) -> None:
+        self._queue = queue
+        self.handle = handle
+        self.size_bytes = size_bytes
+        self.generation = queue.generation
+        self.freed = False
+
+    def free(self) -> None:
+        """Give the memory back once what was queued before has run."""
+        if not self.freed:
+            self.freed = True
+            self._queue.discard("free-buffer", "buffer", self.handle, self.generation)
+
+    def __del__(self) -> None:
+        self.free()
+
+
+class Texture:
+    """A texture in the browser."""
+
+    __slots__ = ("__weakref__", "_queue", "format", "freed", "generation", "handle", "size")
+
+    def __init__(self, queue: Queue, handle: int, texture_format: str, size: tuple[int, int, int]) -> None:
+        self._queue = queue
+        self.handle = handle
+        self.format = texture_format
+        self.size = size
+        self.generation = queue.generation
+        self.freed = False
+
+    def free(self) -> None:
+        """As `Buffer.free`."""
+        if not self.freed:
+            self.freed = True
+            self._queue.discard("free-texture", "texture", self.handle, self.generation)
+
+    def __del__(self) -> None:
+        self.free()
+
+
+class Sampler:
+    """How a texture is sampled: a description; the engine keeps one sampler of each.
+
+    Parameters
+    ----------
+    description : dict
+        ``GPUSamplerDescriptor``'s fields that are strings.
+    """
+
+    __slots__ = ("description",)
+
+    def __init__(self, description: dict[str, str]) -> None:
+        self.description = description
+
+
+class Pipeline:
+    """WGSL with an entry point and constants, being compiled in the browser."""
+
+    __slots__ = ("constants", "entry_point", "generation", "handle", "label", "request", "source")
+
+    def __init__(self, handle: int, generation: int, source: str, label: str, entry_point: str | None, constants: dict[str, float]) -> None:
+        self.handle = handle
+        self.generation = generation
+        self.source = source
+        self.label = label
+        self.entry_point = entry_point
+        self.constants = constants
+        self.request: Request | None = None
+
+
+Value = Buffer | Span | Bytes | Texture | Sampler
+Arg = tuple[int, int, Value]
+"""(group, binding, value); bytes are a uniform's."""
+
+
+class Recording:
+    """Commands on their way to become a program."""
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+        self.commands: list[Any] = []
+        self.blob = bytearray()
+        self.holds: list[object] = []
+
+
+class Queue:
+    """See the module.
+
+    Parameters
+    ----------
+    connection : Connection
+        Where batches go.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.generation = 0
+        self.gone: tuple[str, str] = ("", "")
+        self._lock = threading.RLock()
+        self._handles = itertools.count(1)
+        self._commands: list[Any] = []
+        self._blob = bytearray()
+        self._requests: list[Request] = []
+        self._label = ""
+        self._made_for = 0
+        # Filled by finalizers, which may run in any thread at any time: no lock there.
+        self._discarded: deque[tuple[str, str, int, int]] = deque()
+        self._pipelines: dict[tuple[str, str | None, tuple[tuple[str, float], ...]], Pipeline] = {}
+        self._recording: Recording | None = None
+        connection.on_gone(self._on_gone)
+
+    def _on_gone(self, kind: str, reason: str) -> None:
+        # Called with the connection's lock held: takes none of its own.
+        self.gone = (kind, reason)
+        self.generation += 1
+
+    def check(self, item: Buffer | Texture | Pipeline, what: str = "the array") -> None:
+        """Raise when a handle is not usable any more."""
+        if getattr(item, "freed", False):
+            raise errors.ClosedError(f"{what} was freed; nothing can be done with it any more")
+        if item.generation != self.generation:
+            kind, reason = self.gone
+            error = errors.DeviceLostError if kind == "device-lost" else errors.FrontendLostError
+            raise error(f"{what} is gone from the browser: {reason}. Make it again")
+
+    # ------------------------------------------------------------ adding commands
+
+    def discard(self, op: str, field: str, handle: int, generation: int) -> None:
+        """Queue giving something back; safe in a finalizer."""
+        self._discarded.append((op, field, handle, generation))
+
+    def _collect(self) -> None:
+        while self._discarded:
+            op, field, handle, generation = self._discarded.popleft()
+            if generation == self.generation:
+                self._commands.append({"op": op, field: handle})
+
+    def _fresh(self) -> None:
+        """Forget what was composed for a page or device that is gone."""
+        if self._made_for != self.generation:
+            self._made_for = self.generation
+            self._commands.clear()
+            self._blob.clear()
+            self._pipelines.clear()
+            for request in self._requests:
+                request.future.set_exception(errors.FrontendLostError(f"{request.what}: {self.gone[1]}"))
+            self._requests.clear()
+
+    def _add(self, command: Any) -> None:
+        self._fresh()
+        if self._discarded:
+            self._collect()
+        self._commands.append(command)
+        if len(self._commands) >= protocol.BATCH_COMMANDS or len(self._blob) >= _BLOB_BYTES:
+            self.flush()
+
+    def _store(self, blob: bytearray, data: Bytes) -> list[int]:
+        """Put bytes into a blob, aligned; returns their DataRef."""
+        blob.extend(bytes(-len(blob) % 8))
+        start = len(blob)
+        blob.extend(data)
+        blob.extend(bytes(-len(blob) % 4))
+        return [0, start, len(blob) - start]
+
+    def tell(self, command: dict[str, Any]) -> None:
+        """Add a command that has neither handle nor reply."""
+        with self._lock:
+            self._add(command)
+
+    def flush(self) -> None:
+        """Send what has been recorded."""
+        with self._lock:
+            self._fresh()
+            self._collect()
+            if not self._commands:
+                return
+            commands, self._commands = self._commands, []
+            blob, self._blob = self._blob, bytearray()
+            requests, self._requests = self._requests, []
+            self.connection.submit(commands, [blob] if blob else [], requests, self._label)
+
+    def alloc(self, size_bytes: int, label: str = "") -> Buffer:
+        """Make a zero-filled buffer (of at least 4 bytes, a multiple of 4)."""
+        size_bytes = max(4, size_bytes + (-size_bytes % 4))
+        with self._lock:
+            self._fresh()
+            buffer = Buffer(self, next(self._handles), size_bytes)
+            command: protocol.CreateBuffer = {"op": "create-buffer", "buffer": buffer.handle, "size_bytes": size_bytes}
+            if label:
+                command["label"] = label
+            self._add(command)
+            return buffer
+
+    def write(self, buffer: Buffer, data: Any, offset: int = 0, timeout: float | None = 30.0) -> None:
+        """Copy bytes into a buffer.
+
+        Parameters
+        ----------
+        buffer : Buffer
+            The target.
+        data : bytes-like
+            C-contiguous. Sizes that are no multiple of 4 are filled up with zeros.
+        offset : int
+            In bytes, a multiple of 4.
+        timeout : float or None
+            Seconds of silence while large data waits for credit.
+        """
+        view = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
+        if view.nbytes == 0:
+            return
+        with self._lock:
+            self.check(buffer)
+            if view.nbytes <= _INLINE_BYTES:
+                self._add({"op": "write-buffer", "buffer": buffer.handle, "offset": offset, "data": self._store(self._blob, view)})
+                return
+            self.flush()
+            for piece in self._pieces(view, timeout):
+                command = {
+                    "op": "write-buffer",
+                    "buffer": buffer.handle,
+                    "offset": offset,
+                    "data": [0, 0, len(piece)],
+                }
+                self.check(buffer)
+                self.connection.submit([command], [piece])
+                offset += len(piece)
+
+    def _pieces(self, view: memoryview, timeout: float | None) -> Iterator[bytes]:
+        """Cut large data, each piece copied only once there is credit for it: the caller may change its array afterwards."""
+        for start in range(0, view.nbytes, protocol.CHUNK_BYTES):
+            self.connection.wait_for_credit(0, timeout)
+            piece = bytes(view[start : start + protocol.CHUNK_BYTES])
+            yield piece + bytes(-len(piece) % 4)
+
+    def clear(self, buffer: Buffer, offset: int = 0, size_bytes: int | None = None) -> None:
+        """Set bytes to zero (all, when no size is given)."""
+        size = buffer.size_bytes - offset if size_bytes is None else size_bytes
+        self._record({"op": "clear-buffer", "buffer": buffer.handle, "offset": offset, "size_bytes": size}, [buffer])
+
+    def copy(self, source: Buffer, source_offset: int, target: Buffer, target_offset: int, size_bytes: int) -> None:
+        """Copy between two buffers; offsets and size in bytes, multiples of 4."""
+        self._record(
+            {
+                "op": "copy-buffer",
+                "source": source.handle,
+                "source_offset": source_offset,
+                "target": target.handle,
+                "target_offset": target_offset,
+                "size_bytes": size_bytes,
+            },
+            [source, target],
+        )
+
+    def _record(self, command: Any, holds: Sequence[Buffer | Texture]) -> None:
+        with self._lock:
+            for item in holds:
+                self.check(item)
+            recording = self._recorder()
+            if recording is None:
+                self._add(command)
+            else:
+                recording.commands.append(command)
+                recording.holds.extend(holds)
+
+    def _recorder(self) -> Recording | None:
+        recording = self._recording
+        return recording if recording is not None and recording.thread == threading.get_ident() else None
+
+    @property
+    def recording(self) -> bool:
+        """Whether this thread's commands become a program now."""
+        return self._recorder() is not None
+
+    # ------------------------------------------------------------ pipelines and dispatch
+
+    def pipeline(self, source: str, label: str = "", entry_point: str | None = None, constants: dict[str, float] | None = None) -> Pipeline:
+        """Return the pipeline of a source, entry point and constants, compiled once.
+
+        Does not wait: errors in trusted WGSL surface at the next read. `Kernel` asks for `result` at once.
+        """
+        key = (source, entry_point, tuple(sorted((constants or {}).items())))
+        with self._lock:
+            self._fresh()
+            found = self._pipelines.get(key)
+            if found is not None:
+                return found
+            label = label or "wgsl-" + hashlib.sha256(source.encode()).hexdigest()[:8]
+            made = Pipeline(next(self._handles), self.generation, source, label, entry_point, dict(constants or {}))
+            request = made.request = self.connection.new_request(label, source=source)
+            command: protocol.Compile = {
+                "op": "compile",
+                "id": request.id,
+                "pipeline": made.handle,
+                "source": source,
+                "label": label,
+                "entry_point": entry_point,
+                "constants": made.constants,
+            }
+            self._requests.append(request)
+            self._add(command)
+            self._pipelines[key] = made
+            return made
+
+    def forget(self, pipeline: Pipeline) -> None:
+        """Drop a pipeline that failed, so that the same text is tried anew."""
+        with self._lock:
+            for key, value in list(self._pipelines.items()):
+                if value is pipeline:
+                    del self._pipelines[key]
+
+    def compiled(self, pipeline: Pipeline, timeout: float | None = 30.0) -> protocol.CompileResult:
+        """Wait for a pipeline; returns what the browser said of it.
+
+        Raises
+        ------
+        ShaderError
+            With lines and columns.
+        """
+        request = self._compile_request(pipeline)
+        try:
+            return cast("protocol.CompileResult", self.connection.wait(request, timeout))
+        except errors.WebGPUWidgetError:
+            self.forget(pipeline)
+            raise
+
+    async def compiled_async(self, pipeline: Pipeline, timeout: float | None = 30.0) -> protocol.CompileResult:
+        """Coroutine twin of `compiled`."""
+        request = self._compile_request(pipeline)
+        try:
+            return cast("protocol.CompileResult", await self.connection.wait_async(request, timeout))
+        except errors.WebGPUWidgetError:
+            self.forget(pipeline)
+            raise
+
+    def _compile_request(self, pipeline: Pipeline) -> Request:
+        if pipeline.request is None:
+            raise errors.WebGPUWidgetError(f"pipeline {pipeline.label!r} was never sent")
+        self.flush()
+        return pipeline.request
+
+    def dispatch(self, pipeline: Pipeline, args: Sequence[Arg], workgroups: Sequence[int]) -> None:
+        """Run a pipeline over ``workgroups`` (x, y, z), with arguments by (group, binding)."""
+        with self._lock:
+            recording = self._recorder()
+            blob = self._blob if recording is None else recording.blob
+            if pipeline.generation != self.generation:
+                pipeline = self.pipeline(pipeline.source, pipeline.label, pipeline.entry_point, pipeline.constants)
+            bound: list[Any] = []
+            for group, binding, value in args:
+                if isinstance(value, Buffer):
+                    self.check(value)
+                    bound.append({"group": group, "binding": binding, "buffer": value.handle})
+                elif isinstance(value, tuple):
+                    buffer, offset, size = value
+                    self.check(buffer)
+                    bound.append({"group": group, "binding": binding, "buffer": buffer.handle, "offset": offset, "size_bytes": size})
+                elif isinstance(value, Texture):
+                    self.check(value, "the texture")
+                    bound.append({"group": group, "binding": binding, "texture": value.handle})
+                elif isinstance(value, Sampler):
+                    bound.append({"group": group, "binding": binding, "sampler": value.description})
+                else:
+                    bound.append({"group": group, "binding": binding, "uniform": self._store(blob, value)})
+            command = {"op": "dispatch", "pipeline": pipeline.handle, "workgroups": list(workgroups), "args": bound}
+            if recording is None:
+                self._label = pipeline.label
+                self._add(command)
+            else:
+                recording.commands.append(command)
+                recording.holds.append([value for _, _, value in args])
+
+    # ------------------------------------------------------------ textures
+
+    def create_texture(self, texture_format: str, dimension: str, size: tuple[int, int, int], *, mip_levels: int = 1, storage: bool = False) -> Texture:
+        """Make a texture; ``size`` is (width, height, depth or layers)."""
+        with self._lock:
+            self._fresh()
+            texture = Texture(self, next(self._handles), texture_format, size)
+            self._add(
+                {
+                    "op": "create-texture",
+                    "texture": texture.handle,
+                    "format": texture_format,
+                    "dimension": dimension,
+                    "size": list(size),
+                    "mip_levels": mip_levels,
+                    "storage": storage,
+                },
+            )
+            return texture
+
+    def write_texture(self, texture: Texture, texels: np.ndarray[Any, Any], timeout: float | None = 30.0) -> None:
+        """Fill mip level 0 from texels of shape (depth, height, row bytes), uint8."""
+        depth, height, row_bytes = texels.shape
+        width = texture.size[0]
+        rows = max(1, protocol.CHUNK_BYTES // max(1, row_bytes))
+        with self._lock:
+            self.check(texture, "the texture")
+            self.flush()
+            for layer in range(depth):
+                for top in range(0, height, rows):
+                    self.connection.wait_for_credit(0, timeout)
+                    piece = texels[layer, top : top + rows].tobytes()
+                    count = min(rows, height - top)
+                    command = {
+                        "op": "write-texture",
+                        "texture": texture.handle,
+                        "mip_level": 0,
+                        "origin": [0, top, layer],
+                        "size": [width, count, 1],
+                        "bytes_per_row": row_bytes,
+                        "data": [0, 0, len(piece)],
+                    }
+                    self.connection.submit([command], [piece])
+
+    # ------------------------------------------------------------ requests
+
+    def start(
+        self,
+        command: dict[str, Any],
+        what: str,
+        *,
+        on_chunk: Callable[[int, int, int, Bytes], None] | None = None,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
+        buffers: Sequence[Bytes] = (),
+    ) -> Request:
+        """Send a request after all that was recorded; returns at once."""
+        with self._lock:
+            if self.recording:
+                raise errors.WebGPUWidgetError(f"{what}: nothing can be read while gpu.record() records, since nothing has run; do it after the with block")
+            request = self.connection.new_request(what, on_chunk=on_chunk, on_progress=on_progress)
+            if buffers:
+                self.flush()
+                self.connection.submit([{**command, "id": request.id}], buffers, [request], self._label)
+            else:
+                self._requests.append(request)
+                self._add({**command, "id": request.id})
+                self.flush()
+            return request
+
+    def request(self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any) -> dict[str, Any]:
+        """Send a request and wait for its result."""
+        return self.connection.wait(self.start(command, what or str(command["op"]), **options), timeout)
+
+    async def request_async(self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any) -> dict[str, Any]:
+        """Coroutine twin of `request`."""
+        return await self.connection.wait_async(self.start(command, what or str(command["op"]), **options), timeout)
+
+    def _start_read(self, spans: Sequence[Span], what: str) -> tuple[Request, list[np.ndarray[Any, Any]]]:
+        targets, reads = [], []
+        for buffer, offset, size in spans:
+            self.check(buffer)
+            padded = size + (-size % 4)
+            if offset % 4 or offset + padded > buffer.size_bytes:
+                raise errors.LimitError(f"{size} bytes at {offset} cannot be read from a buffer of {buffer.size_bytes} bytes; offsets are multiples of 4")
+            targets.append(np.empty(padded, np.uint8))
+            reads.append({"buffer": buffer.handle, "offset": offset, "size_bytes": padded})
+
+        def on_chunk(item: int, offset: int, _total: int, data: Bytes) -> None:
+            piece = np.frombuffer(data, np.uint8)
+            targets[item][offset : offset + piece.size] = piece
+
+        request = self.start({"op": "read", "reads": reads}, what, on_chunk=on_chunk)
+        return request, [target[:size] for target, (_, _, size) in zip(targets, spans, strict=True)]
+
+    def read(self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back") -> list[np.ndarray[Any, Any]]:
+        """Read bytes of buffers; returns one uint8 array per span."""
+        request, results = self._start_read(spans, what)
+        self.connection.wait(request, timeout)
+        return results
+
+    async def read_async(self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back") -> list[np.ndarray[Any, Any]]:
+        """Coroutine twin of `read`."""
+        request, results = self._start_read(spans, what)
+        await self.connection.wait_async(request, timeout)
+        return results
+
+    def start_texture_read(self, texture: Texture, size_bytes: int) -> tuple[Request, np.ndarray[Any, Any]]:
+        """Begin to read mip level 0; the array is filled when the request is done."""
+        self.check(texture, "the texture")
+        target = np.empty(size_bytes, np.uint8)
+
+        def on_chunk(_item: int, offset: int, _total: int, data: Bytes) -> None:
+            piece = np.frombuffer(data, np.uint8)
+            target[offset : offset + piece.size] = piece
+
+        return self.start({"op": "read-texture", "texture": texture.handle}, "reading a texture", on_chunk=on_chunk), target
+
+    # ------------------------------------------------------------ record and replay
+
+    @contextmanager
+    def record(self) -> Iterator[Recording]:
+        """Collect this thread's dispatches, copies and clears instead of sending them."""
+        with self._lock:
+            if self._recording is not None:
+                raise errors.WebGPUWidgetError("gpu.record() is already recording; end that with block first")
+            recording = self._recording = Recording(threading.get_ident())
+        try:
+            yield recording
+        finally:
+            with self._lock:
+                self._recording = None
+
+    def create_program(self, recording: Recording) -> int:
+        """Send a recording as a program; returns its handle."""
+        with self._lock:
+            self.flush()
+            handle = next(self._handles)
+            command = {"op": "create-program", "program": handle, "commands": recording.commands}
+            self.connection.submit([command], [bytes(recording.blob)] if recording.blob else [])
+            return handle
+
+    def run_program(self, handle: int, times: int) -> None:
+        """Replay a program; does not wait."""
+        with self._lock:
+            self._add({"op": "run-program", "program": handle, "times": times})
+            self.flush()

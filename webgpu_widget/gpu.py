@@ -1,0 +1,453 @@
+"""The GPU of a browser, as a widget and as a device."""
+
+from __future__ import annotations
+
+import pathlib
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import anywidget
+import numpy as np
+import traitlets
+
+from webgpu_widget import _bind, errors
+from webgpu_widget._connection import Connection
+from webgpu_widget._queue import Queue
+from webgpu_widget.array import GPUArray, check_dtype, stored_dtype
+from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async
+from webgpu_widget.profile import Profile
+from webgpu_widget.program import Program
+from webgpu_widget.transports._choose import TransportName, make_transport
+
+__all__ = ["GPU", "AdapterInfo", "MemoryInfo", "default_gpu"]
+
+_BUNDLE = pathlib.Path(__file__).resolve().parent / "static" / "widget.js"
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """The browser's adapter.
+
+    Attributes
+    ----------
+    vendor, architecture, device, description : str
+        As the browser tells them; often only the first two.
+    is_fallback : bool
+        Whether a CPU does the work (SwiftShader).
+    features : frozenset of str
+        Those that the device was made with (``shader-f16``, ``subgroups``, ...), and WGSL's language features.
+    limits : dict
+        WebGPU's limits, all at the adapter's maximum.
+    user_agent : str
+        The browser.
+    transport : str
+        ``comm``, ``page`` or ``headless``.
+    """
+
+    vendor: str
+    architecture: str
+    device: str
+    description: str
+    is_fallback: bool
+    features: frozenset[str]
+    limits: dict[str, int]
+    user_agent: str
+    transport: str
+    subgroup_matrix_configs: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What to call it: ``nvidia hopper``, ``google swiftshader``."""
+        return " ".join(part for part in (self.vendor, self.architecture or self.device) if part) or self.description or "unnamed adapter"
+
+
+@dataclass(frozen=True)
+class MemoryInfo:
+    """What lives in the browser for a GPU: number of buffers, their bytes, and the most there have been."""
+
+    buffers: int
+    bytes: int
+    peak_bytes: int
+
+
+class GPU(anywidget.AnyWidget):
+    """The GPU of a browser.
+
+    Shown in a cell it is a live status card.
+
+    Parameters
+    ----------
+    transport : {"auto", "comm", "page", "headless"}
+        ``comm`` is the notebook's own page, ``headless`` a Chromium that the package starts and stops, ``page`` any browser that opens `url`. ``auto`` is
+        ``comm`` inside a Jupyter kernel and ``headless`` elsewhere; the environment variable ``WEBGPU_WIDGET_TRANSPORT`` overrides it.
+    host, port
+        Of ``page``: where to listen. Loopback unless other machines shall reach it.
+
+    Raises
+    ------
+    NoFrontendError
+        When ``headless`` finds no browser.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import webgpu_widget as wg
+    >>> gpu = wg.GPU(transport="headless")
+    >>> gpu.run('''
+    ... @group(0) @binding(0) var<storage, read> x: array<f32>;
+    ... @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+    ... @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+    ...   if (id.x < arrayLength(&x)) { y[id.x] = x[id.x] * x[id.x]; }
+    ... }''', x=np.arange(4, dtype=np.float32), y=wg.out(4), threads=4)
+    array([0., 1., 4., 9.], dtype=float32)
+    >>> gpu.close()
+    """
+
+    _esm: ClassVar[Any] = _BUNDLE if _BUNDLE.is_file() else "export default { render({ el }) { el.textContent = 'webgpu_widget: the bundle is not built'; } };"
+
+    gpu_id = traitlets.Unicode().tag(sync=True)
+    transport = traitlets.Unicode().tag(sync=True)
+    status = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, transport: TransportName = "auto", *, host: str = "127.0.0.1", port: int = 0) -> None:
+        if not _BUNDLE.is_file():
+            raise errors.NoFrontendError(f"the browser's part is not built ({_BUNDLE.name} is missing): in a clone, run `make build`")
+        made = make_transport(transport, host, port)
+        super().__init__(gpu_id=uuid.uuid4().hex, transport=made.name, status={"state": "waiting", "transport": made.name})
+        self._transport = made.bind(self)
+        self._connection = Connection(self._transport)
+        self._queue = Queue(self._connection)
+        self._info: AdapterInfo | None = None
+        self._info_lock = threading.Lock()
+        self._kernels: dict[Any, Kernel] = {}
+        self._is_closed = False
+        self._connection.on_gone(self._gone)
+        self._transport.start(self._connection)
+        self._flush_after_cells()
+        if self._transport.url is not None and self._transport.name == "page":
+            self.status = {**self.status, "url": self._transport.url.split("?")[0]}
+
+    def _flush_after_cells(self) -> None:
+        from webgpu_widget.transports.comm import running_kernel
+
+        kernel = running_kernel()
+        events = getattr(getattr(kernel, "shell", None), "events", None)
+        if events is not None:
+            self._cell_events = events
+            events.register("post_run_cell", self._cell_ended)
+
+    def _cell_ended(self, *_: object) -> None:
+        if not self._is_closed:
+            self._queue.flush()
+
+    def _gone(self, kind: str, reason: str) -> None:
+        self._info = None
+        self._kernels.clear()
+        if kind == "page-lost" and not self._is_closed:
+            self._last_gone = reason
+
+    def _record_ends(self) -> None:
+        """Hear that a recording is about to end: what is lazy must be in it."""
+
+    # ------------------------------------------------------------ state
+
+    @property
+    def url(self) -> str | None:
+        """The address to open in a browser, for transport ``page``; the token is in it."""
+        return self._transport.url
+
+    @property
+    def info(self) -> AdapterInfo:
+        """The adapter; waits for the page at first use.
+
+        Raises
+        ------
+        NoFrontendError, NoAdapterError
+            With the reason and what to do.
+        """
+        return self.ready()
+
+    def ready(self, timeout: float | None = 30.0) -> AdapterInfo:
+        """Wait for a page with a GPU; returns `info`.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds of silence; None waits for ever.
+
+        Raises
+        ------
+        NoFrontendError, NoAdapterError
+            With the reason and what to do.
+        """
+        self._open()
+        found = self._info
+        if found is None:
+            found = self._keep_info(self._queue.request({"op": "get-device"}, "asking for the GPU", timeout))
+        return found
+
+    async def ready_async(self, timeout: float | None = 30.0) -> AdapterInfo:
+        """Coroutine twin of `ready`."""
+        self._open()
+        found = self._info
+        if found is None:
+            found = self._keep_info(await self._queue.request_async({"op": "get-device"}, "asking for the GPU", timeout))
+        return found
+
+    def _keep_info(self, raw: dict[str, Any]) -> AdapterInfo:
+        info = AdapterInfo(
+            vendor=raw["vendor"],
+            architecture=raw["architecture"],
+            device=raw["device"],
+            description=raw["description"],
+            is_fallback=raw["is_fallback"],
+            features=frozenset(raw["features"]) | frozenset(raw["wgsl_features"]),
+            limits={key: int(value) for key, value in raw["limits"].items()},
+            user_agent=raw["user_agent"],
+            transport=self._transport.name,
+            subgroup_matrix_configs=tuple(raw["subgroup_matrix_configs"]),
+        )
+        with self._info_lock:
+            self._info = info
+        if self._transport.name != "comm":
+            self.status = {**self.status, "state": "ready", "adapter": info.name, "message": ""}
+        return info
+
+    def memory(self, timeout: float | None = 30.0) -> MemoryInfo:
+        """Say what lives in the browser for this GPU."""
+        self._open()
+        return MemoryInfo(**self._queue.request({"op": "get-memory"}, "asking for the memory in use", timeout))
+
+    async def memory_async(self, timeout: float | None = 30.0) -> MemoryInfo:
+        """Coroutine twin of `memory`."""
+        self._open()
+        return MemoryInfo(**await self._queue.request_async({"op": "get-memory"}, "asking for the memory in use", timeout))
+
+    def synchronize(self, timeout: float | None = 30.0) -> None:
+        """Return when all submitted work is done."""
+        self._open()
+        self._queue.request({"op": "synchronize"}, "waiting for submitted work", timeout)
+
+    async def synchronize_async(self, timeout: float | None = 30.0) -> None:
+        """Coroutine twin of `synchronize`."""
+        self._open()
+        await self._queue.request_async({"op": "synchronize"}, "waiting for submitted work", timeout)
+
+    def profile(self) -> Profile:
+        """Return a context manager whose ``rows`` say how long each kernel took."""
+        self._open()
+        return Profile(self)
+
+    def record(self) -> Program:
+        """Return a context manager that turns what happens inside into a `Program`; nothing runs meanwhile."""
+        self._open()
+        return Program(self)
+
+    def close(self) -> None:
+        """Free everything in the browser; later use raises `ClosedError`. May be called twice."""
+        if not getattr(self, "_is_closed", True):
+            self._is_closed = True
+            self._connection.close()
+            self._transport.close()
+            if hasattr(self, "_cell_events"):
+                self._cell_events.unregister("post_run_cell", self._cell_ended)
+            if self._transport.name != "comm":
+                self.status = {**self.status, "state": "closed"}
+        super().close()
+
+    def _open(self) -> None:
+        if self._is_closed:
+            raise errors.ClosedError("this GPU is closed; make a new one with wg.GPU()")
+
+    def _same(self, other: GPU, where: str) -> None:
+        """Raise when an array of this GPU is used with another."""
+        if other is not self:
+            raise errors.BindingError(f"{where} lives on another GPU: read it with .numpy() and pass that")
+
+    # ------------------------------------------------------------ kernels
+
+    def kernel(
+        self,
+        wgsl: str,
+        name: str | None = None,
+        entry_point: str | None = None,
+        constants: Constants | None = None,
+        timeout: float | None = 30.0,
+    ) -> Kernel:
+        """Compile WGSL once; the result is called with arrays and keeps its outputs in the browser.
+
+        Parameters
+        ----------
+        wgsl : str
+            A WGSL module.
+        name : str, optional
+            For messages and profiles; the entry point's name when left out.
+        entry_point : str, optional
+            The @compute function, where there are several. The call may override it.
+        constants : mapping, optional
+            Values of overrides, by name or ``@id``. The call may override them.
+        timeout : float or None
+            Seconds of silence.
+
+        Returns
+        -------
+        Kernel
+            The same object for the same arguments.
+
+        Raises
+        ------
+        ShaderError
+            With line, column and caret.
+        """
+        self._open()
+        made = self._kernel(wgsl, name, entry_point, constants)
+        return made if made._result is not None else self._remember(made._compile(timeout))
+
+    async def kernel_async(
+        self,
+        wgsl: str,
+        name: str | None = None,
+        entry_point: str | None = None,
+        constants: Constants | None = None,
+        timeout: float | None = 30.0,
+    ) -> Kernel:
+        """Coroutine twin of `kernel`."""
+        self._open()
+        made = self._kernel(wgsl, name, entry_point, constants)
+        return made if made._result is not None else self._remember(await made._compile_async(timeout))
+
+    @staticmethod
+    def _kernel_key(kernel: Kernel) -> Any:
+        return kernel.wgsl, kernel.name, kernel._entry_point, tuple(sorted(kernel._constants.items()))
+
+    def _kernel(self, wgsl: str, name: str | None, entry_point: str | None, constants: Constants | None) -> Kernel:
+        if not isinstance(wgsl, str):
+            raise errors.BindingError(f"a kernel is made of WGSL text, not of {type(wgsl).__name__}")
+        made = Kernel(self, wgsl, name or entry_point or "main", entry_point, constants)
+        return self._kernels.get(self._kernel_key(made), made)
+
+    def _remember(self, kernel: Kernel) -> Kernel:
+        return self._kernels.setdefault(self._kernel_key(kernel), kernel)
+
+    def run(
+        self,
+        wgsl: str,
+        arguments: Mapping[str, Any] | None = None,
+        /,
+        *,
+        threads: Threads | None = None,
+        workgroups: Threads | None = None,
+        constants: Constants | None = None,
+        entry_point: str | None = None,
+        timeout: float | None = 30.0,
+        **named: Any,
+    ) -> Any:
+        """Run WGSL over NumPy arrays and return NumPy arrays, in the same cell.
+
+        Parameters
+        ----------
+        wgsl : str
+            A WGSL module.
+        arguments, threads, workgroups, constants, entry_point, **named
+            As in `Kernel.__call__`.
+        timeout : float or None
+            Seconds of silence; a page at work reports what it has finished, and each report starts the count again.
+
+        Returns
+        -------
+        ndarray, dict of ndarray by name, or None
+            One output, several, or none.
+
+        Raises
+        ------
+        ShaderError, BindingError, DTypeError, ShapeError, LimitError, FrontendError, DeviceError
+            Each says what happened, the values, what is allowed, and what to do.
+        """
+        kernel = self.kernel(wgsl, None, entry_point, constants, timeout)
+        outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
+        return read_outputs(self, outputs, timeout)
+
+    async def run_async(
+        self,
+        wgsl: str,
+        arguments: Mapping[str, Any] | None = None,
+        /,
+        *,
+        threads: Threads | None = None,
+        workgroups: Threads | None = None,
+        constants: Constants | None = None,
+        entry_point: str | None = None,
+        timeout: float | None = 30.0,
+        **named: Any,
+    ) -> Any:
+        """Coroutine twin of `run`."""
+        kernel = await self.kernel_async(wgsl, None, entry_point, constants, timeout)
+        outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
+        return await read_outputs_async(self, outputs, timeout)
+
+    # ------------------------------------------------------------ arrays
+
+    def _alloc_array(self, shape: int | Sequence[int], dtype: Any) -> GPUArray:
+        self._open()
+        kind = check_dtype(dtype)
+        sizes = (int(shape),) if np.ndim(shape) == 0 else tuple(int(n) for n in shape)  # type: ignore[arg-type, union-attr]
+        if any(n < 0 for n in sizes):
+            raise errors.ShapeError(f"the shape {sizes} has a negative axis")
+        size_bytes = int(np.prod(sizes, dtype=np.int64)) * stored_dtype(kind).itemsize
+        if size_bytes > 2 * _bind.SAFE_BINDING_BYTES and size_bytes > self.info.limits["maxBufferSize"]:
+            raise errors.LimitError(f"an array of shape {sizes} and dtype {kind.name} needs {size_bytes} bytes, but this adapter's maxBufferSize is {self.info.limits['maxBufferSize']}")
+        return GPUArray(self, self._queue.alloc(size_bytes), sizes, kind)
+
+    def array(self, x: Any, dtype: Any = None) -> GPUArray:
+        """Copy values to the GPU.
+
+        Parameters
+        ----------
+        x : array_like
+            Python floats become float32, ints int32; arrays keep their dtype.
+        dtype : dtype, optional
+            To convert to first, in NumPy.
+
+        Raises
+        ------
+        DTypeError
+            For 64-bit arrays and others that WebGPU has not; nothing is rounded silently.
+        """
+        if isinstance(x, GPUArray):
+            x = x.numpy()
+        values = np.asarray(x)
+        if dtype is not None:
+            values = values.astype(check_dtype(dtype))
+        elif not isinstance(x, (np.ndarray, np.generic)):
+            values = values.astype({"f": np.float32, "i": np.int32}.get(values.dtype.kind, values.dtype))
+        check_dtype(values.dtype, "the array's dtype")
+        made = self._alloc_array(values.shape, values.dtype)
+        if values.size:
+            self._queue.write(made._memory, np.ascontiguousarray(values, stored_dtype(values.dtype)).reshape(-1).view(np.uint8))
+        return made
+
+    def empty(self, shape: int | Sequence[int], dtype: Any = np.float32) -> GPUArray:
+        """Return an array that is to be written; WebGPU fills it with zeros."""
+        return self._alloc_array(shape, dtype)
+
+    def zeros(self, shape: int | Sequence[int], dtype: Any = np.float32) -> GPUArray:
+        """Return an array of zeros."""
+        return self._alloc_array(shape, dtype)
+
+
+_default: GPU | None = None
+_default_lock = threading.Lock()
+
+
+def default_gpu() -> GPU:
+    """Return the GPU that helpers use when none is passed; made at first use, and anew after it was closed."""
+    global _default  # noqa: PLW0603
+    with _default_lock:
+        if _default is None or _default._is_closed:
+            _default = GPU()
+        return _default
+
+

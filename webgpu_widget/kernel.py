@@ -1,0 +1,328 @@
+"""WGSL as a function of NumPy and GPU arrays."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget import _bind, errors, layout
+from webgpu_widget._queue import Pipeline
+from webgpu_widget.array import GPUArray, GPURecords
+from webgpu_widget.protocol import BindingInfo, CompileResult
+from webgpu_widget.texture import GPUTexture
+
+if TYPE_CHECKING:
+    from webgpu_widget.gpu import GPU
+
+__all__ = ["Kernel", "Reflection"]
+
+Threads = int | Sequence[int]
+Output = GPUArray | GPURecords | GPUTexture
+Constants = Mapping[str | int, float | bool]
+
+
+class Reflection:
+    """What a module declares.
+
+    Attributes
+    ----------
+    bindings : dict
+        By variable name: group, binding, kind, access, and type as WGSL writes it.
+    structs : dict
+        By name: its members with type, offset and size in bytes.
+    overrides : dict
+        By name: type, ``@id`` and whether it has a default.
+    workgroup_size : tuple of int
+        Of the chosen entry point with the chosen constants; empty when neither is chosen yet.
+    entry_points : tuple of str
+        All @compute functions.
+    """
+
+    def __init__(self, result: CompileResult) -> None:
+        module = result["reflection"]
+        self.bindings = {
+            info["name"]: {
+                "group": info["group"],
+                "binding": info["binding"],
+                "kind": info["kind"],
+                "access": info["access"],
+                "type": layout.describe(info["type"]),
+            }
+            for info in module["bindings"]
+        }
+        self.structs = {
+            item["name"]: {
+                "size": item["size"],
+                "align": item["align"],
+                "members": {
+                    member["name"]: {"offset": member["offset"], "type": layout.describe(member["type"]), "size": member["type"]["size"]}
+                    for member in item["members"]
+                },
+            }
+            for item in module["structs"]
+        }
+        self.overrides = {item["name"]: {"type": item["type"], "id": item["id"], "has_default": item["has_default"]} for item in module["overrides"]}
+        self.workgroup_size = tuple(result["workgroup_size"])
+        self.entry_points = tuple(item["name"] for item in module["entry_points"])
+
+    def __repr__(self) -> str:
+        lines = [f"entry points {', '.join(self.entry_points)}; workgroup size {self.workgroup_size or 'not chosen'}"]
+        lines += [f"  @group({b['group']}) @binding({b['binding']}) {name}: {b['kind']} {b['access']} {b['type']}" for name, b in self.bindings.items()]
+        lines += [f"  override {name}: {o['type']}" for name, o in self.overrides.items()]
+        return "\n".join(lines)
+
+
+class Kernel:
+    """A compiled WGSL module, called with arrays by the names of its variables.
+
+    Made by `GPU.kernel`. Calling it queues a dispatch and returns outputs that stay in the browser; it does not wait.
+
+    Parameters
+    ----------
+    gpu : GPU
+        Where it runs.
+    wgsl : str
+        The module's text.
+    name : str
+        For messages and profiles.
+    entry_point : str, optional
+        The @compute function; needed when there are several, here or at the call.
+    constants : mapping, optional
+        Values of overrides, by name or ``@id``.
+    """
+
+    def __init__(self, gpu: GPU, wgsl: str, name: str, entry_point: str | None, constants: Constants | None) -> None:
+        self._gpu = gpu
+        self.wgsl = wgsl
+        self.name = name
+        self._entry_point = entry_point
+        self._constants = normal_constants(constants)
+        self._results: dict[Any, CompileResult] = {}
+        self._result: CompileResult | None = None
+
+    # ------------------------------------------------------------ compiling
+
+    def _pipeline(self, entry_point: str | None, constants: dict[str, float]) -> Pipeline:
+        return self._gpu._queue.pipeline(self.wgsl, self.name, entry_point, constants)
+
+    def _compile(self, timeout: float | None) -> Kernel:
+        pipeline = self._pipeline(self._entry_point, self._constants)
+        self._result = self._gpu._queue.compiled(pipeline, timeout)
+        self._keep(pipeline, self._result)
+        return self
+
+    async def _compile_async(self, timeout: float | None) -> Kernel:
+        pipeline = self._pipeline(self._entry_point, self._constants)
+        self._result = await self._gpu._queue.compiled_async(pipeline, timeout)
+        self._keep(pipeline, self._result)
+        return self
+
+    def _keep(self, pipeline: Pipeline, result: CompileResult) -> None:
+        self._results[pipeline.entry_point, tuple(sorted(pipeline.constants.items()))] = result
+        warnings = [item for item in result["messages"] if item["severity"] == "warning"]
+        self.warnings = [f"line {item['line']}, column {item['column']}: {item['message']}" for item in warnings]
+
+    def _chosen(self, entry_point: str | None, constants: Constants | None, timeout: float | None) -> tuple[Pipeline, CompileResult]:
+        """Return the pipeline of a call, compiling it first if the call overrides what the kernel was made with."""
+        entry_point = entry_point or self._entry_point
+        merged = {**self._constants, **normal_constants(constants)}
+        pipeline = self._pipeline(entry_point, merged)
+        key = (entry_point, tuple(sorted(merged.items())))
+        result = self._results.get(key)
+        if result is None:
+            result = self._gpu._queue.compiled(pipeline, timeout)
+            self._keep(pipeline, result)
+        if not result["workgroup_size"]:
+            self._undetermined(result, entry_point, merged)
+        return pipeline, result
+
+    def _undetermined(self, result: CompileResult, entry_point: str | None, constants: dict[str, float]) -> None:
+        module = result["reflection"]
+        names = [item["name"] for item in module["entry_points"]]
+        if entry_point is None and len(names) > 1:
+            raise errors.BindingError(f"kernel {self.name!r} has the entry points {', '.join(names)}: choose one with entry_point=")
+        unset = [o["name"] for o in module["overrides"] if not o["has_default"] and o["name"] not in constants and str(o["id"]) not in constants]
+        raise errors.BindingError(f"kernel {self.name!r}: the override{'s' * (len(unset) > 1)} {', '.join(unset)} has no default: pass constants={{{unset[0]!r}: ...}}")
+
+    @property
+    def reflection(self) -> Reflection:
+        """Bindings, structs, overrides and workgroup size."""
+        if self._result is None:
+            self._compile(30.0)
+        return Reflection(self._compiled)
+
+    @property
+    def _compiled(self) -> CompileResult:
+        if self._result is None:
+            raise errors.WebGPUWidgetError(f"kernel {self.name!r} is not compiled")
+        return self._result
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Return the NumPy dtype of WGSL's exact layout.
+
+        Parameters
+        ----------
+        name : str
+            A variable (its element, for an array) or a struct.
+
+        Raises
+        ------
+        BindingError
+            When the module has neither.
+        """
+        module = self._compiled["reflection"]
+        for info in module["bindings"]:
+            if info["name"] == name:
+                kind = info["type"]
+                return layout.element_dtype(kind["elem"] if kind["type"] == "array" else kind)
+        for item in module["structs"]:
+            if item["name"] == name:
+                return layout.element_dtype(item)
+        names = [info["name"] for info in module["bindings"]] + [item["name"] for item in module["structs"]]
+        raise errors.BindingError(f"kernel {self.name!r} has no variable or struct {name!r}; it has {', '.join(names)}")
+
+    # ------------------------------------------------------------ calling
+
+    def __call__(
+        self,
+        arguments: Mapping[str, Any] | None = None,
+        /,
+        *,
+        threads: Threads | None = None,
+        workgroups: Threads | None = None,
+        constants: Constants | None = None,
+        entry_point: str | None = None,
+        timeout: float | None = 30.0,
+        **named: Any,
+    ) -> Any:
+        """Queue the kernel over arguments; returns its outputs, which stay in the browser.
+
+        Parameters
+        ----------
+        arguments : mapping, optional
+            Arguments whose names are also keywords of this call.
+        threads : int or up to three ints
+            Invocations wanted in x, y and z; the workgroup count follows from ``@workgroup_size``. The last workgroup may go beyond: the shader
+            compares its id with the size.
+        workgroups : int or up to three ints
+            The workgroup count itself. Exactly one of the two.
+        constants, entry_point
+            Override what the kernel was made with.
+        timeout : float or None
+            Seconds of silence, where this call has to wait for a compilation or for credit.
+        **named
+            The shader's variables: arrays, GPUArrays, `out`, textures, samplers; numbers, arrays and dicts for uniforms.
+
+        Returns
+        -------
+        GPUArray, GPURecords or GPUTexture, dict of them by name, or None
+            One output, several, or none.
+
+        Raises
+        ------
+        BindingError, DTypeError, ShapeError, LimitError
+            When the arguments do not fit; nothing has run then.
+        """
+        given = {**(arguments or {}), **named}
+        pipeline, result = self._chosen(entry_point, constants, timeout)
+        module = result["reflection"]
+        entry = next(item for item in module["entry_points"] if item["name"] == result["entry_point"])
+        used: list[BindingInfo] = [module["bindings"][index] for index in entry["bindings"]]
+        _bind.match(used, {info["name"] for info in module["bindings"]}, given, self.name)
+        counts = self._workgroups(threads, workgroups, result["workgroup_size"])
+        bound = _bind.bind(self._gpu, used, given, self.name)
+        for action in bound.before:
+            action()
+        self._gpu._queue.dispatch(pipeline, bound.args, counts)
+        for action in bound.after:
+            action()
+        outputs = {name: bound.outputs[name] for name in given if name in bound.outputs}
+        if not outputs:
+            return None
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def _workgroups(self, threads: Threads | None, workgroups: Threads | None, size: Sequence[int]) -> list[int]:
+        if (threads is None) == (workgroups is None):
+            raise errors.BindingError(f"kernel {self.name!r}: pass exactly one of threads= (invocations wanted) and workgroups= (workgroup counts)")
+        wanted = threads if threads is not None else workgroups
+        sizes = [int(n) for n in (wanted if isinstance(wanted, (tuple, list, np.ndarray)) else [wanted])]  # type: ignore[call-overload]
+        label = "threads" if threads is not None else "workgroups"
+        if not 1 <= len(sizes) <= 3 or min(sizes) < 0:  # noqa: PLR2004
+            raise errors.BindingError(f"kernel {self.name!r}: {label}={wanted!r}; it is one to three ints of at least 0")
+        sizes += [1] * (3 - len(sizes))
+        counts = [math.ceil(n / per) for n, per in zip(sizes, size, strict=True)] if threads is not None else sizes
+        if max(counts) > _bind.SAFE_WORKGROUPS:
+            limit = self._gpu.info.limits["maxComputeWorkgroupsPerDimension"]
+            if max(counts) > limit:
+                raise errors.LimitError(
+                    f"kernel {self.name!r}: {label}={wanted!r} makes {tuple(counts)} workgroups of {tuple(size)}, but this adapter takes at most {limit} in each "
+                    "direction: use a larger @workgroup_size, several directions, or a loop over elements in the shader"
+                )
+        return counts
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.name!r})"
+
+    def _repr_html_(self) -> str:
+        return f"<details><summary>kernel <b>{html.escape(self.name)}</b></summary><pre>{html.escape(self.wgsl)}</pre></details>"
+
+
+def normal_constants(constants: Constants | None) -> dict[str, float]:
+    """Return constants by name or ``@id`` as the browser takes them: strings and numbers."""
+    result = {}
+    for key, value in (constants or {}).items():
+        if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)) or not math.isfinite(value):
+            raise errors.BindingError(f"the constant {key!r} is {value!r}; overrides take finite numbers and bools")
+        result[str(key)] = float(value)
+    return result
+
+
+def read_outputs(gpu: GPU, outputs: Any, timeout: float | None) -> Any:
+    """Read a call's outputs in one round trip; same structure, in NumPy."""
+    if outputs is None:
+        return None
+    named = outputs if isinstance(outputs, dict) else {"": outputs}
+    finish, spans, textures = _plan_read(named)
+    data = gpu._queue.read(spans, timeout, "reading the outputs") if spans else []
+    values = finish(data)
+    values.update({name: item.numpy(timeout) for name, item in textures.items()})
+    return _same_structure(outputs, values)
+
+
+async def read_outputs_async(gpu: GPU, outputs: Any, timeout: float | None) -> Any:
+    """Coroutine twin of `read_outputs`."""
+    if outputs is None:
+        return None
+    named = outputs if isinstance(outputs, dict) else {"": outputs}
+    finish, spans, textures = _plan_read(named)
+    data = await gpu._queue.read_async(spans, timeout, "reading the outputs") if spans else []
+    values = finish(data)
+    for name, item in textures.items():
+        values[name] = await item.numpy_async(timeout)
+    return _same_structure(outputs, values)
+
+
+def _same_structure(outputs: Any, values: dict[str, Any]) -> Any:
+    return {name: values[name] for name in outputs} if isinstance(outputs, dict) else values[""]
+
+
+def _plan_read(named: dict[str, Output]) -> tuple[Any, list[Any], dict[str, GPUTexture]]:
+    textures = {name: item for name, item in named.items() if isinstance(item, GPUTexture)}
+    buffers = {name: item for name, item in named.items() if not isinstance(item, GPUTexture)}
+    each = {name: item._spans() for name, item in buffers.items()}
+    spans = [span for part in each.values() for span in part]
+
+    def finish(data: list[Any]) -> dict[str, Any]:
+        rest = list(data)
+        values = {}
+        for name, item in buffers.items():
+            count = len(each[name])
+            values[name] = item._from_bytes(rest[:count])
+            del rest[:count]
+        return values
+
+    return finish, spans, textures

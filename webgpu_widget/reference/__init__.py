@@ -1,0 +1,1 @@
+"""NumPy twins of the shaders, by the same names."""

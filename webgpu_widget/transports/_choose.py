@@ -1,0 +1,60 @@
+"""Which transport a GPU gets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from webgpu_widget import errors
+from webgpu_widget.transports.base import Transport
+from webgpu_widget.transports.comm import CommTransport, running_kernel
+
+if TYPE_CHECKING:
+    import anywidget
+
+TransportName = Literal["auto", "comm", "page", "headless"]
+_NAMES = ("auto", "comm", "page", "headless")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A transport by name, to be bound to its widget."""
+
+    name: str
+    host: str
+    port: int
+    kernel: Any
+
+    def bind(self, widget: anywidget.AnyWidget) -> Transport:
+        """Make it."""
+        if self.name == "comm":
+            return CommTransport(widget, self.kernel)
+        if self.name == "page":
+            from webgpu_widget.transports.page import PageTransport
+
+            return PageTransport(self.host, self.port)
+        from webgpu_widget.transports.headless import HeadlessTransport
+
+        return HeadlessTransport()
+
+
+def make_transport(name: TransportName, host: str, port: int) -> Choice:
+    """Choose: the name given, else ``WEBGPU_WIDGET_TRANSPORT``, else by where this code runs.
+
+    Raises
+    ------
+    FrontendError
+        For an unknown name, or ``comm`` outside of a kernel.
+    """
+    chosen = name
+    if chosen == "auto":
+        chosen = cast("TransportName", os.environ.get("WEBGPU_WIDGET_TRANSPORT", "auto") or "auto")
+    if chosen not in _NAMES:
+        raise errors.FrontendError(f"transport is {chosen!r}; it is one of {', '.join(map(repr, _NAMES))}")
+    kernel = running_kernel()
+    if chosen == "auto":
+        chosen = "comm" if kernel is not None else "headless"
+    if chosen == "comm" and kernel is None:
+        raise errors.NoFrontendError("transport 'comm' needs a Jupyter kernel, and this code runs in none: use 'headless' or 'page'")
+    return Choice(chosen, host, port, kernel)
