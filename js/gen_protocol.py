@@ -58,18 +58,20 @@ def interface(node: ast.ClassDef) -> list[str]:
     lines = [*comment(ast.get_docstring(node)), f"export interface {node.name} {{"]
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            optional = isinstance(item.annotation, ast.Subscript) and ast.unparse(item.annotation.value) == "NotRequired"
+            optional = (
+                isinstance(item.annotation, ast.Subscript) and ast.unparse(item.annotation.value) == "NotRequired"
+            )
             lines.append(f"  readonly {item.target.id}{'?' if optional else ''}: {type_of(item.annotation)};")
     return [*lines, "}", ""]
 
 
 def alias(name: str, value: ast.expr, values: dict[str, int]) -> list[str]:
     """Translate a constant or a type alias."""
-    if isinstance(value, (ast.Subscript, ast.Name)) or (isinstance(value, ast.BinOp) and isinstance(value.op, ast.BitOr)):
-        return [f"export type {name} =", *(f"  | {part.strip()}" for part in type_of(value).split(" | "))][:-1] + [
-            f"  | {type_of(value).split(' | ')[-1].strip()};",
-            "",
-        ]
+    if isinstance(value, (ast.Subscript, ast.Name)) or (
+        isinstance(value, ast.BinOp) and isinstance(value.op, ast.BitOr)
+    ):
+        *parts, last = (part.strip() for part in type_of(value).split(" | "))
+        return [f"export type {name} =", *(f"  | {part}" for part in parts), f"  | {last};", ""]
     values[name] = eval(compile(ast.Expression(value), "protocol.py", "eval"), {"__builtins__": {}}, values)  # noqa: S307
     return [f"export const {name} = {json.dumps(values[name])};", ""]
 
@@ -97,7 +99,9 @@ def main() -> int:
         return 0
     if TARGET.exists() and TARGET.read_text() == text:
         return 0
-    sys.stderr.write("js/src/protocol.gen.ts is not what webgpu_widget/protocol.py says; run: python js/gen_protocol.py\n")
+    sys.stderr.write(
+        "js/src/protocol.gen.ts is not what webgpu_widget/protocol.py says; run: python js/gen_protocol.py\n"
+    )
     return 1
 
 

@@ -63,7 +63,7 @@ __all__ = [
     "out_texture",
     "sampler",
     "texture",
-    *errors.__all__,
+    *errors.__all__,  # noqa: PLE0604
 ]
 
 

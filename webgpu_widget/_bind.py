@@ -87,7 +87,10 @@ def match(bindings: list[BindingInfo], declared: set[str], given: Mapping[str, A
             parts.append(f"there is no variable {key!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     parts += [f"{key!r} is missing" for key in wanted if key not in given]
     if parts:
-        listed = ", ".join(f"{info['name']}: {info['kind']} {layout.describe(info['type'])}" for info in bindings) or "no variables"
+        listed = (
+            ", ".join(f"{info['name']}: {info['kind']} {layout.describe(info['type'])}" for info in bindings)
+            or "no variables"
+        )
         raise errors.BindingError(f"kernel {name!r}: {'; '.join(parts)}. The entry point uses {listed}")
 
 
@@ -125,7 +128,9 @@ def _pad16(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def _plain(value: Any, where: str) -> Any:
     if isinstance(value, (GPUArray, Out)):
-        raise errors.BindingError(f"{where} is a uniform: pass a number, an array or a dict, not {type(value).__name__}")
+        raise errors.BindingError(
+            f"{where} is a uniform: pass a number, an array or a dict, not {type(value).__name__}"
+        )
     return value
 
 
@@ -145,7 +150,9 @@ def _opaque(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -
             raise errors.BindingError(f"{where} is a {declared}: pass wg.texture(array), not {type(value).__name__}")
         view = declared.removeprefix("texture_").split("<")[0]
         if view.replace("_", "-") != value.dimension:
-            raise errors.BindingError(f"{where} is a {declared}, but a texture with dimension={value.dimension!r} was passed")
+            raise errors.BindingError(
+                f"{where} is a {declared}, but a texture with dimension={value.dimension!r} was passed"
+            )
         return value.upload(gpu)
     format_ = info["type"]["format"] if info["type"]["type"] == "opaque" else None
     if isinstance(value, GPUTexture):
@@ -153,7 +160,9 @@ def _opaque(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -
             raise errors.BindingError(f"{where} is a {declared}, but the texture passed has format {value.format}")
         return value._memory
     if not isinstance(value, OutTexture):
-        raise errors.BindingError(f"{where} is a {declared}: pass wg.out_texture(shape, {format_!r}), not {type(value).__name__}")
+        raise errors.BindingError(
+            f"{where} is a {declared}: pass wg.out_texture(shape, {format_!r}), not {type(value).__name__}"
+        )
     if value.format != format_:
         raise errors.BindingError(f"{where} is a {declared}, but wg.out_texture was asked for {value.format}")
     height, width = value.shape[-2:]
@@ -166,7 +175,9 @@ def _opaque(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -
 def _storage(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -> Buffer:
     if isinstance(value, Out):
         if info["access"] == "read":
-            raise errors.BindingError(f"{where} is declared var<storage, read>, so the shader cannot write it; pass an array, or declare it read_write")
+            raise errors.BindingError(
+                f"{where} is declared var<storage, read>, so the shader cannot write it; pass an array, or declare it read_write"
+            )
         return _output(gpu, info, value, where, bound)
     if isinstance(value, GPURecords):
         value._gpu._same(gpu, where)
@@ -175,7 +186,9 @@ def _storage(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) 
         return _resident(gpu, info, value, where, bound)
     kind = info["type"]
     if isinstance(value, np.ndarray) and value.size == 0:
-        raise errors.ShapeError(f"{where} has shape {value.shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do")
+        raise errors.ShapeError(
+            f"{where} has shape {value.shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
+        )
     if kind["type"] == "array" and kind["count"] == 0:
         data, _ = layout.pack_runtime(kind, value, where)
     elif kind["type"] == "struct" and layout.is_runtime(kind):
@@ -183,7 +196,9 @@ def _storage(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) 
     else:
         data = layout.pack(kind, value, where)
     if data.size == 0:
-        raise errors.ShapeError(f"{where} is empty: WebGPU cannot bind an empty array; skip the call when there is nothing to do")
+        raise errors.ShapeError(
+            f"{where} is empty: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
+        )
     check_bytes(gpu, data.size, where)
     buffer = gpu._queue.alloc(data.size)
     gpu._queue.write(buffer, data)
@@ -194,7 +209,9 @@ def _pack_tail(info: Any, value: Any, where: str) -> np.ndarray[Any, Any]:
     """Pack a struct whose last member is runtime-sized: the dict has an array for it."""
     last = info["members"][-1]
     if not isinstance(value, Mapping) or last["name"] not in value:
-        raise errors.BindingError(f"{where} is the struct {info['name']}: pass a dict with its fields; {last['name']!r} is an array of any length")
+        raise errors.BindingError(
+            f"{where} is the struct {info['name']}: pass a dict with its fields; {last['name']!r} is an array of any length"
+        )
     tail, _ = layout.pack_runtime(last["type"], value[last["name"]], f"{where}.{last['name']}")
     head = np.zeros(max(info["size"], last["offset"] + tail.size), np.uint8)
     layout.fill(info, layout.Place(head), value, where)
@@ -209,7 +226,9 @@ def check_bytes(gpu: GPU, size_bytes: int, where: str) -> None:
     limits = gpu.info.limits
     for key in ("maxStorageBufferBindingSize", "maxBufferSize"):
         if size_bytes > limits[key]:
-            raise errors.LimitError(f"{where} needs {size_bytes} bytes in one binding, but this adapter's {key} is {limits[key]}: work on parts of it")
+            raise errors.LimitError(
+                f"{where} needs {size_bytes} bytes in one binding, but this adapter's {key} is {limits[key]}: work on parts of it"
+            )
 
 
 def _output(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -> Buffer:
@@ -220,17 +239,23 @@ def _output(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -
         return _output_struct(gpu, info, value, where, bound)
     elem = kind["elem"] if kind["type"] == "array" else kind
     if value.shape is None and kind["type"] == "array" and kind["count"] == 0:
-        raise errors.ShapeError(f"{where}: wg.out needs a shape, since the shader's {layout.describe(kind)} has none of its own")
+        raise errors.ShapeError(
+            f"{where}: wg.out needs a shape, since the shader's {layout.describe(kind)} has none of its own"
+        )
     shape = value.shape if value.shape is not None else layout.value_shape(kind)
     if 0 in shape:
-        raise errors.ShapeError(f"{where} has shape {shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do")
+        raise errors.ShapeError(
+            f"{where} has shape {shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
+        )
     if layout.scalar_name(elem) is None:
         array_type = cast("ArrayType", kind)
         count = int(np.prod(shape, dtype=np.int64))
         dtype = value.dtype
         if dtype is not None:
             if dtype.names is None:
-                raise errors.DTypeError(f"{where} holds structs {layout.describe(elem)}: pass wg.out(shape, dtype=kernel.dtype({name!r})), not {dtype.name}")
+                raise errors.DTypeError(
+                    f"{where} holds structs {layout.describe(elem)}: pass wg.out(shape, dtype=kernel.dtype({name!r})), not {dtype.name}"
+                )
             layout.check_record_dtype(cast("Any", elem), dtype, where)
         size = count * array_type["stride"]
         check_bytes(gpu, size, where)
@@ -247,15 +272,19 @@ def _output(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -
     return buffer
 
 
-def _output_numbers(gpu: GPU, info: BindingInfo, value: Out, shape: tuple[int, ...], where: str, bound: Bound) -> Buffer:
+def _output_numbers(
+    gpu: GPU, info: BindingInfo, value: Out, shape: tuple[int, ...], where: str, bound: Bound
+) -> Buffer:
     kind = info["type"]
     scalar = layout.SCALARS[cast("str", layout.scalar_name(kind))]
     dtype = value.dtype if value.dtype is not None else np.dtype(np.float32) if value.shape is not None else scalar
     if stored_dtype(dtype) != scalar.newbyteorder("="):
         if value.dtype is None:
-            raise errors.DTypeError(f"{where} is {layout.describe(kind)}: wg.out makes float32 unless told; pass wg.out({shape}, np.{scalar.newbyteorder('=').name})")
+            raise errors.DTypeError(
+                f"{where} is {layout.describe(kind)}: wg.out makes float32 unless told; pass wg.out({shape}, np.{scalar.newbyteorder('=').name})"
+            )
         raise layout.dtype_error(where, dtype, layout.describe(kind))
-    array_type = cast("ArrayType", kind) if kind["type"] == "array" else None
+    array_type = kind if kind["type"] == "array" else None
     if array_type is not None and array_type["count"] == 0:
         count = layout.elements(shape, array_type["elem"], where)
         padded_size = count * array_type["stride"]
@@ -263,10 +292,14 @@ def _output_numbers(gpu: GPU, info: BindingInfo, value: Out, shape: tuple[int, .
     else:
         count, elem, padded_size = 1, kind, kind["size"]
         if int(np.prod(shape, dtype=np.int64)) != int(np.prod(layout.value_shape(kind), dtype=np.int64)):
-            raise errors.ShapeError(f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}")
+            raise errors.ShapeError(
+                f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
+            )
     check_bytes(gpu, padded_size, where)
     buffer = gpu._queue.alloc(padded_size)
-    tight = layout.is_tight(elem) and (array_type is None or array_type["count"] > 0 or array_type["stride"] == elem["size"])
+    tight = layout.is_tight(elem) and (
+        array_type is None or array_type["count"] > 0 or array_type["stride"] == elem["size"]
+    )
     if tight:
         bound.outputs[info["name"]] = GPUArray(gpu, buffer, shape, dtype)
     else:
@@ -282,10 +315,14 @@ def _output_struct(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: B
     if layout.is_runtime(kind):
         last = kind["members"][-1]
         if value.tail is None:
-            raise errors.ShapeError(f"{where}: its last member {last['name']!r} is runtime-sized: pass wg.out(tail=n) with the number of its elements")
+            raise errors.ShapeError(
+                f"{where}: its last member {last['name']!r} is runtime-sized: pass wg.out(tail=n) with the number of its elements"
+            )
         size = max(size, last["offset"] + value.tail * last["type"]["stride"])
     elif value.tail is not None:
-        raise errors.BindingError(f"{where}: tail was given, but the struct {kind['name']} does not end in a runtime-sized array")
+        raise errors.BindingError(
+            f"{where}: tail was given, but the struct {kind['name']} does not end in a runtime-sized array"
+        )
     if value.dtype is not None and value.dtype.names is not None and not layout.is_runtime(kind):
         layout.check_record_dtype(kind, value.dtype, where)
     check_bytes(gpu, size, where)
@@ -310,9 +347,13 @@ def _resident(gpu: GPU, info: BindingInfo, value: GPUArray, where: str, bound: B
     kind = info["type"]
     name = layout.scalar_name(kind)
     if name is None:
-        raise errors.BindingError(f"{where} is {layout.describe(kind)}: pass a structured array or a dict, not a GPUArray")
+        raise errors.BindingError(
+            f"{where} is {layout.describe(kind)}: pass a structured array or a dict, not a GPUArray"
+        )
     if value.size == 0:
-        raise errors.ShapeError(f"{where} has shape {value.shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do")
+        raise errors.ShapeError(
+            f"{where} has shape {value.shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
+        )
     scalar = layout.SCALARS[name]
     if stored_dtype(value.dtype) != scalar.newbyteorder("="):
         raise layout.dtype_error(where, value.dtype, layout.describe(kind))
@@ -326,7 +367,9 @@ def _resident(gpu: GPU, info: BindingInfo, value: GPUArray, where: str, bound: B
         count, tight, padded_size = 1, layout.is_tight(kind), kind["size"]
         needed = int(np.prod(layout.value_shape(kind), dtype=np.int64))
         if value.size != needed:
-            raise errors.ShapeError(f"{where} has shape {value.shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}")
+            raise errors.ShapeError(
+                f"{where} has shape {value.shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
+            )
     check_bytes(gpu, padded_size, where)
     if tight:
         return buffer
@@ -346,7 +389,9 @@ def grid(count: int, per_workgroup: int) -> tuple[int, int, int]:
     return math.ceil(groups / rows), rows, 1
 
 
-def repack(gpu: GPU, kind: TypeInfo, source: Buffer, target: Buffer, count: int, where: str, *, padded_first: bool) -> None:
+def repack(
+    gpu: GPU, kind: TypeInfo, source: Buffer, target: Buffer, count: int, where: str, *, padded_first: bool
+) -> None:
     """Move scalars between NumPy's tight order and WGSL's padded, column-major one, on the GPU."""
     elem = kind["elem"] if kind["type"] == "array" and kind["count"] == 0 else kind
     stride = kind["stride"] if kind["type"] == "array" and kind["count"] == 0 else elem["size"]
@@ -354,8 +399,10 @@ def repack(gpu: GPU, kind: TypeInfo, source: Buffer, target: Buffer, count: int,
     while elem["type"] == "array":
         repeat *= elem["count"]
         stride, elem = elem["stride"], elem["elem"]
-    if layout.SCALARS[cast("str", layout.scalar_name(elem))].itemsize != 4:  # noqa: PLR2004
-        raise errors.BindingError(f"{where}: a padded {layout.describe(elem)} cannot be bound from a GPUArray; pass a NumPy array")
+    if layout.SCALARS[cast("str", layout.scalar_name(elem))].itemsize != 4:
+        raise errors.BindingError(
+            f"{where}: a padded {layout.describe(elem)} cannot be bound from a GPUArray; pass a NumPy array"
+        )
     rows, columns = (elem["rows"], elem["columns"]) if elem["type"] == "matrix" else (1, layout.value_shape(elem)[0])
     column_words = elem["size"] // 4 // columns if elem["type"] == "matrix" else 1
     tight = (rows * columns, columns, 1)
@@ -365,4 +412,6 @@ def repack(gpu: GPU, kind: TypeInfo, source: Buffer, target: Buffer, count: int,
     params = np.array([scalars, columns, rows * columns, *first, *second], np.uint32)
     queue = gpu._queue
     pipeline = queue.pipeline(shaders.load("array/repack"), label="repack")
-    queue.dispatch(pipeline, [(0, 0, source), (0, 1, target), (1, 0, bytes(params.view(np.uint8)) + bytes(12))], grid(scalars, 256))
+    queue.dispatch(
+        pipeline, [(0, 0, source), (0, 1, target), (1, 0, bytes(params.view(np.uint8)) + bytes(12))], grid(scalars, 256)
+    )

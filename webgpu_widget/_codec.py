@@ -31,7 +31,9 @@ def encode(message: dict[str, Any], buffers: Sequence[Bytes] = ()) -> bytes:
         C-contiguous.
     """
     views = [memoryview(item).cast("B") for item in buffers]
-    header = json.dumps({"message": message, "buffers": [view.nbytes for view in views]}, separators=(",", ":")).encode()
+    header = json.dumps(
+        {"message": message, "buffers": [view.nbytes for view in views]}, separators=(",", ":")
+    ).encode()
     parts: list[Bytes] = [struct.pack("<I", len(header)), header, bytes(_padding(4 + len(header)))]
     for view in views:
         parts += [view, bytes(_padding(view.nbytes))]
@@ -47,7 +49,7 @@ def decode(frame: Bytes) -> tuple[dict[str, Any], list[memoryview]]:
         When the frame is not one: too short, lengths that do not add up, no message in it.
     """
     view = memoryview(frame).cast("B")
-    if view.nbytes < 4:  # noqa: PLR2004
+    if view.nbytes < 4:
         raise ValueError(f"a frame of {view.nbytes} bytes is too short for its header's length")
     (length,) = struct.unpack_from("<I", view)
     if 4 + length > view.nbytes:

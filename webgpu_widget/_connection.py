@@ -143,7 +143,9 @@ class Connection:
         request.last_report = time.monotonic()
         return request
 
-    def submit(self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request] = (), label: str = "") -> None:
+    def submit(
+        self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request] = (), label: str = ""
+    ) -> None:
         """Send commands; those with requests get replies. Never waits."""
         with self._lock:
             self._check_open()
@@ -224,11 +226,15 @@ class Connection:
             request.future.set_result(message["value"])
         elif event.kind == "error":
             del self._requests[request.id]
-            error = errors.from_wire(message["code"], message["message"], message["details"], request.source, request.what)
+            error = errors.from_wire(
+                message["code"], message["message"], message["details"], request.source, request.what
+            )
             request.future.set_exception(error)
         elif event.kind == "chunk" and request.on_chunk is not None:
             request.last_report = self._last_sign
-            request.on_chunk(message["item"], message["offset"], message["total"], event.buffers[0] if event.buffers else b"")
+            request.on_chunk(
+                message["item"], message["offset"], message["total"], event.buffers[0] if event.buffers else b""
+            )
         elif event.kind == "progress" and request.on_progress is not None:
             request.on_progress(message["value"])
 
@@ -340,7 +346,9 @@ class Connection:
                     self._recoveries += 1
                     self._session.recover()
             if self.connected and silent > _LOST_AFTER_S and now - self._last_sign > _LOST_AFTER_S:
-                self._session.lose_page(f"the page has not answered for {now - self._last_sign:.0f} s: it was closed, or the network is gone")
+                self._session.lose_page(
+                    f"the page has not answered for {now - self._last_sign:.0f} s: it was closed, or the network is gone"
+                )
             self._settle()
             if request.future.done():
                 return
@@ -359,7 +367,11 @@ class Connection:
     def _timed_out(self, request: Request, timeout: float) -> errors.FrontendError:
         if not self.connected:
             return errors.NoFrontendError(f"no browser page answered for {timeout:g} s. {self._transport.advice()}")
-        doing = f" The last kernel sent was {self._last_label!r}: if its loop never ends, mend it;" if self._last_label else ""
+        doing = (
+            f" The last kernel sent was {self._last_label!r}: if its loop never ends, mend it;"
+            if self._last_label
+            else ""
+        )
         self._session.reset(f"nothing finished for {timeout:g} s")
         self._settle()
         return errors.FrontendTimeoutError(

@@ -27,10 +27,12 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         words = shlex.split(line)
         if not words or not words[0].isidentifier() or len(words) not in {1, 3} or words[1:2] not in ([], ["--gpu"]):
             raise errors.BindingError(f"%%wgsl {line}: {_USAGE}")
-        found = shell.ev(words[2]) if len(words) > 1 else shell.user_ns.get("gpu")
+        evaluate: Any = shell.ev
+        found = evaluate(words[2]) if len(words) > 1 else shell.user_ns.get("gpu")
         if len(words) > 1 and not isinstance(found, GPU):
             raise errors.BindingError(f"%%wgsl: {words[2]} is {type(found).__name__}, not a wg.GPU")
         gpu = found if isinstance(found, GPU) else default_gpu()
         shell.user_ns[words[0]] = gpu.kernel(cell, name=words[0])
 
-    shell.register_magic_function(wgsl, magic_kind="cell", magic_name="wgsl")
+    register: Any = shell.register_magic_function
+    register(wgsl, magic_kind="cell", magic_name="wgsl")

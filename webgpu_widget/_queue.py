@@ -92,7 +92,15 @@ class Pipeline:
 
     __slots__ = ("constants", "entry_point", "generation", "handle", "label", "request", "source")
 
-    def __init__(self, handle: int, generation: int, source: str, label: str, entry_point: str | None, constants: dict[str, float]) -> None:
+    def __init__(
+        self,
+        handle: int,
+        generation: int,
+        source: str,
+        label: str,
+        entry_point: str | None,
+        constants: dict[str, float],
+    ) -> None:
         self.handle = handle
         self.generation = generation
         self.source = source
@@ -245,7 +253,14 @@ class Queue:
         with self._lock:
             self.check(buffer)
             if view.nbytes <= _INLINE_BYTES:
-                self._add({"op": "write-buffer", "buffer": buffer.handle, "offset": offset, "data": self._store(self._blob, view)})
+                self._add(
+                    {
+                        "op": "write-buffer",
+                        "buffer": buffer.handle,
+                        "offset": offset,
+                        "data": self._store(self._blob, view),
+                    }
+                )
                 return
             self.flush()
             for piece in self._pieces(view, timeout):
@@ -307,7 +322,9 @@ class Queue:
 
     # ------------------------------------------------------------ pipelines and dispatch
 
-    def pipeline(self, source: str, label: str = "", entry_point: str | None = None, constants: dict[str, float] | None = None) -> Pipeline:
+    def pipeline(
+        self, source: str, label: str = "", entry_point: str | None = None, constants: dict[str, float] | None = None
+    ) -> Pipeline:
         """Return the pipeline of a source, entry point and constants, compiled once.
 
         Does not wait: errors in trusted WGSL surface at the next read. `Kernel` asks for `result` at once.
@@ -387,7 +404,15 @@ class Queue:
                 elif isinstance(value, tuple):
                     buffer, offset, size = value
                     self.check(buffer)
-                    bound.append({"group": group, "binding": binding, "buffer": buffer.handle, "offset": offset, "size_bytes": size})
+                    bound.append(
+                        {
+                            "group": group,
+                            "binding": binding,
+                            "buffer": buffer.handle,
+                            "offset": offset,
+                            "size_bytes": size,
+                        }
+                    )
                 elif isinstance(value, Texture):
                     self.check(value, "the texture")
                     bound.append({"group": group, "binding": binding, "texture": value.handle})
@@ -405,7 +430,15 @@ class Queue:
 
     # ------------------------------------------------------------ textures
 
-    def create_texture(self, texture_format: str, dimension: str, size: tuple[int, int, int], *, mip_levels: int = 1, storage: bool = False) -> Texture:
+    def create_texture(
+        self,
+        texture_format: str,
+        dimension: str,
+        size: tuple[int, int, int],
+        *,
+        mip_levels: int = 1,
+        storage: bool = False,
+    ) -> Texture:
         """Make a texture; ``size`` is (width, height, depth or layers)."""
         with self._lock:
             self._fresh()
@@ -461,7 +494,9 @@ class Queue:
         """Send a request after all that was recorded; returns at once."""
         with self._lock:
             if self.recording:
-                raise errors.WebGPUWidgetError(f"{what}: nothing can be read while gpu.record() records, since nothing has run; do it after the with block")
+                raise errors.WebGPUWidgetError(
+                    f"{what}: nothing can be read while gpu.record() records, since nothing has run; do it after the with block"
+                )
             request = self.connection.new_request(what, on_chunk=on_chunk, on_progress=on_progress)
             if buffers:
                 self.flush()
@@ -472,11 +507,15 @@ class Queue:
                 self.flush()
             return request
 
-    def request(self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any) -> dict[str, Any]:
+    def request(
+        self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any
+    ) -> dict[str, Any]:
         """Send a request and wait for its result."""
         return self.connection.wait(self.start(command, what or str(command["op"]), **options), timeout)
 
-    async def request_async(self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any) -> dict[str, Any]:
+    async def request_async(
+        self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any
+    ) -> dict[str, Any]:
         """Coroutine twin of `request`."""
         return await self.connection.wait_async(self.start(command, what or str(command["op"]), **options), timeout)
 
@@ -486,7 +525,9 @@ class Queue:
             self.check(buffer)
             padded = size + (-size % 4)
             if offset % 4 or offset + padded > buffer.size_bytes:
-                raise errors.LimitError(f"{size} bytes at {offset} cannot be read from a buffer of {buffer.size_bytes} bytes; offsets are multiples of 4")
+                raise errors.LimitError(
+                    f"{size} bytes at {offset} cannot be read from a buffer of {buffer.size_bytes} bytes; offsets are multiples of 4"
+                )
             targets.append(np.empty(padded, np.uint8))
             reads.append({"buffer": buffer.handle, "offset": offset, "size_bytes": padded})
 
@@ -497,13 +538,17 @@ class Queue:
         request = self.start({"op": "read", "reads": reads}, what, on_chunk=on_chunk)
         return request, [target[:size] for target, (_, _, size) in zip(targets, spans, strict=True)]
 
-    def read(self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back") -> list[np.ndarray[Any, Any]]:
+    def read(
+        self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back"
+    ) -> list[np.ndarray[Any, Any]]:
         """Read bytes of buffers; returns one uint8 array per span."""
         request, results = self._start_read(spans, what)
         self.connection.wait(request, timeout)
         return results
 
-    async def read_async(self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back") -> list[np.ndarray[Any, Any]]:
+    async def read_async(
+        self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back"
+    ) -> list[np.ndarray[Any, Any]]:
         """Coroutine twin of `read`."""
         request, results = self._start_read(spans, what)
         await self.connection.wait_async(request, timeout)
@@ -518,7 +563,9 @@ class Queue:
             piece = np.frombuffer(data, np.uint8)
             target[offset : offset + piece.size] = piece
 
-        return self.start({"op": "read-texture", "texture": texture.handle}, "reading a texture", on_chunk=on_chunk), target
+        return self.start(
+            {"op": "read-texture", "texture": texture.handle}, "reading a texture", on_chunk=on_chunk
+        ), target
 
     # ------------------------------------------------------------ record and replay
 

@@ -263,7 +263,7 @@ class Session:
         )
 
     def _resumed(self, link: str, received: int) -> None:
-        """The browser says that a link broke, or that it misses messages."""
+        """Send again what the browser misses: a link broke."""
         if link != self.link:
             for newer in self._links[self._links.index(link) + 1 :]:
                 self._links.remove(newer)
@@ -282,7 +282,7 @@ class Session:
             self._since_ack_bytes += buffer_bytes(following[1])
             self._deal_with(*following)
         # Small replies may stay unacked for a while (the page keeps them); bytes are what its window counts.
-        if self._since_ack_bytes >= protocol.CHUNK_BYTES // 4 or self._received - self._acked >= 16:  # noqa: PLR2004
+        if self._since_ack_bytes >= protocol.CHUNK_BYTES // 4 or self._received - self._acked >= 16:
             self._send_ack()
 
     def _send_ack(self) -> None:

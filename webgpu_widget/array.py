@@ -20,7 +20,7 @@ DTYPES = {np.dtype(name) for name in ("float32", "int32", "uint32", "bool", "flo
 
 def stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype of the bytes in the browser: bool is stored as uint32."""
-    return np.dtype(np.uint32) if dtype == np.bool_ else dtype
+    return np.dtype(np.uint32) if dtype == np.bool_ else np.dtype(dtype)
 
 
 def check_dtype(dtype: Any, what: str = "dtype") -> np.dtype[Any]:
@@ -159,7 +159,15 @@ class GPURecords:
     ``numpy()`` gives a structured array, or for a single struct a dict.
     """
 
-    def __init__(self, gpu: GPU, buffer: Buffer, size_bytes: int, unpack: Any, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> None:
+    def __init__(
+        self,
+        gpu: GPU,
+        buffer: Buffer,
+        size_bytes: int,
+        unpack: Any,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any] | None,
+    ) -> None:
         self._gpu = gpu
         self._memory = buffer
         self._size_bytes = size_bytes

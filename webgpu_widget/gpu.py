@@ -61,7 +61,11 @@ class AdapterInfo:
     @property
     def name(self) -> str:
         """What to call it: ``nvidia hopper``, ``google swiftshader``."""
-        return " ".join(part for part in (self.vendor, self.architecture or self.device) if part) or self.description or "unnamed adapter"
+        return (
+            " ".join(part for part in (self.vendor, self.architecture or self.device) if part)
+            or self.description
+            or "unnamed adapter"
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,11 @@ class GPU(anywidget.AnyWidget):
     >>> gpu.close()
     """
 
-    _esm: ClassVar[Any] = _BUNDLE if _BUNDLE.is_file() else "export default { render({ el }) { el.textContent = 'webgpu_widget: the bundle is not built'; } };"
+    _esm: ClassVar[Any] = (
+        _BUNDLE
+        if _BUNDLE.is_file()
+        else "export default { render({ el }) { el.textContent = 'webgpu_widget: the bundle is not built'; } };"
+    )
 
     gpu_id = traitlets.Unicode().tag(sync=True)
     transport = traitlets.Unicode().tag(sync=True)
@@ -114,9 +122,13 @@ class GPU(anywidget.AnyWidget):
 
     def __init__(self, transport: TransportName = "auto", *, host: str = "127.0.0.1", port: int = 0) -> None:
         if not _BUNDLE.is_file():
-            raise errors.NoFrontendError(f"the browser's part is not built ({_BUNDLE.name} is missing): in a clone, run `make build`")
+            raise errors.NoFrontendError(
+                f"the browser's part is not built ({_BUNDLE.name} is missing): in a clone, run `make build`"
+            )
         made = make_transport(transport, host, port)
-        super().__init__(gpu_id=uuid.uuid4().hex, transport=made.name, status={"state": "waiting", "transport": made.name})
+        super().__init__(
+            gpu_id=uuid.uuid4().hex, transport=made.name, status={"state": "waiting", "transport": made.name}
+        )
         self._transport = made.bind(self)
         self._connection = Connection(self._transport)
         self._queue = Queue(self._connection)
@@ -194,7 +206,9 @@ class GPU(anywidget.AnyWidget):
         self._open()
         found = self._info
         if found is None:
-            found = self._keep_info(await self._queue.request_async({"op": "get-device"}, "asking for the GPU", timeout))
+            found = self._keep_info(
+                await self._queue.request_async({"op": "get-device"}, "asking for the GPU", timeout)
+            )
         return found
 
     def _keep_info(self, raw: dict[str, Any]) -> AdapterInfo:
@@ -224,7 +238,9 @@ class GPU(anywidget.AnyWidget):
     async def memory_async(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Coroutine twin of `memory`."""
         self._open()
-        return MemoryInfo(**await self._queue.request_async({"op": "get-memory"}, "asking for the memory in use", timeout))
+        return MemoryInfo(
+            **await self._queue.request_async({"op": "get-memory"}, "asking for the memory in use", timeout)
+        )
 
     def synchronize(self, timeout: float | None = 30.0) -> None:
         """Return when all submitted work is done."""
@@ -398,7 +414,9 @@ class GPU(anywidget.AnyWidget):
             raise errors.ShapeError(f"the shape {sizes} has a negative axis")
         size_bytes = int(np.prod(sizes, dtype=np.int64)) * stored_dtype(kind).itemsize
         if size_bytes > 2 * _bind.SAFE_BINDING_BYTES and size_bytes > self.info.limits["maxBufferSize"]:
-            raise errors.LimitError(f"an array of shape {sizes} and dtype {kind.name} needs {size_bytes} bytes, but this adapter's maxBufferSize is {self.info.limits['maxBufferSize']}")
+            raise errors.LimitError(
+                f"an array of shape {sizes} and dtype {kind.name} needs {size_bytes} bytes, but this adapter's maxBufferSize is {self.info.limits['maxBufferSize']}"
+            )
         return GPUArray(self, self._queue.alloc(size_bytes), sizes, kind)
 
     def array(self, x: Any, dtype: Any = None) -> GPUArray:
@@ -426,7 +444,9 @@ class GPU(anywidget.AnyWidget):
         check_dtype(values.dtype, "the array's dtype")
         made = self._alloc_array(values.shape, values.dtype)
         if values.size:
-            self._queue.write(made._memory, np.ascontiguousarray(values, stored_dtype(values.dtype)).reshape(-1).view(np.uint8))
+            self._queue.write(
+                made._memory, np.ascontiguousarray(values, stored_dtype(values.dtype)).reshape(-1).view(np.uint8)
+            )
         return made
 
     def empty(self, shape: int | Sequence[int], dtype: Any = np.float32) -> GPUArray:
@@ -449,5 +469,3 @@ def default_gpu() -> GPU:
         if _default is None or _default._is_closed:
             _default = GPU()
         return _default
-
-

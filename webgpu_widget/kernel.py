@@ -59,19 +59,29 @@ class Reflection:
                 "size": item["size"],
                 "align": item["align"],
                 "members": {
-                    member["name"]: {"offset": member["offset"], "type": layout.describe(member["type"]), "size": member["type"]["size"]}
+                    member["name"]: {
+                        "offset": member["offset"],
+                        "type": layout.describe(member["type"]),
+                        "size": member["type"]["size"],
+                    }
                     for member in item["members"]
                 },
             }
             for item in module["structs"]
         }
-        self.overrides = {item["name"]: {"type": item["type"], "id": item["id"], "has_default": item["has_default"]} for item in module["overrides"]}
+        self.overrides = {
+            item["name"]: {"type": item["type"], "id": item["id"], "has_default": item["has_default"]}
+            for item in module["overrides"]
+        }
         self.workgroup_size = tuple(result["workgroup_size"])
         self.entry_points = tuple(item["name"] for item in module["entry_points"])
 
     def __repr__(self) -> str:
         lines = [f"entry points {', '.join(self.entry_points)}; workgroup size {self.workgroup_size or 'not chosen'}"]
-        lines += [f"  @group({b['group']}) @binding({b['binding']}) {name}: {b['kind']} {b['access']} {b['type']}" for name, b in self.bindings.items()]
+        lines += [
+            f"  @group({b['group']}) @binding({b['binding']}) {name}: {b['kind']} {b['access']} {b['type']}"
+            for name, b in self.bindings.items()
+        ]
         lines += [f"  override {name}: {o['type']}" for name, o in self.overrides.items()]
         return "\n".join(lines)
 
@@ -126,7 +136,9 @@ class Kernel:
         warnings = [item for item in result["messages"] if item["severity"] == "warning"]
         self.warnings = [f"line {item['line']}, column {item['column']}: {item['message']}" for item in warnings]
 
-    def _chosen(self, entry_point: str | None, constants: Constants | None, timeout: float | None) -> tuple[Pipeline, CompileResult]:
+    def _chosen(
+        self, entry_point: str | None, constants: Constants | None, timeout: float | None
+    ) -> tuple[Pipeline, CompileResult]:
         """Return the pipeline of a call, compiling it first if the call overrides what the kernel was made with."""
         entry_point = entry_point or self._entry_point
         merged = {**self._constants, **normal_constants(constants)}
@@ -144,9 +156,17 @@ class Kernel:
         module = result["reflection"]
         names = [item["name"] for item in module["entry_points"]]
         if entry_point is None and len(names) > 1:
-            raise errors.BindingError(f"kernel {self.name!r} has the entry points {', '.join(names)}: choose one with entry_point=")
-        unset = [o["name"] for o in module["overrides"] if not o["has_default"] and o["name"] not in constants and str(o["id"]) not in constants]
-        raise errors.BindingError(f"kernel {self.name!r}: the override{'s' * (len(unset) > 1)} {', '.join(unset)} has no default: pass constants={{{unset[0]!r}: ...}}")
+            raise errors.BindingError(
+                f"kernel {self.name!r} has the entry points {', '.join(names)}: choose one with entry_point="
+            )
+        unset = [
+            o["name"]
+            for o in module["overrides"]
+            if not o["has_default"] and o["name"] not in constants and str(o["id"]) not in constants
+        ]
+        raise errors.BindingError(
+            f"kernel {self.name!r}: the override{'s' * (len(unset) > 1)} {', '.join(unset)} has no default: pass constants={{{unset[0]!r}: ...}}"
+        )
 
     @property
     def reflection(self) -> Reflection:
@@ -247,12 +267,16 @@ class Kernel:
 
     def _workgroups(self, threads: Threads | None, workgroups: Threads | None, size: Sequence[int]) -> list[int]:
         if (threads is None) == (workgroups is None):
-            raise errors.BindingError(f"kernel {self.name!r}: pass exactly one of threads= (invocations wanted) and workgroups= (workgroup counts)")
-        wanted = threads if threads is not None else workgroups
-        sizes = [int(n) for n in (wanted if isinstance(wanted, (tuple, list, np.ndarray)) else [wanted])]  # type: ignore[call-overload]
+            raise errors.BindingError(
+                f"kernel {self.name!r}: pass exactly one of threads= (invocations wanted) and workgroups= (workgroup counts)"
+            )
+        wanted: Any = threads if threads is not None else workgroups
+        sizes = [int(n) for n in (wanted if isinstance(wanted, (tuple, list, np.ndarray)) else [wanted])]
         label = "threads" if threads is not None else "workgroups"
-        if not 1 <= len(sizes) <= 3 or min(sizes) < 0:  # noqa: PLR2004
-            raise errors.BindingError(f"kernel {self.name!r}: {label}={wanted!r}; it is one to three ints of at least 0")
+        if not 1 <= len(sizes) <= 3 or min(sizes) < 0:
+            raise errors.BindingError(
+                f"kernel {self.name!r}: {label}={wanted!r}; it is one to three ints of at least 0"
+            )
         sizes += [1] * (3 - len(sizes))
         counts = [math.ceil(n / per) for n, per in zip(sizes, size, strict=True)] if threads is not None else sizes
         if max(counts) > _bind.SAFE_WORKGROUPS:

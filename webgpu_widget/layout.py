@@ -39,14 +39,13 @@ _INSTEAD = {
 
 def describe(info: TypeInfo) -> str:
     """Return a type as WGSL writes it."""
-    kind = info["type"]
-    if kind == "scalar":
+    if info["type"] == "scalar":
         return f"atomic<{info['name']}>" if info["atomic"] else info["name"]
-    if kind == "vector":
+    if info["type"] == "vector":
         return f"vec{info['count']}<{info['elem']}>"
-    if kind == "matrix":
+    if info["type"] == "matrix":
         return f"mat{info['columns']}x{info['rows']}<{info['elem']}>"
-    if kind == "array":
+    if info["type"] == "array":
         return f"array<{describe(info['elem'])}{', ' + str(info['count']) if info['count'] else ''}>"
     return info["name"]
 
@@ -65,7 +64,7 @@ def scalar_name(info: TypeInfo) -> str | None:
     if info["type"] == "scalar":
         return info["name"]
     if info["type"] in {"vector", "matrix"}:
-        return cast("str", info["elem"])
+        return info["elem"]
     if info["type"] == "array":
         return scalar_name(info["elem"])
     return None
@@ -99,23 +98,22 @@ def element_dtype(info: TypeInfo) -> np.dtype[Any]:
 
     A vector is a subarray; a padded element (a vec3 in an array, a matrix's column of 3) is a subarray with its padding as one more scalar.
     """
-    kind = info["type"]
-    if kind == "scalar":
+    if info["type"] == "scalar":
         return SCALARS[info["name"]]
-    if kind == "vector":
+    if info["type"] == "vector":
         return np.dtype((SCALARS[info["elem"]], (info["count"],)))
-    if kind == "matrix":
+    if info["type"] == "matrix":
         scalar = SCALARS[info["elem"]]
-        rows = 4 if info["rows"] == 3 else info["rows"]  # noqa: PLR2004
+        rows = 4 if info["rows"] == 3 else info["rows"]
         return np.dtype((scalar, (info["columns"], rows)))
-    if kind == "array":
+    if info["type"] == "array":
         elem = info["elem"]
         base = element_dtype(elem)
         if elem["type"] == "vector" and info["stride"] != elem["size"]:
             scalar = SCALARS[elem["elem"]]
             base = np.dtype((scalar, (info["stride"] // scalar.itemsize,)))
         return np.dtype((base, (info["count"],)))
-    if kind == "struct":
+    if info["type"] == "struct":
         members = [item for item in info["members"] if not is_runtime(item["type"])]
         return np.dtype(
             {
@@ -143,7 +141,9 @@ def may_be_left_out(name: str) -> bool:
 class Place:
     """Where values lie in bytes: an offset with any number of strided axes in front."""
 
-    def __init__(self, data: Array, offset: int = 0, shape: tuple[int, ...] = (), strides: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, data: Array, offset: int = 0, shape: tuple[int, ...] = (), strides: tuple[int, ...] = ()
+    ) -> None:
         self.data = data
         self.offset = offset
         self.shape = shape
@@ -201,7 +201,9 @@ def convert(value: Any, info: TypeInfo, where: str) -> Array:
     except ValueError as error:
         raise errors.ShapeError(f"{where}: {error}") from error
     if array.dtype == np.object_ or array.dtype.kind not in "biufc":
-        raise errors.DTypeError(f"{where} is {value!r:.80}, which is not a number or an array of numbers; the shader declares {wanted}")
+        raise errors.DTypeError(
+            f"{where} is {value!r:.80}, which is not a number or an array of numbers; the shader declares {wanted}"
+        )
     if name in {"u32", "i32", "bool"}:
         if array.dtype.kind not in "biu":
             raise errors.DTypeError(f"{where} is {value!r:.80}, but the shader declares {wanted}: pass an int")
@@ -247,9 +249,16 @@ def _fill_structs(info: ArrayType, place: Place, value: Any, where: str) -> None
         fill(info["elem"], inner, value, where)
         return
     if len(value) != info["count"]:
-        raise errors.ShapeError(f"{where} has {len(value)} elements, but the shader's {describe(info)} has {info['count']}")
+        raise errors.ShapeError(
+            f"{where} has {len(value)} elements, but the shader's {describe(info)} has {info['count']}"
+        )
     for index, item in enumerate(value):
-        fill(info["elem"], Place(place.data, place.offset + index * info["stride"], place.shape, place.strides), item, f"{where}[{index}]")
+        fill(
+            info["elem"],
+            Place(place.data, place.offset + index * info["stride"], place.shape, place.strides),
+            item,
+            f"{where}[{index}]",
+        )
 
 
 def _fill_struct(info: StructType, place: Place, value: Any, where: str) -> None:
@@ -261,7 +270,9 @@ def _fill_struct(info: StructType, place: Place, value: Any, where: str) -> None
     elif isinstance(value, np.void) and value.dtype.names is not None:
         given = {name: np.asarray(value[name]) for name in value.dtype.names}
     else:
-        raise errors.BindingError(f"{where} is the struct {info['name']}: pass a dict or a structured array with the fields {', '.join(names)}, not {type(value).__name__}")
+        raise errors.BindingError(
+            f"{where} is the struct {info['name']}: pass a dict or a structured array with the fields {', '.join(names)}, not {type(value).__name__}"
+        )
     unknown = [name for name in given if name not in names and not may_be_left_out(str(name))]
     missing = [name for name in names if name not in given and not may_be_left_out(name)]
     if unknown or missing:
@@ -334,7 +345,7 @@ def elements(shape: tuple[int, ...], elem: TypeInfo, where: str) -> int:
         return size
     if len(shape) >= len(inner) and shape[len(shape) - len(inner) :] == inner:
         return size // per
-    if is_tight(elem) and elem["type"] == "vector" and elem["count"] != 3 and size % per == 0 and shape[-1:] != (3,):  # noqa: PLR2004
+    if is_tight(elem) and elem["type"] == "vector" and elem["count"] != 3 and size % per == 0 and shape[-1:] != (3,):
         return size // per
     raise errors.ShapeError(
         f"{where} has shape {shape}, but the shader's elements are {describe(elem)}: the shape must end in {', '.join(map(str, inner))}"
@@ -345,7 +356,9 @@ def unpack(info: TypeInfo, data: Array) -> Any:
     """Return the value in bytes: a dict for a struct, else numbers (copied, of shape ``value_shape``)."""
     if info["type"] == "struct":
         return {
-            item["name"]: unpack_tail(item["type"], data[item["offset"] :]) if is_runtime(item["type"]) else unpack(item["type"], data[item["offset"] :])
+            item["name"]: unpack_tail(item["type"], data[item["offset"] :])
+            if is_runtime(item["type"])
+            else unpack(item["type"], data[item["offset"] :])
             for item in info["members"]
             if not may_be_left_out(item["name"])
         }
@@ -369,7 +382,9 @@ def unpack_elements(info: ArrayType, data: Array, count: int) -> Array:
     return leaf_view(elem, Place(data).along(count, info["stride"])).copy()
 
 
-def unpack_records(elem: TypeInfo, stride: int, data: Array, shape: tuple[int, ...], dtype: np.dtype[Any] | None = None) -> Array:
+def unpack_records(
+    elem: TypeInfo, stride: int, data: Array, shape: tuple[int, ...], dtype: np.dtype[Any] | None = None
+) -> Array:
     """Return structs as a structured array, in WGSL's exact layout or in the caller's dtype, matched by field name."""
     exact = element_dtype(elem)
     count = int(np.prod(shape, dtype=np.int64))

@@ -52,7 +52,9 @@ class Profile:
             self._fill(await self._gpu._queue.request_async({"op": "profile-stop"}, "profiling"))
 
     def _fill(self, result: dict[str, Any]) -> None:
-        self._rows = [ProfileRow(row["name"], row["dispatches"], row["gpu_ms"], row["wall_ms"]) for row in result["rows"]]
+        self._rows = [
+            ProfileRow(row["name"], row["dispatches"], row["gpu_ms"], row["wall_ms"]) for row in result["rows"]
+        ]
 
     @property
     def rows(self) -> Sequence[ProfileRow]:
@@ -63,7 +65,8 @@ class Profile:
 
     def _cells(self) -> list[tuple[str, str, str, str]]:
         return [
-            (row.name, str(row.dispatches), "-" if row.gpu_ms is None else f"{row.gpu_ms:.3f}", f"{row.wall_ms:.3f}") for row in self.rows
+            (row.name, str(row.dispatches), "-" if row.gpu_ms is None else f"{row.gpu_ms:.3f}", f"{row.wall_ms:.3f}")
+            for row in self.rows
         ]
 
     def __repr__(self) -> str:
@@ -71,10 +74,18 @@ class Profile:
             return "Profile(open)"
         table = [("kernel", "dispatches", "gpu_ms", "wall_ms"), *self._cells()]
         widths = [max(len(row[i]) for row in table) for i in range(4)]
-        return "\n".join("  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in table)
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if i == 0 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in table
+        )
 
     def _repr_html_(self) -> str:
         if self._rows is None:
             return "<p>the profile is open</p>"
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self._cells())
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self._cells()
+        )
         return f"<table><thead><tr><th>kernel</th><th>dispatches</th><th>gpu_ms</th><th>wall_ms</th></tr></thead><tbody>{body}</tbody></table>"

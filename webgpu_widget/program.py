@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Self
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from webgpu_widget import errors
 from webgpu_widget._queue import Recording
@@ -33,7 +34,7 @@ class Program:
         self._recording = self._context.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._context is not None:
             self._gpu._record_ends()
             self._context.__exit__(kind, error, trace)

@@ -531,7 +531,7 @@ class Lane(TypedDict):
 
 
 class Welcome(TypedDict):
-    """This instance leads. ``lane`` offers the WebSocket where the page itself comes from loopback."""
+    """Tell the instance that it leads. ``lane`` offers the WebSocket where the page itself comes from loopback."""
 
     kind: Literal["welcome"]
     instance: str

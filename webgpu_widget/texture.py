@@ -45,7 +45,7 @@ class TextureInput:
     """An array on its way to become a texture; see `texture`."""
 
     texels: Array
-    """(layers, height, width, channels)"""
+    """(layers, height, width, channels)."""
     format: str
     dimension: Dimension
     mips: bool
@@ -114,20 +114,28 @@ def texture(array: Any, format: str | None = None, dimension: Dimension = "2d", 
         values = values[..., None]
     if values.ndim != axes or values.shape[-1] not in {1, 2, 3, 4} or not values.size:
         front = "" if dimension == "2d" else "layers, " if dimension == "2d-array" else "depth, "
-        raise errors.ShapeError(f"a {dimension} texture is ({front}height, width, channels) with 1 to 4 channels and no empty axis, not {np.shape(array)}")
+        raise errors.ShapeError(
+            f"a {dimension} texture is ({front}height, width, channels) with 1 to 4 channels and no empty axis, not {np.shape(array)}"
+        )
     if dimension == "2d":
         values = values[None]
     if format is None and values.dtype.name not in _BY_DTYPE:
-        raise errors.DTypeError(f"a texture of {values.dtype.name} needs a format=; without one, uint8, float16 and float32 are taken")
-    if values.shape[-1] == 3:  # noqa: PLR2004
+        raise errors.DTypeError(
+            f"a texture of {values.dtype.name} needs a format=; without one, uint8, float16 and float32 are taken"
+        )
+    if values.shape[-1] == 3:
         one = 255 if values.dtype == np.uint8 else 1
         values = np.concatenate([values, np.full((*values.shape[:-1], 1), one, values.dtype)], axis=-1)
     chosen = format or _CHANNELS[values.shape[-1]] + _BY_DTYPE[values.dtype.name]
     if chosen not in FORMATS:
-        raise errors.BindingError(f"format {chosen!r} is not one that a texture can have here: {', '.join(sorted(FORMATS))}")
+        raise errors.BindingError(
+            f"format {chosen!r} is not one that a texture can have here: {', '.join(sorted(FORMATS))}"
+        )
     dtype, channels = FORMATS[chosen]
     if dtype != values.dtype or channels != values.shape[-1]:
-        raise errors.DTypeError(f"format {chosen} holds {channels} channels of {dtype.name}, the array has {values.shape[-1]} of {values.dtype.name}")
+        raise errors.DTypeError(
+            f"format {chosen} holds {channels} channels of {dtype.name}, the array has {values.shape[-1]} of {values.dtype.name}"
+        )
     return TextureInput(np.ascontiguousarray(values), chosen, dimension, mips)
 
 
@@ -149,14 +157,21 @@ def out_texture(shape: tuple[int, ...], format: str, dimension: Dimension = "2d"
         To be passed as a kernel's argument; read back as (height, width, channels) in the format's dtype.
     """
     if format not in FORMATS:
-        raise errors.BindingError(f"format {format!r} is not one that a texture can have here: {', '.join(sorted(FORMATS))}")
+        raise errors.BindingError(
+            f"format {format!r} is not one that a texture can have here: {', '.join(sorted(FORMATS))}"
+        )
     axes = 2 if dimension == "2d" else 3
     if len(shape) != axes or min(shape) < 1:
-        raise errors.ShapeError(f"a {dimension} storage texture has {axes} axes of at least 1 (without channels), not {tuple(shape)}")
+        raise errors.ShapeError(
+            f"a {dimension} storage texture has {axes} axes of at least 1 (without channels), not {tuple(shape)}"
+        )
     return OutTexture(tuple(int(n) for n in shape), format, dimension)
 
 
-def sampler(filter: Literal["linear", "nearest"] = "linear", address: Literal["clamp-to-edge", "repeat", "mirror-repeat"] = "clamp-to-edge") -> Sampler:  # noqa: A002
+def sampler(
+    filter: Literal["linear", "nearest"] = "linear",  # noqa: A002
+    address: Literal["clamp-to-edge", "repeat", "mirror-repeat"] = "clamp-to-edge",
+) -> Sampler:
     """Say how a texture is sampled between texels and beyond its edge.
 
     Parameters

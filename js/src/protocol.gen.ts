@@ -446,7 +446,7 @@ export interface Lane {
   readonly token: string;
 }
 
-/** This instance leads. ``lane`` offers the WebSocket where the page itself comes from loopback. */
+/** Tell the instance that it leads. ``lane`` offers the WebSocket where the page itself comes from loopback. */
 export interface Welcome {
   readonly kind: "welcome";
   readonly instance: string;

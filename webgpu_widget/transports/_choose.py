@@ -56,5 +56,7 @@ def make_transport(name: TransportName, host: str, port: int) -> Choice:
     if chosen == "auto":
         chosen = "comm" if kernel is not None else "headless"
     if chosen == "comm" and kernel is None:
-        raise errors.NoFrontendError("transport 'comm' needs a Jupyter kernel, and this code runs in none: use 'headless' or 'page'")
+        raise errors.NoFrontendError(
+            "transport 'comm' needs a Jupyter kernel, and this code runs in none: use 'headless' or 'page'"
+        )
     return Choice(chosen, host, port, kernel)

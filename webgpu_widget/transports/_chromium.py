@@ -129,7 +129,9 @@ class Browser:
                 os.close(browser_reads)
                 os.close(browser_writes)
             else:
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment)
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
+                )
 
     @property
     def pid(self) -> int:
@@ -145,7 +147,9 @@ class Browser:
         with contextlib.suppress(OSError):
             text = self._log.read_text(errors="replace")
         lines = [line for line in text.splitlines() if line.strip() and "dbus" not in line.lower()]
-        return f"the browser {self.program} ended with status {status}. It said: " + (" / ".join(lines[-4:])[:600] or "nothing")
+        return f"the browser {self.program} ended with status {status}. It said: " + (
+            " / ".join(lines[-4:])[:600] or "nothing"
+        )
 
     def close(self) -> None:
         """End it, for sure. May be called twice."""

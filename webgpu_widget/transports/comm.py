@@ -99,7 +99,7 @@ class CommTransport(Transport):
             self._displayed = True
             from IPython.display import display
 
-            display(self._widget)
+            display(self._widget)  # type: ignore[no-untyped-call]
 
     def advice(self) -> str:
         """Say what to do in this host."""

@@ -45,7 +45,12 @@ class HeadlessTransport(PageTransport):
 
     def nudge(self, silent_s: float) -> None:  # noqa: ARG002
         """Start another browser when the first has ended after it had worked."""
-        if self._browser is not None and self._connection is not None and self._connection.hello and self._browser.failure():
+        if (
+            self._browser is not None
+            and self._connection is not None
+            and self._connection.hello
+            and self._browser.failure()
+        ):
             self._browser.close()
             self._launch()
 
