@@ -48,7 +48,7 @@ _HOMES = {
     "load_ipython_extension": "_magic",
 }
 
-__all__ = [
+__all__ = [  # noqa: PLE0604
     "GPU",
     "AdapterInfo",
     "GPUArray",
@@ -63,7 +63,7 @@ __all__ = [
     "out_texture",
     "sampler",
     "texture",
-    *errors.__all__,  # noqa: PLE0604
+    *errors.__all__,
 ]
 
 

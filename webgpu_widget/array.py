@@ -20,7 +20,8 @@ DTYPES = {np.dtype(name) for name in ("float32", "int32", "uint32", "bool", "flo
 
 def stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype of the bytes in the browser: bool is stored as uint32."""
-    return np.dtype(np.uint32) if dtype == np.bool_ else np.dtype(dtype)
+    stored: np.dtype[Any] = np.dtype(np.uint32) if dtype == np.bool_ else dtype
+    return stored
 
 
 def check_dtype(dtype: Any, what: str = "dtype") -> np.dtype[Any]:

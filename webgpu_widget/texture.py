@@ -52,7 +52,7 @@ class TextureInput:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """(width, height, layers or depth)"""
+        """Width, height, and layers or depth."""
         layers, height, width, _ = self.texels.shape
         return width, height, layers
 
