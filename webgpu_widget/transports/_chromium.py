@@ -60,7 +60,7 @@ _LINUX_GPU_FLAGS = (
     "--enable-features=Vulkan,WebGPUService",
 )
 # Chromium reads commands from descriptor 3 and ends when that closes: also when Python was killed.
-_WITH_PIPES = 'r=$1; w=$2; shift 2; eval "exec 3<&$r 4>&$w"; exec "$@"'
+_WITH_PIPES = 'exec 3<&0 4>&1 0</dev/null 1>&2; exec "$@"'
 
 
 def find_browser() -> str:
@@ -110,27 +110,24 @@ class Browser:
         library_path = os.environ.get("WEBGPU_WIDGET_BROWSER_LIBRARY_PATH")
         if library_path:
             environment["LD_LIBRARY_PATH"] = library_path
-        self._pipes: list[int] = []
         with self._log.open("wb") as output:
             if os.name == "posix":
-                browser_reads, we_write = os.pipe()
-                we_read, browser_writes = os.pipe()
-                self._pipes = [we_write, we_read]
                 command.insert(1, "--remote-debugging-pipe")
                 self._process = subprocess.Popen(
-                    ["/bin/sh", "-c", _WITH_PIPES, "sh", str(browser_reads), str(browser_writes), *command],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(browser_reads, browser_writes),
+                    ["/bin/sh", "-c", _WITH_PIPES, "sh", *command],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=output,
                     start_new_session=True,
                     env=environment,
                 )
-                os.close(browser_reads)
-                os.close(browser_writes)
             else:
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
                 )
 
     @property
@@ -153,10 +150,9 @@ class Browser:
 
     def close(self) -> None:
         """End it, for sure. May be called twice."""
-        for descriptor in self._pipes:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self._pipes = []
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
         if self._process.poll() is None:
             try:
                 self._process.wait(2)
