@@ -1,0 +1,30 @@
+"""What all tests share: one browser a session, a seed that is printed, an adapter that must be the one named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import webgpu_widget as wg
+
+
+@pytest.fixture(scope="session")
+def gpu() -> Iterator[wg.GPU]:
+    """One headless GPU for the session; fails, and does not skip, when its adapter is not the expected one."""
+    made = wg.GPU(transport="headless")
+    expected = os.environ.get("WEBGPU_WIDGET_EXPECT_ADAPTER")
+    name = made.ready(timeout=60).name
+    assert expected is None or expected in name, f"the run must have the adapter {expected!r}, but got {name!r}"
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator whose seed is drawn anew each run and printed when the test fails; WEBGPU_WIDGET_SEED repeats a run."""
+    seed = int(os.environ.get("WEBGPU_WIDGET_SEED", "0")) or int(np.random.SeedSequence().generate_state(1)[0])
+    print(f"seed {seed}: WEBGPU_WIDGET_SEED={seed} repeats it")  # noqa: T201
+    return np.random.default_rng(seed)
