@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from webgpu_widget.kernel import Kernel
     from webgpu_widget.profile import Profile
     from webgpu_widget.program import Program
-    from webgpu_widget.texture import out_texture, sampler, texture
+    from webgpu_widget.textures import out_texture, sampler, texture
 
 __version__ = "0.1.0"
 
@@ -42,9 +42,9 @@ _HOMES = {
     "Program": "program",
     "Out": "_bind",
     "out": "_bind",
-    "texture": "texture",
-    "out_texture": "texture",
-    "sampler": "texture",
+    "texture": "textures",
+    "out_texture": "textures",
+    "sampler": "textures",
     "load_ipython_extension": "_magic",
 }
 

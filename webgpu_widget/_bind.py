@@ -14,7 +14,7 @@ from webgpu_widget import errors, layout, shaders
 from webgpu_widget._queue import Arg, Buffer, Sampler, Texture
 from webgpu_widget.array import GPUArray, GPURecords, stored_dtype
 from webgpu_widget.protocol import ArrayType, BindingInfo, TypeInfo
-from webgpu_widget.texture import GPUTexture, OutTexture, TextureInput, texture
+from webgpu_widget.textures import GPUTexture, OutTexture, TextureInput, texture
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

@@ -13,7 +13,7 @@ from webgpu_widget import _bind, errors, layout
 from webgpu_widget._queue import Pipeline
 from webgpu_widget.array import GPUArray, GPURecords
 from webgpu_widget.protocol import BindingInfo, CompileResult
-from webgpu_widget.texture import GPUTexture
+from webgpu_widget.textures import GPUTexture
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
