@@ -78,7 +78,7 @@ class Sampler:
     Parameters
     ----------
     description : dict
-        ``GPUSamplerDescriptor``'s fields that are strings.
+        ``filter`` and ``address``, as in `sampler`.
     """
 
     __slots__ = ("description",)

@@ -325,7 +325,7 @@ class TextureArg(TypedDict):
 
 
 class SamplerArg(TypedDict):
-    """A sampler by its description; the engine keeps one of each."""
+    """A sampler by its description (``filter``, ``address``); the engine keeps one of each."""
 
     group: int
     binding: int

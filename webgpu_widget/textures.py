@@ -185,16 +185,7 @@ def sampler(
         raise errors.BindingError(
             f"sampler(filter={filter!r}, address={address!r}): filter is 'linear' or 'nearest', address 'clamp-to-edge', 'repeat' or 'mirror-repeat'"
         )
-    return Sampler(
-        {
-            "magFilter": filter,
-            "minFilter": filter,
-            "mipmapFilter": filter,
-            "addressModeU": address,
-            "addressModeV": address,
-            "addressModeW": address,
-        },
-    )
+    return Sampler({"filter": filter, "address": address})
 
 
 class GPUTexture:

@@ -265,7 +265,7 @@ export interface TextureArg {
   readonly texture: number;
 }
 
-/** A sampler by its description; the engine keeps one of each. */
+/** A sampler by its description (``filter``, ``address``); the engine keeps one of each. */
 export interface SamplerArg {
   readonly group: number;
   readonly binding: number;
