@@ -263,6 +263,10 @@ def _fill_structs(info: ArrayType, place: Place, value: Any, where: str) -> None
 
 def _fill_struct(info: StructType, place: Place, value: Any, where: str) -> None:
     names = [item["name"] for item in info["members"]]
+    if isinstance(value, np.ndarray) and value.dtype == element_dtype(info):
+        # WGSL's exact layout already (`Kernel.dtype`): columns of matrices and all.
+        place.view(value.dtype)[...] = value
+        return
     if isinstance(value, np.ndarray) and value.dtype.names is not None:
         given = {name: value[name] for name in value.dtype.names}
     elif isinstance(value, Mapping):
