@@ -325,7 +325,7 @@ export class Engine {
         this.answer(
           command.id,
           undefined,
-          gpu.pipelines.compile(command).then((compiled) => ({ ...compiled.result })),
+          gpu.pipelines.compile(command).then((result) => ({ ...result })),
         );
         return undefined;
       case "read":

@@ -24,7 +24,6 @@ export interface GroupPlan {
 export interface Compiled {
   readonly pipeline: GPUComputePipeline;
   readonly label: string;
-  readonly result: CompileResult;
   /** Sparse by group index. */
   readonly groups: readonly (GroupPlan | undefined)[];
   /** Whether uniforms are bound with dynamic offsets (an explicit layout), or each at its own. */
@@ -39,8 +38,14 @@ interface Module {
   readonly problem: unknown;
 }
 
+interface Built {
+  readonly result: CompileResult;
+  /** Undefined where the module does not say which pipeline is meant: it was only checked. */
+  readonly compiled: Compiled | undefined;
+}
+
 interface Entry {
-  readonly promise: Promise<Compiled>;
+  readonly promise: Promise<Built>;
   ready: Compiled | undefined;
   failed: EngineError | undefined;
   users: number;
@@ -52,7 +57,6 @@ export class PipelineStore {
   private readonly modules = new Map<string, Module>();
   private readonly entries = new Map<string, Entry>();
   private readonly handles = new Map<number, { readonly label: string; readonly entry: Entry }>();
-  compiled = 0;
 
   constructor(private readonly device: GPUDevice) {}
 
@@ -61,15 +65,15 @@ export class PipelineStore {
   }
 
   /** Compile, or find what is compiled or being compiled already. */
-  compile(command: Compile): Promise<Compiled> {
+  compile(command: Compile): Promise<CompileResult> {
     const key = JSON.stringify([command.entry_point, Object.entries(command.constants).sort(), command.source]);
     let entry = this.entries.get(key);
     if (!entry) {
       const made: Entry = { promise: this.build(command), ready: undefined, failed: undefined, users: 0 };
       made.promise.then(
-        (compiled) => {
+        ({ compiled }) => {
           made.ready = compiled;
-          this.compiled++;
+          if (!compiled) made.failed = new EngineError("binding", `${command.label}: the module alone does not say what to run: name the entry point, and give the overrides without default values`);
         },
         (error: unknown) => {
           made.failed = error instanceof EngineError ? error : new EngineError("internal", String(error));
@@ -81,11 +85,11 @@ export class PipelineStore {
     }
     entry.users++;
     this.handles.set(command.pipeline, { label: command.label, entry });
-    return entry.promise;
+    return entry.promise.then(({ result }) => result);
   }
 
   /** The pipeline, or a promise of it while it is being compiled. */
-  get(handle: number): Compiled | Promise<Compiled> {
+  get(handle: number): Compiled | Promise<unknown> {
     const found = this.handles.get(handle)?.entry;
     if (!found) throw new EngineError("unknown-handle", `there is no pipeline ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, { handle });
     if (found.failed) throw found.failed;
@@ -127,34 +131,36 @@ export class PipelineStore {
     return made;
   }
 
-  private async build(command: Compile): Promise<Compiled> {
+  private async build(command: Compile): Promise<Built> {
     const module = this.module(command.source);
     const { reflection } = module;
     if (!reflection) {
       refuseErrors(await module.messages, command.label);
       throw module.problem instanceof EngineError ? module.problem : new EngineError("internal", `the module compiles and cannot be reflected: ${String(module.problem)}`);
     }
-    let made: Promise<Omit<Compiled, "result">>;
+    let made: Promise<Compiled> | undefined;
     let workgroupSize: number[] = [];
     let entryName = "";
     try {
       const entry = reflection.entryPoint(command.entry_point);
-      entryName = entry.name;
       const constants = reflection.constants(entry, command.constants);
-      const bindings = entry.bindings.flatMap((index) => reflection.reflection.bindings[index] ?? []);
-      made = this.pipeline(command.label, module.module, entry.name, constants, bindings);
-      made.catch(() => undefined);
-      workgroupSize = reflection.workgroupSize(entry, constants);
+      if (entry && reflection.missing(entry, constants).length === 0) {
+        entryName = entry.name;
+        const bindings = entry.bindings.flatMap((index) => reflection.reflection.bindings[index] ?? []);
+        made = this.pipeline(command.label, module.module, entry.name, constants, bindings);
+        made.catch(() => undefined);
+        workgroupSize = reflection.workgroupSize(entry, constants);
+      }
     } catch (error) {
       refuseErrors(await module.messages, command.label);
       throw error;
     }
     const messages = await module.messages;
     refuseErrors(messages, command.label);
-    const compiled = await made.catch((error: unknown) => {
+    const compiled = await made?.catch((error: unknown) => {
       throw new EngineError("shader", `${command.label}: ${messageOf(error)}`, { messages, line: 0, column: 0 });
     });
-    return { ...compiled, result: { entry_point: entryName, workgroup_size: workgroupSize, reflection: reflection.reflection, messages } };
+    return { compiled, result: { entry_point: entryName, workgroup_size: workgroupSize, reflection: reflection.reflection, messages } };
   }
 
   private async pipeline(
@@ -163,7 +169,7 @@ export class PipelineStore {
     entryPoint: string,
     constants: Record<string, number>,
     bindings: readonly BindingInfo[],
-  ): Promise<Omit<Compiled, "result">> {
+  ): Promise<Compiled> {
     const byGroup: (BindingInfo[] | undefined)[] = [];
     for (const binding of bindings) {
       const list = byGroup[binding.group] ?? [];

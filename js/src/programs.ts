@@ -37,7 +37,11 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
   for (const command of commands) {
     switch (command.op) {
       case "dispatch": {
-        const compiled = await gpu.pipelines.get(command.pipeline);
+        let compiled = gpu.pipelines.get(command.pipeline);
+        while (compiled instanceof Promise) {
+          await compiled.catch(() => undefined);
+          compiled = gpu.pipelines.get(command.pipeline);
+        }
         const label = gpu.pipelines.label(command.pipeline);
         gpu.recorder.checkWorkgroups(label, command.workgroups);
         const [x = 1, y = 1, z = 1] = command.workgroups;

@@ -23,8 +23,8 @@ export class ModuleReflection {
     this.reflection = this.reflect();
   }
 
-  /** The entry point of that name, or the module's only one. */
-  entryPoint(name: string | null): EntryPointInfo {
+  /** The entry point of that name, or the module's only one; undefined where there are several to choose from. */
+  entryPoint(name: string | null): EntryPointInfo | undefined {
     const entries = this.reflection.entry_points;
     const names = entries.map((entry) => entry.name).join(", ");
     if (entries.length === 0) throw new EngineError("shader", "the module has no @compute entry point", { messages: [], line: 0, column: 0 });
@@ -33,13 +33,11 @@ export class ModuleReflection {
       if (found) return found;
       throw new EngineError("binding", `the module has no entry point ${name}; it has: ${names}`, { name, allowed: names });
     }
-    const [only] = entries;
-    if (entries.length === 1 && only) return only;
-    throw new EngineError("binding", `the module has several entry points, name one of: ${names}`, { allowed: names });
+    return entries.length === 1 ? entries[0] : undefined;
   }
 
   /** Constants as WebGPU wants them: keyed by @id or name, and only those that the entry point uses. */
-  constants(entry: EntryPointInfo, given: Readonly<Record<string, number>>): Record<string, number> {
+  constants(entry: EntryPointInfo | undefined, given: Readonly<Record<string, number>>): Record<string, number> {
     const keys = new Map<string, Declaration>();
     for (const declaration of this.declarations) {
       if (declaration.kind !== "override") continue;
@@ -53,9 +51,17 @@ export class ModuleReflection {
         const allowed = this.reflection.overrides.map((override) => override.name).join(", ") || "none";
         throw new EngineError("binding", `the module declares no override ${name}; it declares: ${allowed}`, { name, allowed });
       }
-      if (entry.overrides.includes(declaration.name)) constants[overrideKey(declaration)] = value;
+      if (entry?.overrides.includes(declaration.name)) constants[overrideKey(declaration)] = value;
     }
     return constants;
+  }
+
+  /** Overrides of the entry point that have neither a default nor a value. */
+  missing(entry: EntryPointInfo, constants: Readonly<Record<string, number>>): string[] {
+    return entry.overrides.filter((name) => {
+      const declaration = this.byName.get(name);
+      return declaration && !declaration.value && constants[overrideKey(declaration)] === undefined;
+    });
   }
 
   /** The workgroup size once the constants are set. */
