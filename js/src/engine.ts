@@ -1,0 +1,460 @@
+/** Runs Python's batches in order on the GPU of this page. */
+import { openDevice } from "./device.js";
+import { dataOf } from "./dispatch.js";
+import { asEngineError, EngineError } from "./errors.js";
+import { Gpu } from "./gpu.js";
+import { type Claim, Ledger } from "./ledger.js";
+import { copyBuffer } from "./copy.js";
+import { makeMips, readTexture } from "./mips.js";
+import { Profiler } from "./profiler.js";
+import { type Program, prepare, replay } from "./programs.js";
+import { type Batch, type Command, type ErrorCode, PROGRESS_INTERVAL_MS } from "./protocol.gen.js";
+import { findService, serviceNames } from "./services.js";
+import type { Bytes } from "./session.js";
+import type { ReadPart } from "./staging.js";
+
+/** Where replies go: the session. */
+export interface Replies {
+  readonly requests: ReadonlySet<string>;
+  isCancelled(id: string): boolean;
+  dealtWith(seq: number): void;
+  result(id: string, value: Readonly<Record<string, unknown>>): void;
+  error(id: string, code: ErrorCode, message: string, details: Readonly<Record<string, unknown>>): void;
+  chunk(id: string, item: number, offset: number, total: number, bytes: ArrayBuffer): Promise<boolean>;
+  progress(id: string, done: number, value: Readonly<Record<string, unknown>>): void;
+  lost(epoch: number, reason: string): void;
+}
+
+interface Job {
+  readonly batch: Batch;
+  readonly buffers: readonly Bytes[];
+}
+
+type Request = Extract<Command, { id: string }>;
+type Of<Op extends Command["op"]> = Extract<Command, { op: Op }>;
+
+export class Engine {
+  epoch = 1;
+  gpu: Gpu | undefined;
+  lastError: EngineError | undefined;
+  /** Why there is no device, once it has been asked for in vain. */
+  noGpu: EngineError | undefined;
+  private opening: Promise<Gpu> | undefined;
+  private jobs: Job[] = [];
+  private running = false;
+  private ledger = new Ledger((error) => this.heard(error));
+  private readonly aborts = new Map<string, AbortController>();
+  private done = 0;
+  private reported = { done: 0, at: 0, steps: 0 };
+  private steps = 0;
+  private watching = false;
+
+  /**
+   * @param replies the session
+   * @param changed called when something to show has changed
+   * @param beyondRepair called when a lost device cannot be followed by another one in this page
+   */
+  constructor(
+    private readonly replies: Replies,
+    private readonly changed: () => void = () => undefined,
+    private readonly beyondRepair: (reason: string) => void = () => undefined,
+  ) {}
+
+  private heard(error: EngineError): void {
+    this.lastError = error;
+    this.changed();
+  }
+
+  get queued(): number {
+    return this.jobs.length;
+  }
+
+  get busy(): boolean {
+    return this.running || this.replies.requests.size > 0;
+  }
+
+  // ---------------------------------------------------------------- inputs
+
+  enqueue(batch: Batch, buffers: readonly Bytes[]): void {
+    this.jobs.push({ batch, buffers });
+    if (!this.running) void this.drain();
+  }
+
+  cancel(ids: readonly string[]): void {
+    for (const id of ids) this.aborts.get(id)?.abort(new DOMException("cancelled by Python", "AbortError"));
+  }
+
+  /** Destroy the device: whatever runs on it is given up. */
+  reset(reason: string): void {
+    this.lose(this.gpu, reason);
+  }
+
+  /** Free everything; handles start anew. */
+  clear(): void {
+    this.abortAll("the session is over");
+    this.jobs = [];
+    this.epoch = 1;
+    this.done = 0;
+    this.reported = { done: 0, at: 0, steps: 0 };
+    this.ledger = new Ledger((error) => this.heard(error));
+    const { gpu } = this;
+    this.gpu = this.opening = undefined;
+    gpu?.destroy();
+    this.changed();
+  }
+
+  private abortAll(reason: string): void {
+    for (const abort of this.aborts.values()) abort.abort(new DOMException(reason, "AbortError"));
+    this.aborts.clear();
+  }
+
+  // ---------------------------------------------------------------- device
+
+  /** The device, asked for at first need. */
+  async device(): Promise<Gpu> {
+    if (this.gpu) return this.gpu;
+    const opening = this.opening ?? this.open();
+    this.opening = opening;
+    try {
+      return await opening;
+    } finally {
+      if (this.opening === opening) this.opening = undefined;
+    }
+  }
+
+  private async open(): Promise<Gpu> {
+    const { epoch, ledger } = this;
+    try {
+      const opened = await openDevice();
+      if (epoch !== this.epoch || ledger !== this.ledger) {
+        opened.device.destroy();
+        throw new EngineError("device-lost", "the device was given up while it was being opened");
+      }
+      const gpu = new Gpu(opened, epoch, ledger);
+      gpu.device.addEventListener("uncapturederror", ({ error }) => {
+        if (gpu.dead) return;
+        ledger.keep(new EngineError(error instanceof GPUOutOfMemoryError ? "out-of-memory" : "validation", `WebGPU: ${error.message}`));
+      });
+      void gpu.device.lost.then((info) => this.lose(gpu, info.message || info.reason));
+      this.gpu = gpu;
+      this.noGpu = undefined;
+      this.changed();
+      return gpu;
+    } catch (error) {
+      const known = asEngineError(error);
+      if (known.code === "no-adapter") {
+        this.noGpu = known;
+        if (epoch > 1) this.beyondRepair(known.message);
+      }
+      this.heard(known);
+      throw known;
+    }
+  }
+
+  private lose(gpu: Gpu | undefined, reason: string): void {
+    if (gpu && (gpu.dead || gpu !== this.gpu)) return;
+    this.gpu = this.opening = undefined;
+    this.epoch++;
+    this.ledger = new Ledger((error) => this.heard(error));
+    this.replies.lost(this.epoch, reason);
+    const lost = new EngineError("device-lost", `the GPU device was lost: ${reason}. All arrays and kernels on it are gone; the next call gets a new device.`, { reason });
+    for (const id of [...this.replies.requests]) this.fail(id, lost);
+    this.abortAll("the device was lost");
+    gpu?.destroy();
+    this.heard(lost);
+  }
+
+  // ---------------------------------------------------------------- the queue
+
+  private async drain(): Promise<void> {
+    this.running = true;
+    this.watchProgress();
+    try {
+      for (let job = this.jobs.shift(); job; job = this.jobs.shift()) {
+        await this.run(job);
+        this.replies.dealtWith(job.batch.seq);
+        if (this.jobs.length === 0) this.gpu?.recorder.flush();
+        this.finish(job.batch.seq);
+      }
+    } finally {
+      this.running = false;
+      this.changed();
+    }
+  }
+
+  private async run(job: Job): Promise<void> {
+    const { batch, buffers } = job;
+    for (const command of batch.commands) {
+      // Before Python knows the device's epoch, it is in the first one.
+      if (Math.max(batch.epoch, 1) < this.epoch) {
+        if ("id" in command) this.fail(command.id, new EngineError("device-lost", "the device that this command was meant for is gone"));
+        continue;
+      }
+      try {
+        const waiting = this.execute(command, buffers);
+        if (waiting) await waiting;
+      } catch (error) {
+        const known = asEngineError(error);
+        if ("id" in command) this.fail(command.id, known);
+        else if (Math.max(batch.epoch, 1) >= this.epoch) this.ledger.keep(known);
+      }
+    }
+  }
+
+  private fail(id: string, error: EngineError): void {
+    if (!this.replies.requests.has(id)) return;
+    this.lastError = error;
+    this.replies.error(id, error.code, error.message, error.details);
+    this.changed();
+  }
+
+  private execute(command: Command, data: readonly Bytes[]): Promise<unknown> | undefined {
+    const { gpu } = this;
+    if (!gpu) {
+      const epoch = this.epoch;
+      return this.device().then(() => {
+        if (epoch === this.epoch) return this.execute(command, data);
+        throw new EngineError("device-lost", "the device was lost");
+      });
+    }
+    const { recorder, buffers, textures } = gpu;
+    switch (command.op) {
+      case "dispatch":
+        return this.dispatch(gpu, command, data);
+      case "create-buffer":
+        buffers.create(command.buffer, command.size_bytes, command.label);
+        return undefined;
+      case "write-buffer": {
+        const record = buffers.get(command.buffer);
+        const bytes = dataOf(command.data, data);
+        buffers.range(record, command.offset, bytes.byteLength, "write");
+        if (bytes.byteLength === 0) return undefined;
+        if (record.stamp === recorder.serial) recorder.flush();
+        gpu.device.queue.writeBuffer(record.buffer, command.offset, bytes);
+        return undefined;
+      }
+      case "clear-buffer": {
+        const record = buffers.get(command.buffer);
+        const size = buffers.range(record, command.offset, command.size_bytes, "clear");
+        recorder.commands().clearBuffer(record.buffer, command.offset, size);
+        recorder.touch(record);
+        return undefined;
+      }
+      case "copy-buffer":
+        copyBuffer(gpu, command);
+        return undefined;
+      case "free-buffer": {
+        const record = buffers.remove(command.buffer);
+        if (!record) return undefined;
+        if (record.stamp === recorder.serial) recorder.defer(() => record.buffer.destroy());
+        else record.buffer.destroy();
+        return undefined;
+      }
+      case "create-texture":
+        textures.create(command);
+        return undefined;
+      case "write-texture":
+        recorder.flush();
+        textures.write(command, dataOf(command.data, data));
+        if (command.mip_level === 0 && textures.get(command.texture).description.mip_levels > 1) return makeMips(gpu, command.texture);
+        return undefined;
+      case "free-texture": {
+        const record = textures.remove(command.texture);
+        if (record) recorder.defer(() => record.texture.destroy());
+        return undefined;
+      }
+      case "create-program":
+        return prepare(gpu, command.commands, data).then((program) => {
+          gpu.programs.set(command.program, program);
+        });
+      case "run-program":
+        return this.runProgram(gpu, command);
+      case "free-program": {
+        const program = gpu.programs.get(command.program);
+        gpu.programs.delete(command.program);
+        if (program) recorder.defer(() => program.own.forEach((buffer) => buffer.destroy()));
+        return undefined;
+      }
+      case "free-pipeline":
+        gpu.pipelines.free(command.pipeline);
+        return undefined;
+      case "profile-start":
+        recorder.flush();
+        recorder.profiler = new Profiler(gpu.device);
+        return undefined;
+      default:
+        return this.request(gpu, command, data);
+    }
+  }
+
+  private dispatch(gpu: Gpu, command: Of<"dispatch">, data: readonly Bytes[]): Promise<unknown> | undefined {
+    const found = gpu.pipelines.get(command.pipeline);
+    const { recorder } = gpu;
+    if (found instanceof Promise) {
+      return found.then(() => {
+        if (gpu.dead) throw new EngineError("device-lost", "the device was lost");
+        return this.dispatch(gpu, command, data);
+      });
+    }
+    if (!recorder.dispatch(found, gpu.pipelines.label(command.pipeline), command.workgroups, command.args, data, command.indirect)) return undefined;
+    recorder.flush();
+    return recorder.pace();
+  }
+
+  private async runProgram(gpu: Gpu, command: Of<"run-program">): Promise<void> {
+    const program: Program | undefined = gpu.programs.get(command.program);
+    if (!program) throw new EngineError("unknown-handle", `there is no program ${command.program} in the browser`, { handle: command.program });
+    await replay(
+      gpu,
+      program,
+      command.times,
+      () => gpu.dead,
+      (completed) => this.progressed({ completed, times: command.times }),
+    );
+  }
+
+  // ---------------------------------------------------------------- requests
+
+  private request(gpu: Gpu, command: Request, data: readonly Bytes[]): Promise<unknown> | undefined {
+    if (this.replies.isCancelled(command.id)) return undefined;
+    switch (command.op) {
+      case "get-device":
+        this.replies.result(command.id, { ...gpu.info });
+        return undefined;
+      case "compile":
+        this.answer(
+          command.id,
+          undefined,
+          gpu.pipelines.compile(command).then((result) => ({ ...result })),
+        );
+        return undefined;
+      case "read":
+        return this.read(gpu, command.id, this.readParts(gpu, command));
+      case "read-texture":
+        return readTexture(gpu, command.texture, (part) => this.read(gpu, command.id, [part]));
+      case "synchronize": {
+        const claim = this.claim(gpu);
+        this.answer(command.id, claim, gpu.device.queue.onSubmittedWorkDone().then(() => ({})));
+        return undefined;
+      }
+      case "get-memory":
+        this.answer(command.id, this.claim(gpu), Promise.resolve({ ...gpu.memory }));
+        return undefined;
+      case "profile-stop": {
+        const claim = this.claim(gpu);
+        const { profiler } = gpu.recorder;
+        gpu.recorder.profiler = undefined;
+        this.answer(command.id, claim, profiler ? profiler.stop().then((rows) => ({ rows })) : Promise.resolve({ rows: [] }));
+        return undefined;
+      }
+      case "service":
+        this.service(gpu, command, data);
+        return undefined;
+    }
+  }
+
+  /** Submit what came before a request, and take over its errors. */
+  private claim(gpu: Gpu): Claim {
+    gpu.recorder.flush();
+    return this.ledger.claim();
+  }
+
+  /** Reply once `work` is done, with the error of an earlier command if there was one. */
+  private answer(id: string, claim: Claim | undefined, work: Promise<Record<string, unknown>>): void {
+    const reply = async (): Promise<void> => {
+      try {
+        const value = await work;
+        const kept = await claim?.settle();
+        if (kept) this.fail(id, kept);
+        else this.replies.result(id, value);
+      } catch (error) {
+        this.fail(id, claim?.error ?? asEngineError(error));
+      }
+    };
+    void reply();
+  }
+
+  private readParts(gpu: Gpu, command: Of<"read">): ReadPart[] {
+    return command.reads.map((read, item) => {
+      const record = gpu.buffers.get(read.buffer);
+      const sizeBytes = gpu.buffers.range(record, read.offset, read.size_bytes, "read");
+      return { item, record, offset: read.offset, sizeBytes, itemOffset: 0, itemBytes: sizeBytes };
+    });
+  }
+
+  /** Resolves when the copies are submitted; the reply follows on its own. */
+  private async read(gpu: Gpu, id: string, parts: readonly ReadPart[]): Promise<void> {
+    let claim: Claim | undefined;
+    const submitted = (): void => {
+      claim = this.ledger.claim();
+    };
+    const ready = async (): Promise<boolean> => (await claim?.settle()) === undefined;
+    const { sent } = await gpu.staging.read(parts, submitted, ready, (part, bytes) => this.replies.chunk(id, part.item, part.itemOffset, part.itemBytes, bytes));
+    this.answer(
+      id,
+      claim,
+      sent.then(() => ({})),
+    );
+  }
+
+  private service(gpu: Gpu, command: Of<"service">, buffers: readonly Bytes[]): void {
+    const handler = findService(command.name);
+    if (!handler) throw new EngineError("internal", `this page has no service ${command.name}; it has: ${serviceNames().join(", ") || "none"}`, { name: command.name });
+    const claim = this.claim(gpu);
+    if (claim.error) throw claim.error;
+    const abort = new AbortController();
+    this.aborts.set(command.id, abort);
+    const { id } = command;
+    const context = {
+      signal: abort.signal,
+      buffers,
+      progress: (value: Readonly<Record<string, unknown>>) => this.replies.progress(id, this.done, value),
+      sendChunk: (item: number, offset: number, total: number, bytes: ArrayBuffer) => this.replies.chunk(id, item, offset, total, bytes),
+    };
+    this.answer(
+      id,
+      claim,
+      handler(this, command.params, context).finally(() => this.aborts.delete(id)),
+    );
+  }
+
+  // ---------------------------------------------------------------- progress
+
+  /** A batch has been submitted; it counts as done when the GPU says so. */
+  private finish(seq: number): void {
+    const { gpu } = this;
+    if (!gpu) return;
+    void gpu.device.queue.onSubmittedWorkDone().then(() => {
+      if (gpu.dead) return;
+      this.done = Math.max(this.done, seq);
+      this.steps++;
+    });
+  }
+
+  private progressed(value: Readonly<Record<string, unknown>>): void {
+    this.steps++;
+    this.lastStep = value;
+  }
+
+  private lastStep: Readonly<Record<string, unknown>> = {};
+
+  /** While there is work, say now and then what has been finished, and nothing when nothing has. */
+  private watchProgress(): void {
+    if (this.watching) return;
+    this.watching = true;
+    const tick = (): void => {
+      if (!this.busy) {
+        this.watching = false;
+        return;
+      }
+      if (this.steps !== this.reported.steps) {
+        this.reported = { done: this.done, at: performance.now(), steps: this.steps };
+        const [id = ""] = this.replies.requests;
+        this.replies.progress(id, this.done, this.lastStep);
+        this.lastStep = {};
+      }
+      setTimeout(tick, PROGRESS_INTERVAL_MS);
+    };
+    setTimeout(tick, PROGRESS_INTERVAL_MS);
+  }
+}

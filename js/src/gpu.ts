@@ -1,0 +1,47 @@
+import { BufferStore } from "./buffers.js";
+import type { Opened } from "./device.js";
+import { Recorder } from "./dispatch.js";
+import type { Ledger } from "./ledger.js";
+import { PipelineStore } from "./pipelines.js";
+import type { Program } from "./programs.js";
+import type { DeviceInfo, MemoryResult } from "./protocol.gen.js";
+import { StagingRing } from "./staging.js";
+import { TextureStore } from "./textures.js";
+
+/** A device and all that lives on it; it goes as a whole when the device is lost. */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly info: DeviceInfo;
+  readonly buffers: BufferStore;
+  readonly textures: TextureStore;
+  readonly pipelines: PipelineStore;
+  readonly recorder: Recorder;
+  readonly staging: StagingRing;
+  readonly programs = new Map<number, Program>();
+  /** Set once it is gone. */
+  dead = false;
+
+  constructor(opened: Opened, epoch: number, ledger: Ledger) {
+    const { device } = opened;
+    this.device = device;
+    this.info = { ...opened.info, epoch };
+    this.buffers = new BufferStore(device, ledger);
+    this.textures = new TextureStore(device);
+    this.pipelines = new PipelineStore(device);
+    this.recorder = new Recorder(this, ledger);
+    this.staging = new StagingRing(device, this.recorder);
+  }
+
+  /** Buffers and textures together. */
+  get memory(): MemoryResult {
+    const { buffers, bytes, peak_bytes } = this.buffers.memory;
+    return { buffers, bytes: bytes + this.textures.bytes, peak_bytes: Math.max(peak_bytes, bytes + this.textures.bytes) };
+  }
+
+  destroy(): void {
+    if (this.dead) return;
+    this.dead = true;
+    this.staging.destroy();
+    this.device.destroy();
+  }
+}

@@ -1,0 +1,56 @@
+/** The widget's module: anywidget's default export, and `connectPage` for the hub's own page. */
+import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
+import { registry, Runtime } from "./runtime.js";
+import { CommLink } from "./transports/comm.js";
+import { liveStatus, type Status } from "./views/state.js";
+import { showStatus } from "./views/status.js";
+
+export { connectPage } from "./page.js";
+export { registerService } from "./services.js";
+
+interface Traits {
+  transport: "comm" | "page" | "headless";
+  status: { state?: string; adapter?: string; transport?: string; message?: string; url?: string };
+  gpu_id: string;
+}
+
+const runtimes = new WeakMap<AnyModel<Traits>, Runtime>();
+
+/** Synchronous: anywidget gives up a model whose `initialize` takes longer than two seconds, so the GPU is asked for later. */
+function initialize({ model, signal }: InitializeProps<Traits>): (() => void) | undefined {
+  if (model.get("transport") !== "comm") return undefined;
+  const runtime = new Runtime();
+  const link = new CommLink(model as unknown as AnyModel, runtime);
+  runtimes.set(model, runtime);
+  registry().set(model.get("gpu_id"), runtime);
+  const leave = (): void => runtime.session.bye();
+  addEventListener("pagehide", leave);
+  runtime.opened(link);
+  let over = false;
+  const destroy = (): void => {
+    if (over) return;
+    over = true;
+    removeEventListener("pagehide", leave);
+    if (registry().get(model.get("gpu_id")) === runtime) registry().delete(model.get("gpu_id"));
+    runtime.destroy();
+    link.close();
+  };
+  signal?.addEventListener("abort", destroy);
+  model.on("destroy", destroy);
+  return destroy;
+}
+
+function render({ model, el }: RenderProps<Traits>): () => void {
+  const runtime = runtimes.get(model);
+  if (runtime) return showStatus(el, () => liveStatus(runtime), runtime.onChange.bind(runtime));
+  const status = (): Status => {
+    const { state = "not started", ...more } = model.get("status") ?? {};
+    return { transport: model.get("transport"), ...more, state };
+  };
+  return showStatus(el, status, (listener) => {
+    model.on("change:status", listener);
+    return () => model.off("change:status", listener);
+  });
+}
+
+export default { initialize, render };

@@ -1,0 +1,55 @@
+/** The hub's own page: a WebSocket to Python, opened again whenever it breaks. */
+import { Runtime } from "./runtime.js";
+import type { Link } from "./transports/link.js";
+import { WebSocketLink } from "./transports/websocket.js";
+import { showStatus } from "./views/status.js";
+import { liveStatus } from "./views/state.js";
+
+const TOKEN_KEY = "webgpu_widget.token";
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 5000;
+
+/** The token of the address, kept for reloads of this tab and taken out of the address bar. */
+function takeToken(): string {
+  const address = new URL(location.href);
+  const token = address.searchParams.get("token");
+  if (token === null) return sessionStorage.getItem(TOKEN_KEY) ?? "";
+  sessionStorage.setItem(TOKEN_KEY, token);
+  address.searchParams.delete("token");
+  history.replaceState(null, "", address);
+  return token;
+}
+
+/** Connect the page to the hub that served it, and show how it goes. */
+export function connectPage(): Runtime {
+  const token = takeToken();
+  const address = new URL("/ws", location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  address.searchParams.set("token", token);
+  const runtime = new Runtime("page", () => {
+    // No adapter after a loss: this page's connection to the GPU process is gone, a new page gets another one.
+    setTimeout(() => location.reload(), FIRST_DELAY_MS);
+  });
+  let delayMs = FIRST_DELAY_MS;
+  const connect = (): void => {
+    address.searchParams.set("instance", runtime.session.instance);
+    new WebSocketLink(address.href, {
+      opened: (link: Link) => {
+        delayMs = FIRST_DELAY_MS;
+        runtime.opened(link);
+      },
+      message: (link, message, buffers) => runtime.message(link, message, buffers),
+      closed: (link: Link) => {
+        runtime.closed(link);
+        if (runtime.session.role === "closed" || runtime.session.role === "refused") return;
+        setTimeout(connect, delayMs);
+        delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS);
+      },
+    });
+  };
+  connect();
+  addEventListener("pagehide", () => runtime.session.bye());
+  const place = document.getElementById("app") ?? document.body;
+  showStatus(place, () => liveStatus(runtime), runtime.onChange.bind(runtime));
+  return runtime;
+}

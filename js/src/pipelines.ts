@@ -1,0 +1,217 @@
+/** WGSL to compute pipelines: modules cached by source, pipelines by source, entry point and constants. */
+import type { BufferRecord } from "./buffers.js";
+import { EngineError } from "./errors.js";
+import type { BindingInfo, CompilationMessage, Compile, CompileResult } from "./protocol.gen.js";
+import { ModuleReflection } from "./reflection.js";
+import { minBindingSize } from "./wgsl/layout.js";
+
+export interface CachedGroup {
+  readonly key: string;
+  readonly cache: Map<string, CachedGroup>;
+  readonly group: GPUBindGroup;
+  readonly buffers: readonly BufferRecord[];
+  dead: boolean;
+}
+
+/** One bind group of a pipeline. */
+export interface GroupPlan {
+  readonly index: number;
+  readonly layout: GPUBindGroupLayout;
+  readonly bindings: ReadonlyMap<number, BindingInfo>;
+  readonly cache: Map<string, CachedGroup>;
+}
+
+export interface Compiled {
+  readonly pipeline: GPUComputePipeline;
+  readonly label: string;
+  /** Sparse by group index. */
+  readonly groups: readonly (GroupPlan | undefined)[];
+  /** Whether uniforms are bound with dynamic offsets (an explicit layout), or each at its own. */
+  readonly dynamic: boolean;
+}
+
+interface Module {
+  readonly module: GPUShaderModule;
+  readonly messages: Promise<CompilationMessage[]>;
+  /** Undefined when the parser gave up; the browser's messages are better then. */
+  readonly reflection: ModuleReflection | undefined;
+  readonly problem: unknown;
+}
+
+interface Built {
+  readonly result: CompileResult;
+  /** Undefined where the module does not say which pipeline is meant: it was only checked. */
+  readonly compiled: Compiled | undefined;
+}
+
+interface Entry {
+  readonly promise: Promise<Built>;
+  ready: Compiled | undefined;
+  failed: EngineError | undefined;
+  users: number;
+}
+
+const KEEP_UNUSED = 256;
+
+export class PipelineStore {
+  private readonly modules = new Map<string, Module>();
+  private readonly entries = new Map<string, Entry>();
+  private readonly handles = new Map<number, { readonly label: string; readonly entry: Entry }>();
+
+  constructor(private readonly device: GPUDevice) {}
+
+  get size(): number {
+    return this.handles.size;
+  }
+
+  /** Compile, or find what is compiled or being compiled already. */
+  compile(command: Compile): Promise<CompileResult> {
+    const key = JSON.stringify([command.entry_point, Object.entries(command.constants).sort(), command.source]);
+    let entry = this.entries.get(key);
+    if (!entry) {
+      const made: Entry = { promise: this.build(command), ready: undefined, failed: undefined, users: 0 };
+      made.promise.then(
+        ({ compiled }) => {
+          made.ready = compiled;
+          if (!compiled) made.failed = new EngineError("binding", `${command.label}: the module alone does not say what to run: name the entry point, and give the overrides without default values`);
+        },
+        (error: unknown) => {
+          made.failed = error instanceof EngineError ? error : new EngineError("internal", String(error));
+          this.entries.delete(key);
+        },
+      );
+      this.entries.set(key, made);
+      entry = made;
+    }
+    entry.users++;
+    this.handles.set(command.pipeline, { label: command.label, entry });
+    return entry.promise.then(({ result }) => result);
+  }
+
+  /** The pipeline, or a promise of it while it is being compiled. */
+  get(handle: number): Compiled | Promise<unknown> {
+    const found = this.handles.get(handle)?.entry;
+    if (!found) throw new EngineError("unknown-handle", `there is no pipeline ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, { handle });
+    if (found.failed) throw found.failed;
+    return found.ready ?? found.promise;
+  }
+
+  label(handle: number): string {
+    return this.handles.get(handle)?.label ?? `pipeline ${handle}`;
+  }
+
+  free(handle: number): void {
+    const found = this.handles.get(handle);
+    if (!found) return;
+    this.handles.delete(handle);
+    found.entry.users--;
+    if (this.entries.size <= KEEP_UNUSED) return;
+    for (const [key, entry] of this.entries) {
+      if (this.entries.size <= KEEP_UNUSED) break;
+      if (entry.users === 0) this.entries.delete(key);
+    }
+  }
+
+  private module(source: string): Module {
+    const known = this.modules.get(source);
+    if (known) return known;
+    this.device.pushErrorScope("validation");
+    const module = this.device.createShaderModule({ code: source });
+    void this.device.popErrorScope();
+    let reflection: ModuleReflection | undefined;
+    let problem: unknown;
+    try {
+      reflection = new ModuleReflection(source);
+    } catch (error) {
+      problem = error;
+    }
+    const made: Module = { module, reflection, problem, messages: module.getCompilationInfo().then((info) => info.messages.map(plainMessage)) };
+    if (this.modules.size >= KEEP_UNUSED) for (const oldest of this.modules.keys()) if (this.modules.size >= KEEP_UNUSED) this.modules.delete(oldest);
+    this.modules.set(source, made);
+    return made;
+  }
+
+  private async build(command: Compile): Promise<Built> {
+    const module = this.module(command.source);
+    const { reflection } = module;
+    if (!reflection) {
+      refuseErrors(await module.messages, command.label);
+      throw module.problem instanceof EngineError ? module.problem : new EngineError("internal", `the module compiles and cannot be reflected: ${String(module.problem)}`);
+    }
+    let made: Promise<Compiled> | undefined;
+    let workgroupSize: number[] = [];
+    let entryName = "";
+    try {
+      const entry = reflection.entryPoint(command.entry_point);
+      const constants = reflection.constants(entry, command.constants);
+      if (entry && reflection.missing(entry, constants).length === 0) {
+        entryName = entry.name;
+        const bindings = entry.bindings.flatMap((index) => reflection.reflection.bindings[index] ?? []);
+        made = this.pipeline(command.label, module.module, entry.name, constants, bindings);
+        made.catch(() => undefined);
+        workgroupSize = reflection.workgroupSize(entry, constants);
+      }
+    } catch (error) {
+      refuseErrors(await module.messages, command.label);
+      throw error;
+    }
+    const messages = await module.messages;
+    refuseErrors(messages, command.label);
+    const compiled = await made?.catch((error: unknown) => {
+      throw new EngineError("shader", `${command.label}: ${messageOf(error)}`, { messages, line: 0, column: 0 });
+    });
+    return { compiled, result: { entry_point: entryName, workgroup_size: workgroupSize, reflection: reflection.reflection, messages } };
+  }
+
+  private async pipeline(
+    label: string,
+    module: GPUShaderModule,
+    entryPoint: string,
+    constants: Record<string, number>,
+    bindings: readonly BindingInfo[],
+  ): Promise<Compiled> {
+    const byGroup: (BindingInfo[] | undefined)[] = [];
+    for (const binding of bindings) {
+      const list = byGroup[binding.group] ?? [];
+      byGroup[binding.group] = list;
+      list.push(binding);
+    }
+    const uniforms = bindings.filter((binding) => binding.kind === "uniform").length;
+    // Textures are left to WebGPU's own choice of layout, which knows what is filtered.
+    const dynamic =
+      bindings.every((binding) => binding.kind === "uniform" || binding.kind === "storage") && uniforms <= this.device.limits.maxDynamicUniformBuffersPerPipelineLayout;
+    const explicit = dynamic
+      ? Array.from(byGroup, (list) => this.device.createBindGroupLayout({ label, entries: (list ?? []).map(layoutEntry) }))
+      : undefined;
+    const layout = explicit ? this.device.createPipelineLayout({ label, bindGroupLayouts: explicit }) : "auto";
+    const pipeline = await this.device.createComputePipelineAsync({ label, layout, compute: { module, entryPoint, constants } });
+    const groups = Array.from(byGroup, (list, index): GroupPlan | undefined => {
+      if (!list) return undefined;
+      const bindingsByNumber = new Map(list.map((binding) => [binding.binding, binding]));
+      return { index, layout: explicit?.[index] ?? pipeline.getBindGroupLayout(index), bindings: bindingsByNumber, cache: new Map() };
+    });
+    return { pipeline, label, groups, dynamic };
+  }
+}
+
+function layoutEntry(binding: BindingInfo): GPUBindGroupLayoutEntry {
+  const minSize = Math.ceil(minBindingSize(binding.type) / 4) * 4;
+  const buffer: GPUBufferBindingLayout =
+    binding.kind === "uniform"
+      ? { type: "uniform", hasDynamicOffset: true, minBindingSize: minSize }
+      : { type: binding.access === "read" ? "read-only-storage" : "storage", minBindingSize: minSize };
+  return { binding: binding.binding, visibility: GPUShaderStage.COMPUTE, buffer };
+}
+
+function plainMessage(message: GPUCompilationMessage): CompilationMessage {
+  return { severity: message.type, message: message.message, line: message.lineNum, column: message.linePos, length: message.length };
+}
+
+function refuseErrors(messages: readonly CompilationMessage[], label: string): void {
+  const error = messages.find((message) => message.severity === "error");
+  if (error) throw new EngineError("shader", `${label}: ${error.message}`, { messages, line: error.line, column: error.column });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error || error instanceof DOMException ? error.message : String(error);
+}

@@ -1,0 +1,170 @@
+/**
+ * What a WGSL module declares, by reading it.
+ *
+ * A parser of the module scope alone: bodies are searched for names only, so that a function may use syntax that is newer than this file
+ * (subgroup matrices, for one), and a binding belongs to an entry point exactly when a name on the way to it is used.
+ */
+import { EngineError } from "./errors.js";
+import type { BindingInfo, BindingKind, EntryPointInfo, OverrideInfo, Reflection, StructType } from "./protocol.gen.js";
+import { Layouts, overrideKey } from "./wgsl/layout.js";
+import { type Declaration, parseModule } from "./wgsl/parse.js";
+
+type Access = BindingInfo["access"];
+
+/** A module's reflection, and what the pipelines need beside it. */
+export class ModuleReflection {
+  readonly reflection: Reflection;
+  private readonly declarations: readonly Declaration[];
+  private readonly byName: ReadonlyMap<string, Declaration>;
+
+  constructor(source: string) {
+    this.declarations = parseModule(source);
+    this.byName = new Map(this.declarations.map((declaration) => [declaration.name, declaration]));
+    this.reflection = this.reflect();
+  }
+
+  /** The entry point of that name, or the module's only one; undefined where there are several to choose from. */
+  entryPoint(name: string | null): EntryPointInfo | undefined {
+    const entries = this.reflection.entry_points;
+    const names = entries.map((entry) => entry.name).join(", ");
+    if (entries.length === 0) throw new EngineError("shader", "the module has no @compute entry point", { messages: [], line: 0, column: 0 });
+    if (name !== null) {
+      const found = entries.find((entry) => entry.name === name);
+      if (found) return found;
+      throw new EngineError("binding", `the module has no entry point ${name}; it has: ${names}`, { name, allowed: names });
+    }
+    return entries.length === 1 ? entries[0] : undefined;
+  }
+
+  /** Constants as WebGPU wants them: keyed by @id or name, and only those that the entry point uses. */
+  constants(entry: EntryPointInfo | undefined, given: Readonly<Record<string, number>>): Record<string, number> {
+    const keys = new Map<string, Declaration>();
+    for (const declaration of this.declarations) {
+      if (declaration.kind !== "override") continue;
+      keys.set(declaration.name, declaration);
+      keys.set(overrideKey(declaration), declaration);
+    }
+    const constants: Record<string, number> = {};
+    for (const [name, value] of Object.entries(given)) {
+      const declaration = keys.get(name);
+      if (!declaration) {
+        const allowed = this.reflection.overrides.map((override) => override.name).join(", ") || "none";
+        throw new EngineError("binding", `the module declares no override ${name}; it declares: ${allowed}`, { name, allowed });
+      }
+      if (entry?.overrides.includes(declaration.name)) constants[overrideKey(declaration)] = value;
+    }
+    return constants;
+  }
+
+  /** Overrides of the entry point that have neither a default nor a value. */
+  missing(entry: EntryPointInfo, constants: Readonly<Record<string, number>>): string[] {
+    return entry.overrides.filter((name) => {
+      const declaration = this.byName.get(name);
+      return declaration && !declaration.value && constants[overrideKey(declaration)] === undefined;
+    });
+  }
+
+  /** The workgroup size once the constants are set. */
+  workgroupSize(entry: EntryPointInfo, constants: Readonly<Record<string, number>>): number[] {
+    const layouts = new Layouts(this.declarations, constants);
+    const attribute = this.byName.get(entry.name)?.attributes.find((found) => found.name === "workgroup_size");
+    return [0, 1, 2].map((axis) => {
+      const tokens = attribute?.args[axis];
+      return tokens && tokens.length > 0 ? Number(layouts.value(tokens)) : 1;
+    });
+  }
+
+  private reflect(): Reflection {
+    const layouts = new Layouts(this.declarations);
+    const resources = this.declarations.filter((found) => found.kind === "var" && found.attributes.some((attribute) => attribute.name === "binding"));
+    const bindings = resources.map((resource) => bindingOf(resource, layouts));
+    const structs: StructType[] = [];
+    for (const declaration of this.declarations) {
+      if (declaration.kind !== "struct") continue;
+      try {
+        structs.push(layouts.struct(declaration));
+      } catch {
+        // Not host-shareable (a builtin's struct, an override-sized array, a new type): nothing that Python could pack.
+      }
+    }
+    const entries = this.declarations.filter((found) => found.kind === "fn" && found.attributes.some((attribute) => attribute.name === "compute"));
+    return {
+      entry_points: entries.map((entry) => this.entry(entry, resources)),
+      bindings,
+      structs,
+      overrides: this.declarations.filter((found) => found.kind === "override").map(overrideOf),
+    };
+  }
+
+  private entry(entry: Declaration, resources: readonly Declaration[]): EntryPointInfo {
+    const reached = this.reach(entry);
+    const size = entry.attributes.find((attribute) => attribute.name === "workgroup_size")?.args ?? [];
+    return {
+      name: entry.name,
+      workgroup_size: [0, 1, 2].map((axis) => size[axis]?.map((token) => token.text).join(" ") || "1"),
+      bindings: resources.flatMap((resource, index) => (reached.has(resource.name) ? [index] : [])),
+      overrides: this.declarations.filter((found) => found.kind === "override" && reached.has(found.name)).map((found) => found.name),
+    };
+  }
+
+  private reach(entry: Declaration): Set<string> {
+    const reached = new Set<string>();
+    const queue = [entry];
+    for (let next = queue.pop(); next; next = queue.pop()) {
+      for (const name of next.uses) {
+        const declaration = this.byName.get(name);
+        if (!declaration || reached.has(name)) continue;
+        reached.add(name);
+        queue.push(declaration);
+      }
+    }
+    return reached;
+  }
+}
+
+function bindingOf(declaration: Declaration, layouts: Layouts): BindingInfo {
+  if (!declaration.type) throw new EngineError("binding", `the variable ${declaration.name} has no type`);
+  const type = layouts.type(declaration.type);
+  const [space, access] = declaration.template ?? [];
+  let kind: BindingKind;
+  let mode: Access = "read";
+  if (type.type === "opaque") {
+    if (type.name === "texture_external") throw new EngineError("binding", `${declaration.name}: external textures come from video and cannot be passed from Python`);
+    kind = type.name.startsWith("sampler") ? "sampler" : type.format === null ? "texture" : "storage-texture";
+    const written = /, *(read_write|read|write)>$/.exec(type.name)?.[1];
+    if (kind === "storage-texture") mode = written === "read" || written === "read_write" ? written : "write";
+  } else if (space === "uniform") kind = "uniform";
+  else if (space === "storage") {
+    kind = "storage";
+    mode = access === "read_write" || access === "write" ? access : "read";
+  } else throw new EngineError("binding", `the variable ${declaration.name} has a binding, and its address space ${space ?? "(none)"} has none`);
+  return {
+    name: declaration.name,
+    group: layouts.attribute(declaration.attributes, "group") ?? 0,
+    binding: layouts.attribute(declaration.attributes, "binding") ?? 0,
+    kind,
+    access: mode,
+    type,
+  };
+}
+
+function overrideOf(declaration: Declaration): OverrideInfo {
+  const key = overrideKey(declaration);
+  return {
+    name: declaration.name,
+    id: key === declaration.name ? null : Number(key),
+    type: declaration.type?.name ?? typeOfDefault(declaration),
+    has_default: declaration.value !== undefined,
+  };
+}
+
+/** The type of an override that only has a default value: bool, u32, f32 or, for an abstract integer, i32. */
+function typeOfDefault(declaration: Declaration): string {
+  const [token] = declaration.value ?? [];
+  if (token?.text === "true" || token?.text === "false") return "bool";
+  const text = (declaration.value ?? []).map((found) => found.text).join("");
+  if (/^0[xX]/.test(text)) return text.endsWith("u") ? "u32" : "i32";
+  if (/[\d.]h$/.test(text)) return "f16";
+  if (/[\d.]f$|\.|\de[+-]?\d/.test(text)) return "f32";
+  return /\du$/.test(text) || text.startsWith("u32(") ? "u32" : "i32";
+}

@@ -1,0 +1,37 @@
+import type { AnyModel } from "@anywidget/types";
+import type { ToBrowser, ToPython } from "../protocol.gen.js";
+import type { Link, LinkEvents } from "./link.js";
+
+/** The widget's comm, by anywidget's custom messages. */
+export class CommLink implements Link {
+  readonly kind = "comm";
+  private readonly listener: (content: unknown, buffers: unknown) => void;
+
+  constructor(
+    private readonly model: AnyModel,
+    events: LinkEvents,
+  ) {
+    this.listener = (content, buffers) => {
+      if (typeof content !== "object" || content === null || !("kind" in content)) return;
+      const views = Array.isArray(buffers) ? buffers.map(asBytes) : [];
+      events.message(this, content as ToBrowser, views);
+    };
+    model.on("msg:custom", this.listener);
+  }
+
+  // JupyterLab's serializer measures a view and sends the whole ArrayBuffer behind it, so only whole ArrayBuffers may go out.
+  // https://github.com/jupyterlab/jupyterlab/blob/v4.4.0/packages/services/src/kernel/serialize.ts
+  send(message: ToPython, buffers: readonly ArrayBuffer[]): void {
+    this.model.send(message, undefined, [...buffers]);
+  }
+
+  close(): void {
+    this.model.off("msg:custom", this.listener);
+  }
+}
+
+function asBytes(buffer: unknown): Uint8Array<ArrayBuffer> {
+  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer);
+  if (ArrayBuffer.isView(buffer)) return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.byteLength);
+  throw new TypeError("a comm message with a buffer that is no buffer");
+}

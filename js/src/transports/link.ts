@@ -1,0 +1,16 @@
+import type { ToBrowser, ToPython } from "../protocol.gen.js";
+
+/** One way to Python. */
+export interface Link {
+  readonly kind: "comm" | "websocket";
+  /** Hand a message over; `buffers` are tight. Never throws: a link that fails reports `closed`. */
+  send(message: ToPython, buffers: readonly ArrayBuffer[]): void;
+  close(): void;
+}
+
+/** What a link reports. */
+export interface LinkEvents {
+  opened(link: Link): void;
+  message(link: Link, message: ToBrowser, buffers: readonly Uint8Array<ArrayBuffer>[]): void;
+  closed(link: Link, reason: string): void;
+}

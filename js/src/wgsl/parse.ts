@@ -1,0 +1,253 @@
+import { type Token, tokenize } from "./lexer.js";
+
+/** An attribute such as `@binding(0)`, with its arguments as token lists. */
+export interface Attribute {
+  readonly name: string;
+  readonly args: readonly (readonly Token[])[];
+}
+
+/** A type as written: `array<vec4f, N>` is name `array` with two arguments. A type argument that is no type has only tokens. */
+export interface TypeSyntax {
+  readonly name: string;
+  readonly args: readonly TypeSyntax[];
+  readonly tokens: readonly Token[];
+}
+
+export interface MemberSyntax {
+  readonly name: string;
+  readonly attributes: readonly Attribute[];
+  readonly type: TypeSyntax;
+}
+
+export interface Declaration {
+  readonly kind: "struct" | "alias" | "const" | "override" | "var" | "fn";
+  readonly name: string;
+  readonly attributes: readonly Attribute[];
+  /** Names of the module scope that it refers to (locals of a function left out). */
+  readonly uses: ReadonlySet<string>;
+  readonly type?: TypeSyntax;
+  readonly members?: readonly MemberSyntax[];
+  readonly value?: readonly Token[];
+  /** Of `var<...>`: address space, then access. */
+  readonly template?: readonly string[];
+}
+
+/** The module's text does not follow WGSL's grammar. A browser's own message is better than this one. */
+export class WgslSyntaxError extends Error {}
+
+const OPENERS: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}" };
+
+class Parser {
+  private readonly tokens: Token[];
+  private at = 0;
+  readonly declarations: Declaration[] = [];
+
+  constructor(source: string) {
+    this.tokens = tokenize(source);
+  }
+
+  private get token(): Token {
+    return this.tokens[this.at] ?? { kind: "end", text: "", start: 0 };
+  }
+
+  private is(text: string): boolean {
+    return this.token.text === text && this.token.kind !== "end";
+  }
+
+  private accept(text: string): boolean {
+    if (!this.is(text)) return false;
+    this.at++;
+    return true;
+  }
+
+  private expect(text: string): void {
+    if (!this.accept(text)) throw new WgslSyntaxError(`expected ${text}, found ${this.token.text || "the end"}`);
+  }
+
+  private name(): string {
+    const { kind, text } = this.token;
+    if (kind !== "name") throw new WgslSyntaxError(`expected a name, found ${text || "the end"}`);
+    this.at++;
+    return text;
+  }
+
+  /** Tokens up to one of `stops` outside of brackets; the stop is not taken. */
+  private until(...stops: string[]): Token[] {
+    const start = this.at;
+    while (this.token.kind !== "end" && !stops.includes(this.token.text)) {
+      if (OPENERS[this.token.text]) this.skipBrackets();
+      else this.at++;
+    }
+    return this.tokens.slice(start, this.at);
+  }
+
+  private skipBrackets(): void {
+    const close = OPENERS[this.token.text];
+    this.at++;
+    while (this.token.kind !== "end" && this.token.text !== close) {
+      if (OPENERS[this.token.text]) this.skipBrackets();
+      else this.at++;
+    }
+    this.at++;
+  }
+
+  private attributes(): Attribute[] {
+    const found: Attribute[] = [];
+    while (this.accept("@")) {
+      const name = this.name();
+      const args: Token[][] = [];
+      if (this.accept("(")) {
+        while (!this.is(")") && this.token.kind !== "end") {
+          args.push(this.until(",", ")"));
+          this.accept(",");
+        }
+        this.expect(")");
+      }
+      found.push({ name, args });
+    }
+    return found;
+  }
+
+  private type(): TypeSyntax {
+    const start = this.at;
+    const name = this.name();
+    const args: TypeSyntax[] = [];
+    if (this.accept("<")) {
+      while (!this.is(">")) {
+        args.push(this.typeArgument());
+        if (!this.accept(",")) break;
+      }
+      this.expect(">");
+    }
+    return { name, args, tokens: this.tokens.slice(start, this.at) };
+  }
+
+  private typeArgument(): TypeSyntax {
+    const start = this.at;
+    if (this.token.kind === "name") {
+      const type = this.type();
+      if (this.is(",") || this.is(">")) return type;
+      this.at = start;
+    }
+    const tokens = this.until(",", ">");
+    return { name: "", args: [], tokens };
+  }
+
+  private add(kind: Declaration["kind"], name: string, attributes: readonly Attribute[], from: number, more: Partial<Declaration>): void {
+    const uses = kind === "fn" ? usesOfFunction(this.tokens.slice(from, this.at)) : namesIn(this.tokens.slice(from, this.at));
+    for (const attribute of attributes) for (const arg of attribute.args) for (const used of namesIn(arg)) uses.add(used);
+    uses.delete(name);
+    this.declarations.push({ kind, name, attributes, uses, ...more });
+  }
+
+  private struct(attributes: readonly Attribute[]): void {
+    const name = this.name();
+    const from = this.at;
+    const members: MemberSyntax[] = [];
+    this.expect("{");
+    while (!this.is("}")) {
+      const memberAttributes = this.attributes();
+      const memberName = this.name();
+      this.expect(":");
+      members.push({ name: memberName, attributes: memberAttributes, type: this.type() });
+      if (!this.accept(",")) break;
+    }
+    this.expect("}");
+    this.accept(";");
+    this.add("struct", name, attributes, from, { members });
+  }
+
+  private variable(kind: "const" | "override" | "var", attributes: readonly Attribute[]): void {
+    const template: string[] = [];
+    if (kind === "var" && this.accept("<")) {
+      while (!this.accept(">")) {
+        template.push(this.name());
+        this.accept(",");
+      }
+    }
+    const name = this.name();
+    const from = this.at;
+    const type = this.accept(":") ? this.type() : undefined;
+    const value = this.accept("=") ? this.until(";") : undefined;
+    this.expect(";");
+    this.add(kind, name, attributes, from, { template, ...(type && { type }), ...(value && { value }) });
+  }
+
+  private fn(attributes: readonly Attribute[]): void {
+    const name = this.name();
+    const from = this.at;
+    this.until("{");
+    this.skipBrackets();
+    this.add("fn", name, attributes, from, {});
+  }
+
+  parse(): Declaration[] {
+    while (this.token.kind !== "end") {
+      if (this.accept(";")) continue;
+      const attributes = this.attributes();
+      const keyword = this.name();
+      if (keyword === "struct") this.struct(attributes);
+      else if (keyword === "fn") this.fn(attributes);
+      else if (keyword === "const" || keyword === "override" || keyword === "var") this.variable(keyword, attributes);
+      else if (keyword === "alias") {
+        const name = this.name();
+        const from = this.at;
+        this.expect("=");
+        const type = this.type();
+        this.expect(";");
+        this.add("alias", name, attributes, from, { type });
+      } else if (["enable", "requires", "diagnostic", "const_assert"].includes(keyword)) {
+        this.until(";");
+        this.expect(";");
+      } else throw new WgslSyntaxError(`${keyword} begins no declaration`);
+    }
+    return this.declarations;
+  }
+}
+
+function namesIn(tokens: readonly Token[]): Set<string> {
+  const names = new Set<string>();
+  tokens.forEach((token, index) => {
+    if (token.kind === "name" && tokens[index - 1]?.text !== ".") names.add(token.text);
+  });
+  return names;
+}
+
+/** Names that a function uses and does not declare itself: parameters and `let`, `var`, `const` hide the module's names in their blocks. */
+function usesOfFunction(tokens: readonly Token[]): Set<string> {
+  const uses = new Set<string>();
+  const scopes: Set<string>[] = [new Set()];
+  let pending: string | undefined;
+  let depth = 0;
+  let inBody = false;
+  tokens.forEach((token, index) => {
+    const [before, after] = [tokens[index - 1]?.text, tokens[index + 1]?.text];
+    if (token.text === "{") {
+      inBody = true;
+      scopes.push(new Set());
+    } else if (token.text === "}") scopes.pop();
+    else if (token.text === "(") depth++;
+    else if (token.text === ")") depth--;
+    else if (token.text === ";" && pending !== undefined) {
+      scopes.at(-1)?.add(pending);
+      pending = undefined;
+    } else if (token.kind === "name" && before !== "." && before !== "@") {
+      const isParameter = !inBody && depth === 1 && after === ":" && (before === "(" || before === "," || before === ")" || tokens[index - 2]?.text === "@");
+      const isLocal = before === "let" || before === "const" || before === "var" || (before === ">" && isVarTemplate(tokens, index - 1));
+      if (isParameter) scopes[0]?.add(token.text);
+      else if (isLocal && inBody) pending = token.text;
+      else if (!scopes.some((scope) => scope.has(token.text))) uses.add(token.text);
+    }
+  });
+  return uses;
+}
+
+/** Whether the `>` at `index` closes the `<function>` of `var<function> name`. */
+function isVarTemplate(tokens: readonly Token[], index: number): boolean {
+  return tokens[index - 2]?.text === "<" && tokens[index - 3]?.text === "var";
+}
+
+/** Read what a module declares. Bodies of functions are only searched for names, so that new syntax in them does no harm. */
+export function parseModule(source: string): Declaration[] {
+  return new Parser(source).parse();
+}
