@@ -30,6 +30,7 @@ _PING_AFTER_S = 2.0
 _LOST_AFTER_S = 10.0
 _CONTEST_S = 1.5
 _RECONNECT_S = 3.0
+_REPORTS = frozenset({"result", "error", "chunk", "progress", "lost"})
 
 Send = Callable[[Message, Sequence[Bytes]], None]
 
@@ -97,18 +98,25 @@ class Connection:
             if message.get("instance") == self._session.instance:
                 self._last_sign = now
                 self._contested_at = None
-                if kind not in {"pong", "hello"}:
-                    self._last_report = now
-                    self._recoveries = 0
+                if kind in _REPORTS:
+                    self._reported(now)
             elif kind == "hello" and self.connected:
                 self._contested_at = now
             try:
                 self._session.receive(link, message, buffers)
             except (KeyError, TypeError, ValueError):
                 log.warning("a malformed %r message from the browser was dropped", kind, exc_info=True)
+            if self._session.advanced:
+                self._session.advanced = False
+                self._reported(now)
             if self._session.link is not None:
                 self._linkless_at = None
             self._settle()
+
+    def _reported(self, now: float) -> None:
+        """Note that the page has finished something."""
+        self._last_report = now
+        self._recoveries = 0
 
     def page_gone(self, reason: str) -> None:
         """Say that the page cannot come back (its browser has ended)."""
@@ -372,7 +380,10 @@ class Connection:
             if self._last_label
             else ""
         )
-        self._session.reset(f"nothing finished for {timeout:g} s")
+        if self._transport.restart():
+            self._session.lose_page(f"nothing finished for {timeout:g} s, so the browser was started anew")
+        else:
+            self._session.reset(f"nothing finished for {timeout:g} s")
         self._settle()
         return errors.FrontendTimeoutError(
             f"{request.what}: the page is there, but its GPU has finished nothing for {timeout:g} s.{doing} "
