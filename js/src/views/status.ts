@@ -41,7 +41,10 @@ function facts(status: Status): [string, string][] {
   const rows: [string, string | undefined][] = [
     ["Adapter", status.adapter],
     ["Connection", status.transport],
-    ["Memory", status.bytes === undefined ? undefined : `${megabytes(status.bytes)} in ${status.buffers ?? 0} buffers (peak ${megabytes(status.peakBytes ?? 0)})`],
+    [
+      "Memory",
+      status.bytes === undefined ? undefined : `${megabytes(status.bytes)} in ${status.buffers ?? 0} buffers (peak ${megabytes(status.peakBytes ?? 0)})`,
+    ],
     ["Kernels", status.kernels?.toLocaleString("en")],
     ["Dispatches", status.dispatches?.toLocaleString("en")],
     ["Address", status.url],
