@@ -71,6 +71,9 @@ class LabServer:
         (settings / "notification.jupyterlab-settings").write_text(
             json.dumps({"fetchNews": "false", "checkForUpdates": False})
         )
+        widgets = folder / "settings" / "@jupyter-widgets" / "jupyterlab-manager"
+        widgets.mkdir(parents=True)
+        (widgets / "plugin.jupyterlab-settings").write_text(json.dumps({"saveState": True}))
         environment = {
             key: value for key, value in os.environ.items() if not key.startswith(("WEBGPU_WIDGET_", "JUPYTER", "JPY_"))
         }
