@@ -23,7 +23,8 @@ const NO_OFFSETS: readonly number[] = [];
 export function dataOf(ref: DataRef, buffers: readonly Bytes[]): Bytes {
   const [index = 0, offset = 0, length = 0] = ref;
   const buffer = buffers[index];
-  if (!buffer || offset + length > buffer.byteLength) throw new EngineError("validation", `a command refers to bytes ${offset} to ${offset + length} of buffer ${index}, which the message does not have`);
+  if (!buffer || offset + length > buffer.byteLength)
+    throw new EngineError("validation", `a command refers to bytes ${offset} to ${offset + length} of buffer ${index}, which the message does not have`);
   return buffer.subarray(offset, offset + length);
 }
 
@@ -114,7 +115,14 @@ export class Recorder {
   // ---------------------------------------------------------------- dispatch
 
   /** Returns whether the submit is long enough (the caller flushes). */
-  dispatch(compiled: Compiled, label: string, workgroups: readonly number[], args: readonly BindArg[], data: readonly Bytes[], indirect?: readonly number[]): boolean {
+  dispatch(
+    compiled: Compiled,
+    label: string,
+    workgroups: readonly number[],
+    args: readonly BindArg[],
+    data: readonly Bytes[],
+    indirect?: readonly number[],
+  ): boolean {
     const [x = 1, y = 1, z = 1] = workgroups;
     if (!indirect) {
       this.checkWorkgroups(label, workgroups);
@@ -217,7 +225,12 @@ export class Recorder {
   private makeGroup(plan: GroupPlan, key: string, compiled: Compiled, label: string, args: readonly BindArg[]): CachedGroup {
     const records: BufferRecord[] = [];
     const uniform = (arg: UniformArg): GPUBufferBinding => {
-      const slot = compiled.dynamic ? "0" : key.split(",").find((part) => part.startsWith(`${arg.binding}u`))?.split("@")[1];
+      const slot = compiled.dynamic
+        ? "0"
+        : key
+            .split(",")
+            .find((part) => part.startsWith(`${arg.binding}u`))
+            ?.split("@")[1];
       return { buffer: this.arena.buffer, offset: Number(slot ?? 0), size: Math.ceil((arg.uniform[2] ?? 0) / 16) * 16 };
     };
     const entries = bindEntries(this.resources, plan, label, args, uniform, (record) => records.push(record));
@@ -236,7 +249,13 @@ export class Recorder {
   // ---------------------------------------------------------------- programs
 
   /** Bind groups that belong to a program: not cached, and without an offset to be set later. */
-  programGroups(compiled: Compiled, label: string, args: readonly BindArg[], uniform: (arg: UniformArg) => GPUBufferBinding, hold: (record: BufferRecord) => void): PreparedGroup[] {
+  programGroups(
+    compiled: Compiled,
+    label: string,
+    args: readonly BindArg[],
+    uniform: (arg: UniformArg) => GPUBufferBinding,
+    hold: (record: BufferRecord) => void,
+  ): PreparedGroup[] {
     return compiled.groups.flatMap((plan) => {
       if (!plan) return [];
       const entries = bindEntries(this.resources, plan, label, args, uniform, hold);

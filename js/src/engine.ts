@@ -1,10 +1,11 @@
 /** Runs Python's batches in order on the GPU of this page. */
+
+import { copyBuffer } from "./copy.js";
 import { openDevice } from "./device.js";
 import { dataOf } from "./dispatch.js";
 import { asEngineError, EngineError } from "./errors.js";
 import { Gpu } from "./gpu.js";
 import { type Claim, Ledger } from "./ledger.js";
-import { copyBuffer } from "./copy.js";
 import { makeMips, readTexture } from "./mips.js";
 import { Profiler } from "./profiler.js";
 import { type Program, prepare, replay } from "./programs.js";
@@ -157,7 +158,9 @@ export class Engine {
     this.epoch++;
     this.ledger = new Ledger((error) => this.heard(error));
     this.replies.lost(this.epoch, reason);
-    const lost = new EngineError("device-lost", `the GPU device was lost: ${reason}. All arrays and kernels on it are gone; the next call gets a new device.`, { reason });
+    const lost = new EngineError("device-lost", `the GPU device was lost: ${reason}. All arrays and kernels on it are gone; the next call gets a new device.`, {
+      reason,
+    });
     for (const id of [...this.replies.requests]) this.fail(id, lost);
     this.abortAll("the device was lost");
     gpu?.destroy();
@@ -272,7 +275,11 @@ export class Engine {
       case "free-program": {
         const program = gpu.programs.get(command.program);
         gpu.programs.delete(command.program);
-        if (program) recorder.defer(() => program.own.forEach((buffer) => buffer.destroy()));
+        if (program) {
+          recorder.defer(() => {
+            for (const buffer of program.own) buffer.destroy();
+          });
+        }
         return undefined;
       }
       case "free-pipeline":
@@ -334,7 +341,11 @@ export class Engine {
         return readTexture(gpu, command.texture, (part) => this.read(gpu, command.id, [part]));
       case "synchronize": {
         const claim = this.claim(gpu);
-        this.answer(command.id, claim, gpu.device.queue.onSubmittedWorkDone().then(() => ({})));
+        this.answer(
+          command.id,
+          claim,
+          gpu.device.queue.onSubmittedWorkDone().then(() => ({})),
+        );
         return undefined;
       }
       case "get-memory":
@@ -389,7 +400,9 @@ export class Engine {
       claim = this.ledger.claim();
     };
     const ready = async (): Promise<boolean> => (await claim?.settle()) === undefined;
-    const { sent } = await gpu.staging.read(parts, submitted, ready, (part, bytes) => this.replies.chunk(id, part.item, part.itemOffset, part.itemBytes, bytes));
+    const { sent } = await gpu.staging.read(parts, submitted, ready, (part, bytes) =>
+      this.replies.chunk(id, part.item, part.itemOffset, part.itemBytes, bytes),
+    );
     this.answer(
       id,
       claim,
@@ -399,7 +412,8 @@ export class Engine {
 
   private service(gpu: Gpu, command: Of<"service">, buffers: readonly Bytes[]): void {
     const handler = findService(command.name);
-    if (!handler) throw new EngineError("internal", `this page has no service ${command.name}; it has: ${serviceNames().join(", ") || "none"}`, { name: command.name });
+    if (!handler)
+      throw new EngineError("internal", `this page has no service ${command.name}; it has: ${serviceNames().join(", ") || "none"}`, { name: command.name });
     const claim = this.claim(gpu);
     if (claim.error) throw claim.error;
     const abort = new AbortController();

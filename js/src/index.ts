@@ -1,6 +1,6 @@
 /** The widget's module: anywidget's default export, and `connectPage` for the hub's own page. */
 import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
-import { registry, Runtime } from "./runtime.js";
+import { Runtime, registry } from "./runtime.js";
 import { CommLink } from "./transports/comm.js";
 import { liveStatus, type Status } from "./views/state.js";
 import { showStatus } from "./views/status.js";
@@ -14,14 +14,11 @@ interface Traits {
   gpu_id: string;
 }
 
-const runtimes = new WeakMap<AnyModel<Traits>, Runtime>();
-
 /** Synchronous: anywidget gives up a model whose `initialize` takes longer than two seconds, so the GPU is asked for later. */
 function initialize({ model, signal }: InitializeProps<Traits>): (() => void) | undefined {
   if (model.get("transport") !== "comm") return undefined;
   const runtime = new Runtime();
   const link = new CommLink(model as unknown as AnyModel, runtime);
-  runtimes.set(model, runtime);
   registry().set(model.get("gpu_id"), runtime);
   const leave = (): void => runtime.session.bye();
   addEventListener("pagehide", leave);
@@ -41,7 +38,8 @@ function initialize({ model, signal }: InitializeProps<Traits>): (() => void) | 
 }
 
 function render({ model, el }: RenderProps<Traits>): () => void {
-  const runtime = runtimes.get(model);
+  // anywidget wraps the model anew for each call, so the GPU's id is what initialize and render share.
+  const runtime = registry().get(model.get("gpu_id"));
   if (runtime) return showStatus(el, () => liveStatus(runtime), runtime.onChange.bind(runtime));
   const status = (): Status => {
     const { state = "not started", ...more } = model.get("status") ?? {};

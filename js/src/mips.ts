@@ -13,7 +13,12 @@ export async function readTexture(gpu: Gpu, handle: number, send: (part: ReadPar
   const rowBytes = width * record.texelBytes;
   const bytesPerRow = Math.ceil(rowBytes / ROW_ALIGN) * ROW_ALIGN;
   const size = bytesPerRow * height * depth;
-  if (size > gpu.device.limits.maxBufferSize) throw new EngineError("limit", `reading the texture needs a buffer of ${size} bytes`, { limit: "maxBufferSize", wanted: size, allowed: gpu.device.limits.maxBufferSize });
+  if (size > gpu.device.limits.maxBufferSize)
+    throw new EngineError("limit", `reading the texture needs a buffer of ${size} bytes`, {
+      limit: "maxBufferSize",
+      wanted: size,
+      allowed: gpu.device.limits.maxBufferSize,
+    });
   const padded = gpu.device.createBuffer({ label: "texture rows", size, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST | GPUBufferUsage.STORAGE });
   gpu.recorder.commands().copyTextureToBuffer({ texture: record.texture }, { buffer: padded, bytesPerRow, rowsPerImage: height }, [width, height, depth]);
   const total = rowBytes * height * depth;
@@ -75,7 +80,19 @@ function tightenBytes(gpu: Gpu, rows: GPUBuffer, tight: GPUBuffer, pitch: number
   pass.end();
 }
 
-const MIP_FORMATS = new Set(["rgba8unorm", "rgba8unorm-srgb", "bgra8unorm", "r8unorm", "rg8unorm", "r16float", "rg16float", "rgba16float", "r32float", "rg32float", "rgba32float"]);
+const MIP_FORMATS = new Set([
+  "rgba8unorm",
+  "rgba8unorm-srgb",
+  "bgra8unorm",
+  "r8unorm",
+  "rg8unorm",
+  "r16float",
+  "rg16float",
+  "rgba16float",
+  "r32float",
+  "rg32float",
+  "rgba32float",
+]);
 
 const BLIT = `
 @group(0) @binding(0) var source: texture_2d<f32>;
@@ -94,11 +111,16 @@ export async function makeMips(gpu: Gpu, handle: number): Promise<void> {
   const { texture, description } = gpu.textures.get(handle);
   const { format, dimension, mip_levels: levels } = description;
   if (!MIP_FORMATS.has(format) || dimension === "3d") {
-    throw new EngineError("format", `mip levels are made for two-dimensional textures of the formats ${[...MIP_FORMATS].join(", ")}, not for ${dimension} ${format}`);
+    throw new EngineError(
+      "format",
+      `mip levels are made for two-dimensional textures of the formats ${[...MIP_FORMATS].join(", ")}, not for ${dimension} ${format}`,
+    );
   }
   const { device } = gpu;
   const module = device.createShaderModule({ code: BLIT });
-  const layout = device.createBindGroupLayout({ entries: [{ binding: 0, visibility: GPUShaderStage.FRAGMENT, texture: { sampleType: "unfilterable-float" } }] });
+  const layout = device.createBindGroupLayout({
+    entries: [{ binding: 0, visibility: GPUShaderStage.FRAGMENT, texture: { sampleType: "unfilterable-float" } }],
+  });
   const pipeline = await device.createRenderPipelineAsync({
     label: "mips",
     layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
@@ -108,7 +130,8 @@ export async function makeMips(gpu: Gpu, handle: number): Promise<void> {
   const encoder = gpu.recorder.commands();
   for (let layer = 0; layer < (description.size[2] ?? 1); layer++) {
     for (let level = 1; level < levels; level++) {
-      const view = (at: number): GPUTextureView => texture.createView({ dimension: "2d", baseMipLevel: at, mipLevelCount: 1, baseArrayLayer: layer, arrayLayerCount: 1 });
+      const view = (at: number): GPUTextureView =>
+        texture.createView({ dimension: "2d", baseMipLevel: at, mipLevelCount: 1, baseArrayLayer: layer, arrayLayerCount: 1 });
       const group = device.createBindGroup({ layout, entries: [{ binding: 0, resource: view(level - 1) }] });
       const pass = encoder.beginRenderPass({ colorAttachments: [{ view: view(level), loadOp: "clear", storeOp: "store" }] });
       pass.setPipeline(pipeline);

@@ -2,8 +2,8 @@
 import { Runtime } from "./runtime.js";
 import type { Link } from "./transports/link.js";
 import { WebSocketLink } from "./transports/websocket.js";
-import { showStatus } from "./views/status.js";
 import { liveStatus } from "./views/state.js";
+import { showStatus } from "./views/status.js";
 
 const TOKEN_KEY = "webgpu_widget.token";
 const FIRST_DELAY_MS = 100;

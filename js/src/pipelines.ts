@@ -73,7 +73,11 @@ export class PipelineStore {
       made.promise.then(
         ({ compiled }) => {
           made.ready = compiled;
-          if (!compiled) made.failed = new EngineError("binding", `${command.label}: the module alone does not say what to run: name the entry point, and give the overrides without default values`);
+          if (!compiled)
+            made.failed = new EngineError(
+              "binding",
+              `${command.label}: the module alone does not say what to run: name the entry point, and give the overrides without default values`,
+            );
         },
         (error: unknown) => {
           made.failed = error instanceof EngineError ? error : new EngineError("internal", String(error));
@@ -91,7 +95,10 @@ export class PipelineStore {
   /** The pipeline, or a promise of it while it is being compiled. */
   get(handle: number): Compiled | Promise<unknown> {
     const found = this.handles.get(handle)?.entry;
-    if (!found) throw new EngineError("unknown-handle", `there is no pipeline ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, { handle });
+    if (!found)
+      throw new EngineError("unknown-handle", `there is no pipeline ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, {
+        handle,
+      });
     if (found.failed) throw found.failed;
     return found.ready ?? found.promise;
   }
@@ -136,7 +143,9 @@ export class PipelineStore {
     const { reflection } = module;
     if (!reflection) {
       refuseErrors(await module.messages, command.label);
-      throw module.problem instanceof EngineError ? module.problem : new EngineError("internal", `the module compiles and cannot be reflected: ${String(module.problem)}`);
+      throw module.problem instanceof EngineError
+        ? module.problem
+        : new EngineError("internal", `the module compiles and cannot be reflected: ${String(module.problem)}`);
     }
     let made: Promise<Compiled> | undefined;
     let workgroupSize: number[] = [];
@@ -179,10 +188,9 @@ export class PipelineStore {
     const uniforms = bindings.filter((binding) => binding.kind === "uniform").length;
     // Textures are left to WebGPU's own choice of layout, which knows what is filtered.
     const dynamic =
-      bindings.every((binding) => binding.kind === "uniform" || binding.kind === "storage") && uniforms <= this.device.limits.maxDynamicUniformBuffersPerPipelineLayout;
-    const explicit = dynamic
-      ? Array.from(byGroup, (list) => this.device.createBindGroupLayout({ label, entries: (list ?? []).map(layoutEntry) }))
-      : undefined;
+      bindings.every((binding) => binding.kind === "uniform" || binding.kind === "storage") &&
+      uniforms <= this.device.limits.maxDynamicUniformBuffersPerPipelineLayout;
+    const explicit = dynamic ? Array.from(byGroup, (list) => this.device.createBindGroupLayout({ label, entries: (list ?? []).map(layoutEntry) })) : undefined;
     const layout = explicit ? this.device.createPipelineLayout({ label, bindGroupLayouts: explicit }) : "auto";
     const pipeline = await this.device.createComputePipelineAsync({ label, layout, compute: { module, entryPoint, constants } });
     const groups = Array.from(byGroup, (list, index): GroupPlan | undefined => {

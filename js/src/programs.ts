@@ -1,14 +1,21 @@
 /** Recorded commands, prepared once and replayed with as little work a step as a hand-written loop. */
 import type { BufferRecord } from "./buffers.js";
+import { dataOf, type PreparedDispatch } from "./dispatch.js";
 import { EngineError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import type { BindArg, Command } from "./protocol.gen.js";
 import type { Bytes } from "./session.js";
-import { dataOf, type PreparedDispatch } from "./dispatch.js";
 
 type Step =
   | { readonly kind: "dispatch"; readonly run: PreparedDispatch }
-  | { readonly kind: "copy"; readonly from: BufferRecord; readonly fromOffset: number; readonly to: BufferRecord; readonly toOffset: number; readonly sizeBytes: number }
+  | {
+      readonly kind: "copy";
+      readonly from: BufferRecord;
+      readonly fromOffset: number;
+      readonly to: BufferRecord;
+      readonly toOffset: number;
+      readonly sizeBytes: number;
+    }
   | { readonly kind: "clear"; readonly target: BufferRecord; readonly offset: number; readonly sizeBytes: number };
 
 const TARGET_MS = 50;
@@ -46,7 +53,13 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
         gpu.recorder.checkWorkgroups(label, command.workgroups);
         const [x = 1, y = 1, z = 1] = command.workgroups;
         if (!command.indirect && x * y * z === 0) break;
-        const groups = gpu.recorder.programGroups(compiled, label, command.args, (arg) => uniforms.binding(arg), (record) => used.add(record));
+        const groups = gpu.recorder.programGroups(
+          compiled,
+          label,
+          command.args,
+          (arg) => uniforms.binding(arg),
+          (record) => used.add(record),
+        );
         const [handle = 0, offset = 0] = command.indirect ?? [];
         const indirect = command.indirect ? { record: gpu.buffers.get(handle), offset } : undefined;
         if (indirect) used.add(indirect.record);
@@ -143,7 +156,8 @@ export async function replay(gpu: Gpu, program: Program, times: number, stopped:
       const took = now - lastDone;
       lastDone = now;
       const most = Math.max(1, Math.floor(MAX_STEPS / program.steps.length));
-      if (count === program.perSubmit) program.perSubmit = Math.max(1, Math.min(most, Math.round((count * TARGET_MS) / Math.max(took, 1)), program.perSubmit * 4));
+      if (count === program.perSubmit)
+        program.perSubmit = Math.max(1, Math.min(most, Math.round((count * TARGET_MS) / Math.max(took, 1)), program.perSubmit * 4));
       report(completed);
     });
     current.catch(() => undefined);

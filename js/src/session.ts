@@ -2,7 +2,18 @@
  * The exchange with Python as a state machine: messages in, messages and calls of the host out. No DOM, no GPU, no clock.
  * The rules are in the docstring of `webgpu_widget/protocol.py`; `webgpu_widget/_session.py` is the twin.
  */
-import { type Batch, CHUNK_BYTES, COMM_WINDOW_BYTES, type ErrorCode, type Hello, type Lane, PROTOCOL_VERSION, type ToBrowser, type ToPython, WINDOW_BYTES } from "./protocol.gen.js";
+import {
+  type Batch,
+  CHUNK_BYTES,
+  COMM_WINDOW_BYTES,
+  type ErrorCode,
+  type Hello,
+  type Lane,
+  PROTOCOL_VERSION,
+  type ToBrowser,
+  type ToPython,
+  WINDOW_BYTES,
+} from "./protocol.gen.js";
 import type { Link } from "./transports/link.js";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -59,6 +70,8 @@ export class Session {
   private sent = 0;
   private kept: Kept[] = [];
   private keptBytes = 0;
+  /** Credit given to chunks that are about to be sent. */
+  private grantedBytes = 0;
   private waiters: Waiter[] = [];
   private received = 0;
   private dealt = 0;
@@ -128,7 +141,7 @@ export class Session {
 
   /** Begin both streams anew. */
   private forget(): void {
-    this.sent = this.received = this.dealt = this.acked = this.keptBytes = this.sinceAckBytes = 0;
+    this.sent = this.received = this.dealt = this.acked = this.keptBytes = this.grantedBytes = this.sinceAckBytes = 0;
     this.kept = [];
     this.undealt.length = 0;
     this.early.clear();
@@ -307,10 +320,17 @@ export class Session {
 
   /** Bytes of a request, once there is credit for them. Resolves to false when nobody wants them any more. */
   async chunk(id: string, item: number, offset: number, totalBytes: number, bytes: ArrayBuffer): Promise<boolean> {
-    if (this.open.has(id) && !(await this.credit(bytes.byteLength))) return false;
-    if (!this.open.has(id)) return false;
-    this.push({ kind: "chunk", id, item, offset, total: totalBytes }, [bytes]);
-    return true;
+    const sizeBytes = bytes.byteLength;
+    if (this.open.has(id) && (this.waiters.length > 0 || !this.hasCredit(sizeBytes))) {
+      const granted = await new Promise<boolean>((settle) => {
+        this.waiters.push({ sizeBytes, settle });
+      });
+      if (!granted) return false;
+      this.grantedBytes -= Math.min(sizeBytes, this.grantedBytes);
+    }
+    if (this.open.has(id)) this.push({ kind: "chunk", id, item, offset, total: totalBytes }, [bytes]);
+    else this.grant();
+    return this.open.has(id);
   }
 
   progress(id: string, done: number, value: Readonly<Record<string, unknown>>): void {
@@ -321,16 +341,19 @@ export class Session {
     if (this.role === "leader") this.push({ kind: "lost", id: "", epoch, reason }, []);
   }
 
-  private credit(sizeBytes: number): Promise<boolean> | true {
-    if (this.waiters.length === 0 && this.hasCredit(sizeBytes)) return true;
-    return new Promise((settle) => {
-      this.waiters.push({ sizeBytes, settle });
-    });
-  }
-
   private hasCredit(sizeBytes: number): boolean {
     const window = this.link?.kind === "websocket" ? WINDOW_BYTES : COMM_WINDOW_BYTES;
-    return this.keptBytes === 0 || this.keptBytes + sizeBytes <= window;
+    const under = this.keptBytes + this.grantedBytes;
+    return under === 0 || under + sizeBytes <= window;
+  }
+
+  /** Let waiting chunks go, first come first served, as far as there is credit. */
+  private grant(): void {
+    for (let first = this.waiters[0]; first && this.hasCredit(first.sizeBytes); first = this.waiters[0]) {
+      this.waiters.shift();
+      this.grantedBytes += first.sizeBytes;
+      first.settle(true);
+    }
   }
 
   private push(body: Unnumbered<Streamed>, buffers: readonly ArrayBuffer[]): void {
@@ -354,14 +377,7 @@ export class Session {
       count++;
     }
     if (count > 0) this.kept.splice(0, count);
-    // One at a time: the grant is spent a microtask later, so count it now.
-    let promised = 0;
-    while (this.waiters[0] && this.hasCredit(promised + this.waiters[0].sizeBytes)) {
-      if (promised > 0 && this.keptBytes === 0 && promised + this.waiters[0].sizeBytes > COMM_WINDOW_BYTES) break;
-      const waiter = this.waiters.shift();
-      promised += waiter?.sizeBytes ?? 0;
-      waiter?.settle(true);
-    }
+    this.grant();
   }
 
   private resend(): void {

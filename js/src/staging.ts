@@ -97,7 +97,12 @@ export class StagingRing {
 
   private acquire(size: number): Staged {
     if (size >= BIG) this.big++;
-    return this.free.get(size)?.pop() ?? { sizeBytes: size, buffer: this.device.createBuffer({ label: "staging", size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }) };
+    return (
+      this.free.get(size)?.pop() ?? {
+        sizeBytes: size,
+        buffer: this.device.createBuffer({ label: "staging", size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }),
+      }
+    );
   }
 
   private release(staged: Staged): void {

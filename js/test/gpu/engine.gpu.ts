@@ -46,7 +46,10 @@ test("compile, write, dispatch, read", async () => {
   const x = python.array(Float32Array.from({ length: 100 }, (_, i) => i));
   const y = python.buffer(400);
   square(python, pipeline, x, y, 100, 2);
-  equal(await python.floats(y), Array.from({ length: 100 }, (_, i) => 2 * i * i));
+  equal(
+    await python.floats(y),
+    Array.from({ length: 100 }, (_, i) => 2 * i * i),
+  );
   const { value } = await compiled;
   equal(value.entry_point, "main");
   equal(value.workgroup_size, [64, 1, 1]);
@@ -100,8 +103,17 @@ test("10 MiB there and back in chunks, and a partial read", async () => {
   const [bytes] = await python.read(buffer);
   const back = new Uint32Array(bytes?.buffer ?? new ArrayBuffer(0));
   ok(back.length === values.length && back.every((value, i) => value === values[i]), "the same bytes");
-  const { items } = await python.ask({ op: "read", reads: [{ buffer, offset: 8, size_bytes: 12 }, { buffer, offset: 4 * 2 ** 20 - 4, size_bytes: 8 }] });
-  equal(items.map((item) => [...new Uint32Array(item.buffer)]), [[...values.slice(2, 5)], [...values.slice(2 ** 20 - 1, 2 ** 20 + 1)]]);
+  const { items } = await python.ask({
+    op: "read",
+    reads: [
+      { buffer, offset: 8, size_bytes: 12 },
+      { buffer, offset: 4 * 2 ** 20 - 4, size_bytes: 8 },
+    ],
+  });
+  equal(
+    items.map((item) => [...new Uint32Array(item.buffer)]),
+    [[...values.slice(2, 5)], [...values.slice(2 ** 20 - 1, 2 ** 20 + 1)]],
+  );
   python.runtime.destroy();
 });
 
@@ -134,9 +146,12 @@ test("1000 dispatches with changing uniforms", async () => {
   const { pipeline } = python.kernel(SQUARE);
   const x = python.array(Float32Array.of(1, 2));
   const outputs = Array.from({ length: 1000 }, () => python.buffer(8));
-  outputs.forEach((y, i) => square(python, pipeline, x, y, 2, i));
+  for (const [i, y] of outputs.entries()) square(python, pipeline, x, y, 2, i);
   const items = await python.read(...outputs);
-  equal(items.map((item) => new Float32Array(item.buffer)[1]), outputs.map((_, i) => 4 * i));
+  equal(
+    items.map((item) => new Float32Array(item.buffer)[1]),
+    outputs.map((_, i) => 4 * i),
+  );
   python.runtime.destroy();
 });
 

@@ -1,4 +1,4 @@
-import { type Batch, type Command, CHUNK_BYTES, type ToBrowser, type ToPython } from "../../src/protocol.gen.js";
+import { type Batch, CHUNK_BYTES, type Command, type ToBrowser, type ToPython } from "../../src/protocol.gen.js";
 import { Runtime } from "../../src/runtime.js";
 import type { Link } from "../../src/transports/link.js";
 
@@ -128,7 +128,12 @@ export class FakePython {
   }
 
   /** Compile without waiting. */
-  kernel(source: string, constants: Record<string, number> = {}, label = "kernel", entryPoint: string | null = null): { pipeline: number; compiled: Promise<Answer> } {
+  kernel(
+    source: string,
+    constants: Record<string, number> = {},
+    label = "kernel",
+    entryPoint: string | null = null,
+  ): { pipeline: number; compiled: Promise<Answer> } {
     const pipeline = this.handle();
     const compiled = this.ask({ op: "compile", pipeline, source, label, entry_point: entryPoint, constants });
     compiled.catch(() => undefined);

@@ -35,11 +35,13 @@ const script = bundle.outputFiles[0].text;
 
 let failed = 0;
 let passed = 0;
-const finished = Promise.withResolvers ? Promise.withResolvers() : (() => {
-  const made = {};
-  made.promise = new Promise((res, rej) => Object.assign(made, { resolve: res, reject: rej }));
-  return made;
-})();
+const finished = Promise.withResolvers
+  ? Promise.withResolvers()
+  : (() => {
+      const made = {};
+      made.promise = new Promise((res, rej) => Object.assign(made, { resolve: res, reject: rej }));
+      return made;
+    })();
 const server = createServer((request, response) => {
   if (request.method === "POST") {
     let body = "";
@@ -52,21 +54,37 @@ const server = createServer((request, response) => {
       const { name, error, ms, figures } = JSON.parse(body);
       if (error === undefined) passed++;
       else failed++;
-      console.log(`${error === undefined ? "ok  " : "FAIL"} ${name} (${ms.toFixed(0)} ms)${figures ? ` ${JSON.stringify(figures)}` : ""}${error === undefined ? "" : `\n     ${error.replaceAll("\n", "\n     ")}`}`);
+      console.log(
+        `${error === undefined ? "ok  " : "FAIL"} ${name} (${ms.toFixed(0)} ms)${figures ? ` ${JSON.stringify(figures)}` : ""}${error === undefined ? "" : `\n     ${error.replaceAll("\n", "\n     ")}`}`,
+      );
     });
     return;
   }
-  const [type, text] = request.url === "/test.js" ? ["text/javascript", script] : ["text/html", '<!doctype html><meta charset="utf-8"><body><script type="module" src="/test.js"></script>'];
+  const [type, text] =
+    request.url === "/test.js"
+      ? ["text/javascript", script]
+      : ["text/html", '<!doctype html><meta charset="utf-8"><body><script type="module" src="/test.js"></script>'];
   response.writeHead(200, { "content-type": type, "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" }).end(text);
 });
 server.listen(0, "127.0.0.1");
 await new Promise((listening) => server.once("listening", listening));
 const profile = await mkdtemp(join(tmpdir(), "webgpu-widget-"));
 const env = { ...process.env, ...(process.env.CHROMIUM_LIBRARY_PATH && { LD_LIBRARY_PATH: process.env.CHROMIUM_LIBRARY_PATH }) };
-const browser = spawn(chromium, [...flags, "--no-first-run", "--disable-background-networking", "--enable-logging=stderr", `--user-data-dir=${profile}`, `http://127.0.0.1:${server.address().port}/`], {
-  stdio: ["ignore", "ignore", "pipe"],
-  env,
-});
+const browser = spawn(
+  chromium,
+  [
+    ...flags,
+    "--no-first-run",
+    "--disable-background-networking",
+    "--enable-logging=stderr",
+    `--user-data-dir=${profile}`,
+    `http://127.0.0.1:${server.address().port}/`,
+  ],
+  {
+    stdio: ["ignore", "ignore", "pipe"],
+    env,
+  },
+);
 let log = "";
 browser.stderr.on("data", (part) => {
   log = (log + part).slice(-20000);
@@ -77,7 +95,14 @@ try {
   await finished.promise;
 } catch (error) {
   failed++;
-  console.error(String(error), log.split("\n").filter((line) => !/dbus|gcm/i.test(line)).slice(-30).join("\n"));
+  console.error(
+    String(error),
+    log
+      .split("\n")
+      .filter((line) => !/dbus|gcm/i.test(line))
+      .slice(-30)
+      .join("\n"),
+  );
 }
 clearTimeout(timer);
 browser.removeAllListeners("exit");

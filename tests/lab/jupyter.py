@@ -1,0 +1,292 @@
+"""A real JupyterLab in a real Chromium, driven like a person drives it: type a cell, run it, read what is under it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+import nbformat
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Error as PlaywrightError
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOKEN = "token-of-the-lab-tests"  # noqa: S105
+FLAGS = (
+    "--no-sandbox",
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-dev-shm-usage",
+)
+_KERNEL_STATUS = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status"
+_ADD_AND_RUN = """async (source) => {
+  const panel = window.jupyterapp.shell.currentWidget, notebook = panel.content;
+  const shared = notebook.model.sharedModel;
+  const last = shared.cells.length - 1;
+  let index = last;
+  if (last >= 0 && shared.cells[last].getSource() === '' && shared.cells[last].cell_type === 'code') shared.cells[last].setSource(source);
+  else { shared.addCell({ cell_type: 'code', source, metadata: {} }); index = last + 1; }
+  while (notebook.widgets.length <= index) await new Promise((r) => setTimeout(r, 5));
+  notebook.activeCellIndex = index;
+  notebook.deselectAll();
+  window.jupyterapp.commands.execute('notebook:run-cell');
+  return index;
+}"""
+_CELL = """(index) => {
+  const cell = window.jupyterapp.shell.currentWidget.content.widgets[index];
+  if (!cell) return null;
+  const outputs = [];
+  for (let i = 0; i < cell.model.outputs.length; i++) outputs.push(cell.model.outputs.get(i).toJSON());
+  return { state: cell.model.executionState, count: cell.model.executionCount, outputs };
+}"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class LabServer:
+    """`jupyter lab` on a port of its own, with empty settings and directories."""
+
+    def __init__(self, folder: pathlib.Path, env: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.notebooks = folder / "notebooks"
+        self.notebooks.mkdir(parents=True)
+        self.port = free_port()
+        settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        (settings / "notification.jupyterlab-settings").write_text(
+            json.dumps({"fetchNews": "false", "checkForUpdates": False})
+        )
+        widgets = folder / "settings" / "@jupyter-widgets" / "jupyterlab-manager"
+        widgets.mkdir(parents=True)
+        (widgets / "plugin.jupyterlab-settings").write_text(json.dumps({"saveState": True}))
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith(("WEBGPU_WIDGET_", "JUPYTER", "JPY_"))
+        }
+        environment |= {
+            "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_DATA_DIR": str(folder / "data"),
+            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+            "IPYTHONDIR": str(folder / "ipython"),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "",
+        }
+        environment |= env or {}
+        self._log = (folder / "lab.log").open("wb")
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "jupyterlab",
+                "--no-browser",
+                "--allow-root",
+                "--ip=127.0.0.1",
+                f"--port={self.port}",
+                f"--IdentityProvider.token={TOKEN}",
+                f"--ServerApp.root_dir={self.notebooks}",
+                "--LabApp.expose_app_in_browser=True",
+            ],
+            env=environment,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._wait_until_up()
+
+    def _wait_until_up(self) -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api", timeout=2).close()
+            except OSError:
+                if self._process.poll() is not None:
+                    break
+                time.sleep(0.2)
+            else:
+                return
+        self.close()
+        raise RuntimeError("JupyterLab did not come up:\n" + self.log()[-4000:])
+
+    def log(self) -> str:
+        return (self.folder / "lab.log").read_text(errors="replace")
+
+    def close(self) -> None:
+        """End it with its kernels."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait(5)
+        self._log.close()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is under a cell that has run."""
+
+    outputs: list[dict[str, Any]]
+
+    @property
+    def text(self) -> str:
+        """Everything printed and the text of results."""
+        parts = []
+        for output in self.outputs:
+            text = output.get("text") or output.get("data", {}).get("text/plain", "")
+            parts.append("".join(text) if isinstance(text, list) else text)
+        return "".join(parts)
+
+    @property
+    def error(self) -> str | None:
+        """``Name: message`` of the exception, if one was raised."""
+        for output in self.outputs:
+            if output["output_type"] == "error":
+                return f"{output['ename']}: {output['evalue']}"
+        return None
+
+    def ok(self) -> Cell:
+        """Fail unless the cell raised nothing."""
+        assert self.error is None, "\n".join(
+            line for output in self.outputs for line in output.get("traceback", [output.get("evalue", "")])
+        )
+        return self
+
+    @property
+    def value(self) -> Any:
+        """The last printed line as JSON."""
+        return json.loads(self.ok().text.strip().splitlines()[-1])
+
+
+class Notebook:
+    """A notebook open in a page."""
+
+    def __init__(self, lab: Lab, page: Page, path: pathlib.Path) -> None:
+        self.lab = lab
+        self.page = page
+        self.path = path
+
+    def start(self, source: str) -> int:
+        """Type a cell at the end and run it; returns its index at once."""
+        return int(self.page.evaluate(_ADD_AND_RUN, source))
+
+    def wait(self, index: int, timeout: float = 60.0) -> Cell:
+        """Wait for a started cell to end."""
+        end = time.monotonic() + timeout
+        cell: dict[str, Any] = {}
+        while time.monotonic() < end:
+            cell = self.page.evaluate(_CELL, index)
+            if cell is not None and cell["state"] == "idle" and cell["count"] is not None:
+                time.sleep(0.05)  # outputs may trail the state by a message
+                return Cell(self.page.evaluate(_CELL, index)["outputs"])
+            self.page.wait_for_timeout(30)
+        raise AssertionError(f"cell {index} has not ended after {timeout} s: {cell}")
+
+    def run(self, source: str, timeout: float = 60.0) -> Cell:
+        """Type a cell, run it, wait for its end."""
+        return self.wait(self.start(source), timeout)
+
+    def wait_for_text(self, index: int, text: str, timeout: float = 30.0) -> None:
+        """Wait until a running cell has printed something."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            cell = self.page.evaluate(_CELL, index)
+            if cell is not None and text in Cell(cell["outputs"]).text:
+                return
+            self.page.wait_for_timeout(30)
+        raise AssertionError(f"cell {index} has not printed {text!r} after {timeout} s")
+
+    def wait_for_kernel(self, timeout: float = 60.0) -> None:
+        self.page.wait_for_function(f"() => {_KERNEL_STATUS} === 'idle'", timeout=timeout * 1000)
+
+    def interrupt(self) -> None:
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
+
+    def restart(self) -> None:
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        self.wait_for_kernel()
+
+    def save(self) -> dict[str, Any]:
+        """Save and return the file's content."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        return json.loads(self.path.read_text())
+
+    def reload(self) -> None:
+        """Reload the page, as F5 does."""
+        self.save()
+        self.page.reload()
+        self.wait_for_kernel()
+
+    def close(self) -> None:
+        """Close the page and end the kernel."""
+        try:
+            self.page.evaluate(
+                "() => window.jupyterapp.shell.currentWidget?.sessionContext?.shutdown()",
+            )
+        except PlaywrightError:
+            pass  # the page, or the notebook in it, is gone already
+        self.page.close()
+
+
+class Lab:
+    """A server with a browser.
+
+    Parameters
+    ----------
+    server : LabServer
+        The running JupyterLab.
+    playwright : Playwright
+        Starts the system's Chromium.
+    """
+
+    def __init__(self, server: LabServer, playwright: Playwright, flags: tuple[str, ...] = FLAGS) -> None:
+        self.server = server
+        program = os.environ.get("WEBGPU_WIDGET_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+        self.browser: Browser = playwright.chromium.launch(executable_path=program, args=list(flags))
+        self.context: BrowserContext = self.browser.new_context(viewport={"width": 1280, "height": 900})
+        self.context.set_default_timeout(60_000)
+        self._count = 0
+        self.messages: list[str] = []
+
+    def notebook(self, cells: list[str] | None = None, name: str | None = None) -> Notebook:
+        """Write a notebook and open it."""
+        self._count += 1
+        path = self.server.notebooks / (name or f"story{self._count}.ipynb")
+        if not path.exists():
+            made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells or [""]])
+            made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            nbformat.write(made, path)
+        return self.open(path)
+
+    def open(self, path: pathlib.Path) -> Notebook:
+        """Open a notebook in a page of its own."""
+        page = self.context.new_page()
+        page.on("console", lambda message: self.messages.append(f"{message.type}: {message.text[:400]}"))
+        page.on("pageerror", lambda error: self.messages.append(f"pageerror: {str(error)[:400]}"))
+        notebook = Notebook(self, page, path)
+        workspace = f"w{self._count}-{time.monotonic_ns()}"
+        page.goto(
+            f"http://127.0.0.1:{self.server.port}/lab/workspaces/{workspace}/tree/{path.name}?token={TOKEN}",
+            wait_until="domcontentloaded",
+        )
+        notebook.wait_for_kernel()
+        return notebook
+
+    def close(self) -> None:
+        self.browser.close()
