@@ -290,7 +290,7 @@ class Connection:
             except BaseException:
                 self.cancel(request)
                 raise
-        return request.future.result()
+        return _value(request)
 
     async def wait_async(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:
         """Coroutine twin of `wait`."""
@@ -308,7 +308,7 @@ class Connection:
             elif not future.cancelled():
                 future.exception()
             raise
-        return future.result()
+        return _value(request)
 
     def wait_for_credit(self, limit_bytes: int, timeout: float | None = 30.0) -> None:
         """Block until no more than ``limit_bytes`` wait in Python to be sent."""
@@ -399,6 +399,14 @@ class Connection:
                 self._check_open()
                 step(request.future, 0.02)
                 self._watch(request, timeout)
+
+
+def _value(request: Request) -> dict[str, Any]:
+    """Return the result, or raise the error from here: a user's traceback shows no futures."""
+    error = request.future.exception()
+    if error is not None:
+        raise error
+    return request.future.result()
 
 
 def environment_flag(name: str, default: bool) -> bool:

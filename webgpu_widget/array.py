@@ -20,8 +20,7 @@ DTYPES = {np.dtype(name) for name in ("float32", "int32", "uint32", "bool", "flo
 
 def stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype of the bytes in the browser: bool is stored as uint32."""
-    stored: np.dtype[Any] = np.dtype(np.uint32) if dtype == np.bool_ else dtype
-    return stored
+    return np.dtype(np.uint32) if dtype.kind == "b" else dtype
 
 
 def check_dtype(dtype: Any, what: str = "dtype") -> np.dtype[Any]:

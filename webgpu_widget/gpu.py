@@ -164,6 +164,10 @@ class GPU(anywidget.AnyWidget):
     def _record_ends(self) -> None:
         """Hear that a recording is about to end: what is lazy must be in it."""
 
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else self._info.name if self._info is not None else "waiting for its page"
+        return f"GPU({state}, transport={self._transport.name!r})"
+
     # ------------------------------------------------------------ state
 
     @property

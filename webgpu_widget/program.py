@@ -34,7 +34,9 @@ class Program:
         self._recording = self._context.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._context is not None:
             self._gpu._record_ends()
             self._context.__exit__(kind, error, trace)
