@@ -8,6 +8,9 @@ import type { DeviceInfo, MemoryResult } from "./protocol.gen.js";
 import { StagingRing } from "./staging.js";
 import { TextureStore } from "./textures.js";
 
+/** Devices that were given up at work: collecting them as garbage would destroy them. */
+const abandoned = new Set<GPUDevice>();
+
 /** A device and all that lives on it; it goes as a whole when the device is lost. */
 export class Gpu {
   readonly device: GPUDevice;
@@ -43,5 +46,21 @@ export class Gpu {
     this.dead = true;
     this.staging.destroy();
     this.device.destroy();
+  }
+
+  /**
+   * Give it up while it may be computing for ever. Chromium's destroy() waits in the GPU process for the queue, and with it every other
+   * page and device would wait; so the device is left alone, reachable, until its work ends, if it does.
+   */
+  abandon(): void {
+    if (this.dead) return;
+    this.dead = true;
+    this.staging.destroy();
+    abandoned.add(this.device);
+    const end = (): void => {
+      abandoned.delete(this.device);
+      this.device.destroy();
+    };
+    this.device.queue.onSubmittedWorkDone().then(end, end);
   }
 }
