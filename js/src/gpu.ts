@@ -8,6 +8,8 @@ import type { DeviceInfo, MemoryResult } from "./protocol.gen.js";
 import { StagingRing } from "./staging.js";
 import { TextureStore } from "./textures.js";
 
+const MAX_HELPERS = 64;
+
 /** Devices that were given up at work: collecting them as garbage would destroy them. */
 const abandoned = new Set<GPUDevice>();
 
@@ -21,6 +23,7 @@ export class Gpu {
   readonly recorder: Recorder;
   readonly staging: StagingRing;
   readonly programs = new Map<number, Program>();
+  private readonly helpers = new Map<string, GPUComputePipeline>();
   /** Set once it is gone. */
   dead = false;
 
@@ -33,6 +36,17 @@ export class Gpu {
     this.pipelines = new PipelineStore(device);
     this.recorder = new Recorder(this, ledger);
     this.staging = new StagingRing(device, this.recorder);
+  }
+
+  /** A pipeline of the engine's own. */
+  helper(label: string, code: string, constants: Record<string, number>): GPUComputePipeline {
+    const known = this.helpers.get(label);
+    if (known) return known;
+    const module = this.device.createShaderModule({ label, code });
+    const made = this.device.createComputePipeline({ label, layout: "auto", compute: { module, constants } });
+    if (this.helpers.size >= MAX_HELPERS) this.helpers.clear();
+    this.helpers.set(label, made);
+    return made;
   }
 
   /** Buffers and textures together. */
