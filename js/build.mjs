@@ -19,6 +19,7 @@ const options = {
   minify: true,
   legalComments: "inline",
   charset: "utf8",
+  loader: { ".wgsl": "text" },
 };
 
 await mkdir(dirname(outfile), { recursive: true });

@@ -85,6 +85,17 @@ export class Recorder {
     return this.open();
   }
 
+  /** A pass for one dispatch of the engine's own, with its buffers in group 0; the caller ends it. */
+  ownPass(pipeline: GPUComputePipeline, buffers: readonly GPUBufferBinding[]): GPUComputePassEncoder {
+    const encoder = this.commands();
+    const entries = buffers.map((resource, binding) => ({ binding, resource }));
+    const group = this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    return pass;
+  }
+
   private open(): GPUCommandEncoder {
     if (!this.encoder) {
       this.device.pushErrorScope("validation");

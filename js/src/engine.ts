@@ -1,7 +1,7 @@
 /** Runs Python's batches in order on the GPU of this page. */
 
 import { copyBuffer } from "./copy.js";
-import { openDevice } from "./device.js";
+import { type Opened, openDevice } from "./device.js";
 import { dataOf } from "./dispatch.js";
 import { asEngineError, EngineError } from "./errors.js";
 import { Gpu } from "./gpu.js";
@@ -30,6 +30,9 @@ interface Job {
   readonly batch: Batch;
   readonly buffers: readonly Bytes[];
 }
+
+const REOPEN_ATTEMPTS = 8;
+const REOPEN_DELAY_MS = 250;
 
 type Request = Extract<Command, { id: string }>;
 type Of<Op extends Command["op"]> = Extract<Command, { op: Op }>;
@@ -85,7 +88,7 @@ export class Engine {
     for (const id of ids) this.aborts.get(id)?.abort(new DOMException("cancelled by Python", "AbortError"));
   }
 
-  /** Destroy the device: whatever runs on it is given up. */
+  /** Give up the device and whatever runs on it. */
   reset(reason: string): void {
     this.lose(this.gpu, reason);
   }
@@ -126,7 +129,7 @@ export class Engine {
   private async open(): Promise<Gpu> {
     const { epoch, ledger } = this;
     try {
-      const opened = await openDevice();
+      const opened = await this.openPatiently(epoch);
       if (epoch !== this.epoch || ledger !== this.ledger) {
         opened.device.destroy();
         throw new EngineError("device-lost", "the device was given up while it was being opened");
@@ -152,6 +155,20 @@ export class Engine {
     }
   }
 
+  /** After a loss the browser's GPU process may only be coming up again. */
+  private async openPatiently(epoch: number): Promise<Opened> {
+    for (let attempt = epoch > 1 ? REOPEN_ATTEMPTS : 1; ; attempt--) {
+      try {
+        return await openDevice();
+      } catch (error) {
+        if (attempt <= 1 || epoch !== this.epoch) throw error;
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, REOPEN_DELAY_MS);
+      });
+    }
+  }
+
   private lose(gpu: Gpu | undefined, reason: string): void {
     if (gpu && (gpu.dead || gpu !== this.gpu)) return;
     this.gpu = this.opening = undefined;
@@ -163,7 +180,7 @@ export class Engine {
     });
     for (const id of [...this.replies.requests]) this.fail(id, lost);
     this.abortAll("the device was lost");
-    gpu?.destroy();
+    gpu?.abandon();
     this.heard(lost);
   }
 

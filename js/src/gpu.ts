@@ -8,6 +8,11 @@ import type { DeviceInfo, MemoryResult } from "./protocol.gen.js";
 import { StagingRing } from "./staging.js";
 import { TextureStore } from "./textures.js";
 
+const MAX_HELPERS = 64;
+
+/** Devices that were given up at work: collecting them as garbage would destroy them. */
+const abandoned = new Set<GPUDevice>();
+
 /** A device and all that lives on it; it goes as a whole when the device is lost. */
 export class Gpu {
   readonly device: GPUDevice;
@@ -18,6 +23,7 @@ export class Gpu {
   readonly recorder: Recorder;
   readonly staging: StagingRing;
   readonly programs = new Map<number, Program>();
+  private readonly helpers = new Map<string, GPUComputePipeline>();
   /** Set once it is gone. */
   dead = false;
 
@@ -32,6 +38,17 @@ export class Gpu {
     this.staging = new StagingRing(device, this.recorder);
   }
 
+  /** A pipeline of the engine's own. */
+  helper(label: string, code: string, constants: Record<string, number>): GPUComputePipeline {
+    const known = this.helpers.get(label);
+    if (known) return known;
+    const module = this.device.createShaderModule({ label, code });
+    const made = this.device.createComputePipeline({ label, layout: "auto", compute: { module, constants } });
+    if (this.helpers.size >= MAX_HELPERS) this.helpers.clear();
+    this.helpers.set(label, made);
+    return made;
+  }
+
   /** Buffers and textures together. */
   get memory(): MemoryResult {
     const { buffers, bytes, peak_bytes } = this.buffers.memory;
@@ -43,5 +60,21 @@ export class Gpu {
     this.dead = true;
     this.staging.destroy();
     this.device.destroy();
+  }
+
+  /**
+   * Give it up while it may be computing for ever. Chromium's destroy() waits in the GPU process for the queue, and with it every other
+   * page and device would wait; so the device is left alone, reachable, until its work ends, if it does.
+   */
+  abandon(): void {
+    if (this.dead) return;
+    this.dead = true;
+    this.staging.destroy();
+    abandoned.add(this.device);
+    const end = (): void => {
+      abandoned.delete(this.device);
+      this.device.destroy();
+    };
+    this.device.queue.onSubmittedWorkDone().then(end, end);
   }
 }

@@ -133,7 +133,10 @@ export class PipelineStore {
       problem = error;
     }
     const made: Module = { module, reflection, problem, messages: module.getCompilationInfo().then((info) => info.messages.map(plainMessage)) };
-    if (this.modules.size >= KEEP_UNUSED) for (const oldest of this.modules.keys()) if (this.modules.size >= KEEP_UNUSED) this.modules.delete(oldest);
+    for (const oldest of this.modules.keys()) {
+      if (this.modules.size < KEEP_UNUSED) break;
+      this.modules.delete(oldest);
+    }
     this.modules.set(source, made);
     return made;
   }
