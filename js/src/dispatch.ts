@@ -10,7 +10,7 @@ import type { Bytes } from "./session.js";
 import { UniformArena } from "./uniforms.js";
 
 /** A submit with this many dispatches is long enough, until measurement says otherwise. */
-const FIRST_BUDGET = 256;
+const FIRST_BUDGET = 32;
 const MIN_BUDGET = 4;
 const MAX_BUDGET = 4096;
 const TARGET_MS = 50;

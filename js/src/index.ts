@@ -34,6 +34,8 @@ function initialize({ model, signal }: InitializeProps<Traits>): (() => void) | 
   };
   signal?.addEventListener("abort", destroy);
   model.on("destroy", destroy);
+  // JupyterLab keeps the models of a kernel that is restarted, and only says that their comms are dead.
+  model.on("comm_live_update", destroy);
   return destroy;
 }
 

@@ -22,7 +22,12 @@ export class CommLink implements Link {
   // JupyterLab's serializer measures a view and sends the whole ArrayBuffer behind it, so only whole ArrayBuffers may go out.
   // https://github.com/jupyterlab/jupyterlab/blob/v4.4.0/packages/services/src/kernel/serialize.ts
   send(message: ToPython, buffers: readonly ArrayBuffer[]): void {
-    this.model.send(message, undefined, [...buffers]);
+    try {
+      this.model.send(message, undefined, [...buffers]);
+    } catch (error) {
+      // The comm is closed or its kernel is gone; nothing can be said on it, and nothing is lost by not saying it.
+      console.debug("webgpu_widget: the comm takes no messages", error);
+    }
   }
 
   close(): void {
