@@ -91,7 +91,7 @@ def first():
             f32.append(Tiled(256, 128, bk, 8, 16, double=double))
             f32.append(Tiled(128, 256, bk, 8, 16, double=double))
             f32.append(Tiled(256, 128, bk, 16, 8, double=double, wide=8))
-            f32.append(Tiled(256, 128, bk, 8, 8, double=double))
+            f32 += [Tiled(256, 128, 16, 8, 8, double=double)] if bk == 16 else []
             f32.append(Tiled(64, 64, bk, 8, 4, double=double))
     f32.append(Tiled(128, 128, 8, 8, 8, pad=0))
     f32.append(Tiled(128, 128, 8, 8, 8, group=1))
@@ -125,14 +125,7 @@ def write(name, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for file in ("index.html", "sweep.js"):
         shutil.copy(HERE / "page" / file, folder / file)
-    jobs = []
-    for make in [globals()[name]]:
-        iterator = make()
-        while True:
-            try:
-                jobs.append(next(iterator))
-            except StopIteration:
-                break
+    jobs = list(globals()[name]())
     (folder / "jobs.json").write_text(json.dumps(jobs))
     print(len(jobs), "jobs")
 
