@@ -11,15 +11,19 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from webgpu_widget.matmul import subgroup, tiled
+from webgpu_widget.matmul import register, subgroup, tiled, vector
 from webgpu_widget.matmul.params import FIELDS, Params
+from webgpu_widget.matmul.register import Register
 from webgpu_widget.matmul.subgroup import Subgroup
 from webgpu_widget.matmul.tiled import Tiled
+from webgpu_widget.matmul.vector import Vector
 
 HERE = Path(__file__).parent
 
 
 def strides(variant, m, n, k):
+    if isinstance(variant, Register):
+        return (k, 1), (n, 1)
     turned_a = variant.a_t if isinstance(variant, Subgroup) else variant.a.endswith("_t")
     turned_b = variant.b_t if isinstance(variant, Subgroup) else variant.b.endswith("_t")
     return (1, m) if turned_a else (k, 1), (1, k) if turned_b else (n, 1)
@@ -40,7 +44,7 @@ REDUCE = """
 
 def job(variant, m, n, k, splits=1, **extra):
     half = isinstance(variant, Subgroup)
-    source = (subgroup if half else tiled).generate(variant)
+    source = {Subgroup: subgroup, Tiled: tiled, Register: register}[type(variant)].generate(variant)
     (a_m, a_k), (b_k, b_n) = strides(variant, m, n, k)
     tiles_m, tiles_n = -(-m // variant.bm), -(-n // variant.bn)
     chunk = -(-k // (splits * variant.bk)) * variant.bk
@@ -70,14 +74,40 @@ def job(variant, m, n, k, splits=1, **extra):
     return {"name": name, "size": [m, n, k], "half": half, "params": fields, "words": words, "steps": steps, **extra}
 
 
+def vector_job(v, m, k, splits=1, **extra):
+    a_m, a_k = (1, m) if v.across else (k, 1)
+    x = -(-m // v.outputs)
+    chunk = -(-k // (splits * v.bk)) * v.bk
+    params = Params(m, 1, k, chunk, 1, x, 1, splits, 0, a_m, a_k, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, m if splits > 1 else 0, 0)
+    fields = asdict(params)
+    steps = [
+        {
+            "wgsl": vector.generate(v),
+            "buffers": ["a", "b", "work" if splits > 1 else "out"],
+            "params": [fields[name] for name in FIELDS],
+            "workgroups": [x, 1, splits],
+        }
+    ]
+    if splits > 1:
+        groups = -(-(m // 4) // 256)
+        steps.append({"wgsl": REDUCE, "buffers": ["work", "out"], "params": [m // 4, splits, groups, 0], "workgroups": [groups, 1, 1]})
+    words = [m * k, k, m * splits if splits > 1 else 0]
+    return {"name": v.name + f" split{splits}", "size": [m, 1, k], "half": False, "params": fields, "words": words, "steps": steps, "bytes": 4 * m * k, **extra}
+
+
 def small():
     yield job(Tiled(64, 64, 8, 8, 4), 128, 128, 64)
     yield job(Tiled(64, 64, 8, 8, 4), 256, 256, 256, splits=2)
+    yield job(Tiled(64, 64, 8, 8, 8, lead=True), 128, 128, 72)
+    for across in (False, True):
+        yield vector_job(Vector(across), 512, 516)
+        yield vector_job(Vector(across, rows=8, unroll=4), 512, 516, splits=4)
+        yield vector_job(Vector(across, vec=False), 531, 517)
     for a in ("vec", "vec_t", "any", "any_t"):
         for b in ("vec", "vec_t", "any", "any_t"):
             yield job(Tiled(64, 64, 16, 8, 8, a=a, b=b, double=a < b), 128, 192, 64)
             vec = a.startswith("vec") and b.startswith("vec")
-            sizes = (68, 132, 44) if vec else (67, 131, 43)
+            sizes = (68, 132, 44) if 'vec' in a + b else (67, 131, 43)
             yield job(Tiled(64, 64, 16, 8, 8, a=a, b=b, double=a > b, edge=True, vec_out=vec), *sizes)
 
 
@@ -118,6 +148,83 @@ def first():
                 yield job(v, size, size, size, splits=splits, rounds=5)
     for v in (f32[0], f32[3], f16[0], f16[1]):
         yield job(v, 8192, 8192, 8192)
+
+
+def valid(variants):
+    kept = []
+    for v in variants:
+        try:
+            {Subgroup: subgroup, Tiled: tiled}[type(v)].generate(v)
+        except ValueError:
+            continue
+        if v.workgroup_bytes <= 48 * 1024 and v.threads <= 1024:
+            kept.append(v)
+    return kept
+
+
+def second():
+    tiles = [(128, 128, 8, 8), (128, 64, 8, 8), (64, 128, 8, 8), (128, 128, 8, 16), (128, 128, 16, 8), (64, 64, 8, 8), (256, 64, 8, 8), (64, 256, 8, 8), (256, 128, 16, 8), (128, 256, 8, 16), (96, 128, 8, 8), (128, 96, 8, 8), (192, 128, 12, 8)]
+    f32 = []
+    for bm, bn, tm, tn in tiles:
+        for bk in (16, 32):
+            f32.append(Tiled(bm, bn, bk, tm, tn, double=False))
+        f32.append(Tiled(bm, bn, 8, tm, tn, double=True))
+        f32.append(Tiled(bm, bn, 16, tm, tn, double=True))
+    base = Tiled(128, 128, 32, 8, 8, double=False)
+    also = Tiled(128, 64, 16, 8, 8, double=False)
+    for one in (base, also):
+        f32 += [replace(one, lead=True), replace(one, wide=16), replace(one, wide=4), replace(one, pad=0), replace(one, pad=2), replace(one, group=4), replace(one, group=16), replace(one, group=1)]
+        f32 += [replace(one, a="vec_t"), replace(one, b="vec_t"), replace(one, edge=True), replace(one, edge=True, a="any", b="any", vec_out=False), replace(one, a="any", b="any")]
+    f16 = []
+    for sm, sn, wm, wn in ((64, 64, 2, 2), (64, 64, 2, 4), (64, 64, 4, 2), (64, 64, 1, 2), (64, 64, 2, 1), (64, 64, 1, 4), (96, 64, 2, 2), (64, 96, 2, 2), (64, 32, 2, 4), (32, 64, 4, 2), (64, 64, 3, 2), (48, 64, 2, 2), (80, 64, 2, 2)):
+        for bk in (16, 32, 64):
+            f16 += [Subgroup(sm, sn, wm, wn, bk), Subgroup(sm, sn, wm, wn, bk, double=True)]
+    top = Subgroup(64, 64, 2, 2, 32)
+    f16 += [replace(top, b_t=True), replace(top, a_t=True), replace(top, a_t=True, b_t=True), replace(top, group=1), replace(top, group=4), replace(top, group=16), replace(top, ahead=False), replace(top, direct=True, bk=16)]
+    for v in valid(f16):
+        if 4096 % v.bm == 0 and 4096 % v.bn == 0:
+            yield job(v, 4096, 4096, 4096)
+        else:
+            yield job(v, v.bm * (4096 // v.bm), v.bn * (4096 // v.bn), 4096)
+    for v in valid(f32):
+        yield job(v, v.bm * (4096 // v.bm), v.bn * (4096 // v.bn), 4096)
+    for v in valid([top, replace(top, wn=4), replace(top, wm=4), base, also, replace(base, bk=16)]):
+        yield job(v, 8192, 8192, 8192)
+    for v in valid([Tiled(64, 64, 8, 8, 8, double=True), Tiled(64, 64, 16, 8, 8, double=False), Tiled(64, 64, 16, 8, 8), Tiled(64, 64, 16, 8, 4, double=False), Tiled(64, 64, 8, 8, 4), Tiled(64, 64, 32, 8, 8, double=False), Tiled(64, 64, 32, 4, 4, double=False), Tiled(128, 64, 16, 8, 8, double=False), Tiled(64, 128, 16, 8, 8, double=False), Tiled(128, 128, 16, 8, 8, double=False), Tiled(128, 128, 32, 8, 8, double=False), Tiled(64, 32, 16, 4, 4, double=False), Tiled(128, 64, 32, 8, 8, double=False)]):
+        for size in (1024, 2048):
+            for splits in (1, 2, 3):
+                yield job(v, size, size, size, splits=splits, round_ms=20)
+    for v in valid([top, replace(top, wm=1), replace(top, wm=1, wn=1, bk=16), Subgroup(64, 32, 2, 4), Subgroup(32, 32, 2, 2), Subgroup(32, 64, 2, 2)]):
+        for size in (1024, 2048):
+            for splits in (1, 2):
+                yield job(v, size, size, size, splits=splits, round_ms=20)
+    for rows, threads, unroll in ((4, 256, 2), (4, 256, 4), (8, 256, 1), (8, 256, 2), (2, 256, 4), (1, 256, 8), (1, 256, 16), (4, 128, 4), (2, 512, 4), (8, 512, 2), (2, 128, 8), (1, 128, 8)):
+        yield vector_job(Vector(rows=rows, threads=threads, unroll=unroll), 16384, 16384)
+    for rows, threads, unroll in ((4, 256, 4), (8, 256, 4), (8, 256, 8), (16, 256, 4), (4, 256, 8), (4, 128, 8), (16, 512, 8)):
+        for splits in (8, 32):
+            yield vector_job(Vector(True, rows=rows, threads=threads, unroll=unroll), 16384, 16384, splits=splits)
+
+
+def cpu():
+    for v in (
+        Register(),
+        Register(fused=False),
+        Register(vec_a=True),
+        Register(vec_a=True, fused=False),
+        Register(4, 4),
+        Register(8, 2),
+        Register(8, 8),
+        Register(4, 8),
+        Register(8, 4, 1),
+        Register(8, 4, 8),
+        Register(8, 4, 4, 4),
+        Register(8, 4, 4, 64),
+        Register(8, 4, 4, 16, 4),
+        Register(16, 2),
+        Register(8, 1),
+        Register(8, 4, edge=False),
+    ):
+        yield job(v, 512, 512, 512, round_ms=150)
 
 
 def write(name, folder):

@@ -205,23 +205,29 @@ def generate(v: Subgroup) -> str:
         fetch = f"{a_fetch}\n    {b_fetch}"
         store = f"{a_store}\n    {b_store}"
         if v.double:
-            loop = f"""  {{ let t = 0u;
+            def half(now: int) -> str:
+                return f"""    {{ let k0 = k_begin + (s + {now + 1}u) * {v.bk}u;
+    {fetch}
+    }}
+    {{ const t = {now}u;
+    {body}
+    }}
+    {{ const t = {1 - now}u;
+    {store}
+    }}
+    workgroupBarrier();"""
+
+            loop = f"""  {{ const t = 0u;
     let k0 = k_begin;
     {fetch}
     {store}
   }}
   workgroupBarrier();
   let steps = (k_end - k_begin) / {v.bk}u;
-  for (var s = 0u; s < steps; s += 1u) {{
-    let k0 = k_begin + (s + 1u) * {v.bk}u;
-    {fetch}
-    {{ let t = s % 2u;
-    {body}
-    }}
-    {{ let t = (s + 1u) % 2u;
-    {store}
-    }}
-    workgroupBarrier();
+  for (var s = 0u; s < steps; s += 2u) {{
+{half(0)}
+    if (s + 1u >= steps) {{ break; }}
+{half(1)}
   }}"""
         elif v.ahead:
             loop = f"""  {{ let k0 = k_begin;

@@ -39,6 +39,8 @@ class Tiled:
         Invocations of one subgroup-sized group of 32 along the columns; the other ``32 / wide`` lie along the rows.
     double
         Two buffers in workgroup memory and one barrier a step, instead of one buffer and two.
+    lead
+        Fragments of the next step of K are read before the present one is multiplied.
     pad
         vec4 of padding after each row of a tile, against bank conflicts.
     group
@@ -58,6 +60,7 @@ class Tiled:
     double: bool = True
     pad: int = 1
     group: int = 8
+    lead: bool = False
 
     @property
     def threads(self) -> int:
@@ -74,7 +77,7 @@ class Tiled:
         """A short name that tells the variants apart."""
         return (
             f"tiled {self.bm}x{self.bn}x{self.bk} {self.tm}x{self.tn} a:{self.a} b:{self.b}{' edge' if self.edge else ''}"
-            f"{'' if self.vec_out else ' scalar-out'} wide{self.wide}{' double' if self.double else ''} pad{self.pad} group{self.group}"
+            f"{'' if self.vec_out else ' scalar-out'} wide{self.wide}{' double' if self.double else ''} pad{self.pad} group{self.group}{' lead' if self.lead else ''}"
         )
 
 
@@ -147,11 +150,18 @@ def generate(v: Tiled) -> str:
         raise ValueError(f"{v.name}: {threads_m} x {threads_n} invocations do not tile by {32 // v.wide} x {v.wide}.")
     groups_n = threads_n // v.wide
     accs = [(i, j) for i in range(v.tm) for j in range(cols4)]
-    body = []
+    def reads(k: int) -> list[str]:
+        return [
+            *(f"let x{k}_{i} = tile_a[t][{k}][ty + {i * threads_m}u];" for i in range(rows4)),
+            *(f"let y{k}_{j} = tile_b[t][{k}][tx + {j * threads_n}u];" for j in range(cols4)),
+        ]
+
+    body = reads(0)
     for k in range(v.bk):
-        body += [f"let x{k}_{i} = tile_a[t][{k}][ty + {i * threads_m}u];" for i in range(rows4)]
-        body += [f"let y{k}_{j} = tile_b[t][{k}][tx + {j * threads_n}u];" for j in range(cols4)]
+        following = reads(k + 1) if k + 1 < v.bk else []
+        body += following if v.lead else []
         body += [f"c{i}_{j} = fma(vec4f(x{k}_{i // 4}[{i % 4}]), y{k}_{j}, c{i}_{j});" for i, j in accs]
+        body += [] if v.lead else following
     writes = []
     for i in range(v.tm):
         row = f"row0 + {i // 4 * threads_m * 4}u + ty * 4u + {i % 4}u"
@@ -175,8 +185,22 @@ def generate(v: Tiled) -> str:
     elem = {"vec": "vec4f", "vec_t": "vec4f", "any": "f32", "any_t": "f32"}
     buffers = 2 if v.double else 1
     if v.double:
-        loop = f"""  {{ let t = 0u;
-    var k0 = k_begin;
+        def half(now: int) -> str:
+            return f"""    {{ let k0 = k_begin + (s + {now + 1}u) * {v.bk}u;
+    {a_fetch}
+    {b_fetch}
+    }}
+    {{ const t = {now}u;
+    {nl.join(body)}
+    }}
+    {{ const t = {1 - now}u;
+    {a_store}
+    {b_store}
+    }}
+    workgroupBarrier();"""
+
+        loop = f"""  {{ const t = 0u;
+    let k0 = k_begin;
     {a_fetch}
     {b_fetch}
     {a_store}
@@ -184,18 +208,10 @@ def generate(v: Tiled) -> str:
   }}
   workgroupBarrier();
   let steps = (k_end - k_begin + {v.bk - 1}u) / {v.bk}u;
-  for (var s = 0u; s < steps; s += 1u) {{
-    let k0 = k_begin + (s + 1u) * {v.bk}u;
-    {a_fetch}
-    {b_fetch}
-    {{ let t = s % 2u;
-    {nl.join(body)}
-    }}
-    {{ let t = (s + 1u) % 2u;
-    {a_store}
-    {b_store}
-    }}
-    workgroupBarrier();
+  for (var s = 0u; s < steps; s += 2u) {{
+{half(0)}
+    if (s + 1u >= steps) {{ break; }}
+{half(1)}
   }}"""
     else:
         loop = f"""  {{ let k0 = k_begin;
