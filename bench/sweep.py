@@ -238,4 +238,9 @@ def write(name, folder):
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], sys.argv[2])
+    if sys.argv[1] == "peers":
+        chosen = eval(sys.argv[3])  # noqa: S307 - a bench's own command line: {size: variant}
+        jobs = [job(v, n, n, n) for n, v in chosen.items()]
+        (Path(sys.argv[2]) / "peers.json").write_text(json.dumps(jobs))
+    else:
+        write(sys.argv[1], sys.argv[2])
