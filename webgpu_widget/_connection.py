@@ -50,6 +50,8 @@ class Request:
     on_progress: Callable[[dict[str, Any]], None] | None = None
     future: Future[dict[str, Any]] = field(default_factory=Future)
     last_report: float = 0.0
+    check: Callable[[], None] | None = None
+    """Looks at what came, once the reply is there; raises when it is not what was asked for."""
 
 
 class Connection:
@@ -290,7 +292,7 @@ class Connection:
             except BaseException:
                 self.cancel(request)
                 raise
-        return request.future.result()
+        return self._checked(request)
 
     async def wait_async(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:
         """Coroutine twin of `wait`."""
@@ -308,7 +310,14 @@ class Connection:
             elif not future.cancelled():
                 future.exception()
             raise
-        return future.result()
+        return self._checked(request)
+
+    @staticmethod
+    def _checked(request: Request) -> dict[str, Any]:
+        value = request.future.result()
+        if request.check is not None:
+            request.check()
+        return value
 
     def wait_for_credit(self, limit_bytes: int, timeout: float | None = 30.0) -> None:
         """Block until no more than ``limit_bytes`` wait in Python to be sent."""
