@@ -30,6 +30,8 @@ log = logging.getLogger("webgpu_widget.hub")
 
 STATIC = pathlib.Path(__file__).resolve().parent.parent / "static"
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+_TOO_BIG = 1009
+"""WebSocket's close code for it (RFC 6455, 7.4.1)."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -232,6 +234,22 @@ class _SocketHandler(tornado.websocket.WebSocketHandler):
             return
         self.receiver.receive(*decoded)
 
+    def get_websocket_protocol(self) -> tornado.websocket.WebSocketProtocol | None:
+        # tornado refuses a frame that is too big without telling the handler or the log.
+        made = super().get_websocket_protocol()
+        if made is not None:
+            close = made.close
+
+            def told(code: int | None = None, reason: str | None = None) -> None:
+                if code == _TOO_BIG:
+                    log.warning(
+                        "a frame over %d bytes from %s, socket closed", MAX_FRAME_BYTES, self.request.remote_ip
+                    )
+                close(code, reason)
+
+            made.close = told  # type: ignore[method-assign]
+        return made
+
     def on_close(self) -> None:
         if self.receiver is not None:
             self.hub.sockets.discard(self.socket)
@@ -308,9 +326,9 @@ class Hub:
         host = "127.0.0.1" if self.host in {"0.0.0.0", "", "::"} else self.host  # noqa: S104
         return f"{host}:{self.port}"
 
-    def add_endpoint(self, on_open: OnOpen) -> str:
-        """Make a token; ``on_open`` is called in the hub's thread for each socket that brings it."""
-        token = secrets.token_urlsafe(24)
+    def add_endpoint(self, on_open: OnOpen, token: str | None = None) -> str:
+        """Make a token, or take the one given; ``on_open`` is called in the hub's thread for each socket that brings it."""
+        token = token or secrets.token_urlsafe(24)
         self.endpoints[token] = on_open
         return token
 
