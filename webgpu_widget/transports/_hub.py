@@ -13,6 +13,7 @@ import itertools
 import logging
 import pathlib
 import secrets
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -266,6 +267,8 @@ class Hub:
         Address to listen on.
     port : int
         0 picks a free one.
+    tls : ssl.SSLContext, optional
+        For https.
     """
 
     _shared: ClassVar[Hub | None] = None
@@ -279,8 +282,9 @@ class Hub:
                 cls._shared = cls()
             return cls._shared
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.host = host
+        self._tls = tls
         self.endpoints: dict[str, OnOpen] = {}
         self.files: dict[str, pathlib.Path] = {}
         self.sockets: set[Socket] = set()
@@ -311,7 +315,7 @@ class Hub:
         except OSError as error:
             ready.set_exception(error)
             return
-        server = tornado.httpserver.HTTPServer(application, max_buffer_size=2 * MAX_FRAME_BYTES)
+        server = tornado.httpserver.HTTPServer(application, ssl_options=self._tls, max_buffer_size=2 * MAX_FRAME_BYTES)
         server.add_sockets(sockets)
         ready.set_result(sockets[0].getsockname()[1])
         await self._stop.wait()
@@ -338,7 +342,7 @@ class Hub:
 
     def page_url(self, token: str) -> str:
         """Return the address of the page for an endpoint."""
-        return f"http://{self.netloc}/?token={token}"
+        return f"{'http' if self._tls is None else 'https'}://{self.netloc}/?token={token}"
 
     def serve_file(self, path: str | pathlib.Path) -> str:
         """Serve a file with Range and ETag under a secret address, which is returned."""

@@ -1,0 +1,7 @@
+"""What is shown in a notebook."""
+
+from __future__ import annotations
+
+
+class Table(list):
+    pass
