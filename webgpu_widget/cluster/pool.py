@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from webgpu_widget import errors
 from webgpu_widget.transports._hub import Hub, is_loopback
@@ -34,6 +34,9 @@ from webgpu_widget.transports._chromium import Browser
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+    from webgpu_widget.cluster.mandelbrot import Picture
+    from webgpu_widget.cluster.views import LiveTable, Table
 
 T = TypeVar("T")
 
@@ -164,6 +167,7 @@ class Cluster:
         self._browsers: list[Browser] = []
         self._joined = threading.Condition()
         self._listeners: list[Callable[[], None]] = []
+        self._tables: set[LiveTable] = set()
         if not is_loopback(host):
             warnings.warn(
                 f"the cluster listens on {host}: every machine that reaches this one and knows the address with its token can compute for you, "
@@ -224,6 +228,8 @@ class Cluster:
     async def _watch(self) -> None:
         while not self._closed:
             self._roster.watch()
+            for shown in list(self._tables):
+                shown.refresh()
             await asyncio.sleep(_WATCH_S)
 
     def _changed(self) -> None:
@@ -384,6 +390,70 @@ class Cluster:
             pure=False,
         )
         return made
+
+    # ------------------------------------------------------------ work in many pieces
+
+    def mandelbrot(
+        self,
+        center: Any = (-0.75, 0.0),
+        width: Any = 3.0,
+        size: tuple[int, int] = (800, 600),
+        max_iter: int = 1000,
+        tile: int = 256,
+        *,
+        progress: bool | Callable[[float], None] = False,
+        live: bool = False,
+    ) -> Picture:
+        """Compute the Mandelbrot set by tiles.
+
+        Dear tiles, by an estimate, go first, and a browser gets the next one when it has done one. Each pixel is computed alike
+        whoever computes it: the picture is the same, bit for bit, with one browser or ten, and when some are lost, as long as their adapters are of one kind.
+
+        Parameters
+        ----------
+        center : complex or pair of reals
+            Middle of the picture.
+        width : real
+            Width of the picture in the plane.
+        size : tuple of int
+            (width, height) in pixels.
+        max_iter : int
+            Most iterations of a pixel.
+        tile : int
+            Pixels a side of a tile.
+        progress : bool or callable
+            True shows a bar; a callable gets the part that is done.
+        live : bool
+            Show the picture in the notebook as its tiles arrive.
+
+        Returns
+        -------
+        Picture
+            ``iterations``, ``smooth``, ``rgba()``.
+        """
+        from webgpu_widget.cluster import mandelbrot as tiled
+        from webgpu_widget.cluster.views import LivePicture
+
+        self._open()
+        shown = LivePicture(size, tiled.colours) if live else None
+        try:
+            return tiled.render(
+                self, center, width, size, max_iter, tile, progress, None if shown is None else shown.add
+            )
+        finally:
+            if shown is not None:
+                shown.finish()
+
+    def table(self) -> Any:
+        """Return `workers` as a widget that follows the cluster."""
+        from webgpu_widget.cluster.views import LiveTable
+
+        shown = LiveTable(lambda: cast("Table", self.workers))
+        self._tables.add(shown)
+        return shown.widget
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.table()._repr_mimebundle_(**options)
 
     # ------------------------------------------------------------ the end
 
