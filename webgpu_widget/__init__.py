@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from webgpu_widget._bind import Out, out
     from webgpu_widget._magic import load_ipython_extension
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.cluster import Cluster
     from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
     from webgpu_widget.kernel import Kernel
     from webgpu_widget.profile import Profile
@@ -37,6 +38,7 @@ _HOMES = {
     "MemoryInfo": "gpu",
     "default_gpu": "gpu",
     "GPUArray": "array",
+    "Cluster": "cluster",
     "Kernel": "kernel",
     "Profile": "profile",
     "Program": "program",
@@ -51,6 +53,7 @@ _HOMES = {
 __all__ = [  # noqa: PLE0604
     "GPU",
     "AdapterInfo",
+    "Cluster",
     "GPUArray",
     "Kernel",
     "MemoryInfo",

@@ -50,6 +50,8 @@ class Request:
     on_progress: Callable[[dict[str, Any]], None] | None = None
     future: Future[dict[str, Any]] = field(default_factory=Future)
     last_report: float = 0.0
+    check: Callable[[], None] | None = None
+    """Looks at what came, once the reply is there; raises when it is not what was asked for."""
 
 
 class Connection:
@@ -406,6 +408,8 @@ def _value(request: Request) -> dict[str, Any]:
     error = request.future.exception()
     if error is not None:
         raise error
+    if request.check is not None:
+        request.check()
     return request.future.result()
 
 

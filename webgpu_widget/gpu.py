@@ -21,6 +21,7 @@ from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_
 from webgpu_widget.profile import Profile
 from webgpu_widget.program import Program
 from webgpu_widget.transports._choose import TransportName, make_transport
+from webgpu_widget.transports.base import Transport
 
 __all__ = ["GPU", "AdapterInfo", "MemoryInfo", "default_gpu"]
 
@@ -120,7 +121,7 @@ class GPU(anywidget.AnyWidget):
     transport = traitlets.Unicode().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, transport: TransportName = "auto", *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, transport: TransportName | Transport = "auto", *, host: str = "127.0.0.1", port: int = 0) -> None:
         if not _BUNDLE.is_file():
             raise errors.NoFrontendError(
                 f"the browser's part is not built ({_BUNDLE.name} is missing): in a clone, run `make build`"
@@ -464,11 +465,20 @@ class GPU(anywidget.AnyWidget):
 
 _default: GPU | None = None
 _default_lock = threading.Lock()
+_of_thread = threading.local()
+
+
+def use_in_this_thread(gpu: GPU | None) -> None:
+    """Make a GPU the default one of the calling thread: a worker's tasks find theirs by it."""
+    _of_thread.gpu = gpu
 
 
 def default_gpu() -> GPU:
     """Return the GPU that helpers use when none is passed; made at first use, and anew after it was closed."""
     global _default  # noqa: PLW0603
+    mine: GPU | None = getattr(_of_thread, "gpu", None)
+    if mine is not None:
+        return mine
     with _default_lock:
         if _default is None or _default._is_closed:
             _default = GPU()
