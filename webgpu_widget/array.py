@@ -12,7 +12,7 @@ from webgpu_widget._lazy import build, create, indexing, search, shape as shapes
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.node import Node, Storage, size_of
 from webgpu_widget._lazy.runtime import runtime_of
-from webgpu_widget.errors import ClosedError
+from webgpu_widget.errors import ClosedError, WebGPUWidgetError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -78,6 +78,8 @@ class GPUArray(Operators):
         self._node = node
         self._freed = False
         node.add_reader(self)
+        if node.storage is None and gpu._queue._recording is not None:
+            runtime_of(gpu).record_note(self)
 
     @classmethod
     def _of(cls, gpu: GPU, node: Node) -> GPUArray:
@@ -216,6 +218,8 @@ class GPUArray(Operators):
         """Take the values of a node of the same shape and dtype."""
         self._check()
         runtime = runtime_of(self._gpu)
+        if runtime.recording and self._node.serial < runtime.record_serial:
+            runtime.materialise(self._node)
         storage = self._node.storage
         held = storage is not None and storage.buffer in runtime.pool.pinned
         if not (held or (runtime.recording and storage is not None)):
@@ -265,6 +269,8 @@ class GPUArray(Operators):
         if not self.size:
             self._check()
             return []
+        if runtime_of(self._gpu).recording:
+            raise WebGPUWidgetError("Nothing can be read while gpu.record() records, since nothing has run; read after the with block.")
         return [(self._buffer(), 0, dt.nbytes_stored(self.size, self.dtype))]
 
     def _from_bytes(self, parts: Sequence[Any]) -> np.ndarray[Any, Any]:

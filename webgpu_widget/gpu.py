@@ -15,6 +15,7 @@ import traitlets
 from webgpu_widget import errors
 from webgpu_widget._connection import Connection
 from webgpu_widget._creation import Creation
+from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._queue import Queue
 from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async
 from webgpu_widget.profile import Profile
@@ -160,8 +161,13 @@ class GPU(Creation, anywidget.AnyWidget):
         if kind == "page-lost" and not self._is_closed:
             self._last_gone = reason
 
+    def _record_begins(self) -> None:
+        """Hear that a recording has begun: what was lazy before is not in it."""
+        runtime_of(self).record_begins()
+
     def _record_ends(self) -> None:
         """Hear that a recording is about to end: what is lazy must be in it."""
+        runtime_of(self).record_ends()
 
     # ------------------------------------------------------------ state
 
@@ -232,11 +238,13 @@ class GPU(Creation, anywidget.AnyWidget):
     def memory(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Say what lives in the browser for this GPU."""
         self._open()
+        runtime_of(self).pool.trim()
         return MemoryInfo(**self._queue.request({"op": "get-memory"}, "asking for the memory in use", timeout))
 
     async def memory_async(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Coroutine twin of `memory`."""
         self._open()
+        runtime_of(self).pool.trim()
         return MemoryInfo(
             **await self._queue.request_async({"op": "get-memory"}, "asking for the memory in use", timeout)
         )

@@ -7,6 +7,7 @@ their own first where anyone else still reads the old one: `Node.exclusive` deci
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Dim = tuple[int, int, int]
 """Where an axis of a view's base gets its index: ``start + step * index[source]``; source -1 means ``start`` alone."""
+
+
+SERIAL = itertools.count(1)
+"""Numbers nodes in the order in which they are made."""
 
 
 class Storage:
@@ -55,7 +60,7 @@ class Node:
     ``cast``, or a name of `OPS`.
     """
 
-    __slots__ = ("__weakref__", "attr", "dtype", "inputs", "leaves", "op", "readers", "shape", "storage", "used", "weight")
+    __slots__ = ("__weakref__", "attr", "dtype", "inputs", "leaves", "op", "readers", "serial", "shape", "storage", "used", "weight")
 
     def __init__(
         self,
@@ -74,6 +79,7 @@ class Node:
         self.storage = storage
         self.readers: list[weakref.ref[Any]] = []
         self.used = 0
+        self.serial = next(SERIAL)
         if storage is not None:
             self.weight = 0
             self.leaves = 1

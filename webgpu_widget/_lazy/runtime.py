@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from webgpu_widget._lazy.codegen import WORKGROUP, Form, elementwise_source
-from webgpu_widget._lazy.dtypes import FLOAT16, INT32, UINT32, nbytes_allocated, nbytes_stored
-from webgpu_widget._lazy.node import Node, Storage, c_strides, size_of
+from webgpu_widget._lazy.dtypes import FLOAT16, nbytes_allocated, nbytes_stored
+from webgpu_widget._lazy.node import SERIAL, Node, Storage, c_strides, size_of
 from webgpu_widget._lazy.trace import Access, Trace, collapse
 from webgpu_widget._lazy.pool import Pool
-from webgpu_widget.errors import ClosedError, LimitError, OutOfMemoryError
+from webgpu_widget.errors import ClosedError, OutOfMemoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Shape
     from webgpu_widget._queue import Buffer
+    from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
 
 MOST_WEIGHT = 128
@@ -39,6 +42,8 @@ class Runtime:
         self.pool = Pool(self.queue, self.returned)
         self.lock = threading.RLock()
         self.dispatches = 0
+        self.record_serial = 0
+        self._recorded: list[weakref.ref[GPUArray]] = []
         self._pipelines: dict[object, Any] = {}
 
     # ------------------------------------------------------------ the adapter
@@ -111,11 +116,6 @@ class Runtime:
         self.dispatches += 1
         self.queue.dispatch(pipeline, args, (groups, 1, 1) if isinstance(groups, int) else groups)
 
-    @property
-    def recording(self) -> bool:
-        """Whether commands become a program now instead of running."""
-        return bool(getattr(self.queue, "recording", False))
-
     def pin(self, buffer: Any) -> None:
         """Note that a program holds a buffer: it is never pooled, and writes to its array stay in it."""
         self.pool.pinned.add(buffer)
@@ -139,7 +139,8 @@ class Runtime:
         """Return the storage of a node, computing it if it has none."""
         with self.lock:
             if node.storage is None:
-                self._compute(node)
+                with self._outside(node):
+                    self._compute(node)
         storage = node.storage
         assert storage is not None  # noqa: S101 - set by _compute
         if storage.buffer is None:
@@ -249,6 +250,43 @@ class Runtime:
         groups = min(MOST_GROUPS, -(-units // WORKGROUP))
         self.dispatch(pipeline, buffers, [*words, *trace.consts], groups)
 
+    # ------------------------------------------------------------ programs
+
+    @property
+    def recording(self) -> bool:
+        """Whether commands become a program now instead of running."""
+        return self.queue.recording
+
+    def record_begins(self) -> None:
+        """Remember which expressions are older than the program."""
+        self.record_serial = next(SERIAL)
+
+    def record_note(self, array: GPUArray) -> None:
+        """Remember an array that is lazy while a program is recorded."""
+        self._recorded.append(weakref.ref(array))
+
+    def record_ends(self) -> None:
+        """Compute, inside the program, the arrays made in it that are still held."""
+        noted, self._recorded = self._recorded, []
+        for ref in noted:
+            array = ref()
+            if array is not None and array._node.storage is None:
+                self.buffer(array._node)
+
+    @contextmanager
+    def _outside(self, node: Node) -> Iterator[None]:
+        """Let what is older than the program run at once, though a program is recorded: its replays need the result only."""
+        queue = self.queue
+        if node.serial > self.record_serial or not queue.recording:
+            yield
+            return
+        with queue._lock:
+            recording, queue._recording = queue._recording, None
+            try:
+                yield
+            finally:
+                queue._recording = recording
+
     # ------------------------------------------------------------ limits of an expression
 
     def admit(self, node: Node) -> Node:
@@ -349,4 +387,3 @@ def runtime_of(gpu: GPU) -> Runtime:
     return found  # type: ignore[no-any-return]
 
 
-__all__ = ["INT32", "UINT32", "LimitError", "Runtime", "pack_words", "runtime_of"]
