@@ -32,6 +32,7 @@ class Program:
     def __enter__(self) -> Self:
         self._context = self._gpu._queue.record()
         self._recording = self._context.__enter__()
+        self._gpu._record_begins()
         return self
 
     def __exit__(
