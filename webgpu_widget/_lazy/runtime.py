@@ -15,7 +15,10 @@ from webgpu_widget._lazy.dtypes import FLOAT16, nbytes_allocated, nbytes_stored
 from webgpu_widget._lazy.node import SERIAL, Node, Storage, c_strides, size_of
 from webgpu_widget._lazy.trace import Access, Trace, collapse
 from webgpu_widget._lazy.pool import Pool
-from webgpu_widget.errors import ClosedError, OutOfMemoryError
+from webgpu_widget.errors import ClosedError, LimitError
+
+SAFE_BUFFER_BYTES = 256 * 1024 * 1024
+"""Every adapter makes a buffer of this size; only beyond it is its own limit asked for."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,14 +78,11 @@ class Runtime:
 
     def check_bytes(self, nbytes: int, what: str) -> None:
         """Raise if the adapter cannot have a buffer of the size."""
-        info = self._info
-        if info is None:
+        if nbytes <= SAFE_BUFFER_BYTES:
             return
-        largest = int(info.limits.get("maxBufferSize", 1 << 28))
+        largest = self.gpu.info.limits["maxBufferSize"]
         if nbytes > largest:
-            raise OutOfMemoryError(
-                f"{what} takes {nbytes:,} bytes, and a buffer of this adapter has at most {largest:,}. Split the array."
-            )
+            raise LimitError(f"{what} needs {nbytes} bytes, but this adapter's maxBufferSize is {largest}: split it")
 
     def check_open(self) -> None:
         """Raise if the GPU is closed."""
