@@ -34,6 +34,13 @@ export interface PreparedGroup {
   readonly offsets: readonly number[];
 }
 
+/** The bind groups of a program under way. */
+export interface ProgramGroups {
+  readonly groups: Map<GroupPlan, Map<string, PreparedGroup>>;
+  readonly uniform: (arg: UniformArg) => GPUBufferBinding;
+  readonly hold: (record: BufferRecord) => void;
+}
+
 /** A dispatch of a program: everything looked up. */
 export interface PreparedDispatch {
   readonly compiled: Compiled;
@@ -259,21 +266,22 @@ export class Recorder {
 
   // ---------------------------------------------------------------- programs
 
-  /** Bind groups that belong to a program: not cached, and without an offset to be set later. */
-  programGroups(
-    compiled: Compiled,
-    label: string,
-    args: readonly BindArg[],
-    uniform: (arg: UniformArg) => GPUBufferBinding,
-    hold: (record: BufferRecord) => void,
-  ): PreparedGroup[] {
+  /** Bind groups that belong to a program: kept in `made`, and without an offset to be set later. */
+  programGroups(made: ProgramGroups, compiled: Compiled, label: string, args: readonly BindArg[]): PreparedGroup[] {
     return compiled.groups.flatMap((plan) => {
       if (!plan) return [];
-      const entries = bindEntries(this.resources, plan, label, args, uniform, hold);
+      const own = args.filter((arg) => arg.group === plan.index);
+      const key = own.map((arg) => ("uniform" in arg ? `${arg.binding}@${made.uniform(arg).offset}` : JSON.stringify(arg))).join();
+      const known = made.groups.get(plan)?.get(key);
+      if (known) return [known];
+      const entries = bindEntries(this.resources, plan, label, own, made.uniform, made.hold);
       this.open();
       const group = this.device.createBindGroup({ label, layout: plan.layout, entries });
       const uniforms = compiled.dynamic ? [...plan.bindings.values()].filter((binding) => binding.kind === "uniform").length : 0;
-      return [{ index: plan.index, group, offsets: new Array<number>(uniforms).fill(0) }];
+      const prepared: PreparedGroup = { index: plan.index, group, offsets: new Array<number>(uniforms).fill(0) };
+      const ofPlan = made.groups.get(plan) ?? new Map<string, PreparedGroup>();
+      made.groups.set(plan, ofPlan.set(key, prepared));
+      return [prepared];
     });
   }
 

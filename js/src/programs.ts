@@ -1,6 +1,6 @@
 /** Recorded commands, prepared once and replayed with as little work a step as a hand-written loop. */
 import type { BufferRecord } from "./buffers.js";
-import { dataOf, type PreparedDispatch } from "./dispatch.js";
+import { dataOf, type PreparedDispatch, type ProgramGroups } from "./dispatch.js";
 import { EngineError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import type { BindArg, Command } from "./protocol.gen.js";
@@ -40,6 +40,13 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
   const arena = uniforms.build();
   const own = arena ? [arena] : [];
   const used = new Set<BufferRecord>();
+  const made: ProgramGroups = {
+    groups: new Map(),
+    uniform: (arg) => uniforms.binding(arg),
+    hold: (record) => {
+      used.add(record);
+    },
+  };
   const steps: Step[] = [];
   for (const command of commands) {
     switch (command.op) {
@@ -53,13 +60,7 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
         gpu.recorder.checkWorkgroups(label, command.workgroups);
         const [x = 1, y = 1, z = 1] = command.workgroups;
         if (!command.indirect && x * y * z === 0) break;
-        const groups = gpu.recorder.programGroups(
-          compiled,
-          label,
-          command.args,
-          (arg) => uniforms.binding(arg),
-          (record) => used.add(record),
-        );
+        const groups = gpu.recorder.programGroups(made, compiled, label, command.args);
         const [handle = 0, offset = 0] = command.indirect ?? [];
         const indirect = command.indirect ? { record: gpu.buffers.get(handle), offset } : undefined;
         if (indirect) used.add(indirect.record);

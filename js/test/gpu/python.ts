@@ -107,6 +107,12 @@ export class FakePython {
     this.deliver(batch, buffers);
   }
 
+  /** Send a batch that was made elsewhere. */
+  sendBatch(batch: Batch, buffers: Uint8Array<ArrayBuffer>[]): void {
+    if (this.commands.length > 0) this.send();
+    this.deliver({ ...batch, instance: this.instance, seq: ++this.seq, epoch: this.epoch }, buffers);
+  }
+
   ask(command: Asked): Promise<Answer> {
     const id = `r${++this.ids}`;
     this.commands.push({ ...command, id } as Command);
