@@ -52,7 +52,7 @@ def job(variant, m, n, k, splits=1, **extra):
         m, n, k, chunk, tiles_m, tiles_n, 1, splits,
         0, a_m, a_k, 0, 0,
         0, b_k, b_n, 0, 0,
-        0, n, 0, 0, m * n if splits > 1 else 0, 0,
+        0, n, 1, 0, 0, m * n if splits > 1 else 0, 0,
     )  # fmt: skip
     fields = asdict(params)
     target = "work" if splits > 1 else "out"
@@ -78,7 +78,7 @@ def vector_job(v, m, k, splits=1, **extra):
     a_m, a_k = (1, m) if v.across else (k, 1)
     x = -(-m // v.outputs)
     chunk = -(-k // (splits * v.bk)) * v.bk
-    params = Params(m, 1, k, chunk, 1, x, 1, splits, 0, a_m, a_k, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, m if splits > 1 else 0, 0)
+    params = Params(m, 1, k, chunk, 1, x, 1, splits, 0, a_m, a_k, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, m if splits > 1 else 0, 0)
     fields = asdict(params)
     steps = [
         {
