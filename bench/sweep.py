@@ -52,7 +52,7 @@ def job(variant, m, n, k, splits=1, **extra):
         m, n, k, chunk, tiles_m, tiles_n, 1, splits,
         0, a_m, a_k, 0, 0,
         0, b_k, b_n, 0, 0,
-        0, n, 0, 0, m * n if splits > 1 else 0, 0,
+        0, n, 1, 0, 0, m * n if splits > 1 else 0, 0,
     )  # fmt: skip
     fields = asdict(params)
     target = "work" if splits > 1 else "out"
@@ -78,7 +78,7 @@ def vector_job(v, m, k, splits=1, **extra):
     a_m, a_k = (1, m) if v.across else (k, 1)
     x = -(-m // v.outputs)
     chunk = -(-k // (splits * v.bk)) * v.bk
-    params = Params(m, 1, k, chunk, 1, x, 1, splits, 0, a_m, a_k, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, m if splits > 1 else 0, 0)
+    params = Params(m, 1, k, chunk, 1, x, 1, splits, 0, a_m, a_k, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, m if splits > 1 else 0, 0)
     fields = asdict(params)
     steps = [
         {
@@ -203,6 +203,62 @@ def second():
     for rows, threads, unroll in ((4, 256, 4), (8, 256, 4), (8, 256, 8), (16, 256, 4), (4, 256, 8), (4, 128, 8), (16, 512, 8)):
         for splits in (8, 32):
             yield vector_job(Vector(True, rows=rows, threads=threads, unroll=unroll), 16384, 16384, splits=splits)
+
+
+COPY = """
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(1) @binding(0) var<uniform> p: vec4u;
+@compute @workgroup_size(512) fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = (wg.y * groups.x + wg.x) * 2048u + lid;
+  let a = x[i]; let b = x[i + 512u]; let c = x[i + 1024u]; let d = x[i + 1536u];
+  y[i] = a; y[i + 512u] = b; y[i + 1024u] = c; y[i + 1536u] = d;
+}"""
+
+
+def copy_job():
+    """A copy of 1 GiB, whose result is checked as a product with one: the device's bandwidth by this API."""
+    n = 1 << 28
+    params = Params(1 << 14, 1 << 14, 1, 1, 1, 1, 1, 1, 0, 1 << 14, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1 << 14, 1, 0, 0, 0, 0)
+    steps = [{"wgsl": COPY, "buffers": ["a", "out"], "params": [0] * 4, "workgroups": [32768, n // 4 // 2048 // 32768, 1]}]
+    return {"name": "copy 1 GiB", "size": [1 << 14, 1 << 14, 1], "half": False, "params": asdict(params), "words": [n, n, 0], "steps": steps, "bytes": 8 * n, "unchecked": True}
+
+
+def third():
+    yield copy_job()
+    f16 = []
+    for sm, sn, wm, wn in ((64, 64, 2, 2), (64, 64, 2, 4), (64, 64, 4, 2), (64, 64, 1, 4), (80, 64, 2, 2), (96, 64, 2, 2), (64, 96, 2, 2), (64, 32, 2, 4), (32, 64, 4, 2), (64, 32, 2, 2), (64, 128, 2, 2), (64, 128, 1, 2)):
+        for bk in (16, 32, 64):
+            f16 += [Subgroup(sm, sn, wm, wn, bk), Subgroup(sm, sn, wm, wn, bk, double=True)]
+    top = Subgroup(64, 64, 2, 2, 32)
+    f16 += [replace(top, b_t=True), replace(top, a_t=True), replace(top, a_t=True, b_t=True), replace(top, group=1), replace(top, group=4), replace(top, group=16), replace(top, ahead=False), replace(top, direct=True, bk=16)]
+    for v in valid(f16):
+        yield job(v, v.bm * (4096 // v.bm), v.bn * (4096 // v.bn), 4096, round_ms=15)
+    tiles = [(128, 128, 8, 8), (128, 64, 8, 8), (64, 128, 8, 8), (128, 128, 8, 16), (128, 128, 16, 8), (64, 64, 8, 8), (256, 64, 8, 8), (64, 256, 8, 8), (256, 128, 16, 8), (128, 256, 8, 16), (256, 128, 8, 16)]
+    f32 = []
+    for bm, bn, tm, tn in tiles:
+        f32 += [Tiled(bm, bn, bk, tm, tn, double=False) for bk in (8, 16, 32)]
+        f32 += [Tiled(bm, bn, bk, tm, tn, double=True) for bk in (4, 8, 16)]
+    best = Tiled(128, 128, 8, 8, 16)
+    f32 += [replace(best, wide=4), replace(best, pad=0), replace(best, group=16), replace(best, a="vec_t"), replace(best, b="vec_t"), replace(best, edge=True), replace(best, lead=True)]
+    for v in valid(f32):
+        yield job(v, 4096, 4096, 4096, round_ms=25)
+    for v in valid([top, replace(top, group=4), replace(top, group=16), best, Tiled(128, 128, 32, 8, 8, double=False), Tiled(128, 64, 16, 8, 8, double=False)]):
+        yield job(v, 8192, 8192, 8192, round_ms=100)
+    for v in valid([Tiled(64, 64, 8, 8, 8, double=True), Tiled(64, 64, 16, 8, 8, double=False), Tiled(64, 64, 16, 8, 4, double=False), Tiled(64, 64, 8, 8, 4), Tiled(64, 64, 16, 4, 4, double=False), Tiled(128, 64, 16, 8, 8, double=False), Tiled(64, 128, 16, 8, 8, double=False), Tiled(128, 128, 16, 8, 8, double=False), Tiled(128, 128, 8, 8, 16)]):
+        for size in (1024, 2048):
+            for splits in (1, 2, 3):
+                yield job(v, size, size, size, splits=splits, round_ms=10)
+    for v in valid([top, Subgroup(64, 32, 2, 4), Subgroup(64, 32, 2, 2), Subgroup(32, 32, 2, 2), Subgroup(32, 64, 2, 2)]):
+        for size in (1024, 2048):
+            yield job(v, size, size, size, round_ms=10)
+    for rows, threads, unroll in ((4, 256, 2), (8, 256, 1), (8, 256, 2), (2, 256, 4), (4, 128, 4), (8, 128, 1), (16, 128, 1), (4, 128, 2), (8, 64, 2)):
+        yield vector_job(Vector(rows=rows, threads=threads, unroll=unroll), 16384, 16384)
+    for rows, threads, unroll in ((4, 256, 4), (8, 256, 4), (8, 256, 8), (16, 256, 4), (8, 512, 4)):
+        for splits in (4, 8, 16):
+            yield vector_job(Vector(True, rows=rows, threads=threads, unroll=unroll), 16384, 16384, splits=splits)
+    for v in (Tiled(128, 16, 16, 8, 4, wide=4, double=False), Tiled(128, 16, 32, 8, 4, wide=4, double=False)):
+        yield job(v, 16384, 16, 16384)
 
 
 def cpu():

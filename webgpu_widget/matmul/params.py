@@ -10,7 +10,7 @@ FIELDS = (
     "m", "n", "k", "k_chunk", "tiles_m", "tiles_n", "inner", "splits",
     "a_offset", "a_m", "a_k", "a_outer", "a_inner",
     "b_offset", "b_k", "b_n", "b_outer", "b_inner",
-    "out_offset", "out_m", "out_outer", "out_inner", "out_split", "accumulate",
+    "out_offset", "out_m", "out_n", "out_outer", "out_inner", "out_split", "accumulate",
 )  # fmt: skip
 
 WGSL = "struct Params {\n" + "".join(f"  {name}: u32,\n" for name in FIELDS) + "}\n"
@@ -44,6 +44,7 @@ class Params:
     b_inner: int
     out_offset: int
     out_m: int
+    out_n: int
     out_outer: int
     out_inner: int
     out_split: int

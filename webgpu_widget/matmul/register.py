@@ -81,7 +81,7 @@ def _step(v: Register, k: str, a_of: list[str]) -> list[str]:
 def generate(v: Register) -> str:
     """Return the WGSL of a variant.
 
-    Dispatch ``(tiles_n, tiles_m, outer * inner * splits)`` workgroups; bindings are a, b, out in group 0 and Params in group 1.
+    Dispatch ``(x, y, outer * inner * splits)`` workgroups with ``x * y >= tiles_m * tiles_n``; bindings are a, b, out in group 0 and Params in group 1.
     """
     setup = []
     for i in range(v.tm):
@@ -108,7 +108,7 @@ def generate(v: Register) -> str:
     writes = []
     for i in range(v.tm):
         for j in range(v.tn):
-            put = f"let w = out_base + r{i} * p.out_m + q{j}; if (p.accumulate != 0u) {{ c{i}_{j} += out[w]; }} out[w] = c{i}_{j};"
+            put = f"let w = out_base + r{i} * p.out_m + q{j} * p.out_n; if (p.accumulate != 0u) {{ c{i}_{j} += out[w]; }} out[w] = c{i}_{j};"
             writes.append(f"  if (r{i} < p.m && q{j} < p.n) {{ {put} }}" if v.edge else f"  {{ {put} }}")
     nl = "\n    "
     unroll = 4 if v.vec_a else v.unroll
@@ -120,9 +120,13 @@ def generate(v: Register) -> str:
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size({v.width}, {v.height})
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_id) lid: vec3u) {{
-  let row0 = wg.y * {v.bm}u + lid.y * {v.tm}u;
-  let col0 = wg.x * {v.bn}u + lid.x;
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) lid: vec3u) {{
+  let id = wg.y * groups.x + wg.x;
+  if (id >= p.tiles_m * p.tiles_n) {{
+    return;
+  }}
+  let row0 = id / p.tiles_n * {v.bm}u + lid.y * {v.tm}u;
+  let col0 = id % p.tiles_n * {v.bn}u + lid.x;
   let split = wg.z % p.splits;
   let outer = wg.z / p.splits / p.inner;
   let inner = wg.z / p.splits % p.inner;

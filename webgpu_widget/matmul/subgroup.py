@@ -272,8 +272,11 @@ alias Sum = subgroup_matrix_result<f32, 16, 16>;
 @group(1) @binding(0) var<uniform> p: Params;
 {declare}
 @compute @workgroup_size({v.threads})
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lid: u32) {{
-  let id = wg.y * p.tiles_n + wg.x;
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {{
+  let id = wg.y * groups.x + wg.x;
+  if (id >= p.tiles_m * p.tiles_n) {{
+    return;
+  }}
   let band = id / ({v.group}u * p.tiles_n);
   let within = id % ({v.group}u * p.tiles_n);
   let high = min({v.group}u, p.tiles_m - band * {v.group}u);

@@ -139,7 +139,7 @@ def _loader(v: Tiled, which: Literal["a", "b"]) -> tuple[str, str, str]:
 def generate(v: Tiled) -> str:
     """Return the WGSL of a variant.
 
-    Dispatch ``(tiles_n, tiles_m, outer * inner * splits)`` workgroups; bindings are a, b, out in group 0 and Params in group 1.
+    Dispatch ``(x, y, outer * inner * splits)`` workgroups with ``x * y >= tiles_m * tiles_n``; bindings are a, b, out in group 0 and Params in group 1.
     """
     a_setup, a_fetch, a_store = _loader(v, "a")
     b_setup, b_fetch, b_store = _loader(v, "b")
@@ -240,8 +240,11 @@ var<workgroup> tile_a: array<array<array<vec4f, {v.bm // 4 + v.pad}>, {v.bk}>, {
 var<workgroup> tile_b: array<array<array<vec4f, {v.bn // 4 + v.pad}>, {v.bk}>, {buffers}>;
 
 @compute @workgroup_size({v.threads})
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lid: u32) {{
-  let id = wg.y * p.tiles_n + wg.x;
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {{
+  let id = wg.y * groups.x + wg.x;
+  if (id >= p.tiles_m * p.tiles_n) {{
+    return;
+  }}
   let band = id / ({v.group}u * p.tiles_n);
   let within = id % ({v.group}u * p.tiles_n);
   let high = min({v.group}u, p.tiles_m - band * {v.group}u);

@@ -98,8 +98,8 @@ fn b_at(k: u32, k_end: u32, b_base: u32) -> {kind} {{
 }}
 
 @compute @workgroup_size({v.threads})
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lid: u32) {{{_HEAD}
-  let row0 = (wg.y * p.tiles_n + wg.x) * {v.rows}u;
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {{{_HEAD}
+  let row0 = (wg.y * groups.x + wg.x) * {v.rows}u;
 {"".join(f"  let a{r} = a_base + min(row0 + {r}u, p.m - 1u) * p.a_m;{chr(10)}  var s{r} = {zero};{chr(10)}" for r in range(v.rows))}
   for (var k = k_begin + lid * {v.step}u; k < k_end; k += {v.threads * v.step * v.unroll}u) {{
     {body}
@@ -139,10 +139,10 @@ def _across(v: Vector) -> str:
     return f"""var<workgroup> sums: array<array<{kind}, {lanes}>, {v.rows}>;
 
 @compute @workgroup_size({v.threads})
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lid: u32) {{{_HEAD}
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {{{_HEAD}
   let lane = lid % {lanes}u;
   let run = lid / {lanes}u;
-  let col = ((wg.y * p.tiles_n + wg.x) * {lanes}u + lane) * {v.step}u;
+  let col = ((wg.y * groups.x + wg.x) * {lanes}u + lane) * {v.step}u;
   let a0 = a_base + min(col, p.m - {v.step}u) * {"1u" if v.vec else "p.a_m"};
   var s0 = {zero};
   var s1 = {zero};
@@ -164,7 +164,7 @@ def generate(v: Vector) -> str:
     """Return the WGSL of a variant.
 
     Bindings are the matrix a (m outputs, k), the vector b, out in group 0 and Params in group 1. Dispatch ``(x, y, outer * inner * splits)`` workgroups
-    with ``x * y * outputs >= m`` and ``x`` as ``tiles_n``.
+    with ``x * y * outputs >= m``.
     """
     return f"""// float32 matrix-vector product. Made by webgpu_widget.matmul.vector: {v.name}.
 {PARAMS_WGSL}
