@@ -1,5 +1,6 @@
 /** The widget's module: anywidget's default export, and `connectPage` for the hub's own page. */
 import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
+import "./cluster/index.js";
 import { Runtime, registry } from "./runtime.js";
 import { CommLink } from "./transports/comm.js";
 import { liveStatus, type Status } from "./views/state.js";

@@ -1,5 +1,5 @@
 /** The hub's own page: a WebSocket to Python, opened again whenever it breaks. */
-import { Runtime } from "./runtime.js";
+import { Runtime, registry } from "./runtime.js";
 import type { Link } from "./transports/link.js";
 import { WebSocketLink } from "./transports/websocket.js";
 import { liveStatus } from "./views/state.js";
@@ -30,6 +30,7 @@ export function connectPage(): Runtime {
     // No adapter after a loss: this page's connection to the GPU process is gone, a new page gets another one.
     setTimeout(() => location.reload(), FIRST_DELAY_MS);
   });
+  registry().set("page", runtime);
   let delayMs = FIRST_DELAY_MS;
   const connect = (): void => {
     address.searchParams.set("instance", runtime.session.instance);

@@ -192,6 +192,7 @@ class Cluster:
         except (OSError, ValueError, TimeoutError) as error:
             self._hub.close()
             raise errors.ClusterError(f"Dask's scheduler could not be started: {error}") from error
+        self._exchange.loop = self._room.loop
         self._room.start(self._watch())
         _running.add(self)
 
