@@ -169,7 +169,6 @@ class HttpReader:
         self.ranges = True
         self.size = -1
         self.validator = ""
-        self.strong_hash = ""
         self._head = b""
         self._head = self._fetch(0, 64 * 1024)
 
@@ -190,6 +189,16 @@ class HttpReader:
         if offset + size <= len(self._head):
             return self._head[offset : offset + size]
         return self._fetch(offset, size)
+
+    def recheck(self) -> None:
+        """Ask once more whether it is the same file.
+
+        Raises
+        ------
+        IntegrityError
+            It was replaced.
+        """
+        self._fetch(0, min(1, self.size) or 1)
 
     def close(self) -> None:
         """Forget the prefetched head."""

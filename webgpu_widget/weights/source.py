@@ -89,9 +89,13 @@ class Source:
     files: list[SourceFile]
     tensors: list[TensorInfo]
     metadata: dict[str, Any] = field(default_factory=dict)
+    on_close: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
         """Close the files and remove temporary ones."""
+        for call in self.on_close:
+            call()
+        self.on_close.clear()
         for file in self.files:
             file.reader.close()
             if file.temporary and file.path is not None:

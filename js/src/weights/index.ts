@@ -41,6 +41,7 @@ async function control(_engine: Engine, params: Readonly<Record<string, unknown>
   else if (params["action"] === "resume") target.pause(false);
   else if (params["action"] === "cancel") target.cancel();
   else if (params["action"] === "prioritise") target.prioritise(params["items"] as number[]);
+  else if (params["action"] === "drop") target.drop(params["items"] as number[]);
   return { found: true };
 }
 
@@ -84,11 +85,11 @@ async function probe(_engine: Engine, params: Readonly<Record<string, unknown>>)
 }
 
 function* candidates(params: Readonly<Record<string, unknown>>): Generator<string> {
-  for (const url of params["urls"] as string[]) yield url;
   const base = jupyterBase();
-  if (base === undefined) return;
   const parts = params["path"] as string[];
-  for (let at = 0; at < parts.length; at++) yield new URL(`${base}files/${parts.slice(at).map(encodeURIComponent).join("/")}`, location.href).href;
+  // Python does not know the server's root: it is one of the file's folders.
+  if (base !== undefined) for (let at = 0; at < parts.length; at++) yield new URL(`${base}files/${parts.slice(at).map(encodeURIComponent).join("/")}`, location.href).href;
+  for (const url of params["urls"] as string[]) yield new URL(url, location.href).href;
 }
 
 /** The base address of the Jupyter server that serves this page. */

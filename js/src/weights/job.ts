@@ -77,6 +77,10 @@ export class Job {
 
   cancel(): void {
     this.abort.abort();
+    // At once, so that what Python asks next about the memory is true.
+    for (const sink of this.sinks.values()) sink.dispose();
+    this.sinks.clear();
+    this.scratch.dispose();
     this.gate.open();
     for (const span of this.activeSpans) void this.io.stopSpan(span);
     this.changed();
@@ -94,6 +98,19 @@ export class Job {
 
   prioritise(ids: readonly number[]): void {
     this.schedule.prioritise(ids);
+    this.changed();
+  }
+
+  /** Items whose buffers are about to be freed. */
+  drop(ids: readonly number[]): void {
+    const dropped = new Set(ids);
+    for (const item of this.remaining) {
+      if (!dropped.has(item.id)) continue;
+      this.remaining.delete(item);
+      this.sinks.get(item.id)?.dispose();
+      this.sinks.delete(item.id);
+    }
+    this.schedule.keepOnly([...this.remaining]);
     this.changed();
   }
 
@@ -116,7 +133,7 @@ export class Job {
         this.schedule.cached(file, have);
         this.warn(warning);
       }
-      for (const item of this.spec.items) if (item.bytes === 0) this.finish(item);
+      for (const item of [...this.remaining]) if (item.bytes === 0) this.finish(item);
       await this.work();
       await this.drain.end(this.gpu.device.queue);
       this.check();
@@ -130,8 +147,6 @@ export class Job {
       this.cancel();
       await Promise.allSettled(this.lanes);
       await this.drain.end(this.gpu.device.queue);
-      for (const sink of this.sinks.values()) sink.dispose();
-      this.scratch.dispose();
       for (const file of this.spec.files) void this.io.forget(file.key);
     }
   }
@@ -401,7 +416,7 @@ export class Job {
       if (item.offset >= end) break;
       const from = Math.max(begin, item.offset);
       const size = Math.min(end, item.offset + item.bytes) - from;
-      if (size <= 0) continue;
+      if (size <= 0 || !this.remaining.has(item)) continue;
       const sink = this.sinks.get(item.id) ?? makeSink(this.gpu, this.scratch, item, this.spec.piece_elements);
       this.sinks.set(item.id, sink);
       sink.write(from - item.offset, bytes, from - begin, size);

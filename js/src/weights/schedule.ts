@@ -72,6 +72,13 @@ export class Schedule {
     this.urgent = [...refs, ...this.urgent].filter((ref) => this.open(ref));
   }
 
+  /** Only these items are still wanted. */
+  keepOnly(items: readonly ItemSpec[]): void {
+    const needed = this.states.map(() => new Set<number>());
+    for (const item of items) for (const { file, index } of this.chunksOf(item)) needed[file]?.add(index);
+    for (const ref of this.order) if (this.open(ref) && !needed[ref.file]?.has(ref.index)) this.done(ref);
+  }
+
   /** The next chunk of a kind, marked busy. */
   take(kind: "idle" | "cached"): Ref | undefined {
     const found = this.urgent.find((ref) => this.state(ref) === kind) ?? this.inOrder(kind);
