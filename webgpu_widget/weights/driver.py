@@ -224,6 +224,8 @@ class Driver:
         for job in self._running():
             if job.request is not None:
                 self._gpu._connection.cancel(job.request)
+            # Break the circle through the request's callbacks: buffers are freed when the last array goes, not at the next collection.
+            job.items, job.request = [], None
         self._events.put(("stop", None))
 
     def reload_later(self) -> None:

@@ -265,6 +265,7 @@ class HttpReader:
 
     def _refused(self, code: int) -> WeightsError:
         advice = {
+            302: "it redirects to an address that is not http(s)",
             401: "it needs credentials: for a Hugging Face model log in with `hf auth login`",
             403: "access is denied: accept the model's terms, or check the token",
             404: "there is no such file: check the address",

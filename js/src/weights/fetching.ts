@@ -47,24 +47,30 @@ export interface FetchOptions {
 export async function* fetchChunks(file: FileSpec, first: number, last: number, options: FetchOptions): AsyncGenerator<{ index: number; bytes: ArrayBuffer }> {
   let next = first;
   let failures = 0;
+  let reach = last - first + 1;
   while (next <= last) {
-    const source = new Body(file, next, last, options);
-    let wait = Math.min(FIRST_WAIT_MS * 2 ** failures, MAX_WAIT_MS) * (0.75 + Math.random() / 2);
+    // What a broken connection had delivered and nobody had read yet is lost with it: after a cut, ask for little, then for more again.
+    const end = Math.min(last, next + reach - 1);
+    const source = new Body(file, next, end, options);
+    let wait: number;
     let reason: string;
     try {
       await source.open();
-      while (next <= last) {
+      while (next <= end) {
         const bytes = await source.fill(chunkSize(file, next));
         yield { index: next, bytes };
         failures = 0;
         next++;
       }
-      return;
+      reach *= 2;
+      continue;
     } catch (error) {
       if (options.signal.aborted) throw new LoadError("cancelled", "the load was cancelled");
       if (!(error instanceof Retry)) throw error;
       reason = error.message;
-      wait = error.waitMs ?? wait;
+      if (file.ranges) reach = 1;
+      // A connection that broke after it had worked is opened again at once.
+      wait = error.waitMs ?? (failures === 0 && next > first ? 0 : Math.min(FIRST_WAIT_MS * 2 ** failures, MAX_WAIT_MS) * (0.75 + Math.random() / 2));
     } finally {
       source.close();
     }

@@ -3,7 +3,7 @@ import type { Engine } from "../engine.js";
 import { EngineError } from "../errors.js";
 import { registerService, type ServiceContext } from "../services.js";
 import { ChunkIO, type IO, WorkerIO } from "./io.js";
-import { headersFor, Job } from "./job.js";
+import { forgetKept, headersFor, Job } from "./job.js";
 import type { LoadSpec } from "./types.js";
 import workerSource from "./worker.js?worker";
 
@@ -25,7 +25,9 @@ function job(params: Readonly<Record<string, unknown>>): Job {
 
 async function load(engine: Engine, params: Readonly<Record<string, unknown>>, context: ServiceContext): Promise<Record<string, unknown>> {
   const spec = params as unknown as LoadSpec;
-  const made = new Job(await engine.device(), spec, context, await io());
+  if (!engine.gpu) throw new EngineError("device-lost", "the device was lost before the load began");
+  // Before anything is awaited: what Python sends next may be for this job.
+  const made = new Job(engine.gpu, spec, context, io());
   jobs.set(spec.job, made);
   try {
     return await made.run();
@@ -134,7 +136,10 @@ export function registerWeights(): void {
   registerService("weights.digests", digests);
   registerService("weights.probe", probe);
   registerService("cache.list", async () => ({ entries: await (await io()).list() }));
-  registerService("cache.clear", async (_engine, params) => ({ freed_bytes: await (await io()).clear(keys(params)) }));
+  registerService("cache.clear", async (_engine, params) => {
+    forgetKept();
+    return { freed_bytes: await (await io()).clear(keys(params)) };
+  });
   registerService("cache.verify", async (_engine, params) => ({ ...(await (await io()).verify(keys(params))) }));
   registerService("cache.quota", async () => ({ ...(await (await io()).quota().catch(() => NO_STORAGE)) }));
 }

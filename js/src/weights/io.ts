@@ -177,7 +177,7 @@ export class ChunkIO implements IO {
   }
 
   async clear(keys: readonly string[] | null): Promise<number> {
-    for (const key of keys ?? [...this.folders.keys()]) this.folders.delete(key);
+    this.folders.clear(); // a load under way goes on uncached
     return clear(keys);
   }
 

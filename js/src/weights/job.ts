@@ -32,6 +32,11 @@ const inFlight = new Map<string, Promise<ArrayBuffer>>();
 /** Chunks that loads of this page have put into the cache, by file key. */
 const kept = new Map<string, Set<number>>();
 
+/** The cache was cleared. */
+export function forgetKept(): void {
+  kept.clear();
+}
+
 export class Job {
   readonly gate = new Gate();
   private readonly abort = new AbortController();
@@ -54,12 +59,13 @@ export class Job {
   private bytesMoved = 0;
   private bytesCached = 0;
   private reportTimer = 0;
+  private io!: IO; // set first thing in run()
 
   constructor(
     private readonly gpu: Gpu,
     private readonly spec: LoadSpec,
     private readonly context: ServiceContext,
-    private readonly io: IO,
+    private readonly opening: Promise<IO>,
   ) {
     this.schedule = new Schedule(spec.files, spec.items);
     this.scratch = new Scratch(gpu);
@@ -127,6 +133,7 @@ export class Job {
   async run(): Promise<Record<string, unknown>> {
     const heartbeat = setInterval(() => this.report(), HEARTBEAT_MS);
     try {
+      this.io = await this.opening;
       for (const item of this.spec.items) await this.warmUp(item);
       for (const [file, spec] of this.spec.files.entries()) {
         const { have, warning } = await this.io.open(spec);
@@ -147,7 +154,7 @@ export class Job {
       this.cancel();
       await Promise.allSettled(this.lanes);
       await this.drain.end(this.gpu.device.queue);
-      for (const file of this.spec.files) void this.io.forget(file.key);
+      if (this.io) for (const file of this.spec.files) void this.io.forget(file.key);
     }
   }
 
@@ -178,6 +185,7 @@ export class Job {
       const changed = new Promise<void>((resolve) => {
         this.changed = resolve;
       });
+      for (const [file, { key }] of this.spec.files.entries()) this.schedule.cached(file, kept.get(key) ?? []);
       for (const lane of lanes) {
         while (lane.busy.size < lane.most) {
           const started = lane.start();
@@ -235,7 +243,6 @@ export class Job {
   }
 
   private startNetwork(): Promise<void> | undefined {
-    for (const [file, { key }] of this.spec.files.entries()) this.schedule.cached(file, kept.get(key) ?? []);
     const ref = this.schedule.take("idle");
     if (!ref) return undefined;
     const file = this.file(ref);
@@ -397,6 +404,7 @@ export class Job {
   /** Take a chunk over, and its share of the ring. */
   private async arrived(ref: Ref, bytes: ArrayBuffer): Promise<void> {
     try {
+      await this.gate.pass();
       this.check();
       if (this.schedule.state(ref) !== "busy") return;
       this.scatter(ref, bytes);

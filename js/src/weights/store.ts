@@ -177,6 +177,11 @@ async function readMeta(folder: Folder): Promise<{ name: string; size: number; u
   }
 }
 
+/** Whether a folder belongs to one of some files; it is called after the file and its chunk size. */
+function belongs(folder: string, keys: readonly string[] | null): boolean {
+  return keys === null || keys.some((key) => folder === key || folder.startsWith(`${key}-`));
+}
+
 /** Drop all, or the files with these keys. Returns the bytes given back. */
 export async function clear(keys: readonly string[] | null): Promise<number> {
   let root: Folder;
@@ -187,7 +192,7 @@ export async function clear(keys: readonly string[] | null): Promise<number> {
   }
   let freed = 0;
   for (const entry of await list()) {
-    if (keys && !keys.includes(entry.key)) continue;
+    if (!belongs(entry.key, keys)) continue;
     await root.removeEntry(entry.key, { recursive: true });
     freed += entry.bytes;
   }
@@ -198,7 +203,7 @@ export async function clear(keys: readonly string[] | null): Promise<number> {
 export async function verify(keys: readonly string[] | null, report: (bytes: number) => void): Promise<{ checked: number; bytes: number; bad: { key: string; chunk: number }[] }> {
   const result = { checked: 0, bytes: 0, bad: [] as { key: string; chunk: number }[] };
   for await (const [key, folder] of folders()) {
-    if (keys && !keys.includes(key)) continue;
+    if (!belongs(key, keys)) continue;
     for await (const [name] of folder.entries()) {
       const chunk = chunkIndex(name);
       if (chunk === undefined) continue;
