@@ -9,6 +9,23 @@ const here = dirname(fileURLToPath(import.meta.url));
 const outfile = resolve(here, "../webgpu_widget/static/widget.js");
 const MAX_GZIP_BYTES = 120_000;
 
+/** `import text from "./x.js?worker"`: x bundled by itself, as text, to be run as a worker from a blob URL. */
+const workerText = {
+  name: "worker-text",
+  setup(builder) {
+    builder.onResolve({ filter: /\?worker$/ }, ({ path, resolveDir }) => ({
+      path: resolve(resolveDir, path.replace(/\.js\?worker$/, ".ts")),
+      namespace: "worker-text",
+    }));
+    builder.onLoad({ filter: /.*/, namespace: "worker-text" }, async ({ path }) => {
+      const { entryPoints, outfile, plugins, ...shared } = options;
+      const made = await build({ ...shared, entryPoints: [path], format: "iife", write: false, metafile: true });
+      const watchFiles = Object.keys(made.metafile.inputs).map((input) => resolve(here, input));
+      return { contents: made.outputFiles[0].text, loader: "text", watchFiles };
+    });
+  },
+};
+
 const options = {
   absWorkingDir: here,
   entryPoints: ["src/index.ts"],
@@ -19,7 +36,7 @@ const options = {
   minify: true,
   legalComments: "inline",
   charset: "utf8",
-  loader: { ".wgsl": "text" },
+  plugins: [workerText],
 };
 
 await mkdir(dirname(outfile), { recursive: true });

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from webgpu_widget.profile import Profile
     from webgpu_widget.program import Program
     from webgpu_widget.textures import out_texture, sampler, texture
+    from webgpu_widget.weights import cache, inspect_weights, load_weights
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,9 @@ _HOMES = {
     "out_texture": "textures",
     "sampler": "textures",
     "load_ipython_extension": "_magic",
+    "cache": "weights",
+    "inspect_weights": "weights",
+    "load_weights": "weights",
 }
 
 __all__ = [  # noqa: PLE0604
@@ -60,8 +64,11 @@ __all__ = [  # noqa: PLE0604
     "Out",
     "Profile",
     "Program",
+    "cache",
     "default_gpu",
+    "inspect_weights",
     "load_ipython_extension",
+    "load_weights",
     "out",
     "out_texture",
     "sampler",

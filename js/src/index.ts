@@ -5,9 +5,12 @@ import { Runtime, registry } from "./runtime.js";
 import { CommLink } from "./transports/comm.js";
 import { liveStatus, type Status } from "./views/state.js";
 import { showStatus } from "./views/status.js";
+import { registerWeights } from "./weights/index.js";
 
 export { connectPage } from "./page.js";
 export { registerService } from "./services.js";
+
+registerWeights();
 
 interface Traits {
   transport: "comm" | "page" | "headless";
