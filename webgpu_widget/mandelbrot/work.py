@@ -256,7 +256,9 @@ class Kernel:
         )
 
 
-def make_kernel(queue: Any, view: View, prepared: Prepared, *, derivative: bool = False, listed: bool = False) -> Kernel:
+def make_kernel(
+    queue: Any, view: View, prepared: Prepared, *, derivative: bool = False, listed: bool = False, shared: Kernel | None = None
+) -> Kernel:
     """Compile the kernel of a view and upload its reference.
 
     Parameters
@@ -269,6 +271,8 @@ def make_kernel(queue: Any, view: View, prepared: Prepared, *, derivative: bool 
         Whether the distance estimate is wanted.
     listed : bool
         Whether the pixels come as a list.
+    shared : Kernel, optional
+        One of the same view, whose uploaded reference is used.
 
     Returns
     -------
@@ -281,8 +285,8 @@ def make_kernel(queue: Any, view: View, prepared: Prepared, *, derivative: bool 
         return Kernel(queue, view, prepared, queue.pipeline(shader("direct"), "mandelbrot direct", None, constants), [], derivative, listed)
     assert prepared.reference is not None
     constants |= {"TABLE": int(prepared.table is not None), "BLOCK": BLOCK, "FIRST_LEVEL": FIRST_LEVEL}
-    data = []
-    for array in (prepared.reference.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32)):
+    data: list[Any] = [] if shared is None else shared.data
+    for array in () if shared else (prepared.reference.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32)):
         buffer = queue.alloc(array.nbytes, "mandelbrot reference")
         queue.write(buffer, np.ascontiguousarray(array))
         data.append(buffer)
@@ -347,7 +351,6 @@ def run(
                 queue.clear(remaining, 0, 4)
                 queue.dispatch(kernel.pipeline, [*((0, i, buffer) for i, buffer in enumerate(buffers)), (1, 0, uniform)], shape)
                 begun = time.perf_counter()
-                # The counts ride along when this slice is likely to be the last.
                 (raw,) = yield Wait(reads=[(remaining, 0, 4)])
                 left, fresh = int(np.frombuffer(raw, np.uint32)[0]), False
                 slices.learn(time.perf_counter() - begun, full=left > 0)
