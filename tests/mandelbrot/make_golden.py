@@ -50,7 +50,7 @@ def views() -> dict[str, View]:
     seahorse = exact_point(SEAHORSE, "c")
     spiral = cycle_point(exact_point(-0.10109636384562 + 0.95628651080914j, "c"), 4, 1, -700 * TEN)
     small_tip = antenna_tip(copy_near(seahorse, 3), 560)
-    far_tip = antenna_tip(copy_near(spiral, 10), 400)
+    large_tip = antenna_tip(copy_near(spiral, 2), 560)
     size = (800, 600)
 
     def view(center: Any, width: str, max_iter: int) -> View:
@@ -66,9 +66,9 @@ def views() -> dict[str, View]:
         "copy past f32": view(copy_near(spiral, 19.4)[0], "1e-38", 20_000),
         "dendrite tip": view((0, 1), "1e-60", 5_000),
         "copy by an antenna": view(copy_near(small_tip, 55)[0], "1e-100", 50_000),
-        "copy at 1e-300": view(copy_near(far_tip, 160.4)[0], "1e-300", 100_000),
+        "copy at 1e-300": view(copy_near(small_tip, 155)[0], "1e-300", 100_000),
         "Misiurewicz at 1e-600": view(spiral, "1e-600", 20_000),
-        "copy at 1e-1000": view(copy_near(small_tip, 505)[0], "1e-1000", 200_000),
+        "copy at 1e-1000": view(copy_near(large_tip, 501.8)[0], "1e-1000", 200_000),
     }
 
 

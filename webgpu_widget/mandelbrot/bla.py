@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -19,6 +20,7 @@ ERROR_LOG2 = -24.0
 """A step is linear while the quadratic part is under 2**-24 of it."""
 MAX_LEVELS = 31
 _NOTHING = -(2**30)
+_serial = itertools.count(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +70,15 @@ class Reference:
         Whether the orbit goes on from this point.
     start : int
         Where a new pixel begins: 1, or the first point of a Julia set's own orbit.
+    serial : int
+        Names it, for those who keep a copy.
     """
 
     packed: NDArray[np.float32]
     points: Scaled
     steps: NDArray[np.bool_]
     start: int
+    serial: int = dataclasses.field(default_factory=lambda: next(_serial))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,11 +93,14 @@ class Table:
         First entry of each level, and the end.
     highest : int
         Largest radius exponent.
+    serial : int
+        Names it, for those who keep a copy.
     """
 
     packed: NDArray[np.uint32]
     offsets: list[int]
     highest: int
+    serial: int = dataclasses.field(default_factory=lambda: next(_serial))
 
     @property
     def levels(self) -> int:

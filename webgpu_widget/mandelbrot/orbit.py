@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ CHUNK = 20_000
 """Iterations between two looks at whether to go on."""
 REACH_LOG2 = 8.0
 """A kept orbit serves views whose centre is within 2**8 widths of its point."""
+_serial = itertools.count(1)
 TINY = 2.0**-24
 """Points under this are kept with their exponent: f32 holds their square badly, or not at all."""
 
@@ -48,6 +50,8 @@ class Orbit:
         Whether the last point is outside radius 2.
     seconds : float
         Time spent.
+    serial : int
+        Names it, for those who keep what they made of it.
     """
 
     point: tuple[mpq, mpq]
@@ -59,6 +63,7 @@ class Orbit:
     escaped: bool
     seconds: float
     _last: tuple[mpfr, mpfr]
+    serial: int = dataclasses.field(default_factory=lambda: next(_serial))
 
     def serves(self, view: View, point: tuple[mpq, mpq], constant: tuple[mpq, mpq] | None) -> bool:
         """Tell whether a view at ``point`` can be iterated from this orbit, extended if need be."""

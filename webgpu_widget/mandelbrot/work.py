@@ -11,9 +11,10 @@ import functools
 import importlib.resources
 import math
 import struct
+import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from gmpy2 import mpq
@@ -21,10 +22,25 @@ from numpy.typing import NDArray
 
 from webgpu_widget.mandelbrot.bla import BLOCK, FIRST_LEVEL, Reference, Table, build_table, pack_reference
 from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, log2_abs
-from webgpu_widget.mandelbrot.orbit import OrbitCache
+from webgpu_widget.mandelbrot.orbit import Orbit, OrbitCache
 from webgpu_widget.mandelbrot.view import View
 
-__all__ = ["Method", "Progress", "Slices", "Wait", "choose_method", "direct_limit", "method_text", "orbits", "prepare", "run", "shader"]
+__all__ = [
+    "Method",
+    "Prepared",
+    "Progress",
+    "Slices",
+    "Wait",
+    "choose_method",
+    "direct_limit",
+    "make_kernel",
+    "method_text",
+    "orbits",
+    "prepare",
+    "run",
+    "scaled",
+    "shader",
+]
 
 Method = Literal["direct", "perturbation", "bla"]
 Progress = Callable[[float], None]
@@ -200,18 +216,48 @@ def prepare(
     critical = None
     if view.constant is not None:
         critical = orbits.get(view.replace(julia=None, center=view.julia), view.constant, progress)
-    packed = pack_reference(orbit, critical)
+    packed = _packed(orbit, critical)
     offset = view.point[0] - orbit.point[0], view.point[1] - orbit.point[1]
     reach = max(log2_abs(abs(part) + view.spacing * side / 2) for part, side in zip(offset, view.size, strict=True)) + 0.51
     table = None
     if chosen == "bla":
-        table = build_table(packed, view.power, -math.inf if view.julia is not None else reach)
+        # One table serves all views of some sizes: radii suffer a little from a larger |dc|, and only where B counts.
+        table = _table(packed, view.power, -math.inf if view.julia is not None else 4.0 * math.ceil(reach / 4))
         if table.levels == 0:
             chosen, table = "perturbation", None
     return Prepared(chosen, packed, table, offset, math.ceil(view.log2_spacing), time.perf_counter() - begun)
 
 
-def _scaled(value: mpq, scale: int) -> float:
+_kept: dict[tuple[Any, ...], Any] = {}
+_kept_lock = threading.Lock()
+KEPT = 8
+
+
+def _keep(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """Remember the last few results."""
+    with _kept_lock:
+        found = _kept.pop(key, None)
+    if found is None:
+        found = make()
+    with _kept_lock:
+        _kept[key] = found
+        while len(_kept) > KEPT:
+            _kept.pop(next(iter(_kept)))
+    return found
+
+
+def _packed(orbit: Orbit, critical: Orbit | None) -> Reference:
+    lengths = len(orbit.values), 0 if critical is None else len(critical.values)
+    key = ("reference", orbit.serial, 0 if critical is None else critical.serial, *lengths)
+    return cast("Reference", _keep(key, lambda: pack_reference(orbit, critical)))
+
+
+def _table(reference: Reference, power: int, log2_dc: float) -> Table:
+    return cast("Table", _keep(("table", reference.serial, log2_dc), lambda: build_table(reference, power, log2_dc)))
+
+
+def scaled(value: mpq, scale: int) -> float:
+    """``value`` in units of 2**scale."""
     return float(value * mpq(2) ** -scale)
 
 
@@ -233,7 +279,7 @@ class Kernel:
         radius = 2.0 if view.constant is None else max(2.0, math.hypot(*(float(part) for part in view.constant)))
         head = struct.pack("<4I", *view.size, first, count)
         tail = (radius * radius, view.max_iter, budget, int(fresh), ROW_GROUPS)
-        step = _scaled(view.spacing, prepared.scale)
+        step = scaled(view.spacing, prepared.scale)
         if prepared.method == "direct":
             center = (float(part) for part in view.point)
             julia = (float(part) for part in view.constant or (0, 0))
@@ -242,7 +288,7 @@ class Kernel:
         offsets = prepared.table.offsets if prepared.table else [0]
         return head + struct.pack(
             "<6fif6IiI32I",
-            *(_scaled(part, prepared.scale) for part in prepared.offset),
+            *(scaled(part, prepared.scale) for part in prepared.offset),
             step,
             -step,
             *shift,
