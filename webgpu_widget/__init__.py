@@ -20,11 +20,13 @@ from webgpu_widget import errors
 from webgpu_widget.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
+    from webgpu_widget import mandelbrot
     from webgpu_widget._bind import Out, out
     from webgpu_widget._magic import load_ipython_extension
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
     from webgpu_widget.kernel import Kernel
+    from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
     from webgpu_widget.profile import Profile
     from webgpu_widget.program import Program
     from webgpu_widget.textures import out_texture, sampler, texture
@@ -46,19 +48,23 @@ _HOMES = {
     "out_texture": "textures",
     "sampler": "textures",
     "load_ipython_extension": "_magic",
+    "MandelbrotExplorer": "mandelbrot.explorer",
 }
+_PACKAGES = frozenset({"mandelbrot"})
 
 __all__ = [  # noqa: PLE0604
     "GPU",
     "AdapterInfo",
     "GPUArray",
     "Kernel",
+    "MandelbrotExplorer",
     "MemoryInfo",
     "Out",
     "Profile",
     "Program",
     "default_gpu",
     "load_ipython_extension",
+    "mandelbrot",
     "out",
     "out_texture",
     "sampler",
@@ -68,6 +74,8 @@ __all__ = [  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"webgpu_widget.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'webgpu_widget' has no attribute {name!r}")
