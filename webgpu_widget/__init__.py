@@ -20,12 +20,14 @@ from webgpu_widget import errors
 from webgpu_widget.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
+    from webgpu_widget import mandelbrot
     from webgpu_widget._bind import Out, out
     from webgpu_widget._magic import load_ipython_extension
     from webgpu_widget.array import GPUArray
     from webgpu_widget.cluster import Cluster
     from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
     from webgpu_widget.kernel import Kernel
+    from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
     from webgpu_widget.profile import Profile
     from webgpu_widget.program import Program
     from webgpu_widget.textures import out_texture, sampler, texture
@@ -52,7 +54,9 @@ _HOMES = {
     "cache": "weights",
     "inspect_weights": "weights",
     "load_weights": "weights",
+    "MandelbrotExplorer": "mandelbrot.explorer",
 }
+_PACKAGES = frozenset({"mandelbrot"})
 
 __all__ = [  # noqa: PLE0604
     "GPU",
@@ -60,6 +64,7 @@ __all__ = [  # noqa: PLE0604
     "Cluster",
     "GPUArray",
     "Kernel",
+    "MandelbrotExplorer",
     "MemoryInfo",
     "Out",
     "Profile",
@@ -69,6 +74,7 @@ __all__ = [  # noqa: PLE0604
     "inspect_weights",
     "load_ipython_extension",
     "load_weights",
+    "mandelbrot",
     "out",
     "out_texture",
     "sampler",
@@ -78,6 +84,8 @@ __all__ = [  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"webgpu_widget.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'webgpu_widget' has no attribute {name!r}")
