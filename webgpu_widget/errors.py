@@ -21,6 +21,7 @@
     │   ├── IntegrityError           bytes that are not what they should be
     │   ├── FormatError              a file that is not what it says
     │   └── QuotaError               the browser's storage is full
+    ├── PromptError                  text that a model cannot take (also a ValueError)
     ├── ClusterError
     ├── ClosedError                  use after close() or free()
     └── CancelledError               cancelled by the caller
@@ -49,6 +50,7 @@ __all__ = [
     "NoAdapterError",
     "NoFrontendError",
     "OutOfMemoryError",
+    "PromptError",
     "ProtocolMismatchError",
     "QuotaError",
     "ShaderError",
@@ -150,6 +152,10 @@ class FormatError(WeightsError):
 
 class QuotaError(WeightsError):
     """The browser's storage is full."""
+
+
+class PromptError(WebGPUWidgetError, ValueError):
+    """Text that a model cannot take: empty, or longer than it may be."""
 
 
 class ClusterError(WebGPUWidgetError):

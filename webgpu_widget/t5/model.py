@@ -1,0 +1,534 @@
+"""``wg.T5``: FLAN-T5 in the browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self, cast, overload
+
+import numpy as np
+
+from webgpu_widget import errors
+from webgpu_widget.t5 import forward
+from webgpu_widget.t5.config import T5Config
+from webgpu_widget.t5.generate import MOST_BEAMS, Chunk, Decoder, Settings, generate
+from webgpu_widget.t5.kernels import Kernels
+from webgpu_widget.t5.parts import Parts
+from webgpu_widget.t5.source import Checkpoint, find, open_tensors
+from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Generator
+
+    from webgpu_widget._queue import Span
+    from webgpu_widget.gpu import GPU
+    from webgpu_widget.t5.shaders import Format
+
+__all__ = ["T5", "T5Stats"]
+
+_FORMATS = ("f32", "f16", "int8")
+_KEPT_DECODERS = 2
+
+
+@dataclass(frozen=True)
+class T5Stats:
+    """What the last generation took.
+
+    Attributes
+    ----------
+    load_s
+        From ``from_pretrained`` to the last tensor on the GPU; None while parts still load.
+    prefill_ms
+        Encoder, the source's keys and values, and the first chunk of tokens.
+    tokens
+        Generated, of all rows, end tokens included.
+    tokens_per_second
+        Over the whole of the generation, prefill included.
+    decode_tokens_per_second
+        Over what came after the first chunk; None when nothing did.
+    dispatches_per_token
+        Of a recorded step.
+    """
+
+    load_s: float | None = None
+    prefill_ms: float = 0.0
+    tokens: int = 0
+    tokens_per_second: float = 0.0
+    decode_tokens_per_second: float | None = None
+    dispatches_per_token: int = 0
+
+
+class T5:
+    """A FLAN-T5 (or T5) checkpoint on the GPU of the notebook's browser; made by `from_pretrained`.
+
+    Attributes
+    ----------
+    config : T5Config
+        The model's shape.
+    tokenizer : Tokenizer
+        Text to ids and back.
+    stats : T5Stats
+        Of the last generation.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, config: T5Config, tokenizer: Tokenizer, gpu: GPU, dtype: Format, *, max_source_tokens: int, progress: bool
+    ) -> None:
+        self._checkpoint, self._gpu, self._dtype, self._progress = checkpoint, gpu, dtype, progress
+        self.config, self.tokenizer = config, tokenizer
+        self.max_source_tokens = max_source_tokens
+        self.stats = T5Stats()
+        self._began = time.perf_counter()
+        self._closed = False
+        self._open()
+
+    def _open(self) -> None:
+        """Open the checkpoint for the page and device that there are now."""
+        self._generation = self._gpu._queue.generation
+        kernels = Kernels(self._gpu, self.config, self._dtype)
+        self._tensors = open_tensors(self._checkpoint, self.config, self._gpu, self._dtype, progress=self._progress)
+        self._parts = Parts(kernels, self._tensors)
+        self._decoders: dict[tuple[int, int, int, int], Decoder] = {}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str],
+        gpu: GPU | None = None,
+        dtype: Format = "f32",
+        progress: bool = True,
+        *,
+        max_source_tokens: int = 4096,
+        wait: bool = True,
+    ) -> Self:
+        """Load a checkpoint.
+
+        Parameters
+        ----------
+        source
+            A folder with config.json, model.safetensors and tokenizer.json, or ``"hf:owner/name"``.
+        gpu
+            Where it shall live; the default GPU when left out.
+        dtype
+            How matrices are stored: "f32", "f16" (half the memory), or "int8" (a quarter; each row rounded to 255 steps).
+            Arithmetic is float32 in all of them.
+        progress
+            Show a bar.
+        max_source_tokens
+            Longest prompt that is taken.
+        wait
+            Return when all is loaded. Else return at once: the first call waits for what it needs, so that the encoder runs while
+            the decoder loads.
+
+        Raises
+        ------
+        FormatError
+            When a file is missing, is not a T5's, or does not fit the others.
+        WeightsError
+            When there is no such checkpoint.
+        FrontendError, DeviceError
+            When there is no page or no GPU.
+
+        Examples
+        --------
+        >>> import webgpu_widget as wg
+        >>> t5 = wg.T5.from_pretrained("notebooks/tiny_t5", progress=False)
+        >>> t5.generate("translate English to German: The house is wonderful.")
+        'Das Haus ist wunderbar.'
+        """
+        if dtype not in _FORMATS:
+            raise errors.DTypeError(f"dtype {dtype!r} is not one of {', '.join(map(repr, _FORMATS))}")
+        if not isinstance(max_source_tokens, int) or max_source_tokens < 1:
+            raise errors.ShapeError(f"max_source_tokens is {max_source_tokens!r}, but must be a whole number of at least 1")
+        checkpoint = find(source)
+        config = T5Config.from_file(checkpoint.config)
+        tokenizer = Tokenizer(checkpoint.tokenizer, config)
+        if gpu is None:
+            from webgpu_widget.gpu import default_gpu
+
+            gpu = default_gpu()
+        made = cls(checkpoint, config, tokenizer, gpu, dtype, max_source_tokens=max_source_tokens, progress=progress)
+        if wait:
+            made.wait()
+        return made
+
+    # ------------------------------------------------------------ state
+
+    def wait(self, timeout: float | None = 30.0) -> None:
+        """Return when the whole model is on the GPU, with its kernels compiled."""
+        parts = self._ready()
+        parts.load_all()
+        self._gpu.synchronize(timeout)
+        if self.stats.load_s is None:
+            self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
+
+    def _ready(self) -> Parts:
+        if self._closed:
+            raise errors.ClosedError("this model was freed; load it again with wg.T5.from_pretrained()")
+        if self._generation != self._gpu._queue.generation:
+            self._gpu.ready()
+            self._open()
+        return self._parts
+
+    def free(self) -> None:
+        """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
+        self._closed = True
+        self._decoders.clear()
+        del self._parts, self._tensors
+        self._parts, self._tensors = cast("Any", None), cast("Any", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.free()
+
+    def __repr__(self) -> str:
+        c = self.config
+        return f"<T5 {self._checkpoint.name!r}: {c.num_layers}+{c.num_decoder_layers} layers of {c.d_model}, {self._dtype}>"
+
+    # ------------------------------------------------------------ for checking
+
+    def _ids(self, ids: Any, what: str) -> np.ndarray[Any, Any]:
+        values = np.asarray(ids)
+        if values.ndim == 1:
+            values = values[None]
+        if values.ndim != 2 or values.size == 0:
+            raise errors.ShapeError(f"{what} has shape {np.shape(ids)}, but must be (batch, tokens), both at least 1")
+        if values.dtype.kind not in "iu":
+            raise errors.DTypeError(f"{what} is {values.dtype}, but must be whole numbers")
+        if values.min() < 0 or values.max() >= self.config.vocab_size:
+            raise errors.ShapeError(
+                f"{what} holds ids from {values.min()} to {values.max()}, but the model has those from 0 to {self.config.vocab_size - 1}"
+            )
+        return values
+
+    def _mask(self, ids: np.ndarray[Any, Any], mask: Any) -> np.ndarray[Any, Any]:
+        if mask is None:
+            return ids != self.config.pad_token_id
+        values = np.asarray(mask)
+        values = values[None] if values.ndim == 1 else values
+        if values.shape != ids.shape:
+            raise errors.ShapeError(f"attention_mask has shape {values.shape}, but input_ids have {ids.shape}; they must be the same")
+        return values != 0
+
+    def _encode(self, input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
+        ids = self._ids(input_ids, "input_ids")
+        encoded = forward.encode(self._ready(), ids, self._mask(ids, attention_mask))
+        shape = (encoded.batch, encoded.source, self.config.d_model)
+        return (encoded.states, 0, 4 * int(np.prod(shape))), shape
+
+    def encode(self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+        """Return the encoder's output.
+
+        Parameters
+        ----------
+        input_ids
+            (batch, source) whole numbers; one row may be 1-D.
+        attention_mask
+            0 where a token is to be ignored; left out: where it is the pad.
+        timeout
+            Seconds of silence.
+
+        Returns
+        -------
+        ndarray
+            (batch, source, d_model) float32.
+        """
+        span, shape = self._encode(input_ids, attention_mask)
+        return self._gpu._queue.read([span], timeout)[0].view(np.float32).reshape(shape)
+
+    async def encode_async(self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+        """Coroutine twin of `encode`."""
+        span, shape = self._encode(input_ids, attention_mask)
+        return (await self._gpu._queue.read_async([span], timeout))[0].view(np.float32).reshape(shape)
+
+    def _logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
+        ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")
+        if len(ids) != len(target):
+            raise errors.ShapeError(f"input_ids have {len(ids)} rows and decoder_input_ids {len(target)}; they must be the same")
+        parts = self._ready()
+        logits = forward.decode(parts, forward.encode(parts, ids, self._mask(ids, attention_mask)), target)
+        shape = (*target.shape, self.config.vocab_size)
+        return (logits, 0, 4 * int(np.prod(shape))), shape
+
+    def logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+        """Return the logits after each of the given decoder inputs.
+
+        Parameters
+        ----------
+        input_ids, decoder_input_ids
+            (batch, source) and (batch, target) whole numbers; one row may be 1-D. The decoder's begin with the start token (0).
+        attention_mask
+            0 where a source token is to be ignored; left out: where it is the pad.
+        timeout
+            Seconds of silence.
+
+        Returns
+        -------
+        ndarray
+            (batch, target, vocab) float32.
+        """
+        span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
+        return self._gpu._queue.read([span], timeout)[0].view(np.float32).reshape(shape)
+
+    async def logits_async(
+        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
+    ) -> np.ndarray[Any, Any]:
+        """Coroutine twin of `logits`."""
+        span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
+        return (await self._gpu._queue.read_async([span], timeout))[0].view(np.float32).reshape(shape)
+
+    def cross_attention(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+        """Return where the decoder looks in the source.
+
+        Parameters
+        ----------
+        input_ids, decoder_input_ids, attention_mask, timeout
+            As in `logits`.
+
+        Returns
+        -------
+        ndarray
+            (layers, batch, heads, target, source) float32; the last axis sums to 1.
+        """
+        ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")
+        parts = self._ready()
+        seen: list[Any] = []
+        forward.decode(parts, forward.encode(parts, ids, self._mask(ids, attention_mask)), target, seen=seen)
+        shape = (len(ids), self.config.num_heads, target.shape[1], ids.shape[1])
+        spans = [(buffer, 0, 4 * int(np.prod(shape))) for buffer in seen]
+        return np.stack([data.view(np.float32).reshape(shape) for data in self._gpu._queue.read(spans, timeout)])
+
+    # ------------------------------------------------------------ generation
+
+    def _settings(self, max_new_tokens: int, num_beams: int, do_sample: bool, temperature: float, top_k: int, top_p: float, seed: int | None) -> Settings:
+        def check(condition: bool, name: str, value: object, allowed: str) -> None:
+            if not condition:
+                raise errors.PromptError(f"{name} is {value!r}, but must be {allowed}")
+
+        check(isinstance(max_new_tokens, int) and max_new_tokens >= 1, "max_new_tokens", max_new_tokens, "a whole number of at least 1")
+        check(isinstance(num_beams, int) and 1 <= num_beams <= MOST_BEAMS, "num_beams", num_beams, f"a whole number from 1 to {MOST_BEAMS}")
+        check(num_beams == 1 or not do_sample, "do_sample", do_sample, "False where num_beams is more than 1")
+        check(temperature > 0, "temperature", temperature, "more than 0; for the likeliest tokens pass do_sample=False")
+        check(isinstance(top_k, int) and top_k >= 0, "top_k", top_k, "a whole number of at least 0 (0: all)")
+        check(0 < top_p <= 1, "top_p", top_p, "more than 0 and at most 1")
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        return Settings(max_new_tokens, num_beams, bool(do_sample), float(temperature), top_k, float(top_p), int(seed))
+
+    def _decoder(self, sources: int, beams: int, source: int, max_new_tokens: int) -> Decoder:
+        key = (sources, beams, source, -(-max_new_tokens // 64) * 64)
+        if key not in self._decoders:
+            while len(self._decoders) >= _KEPT_DECODERS:
+                self._decoders.pop(next(iter(self._decoders)))
+            self._decoders[key] = Decoder(self._parts, *key)
+        decoder = self._decoders.pop(key)
+        self._decoders[key] = decoder
+        return decoder
+
+    def _run(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Generator[list[Span] | Chunk, Any, None]:
+        """Generate for texts without waiting: see `generate.generate`."""
+        parts = self._ready()
+        rows = [self.tokenizer.encode(text, limit=self.max_source_tokens, truncation=truncation) for text in texts]
+        began = time.perf_counter()
+        longest = max(map(len, rows))
+        # like widths share a recorded step; padding is masked, and a single row is encoded at its own width
+        source = -(-longest // 64) * 64
+        ids = np.full((len(rows), longest if len(rows) == 1 else source), self.config.pad_token_id)
+        mask = np.zeros(ids.shape, bool)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+            mask[i, : len(row)] = True
+        encoded = forward.encode(parts, ids, mask)
+        decoder = self._decoder(len(rows), settings.num_beams, source, settings.max_new_tokens)
+        steps = generate(decoder, encoded, settings, streaming=streaming)
+        first: tuple[float, int] | None = None
+        reply: Any = None
+        while True:
+            try:
+                item = steps.send(reply)
+            except StopIteration:
+                return
+            if isinstance(item, Chunk):
+                now, count = time.perf_counter(), sum(map(len, item.tokens))
+                first = first or (now, count)
+                after = now - first[0]
+                self.stats = replace(
+                    self.stats,
+                    prefill_ms=1e3 * (first[0] - began),
+                    tokens=count,
+                    tokens_per_second=count / (now - began),
+                    decode_tokens_per_second=(count - first[1]) / after if count > first[1] and after > 0 else None,
+                    dispatches_per_token=decoder.dispatches,
+                )
+            reply = yield item
+
+    def _drive(self, run: Generator[list[Span] | Chunk, Any, None], timeout: float | None) -> Iterator[Chunk]:
+        reply: Any = None
+        while True:
+            try:
+                item = run.send(reply)
+            except StopIteration:
+                return
+            if isinstance(item, Chunk):
+                yield item
+                reply = None
+            else:
+                reply = self._gpu._queue.read(item, timeout, "generating")
+
+    async def _drive_async(self, run: Generator[list[Span] | Chunk, Any, None], timeout: float | None) -> AsyncIterator[Chunk]:
+        reply: Any = None
+        while True:
+            try:
+                item = run.send(reply)
+            except StopIteration:
+                return
+            if isinstance(item, Chunk):
+                yield item
+                reply = None
+            else:
+                reply = await self._gpu._queue.read_async(item, timeout, "generating")
+
+    @overload
+    def generate(self, text: str, **options: Any) -> str: ...
+
+    @overload
+    def generate(self, text: Sequence[str], **options: Any) -> list[str]: ...
+
+    def generate(
+        self,
+        text: str | Sequence[str],
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> str | list[str]:
+        """Return the model's answer: a str for a str, a list for a list.
+
+        Parameters
+        ----------
+        text
+            A prompt, or several, which run together.
+        max_new_tokens
+            Most tokens of an answer.
+        num_beams
+            1, or more for beam search (at most 16) as ``transformers`` does it by default.
+        do_sample
+            Draw tokens at random instead of taking the likeliest.
+        temperature, top_k, top_p
+            Of the drawing: logits are divided by the temperature; then only the ``top_k`` likeliest stay (0: all), and of these the
+            fewest whose probability reaches ``top_p``.
+        seed
+            Of the drawing; the same seed gives the same answer. None: another each time.
+        truncation
+            Cut prompts over ``max_source_tokens`` instead of raising.
+        timeout
+            Seconds of silence.
+
+        Raises
+        ------
+        PromptError
+            For an empty or over-long text, or a setting out of range.
+        FrontendError, DeviceError
+            When the page or device is lost; the next call loads the model again.
+        """
+        texts, settings = self._asked(text, max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
+        if not texts:
+            return []
+        answers: list[str] = []
+        for chunk in self._drive(self._run(texts, settings, truncation=truncation, streaming=False), timeout):
+            if chunk.done:
+                answers = [self.tokenizer.decode(ids) for ids in chunk.tokens]
+        return answers[0] if isinstance(text, str) else answers
+
+    async def generate_async(
+        self,
+        text: str | Sequence[str],
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> str | list[str]:
+        """Coroutine twin of `generate`."""
+        texts, settings = self._asked(text, max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
+        if not texts:
+            return []
+        answers: list[str] = []
+        async for chunk in self._drive_async(self._run(texts, settings, truncation=truncation, streaming=False), timeout):
+            if chunk.done:
+                answers = [self.tokenizer.decode(ids) for ids in chunk.tokens]
+        return answers[0] if isinstance(text, str) else answers
+
+    def _asked(self, text: str | Sequence[str], *options: Any) -> tuple[list[str], Settings]:
+        if not isinstance(text, str) and not isinstance(text, Sequence):
+            raise errors.PromptError(f"a prompt is a str or a list of them, not {type(text).__name__}")
+        return ([text] if isinstance(text, str) else list(text)), self._settings(*options)
+
+    def stream(
+        self,
+        text: str,
+        max_new_tokens: int = 64,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> Iterator[str]:
+        """Yield pieces of the answer's text as they come; leaving the loop stops the generation.
+
+        Parameters
+        ----------
+        text, max_new_tokens, do_sample, temperature, top_k, top_p, seed, truncation, timeout
+            As in `generate`. Beam search has nothing to stream.
+        """
+        settings = self._settings(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
+        pieces, count = Pieces(self.tokenizer), 0
+        for chunk in self._drive(self._run([text], settings, truncation=truncation, streaming=True), timeout):
+            piece = pieces.add(chunk.tokens[0][count:])
+            count = len(chunk.tokens[0])
+            if piece:
+                yield piece
+        if rest := pieces.rest():
+            yield rest
+
+    async def stream_async(
+        self,
+        text: str,
+        max_new_tokens: int = 64,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> AsyncIterator[str]:
+        """Coroutine twin of `stream`: ``async for``."""
+        settings = self._settings(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
+        pieces, count = Pieces(self.tokenizer), 0
+        async for chunk in self._drive_async(self._run([text], settings, truncation=truncation, streaming=True), timeout):
+            piece = pieces.add(chunk.tokens[0][count:])
+            count = len(chunk.tokens[0])
+            if piece:
+                yield piece
+        if rest := pieces.rest():
+            yield rest
