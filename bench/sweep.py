@@ -11,12 +11,12 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from webgpu_widget.matmul import register, subgroup, tiled, vector
-from webgpu_widget.matmul.params import FIELDS, Params
-from webgpu_widget.matmul.register import Register
-from webgpu_widget.matmul.subgroup import Subgroup
-from webgpu_widget.matmul.tiled import Tiled
-from webgpu_widget.matmul.vector import Vector
+from webgpu_widget._matmul import register, subgroup, tiled, vector
+from webgpu_widget._matmul.params import FIELDS, Params
+from webgpu_widget._matmul.register import Register
+from webgpu_widget._matmul.subgroup import Subgroup
+from webgpu_widget._matmul.tiled import Tiled
+from webgpu_widget._matmul.vector import Vector
 
 HERE = Path(__file__).parent
 

@@ -58,7 +58,9 @@ class Creation:
         """Return evenly spaced values from `start` (0 when only one is given) to before `stop`: int32, or float32 for floats."""
         return create.arange(cast("GPU", self), start, stop, step, dtype)
 
-    def linspace(self, start: float, stop: float, num: int = 50, *, endpoint: bool = True, dtype: Any = None) -> GPUArray:
+    def linspace(
+        self, start: float, stop: float, num: int = 50, *, endpoint: bool = True, dtype: Any = None
+    ) -> GPUArray:
         """Return `num` evenly spaced float32 values; the ends are exact."""
         return create.linspace(cast("GPU", self), start, stop, num, dtype=dtype, endpoint=endpoint)
 

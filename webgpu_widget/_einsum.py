@@ -55,11 +55,15 @@ def einsum(subscripts: str, arrays: list[GPUArray]) -> GPUArray:
         for letter, side in zip(term, a.shape, strict=True):
             have = sizes.setdefault(letter, side)
             if have != side and 1 not in (have, side):
-                raise ShapeError(f"einsum: axis {letter!r} of {subscripts!r} is {have} long in one operand and {side} in another.")
+                raise ShapeError(
+                    f"einsum: axis {letter!r} of {subscripts!r} is {have} long in one operand and {side} in another."
+                )
             sizes[letter] = max(have, side)
     missing = [c for c in result if c not in sizes]
     if missing or len(set(result)) != len(result):
-        raise ShapeError(f"einsum: the result {result!r} of {subscripts!r} must name each of the operands' axes at most once.")
+        raise ShapeError(
+            f"einsum: the result {result!r} of {subscripts!r} must name each of the operands' axes at most once."
+        )
     work = [_tidied(a, term) for a, term in zip(arrays, letters, strict=True)]
     if len(work) > 2:
         shapes = [np.broadcast_to(np.float32(0), a.shape) for a, _ in work]

@@ -208,7 +208,9 @@ class GPUArray(Operators):
                         runtime.materialise(reader)
                 elif reader._node is other:
                     if copy is None:
-                        copy = Node("leaf", (), node.shape, node.dtype, storage=runtime.allocate(node_size(node), node.dtype))
+                        copy = Node(
+                            "leaf", (), node.shape, node.dtype, storage=runtime.allocate(node_size(node), node.dtype)
+                        )
                         runtime.copy(node, copy.storage)  # type: ignore[arg-type]
                     fresh = copy.storage
                     assert fresh is not None  # noqa: S101 - just made
@@ -270,7 +272,9 @@ class GPUArray(Operators):
             self._check()
             return []
         if runtime_of(self._gpu).recording:
-            raise WebGPUWidgetError("Nothing can be read while gpu.record() records, since nothing has run; read after the with block.")
+            raise WebGPUWidgetError(
+                "Nothing can be read while gpu.record() records, since nothing has run; read after the with block."
+            )
         return [(self._buffer(), 0, dt.nbytes_stored(self.size, self.dtype))]
 
     def _from_bytes(self, parts: Sequence[Any]) -> np.ndarray[Any, Any]:
@@ -309,7 +313,9 @@ class GPUArray(Operators):
     def item(self) -> Any:
         """Return the only element as a Python number."""
         if self.size != 1:
-            raise ValueError(f"An array of shape {self.shape} has {self.size} elements; only one becomes a Python number.")
+            raise ValueError(
+                f"An array of shape {self.shape} has {self.size} elements; only one becomes a Python number."
+            )
         return self.numpy().item()
 
     def tolist(self) -> Any:

@@ -121,7 +121,9 @@ class GPU(Creation, anywidget.AnyWidget):
     transport = traitlets.Unicode().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, transport: TransportName | Transport = "auto", *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, transport: TransportName | Transport = "auto", *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         if not _BUNDLE.is_file():
             raise errors.NoFrontendError(
                 f"the browser's part is not built ({_BUNDLE.name} is missing): in a clone, run `make build`"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from webgpu_widget._lazy.runtime import Runtime
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
-    from webgpu_widget.matmul import Operand
+    from webgpu_widget._matmul import Operand
 
 __all__ = [
     "add",
@@ -68,11 +68,13 @@ def matmul(
     webgpu_widget.DTypeError
         When the dtypes do not combine.
     """
-    from webgpu_widget.matmul import product_shape
+    from webgpu_widget._matmul import product_shape
 
     if precision not in ("f32", "f16"):
         raise ValueError(f"matmul: precision is 'f32' or 'f16', not {precision!r}.")
-    runtime, (x, y) = coerce("matmul", (np.asarray(a) if dt.is_scalar(a) else a, np.asarray(b) if dt.is_scalar(b) else b), gpu)
+    runtime, (x, y) = coerce(
+        "matmul", (np.asarray(a) if dt.is_scalar(a) else a, np.asarray(b) if dt.is_scalar(b) else b), gpu
+    )
     shape = product_shape(x.shape, y.shape)
     dtype = common_dtype([x, y])
     if out is not None and (out.shape != shape or out.dtype != dtype):
@@ -89,7 +91,7 @@ def matmul(
 
 
 def _matmul(x1: Any, x2: Any, /) -> GPUArray:
-    """Return the matrix product, as the array API has it; see `webgpu_widget.matmul`."""
+    """Return the matrix product, as the array API has it; see `webgpu_widget._matmul`."""
     return matmul(x1, x2)
 
 
@@ -112,7 +114,7 @@ def strided(runtime: Runtime, node: Node) -> tuple[Node, tuple[int, ...], int]:
 
 
 def _operand(runtime: Runtime, node: Node) -> Operand:
-    from webgpu_widget.matmul import Operand
+    from webgpu_widget._matmul import Operand
 
     leaf, strides, offset = strided(runtime, node)
     buffer = runtime.buffer(leaf)
@@ -121,19 +123,15 @@ def _operand(runtime: Runtime, node: Node) -> Operand:
     return Operand(buffer, node.shape, strides, offset, node.dtype)
 
 
-def _float_product(
-    runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.DType, precision: Precision
-) -> Node:
-    from webgpu_widget.matmul import launch
+def _float_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.DType, precision: Precision) -> Node:
+    from webgpu_widget._matmul import launch
 
     result = Node("leaf", (), shape, dtype, storage=runtime.allocate(size_of(shape), dtype))
     if size_of(shape):
         out = runtime.buffer(result)
         if runtime.recording:
             runtime.pin(out)
-        launch(
-            runtime.gpu, _operand(runtime, x), _operand(runtime, y), out, precision=precision, out_dtype=dtype
-        )
+        launch(runtime.gpu, _operand(runtime, x), _operand(runtime, y), out, precision=precision, out_dtype=dtype)
     return result
 
 
@@ -288,5 +286,3 @@ def einsum(subscripts: str, *operands: Any, gpu: GPU | None = None) -> GPUArray:
 
     _, values = coerce("einsum", operands, gpu)
     return run(subscripts, values)
-
-

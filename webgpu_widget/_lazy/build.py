@@ -118,9 +118,7 @@ def coerce(name: str, operands: tuple[Any, ...], gpu: GPU | None = None) -> tupl
 
             result.append(from_host(runtime.gpu, operand))
         else:
-            raise TypeError(
-                f"{name} takes GPUArrays, NumPy arrays and Python numbers, not {type(operand).__name__}."
-            )
+            raise TypeError(f"{name} takes GPUArrays, NumPy arrays and Python numbers, not {type(operand).__name__}.")
     return runtime, result
 
 
@@ -174,7 +172,9 @@ def apply(name: str, *operands: Any, gpu: GPU | None = None) -> GPUArray:
         dtype = common_dtype(values)
     if dtype.kind not in op.code:
         allowed = ", ".join(_KIND_NAMES[k] for k in op.code)
-        hint = _HINTS.get((name, dtype.kind), f"Convert first, as in x.astype(np.{'int32' if 'i' in op.code else 'float32'}).")
+        hint = _HINTS.get(
+            (name, dtype.kind), f"Convert first, as in x.astype(np.{'int32' if 'i' in op.code else 'float32'})."
+        )
         raise DTypeError(f"{name} is not defined for {dtype.name}; it takes {allowed}. {hint}")
     node = op_node(name, *(as_node(v, dtype) for v in values))
     return wrap(runtime.gpu, runtime.admit(node))

@@ -51,7 +51,9 @@ def loader(binding: int, dtype: DType, *, packed: bool) -> str:
 
 def const(value: str, dtype: DType) -> str:
     """Return WGSL for 32 bits of the uniform as a value of `dtype`."""
-    return {"f": f"bitcast<f32>({value})", "i": f"bitcast<i32>({value})", "u": value, "b": f"({value} != 0u)"}[dtype.kind]
+    return {"f": f"bitcast<f32>({value})", "i": f"bitcast<i32>({value})", "u": value, "b": f"({value} != 0u)"}[
+        dtype.kind
+    ]
 
 
 def body(code: Sequence[Instruction], const_slot: int) -> tuple[list[str], list[str]]:

@@ -72,9 +72,7 @@ def _as_index(entry: Any) -> Any:
             return array
     if hasattr(entry, "__index__"):
         return np.asarray(operator.index(entry))
-    raise IndexError(
-        f"{entry!r} is no index: integers, slices, ..., None, and arrays of integers or bools are."
-    )
+    raise IndexError(f"{entry!r} is no index: integers, slices, ..., None, and arrays of integers or bools are.")
 
 
 def basic_plan(shape: Shape, entries: list[Any]) -> Plan:
@@ -159,7 +157,9 @@ def _advanced(x: GPUArray, entries: list[Any]) -> tuple[GPUArray, dict[int, Node
             arrays[len(plain)] = entry
             plain.append(slice(None))
             axis += 1
-    base = x if all(e == slice(None) for e in plain if e is not None) and None not in plain else getitem(x, tuple(plain))
+    base = (
+        x if all(e == slice(None) for e in plain if e is not None) and None not in plain else getitem(x, tuple(plain))
+    )
     nodes: dict[int, Node] = {}
     for place, indices in arrays.items():
         array = indices if is_array(indices) else from_host(x._gpu, np.asarray(indices).astype(np.int32))
@@ -235,13 +235,21 @@ def as_value(x: GPUArray, value: Any) -> Node:
     if dt.is_scalar(value):
         kind = dt.scalar_kind(value)
         if "biuf".index(x.dtype.kind) < "bif".index(kind) + (kind == "f"):
-            raise DTypeError(f"The {type(value).__name__} {value!r} does not fit into an array of {x.dtype.name}: convert one of them first.")
+            raise DTypeError(
+                f"The {type(value).__name__} {value!r} does not fit into an array of {x.dtype.name}: convert one of them first."
+            )
         return const(value, x.dtype)
     if not is_array(value):
         value = from_host(x._gpu, value)
     same_gpu("assignment", [x, value])
-    if value.dtype != x.dtype and dt.promote(value.dtype, x.dtype) != x.dtype and not (value.dtype.kind == x.dtype.kind == "f"):
-        raise DTypeError(f"{value.dtype.name} cannot be written into an array of {x.dtype.name}: convert it with astype first.")
+    if (
+        value.dtype != x.dtype
+        and dt.promote(value.dtype, x.dtype) != x.dtype
+        and not (value.dtype.kind == x.dtype.kind == "f")
+    ):
+        raise DTypeError(
+            f"{value.dtype.name} cannot be written into an array of {x.dtype.name}: convert it with astype first."
+        )
     return as_node(value, x.dtype)
 
 
@@ -259,7 +267,13 @@ def setitem(x: GPUArray, key: Any, value: Any) -> None:
         _write(runtime, x, dims, node)
         return
     masks = [e for e in entries if not _is_basic(e)]
-    if len(masks) == 1 and masks[0].dtype == np.bool_ and masks[0].ndim and entries[0] is masks[0] and size_of(node.shape) == 1:
+    if (
+        len(masks) == 1
+        and masks[0].dtype == np.bool_
+        and masks[0].ndim
+        and entries[0] is masks[0]
+        and size_of(node.shape) == 1
+    ):
         mask = masks[0] if is_array(masks[0]) else from_host(x._gpu, masks[0])
         if mask.shape != x.shape[: mask.ndim]:
             raise IndexError(f"A mask of shape {mask.shape} does not fit an array of shape {x.shape}.")
@@ -287,9 +301,13 @@ def _positions(x: GPUArray) -> GPUArray:
 def _fitting(node: Node, shape: Shape) -> Node:
     lead = node.shape[: max(0, len(node.shape) - len(shape))]
     if any(s != 1 for s in lead) or broadcast_shapes("assignment", node.shape[len(lead) :], shape) != shape:
-        raise ShapeError(f"A value of shape {node.shape} does not broadcast to the part of shape {shape} that it is assigned to.")
+        raise ShapeError(
+            f"A value of shape {node.shape} does not broadcast to the part of shape {shape} that it is assigned to."
+        )
     if lead:
-        dims = tuple((0, -1, 0) for _ in lead) + tuple((0, i + len(shape) - len(node.shape) + len(lead), 1) for i in range(len(node.shape) - len(lead)))
+        dims = tuple((0, -1, 0) for _ in lead) + tuple(
+            (0, i + len(shape) - len(node.shape) + len(lead), 1) for i in range(len(node.shape) - len(lead))
+        )
         node = view(node, node.shape[len(lead) :], dims)
     return broadcast_node(node, shape)
 

@@ -60,7 +60,20 @@ class Node:
     ``cast``, or a name of `OPS`.
     """
 
-    __slots__ = ("__weakref__", "attr", "dtype", "inputs", "leaves", "op", "readers", "serial", "shape", "storage", "used", "weight")
+    __slots__ = (
+        "__weakref__",
+        "attr",
+        "dtype",
+        "inputs",
+        "leaves",
+        "op",
+        "readers",
+        "serial",
+        "shape",
+        "storage",
+        "used",
+        "weight",
+    )
 
     def __init__(
         self,

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
 
 
-
-
 def bits(gpu: GPU, shape: Any, seed: int, stream: int = 0) -> GPUArray:
     """Return 32 random bits for each element, uint32.
 
@@ -53,7 +51,11 @@ def bits(gpu: GPU, shape: Any, seed: int, stream: int = 0) -> GPUArray:
 def uniform(gpu: GPU, shape: Any, seed: int, low: float = 0.0, high: float = 1.0) -> GPUArray:
     """Return float32 values uniform on [low, high): multiples of 2**-24 of the width."""
     raw = bits(gpu, shape, seed)
-    unit = op_node("multiply", cast_node(op_node("bitwise_right_shift", raw._node, const(8, dt.UINT32)), dt.FLOAT32), const(2.0**-24, dt.FLOAT32))
+    unit = op_node(
+        "multiply",
+        cast_node(op_node("bitwise_right_shift", raw._node, const(8, dt.UINT32)), dt.FLOAT32),
+        const(2.0**-24, dt.FLOAT32),
+    )
     values = lazy(gpu, unit)
     return values if (low, high) == (0.0, 1.0) else values * (high - low) + low
 

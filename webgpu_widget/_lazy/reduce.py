@@ -159,7 +159,9 @@ def _element(form: ReduceForm, acc: str, first: int, nd: int) -> list[str]:
     loads: list[str] = []
     for k, dtype in types.items():
         if form.strides[k] == 0:
-            loads.append(f"let s{k} = " + (outer_only(k) if dtype is None else f"ld{form.bindings[k]}({outer_only(k)})") + ";")
+            loads.append(
+                f"let s{k} = " + (outer_only(k) if dtype is None else f"ld{form.bindings[k]}({outer_only(k)})") + ";"
+            )
             for args in lanes:
                 args.append(f"s{k}")
         elif dtype is None:
@@ -341,9 +343,7 @@ def _launch(
     by_result, by_part = (parts, 1) if second == "group" else (1, results)
     chunk = -(-steps // parts)
     _dispatch(runtime, form, inputs, between, (results, steps, parts, chunk, bits, by_result, by_part), words)
-    last = ReduceForm(
-        kind, node.dtype, (), (), (), (), 0, 0, 1, 1, 1, (), second, partial=True, final=True
-    )
+    last = ReduceForm(kind, node.dtype, (), (), (), (), 0, 0, 1, 1, 1, (), second, partial=True, final=True)
     _dispatch(
         runtime,
         last,
@@ -366,5 +366,3 @@ def _dispatch(
     count = head[0] * head[2]
     groups = min(65535, count if form.variant == "group" else -(-count // 64))
     runtime.dispatch(pipeline, [*inputs, output.buffer], [*head, *words], groups)
-
-

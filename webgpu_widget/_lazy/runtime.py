@@ -99,7 +99,9 @@ class Runtime:
             self._pipelines[key] = found
         return found
 
-    def dispatch(self, pipeline: Any, buffers: Sequence[Any], words: Sequence[int], groups: int | tuple[int, int, int]) -> None:
+    def dispatch(
+        self, pipeline: Any, buffers: Sequence[Any], words: Sequence[int], groups: int | tuple[int, int, int]
+    ) -> None:
         """Queue a dispatch: `buffers` are the bindings of group 0 in order, `words` the uniform of group 1."""
         self.dispatch_bound(pipeline, dict(enumerate(buffers)), words, groups)
 
@@ -222,7 +224,10 @@ class Runtime:
         packed = region is None and ndim <= 1 and size % 4 == 0 and vectors is not None
         if packed:
             units = size // 4
-            words = [units, *(a.offset // 4 if s and a.binding >= 0 else a.offset for a, s in zip(accesses, steps, strict=True))]
+            words = [
+                units,
+                *(a.offset // 4 if s and a.binding >= 0 else a.offset for a, s in zip(accesses, steps, strict=True)),
+            ]
             ndim = 0
         else:
             unit = 2 if FLOAT16 in dtypes and region is None else 1
@@ -385,5 +390,3 @@ def runtime_of(gpu: GPU) -> Runtime:
     if found is None:
         found = gpu.__dict__.setdefault("_array_runtime", Runtime(gpu))
     return found  # type: ignore[no-any-return]
-
-

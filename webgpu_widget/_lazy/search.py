@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import as_node, cast_node, coerce, common_dtype, const, iota, lazy, op_node, same_gpu, wrap
+from webgpu_widget._lazy.build import (
+    as_node,
+    cast_node,
+    coerce,
+    common_dtype,
+    const,
+    iota,
+    lazy,
+    op_node,
+    same_gpu,
+    wrap,
+)
 from webgpu_widget._lazy.library import shader
 from webgpu_widget._lazy.node import Node, Storage, size_of, view
 from webgpu_widget._lazy.shape import check_axis, leaf, permute, reshape_node
@@ -48,7 +59,9 @@ def sort_keys(runtime: Runtime, keys: Node) -> tuple[Node, Node]:
         return out, index
     a, b, c = _buffers(runtime, keys, out, index)
     runs = -(-length // _RUN) * rows
-    runtime.dispatch_bound(_kernel(runtime, "merge", "runs"), {0: a, 2: b, 3: c}, [rows, length, _RUN, 0], _groups(runs))
+    runtime.dispatch_bound(
+        _kernel(runtime, "merge", "runs"), {0: a, 2: b, 3: c}, [rows, length, _RUN, 0], _groups(runs)
+    )
     width = _RUN
     spare_keys, spare_index = (_new(runtime, shape, dt.UINT32) for _ in range(2)) if width < length else (out, index)
     while width < length:
@@ -85,7 +98,9 @@ def take_along_axis(x: GPUArray, indices: GPUArray, axis: int = -1) -> GPUArray:
 
     at = check_axis(axis, x.ndim)
     if indices.ndim != x.ndim:
-        raise ShapeError(f"take_along_axis: indices of shape {indices.shape} must have as many axes as shape {x.shape}.")
+        raise ShapeError(
+            f"take_along_axis: indices of shape {indices.shape} must have as many axes as shape {x.shape}."
+        )
     key: list[Any] = []
     for i in range(x.ndim):
         if i == at:
@@ -93,7 +108,9 @@ def take_along_axis(x: GPUArray, indices: GPUArray, axis: int = -1) -> GPUArray:
             continue
         side = x.shape[i]
         if indices.shape[i] not in (1, side) and side != 1:
-            raise ShapeError(f"take_along_axis: indices of shape {indices.shape} do not broadcast with shape {x.shape} on axis {i}.")
+            raise ShapeError(
+                f"take_along_axis: indices of shape {indices.shape} do not broadcast with shape {x.shape} on axis {i}."
+            )
         places = wrap(x._gpu, cast_node(iota(side), dt.INT32))
         key.append(reshape(places, tuple(side if k == i else 1 for k in range(x.ndim))))
     return getitem(x, tuple(key))
@@ -128,7 +145,9 @@ def flat_nonzero(x: GPUArray) -> Node:
     count = int(wrap(x._gpu, view(upto, (), ((x.size - 1, -1, 0),))).item())
     out = _new(runtime, (count,), dt.INT32)
     if count:
-        runtime.dispatch(_kernel(runtime, "compress"), _buffers(runtime, mask, upto, out), [x.size, 0, 0, 0], _groups(x.size))
+        runtime.dispatch(
+            _kernel(runtime, "compress"), _buffers(runtime, mask, upto, out), [x.size, 0, 0, 0], _groups(x.size)
+        )
     return out
 
 

@@ -34,7 +34,9 @@ def check_axis(axis: Any, ndim: int, what: str = "axis") -> int:
     """
     index = operator.index(axis)
     if not -ndim <= index < ndim:
-        raise AxisError(f"{what} {index} is out of bounds for an array of {ndim} axes: -{ndim} to {ndim - 1} are allowed.")
+        raise AxisError(
+            f"{what} {index} is out of bounds for an array of {ndim} axes: -{ndim} to {ndim - 1} are allowed."
+        )
     return index % ndim
 
 
@@ -107,7 +109,9 @@ def permute(x: GPUArray, axes: Sequence[int]) -> GPUArray:
     same_gpu("transpose", [x])
     order = tuple(check_axis(a, x.ndim) for a in axes)
     if len(order) != x.ndim or len(set(order)) != x.ndim:
-        raise ValueError(f"permute: the axes {tuple(axes)} are no order of the {x.ndim} axes of an array of shape {x.shape}.")
+        raise ValueError(
+            f"permute: the axes {tuple(axes)} are no order of the {x.ndim} axes of an array of shape {x.shape}."
+        )
     if order == tuple(range(x.ndim)):
         return wrap(x._gpu, x._node)
     place = {a: i for i, a in enumerate(order)}
@@ -132,7 +136,9 @@ def squeeze(x: GPUArray, axis: Any = None) -> GPUArray:
     axes = tuple(i for i, s in enumerate(x.shape) if s == 1) if axis is None else check_axes(axis, x.ndim)
     for a in axes:
         if x.shape[a] != 1:
-            raise ShapeError(f"squeeze: axis {a} of an array of shape {x.shape} is {x.shape[a]} long; only axes of length 1 go.")
+            raise ShapeError(
+                f"squeeze: axis {a} of an array of shape {x.shape} is {x.shape[a]} long; only axes of length 1 go."
+            )
     shape = tuple(s for i, s in enumerate(x.shape) if i not in axes)
     return wrap(x._gpu, reshape_node(same_gpu("squeeze", [x]), x._node, shape))
 

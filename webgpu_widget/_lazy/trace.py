@@ -171,7 +171,9 @@ def collapse(groups: list[Shape], strides: list[list[int]]) -> tuple[list[list[i
         for side in group:
             if side != 1:
                 if sides and all(
-                    new[-1] == old[axis] * side for new, old in zip(new_strides, strides, strict=True) if len(new) > begin
+                    new[-1] == old[axis] * side
+                    for new, old in zip(new_strides, strides, strict=True)
+                    if len(new) > begin
                 ):
                     sides[-1] *= side
                     for new, old in zip(new_strides, strides, strict=True):

@@ -117,9 +117,7 @@ class Room:
         self.workers: dict[str, BrowserWorker] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="webgpu_widget-dask-", ignore_cleanup_errors=True)
         ready: Future[None] = Future()
-        self._thread = threading.Thread(
-            target=self._run, args=(ready,), name="webgpu_widget cluster", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="webgpu_widget cluster", daemon=True)
         self._thread.start()
         ready.result(timeout=60)
 

@@ -316,8 +316,7 @@ class Exchange:
             self._members[member.id] = member
             source = next((one for one in self._members.values() if one.gpu is array._gpu), None)
             faster = source is not None and (
-                self.way == "peer"
-                or (self.way == "auto" and self._peer_is_faster(array.nbytes, source.id, member.id))
+                self.way == "peer" or (self.way == "auto" and self._peer_is_faster(array.nbytes, source.id, member.id))
             )
         if source is not None and faster and not self._pair(source.id, member.id).hopeless and array.size:
             made = self._by_peer(f"array-{next(self._numbers)}", array, source, member)

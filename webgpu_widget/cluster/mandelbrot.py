@@ -98,9 +98,7 @@ def axes(center: complex, width: float, size: tuple[int, int]) -> tuple[NDArray[
     return x.astype(np.float32), y.astype(np.float32)
 
 
-def costs(
-    x: NDArray[np.float32], y: NDArray[np.float32], parts: list[Tile], max_iter: int
-) -> NDArray[np.float64]:
+def costs(x: NDArray[np.float32], y: NDArray[np.float32], parts: list[Tile], max_iter: int) -> NDArray[np.float64]:
     """Estimate the iterations of each tile from every twelfth pixel, in NumPy."""
     capped = min(max_iter, _COARSE_ITER)
     estimates = np.empty(len(parts))
@@ -169,7 +167,10 @@ def check_tile(
     if (np.isnan(smooth) & (iterations != max_iter)).any() or np.isinf(smooth).any():
         raise GarbageError("a tile has continuous counts that do not fit its counts")
     # Orbits that leave within a few steps do so on every GPU alike, but for a bare rounding.
-    rows, columns = np.linspace(0, y.size - 1, min(4, y.size)).astype(int), np.linspace(0, x.size - 1, min(4, x.size)).astype(int)
+    rows, columns = (
+        np.linspace(0, y.size - 1, min(4, y.size)).astype(int),
+        np.linspace(0, x.size - 1, min(4, x.size)).astype(int),
+    )
     few = min(8, max_iter)
     mine = escape(x[columns], y[rows], few)[0]
     theirs = np.minimum(iterations[np.ix_(rows, columns)], few)
@@ -190,9 +191,7 @@ def render(
     """See `Cluster.mandelbrot`."""
     point = center if isinstance(center, complex) else complex(*(float(part) for part in np.ravel(center)))
     if min(size) < 1 or tile < 1 or max_iter < 1:
-        raise errors.ClusterError(
-            f"size {size}, tile {tile} and max_iter {max_iter} are to be positive"
-        )
+        raise errors.ClusterError(f"size {size}, tile {tile} and max_iter {max_iter} are to be positive")
     x, y = axes(point, float(width), size)
     parts = tiles(size, tile)
     estimates = costs(x, y, parts, max_iter)

@@ -198,9 +198,7 @@ class Flow:
 
     # ------------------------------------------------------------ taking in
 
-    def _take(
-        self, pending: list[Piece], running: list[Piece], on_result: Callable[[Piece, Any], None]
-    ) -> None:
+    def _take(self, pending: list[Piece], running: list[Piece], on_result: Callable[[Piece, Any], None]) -> None:
         """Wait a little for something to happen, and deal with all that has."""
         try:
             event = self._events.get(timeout=_TICK_S)

@@ -131,9 +131,7 @@ class LivePicture:
         Turns a tile's continuous counts into colours, (height, width, 4) uint8.
     """
 
-    def __init__(
-        self, size: tuple[int, int], colour: Callable[[NDArray[np.float32]], NDArray[np.uint8]]
-    ) -> None:
+    def __init__(self, size: tuple[int, int], colour: Callable[[NDArray[np.float32]], NDArray[np.uint8]]) -> None:
         import ipywidgets
         from IPython.display import display
 

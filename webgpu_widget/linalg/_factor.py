@@ -128,7 +128,9 @@ def eigh(x: Any, /) -> Eigh:
     batch = matrices("eigh", a, square=True)
     side, count = a.shape[-1], size_of(batch)
     node = floats("eigh", a)
-    lower = op_node("where", diagonal_relation((side, side), "less_equal", 0), node, transposed(array(runtime, node))._node)
+    lower = op_node(
+        "where", diagonal_relation((side, side), "less_equal", 0), node, transposed(array(runtime, node))._node
+    )
     work = working_copy(runtime, lower)
     vectors = _identity(runtime, a.shape)
     if count and side > 1:
@@ -203,7 +205,11 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVD:
     if not size_of(a.shape):
         width = rows if full_matrices else cols
         empty = array(runtime, blank(runtime, (*batch, cols)))
-        return SVD(array(runtime, _identity(runtime, (*batch, rows, width))), empty, array(runtime, _identity(runtime, (*batch, cols, cols))))
+        return SVD(
+            array(runtime, _identity(runtime, (*batch, rows, width))),
+            empty,
+            array(runtime, _identity(runtime, (*batch, cols, cols))),
+        )
     # Scaled by a power of two, so that no sum of squares overflows or vanishes.
     largest = array(runtime, node).max(axis=(-2, -1), keepdims=True)
     smallest = array(runtime, node).min(axis=(-2, -1), keepdims=True)

@@ -37,7 +37,9 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
     if axis >= 0 or -axis > min(a.ndim, b.ndim):
         from webgpu_widget._lazy.shape import AxisError
 
-        raise AxisError(f"vecdot: axis {axis} must be from {-min(a.ndim, b.ndim)} to -1 for shapes {a.shape} and {b.shape}.")
+        raise AxisError(
+            f"vecdot: axis {axis} must be from {-min(a.ndim, b.ndim)} to -1 for shapes {a.shape} and {b.shape}."
+        )
     if a.shape[axis] != b.shape[axis]:
         raise ShapeError(f"vecdot: shapes {a.shape} and {b.shape} differ along axis {axis}; they must be equal there.")
     result = apply("multiply", a, b)
@@ -127,7 +129,9 @@ def matrix_power(x: Any, n: int, /) -> GPUArray:
     return result
 
 
-def vector_norm(x: Any, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, ord: float = 2) -> GPUArray:  # noqa: A002
+def vector_norm(
+    x: Any, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, ord: float = 2
+) -> GPUArray:  # noqa: A002
     """Return norms of vectors along axes (of all elements for None): any order, 0 counts what is not zero, inf and -inf are extremes."""
     a = as_array(x)
     runtime = same_gpu("vector_norm", [a])
@@ -183,7 +187,10 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Ord = "fro") -> GPUAr
 
 
 def norm(
-    x: Any, ord: Ord = None, axis: int | tuple[int, ...] | None = None, keepdims: bool = False  # noqa: A002 - NumPy's
+    x: Any,
+    ord: Ord = None,
+    axis: int | tuple[int, ...] | None = None,
+    keepdims: bool = False,  # noqa: A002 - NumPy's
 ) -> GPUArray:
     """Return a norm as `numpy.linalg.norm` does: of vectors for one axis, of matrices for two, of all elements for neither."""
     a = as_array(x)

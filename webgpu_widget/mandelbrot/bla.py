@@ -188,7 +188,9 @@ def build_table(reference: Reference, power: int, log2_dc: float, error_log2: fl
             break
         x, y = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            lost = np.exp2(np.minimum(b[x].log2() + log2_dc - radius[y], 1.0)) if log2_dc > -math.inf else np.zeros(pairs)
+            lost = (
+                np.exp2(np.minimum(b[x].log2() + log2_dc - radius[y], 1.0)) if log2_dc > -math.inf else np.zeros(pairs)
+            )
             left = np.where(lost < 1, radius[y] + np.log2(1 - np.minimum(lost, 1)) - a[x].log2(), -np.inf)
         radius = np.fmin(radius[x], np.where(np.isnan(left), -np.inf, left))
         b = a[y] * b[x] + b[y]

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["MandelbrotExplorer", "landmarks"]
 
 _BUNDLE = pathlib.Path(__file__).resolve().parents[1] / "static" / "explorer.js"
-_MISSING = "export default { render({ el }) { el.textContent = 'webgpu_widget: the bundle of the explorer is not built'; } };"
+_MISSING = (
+    "export default { render({ el }) { el.textContent = 'webgpu_widget: the bundle of the explorer is not built'; } };"
+)
 _CYCLES = {"log": 2.0, "sqrt": 8.0, "linear": 64.0}
 
 
@@ -170,7 +172,9 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         place : str or View
             A name of `landmarks`, or ``#v=1&re=...``.
         """
-        view = place if isinstance(place, View) else landmarks()[place] if place in landmarks() else View.from_link(place)
+        view = (
+            place if isinstance(place, View) else landmarks()[place] if place in landmarks() else View.from_link(place)
+        )
         with self.hold_sync():
             self.center, self.width, self.power, self.julia = list(view.center), view.width, view.power, view.julia
             if not self.auto_iterations:
@@ -215,7 +219,13 @@ class MandelbrotExplorer(anywidget.AnyWidget):
     def colors(self) -> dict[str, Any]:
         """Arguments of `Image.rgba` for the present colours."""
         cycle = self.cycle if self.histogram else self.cycle * _CYCLES[self.scale]
-        return {"palette": self.palette, "scale": self.scale, "cycle": cycle, "offset": self.offset, "histogram": self.histogram}
+        return {
+            "palette": self.palette,
+            "scale": self.scale,
+            "cycle": cycle,
+            "offset": self.offset,
+            "histogram": self.histogram,
+        }
 
     def animate(self, path: str | os.PathLike[str], **options: Any) -> pathlib.Path:
         """Write a film that zooms from far out to the present view.
@@ -330,8 +340,14 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         buffers: list[Any] = []
         if key != have:
             empty = np.zeros((1, 8), np.uint32)
-            buffers = [memoryview(np.ascontiguousarray(reference.packed)), memoryview(np.ascontiguousarray(table.packed if table else empty))]
-        self.send({"id": question, "kind": "prepared", "plan": plan, "text": work.method_text(prepared, view)}, buffers=buffers)
+            buffers = [
+                memoryview(np.ascontiguousarray(reference.packed)),
+                memoryview(np.ascontiguousarray(table.packed if table else empty)),
+            ]
+        self.send(
+            {"id": question, "kind": "prepared", "plan": plan, "text": work.method_text(prepared, view)},
+            buffers=buffers,
+        )
 
     def _draw(self, question: str, view: View) -> None:
         image = render_view(view, self.gpu, progress=lambda _: self._check(question), timeout=60.0)

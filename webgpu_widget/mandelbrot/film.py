@@ -49,7 +49,9 @@ def widths(start: Any, end: Any, count: int) -> list[str]:
     return [*texts[:-1], decimal_text(last, 17)]
 
 
-def frames(view: View, gpu: GPU | None, *, count: int, start: Any = 3, samples: int = 1, automatic: bool = True) -> Iterator[Image]:
+def frames(
+    view: View, gpu: GPU | None, *, count: int, start: Any = 3, samples: int = 1, automatic: bool = True
+) -> Iterator[Image]:
     """Render the pictures of a zoom, one by one.
 
     Parameters
@@ -92,11 +94,15 @@ class _Gif:
     def add(self, rgb: NDArray[np.uint8]) -> None:
         from PIL import Image as Pillow
 
-        self.pictures.append(Pillow.fromarray(rgb).quantize(256, method=Pillow.Quantize.FASTOCTREE, dither=Pillow.Dither.NONE))
+        self.pictures.append(
+            Pillow.fromarray(rgb).quantize(256, method=Pillow.Quantize.FASTOCTREE, dither=Pillow.Dither.NONE)
+        )
 
     def close(self) -> None:
         first, *rest = self.pictures
-        first.save(self.path, save_all=True, append_images=rest, duration=round(1000 / self.rate), loop=0, optimize=False)
+        first.save(
+            self.path, save_all=True, append_images=rest, duration=round(1000 / self.rate), loop=0, optimize=False
+        )
 
 
 class _Mp4:
@@ -104,7 +110,9 @@ class _Mp4:
         try:
             import imageio_ffmpeg
         except ImportError:
-            raise WebGPUWidgetError("writing mp4 needs imageio-ffmpeg: `pip install imageio-ffmpeg`, or write a .gif") from None
+            raise WebGPUWidgetError(
+                "writing mp4 needs imageio-ffmpeg: `pip install imageio-ffmpeg`, or write a .gif"
+            ) from None
         self.stream = imageio_ffmpeg.write_frames(str(path), size, fps=rate, quality=8, macro_block_size=2)
         self.stream.send(None)
 
@@ -165,8 +173,12 @@ def animate(
     kind = target.suffix.lower()
     if kind not in {".mp4", ".gif"}:
         raise ViewError(f"{target.name} ends in {target.suffix!r}; films are written as .mp4 or .gif")
-    if not (math.isfinite(seconds) and seconds > 0 and math.isfinite(frames_per_second) and 0 < frames_per_second <= 240):
-        raise ViewError(f"seconds is {seconds} and frames_per_second {frames_per_second}; both must be positive, the rate at most 240")
+    if not (
+        math.isfinite(seconds) and seconds > 0 and math.isfinite(frames_per_second) and 0 < frames_per_second <= 240
+    ):
+        raise ViewError(
+            f"seconds is {seconds} and frames_per_second {frames_per_second}; both must be positive, the rate at most 240"
+        )
     wide, high = size or view.size
     if kind == ".mp4":
         wide, high = wide - wide % 2, high - high % 2
@@ -175,7 +187,9 @@ def animate(
     how = dict(colors or {"palette": "lagoon"})
     by_rank = bool(how.pop("histogram", False))
     ranks: Histogram | None = None
-    writer: _Writer = _Gif(target, frames_per_second) if kind == ".gif" else _Mp4(target, frames_per_second, (wide, high))
+    writer: _Writer = (
+        _Gif(target, frames_per_second) if kind == ".gif" else _Mp4(target, frames_per_second, (wide, high))
+    )
     bar = None
     if progress is True:
         from tqdm.auto import tqdm

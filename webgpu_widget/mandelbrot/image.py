@@ -218,7 +218,15 @@ class Image:
             raise ViewError(f"{target.name} ends in {target.suffix!r}; save writes .png and .npz")
 
     def _parameters(self, fields: dict[str, Any]) -> str:
-        return json.dumps({"format": FORMAT, "view": self.view.to_dict(), "method": self.method, "colors": fields, "stats": dataclasses.asdict(self.stats)})
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "view": self.view.to_dict(),
+                "method": self.method,
+                "colors": fields,
+                "stats": dataclasses.asdict(self.stats),
+            }
+        )
 
     def _png(self, rgba: NDArray[np.uint8], fields: dict[str, Any]) -> bytes:
         import io
@@ -285,16 +293,28 @@ def load(path: str | os.PathLike[str]) -> Saved:
             view = View.from_dict(fields["view"])
             extra = Extra(arrays["extra_pixels"], arrays["extra_smooth"]) if "extra_pixels" in arrays else None
             distance = arrays["distance"] if "distance" in arrays else None
-            image = Image(view, fields["method"], arrays["iterations"], arrays["smooth"], distance, Stats(**fields["stats"]), extra)
+            image = Image(
+                view,
+                fields["method"],
+                arrays["iterations"],
+                arrays["smooth"],
+                distance,
+                Stats(**fields["stats"]),
+                extra,
+            )
         return Saved(view, fields["colors"], image=image)
     try:
         with Pillow.open(target) as picture:
             text = getattr(picture, "text", {}).get(KEY)
             rgba = np.asarray(picture.convert("RGBA"))
     except UnidentifiedImageError:
-        raise FormatError(f"{target} is no picture that Pillow can read; pass a PNG that save() or the explorer wrote") from None
+        raise FormatError(
+            f"{target} is no picture that Pillow can read; pass a PNG that save() or the explorer wrote"
+        ) from None
     if text is None:
-        raise FormatError(f"{target} has no parameters of a Mandelbrot picture inside; only PNGs that save() or the explorer wrote do")
+        raise FormatError(
+            f"{target} has no parameters of a Mandelbrot picture inside; only PNGs that save() or the explorer wrote do"
+        )
     fields = _fields(text, target)
     return Saved(View.from_dict(fields["view"]), fields["colors"], rgba=rgba)
 
@@ -306,7 +326,9 @@ def _fields(text: str, path: pathlib.Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
-        raise FormatError(f"the parameters in {path} are not of format {FORMAT}; save the picture again with this version")
+        raise FormatError(
+            f"the parameters in {path} are not of format {FORMAT}; save the picture again with this version"
+        )
     return dict(fields)
 
 

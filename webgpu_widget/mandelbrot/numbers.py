@@ -50,7 +50,9 @@ def exact(value: Any, name: str) -> mpq:
     if isinstance(value, str):
         text = value.strip()
         if not _DECIMAL.fullmatch(text):
-            raise ViewError(f"{name} is {value!r}, which is not a finite decimal number; write it as '-0.75' or '1e-25'")
+            raise ViewError(
+                f"{name} is {value!r}, which is not a finite decimal number; write it as '-0.75' or '1e-25'"
+            )
         return _from_decimal(text.replace("_", ""))
     if isinstance(value, bool | np.bool_):
         raise DTypeError(f"{name} is {value!r}, a bool; pass {_KINDS}")
@@ -96,7 +98,9 @@ def exact_point(value: Any, name: str) -> tuple[mpq, mpq]:
             raise ViewError(f"{name} has {len(value)} parts; pass a complex number or a pair (real, imaginary)")
         return exact(value[0], f"the real part of {name}"), exact(value[1], f"the imaginary part of {name}")
     if isinstance(value, complex | np.complexfloating):
-        return exact(float(value.real), f"the real part of {name}"), exact(float(value.imag), f"the imaginary part of {name}")
+        return exact(float(value.real), f"the real part of {name}"), exact(
+            float(value.imag), f"the imaginary part of {name}"
+        )
     if hasattr(value, "_mpc_") or type(value).__name__ == "mpc":
         return exact(value.real, f"the real part of {name}"), exact(value.imag, f"the imaginary part of {name}")
     return exact(value, name), mpq(0)

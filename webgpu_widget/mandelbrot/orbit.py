@@ -205,7 +205,9 @@ def _split(re: mpfr, im: mpfr) -> tuple[complex, int]:
     return complex(float(gmpy2.mul_2exp(re, -exponent)), float(gmpy2.mul_2exp(im, -exponent))), exponent
 
 
-_Step = Callable[[mpfr, mpfr, mpfr, mpfr, int, int], tuple[list[complex], dict[int, tuple[complex, int]], mpfr, mpfr, bool]]
+_Step = Callable[
+    [mpfr, mpfr, mpfr, mpfr, int, int], tuple[list[complex], dict[int, tuple[complex, int]], mpfr, mpfr, bool]
+]
 
 
 def _step_2(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int, done: int) -> Any:

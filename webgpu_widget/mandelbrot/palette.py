@@ -130,7 +130,9 @@ def palette_colors(palette: str | Sequence[str]) -> list[str]:
     """
     if not isinstance(palette, str):
         colors = [str(color).lower() for color in palette]
-        bad = [color for color in colors if len(color) != 7 or color[0] != "#" or set(color[1:]) - set("0123456789abcdef")]
+        bad = [
+            color for color in colors if len(color) != 7 or color[0] != "#" or set(color[1:]) - set("0123456789abcdef")
+        ]
         if bad or len(colors) < 2:
             raise ViewError(f"palette is {list(palette)!r}; pass a name, or at least two colours like '#0b4f6c'")
         return colors
@@ -144,7 +146,9 @@ def palette_colors(palette: str | Sequence[str]) -> list[str]:
 
         samples = mpl.colormaps[palette](np.linspace(0, 1, 65))
     except (ImportError, KeyError):
-        raise ViewError(f"palette is {palette!r}; known are {', '.join(names())}, and matplotlib's colour maps where it is installed") from None
+        raise ViewError(
+            f"palette is {palette!r}; known are {', '.join(names())}, and matplotlib's colour maps where it is installed"
+        ) from None
     return ["#" + "".join(f"{round(255 * part):02x}" for part in sample[:3]) for sample in samples]
 
 

@@ -135,7 +135,9 @@ def _newton(guess: Point, preperiod: int, period: int, log2_size: float) -> Poin
             c -= step
             if step == 0 or gmpy2.frexp(abs(step))[0] < log2_size - 32:
                 return _rational(c)
-    raise ViewError(f"Newton's method for preperiod {preperiod} and period {period} did not settle; begin nearer to the point")
+    raise ViewError(
+        f"Newton's method for preperiod {preperiod} and period {period} did not settle; begin nearer to the point"
+    )
 
 
 def copy_size(center: Point, period: int, log2_size: float) -> tuple[complex, float]:

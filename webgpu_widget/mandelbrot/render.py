@@ -151,7 +151,15 @@ async def render_async(
 def render_view(view: View, gpu: GPU | None = None, **options: Any) -> Image:
     """`render` of a `View`."""
     return render(
-        view.center, view.width, view.size, view.max_iter, gpu, julia=view.julia, power=view.power, formula=view.formula, **options
+        view.center,
+        view.width,
+        view.size,
+        view.max_iter,
+        gpu,
+        julia=view.julia,
+        power=view.power,
+        formula=view.formula,
+        **options,
     )
 
 
@@ -168,7 +176,9 @@ def _gpu(gpu: GPU | None) -> GPU:
     return default_gpu()
 
 
-def _meter(progress: Callable[[float], None] | bool | None) -> tuple[Callable[[float], None] | None, Callable[[], None]]:
+def _meter(
+    progress: Callable[[float], None] | bool | None,
+) -> tuple[Callable[[float], None] | None, Callable[[], None]]:
     if callable(progress):
         return progress, lambda: None
     if not progress:

@@ -142,7 +142,9 @@ class View:
         """Read what `link` wrote; a whole URL with the link as its fragment will do."""
         parts = dict(parse_qsl(link.rpartition("#")[2]))
         if parts.get("v") != str(LINK_VERSION) or not {"re", "im", "w"} <= parts.keys():
-            raise ViewError(f"{link[:80]!r} is no link of version {LINK_VERSION}; it should look like '#v=1&re=-0.75&im=0&w=3&n=1000'")
+            raise ViewError(
+                f"{link[:80]!r} is no link of version {LINK_VERSION}; it should look like '#v=1&re=-0.75&im=0&w=3&n=1000'"
+            )
         width, _, height = parts.get("size", "800x600").partition("x")
         fields: dict[str, Any] = {
             "center": (parts["re"], parts["im"]),
@@ -192,7 +194,9 @@ def make_view(
     """
     wide = exact(width, "width")
     if wide <= 0:
-        raise ViewError(f"width is {width}, which is not positive; pass the width of the picture in the plane, such as 3 or '1e-25'")
+        raise ViewError(
+            f"width is {width}, which is not positive; pass the width of the picture in the plane, such as 3 or '1e-25'"
+        )
     if log2_abs(wide) < MIN_WIDTH_LOG10 * math.log2(10):
         raise ViewError(f"width is {decimal_text(wide, 3)}; the deepest supported is 1e{MIN_WIDTH_LOG10}")
     if wide > 1000:
@@ -205,7 +209,9 @@ def make_view(
     digits = max(17, math.ceil(-log2_abs(wide / columns) / math.log2(10)) + 8)
     point = exact_point(center, "center")
     if max(abs(point[0]), abs(point[1])) > 1000:
-        raise ViewError(f"center is {decimal_text(point[0], 6)}, {decimal_text(point[1], 6)}; everything is inside |z| <= 2, so at most 1000 is allowed")
+        raise ViewError(
+            f"center is {decimal_text(point[0], 6)}, {decimal_text(point[1], 6)}; everything is inside |z| <= 2, so at most 1000 is allowed"
+        )
     constant = None
     if julia is not None:
         re, im = exact_point(julia, "julia")
@@ -231,7 +237,9 @@ def _text(value: mpq, digits: int) -> str:
     """All digits of a decimal number, however many it has past the pixel's; a binary one to far under a pixel."""
     whole = max(0, math.ceil(log2_abs(value) / math.log2(10))) if value else 0
     text = decimal_text(value, digits + whole + 2)
-    return text if exact(text, "center") == value else decimal_text(value, max(digits + 40, int(_decimal_digits(value))))
+    return (
+        text if exact(text, "center") == value else decimal_text(value, max(digits + 40, int(_decimal_digits(value))))
+    )
 
 
 def _decimal_digits(value: mpq) -> int:
@@ -249,7 +257,9 @@ def _size(size: Any) -> tuple[int, int]:
         raise DTypeError(f"size is {size!r}; pass (width, height) in pixels, such as (800, 600)") from None
     columns, rows = _integer(columns, "the width in size", 1, 2**16), _integer(rows, "the height in size", 1, 2**16)
     if columns * rows > MAX_PIXELS:
-        raise ViewError(f"size is {columns} x {rows}, {columns * rows} pixels; at most {MAX_PIXELS} are allowed; render it in parts")
+        raise ViewError(
+            f"size is {columns} x {rows}, {columns * rows} pixels; at most {MAX_PIXELS} are allowed; render it in parts"
+        )
     return columns, rows
 
 

@@ -163,7 +163,9 @@ def choose_method(view: View, method: str = "auto") -> Method:
     fits = view.log2_spacing >= direct_limit(view)
     if view.formula == "burning_ship":
         if method not in {"auto", "direct"}:
-            raise ViewError(f"method is {method!r}, which the burning ship does not have: |re| and |im| are not differentiable; pass 'direct'")
+            raise ViewError(
+                f"method is {method!r}, which the burning ship does not have: |re| and |im| are not differentiable; pass 'direct'"
+            )
         if not fits:
             deepest = decimal_text(mpq(2) ** math.ceil(direct_limit(view)) * view.size[0], 3)
             raise ViewError(
@@ -218,7 +220,9 @@ def prepare(
         critical = orbits.get(view.replace(julia=None, center=view.julia), view.constant, progress)
     packed = _packed(orbit, critical)
     offset = view.point[0] - orbit.point[0], view.point[1] - orbit.point[1]
-    reach = max(log2_abs(abs(part) + view.spacing * side / 2) for part, side in zip(offset, view.size, strict=True)) + 0.51
+    reach = (
+        max(log2_abs(abs(part) + view.spacing * side / 2) for part, side in zip(offset, view.size, strict=True)) + 0.51
+    )
     table = None
     if chosen == "bla":
         # One table serves all views of some sizes: radii suffer a little from a larger |dc|, and only where B counts.
@@ -303,7 +307,13 @@ class Kernel:
 
 
 def make_kernel(
-    queue: Any, view: View, prepared: Prepared, *, derivative: bool = False, listed: bool = False, shared: Kernel | None = None
+    queue: Any,
+    view: View,
+    prepared: Prepared,
+    *,
+    derivative: bool = False,
+    listed: bool = False,
+    shared: Kernel | None = None,
 ) -> Kernel:
     """Compile the kernel of a view and upload its reference.
 
@@ -325,14 +335,31 @@ def make_kernel(
     Kernel
         Ready for `run`.
     """
-    constants: dict[str, float] = {"POWER": view.power, "JULIA": int(view.julia is not None), "DERIVATIVE": int(derivative), "LISTED": int(listed)}
+    constants: dict[str, float] = {
+        "POWER": view.power,
+        "JULIA": int(view.julia is not None),
+        "DERIVATIVE": int(derivative),
+        "LISTED": int(listed),
+    }
     if prepared.method == "direct":
         constants["SHIP"] = int(view.formula == "burning_ship")
-        return Kernel(queue, view, prepared, queue.pipeline(shader("direct"), "mandelbrot direct", None, constants), [], derivative, listed)
+        return Kernel(
+            queue,
+            view,
+            prepared,
+            queue.pipeline(shader("direct"), "mandelbrot direct", None, constants),
+            [],
+            derivative,
+            listed,
+        )
     assert prepared.reference is not None
     constants |= {"TABLE": int(prepared.table is not None), "BLOCK": BLOCK, "FIRST_LEVEL": FIRST_LEVEL}
     data: list[Any] = [] if shared is None else shared.data
-    for array in () if shared else (prepared.reference.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32)):
+    for array in (
+        ()
+        if shared
+        else (prepared.reference.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32))
+    ):
         buffer = queue.alloc(array.nbytes, "mandelbrot reference")
         queue.write(buffer, np.ascontiguousarray(array))
         data.append(buffer)
@@ -395,7 +422,9 @@ def run(
             while left:
                 uniform = kernel.params(first, count, shift, slices.budget(left), fresh=fresh)
                 queue.clear(remaining, 0, 4)
-                queue.dispatch(kernel.pipeline, [*((0, i, buffer) for i, buffer in enumerate(buffers)), (1, 0, uniform)], shape)
+                queue.dispatch(
+                    kernel.pipeline, [*((0, i, buffer) for i, buffer in enumerate(buffers)), (1, 0, uniform)], shape
+                )
                 begun = time.perf_counter()
                 (raw,) = yield Wait(reads=[(remaining, 0, 4)])
                 left, fresh = int(np.frombuffer(raw, np.uint32)[0]), False

@@ -27,7 +27,9 @@ BLOCKED = -1e9
 # ---------------------------------------------------------------- pieces
 
 
-def relative_buckets(distance: Array, *, bidirectional: bool, buckets: int = 32, max_distance: int = 128) -> NDArray[np.int64]:
+def relative_buckets(
+    distance: Array, *, bidirectional: bool, buckets: int = 32, max_distance: int = 128
+) -> NDArray[np.int64]:
     """Bucket of each relative position (key minus query).
 
     Half the buckets hold one distance each, the other half grow with the logarithm up to ``max_distance`` and all beyond.
@@ -42,7 +44,9 @@ def relative_buckets(distance: Array, *, bidirectional: bool, buckets: int = 32,
     else:
         distance = np.maximum(-distance, 0)
     exact = buckets // 2
-    ratio = np.log(np.maximum(distance, 1).astype(np.float32) / np.float32(exact)) / np.float32(math.log(max_distance / exact))
+    ratio = np.log(np.maximum(distance, 1).astype(np.float32) / np.float32(exact)) / np.float32(
+        math.log(max_distance / exact)
+    )
     far = exact + (ratio * np.float32(buckets - exact)).astype(np.int64)
     return np.asarray(base + np.where(distance < exact, distance, np.minimum(far, buckets - 1)), np.int64)
 
@@ -97,10 +101,17 @@ def heads(x: Array, count: int) -> Array:
 
 
 def _attend(
-    weights: Mapping[str, Array], prefix: str, config: T5Config, x: Array, source: Array, bias: Array, seen: list[Array] | None = None
+    weights: Mapping[str, Array],
+    prefix: str,
+    config: T5Config,
+    x: Array,
+    source: Array,
+    bias: Array,
+    seen: list[Array] | None = None,
 ) -> Array:
     q, k, v = (
-        heads(rows @ weights[f"{prefix}.{part}.weight"].T, config.num_heads) for part, rows in (("q", x), ("k", source), ("v", source))
+        heads(rows @ weights[f"{prefix}.{part}.weight"].T, config.num_heads)
+        for part, rows in (("q", x), ("k", source), ("v", source))
     )
     probabilities = attention_weights(q, k, bias)
     if seen is not None:
@@ -135,7 +146,9 @@ def position_bias(weights: Mapping[str, Array], config: T5Config, stack: str, le
     return np.moveaxis(table[index], -1, 0)
 
 
-def encode(weights: Mapping[str, Array], config: T5Config, input_ids: Array, attention_mask: Array | None = None) -> Array:
+def encode(
+    weights: Mapping[str, Array], config: T5Config, input_ids: Array, attention_mask: Array | None = None
+) -> Array:
     """Encoder output, shape (batch, source, d_model); the mask is where ``input_ids`` is not the pad, unless given."""
     input_ids = np.asarray(input_ids)
     mask = input_ids != config.pad_token_id if attention_mask is None else attention_mask
@@ -179,7 +192,11 @@ def decode(
 
 
 def logits(
-    weights: Mapping[str, Array], config: T5Config, input_ids: Array, decoder_input_ids: Array, attention_mask: Array | None = None
+    weights: Mapping[str, Array],
+    config: T5Config,
+    input_ids: Array,
+    decoder_input_ids: Array,
+    attention_mask: Array | None = None,
 ) -> Array:
     """Logits of shape (batch, target, vocab) for decoder inputs that are given."""
     mask = np.asarray(input_ids) != config.pad_token_id if attention_mask is None else attention_mask
@@ -231,7 +248,9 @@ class Beams:
         vocab = log_probabilities.shape[-1]
         total = (log_probabilities + self.scores[:, None]).ravel()
         order = np.argsort(-total, kind="stable")[: 2 * self.beams]
-        candidates = [(float(total[i]), int(i) // vocab, [*self.running[int(i) // vocab], int(i) % vocab]) for i in order]
+        candidates = [
+            (float(total[i]), int(i) // vocab, [*self.running[int(i) // vocab], int(i) % vocab]) for i in order
+        ]
         length = len(candidates[0][2])
         ends = [tokens[-1] == self.eos or length >= self.limit for _, _, tokens in candidates]
         merged = list(self.finished)
@@ -240,7 +259,10 @@ class Beams:
             value = score / length + (0 if self.improvable else BLOCKED) + (0 if counts else BLOCKED)
             merged.append((value, counts, tokens))
         self.finished = sorted(merged, key=lambda item: -item[0])[: self.beams]
-        running = [(score + (BLOCKED if end else 0), parent, tokens) for (score, parent, tokens), end in zip(candidates, ends, strict=True)]
+        running = [
+            (score + (BLOCKED if end else 0), parent, tokens)
+            for (score, parent, tokens), end in zip(candidates, ends, strict=True)
+        ]
         running = sorted(running, key=lambda item: -item[0])[: self.beams]
         self.scores = np.array([score for score, _, _ in running])
         self.running = [tokens for _, _, tokens in running]
@@ -256,7 +278,9 @@ class Beams:
         return self.finished[0][2]
 
 
-def beam_search(weights: Mapping[str, Array], config: T5Config, input_ids: Array, beams: int, max_new_tokens: int) -> list[list[int]]:
+def beam_search(
+    weights: Mapping[str, Array], config: T5Config, input_ids: Array, beams: int, max_new_tokens: int
+) -> list[list[int]]:
     """Tokens of the best hypothesis per row, with the end token where it came.
 
     Rows are searched one by one: ``transformers`` searches them together and stops when none can improve, with the same result.

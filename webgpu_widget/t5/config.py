@@ -84,7 +84,9 @@ class T5Config:
         for name in _SIZES:
             values[name] = _positive(raw, name, where)
         values["num_decoder_layers"] = (
-            values["num_layers"] if raw.get("num_decoder_layers") is None else _positive(raw, "num_decoder_layers", where)
+            values["num_layers"]
+            if raw.get("num_decoder_layers") is None
+            else _positive(raw, "num_decoder_layers", where)
         )
         for name in ("relative_attention_num_buckets", "relative_attention_max_distance"):
             if name in raw:
@@ -105,7 +107,9 @@ class T5Config:
             value = raw.get(name, default)
             value = default if value is None else value
             if not isinstance(value, int) or not 0 <= value < values["vocab_size"]:
-                raise FormatError(f"{where}: {name} is {value!r}, but must be an id below vocab_size {values['vocab_size']}.")
+                raise FormatError(
+                    f"{where}: {name} is {value!r}, but must be an id below vocab_size {values['vocab_size']}."
+                )
             values[name] = value
         return cls(**values)
 

@@ -70,7 +70,15 @@ def encode(parts: Parts, ids: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) 
         k.norm(x, layer.attention.gain, scratch["normed"], rows)
         k.linear(scratch["normed"], layer.attention.into, scratch["qkv"], rows)
         k.attention(
-            scratch["qkv"], scratch["qkv"], bias, open_keys, scratch["context"], (batch, source, source), parts=(3, 3), causal=False, biased=True
+            scratch["qkv"],
+            scratch["qkv"],
+            bias,
+            open_keys,
+            scratch["context"],
+            (batch, source, source),
+            parts=(3, 3),
+            causal=False,
+            biased=True,
         )
         k.linear(scratch["context"], layer.attention.out, x, rows, residual=True)
         _feed_forward(parts, layer.feed_forward, x, scratch, rows)
@@ -101,7 +109,15 @@ def decode(parts: Parts, encoded: Encoded, ids: np.ndarray[Any, Any], *, seen: l
         k.norm(x, layer.attention.gain, scratch["normed"], rows)
         k.linear(scratch["normed"], layer.attention.into, scratch["qkv"], rows)
         k.attention(
-            scratch["qkv"], scratch["qkv"], bias, every, scratch["context"], (batch, target, target), parts=(3, 3), causal=True, biased=True
+            scratch["qkv"],
+            scratch["qkv"],
+            bias,
+            every,
+            scratch["context"],
+            (batch, target, target),
+            parts=(3, 3),
+            causal=True,
+            biased=True,
         )
         k.linear(scratch["context"], layer.attention.out, x, rows, residual=True)
         k.norm(x, layer.cross.gain, scratch["normed"], rows)
@@ -111,7 +127,9 @@ def decode(parts: Parts, encoded: Encoded, ids: np.ndarray[Any, Any], *, seen: l
         if seen is not None:
             seen.append(_floats(parts, batch * c.num_heads * target * encoded.source, "cross-attention"))
             k.attention_weights(scratch["qkv"], kv, encoded.mask, seen[-1], shape)
-        k.attention(scratch["qkv"], kv, bias, encoded.mask, scratch["context"], shape, parts=(1, 2), causal=False, biased=False)
+        k.attention(
+            scratch["qkv"], kv, bias, encoded.mask, scratch["context"], shape, parts=(1, 2), causal=False, biased=False
+        )
         k.linear(scratch["context"], layer.cross.out, x, rows, residual=True)
         _feed_forward(parts, layer.feed_forward, x, scratch, rows)
     k.norm(x, parts.gain("decoder.final_layer_norm.weight"), scratch["normed"], rows)

@@ -89,7 +89,10 @@ class Decoder:
         cache = 4 * rows * capacity * c.inner
         self.keys = [alloc(cache, label="t5 keys") for _ in range(c.num_decoder_layers)]
         self.values = [alloc(cache, label="t5 values") for _ in range(c.num_decoder_layers)]
-        self.kv = [alloc(4 * sources * source * 2 * c.inner, label="t5 source keys and values") for _ in range(c.num_decoder_layers)]
+        self.kv = [
+            alloc(4 * sources * source * 2 * c.inner, label="t5 source keys and values")
+            for _ in range(c.num_decoder_layers)
+        ]
         self.start_ids = forward.upload(parts, np.full(rows, c.decoder_start_token_id), "t5 ids")
         self.program = Program(parts.kernels.gpu)
         with self.program:
@@ -102,7 +105,9 @@ class Decoder:
         for i in range(c.num_decoder_layers):
             layer = self.parts.decoder(i)
             k.step_linear(self.x, layer.attention.gain, layer.attention.into, self.state, self.qkv, rows)
-            k.step_self(self.qkv, bias, self.origin, self.state, self.keys[i], self.values[i], self.context, rows, self.capacity)
+            k.step_self(
+                self.qkv, bias, self.origin, self.state, self.keys[i], self.values[i], self.context, rows, self.capacity
+            )
             k.step_linear(self.context, None, layer.attention.out, self.state, self.x, rows, residual=True)
             k.step_linear(self.x, layer.cross.gain, layer.cross.into, self.state, self.q, rows)
             k.step_cross(self.q, self.kv[i], self.mask, self.state, self.context, rows, self.source, self.beams)
@@ -116,7 +121,18 @@ class Decoder:
         if self.beams == 1:
             k.pick(self.logits, table, self.state, self.tokens, self.x, self.settings, rows, self.capacity)
         else:
-            k.beam(self.logits, table, self.state, self.tokens, self.beam, self.origin, self.x, self.sources, self.beams, self.capacity)
+            k.beam(
+                self.logits,
+                table,
+                self.state,
+                self.tokens,
+                self.beam,
+                self.origin,
+                self.x,
+                self.sources,
+                self.beams,
+                self.capacity,
+            )
 
     def start(self, encoded: Encoded, settings: Settings) -> None:
         """Prepare for new sources: their keys and values, fresh state, the start token."""
@@ -131,7 +147,12 @@ class Decoder:
         state[3] = settings.max_new_tokens
         queue.write(self.state, state)
         sampled = struct.pack(
-            "<3I2f", settings.do_sample, settings.top_k, (settings.seed ^ settings.seed >> 32) & 0xFFFFFFFF, settings.top_p, settings.temperature
+            "<3I2f",
+            settings.do_sample,
+            settings.top_k,
+            (settings.seed ^ settings.seed >> 32) & 0xFFFFFFFF,
+            settings.top_p,
+            settings.temperature,
         )
         queue.write(self.settings, sampled)
         rows = np.broadcast_to(np.arange(self.rows, dtype=np.uint32)[:, None], (2, self.rows, self.capacity))
@@ -166,7 +187,9 @@ class Decoder:
         return Chunk([tokens[row, :length].tolist() for row, length in best], done)
 
 
-def generate(decoder: Decoder, encoded: Encoded, settings: Settings, *, streaming: bool) -> Generator[list[Span] | Chunk, list[np.ndarray[Any, Any]] | None, None]:
+def generate(
+    decoder: Decoder, encoded: Encoded, settings: Settings, *, streaming: bool
+) -> Generator[list[Span] | Chunk, list[np.ndarray[Any, Any]] | None, None]:
     """Run a decoder, without waiting itself: yields spans to read, is sent their bytes, and yields chunks.
 
     Parameters

@@ -66,7 +66,12 @@ class Kernels:
         return self.queue.pipeline(source, f"t5/{name}", None, {key: float(value) for key, value in constants.items()})
 
     def _run(
-        self, name: str, buffers: Sequence[Buffer], groups: tuple[int, int, int], params: bytes = b"", **constants: float
+        self,
+        name: str,
+        buffers: Sequence[Buffer],
+        groups: tuple[int, int, int],
+        params: bytes = b"",
+        **constants: float,
     ) -> None:
         args: list[Any] = [(0, i, buffer) for i, buffer in enumerate(buffers)]
         if params:
@@ -115,7 +120,9 @@ class Kernels:
     def embed(self, ids: Buffer, rows: int, table: Matrix, x: Buffer) -> None:
         """``x[r] = table[ids[r]]``."""
         groups = min(_MOST_GROUPS, -(-rows * table.columns // 4 // 64))
-        self._run("embed", [ids, table.words, table.scale, x], (groups, 1, 1), struct.pack("<I", rows), WIDTH=table.columns)
+        self._run(
+            "embed", [ids, table.words, table.scale, x], (groups, 1, 1), struct.pack("<I", rows), WIDTH=table.columns
+        )
 
     def norm(self, x: Buffer, gain: Buffer, y: Buffer, rows: int) -> None:
         """RMSNorm of rows of d_model."""
@@ -123,7 +130,9 @@ class Kernels:
         constants = {"WG": size, "WIDTH": self.config.d_model, "EPSILON": self.config.layer_norm_epsilon}
         self._run("rms_norm", [x, gain, y], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
-    def linear(self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0) -> None:
+    def linear(
+        self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0
+    ) -> None:
         """``y (+)= factor * x @ matrix.T``."""
         constants = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
@@ -152,8 +161,15 @@ class Kernels:
         batch, queries, keys = shape
         width = c.inner // 4
         q_parts, kv_parts = parts
-        params = struct.pack("<6I", queries, keys, q_parts * width, kv_parts * width, (kv_parts - 2) * width, (kv_parts - 1) * width)
-        constants = {"HEADS": c.num_heads, "DISTANCE": c.relative_attention_max_distance, "CAUSAL": causal, "BIASED": biased}
+        params = struct.pack(
+            "<6I", queries, keys, q_parts * width, kv_parts * width, (kv_parts - 2) * width, (kv_parts - 1) * width
+        )
+        constants = {
+            "HEADS": c.num_heads,
+            "DISTANCE": c.relative_attention_max_distance,
+            "CAUSAL": causal,
+            "BIASED": biased,
+        }
         groups = (-(-queries // 32), c.num_heads, batch)
         self._run("attention", [q, kv, bias, mask, out], groups, params, **constants)
 
@@ -161,7 +177,13 @@ class Kernels:
         """Cross-attention's probabilities; ``shape`` is batch, queries, keys."""
         batch, queries, keys = shape
         groups = (-(-queries // 32), self.config.num_heads, batch)
-        self._run("attention_weights", [q, kv, mask, w], groups, struct.pack("<2I", queries, keys), HEADS=self.config.num_heads)
+        self._run(
+            "attention_weights",
+            [q, kv, mask, w],
+            groups,
+            struct.pack("<2I", queries, keys),
+            HEADS=self.config.num_heads,
+        )
 
     # ------------------------------------------------------------ one step
 
@@ -194,22 +216,47 @@ class Kernels:
         return (16, -(-heads // 4)) if self.on_cpu else (32, heads)
 
     def step_self(
-        self, qkv: Buffer, bias: Buffer, origin: Buffer, state: Buffer, keys: Buffer, values: Buffer, out: Buffer, rows: int, capacity: int
+        self,
+        qkv: Buffer,
+        bias: Buffer,
+        origin: Buffer,
+        state: Buffer,
+        keys: Buffer,
+        values: Buffer,
+        out: Buffer,
+        rows: int,
+        capacity: int,
     ) -> None:
         """Self-attention of the new position of each row; keeps its key and value."""
         size, groups = self._heads()
-        constants = {"WG": size, "HEADS": self.config.num_heads, "DISTANCE": self.config.relative_attention_max_distance}
+        constants = {
+            "WG": size,
+            "HEADS": self.config.num_heads,
+            "DISTANCE": self.config.relative_attention_max_distance,
+        }
         buffers = [qkv, bias, origin, state, keys, values, out]
         self._run("step_self", buffers, (groups, rows, 1), struct.pack("<I", capacity), **constants)
 
-    def step_cross(self, q: Buffer, kv: Buffer, mask: Buffer, state: Buffer, out: Buffer, rows: int, source: int, beams: int) -> None:
+    def step_cross(
+        self, q: Buffer, kv: Buffer, mask: Buffer, state: Buffer, out: Buffer, rows: int, source: int, beams: int
+    ) -> None:
         """Cross-attention of the new position of each row."""
         size, groups = self._heads()
         params = struct.pack("<2I", source, beams)
-        self._run("step_cross", [q, kv, mask, state, out], (groups, rows, 1), params, WG=size, HEADS=self.config.num_heads)
+        self._run(
+            "step_cross", [q, kv, mask, state, out], (groups, rows, 1), params, WG=size, HEADS=self.config.num_heads
+        )
 
     def pick(
-        self, logits: Buffer, table: Matrix, state: Buffer, tokens: Buffer, x: Buffer, settings: Buffer, rows: int, capacity: int
+        self,
+        logits: Buffer,
+        table: Matrix,
+        state: Buffer,
+        tokens: Buffer,
+        x: Buffer,
+        settings: Buffer,
+        rows: int,
+        capacity: int,
     ) -> None:
         """Choose, note and embed each row's next token, and count the step."""
         c = self.config

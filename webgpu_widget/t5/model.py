@@ -74,7 +74,15 @@ class T5:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, config: T5Config, tokenizer: Tokenizer, gpu: GPU, dtype: Format, *, max_source_tokens: int, progress: bool
+        self,
+        checkpoint: Checkpoint,
+        config: T5Config,
+        tokenizer: Tokenizer,
+        gpu: GPU,
+        dtype: Format,
+        *,
+        max_source_tokens: int,
+        progress: bool,
     ) -> None:
         self._checkpoint, self._gpu, self._dtype, self._progress = checkpoint, gpu, dtype, progress
         self.config, self.tokenizer = config, tokenizer
@@ -141,7 +149,9 @@ class T5:
         if dtype not in _FORMATS:
             raise errors.DTypeError(f"dtype {dtype!r} is not one of {', '.join(map(repr, _FORMATS))}")
         if not isinstance(max_source_tokens, int) or max_source_tokens < 1:
-            raise errors.ShapeError(f"max_source_tokens is {max_source_tokens!r}, but must be a whole number of at least 1")
+            raise errors.ShapeError(
+                f"max_source_tokens is {max_source_tokens!r}, but must be a whole number of at least 1"
+            )
         checkpoint = find(source)
         config = T5Config.from_file(checkpoint.config)
         tokenizer = Tokenizer(checkpoint.tokenizer, config)
@@ -211,7 +221,9 @@ class T5:
         values = np.asarray(mask)
         values = values[None] if values.ndim == 1 else values
         if values.shape != ids.shape:
-            raise errors.ShapeError(f"attention_mask has shape {values.shape}, but input_ids have {ids.shape}; they must be the same")
+            raise errors.ShapeError(
+                f"attention_mask has shape {values.shape}, but input_ids have {ids.shape}; they must be the same"
+            )
         return values != 0
 
     def _encode(self, input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
@@ -240,7 +252,9 @@ class T5:
         span, shape = self._encode(input_ids, attention_mask)
         return self._gpu._queue.read([span], timeout)[0].view(np.float32).reshape(shape)
 
-    async def encode_async(self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+    async def encode_async(
+        self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
+    ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `encode`."""
         span, shape = self._encode(input_ids, attention_mask)
         return (await self._gpu._queue.read_async([span], timeout))[0].view(np.float32).reshape(shape)
@@ -248,13 +262,17 @@ class T5:
     def _logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
         ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")
         if len(ids) != len(target):
-            raise errors.ShapeError(f"input_ids have {len(ids)} rows and decoder_input_ids {len(target)}; they must be the same")
+            raise errors.ShapeError(
+                f"input_ids have {len(ids)} rows and decoder_input_ids {len(target)}; they must be the same"
+            )
         parts = self._ready()
         logits = forward.decode(parts, forward.encode(parts, ids, self._mask(ids, attention_mask)), target)
         shape = (*target.shape, self.config.vocab_size)
         return (logits, 0, 4 * int(np.prod(shape))), shape
 
-    def logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+    def logits(
+        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
+    ) -> np.ndarray[Any, Any]:
         """Return the logits after each of the given decoder inputs.
 
         Parameters
@@ -281,7 +299,9 @@ class T5:
         span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
         return (await self._gpu._queue.read_async([span], timeout))[0].view(np.float32).reshape(shape)
 
-    def cross_attention(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+    def cross_attention(
+        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
+    ) -> np.ndarray[Any, Any]:
         """Return where the decoder looks in the source.
 
         Parameters
@@ -304,13 +324,32 @@ class T5:
 
     # ------------------------------------------------------------ generation
 
-    def _settings(self, max_new_tokens: int, num_beams: int, do_sample: bool, temperature: float, top_k: int, top_p: float, seed: int | None) -> Settings:
+    def _settings(
+        self,
+        max_new_tokens: int,
+        num_beams: int,
+        do_sample: bool,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        seed: int | None,
+    ) -> Settings:
         def check(condition: bool, name: str, value: object, allowed: str) -> None:
             if not condition:
                 raise errors.PromptError(f"{name} is {value!r}, but must be {allowed}")
 
-        check(isinstance(max_new_tokens, int) and max_new_tokens >= 1, "max_new_tokens", max_new_tokens, "a whole number of at least 1")
-        check(isinstance(num_beams, int) and 1 <= num_beams <= MOST_BEAMS, "num_beams", num_beams, f"a whole number from 1 to {MOST_BEAMS}")
+        check(
+            isinstance(max_new_tokens, int) and max_new_tokens >= 1,
+            "max_new_tokens",
+            max_new_tokens,
+            "a whole number of at least 1",
+        )
+        check(
+            isinstance(num_beams, int) and 1 <= num_beams <= MOST_BEAMS,
+            "num_beams",
+            num_beams,
+            f"a whole number from 1 to {MOST_BEAMS}",
+        )
         check(num_beams == 1 or not do_sample, "do_sample", do_sample, "False where num_beams is more than 1")
         check(temperature > 0, "temperature", temperature, "more than 0; for the likeliest tokens pass do_sample=False")
         check(isinstance(top_k, int) and top_k >= 0, "top_k", top_k, "a whole number of at least 0 (0: all)")
@@ -329,7 +368,9 @@ class T5:
         self._decoders[key] = decoder
         return decoder
 
-    def _run(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Generator[list[Span] | Chunk, Any, None]:
+    def _run(
+        self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool
+    ) -> Generator[list[Span] | Chunk, Any, None]:
         """Generate for texts without waiting: see `generate.generate`."""
         parts = self._ready()
         rows = [self.tokenizer.encode(text, limit=self.max_source_tokens, truncation=truncation) for text in texts]
@@ -379,7 +420,9 @@ class T5:
             else:
                 reply = self._gpu._queue.read(item, timeout, "generating")
 
-    async def _drive_async(self, run: Generator[list[Span] | Chunk, Any, None], timeout: float | None) -> AsyncIterator[Chunk]:
+    async def _drive_async(
+        self, run: Generator[list[Span] | Chunk, Any, None], timeout: float | None
+    ) -> AsyncIterator[Chunk]:
         reply: Any = None
         while True:
             try:
@@ -469,7 +512,9 @@ class T5:
         if not texts:
             return []
         answers: list[str] = []
-        async for chunk in self._drive_async(self._run(texts, settings, truncation=truncation, streaming=False), timeout):
+        async for chunk in self._drive_async(
+            self._run(texts, settings, truncation=truncation, streaming=False), timeout
+        ):
             if chunk.done:
                 answers = [self.tokenizer.decode(ids) for ids in chunk.tokens]
         return answers[0] if isinstance(text, str) else answers
@@ -525,7 +570,9 @@ class T5:
         """Coroutine twin of `stream`: ``async for``."""
         settings = self._settings(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
         pieces, count = Pieces(self.tokenizer), 0
-        async for chunk in self._drive_async(self._run([text], settings, truncation=truncation, streaming=True), timeout):
+        async for chunk in self._drive_async(
+            self._run([text], settings, truncation=truncation, streaming=True), timeout
+        ):
             piece = pieces.add(chunk.tokens[0][count:])
             count = len(chunk.tokens[0])
             if piece:

@@ -79,7 +79,9 @@ class Parts:
         """Stack tensors; they are given back but for the memory that the stack shares."""
         arrays = [self.tensors[name] for name in names]
         made = self.kernels.stack(arrays)
-        self.tensors.release([name for name, array in zip(names, arrays, strict=True) if array._buffer() is not made.words])
+        self.tensors.release(
+            [name for name, array in zip(names, arrays, strict=True) if array._buffer() is not made.words]
+        )
         return made
 
     def gain(self, name: str) -> Buffer:
@@ -108,8 +110,14 @@ class Parts:
     def bias(self, stack: str) -> Buffer:
         """Position bias by head and clamped distance."""
         if stack not in self._bias:
-            table = self.tensors[f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"].numpy().astype(np.float32)
-            values = bias_table(table, bidirectional=stack == "encoder", max_distance=self.config.relative_attention_max_distance)
+            table = (
+                self.tensors[f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"]
+                .numpy()
+                .astype(np.float32)
+            )
+            values = bias_table(
+                table, bidirectional=stack == "encoder", max_distance=self.config.relative_attention_max_distance
+            )
             queue = self.kernels.queue
             self._bias[stack] = queue.alloc(values.nbytes, label="t5 position bias")
             queue.write(self._bias[stack], values)
@@ -134,7 +142,9 @@ class Parts:
         """Layer ``i`` of the encoder, waiting for its tensors."""
         if i not in self._encoder:
             block = f"encoder.block.{i}.layer"
-            self._encoder[i] = EncoderLayer(self._attention(f"{block}.0", "SelfAttention", "qkv"), self._feed_forward(f"{block}.1"))
+            self._encoder[i] = EncoderLayer(
+                self._attention(f"{block}.0", "SelfAttention", "qkv"), self._feed_forward(f"{block}.1")
+            )
         return self._encoder[i]
 
     def decoder(self, i: int) -> DecoderLayer:

@@ -62,7 +62,9 @@ def find(source: str | os.PathLike[str]) -> Checkpoint:
         return _from_hub(text)
     folder = Path(text).expanduser()
     if not folder.is_dir():
-        raise WeightsError(f"{text!r} is no folder. Pass a folder with config.json, model.safetensors and tokenizer.json, or 'hf:owner/name'.")
+        raise WeightsError(
+            f"{text!r} is no folder. Pass a folder with config.json, model.safetensors and tokenizer.json, or 'hf:owner/name'."
+        )
     files = {name: folder / name for name in ("config.json", "tokenizer.json", "model.safetensors")}
     missing = [name for name, path in files.items() if not path.is_file()]
     if missing:
@@ -90,7 +92,9 @@ def _from_hub(text: str) -> Checkpoint:
         try:
             return Path(hf_hub_download(repository, name))
         except (HfHubHTTPError, OSError) as error:
-            raise WeightsError(f"{name} of {text!r} cannot be fetched: {error}. Check the name, the network, and the token of a private model.") from error
+            raise WeightsError(
+                f"{name} of {text!r} cannot be fetched: {error}. Check the name, the network, and the token of a private model."
+            ) from error
 
     return Checkpoint(repository, get("config.json"), get("tokenizer.json"), get("model.safetensors"))
 
@@ -105,7 +109,9 @@ class FileTensors:
             self._file: Any = safe_open(path, framework="numpy")
         except Exception as error:  # safetensors' own type is not public
             raise FormatError(f"{path} is not a safetensors file: {error}. Download it again.") from error
-        config.check_tensors({name: tuple(self._file.get_slice(name).get_shape()) for name in self._file.keys()}, where=str(path))  # noqa: SIM118
+        config.check_tensors(
+            {name: tuple(self._file.get_slice(name).get_shape()) for name in self._file.keys()}, where=str(path)
+        )  # noqa: SIM118
 
     def __getitem__(self, name: str) -> GPUArray:
         values = self._file.get_tensor(name)

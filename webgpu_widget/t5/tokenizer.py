@@ -68,7 +68,9 @@ class Tokenizer:
         if not isinstance(text, str):
             raise PromptError(f"a prompt is a str, not {type(text).__name__}; pass a str, or a list of them")
         if not text.strip():
-            raise PromptError(f"the prompt {text!r} is empty; write what the model shall do, for example 'translate English to German: Hello.'")
+            raise PromptError(
+                f"the prompt {text!r} is empty; write what the model shall do, for example 'translate English to German: Hello.'"
+            )
         ids: list[int] = list(self.backend.encode(text).ids)
         end = self.config.eos_token_id
         if not ids or ids[-1] != end:

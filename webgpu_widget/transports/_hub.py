@@ -243,9 +243,7 @@ class _SocketHandler(tornado.websocket.WebSocketHandler):
 
             def told(code: int | None = None, reason: str | None = None) -> None:
                 if code == _TOO_BIG:
-                    log.warning(
-                        "a frame over %d bytes from %s, socket closed", MAX_FRAME_BYTES, self.request.remote_ip
-                    )
+                    log.warning("a frame over %d bytes from %s, socket closed", MAX_FRAME_BYTES, self.request.remote_ip)
                 close(code, reason)
 
             made.close = told  # type: ignore[method-assign]

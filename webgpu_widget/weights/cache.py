@@ -140,9 +140,7 @@ async def list_async(*, gpu: GPU | None = None, timeout: float | None = 30.0) ->
     return _entries(await _gpu(gpu)._queue.request_async(_request("list", {}), "listing the cache", timeout))
 
 
-def clear(
-    source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 30.0
-) -> int:
+def clear(source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 30.0) -> int:
     """Drop one source's files from the cache, or everything.
 
     Parameters

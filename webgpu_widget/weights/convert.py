@@ -27,7 +27,15 @@ PIECE_ELEMENTS = 1 << 21
 GROUP = 32
 """Elements that share a scale in int8 and int4."""
 
-_DECODED = {"I64": "int32", "I16": "int32", "I8": "int32", "U64": "uint32", "U16": "uint32", "U8": "uint32", "BOOL": "bool"}
+_DECODED = {
+    "I64": "int32",
+    "I16": "int32",
+    "I8": "int32",
+    "U64": "uint32",
+    "U16": "uint32",
+    "U8": "uint32",
+    "BOOL": "bool",
+}
 _DIRECT = {"F32": "float32", "F16": "float16", "I32": "int32", "U32": "uint32"}
 _CHECKED = frozenset({"I64", "U64"})
 _FLOATS = {"f32": "float32", "float32": "float32", "f16": "float16", "float16": "float16"}
@@ -105,14 +113,18 @@ class Rules:
         """What ``tensor`` becomes."""
         kind, source = tensor.encoding.kind, tensor.dtype
         if kind == "unknown":
-            return Target("", refused=f"{tensor.name!r} is stored as {source}, which no kernel decodes; convert the file")
+            return Target(
+                "", refused=f"{tensor.name!r} is stored as {source}, which no kernel decodes; convert the file"
+            )
         if kind in ("integer", "bool"):
             decode = None if source in _DIRECT else f"decode_{source.lower()}"
             return Target(_DIRECT.get(source) or _DECODED[source], decode, checked=source in _CHECKED)
         wanted = _match(self._dtype, tensor.name)
         packed = _match(self._quantize, tensor.name)
         if source == "F64" and wanted is None:
-            return Target("", refused=f"{tensor.name!r} is float64, which WebGPU does not have; pass dtype='f32' to round it")
+            return Target(
+                "", refused=f"{tensor.name!r} is float64, which WebGPU does not have; pass dtype='f32' to round it"
+            )
         decode = None if source == "F32" else f"decode_{source.lower()}"
         if packed is not None and len(tensor.shape) >= 2 and tensor.shape[-1] % GROUP == 0 and tensor.size:
             return Target(packed, decode, f"encode_{packed}")

@@ -120,7 +120,9 @@ class Driver:
                 self._thread.start()
         command = {"op": "service", "name": "weights.load", "params": self._spec(job)}
         # The work goes on while a gpu.record() of this thread records.
-        job.request = self._gpu._queue.start(command, "loading weights", on_progress=lambda value: self._heard(job, value))
+        job.request = self._gpu._queue.start(
+            command, "loading weights", on_progress=lambda value: self._heard(job, value)
+        )
         job.request.future.add_done_callback(lambda future: self._events.put(("ended", (job, future))))
         if self._verify:
             self._events.put(("digests", self._chunks(items)))
@@ -344,7 +346,9 @@ class Driver:
             return
         self._reloads += 1
         if self._reloads > _RELOADS:
-            raise DeviceLostError(f"the GPU or its page was lost {_RELOADS} times while {weights.plan.source} was loading")
+            raise DeviceLostError(
+                f"the GPU or its page was lost {_RELOADS} times while {weights.plan.source} was loading"
+            )
         self._digest_work.clear()
         weights._reload()
 

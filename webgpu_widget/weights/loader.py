@@ -637,5 +637,3 @@ def _serve(gpu: GPU, source: Source, file: SourceFile) -> str | None:
     if gpu._transport.name == "comm":
         return url
     return "/" + url.split("/", 3)[3]  # the page was served by the same hub, under whatever name
-
-

@@ -202,7 +202,9 @@ def check_fits(plan: Plan, limits: dict[str, int], available_bytes: int) -> Fits
             good = False
             continue
         if len(parts) > 1:
-            notes.append(f"{tensor.name!r} is larger than one binding ({limit:,} bytes): {len(parts)} parts along axis 0")
+            notes.append(
+                f"{tensor.name!r} is larger than one binding ({limit:,} bytes): {len(parts)} parts along axis 0"
+            )
     quota = plan.total_bytes <= available_bytes
     if not quota:
         notes.append(
@@ -243,7 +245,9 @@ def assign_stages(names: list[str], stages: Stages | None) -> dict[str, str]:
     elif isinstance(stages, str):
         raise WeightsError(f"stages={stages!r}: must be 'layers', a list of lists of name patterns, or a callable")
     else:
-        keys = {name: _by_pattern(name, [[item] if isinstance(item, str) else item for item in stages]) for name in names}
+        keys = {
+            name: _by_pattern(name, [[item] if isinstance(item, str) else item for item in stages]) for name in names
+        }
     return {name: key[1] for name, key in sorted(keys.items(), key=lambda item: item[1][0])}
 
 

@@ -102,7 +102,9 @@ def _show_tqdm(weights: Weights) -> None:
     from tqdm import tqdm
 
     held = weakref.ref(weights)
-    bar = tqdm(total=weights.progress.bytes_total, unit="B", unit_scale=True, desc=weights.plan.source.rsplit("/", 1)[-1])
+    bar = tqdm(
+        total=weights.progress.bytes_total, unit="B", unit_scale=True, desc=weights.plan.source.rsplit("/", 1)[-1]
+    )
 
     def update() -> None:
         target = held()

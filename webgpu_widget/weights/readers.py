@@ -244,7 +244,9 @@ class HttpReader:
                 self.ranges = False
                 length = response.headers.get("Content-Length", "")
                 if not length.isdigit():
-                    raise WeightsError(f"{self.url}: the server gives neither ranges nor a length; download the file first")
+                    raise WeightsError(
+                        f"{self.url}: the server gives neither ranges nor a length; download the file first"
+                    )
                 self._same(response, int(length))
                 wanted = min(offset + size, self.size)
                 _skip(response, offset)

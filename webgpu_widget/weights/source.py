@@ -232,7 +232,12 @@ def _unpack(reader: LocalReader | HttpReader, parsed: Parsed, key: str) -> tuple
     try:
         with os.fdopen(handle, "w+b") as target:
             tensors = npz.unpack(reader, parsed.indirect, target)
-        file = SourceFile(f"{reader.name} (unpacked)", LocalReader(path), hashlib.sha256(key.encode()).hexdigest()[:40], temporary=True)
+        file = SourceFile(
+            f"{reader.name} (unpacked)",
+            LocalReader(path),
+            hashlib.sha256(key.encode()).hexdigest()[:40],
+            temporary=True,
+        )
     except BaseException:
         Path(path).unlink(missing_ok=True)
         raise
@@ -310,5 +315,7 @@ def _hub_listing(base: str, repo: str, headers: dict[str, str]) -> list[str]:
         found = json.loads(reader.read(0, reader.size))
         names = [item["rfilename"] for item in found["siblings"]]
     except (ValueError, KeyError, TypeError):
-        raise WeightsError(f"{base}/api/models/{repo} does not list files; name the file: 'hf:{repo}/model.safetensors'") from None
+        raise WeightsError(
+            f"{base}/api/models/{repo} does not list files; name the file: 'hf:{repo}/model.safetensors'"
+        ) from None
     return [name for name in names if isinstance(name, str)]

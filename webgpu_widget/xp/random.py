@@ -38,9 +38,7 @@ def normal(
     return _random.normal(device_of(device), shape, seed, mean, std)
 
 
-def integers(
-    shape: int | Sequence[int], seed: int, low: int, high: int, *, device: GPU | None = None
-) -> GPUArray:
+def integers(shape: int | Sequence[int], seed: int, low: int, high: int, *, device: GPU | None = None) -> GPUArray:
     """Return int32 values uniform on [low, high)."""
     return _random.integers(device_of(device), shape, seed, low, high)
 

@@ -29,7 +29,16 @@ _DTYPES = {
 }  # fmt: skip
 _HEADER_BYTES = 64 * 1024
 _BLOCK_BYTES = 1024 * 1024
-_BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, EOFError, struct.error, SyntaxError, OverflowError)
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    NotImplementedError,
+    EOFError,
+    struct.error,
+    SyntaxError,
+    OverflowError,
+)
 
 
 class _File(io.RawIOBase):
@@ -128,7 +137,9 @@ def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, reader: 
         raise FormatError(f"{where}: dtype {dtype} cannot be loaded; save it as one of {', '.join(_DTYPES)}")
     size = element_count(shape, where) * dtype.itemsize
     if head + size != item.file_size:
-        raise FormatError(f"{where}: {dtype} of shape {shape} takes {head + size} bytes, the archive says {item.file_size}")
+        raise FormatError(
+            f"{where}: {dtype} of shape {shape} takes {head + size} bytes, the archive says {item.file_size}"
+        )
     if size > 1100 * item.compress_size + _HEADER_BYTES:
         raise FormatError(f"{where}: {item.compress_size} packed bytes cannot hold {size}")
     if item.compress_type != zipfile.ZIP_STORED or (fortran and len(shape) > 1) or dtype.byteorder == ">":

@@ -43,7 +43,9 @@ class Operand:
                 f"An operand of shape {self.shape} needs {len(self.shape)} strides and at least one axis, not strides {self.strides}."
             )
         if np.dtype(self.dtype).name not in _DTYPES:
-            raise TypeError(f"A matrix product takes {' or '.join(_DTYPES)}, not {self.dtype}: convert with astype first.")
+            raise TypeError(
+                f"A matrix product takes {' or '.join(_DTYPES)}, not {self.dtype}: convert with astype first."
+            )
 
     @classmethod
     def tight(

@@ -2,12 +2,12 @@
 
 ``launch`` is what the array layer calls. It takes strided operands, so a transposed, sliced or broadcast view needs no copy, and writes a
 tight C-ordered result. Everything is queued; nothing here waits for the browser, except for a first measurement of a large size class
-(see :mod:`webgpu_widget.matmul.tune`).
+(see :mod:`webgpu_widget._matmul.tune`).
 """
 
 from __future__ import annotations
 
-from webgpu_widget.matmul.operand import Operand, product_shape
-from webgpu_widget.matmul.launch import launch
+from webgpu_widget._matmul.operand import Operand, product_shape
+from webgpu_widget._matmul.launch import launch
 
 __all__ = ["Operand", "launch", "product_shape"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from webgpu_widget.gpu import GPU
-    from webgpu_widget.matmul.choose import Plan, Problem
+    from webgpu_widget._matmul.choose import Plan, Problem
 
 FORMAT = 1
 """Changes when the kernels do: winners of another format are measured anew."""
@@ -85,7 +85,9 @@ def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan
     try:
         winner = measure(gpu, plans, emit)
     except WebGPUWidgetError:
-        return plans[0]  # the host cannot wait here, or a candidate does not compile: what the first one says at the next read counts
+        return plans[
+            0
+        ]  # the host cannot wait here, or a candidate does not compile: what the first one says at the next read counts
     with _lock:
         _known[name] = winner.name
         _save()

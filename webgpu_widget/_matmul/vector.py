@@ -2,7 +2,7 @@
 
 ``along`` walks rows whose elements are adjacent: a workgroup takes a few rows, its invocations stride along K, and their sums meet in workgroup memory.
 ``across`` walks columns: an invocation owns adjacent outputs and steps down K, so neighbours read neighbours; a workgroup stacks several such runs, and K is split
-over workgroups, whose partial sums are added by the reduction of `webgpu_widget.matmul.passes`.
+over workgroups, whose partial sums are added by the reduction of `webgpu_widget._matmul.passes`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from webgpu_widget.matmul.params import WGSL as PARAMS_WGSL
+from webgpu_widget._matmul.params import WGSL as PARAMS_WGSL
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def generate(v: Vector) -> str:
     Bindings are the matrix a (m outputs, k), the vector b, out in group 0 and Params in group 1. Dispatch ``(x, y, outer * inner * splits)`` workgroups
     with ``x * y * outputs >= m``.
     """
-    return f"""// float32 matrix-vector product. Made by webgpu_widget.matmul.vector: {v.name}.
+    return f"""// float32 matrix-vector product. Made by webgpu_widget._matmul.vector: {v.name}.
 {PARAMS_WGSL}
 @group(0) @binding(0) var<storage, read> a: array<{"vec4f" if v.vec else "f32"}>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from webgpu_widget.matmul.params import WGSL as PARAMS_WGSL
+from webgpu_widget._matmul.params import WGSL as PARAMS_WGSL
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,7 @@ def _step(v: Register, k: str, a_of: list[str]) -> list[str]:
     for i in range(v.tm):
         lines.append(f"let x{i} = {a_of[i]};")
         for j in range(v.tn):
-            lines.append(
-                f"c{i}_{j} = fma(x{i}, y{j}, c{i}_{j});" if v.fused else f"c{i}_{j} = c{i}_{j} + x{i} * y{j};"
-            )
+            lines.append(f"c{i}_{j} = fma(x{i}, y{j}, c{i}_{j});" if v.fused else f"c{i}_{j} = c{i}_{j} + x{i} * y{j};")
     return ["{", *lines, "}"]
 
 
@@ -101,10 +99,14 @@ def generate(v: Register) -> str:
     else:
         for u in range(v.unroll):
             body += _step(v, f"(k + {u}u)", [f"a[a{i} + (k + {u}u) * p.a_k]" for i in range(v.tm)])
-    tail = "" if v.vec_a else f"""
+    tail = (
+        ""
+        if v.vec_a
+        else f"""
   for (; k < k_end; k += 1u) {{
     {" ".join(_step(v, "k", [f"a[a{i} + k * p.a_k]" for i in range(v.tm)]))}
   }}"""
+    )
     writes = []
     for i in range(v.tm):
         for j in range(v.tn):
@@ -112,7 +114,7 @@ def generate(v: Register) -> str:
             writes.append(f"  if (r{i} < p.m && q{j} < p.n) {{ {put} }}" if v.edge else f"  {{ {put} }}")
     nl = "\n    "
     unroll = 4 if v.vec_a else v.unroll
-    return f"""// float32 product in registers. Made by webgpu_widget.matmul.register: {v.name}.
+    return f"""// float32 product in registers. Made by webgpu_widget._matmul.register: {v.name}.
 {PARAMS_WGSL}
 @group(0) @binding(0) var<storage, read> a: array<{"vec4f" if v.vec_a else "f32"}>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from webgpu_widget.matmul import choose, tune
-from webgpu_widget.matmul.choose import Plan, Problem
-from webgpu_widget.matmul.operand import Operand, product_shape
-from webgpu_widget.matmul.params import Params
-from webgpu_widget.matmul.passes import MOST_WORKGROUPS, View, convert, fold, reduce_splits, tight
-from webgpu_widget.matmul.register import Register
-from webgpu_widget.matmul.subgroup import Subgroup
-from webgpu_widget.matmul.vector import Vector
+from webgpu_widget._matmul import choose, tune
+from webgpu_widget._matmul.choose import Plan, Problem
+from webgpu_widget._matmul.operand import Operand, product_shape
+from webgpu_widget._matmul.params import Params
+from webgpu_widget._matmul.passes import MOST_WORKGROUPS, View, convert, fold, reduce_splits, tight
+from webgpu_widget._matmul.register import Register
+from webgpu_widget._matmul.subgroup import Subgroup
+from webgpu_widget._matmul.vector import Vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,9 +123,7 @@ def _products(a: Operand, b: Operand, out: Buffer) -> Iterator[Product]:
     if axes and m == 1 and axes[-1][2] == 0:
         size, am, _, _ = axes.pop()
         m = size
-    am, ak, bk, bn = (
-        0 if size == 1 else stride for size, stride in ((m, am), (k, ak), (k, bk), (n, bn))
-    )
+    am, ak, bk, bn = (0 if size == 1 else stride for size, stride in ((m, am), (k, ak), (k, bk), (n, bn)))
     axes = [(1, 0, 0, 0)] * (2 - len(axes)) + axes
     *walked, first, second = axes
     if second[0] > MOST_WORKGROUPS // 64:
@@ -133,8 +131,20 @@ def _products(a: Operand, b: Operand, out: Buffer) -> Iterator[Product]:
     for index in np.ndindex(*(axis[0] for axis in walked)):
         da, db, do = (sum(i * axis[which] for i, axis in zip(index, walked, strict=True)) for which in (1, 2, 3))
         whole = Product(
-            View(a.buffer, (first[0], second[0], m, k), (first[1], second[1], am, ak), a.offset + da, a.dtype == np.float16),
-            View(b.buffer, (first[0], second[0], k, n), (first[2], second[2], bk, bn), b.offset + db, b.dtype == np.float16),
+            View(
+                a.buffer,
+                (first[0], second[0], m, k),
+                (first[1], second[1], am, ak),
+                a.offset + da,
+                a.dtype == np.float16,
+            ),
+            View(
+                b.buffer,
+                (first[0], second[0], k, n),
+                (first[2], second[2], bk, bn),
+                b.offset + db,
+                b.dtype == np.float16,
+            ),
             View(out, (first[0], second[0], m, n), (first[3], second[3], n, 1), do, half=False),
         )
         yield from _pieces(whole, 0, first[0] * second[0], MOST_WORKGROUPS // 64)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from webgpu_widget.matmul.params import WGSL as PARAMS_WGSL
+from webgpu_widget._matmul.params import WGSL as PARAMS_WGSL
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +205,7 @@ def generate(v: Subgroup) -> str:
         fetch = f"{a_fetch}\n    {b_fetch}"
         store = f"{a_store}\n    {b_store}"
         if v.double:
+
             def half(now: int) -> str:
                 return f"""    {{ let k0 = k_begin + (s + {now + 1}u) * {v.bk}u;
     {fetch}
@@ -257,7 +258,7 @@ def generate(v: Subgroup) -> str:
         f"c{i}_{j}, p.out_m);"
         for i, j in accs
     )
-    return f"""// float16 product on subgroup matrices, float32 sums. Made by webgpu_widget.matmul.subgroup: {v.name}.
+    return f"""// float16 product on subgroup matrices, float32 sums. Made by webgpu_widget._matmul.subgroup: {v.name}.
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from webgpu_widget.matmul import register, subgroup, tiled, vector
-from webgpu_widget.matmul.register import Register
-from webgpu_widget.matmul.subgroup import Subgroup
-from webgpu_widget.matmul.tiled import Load, Tiled
-from webgpu_widget.matmul.vector import Vector
+from webgpu_widget._matmul import register, subgroup, tiled, vector
+from webgpu_widget._matmul.register import Register
+from webgpu_widget._matmul.subgroup import Subgroup
+from webgpu_widget._matmul.tiled import Load, Tiled
+from webgpu_widget._matmul.vector import Vector
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import AdapterInfo
@@ -64,7 +64,7 @@ class Plan:
 
 
 def has_matrix_units(info: AdapterInfo) -> bool:
-    """Whether the float16 kernel of `webgpu_widget.matmul.subgroup` can run: the features, its shape, and subgroups of 32."""
+    """Whether the float16 kernel of `webgpu_widget._matmul.subgroup` can run: the features, its shape, and subgroups of 32."""
     wanted = {"shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"}
     return (
         info.vendor == "nvidia"  # others have subgroups of other or varying sizes
@@ -110,7 +110,9 @@ def _fits(variant: Tiled | Subgroup, info: AdapterInfo) -> bool:
 def vector_plan(p: Problem) -> Plan:
     """Return the plan for n = 1, where A is the matrix."""
     across = p.a_m == 1 and p.a_k != 1
-    vec = p.a_aligned and (p.a_k % 4 == 0 and p.m % 4 == 0 if across else p.a_k == 1 and p.a_m % 4 == 0 and p.k % 4 == 0)
+    vec = p.a_aligned and (
+        p.a_k % 4 == 0 and p.m % 4 == 0 if across else p.a_k == 1 and p.a_m % 4 == 0 and p.k % 4 == 0
+    )
     variant = Vector(across, vec, rows=8, unroll=4 if across else 1)
     groups = -(-p.m // variant.outputs) * p.batch
     return Plan(variant, _split(groups, p.k, 512, 256 if across else 4096))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from webgpu_widget.matmul.params import WGSL as PARAMS_WGSL
+from webgpu_widget._matmul.params import WGSL as PARAMS_WGSL
 
 Load = Literal["vec", "vec_t", "any", "any_t"]
 """How an operand is read: ``vec`` by vec4 along its columns (A along K, B along N), ``vec_t`` by vec4 along its rows; ``any`` and ``any_t`` by scalars of any
@@ -150,6 +150,7 @@ def generate(v: Tiled) -> str:
         raise ValueError(f"{v.name}: {threads_m} x {threads_n} invocations do not tile by {32 // v.wide} x {v.wide}.")
     groups_n = threads_n // v.wide
     accs = [(i, j) for i in range(v.tm) for j in range(cols4)]
+
     def reads(k: int) -> list[str]:
         return [
             *(f"let x{k}_{i} = tile_a[t][{k}][ty + {i * threads_m}u];" for i in range(rows4)),
@@ -171,9 +172,7 @@ def generate(v: Tiled) -> str:
             where = f"out_base + r * p.out_m + {col}"
             if v.vec_out:
                 put = f"out[({where}) / 4u] = c{i}_{j} + select(vec4f(), out[({where}) / 4u], p.accumulate != 0u);"
-                put = (
-                    f"let w{j} = ({where}) / 4u; if (p.accumulate != 0u) {{ c{i}_{j} += out[w{j}]; }} out[w{j}] = c{i}_{j};"
-                )
+                put = f"let w{j} = ({where}) / 4u; if (p.accumulate != 0u) {{ c{i}_{j} += out[w{j}]; }} out[w{j}] = c{i}_{j};"
                 line.append(f"if ({col} < p.n) {{ {put} }}" if v.edge else f"{{ {put} }}")
             else:
                 for c in range(4):
@@ -185,6 +184,7 @@ def generate(v: Tiled) -> str:
     elem = {"vec": "vec4f", "vec_t": "vec4f", "any": "f32", "any_t": "f32"}
     buffers = 2 if v.double else 1
     if v.double:
+
         def half(now: int) -> str:
             return f"""    {{ let k0 = k_begin + (s + {now + 1}u) * {v.bk}u;
     {a_fetch}
@@ -230,7 +230,7 @@ def generate(v: Tiled) -> str:
     {b_fetch}
     {nl.join(body)}
   }}"""
-    return f"""// float32 product by tiles in workgroup memory. Made by webgpu_widget.matmul.tiled: {v.name}.
+    return f"""// float32 product by tiles in workgroup memory. Made by webgpu_widget._matmul.tiled: {v.name}.
 {PARAMS_WGSL}
 @group(0) @binding(0) var<storage, read> a: array<{elem[v.a]}>;
 @group(0) @binding(1) var<storage, read> b: array<{elem[v.b]}>;
