@@ -130,10 +130,6 @@ def matrix_power(x: Any, n: int, /) -> GPUArray:
 
 
 def vector_norm(
-<<<<<<< HEAD
-    x: Any, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, ord: float = 2
-) -> GPUArray:  # noqa: A002
-=======
     x: Any,
     /,
     *,
@@ -141,7 +137,6 @@ def vector_norm(
     keepdims: bool = False,
     ord: float = 2,  # noqa: A002
 ) -> GPUArray:
->>>>>>> b580452 (Tidy types)
     """Return norms of vectors along axes (of all elements for None): any order, 0 counts what is not zero, inf and -inf are extremes."""
     a = as_array(x)
     runtime = same_gpu("vector_norm", [a])
@@ -198,15 +193,9 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Ord = "fro") -> GPUAr
 
 def norm(
     x: Any,
-<<<<<<< HEAD
-    ord: Ord = None,
-    axis: int | tuple[int, ...] | None = None,
-    keepdims: bool = False,  # noqa: A002 - NumPy's
-=======
     ord: Ord = None,  # noqa: A002 - NumPy's name
     axis: int | tuple[int, ...] | None = None,
     keepdims: bool = False,
->>>>>>> b580452 (Tidy types)
 ) -> GPUArray:
     """Return a norm as `numpy.linalg.norm` does: of vectors for one axis, of matrices for two, of all elements for neither."""
     a = as_array(x)
