@@ -163,10 +163,10 @@ def narrow_parts(node: Node, size: int) -> list[Node]:
         if current.storage is not None or id(current) in seen:
             continue
         seen.add(id(current))
-        if current.weight >= _NARROW_WEIGHT and current.op not in ("view", "const", "iota"):
-            if size_of(current.shape) * _NARROW_RATIO <= size:
-                found.append(current)
-                continue
+        heavy = current.weight >= _NARROW_WEIGHT and current.op not in ("view", "const", "iota")
+        if heavy and 0 < size_of(current.shape) * _NARROW_RATIO <= size:
+            found.append(current)
+            continue
         stack += current.inputs
     return found
 
