@@ -98,7 +98,11 @@ def main() -> None:
     entries = []
     with multiprocessing.Pool(int(sys.argv.pop(1)) if sys.argv[1:] and sys.argv[1].isdigit() else 1) as pool:
         for index, (name, view) in enumerate(views().items()):
-            if name in kept and (name not in sys.argv[1:]) and kept[name]["view"] == json.loads(json.dumps(view.to_dict())):
+            if (
+                name in kept
+                and (name not in sys.argv[1:])
+                and kept[name]["view"] == json.loads(json.dumps(view.to_dict()))
+            ):
                 entries.append(kept[name])
                 continue
             begun = time.perf_counter()
@@ -106,7 +110,10 @@ def main() -> None:
             pixels = [(int(draw.integers(view.size[0])), int(draw.integers(view.size[1]))) for _ in range(PIXELS)]
             counts = pool.map(_count, [(view, column, row) for column, row in pixels], chunksize=1)
             entries.append({"name": name, "view": view.to_dict(), "pixels": pixels, "counts": counts})
-            print(f"{name}: {len(set(counts))} different counts, {min(counts)} to {max(counts)}, {time.perf_counter() - begun:.0f} s", flush=True)
+            print(
+                f"{name}: {len(set(counts))} different counts, {min(counts)} to {max(counts)}, {time.perf_counter() - begun:.0f} s",
+                flush=True,
+            )
             GOLDEN.write_text(json.dumps(entries, indent=1) + "\n")
     GOLDEN.write_text(json.dumps(entries, indent=1) + "\n")
 
