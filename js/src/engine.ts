@@ -21,7 +21,7 @@ export interface Replies {
   dealtWith(seq: number): void;
   result(id: string, value: Readonly<Record<string, unknown>>): void;
   error(id: string, code: ErrorCode, message: string, details: Readonly<Record<string, unknown>>): void;
-  chunk(id: string, item: number, offset: number, total: number, bytes: ArrayBuffer): Promise<boolean>;
+  chunk(id: string, item: number, offset: number, total: number, bytes: Bytes, release?: () => void): Promise<boolean>;
   progress(id: string, done: number, value: Readonly<Record<string, unknown>>): void;
   lost(epoch: number, reason: string): void;
 }
@@ -440,7 +440,8 @@ export class Engine {
       signal: abort.signal,
       buffers,
       progress: (value: Readonly<Record<string, unknown>>) => this.replies.progress(id, this.done, value),
-      sendChunk: (item: number, offset: number, total: number, bytes: ArrayBuffer) => this.replies.chunk(id, item, offset, total, bytes),
+      sendChunk: (item: number, offset: number, total: number, bytes: Bytes, release?: () => void) =>
+        this.replies.chunk(id, item, offset, total, bytes, release),
     };
     this.answer(
       id,

@@ -56,7 +56,7 @@ export class FakePython {
     this.runtime.message(this.link, message, buffers);
   }
 
-  private receive(message: ToPython, buffers: readonly ArrayBuffer[]): void {
+  private receive(message: ToPython, buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     this.seen.push(message);
     if (message.kind === "hello") {
       this.instance = message.instance;
@@ -73,7 +73,7 @@ export class FakePython {
     const waiting = this.waiting.get(message.id);
     if (!waiting) return;
     if (message.kind === "chunk") {
-      const bytes = new Uint8Array(buffers[0] ?? new ArrayBuffer(0));
+      const bytes = buffers[0] ?? new Uint8Array(0);
       const item = waiting.items[message.item] ?? new Uint8Array(message.total);
       waiting.items[message.item] = item;
       if (bytes.byteLength > CHUNK_BYTES) throw new Error(`a chunk of ${bytes.byteLength} bytes`);
