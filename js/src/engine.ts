@@ -49,8 +49,9 @@ export class Engine {
   private ledger = new Ledger((error) => this.heard(error));
   private readonly aborts = new Map<string, AbortController>();
   private done = 0;
-  private reported = { done: 0, at: 0, steps: 0 };
+  private reported = 0;
   private steps = 0;
+  private interrupts = 0;
   private watching = false;
 
   /**
@@ -84,7 +85,9 @@ export class Engine {
     if (!this.running) void this.drain();
   }
 
+  /** Give up requests; a replay that nobody waits for any more stops where it is. */
   cancel(ids: readonly string[]): void {
+    if (this.replies.requests.size === 0) this.interrupts++;
     for (const id of ids) this.aborts.get(id)?.abort(new DOMException("cancelled by Python", "AbortError"));
   }
 
@@ -99,7 +102,6 @@ export class Engine {
     this.jobs = [];
     this.epoch = 1;
     this.done = 0;
-    this.reported = { done: 0, at: 0, steps: 0 };
     this.ledger = new Ledger((error) => this.heard(error));
     const { gpu } = this;
     this.gpu = this.opening = undefined;
@@ -134,7 +136,7 @@ export class Engine {
         opened.device.destroy();
         throw new EngineError("device-lost", "the device was given up while it was being opened");
       }
-      const gpu = new Gpu(opened, epoch, ledger);
+      const gpu = new Gpu(opened, epoch, ledger, () => this.steps++);
       gpu.device.addEventListener("uncapturederror", ({ error }) => {
         if (gpu.dead) return;
         ledger.keep(new EngineError(error instanceof GPUOutOfMemoryError ? "out-of-memory" : "validation", `WebGPU: ${error.message}`));
@@ -328,13 +330,8 @@ export class Engine {
   private async runProgram(gpu: Gpu, command: Of<"run-program">): Promise<void> {
     const program: Program | undefined = gpu.programs.get(command.program);
     if (!program) throw new EngineError("unknown-handle", `there is no program ${command.program} in the browser`, { handle: command.program });
-    await replay(
-      gpu,
-      program,
-      command.times,
-      () => gpu.dead,
-      (completed) => this.progressed({ completed, times: command.times }),
-    );
+    const { interrupts } = this;
+    await replay(gpu, program, command.times, () => gpu.dead || interrupts !== this.interrupts);
   }
 
   // ---------------------------------------------------------------- requests
@@ -463,13 +460,6 @@ export class Engine {
     });
   }
 
-  private progressed(value: Readonly<Record<string, unknown>>): void {
-    this.steps++;
-    this.lastStep = value;
-  }
-
-  private lastStep: Readonly<Record<string, unknown>> = {};
-
   /** While there is work, say now and then what has been finished, and nothing when nothing has. */
   private watchProgress(): void {
     if (this.watching) return;
@@ -479,11 +469,10 @@ export class Engine {
         this.watching = false;
         return;
       }
-      if (this.steps !== this.reported.steps) {
-        this.reported = { done: this.done, at: performance.now(), steps: this.steps };
+      if (this.steps !== this.reported) {
+        this.reported = this.steps;
         const [id = ""] = this.replies.requests;
-        this.replies.progress(id, this.done, this.lastStep);
-        this.lastStep = {};
+        this.replies.progress(id, this.done, {});
       }
       setTimeout(tick, PROGRESS_INTERVAL_MS);
     };

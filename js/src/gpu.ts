@@ -27,14 +27,15 @@ export class Gpu {
   /** Set once it is gone. */
   dead = false;
 
-  constructor(opened: Opened, epoch: number, ledger: Ledger) {
+  /** @param finished called when a submit is done */
+  constructor(opened: Opened, epoch: number, ledger: Ledger, finished: () => void) {
     const { device } = opened;
     this.device = device;
     this.info = { ...opened.info, epoch };
     this.buffers = new BufferStore(device, ledger);
     this.textures = new TextureStore(device);
     this.pipelines = new PipelineStore(device);
-    this.recorder = new Recorder(this, ledger);
+    this.recorder = new Recorder(this, ledger, finished);
     this.staging = new StagingRing(device, this.recorder);
   }
 

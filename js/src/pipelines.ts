@@ -1,6 +1,7 @@
 /** WGSL to compute pipelines: modules cached by source, pipelines by source, entry point and constants. */
 import type { BufferRecord } from "./buffers.js";
 import { EngineError } from "./errors.js";
+import { type Cost, newCost } from "./pacing.js";
 import type { BindingInfo, CompilationMessage, Compile, CompileResult } from "./protocol.gen.js";
 import { ModuleReflection } from "./reflection.js";
 import { minBindingSize } from "./wgsl/layout.js";
@@ -28,6 +29,7 @@ export interface Compiled {
   readonly groups: readonly (GroupPlan | undefined)[];
   /** Whether uniforms are bound with dynamic offsets (an explicit layout), or each at its own. */
   readonly dynamic: boolean;
+  readonly cost: Cost;
 }
 
 interface Module {
@@ -201,7 +203,7 @@ export class PipelineStore {
       const bindingsByNumber = new Map(list.map((binding) => [binding.binding, binding]));
       return { index, layout: explicit?.[index] ?? pipeline.getBindGroupLayout(index), bindings: bindingsByNumber, cache: new Map() };
     });
-    return { pipeline, label, groups, dynamic };
+    return { pipeline, label, groups, dynamic, cost: newCost() };
   }
 }
 
