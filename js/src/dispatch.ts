@@ -346,6 +346,11 @@ export class Recorder {
     this.pacer.submitted();
   }
 
+  /** Whether something submitted has not ended yet. */
+  get working(): boolean {
+    return this.pacer.working;
+  }
+
   /** Wait while too much is under way, so that cancelling and progress stay prompt. Undefined when there is no need to wait. */
   pace(): Promise<void> | undefined {
     return this.pacer.wait();

@@ -105,7 +105,7 @@ export class Engine {
     this.ledger = new Ledger((error) => this.heard(error));
     const { gpu } = this;
     this.gpu = this.opening = undefined;
-    gpu?.destroy();
+    gpu?.release();
     this.changed();
   }
 
@@ -182,7 +182,7 @@ export class Engine {
     });
     for (const id of [...this.replies.requests]) this.fail(id, lost);
     this.abortAll("the device was lost");
-    gpu?.abandon();
+    gpu?.release();
     this.heard(lost);
   }
 
@@ -190,6 +190,7 @@ export class Engine {
 
   private async drain(): Promise<void> {
     this.running = true;
+    this.changed();
     this.watchProgress();
     try {
       for (let job = this.jobs.shift(); job; job = this.jobs.shift()) {
@@ -257,8 +258,8 @@ export class Engine {
       }
       case "clear-buffer": {
         const record = buffers.get(command.buffer);
-        const size = buffers.range(record, command.offset, command.size_bytes, "clear");
-        recorder.commands().clearBuffer(record.buffer, command.offset, size);
+        buffers.range(record, command.offset, command.size_bytes, "clear");
+        recorder.commands().clearBuffer(record.buffer, command.offset, command.size_bytes);
         recorder.touch(record);
         return undefined;
       }
@@ -402,7 +403,8 @@ export class Engine {
   private readParts(gpu: Gpu, command: Of<"read">): ReadPart[] {
     return command.reads.map((read, item) => {
       const record = gpu.buffers.get(read.buffer);
-      const sizeBytes = gpu.buffers.range(record, read.offset, read.size_bytes, "read");
+      const sizeBytes = read.size_bytes;
+      gpu.buffers.range(record, read.offset, sizeBytes, "read");
       return { item, record, offset: read.offset, sizeBytes, itemOffset: 0, itemBytes: sizeBytes };
     });
   }

@@ -83,6 +83,10 @@ export class Pacer {
     this.inFlight.push(done);
   }
 
+  get working(): boolean {
+    return this.inFlight.length > 0;
+  }
+
   /** Wait for the oldest submit while too many are under way; undefined when there is no need to wait. */
   wait(): Promise<void> | undefined {
     return this.inFlight.length > MAX_IN_FLIGHT ? this.inFlight[0] : undefined;

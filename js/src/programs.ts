@@ -63,7 +63,8 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
       }
       case "copy-buffer": {
         const [from, to] = [gpu.buffers.get(command.source), gpu.buffers.get(command.target)];
-        const sizeBytes = gpu.buffers.range(from, command.source_offset, command.size_bytes, "copy");
+        const sizeBytes = command.size_bytes;
+        gpu.buffers.range(from, command.source_offset, sizeBytes, "copy");
         gpu.buffers.range(to, command.target_offset, sizeBytes, "copy");
         if (from === to) throw new EngineError("validation", "a program cannot copy within one buffer");
         used.add(from).add(to);
@@ -73,7 +74,8 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
       case "clear-buffer": {
         const target = gpu.buffers.get(command.buffer);
         used.add(target);
-        steps.push({ kind: "clear", target, offset: command.offset, sizeBytes: gpu.buffers.range(target, command.offset, command.size_bytes, "clear") });
+        gpu.buffers.range(target, command.offset, command.size_bytes, "clear");
+        steps.push({ kind: "clear", target, offset: command.offset, sizeBytes: command.size_bytes });
         break;
       }
       case "write-buffer": {

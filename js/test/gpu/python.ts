@@ -39,6 +39,7 @@ export class FakePython {
   private ids = 0;
   private received = 0;
   private readonly waiting = new Map<string, Waiting>();
+  private readonly sizes = new Map<number, number>();
   private commands: Command[] = [];
   private buffers: Uint8Array<ArrayBuffer>[] = [];
 
@@ -123,6 +124,7 @@ export class FakePython {
 
   buffer(sizeBytes: number): number {
     const buffer = this.handle();
+    this.sizes.set(buffer, sizeBytes);
     this.tell({ op: "create-buffer", buffer, size_bytes: sizeBytes });
     return buffer;
   }
@@ -147,7 +149,7 @@ export class FakePython {
   }
 
   async read(...buffers: number[]): Promise<Uint8Array<ArrayBuffer>[]> {
-    return (await this.ask({ op: "read", reads: buffers.map((buffer) => ({ buffer, offset: 0, size_bytes: 0 })) })).items;
+    return (await this.ask({ op: "read", reads: buffers.map((buffer) => ({ buffer, offset: 0, size_bytes: this.sizes.get(buffer) ?? 4 })) })).items;
   }
 
   async floats(buffer: number): Promise<number[]> {
