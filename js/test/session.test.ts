@@ -16,14 +16,14 @@ const ABOUT: Pick<Hello, "host" | "loopback" | "visible" | "user_agent" | "no_gp
 };
 
 class Wire implements Link {
-  readonly sent: { message: ToPython; buffers: readonly ArrayBuffer[] }[] = [];
+  readonly sent: { message: ToPython; buffers: readonly Uint8Array<ArrayBuffer>[] }[] = [];
   open = true;
   constructor(
     readonly kind: "comm" | "websocket" = "comm",
     readonly name: string = kind,
     private readonly onSend?: (message: ToPython) => void,
   ) {}
-  send(message: ToPython, buffers: readonly ArrayBuffer[]): void {
+  send(message: ToPython, buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     this.sent.push({ message, buffers });
     this.onSend?.(message);
   }
@@ -226,7 +226,7 @@ describe("requests", () => {
     session.receive(comm, batch(1, ask("a")), []);
     session.receive(comm, { kind: "cancel", instance: "me", ids: ["a"] }, []);
     session.result("a", {});
-    expect(await session.chunk("a", 0, 0, 4, new ArrayBuffer(4))).toBe(false);
+    expect(await session.chunk("a", 0, 0, 4, new Uint8Array(4))).toBe(false);
     expect([comm.kinds(), log.at(-1), session.isCancelled("a")]).toEqual([["hello"], "cancel a", true]);
   });
 
@@ -234,7 +234,7 @@ describe("requests", () => {
     const { session, comm } = led();
     session.receive(comm, batch(1, ask("a")), []);
     const sizes = Array.from({ length: 6 }, () => CHUNK_BYTES);
-    const results = sizes.map((size, at) => session.chunk("a", 0, at * size, 6 * size, new ArrayBuffer(size)));
+    const results = sizes.map((size, at) => session.chunk("a", 0, at * size, 6 * size, new Uint8Array(size)));
     await Promise.resolve();
     const chunks = (): number[] => comm.sent.flatMap(({ message }) => (message.kind === "chunk" ? [message.offset / CHUNK_BYTES] : []));
     const window = WINDOW_BYTES / CHUNK_BYTES;
