@@ -25,16 +25,16 @@ class Operators:
 
     __slots__ = ()
 
-    def _binary(self, name: str, other: Any) -> Any:
+    def _binary(self, name: str, other: Any) -> GPUArray:
         return apply(name, self, other) if _known(other) else NotImplemented
 
-    def _reflected(self, name: str, other: Any) -> Any:
+    def _reflected(self, name: str, other: Any) -> GPUArray:
         return apply(name, other, self) if _known(other) else NotImplemented
 
     def _in_place(self, name: str, other: Any) -> Self:
         result = self._binary(name, other)
         if result is NotImplemented:
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
         self[...] = result  # type: ignore[index]
         return self
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from webgpu_widget._array_operators import Operators
-from webgpu_widget._lazy import build, create, indexing, search, shape as shapes, statistics
+from webgpu_widget._lazy import build, create, indexing, search, statistics
 from webgpu_widget._lazy import dtypes as dt
+from webgpu_widget._lazy import shape as shapes
 from webgpu_widget._lazy.node import Node, Storage, size_of
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget.errors import ClosedError, WebGPUWidgetError

@@ -17,9 +17,9 @@ from webgpu_widget.errors import DTypeError, ShapeError
 if TYPE_CHECKING:
     from webgpu_widget._lazy.node import Shape
     from webgpu_widget._lazy.runtime import Runtime
+    from webgpu_widget._matmul import Operand
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
-    from webgpu_widget._matmul import Operand
 
 __all__ = [
     "add",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def wrap(gpu: GPU, node: Node) -> GPUArray:
     return GPUArray._of(gpu, node)
 
 
-def is_array(value: object) -> bool:
+def is_array(value: object) -> TypeGuard[GPUArray]:
     """Whether the value is a GPUArray."""
     from webgpu_widget.array import GPUArray
 
@@ -164,10 +164,7 @@ def apply(name: str, *operands: Any, gpu: GPU | None = None) -> GPUArray:
             for v in values
         ]
         arrays = [v.dtype for v in values if is_array(v)]
-        if arrays:
-            dtype = dt.promote(*(dt.float_of(d) for d in arrays))
-        else:
-            dtype = dt.FLOAT32
+        dtype = dt.promote(*(dt.float_of(d) for d in arrays)) if arrays else dt.FLOAT32
     else:
         dtype = common_dtype(values)
     if dtype.kind not in op.code:
@@ -203,7 +200,7 @@ def _compare_exactly(name: str, values: list[Any]) -> tuple[str, list[Any]] | No
     never = ("not_equal", [array, array])
     always = ("equal", [array, array])
     number = float(scalar) if kind == "f" else scalar
-    if number != number:
+    if math.isnan(number):
         return always if relation == "not_equal" else never
     if number > int(info.max):
         return always if relation in ("less", "less_equal", "not_equal") else never

@@ -137,10 +137,7 @@ def arange(gpu: GPU, start: Any, stop: Any = None, step: Any = 1, dtype: Any = N
         raise ValueError("arange takes a step that is not 0.")
     floats = any(dt.scalar_kind(v) == "f" for v in (start, stop, step))
     target = (dt.FLOAT32 if floats else dt.INT32) if dtype is None else dt.check_dtype(dtype)
-    if floats:
-        size = max(0, math.ceil((stop - start) / step))
-    else:
-        size = max(0, -((start - stop) // step))
+    size = max(0, math.ceil((stop - start) / step)) if floats else max(0, -((start - stop) // step))
     if target.kind == "f" and floats:
         return from_host(gpu, (start + step * np.arange(size, dtype=np.float64)).astype(target))
     if size and target.kind in "iu":

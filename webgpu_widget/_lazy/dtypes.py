@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from webgpu_widget.errors import DTypeError
+from webgpu_widget.errors import DTypeError as DTypeError  # noqa: PLC0414 - for those who check dtypes
 
 DType = np.dtype[Any]
 
@@ -52,7 +52,7 @@ def check_dtype(dtype: Any) -> DType:
     if dtype is bool:
         return BOOL
     try:
-        dt = np.dtype(dtype)
+        dt: DType = np.dtype(dtype)
     except TypeError:
         raise DTypeError(f"{dtype!r} is no dtype. Arrays on the GPU have one of {_names()}.") from None
     if not dt.isnative:
@@ -201,6 +201,6 @@ def from_storage(data: Any, shape: tuple[int, ...], dtype: DType) -> np.ndarray[
     for side in shape:
         size *= side
     if dtype == BOOL:
-        return np.frombuffer(data, np.uint32, size).reshape(shape) != 0
-    array = np.frombuffer(data, dtype, size).reshape(shape)
+        return np.asarray(np.frombuffer(data, np.uint32, size).reshape(shape) != 0)
+    array: np.ndarray[Any, DType] = np.frombuffer(data, dtype, size).reshape(shape)
     return array if array.flags.writeable else array.copy()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import as_node, cast_node, const, is_array, iota, lazy, op_node, same_gpu, where, wrap
+from webgpu_widget._lazy.build import as_node, cast_node, const, iota, is_array, lazy, op_node, same_gpu, where, wrap
 from webgpu_widget._lazy.create import from_host
 from webgpu_widget._lazy.node import Node, broadcast_shapes, c_strides, size_of, view
 from webgpu_widget._lazy.runtime import runtime_of
@@ -133,28 +134,27 @@ def _advanced(x: GPUArray, entries: list[Any]) -> tuple[GPUArray, dict[int, Node
             axis += entry is not None
             continue
         places.append(position)
-        if _is_int(entry):
-            entry = np.asarray(entry)
-        if entry.dtype == np.bool_:
-            for k, side in enumerate(entry.shape):
+        index = np.asarray(entry) if _is_int(entry) else entry
+        if index.dtype == np.bool_:
+            for k, side in enumerate(index.shape):
                 if x.shape[axis + k] != side:
                     raise IndexError(
-                        f"A mask of shape {entry.shape} does not fit axes {axis} to {axis + entry.ndim - 1} of shape {x.shape}: "
+                        f"A mask of shape {index.shape} does not fit axes {axis} to {axis + index.ndim - 1} of shape {x.shape}: "
                         f"its side {side} meets {x.shape[axis + k]}."
                     )
-            if entry.ndim == 0:
-                truth = bool(entry)
+            if index.ndim == 0:
+                truth = bool(index)
                 arrays[len(plain)] = np.zeros(int(truth), np.int32)
                 plain.append(None)
                 continue
-            found = nonzero(entry) if is_array(entry) else np.nonzero(entry)
+            found = nonzero(index) if is_array(index) else np.nonzero(index)
             for indices in found:
                 arrays[len(plain)] = indices
                 plain.append(slice(None))
                 axis += 1
         else:
-            _check_bounds(entry, axis, x.shape[axis])
-            arrays[len(plain)] = entry
+            _check_bounds(index, axis, x.shape[axis])
+            arrays[len(plain)] = index
             plain.append(slice(None))
             axis += 1
     base = (
@@ -164,7 +164,7 @@ def _advanced(x: GPUArray, entries: list[Any]) -> tuple[GPUArray, dict[int, Node
     for place, indices in arrays.items():
         array = indices if is_array(indices) else from_host(x._gpu, np.asarray(indices).astype(np.int32))
         nodes[place] = _wrapped(array._node, base.shape[place])
-    split = any(b - a > 1 for a, b in zip(places, places[1:], strict=False))
+    split = any(b - a > 1 for a, b in itertools.pairwise(places))
     return base, nodes, min(nodes), split
 
 

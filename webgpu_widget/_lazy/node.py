@@ -158,7 +158,7 @@ def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
         lead = ndim - len(shape)
         for i, side in enumerate(shape):
             have = result[lead + i]
-            if side == have or side == 1:
+            if side in (have, 1):
                 continue
             if have != 1:
                 raise ShapeError(

@@ -15,8 +15,6 @@ from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._lazy.shape import reshape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
 

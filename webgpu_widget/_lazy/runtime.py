@@ -13,8 +13,8 @@ import numpy as np
 from webgpu_widget._lazy.codegen import WORKGROUP, Form, elementwise_source
 from webgpu_widget._lazy.dtypes import FLOAT16, nbytes_allocated, nbytes_stored
 from webgpu_widget._lazy.node import SERIAL, Node, Storage, c_strides, size_of
-from webgpu_widget._lazy.trace import Access, Trace, collapse
 from webgpu_widget._lazy.pool import Pool
+from webgpu_widget._lazy.trace import Access, Trace, collapse
 from webgpu_widget.errors import ClosedError, LimitError
 
 SAFE_BUFFER_BYTES = 256 * 1024 * 1024
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from webgpu_widget._lazy.dtypes import DType
-    from webgpu_widget._lazy.node import Shape
     from webgpu_widget._queue import Buffer
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
@@ -316,7 +315,7 @@ class Runtime:
         """Return storage with a host array's elements (already of `dtype`, as `to_storage` gives them)."""
         storage = self.allocate(array.size, dtype)
         if array.size and storage.buffer is not None:
-            self.queue.write(storage.buffer, memoryview(array).cast("B"))
+            self.queue.write(storage.buffer, array.view(np.uint8))
         return storage
 
     def read_spec(self, node: Node) -> tuple[Buffer, int, int]:
@@ -326,10 +325,7 @@ class Runtime:
 
 def _operands(node: Node) -> tuple[Node, ...]:
     """Return the operands of an operation, those of a view being its base's own."""
-    result: list[Node] = []
-    for child in node.inputs:
-        result.append(child.inputs[0] if child.op == "view" and child.storage is None else child)
-    return tuple(result)
+    return tuple(n.inputs[0] if n.op == "view" and n.storage is None else n for n in node.inputs)
 
 
 def _measure(root: Node) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import as_node, cast_node, common_dtype, coerce, is_array, lazy, same_gpu, wrap
+from webgpu_widget._lazy.build import as_node, cast_node, coerce, common_dtype, is_array, lazy, same_gpu, wrap
 from webgpu_widget._lazy.node import Node, broadcast_shapes, c_strides, identity_dims, size_of, view
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._lazy.trace import Access, Trace
@@ -226,7 +226,7 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> GPUArray:
             )
     if dtype == dt.FLOAT16:
         joined = concat([wrap(runtime.gpu, cast_node(n, dt.FLOAT32)) for n in nodes], axis)
-        return joined.astype(dtype)  # type: ignore[no-any-return]
+        return joined.astype(dtype)
     shape = (*rest[:axis], sum(n.shape[axis] for n in nodes), *rest[axis:])
     storage = runtime.allocate(size_of(shape), dtype)
     start = 0

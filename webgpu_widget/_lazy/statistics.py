@@ -165,7 +165,7 @@ def scan(runtime: Any, source: Node, axis: int, kind: str) -> Node:
 
     groups = min(65535, -(-lines * parts // 64))
     if parts > 1:
-        runtime.dispatch(make("totals"), [source.storage.buffer, totals.buffer], words, groups)
+        runtime.dispatch(make("totals"), [runtime.buffer(source), totals.buffer], words, groups)
         runtime.dispatch_bound(make("carry"), {1: totals.buffer}, words, min(65535, -(-lines // 64)))
-    runtime.dispatch(make("main"), [source.storage.buffer, totals.buffer, storage.buffer], words, groups)
+    runtime.dispatch(make("main"), [runtime.buffer(source), totals.buffer, storage.buffer], words, groups)
     return result

@@ -236,10 +236,7 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVD:
     mended = qr(left, mode="complete" if full_matrices else "reduced")
     sign = where(diagonal(mended.R) < 0, -1.0, 1.0)
     u = mended.Q
-    if rows > cols and full_matrices:
-        u = _signed(runtime, u, sign, cols)
-    else:
-        u = u * expand_dims(sign, -2)
+    u = _signed(runtime, u, sign, cols) if rows > cols and full_matrices else u * expand_dims(sign, -2)
     return SVD(u, size * scale.reshape(*batch, 1), vh)
 
 

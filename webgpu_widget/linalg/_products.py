@@ -130,8 +130,13 @@ def matrix_power(x: Any, n: int, /) -> GPUArray:
 
 
 def vector_norm(
-    x: Any, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, ord: float = 2
-) -> GPUArray:  # noqa: A002
+    x: Any,
+    /,
+    *,
+    axis: int | tuple[int, ...] | None = None,
+    keepdims: bool = False,
+    ord: float = 2,  # noqa: A002
+) -> GPUArray:
     """Return norms of vectors along axes (of all elements for None): any order, 0 counts what is not zero, inf and -inf are extremes."""
     a = as_array(x)
     runtime = same_gpu("vector_norm", [a])
@@ -188,9 +193,9 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Ord = "fro") -> GPUAr
 
 def norm(
     x: Any,
-    ord: Ord = None,
+    ord: Ord = None,  # noqa: A002 - NumPy's name
     axis: int | tuple[int, ...] | None = None,
-    keepdims: bool = False,  # noqa: A002 - NumPy's
+    keepdims: bool = False,
 ) -> GPUArray:
     """Return a norm as `numpy.linalg.norm` does: of vectors for one axis, of matrices for two, of all elements for neither."""
     a = as_array(x)
@@ -215,8 +220,8 @@ def _tolerance(singular: GPUArray, rtol: Any, shape: tuple[int, ...]) -> GPUArra
         rtol = max(shape[-2:]) * 2.0**-23
     largest = singular.max(axis=-1, keepdims=True)
     if is_array(rtol):
-        return largest * (expand_dims(rtol, -1) if rtol.ndim else rtol)
-    return largest * rtol
+        return apply("multiply", largest, expand_dims(rtol, -1) if rtol.ndim else rtol)
+    return apply("multiply", largest, rtol)
 
 
 def matrix_rank(x: Any, /, *, rtol: Any = None) -> GPUArray:

@@ -39,8 +39,14 @@ fn turn(alpha: f32, beta: f32, gamma: f32) -> vec2<f32> {
   var t = 1.0 / (size + sqrt(fma(min(size, 1e18), min(size, 1e18), 1.0)));
   if (size > 1e18) { t = 0.5 / size; }
   if (zeta < 0.0) { t = -t; }
-  let c = inverseSqrt(fma(t, t, 1.0));
+  let c = 1.0 / sqrt(fma(t, t, 1.0));
   return vec2<f32>(c, c * t);
+}
+
+// (c x - s y, s x + c y), written so that errors of c do not add up over many rotations (H. Rutishauser).
+fn turned(r: vec2<f32>, x: f32, y: f32) -> vec2<f32> {
+  let tau = r.y / (1.0 + r.x);
+  return vec2<f32>(fma(-r.y, fma(tau, x, y), x), fma(r.y, fma(-tau, y, x), y));
 }
 
 @compute @workgroup_size(64)
@@ -71,10 +77,9 @@ fn rotate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
       let column = (w - blocks) % p.side;
       if (k.y >= p.side) { continue; }
       let r = turns[n * pairs + (w - blocks) / p.side];
-      let x = v[base + k.x * p.side + column];
-      let y = v[base + k.y * p.side + column];
-      v[base + k.x * p.side + column] = r.x * x - r.y * y;
-      v[base + k.y * p.side + column] = r.y * x + r.x * y;
+      let xy = turned(r, v[base + k.x * p.side + column], v[base + k.y * p.side + column]);
+      v[base + k.x * p.side + column] = xy.x;
+      v[base + k.y * p.side + column] = xy.y;
       continue;
     }
     let rows = pair(w / pairs);
@@ -89,14 +94,16 @@ fn rotate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     if (two_cols) { m.y = a[i + cols.y]; }
     if (two_rows) { m.z = a[j + cols.x]; }
     if (two_rows && two_cols) { m.w = a[j + cols.y]; }
-    let top = r.x * m.xy - r.y * m.zw;
-    let low = r.y * m.xy + r.x * m.zw;
+    let left = turned(r, m.x, m.z);
+    let right = turned(r, m.y, m.w);
+    let top = turned(s, left.x, right.x);
+    let low = turned(s, left.y, right.y);
     let diagonal = w / pairs == w % pairs;
-    a[i + cols.x] = top.x * s.x - top.y * s.y;
+    a[i + cols.x] = top.x;
     // The pair's own off-diagonal elements are zero by the choice of the angle.
-    if (two_cols) { a[i + cols.y] = select(top.x * s.y + top.y * s.x, 0.0, diagonal); }
-    if (two_rows) { a[j + cols.x] = select(low.x * s.x - low.y * s.y, 0.0, diagonal); }
-    if (two_rows && two_cols) { a[j + cols.y] = low.x * s.y + low.y * s.x; }
+    if (two_cols) { a[i + cols.y] = select(top.y, 0.0, diagonal); }
+    if (two_rows) { a[j + cols.x] = select(low.x, 0.0, diagonal); }
+    if (two_rows && two_cols) { a[j + cols.y] = low.y; }
   }
 }
 
@@ -116,18 +123,16 @@ fn turn_rows(n: u32, k: vec2<u32>, r: vec2<f32>, begin: u32, by: u32) {
   let i = (n * p.side + k.x) * p.width;
   let j = (n * p.side + k.y) * p.width;
   for (var t = begin; t < p.width; t += by) {
-    let x = a[i + t];
-    let y = a[j + t];
-    a[i + t] = r.x * x - r.y * y;
-    a[j + t] = r.y * x + r.x * y;
+    let xy = turned(r, a[i + t], a[j + t]);
+    a[i + t] = xy.x;
+    a[j + t] = xy.y;
   }
   let vi = (n * p.side + k.x) * p.side;
   let vj = (n * p.side + k.y) * p.side;
   for (var t = begin; t < p.side; t += by) {
-    let x = v[vi + t];
-    let y = v[vj + t];
-    v[vi + t] = r.x * x - r.y * y;
-    v[vj + t] = r.y * x + r.x * y;
+    let xy = turned(r, v[vi + t], v[vj + t]);
+    v[vi + t] = xy.x;
+    v[vj + t] = xy.y;
   }
 }
 
