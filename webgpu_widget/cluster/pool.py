@@ -33,7 +33,9 @@ from webgpu_widget.cluster.hub import Member, Roster
 from webgpu_widget.transports._chromium import Browser
 
 if TYPE_CHECKING:
+    import numpy as np
     from distributed import Client, Future
+    from numpy.typing import NDArray
 
     from webgpu_widget.cluster.mandelbrot import Picture
     from webgpu_widget.cluster.views import LiveTable, Table
@@ -444,6 +446,39 @@ class Cluster:
         finally:
             if shown is not None:
                 shown.finish()
+
+    def matmul(
+        self, a: Any, b: Any, block: int = 1024, *, progress: bool | Callable[[float], None] = False
+    ) -> NDArray[np.float32]:
+        """Multiply two matrices by blocks.
+
+        Operands may be larger than one browser's GPU: a browser keeps the blocks that it used last. Each block of the result is checked against
+        the operands before it is taken, and computed elsewhere when it is wrong.
+
+        Parameters
+        ----------
+        a : array_like of float32, shape (M, K)
+        b : array_like of float32, shape (K, N)
+        block : int
+            Rows and columns of a block.
+        progress : bool or callable
+            True shows a bar; a callable gets the part that is done.
+
+        Returns
+        -------
+        ndarray of float32, shape (M, N)
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            When the operands do not fit.
+        ClusterError
+            When there is no browser left.
+        """
+        from webgpu_widget.cluster.matmul import matmul
+
+        self._open()
+        return matmul(self, a, b, block, progress)
 
     def table(self) -> Any:
         """Return `workers` as a widget that follows the cluster."""
