@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from webgpu_widget._connection import Request
+from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget.array import GPUArray
 from webgpu_widget.errors import CancelledError, DTypeError, WeightsError
 from webgpu_widget.weights.arrays import QuantizedArray, SplitArray
@@ -65,8 +66,10 @@ class Entry:
         return all(item.loaded for item in self.items)
 
     def stale(self, generation: int) -> bool:
-        """Whether its buffers belong to a page or device that is gone."""
-        return any(buffer.generation != generation for item in self.items for buffer in item.buffers)
+        """Whether its buffers were freed, or belong to a page or device that is gone."""
+        return any(
+            buffer.freed or buffer.generation != generation for item in self.items for buffer in item.buffers
+        )
 
 
 class Weights(Mapping[str, Loaded]):
@@ -112,6 +115,7 @@ class Weights(Mapping[str, Loaded]):
         self._flag_count = flags
         self._flags: Buffer | None = None
         self._stages: dict[str, Stage] = {name: self._make_stage(name) for name in plan.stages}
+        runtime_of(gpu)  # made here and not in the thread that receives
         self._driver = Driver(self, gpu, source, routes, options)
         self._finalizer = weakref.finalize(self, _let_go, self._driver, source, self._budget, id(self))
         queue_gone = weakref.WeakMethod(self._gone)
@@ -197,9 +201,10 @@ class Weights(Mapping[str, Loaded]):
         old = entry.value.parts if isinstance(entry.value, SplitArray) else (entry.value,)
         for before, after in zip(old, made, strict=True):
             if isinstance(before, QuantizedArray) and isinstance(after, QuantizedArray):
-                before.packed._memory, before.scales._memory = after.packed._memory, after.scales._memory
+                _renew(before.packed, after.packed)
+                _renew(before.scales, after.scales)
             elif isinstance(before, GPUArray) and isinstance(after, GPUArray):
-                before._memory = after._memory
+                _renew(before, after)
 
     def _array(self, entry: Entry, item: Item) -> GPUArray | QuantizedArray:
         shape, dtype = item.part.shape, entry.target.dtype
@@ -471,6 +476,12 @@ class Weights(Mapping[str, Loaded]):
 
     def __exit__(self, *_: object) -> None:
         self.cancel()
+
+
+def _renew(array: GPUArray, made: GPUArray) -> None:
+    """Give an array that callers hold the memory of one made anew."""
+    array._rebind(made._node)
+    array._freed = False
 
 
 def _let_go(driver: Driver, source: Source, budget: Budget, owner: int) -> None:

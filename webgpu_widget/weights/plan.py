@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import html
 import re
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Stages = str | Sequence[Sequence[str]] | Callable[[str], object]
 
-__all__ = ["Fits", "Plan", "assign_stages", "inspect_weights", "make_plan"]
+__all__ = ["Fits", "Plan", "assign_stages", "inspect_weights", "inspect_weights_async", "make_plan"]
 
 _SPLIT = re.compile(r"[./]")
 _NUMBERED = re.compile(r"(?:layers?|blocks?|blk|h)_?(\d+)")
@@ -173,6 +174,18 @@ def inspect_weights(
     """
     with open_source(source) as opened:
         return make_plan(opened, stages, Rules(dtype, quantize), gpu)
+
+
+async def inspect_weights_async(
+    source: str | os.PathLike[str],
+    *,
+    stages: Stages | None = None,
+    dtype: Any = None,
+    quantize: Any = None,
+    gpu: GPU | None = None,
+) -> Plan:
+    """Coroutine twin of `inspect_weights`."""
+    return await asyncio.to_thread(inspect_weights, source, stages=stages, dtype=dtype, quantize=quantize, gpu=gpu)
 
 
 def make_plan(source: Source, stages: Stages | None, rules: Rules, gpu: GPU | None) -> Plan:
