@@ -95,7 +95,7 @@ def _show_widget(weights: Weights) -> None:
 
     update()
     weights._driver.listeners.append(update)
-    display(bar)
+    display(bar)  # type: ignore[no-untyped-call]
 
 
 def _show_tqdm(weights: Weights) -> None:
