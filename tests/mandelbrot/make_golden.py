@@ -28,6 +28,8 @@ PIXELS = 50
 TEN = math.log2(10)
 SEAHORSE = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
 
+ELEPHANT = ("0.2925755", "0.0149977")
+
 
 def copy_near(point: Point, depth: float) -> tuple[Point, int, complex, float]:
     """Centre, period, direction and log2 size of the copy that is found 10**-depth around a point."""
@@ -58,8 +60,8 @@ def views() -> dict[str, View]:
 
     return {
         "whole": view(("-0.75", "0"), "3", 2_000),
-        "seahorse valley": view(("-0.7463", "0.1102"), "1e-3", 5_000),
-        "elephant valley": view(("0.2501", "0.0000016"), "1e-6", 20_000),
+        "seahorse valley": view(SEAHORSE, "1e-3", 5_000),
+        "elephant valley": view(copy_near(exact_point(ELEPHANT, "c"), 3.4)[0], "1e-6", 20_000),
         "copy on a spiral": view(copy_near(spiral, 5.4)[0], "1e-10", 5_000),
         "Misiurewicz spiral": view(spiral, "1e-16", 2_000),
         "seahorse": view(SEAHORSE, "1e-25", 30_000),
