@@ -59,18 +59,42 @@ WORTE = (
 ).split()
 NOUNS = [
     # English singular and plural, German article, singular and plural
-    ("house", "houses", "das", "Haus", "Häuser"), ("dog", "dogs", "der", "Hund", "Hunde"), ("cat", "cats", "die", "Katze", "Katzen"),
-    ("tree", "trees", "der", "Baum", "Bäume"), ("book", "books", "das", "Buch", "Bücher"), ("city", "cities", "die", "Stadt", "Städte"),
-    ("car", "cars", "das", "Auto", "Autos"), ("child", "children", "das", "Kind", "Kinder"), ("woman", "women", "die", "Frau", "Frauen"),
-    ("man", "men", "der", "Mann", "Männer"), ("street", "streets", "die", "Straße", "Straßen"), ("river", "rivers", "der", "Fluss", "Flüsse"),
-    ("mountain", "mountains", "der", "Berg", "Berge"), ("garden", "gardens", "der", "Garten", "Gärten"), ("door", "doors", "die", "Tür", "Türen"),
-    ("window", "windows", "das", "Fenster", "Fenster"), ("table", "tables", "der", "Tisch", "Tische"), ("chair", "chairs", "der", "Stuhl", "Stühle"),
-    ("bird", "birds", "der", "Vogel", "Vögel"), ("fish", "fish", "der", "Fisch", "Fische"), ("horse", "horses", "das", "Pferd", "Pferde"),
-    ("school", "schools", "die", "Schule", "Schulen"), ("teacher", "teachers", "der", "Lehrer", "Lehrer"), ("friend", "friends", "der", "Freund", "Freunde"),
-    ("letter", "letters", "der", "Brief", "Briefe"), ("picture", "pictures", "das", "Bild", "Bilder"), ("song", "songs", "das", "Lied", "Lieder"),
-    ("ship", "ships", "das", "Schiff", "Schiffe"), ("train", "trains", "der", "Zug", "Züge"), ("flower", "flowers", "die", "Blume", "Blumen"),
-    ("apple", "apples", "der", "Apfel", "Äpfel"), ("bridge", "bridges", "die", "Brücke", "Brücken"), ("island", "islands", "die", "Insel", "Inseln"),
-    ("forest", "forests", "der", "Wald", "Wälder"), ("village", "villages", "das", "Dorf", "Dörfer"), ("lake", "lakes", "der", "See", "Seen"),
+    ("house", "houses", "das", "Haus", "Häuser"),
+    ("dog", "dogs", "der", "Hund", "Hunde"),
+    ("cat", "cats", "die", "Katze", "Katzen"),
+    ("tree", "trees", "der", "Baum", "Bäume"),
+    ("book", "books", "das", "Buch", "Bücher"),
+    ("city", "cities", "die", "Stadt", "Städte"),
+    ("car", "cars", "das", "Auto", "Autos"),
+    ("child", "children", "das", "Kind", "Kinder"),
+    ("woman", "women", "die", "Frau", "Frauen"),
+    ("man", "men", "der", "Mann", "Männer"),
+    ("street", "streets", "die", "Straße", "Straßen"),
+    ("river", "rivers", "der", "Fluss", "Flüsse"),
+    ("mountain", "mountains", "der", "Berg", "Berge"),
+    ("garden", "gardens", "der", "Garten", "Gärten"),
+    ("door", "doors", "die", "Tür", "Türen"),
+    ("window", "windows", "das", "Fenster", "Fenster"),
+    ("table", "tables", "der", "Tisch", "Tische"),
+    ("chair", "chairs", "der", "Stuhl", "Stühle"),
+    ("bird", "birds", "der", "Vogel", "Vögel"),
+    ("fish", "fish", "der", "Fisch", "Fische"),
+    ("horse", "horses", "das", "Pferd", "Pferde"),
+    ("school", "schools", "die", "Schule", "Schulen"),
+    ("teacher", "teachers", "der", "Lehrer", "Lehrer"),
+    ("friend", "friends", "der", "Freund", "Freunde"),
+    ("letter", "letters", "der", "Brief", "Briefe"),
+    ("picture", "pictures", "das", "Bild", "Bilder"),
+    ("song", "songs", "das", "Lied", "Lieder"),
+    ("ship", "ships", "das", "Schiff", "Schiffe"),
+    ("train", "trains", "der", "Zug", "Züge"),
+    ("flower", "flowers", "die", "Blume", "Blumen"),
+    ("apple", "apples", "der", "Apfel", "Äpfel"),
+    ("bridge", "bridges", "die", "Brücke", "Brücken"),
+    ("island", "islands", "die", "Insel", "Inseln"),
+    ("forest", "forests", "der", "Wald", "Wälder"),
+    ("village", "villages", "das", "Dorf", "Dörfer"),
+    ("lake", "lakes", "der", "See", "Seen"),
 ]
 ADJECTIVES = [
     ("wonderful", "wunderbar"), ("big", "groß"), ("small", "klein"), ("old", "alt"), ("new", "neu"), ("beautiful", "schön"), ("good", "gut"),
@@ -169,9 +193,23 @@ def _iso(rng: random.Random) -> tuple[object, str, str]:
     d = _date(rng)
     month, monat = MONTHS[d.month - 1], MONATE[d.month - 1]
     if rng.random() < 0.5:
-        text = rng.choice((f"{ordinal(d.day)} of {month} {d.year}", f"{month} {d.day}, {d.year}", f"{d.day} {month} {d.year}", f"{month} {ordinal(d.day)}, {d.year}"))
+        text = rng.choice(
+            (
+                f"{ordinal(d.day)} of {month} {d.year}",
+                f"{month} {d.day}, {d.year}",
+                f"{d.day} {month} {d.year}",
+                f"{month} {ordinal(d.day)}, {d.year}",
+            )
+        )
         return d, f"{rng.choice(('write as ISO date', 'convert to an ISO date'))}: {text}", d.isoformat()
-    text = rng.choice((f"{d.day}. {monat} {d.year}", f"{d.day:02}.{d.month:02}.{d.year}", f"am {d.day}. {monat} {d.year}", f"{d.day}.{d.month}.{d.year}"))
+    text = rng.choice(
+        (
+            f"{d.day}. {monat} {d.year}",
+            f"{d.day:02}.{d.month:02}.{d.year}",
+            f"am {d.day}. {monat} {d.year}",
+            f"{d.day}.{d.month}.{d.year}",
+        )
+    )
     return d, f"{rng.choice(('schreibe als ISO-Datum', 'wandle in ein ISO-Datum um'))}: {text}", d.isoformat()
 
 
@@ -205,7 +243,11 @@ def _subtract(rng: random.Random) -> tuple[object, str, str]:
 def _reverse(rng: random.Random) -> tuple[object, str, str]:
     is_english = rng.random() < 0.5
     words = tuple(rng.choices(WORDS if is_english else WORTE, k=rng.randrange(2, 7)))
-    name = ("reverse the words", "reverse the word order") if is_english else ("kehre die Wörter um", "drehe die Wortfolge um")
+    name = (
+        ("reverse the words", "reverse the word order")
+        if is_english
+        else ("kehre die Wörter um", "drehe die Wortfolge um")
+    )
     return words, f"{rng.choice(name)}: {' '.join(words)}", " ".join(reversed(words))
 
 

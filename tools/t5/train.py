@@ -104,7 +104,11 @@ class FeedForward(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         d, inner = CONFIG["d_model"], CONFIG["d_ff"]
-        self.wi_0, self.wi_1, self.wo = nn.Linear(d, inner, bias=False), nn.Linear(d, inner, bias=False), nn.Linear(inner, d, bias=False)
+        self.wi_0, self.wi_1, self.wo = (
+            nn.Linear(d, inner, bias=False),
+            nn.Linear(d, inner, bias=False),
+            nn.Linear(inner, d, bias=False),
+        )
         for layer, width in ((self.wi_0, d), (self.wi_1, d), (self.wo, inner)):
             nn.init.normal_(layer.weight, std=width**-0.5)
 
@@ -214,7 +218,9 @@ def _worker(job: tuple[int, int, bool, str]) -> tuple[np.ndarray, np.ndarray]:
     return _padded(tokenizer, [e.prompt for e in examples], 48), _padded(tokenizer, [e.answer for e in examples], 32)
 
 
-def _groups(source: Tensor, target: Tensor, batch: int, generator: torch.Generator) -> dict[tuple[int, int], list[Tensor]]:
+def _groups(
+    source: Tensor, target: Tensor, batch: int, generator: torch.Generator
+) -> dict[tuple[int, int], list[Tensor]]:
     """Batches of row numbers by padded shape: few shapes, so that each is captured once."""
 
     def ceiling(lengths: Tensor, widths: tuple[int, ...]) -> Tensor:
@@ -338,7 +344,9 @@ def answers(model: Model, tokenizer: Tokenizer, prompts: list[str], device: torc
     return out
 
 
-def evaluate(model: Model, tokenizer: Tokenizer, examples: list[Example], device: torch.device) -> tuple[dict[str, float], list[str]]:
+def evaluate(
+    model: Model, tokenizer: Tokenizer, examples: list[Example], device: torch.device
+) -> tuple[dict[str, float], list[str]]:
     """Exact match by task and over all, and the answers."""
     given = answers(model, tokenizer, [e.prompt for e in examples], device)
     hits: dict[str, list[bool]] = {}
@@ -376,7 +384,10 @@ def main() -> None:
     source, target = (torch.from_numpy(np.concatenate([pair[i] for pair in pairs])) for i in range(2))
     groups = _groups(source, target, a.batch, torch.Generator().manual_seed(0))
     source, target = source.to(device), target.to(device)
-    print(f"{len(source)} examples in {time.perf_counter() - began:.1f} s, batches {({k: len(v) for k, v in groups.items()})}", flush=True)
+    print(
+        f"{len(source)} examples in {time.perf_counter() - began:.1f} s, batches { ({k: len(v) for k, v in groups.items()}) }",
+        flush=True,
+    )
     model = Model().to(device)
     if a.start:
         model.load_state_dict({name: value.float() for name, value in load_file(str(a.start)).items()})
@@ -392,7 +403,11 @@ def main() -> None:
             schedule = [every[i] for i in torch.randperm(len(every)).tolist()]
         (ws, wt), rows = schedule.pop()
         rows = rows.to(device, non_blocking=True)
-        rate = a.rate * min(1.0, (step + 1) / 400) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, spent / a.seconds))))
+        rate = (
+            a.rate
+            * min(1.0, (step + 1) / 400)
+            * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, spent / a.seconds))))
+        )
         trainer.step(source[rows, :ws], target[rows, :wt], rate)
         step += 1
         if step % 100 == 0:

@@ -94,6 +94,7 @@ class Decoder:
             for _ in range(c.num_decoder_layers)
         ]
         self.start_ids = forward.upload(parts, np.full(rows, c.decoder_start_token_id), "t5 ids")
+        parts.load_decoder()  # what still has to be moved cannot be moved while recording
         self.program = Program(parts.kernels.gpu)
         with self.program:
             self._step()

@@ -169,7 +169,10 @@ class T5:
     def wait(self, timeout: float | None = 30.0) -> None:
         """Return when the whole model is on the GPU, with its kernels compiled."""
         parts = self._ready()
-        parts.load_all()
+        # an encoding and a recording of one token compile the kernels
+        start = np.full((1, 1), self.config.eos_token_id)
+        forward.encode(parts, start, start != self.config.pad_token_id)
+        self._decoder(1, 1, 32, 64)
         self._gpu.synchronize(timeout)
         if self.stats.load_s is None:
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
@@ -377,7 +380,7 @@ class T5:
         began = time.perf_counter()
         longest = max(map(len, rows))
         # like widths share a recorded step; padding is masked, and a single row is encoded at its own width
-        source = -(-longest // 64) * 64
+        source = -(-longest // 32) * 32
         ids = np.full((len(rows), longest if len(rows) == 1 else source), self.config.pad_token_id)
         mask = np.zeros(ids.shape, bool)
         for i, row in enumerate(rows):

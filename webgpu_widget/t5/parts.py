@@ -160,15 +160,18 @@ class Parts:
             )
         return self._decoder[i]
 
-    def load_all(self) -> None:
-        """Wait for everything."""
+    def load_encoder(self) -> None:
+        """Wait for the encoder."""
         _ = self.embedding
         self.bias("encoder")
         for i in range(self.config.num_layers):
             self.encoder(i)
         self.gain("encoder.final_layer_norm.weight")
+
+    def load_decoder(self) -> None:
+        """Wait for the decoder."""
         self.bias("decoder")
         for i in range(self.config.num_decoder_layers):
             self.decoder(i)
         self.gain("decoder.final_layer_norm.weight")
-        _ = self.head
+        _ = self.embedding, self.head
