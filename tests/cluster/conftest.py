@@ -23,4 +23,3 @@ def empty() -> Iterator[wg.Cluster]:
     """No browser yet."""
     with wg.Cluster() as made:
         yield made
-

@@ -92,9 +92,7 @@ def _silent(url: str) -> FakeBrowser:
     return Silent(url)
 
 
-def test_an_oversized_frame_is_refused_and_logged(
-    empty: wg.Cluster, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_oversized_frame_is_refused_and_logged(empty: wg.Cluster, caplog: pytest.LogCaptureFixture) -> None:
     good = FakeBrowser(empty.url)
     empty.wait(1)
     bad = FakeBrowser(empty.url)

@@ -145,7 +145,9 @@ def test_without_a_worker(page_gpu, server, served, model):
 def test_without_storage(page_gpu, server, served, model):
     made, page = page_gpu
     url, data = served
-    page.add_init_script("delete globalThis.Worker; StorageManager.prototype.getDirectory = () => Promise.reject(new Error('no'))")
+    page.add_init_script(
+        "delete globalThis.Worker; StorageManager.prototype.getDirectory = () => Promise.reject(new Error('no'))"
+    )
     reload(made, page)
     with wg.load_weights(url, made, **QUICK) as weights:
         same(weights, model)

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from webgpu_widget.mandelbrot.orbit import Orbit
 
-__all__ = ["BLOCK", "FIRST_LEVEL", "Reference", "Scaled", "Table", "build_table", "fine_reference", "limbs", "pack_reference"]
+__all__ = [
+    "BLOCK",
+    "FIRST_LEVEL",
+    "Reference",
+    "Scaled",
+    "Table",
+    "build_table",
+    "fine_reference",
+    "limbs",
+    "pack_reference",
+]
 
 FIRST_LEVEL = 4
 BLOCK = 1 << FIRST_LEVEL

@@ -232,7 +232,9 @@ def _picture(
             pixels = edges(smooth, REFINED)
             refined = len(pixels)
             if refined:
-                again = yield from work.run(work.make_refiner(gpu._queue, view, prepared), fine_slices, pixels, progress=show)
+                again = yield from work.run(
+                    work.make_refiner(gpu._queue, view, prepared), fine_slices, pixels, progress=show
+                )
                 iterations.reshape(-1)[pixels] = again[0]
                 smooth.reshape(-1)[pixels] = again[1].view(np.float32)
         total = int(iterations.sum(dtype=np.int64))

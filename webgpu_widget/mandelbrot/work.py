@@ -177,7 +177,9 @@ def choose_method(view: View, method: str = "auto") -> Method:
     fits = view.log2_spacing >= direct_limit(view)
     if view.formula == "burning_ship":
         if method not in {"auto", "direct"}:
-            raise ViewError(f"method is {method!r}, which the burning ship does not have: |re| and |im| are not differentiable; pass 'direct'")
+            raise ViewError(
+                f"method is {method!r}, which the burning ship does not have: |re| and |im| are not differentiable; pass 'direct'"
+            )
         if not fits:
             deepest = decimal_text(mpq(2) ** math.ceil(direct_limit(view)) * view.size[0], 3)
             raise ViewError(
@@ -232,7 +234,9 @@ def prepare(
         critical = orbits.get(view.replace(julia=None, center=view.julia), view.constant, progress)
     packed = _packed(orbit, critical)
     offset = view.point[0] - orbit.point[0], view.point[1] - orbit.point[1]
-    reach = max(log2_abs(abs(part) + view.spacing * side / 2) for part, side in zip(offset, view.size, strict=True)) + 0.51
+    reach = (
+        max(log2_abs(abs(part) + view.spacing * side / 2) for part, side in zip(offset, view.size, strict=True)) + 0.51
+    )
     # One table serves all views of some sizes: radii suffer a little from a larger |dc|, and only where B counts.
     reach = -math.inf if view.julia is not None else 4.0 * math.ceil(reach / 4)
     table = None
@@ -364,7 +368,13 @@ class Kernel:
 
 
 def make_kernel(
-    queue: Any, view: View, prepared: Prepared, *, derivative: bool = False, listed: bool = False, shared: Kernel | None = None
+    queue: Any,
+    view: View,
+    prepared: Prepared,
+    *,
+    derivative: bool = False,
+    listed: bool = False,
+    shared: Kernel | None = None,
 ) -> Kernel:
     """Compile the kernel of a view and upload its reference.
 
@@ -386,14 +396,31 @@ def make_kernel(
     Kernel
         Ready for `run`.
     """
-    constants: dict[str, float] = {"POWER": view.power, "JULIA": int(view.julia is not None), "DERIVATIVE": int(derivative), "LISTED": int(listed)}
+    constants: dict[str, float] = {
+        "POWER": view.power,
+        "JULIA": int(view.julia is not None),
+        "DERIVATIVE": int(derivative),
+        "LISTED": int(listed),
+    }
     if prepared.method == "direct":
         constants["SHIP"] = int(view.formula == "burning_ship")
-        return Kernel(queue, view, prepared, queue.pipeline(shader("direct"), "mandelbrot direct", None, constants), [], derivative, listed)
+        return Kernel(
+            queue,
+            view,
+            prepared,
+            queue.pipeline(shader("direct"), "mandelbrot direct", None, constants),
+            [],
+            derivative,
+            listed,
+        )
     assert prepared.reference is not None
     constants |= {"TABLE": int(prepared.table is not None), "BLOCK": BLOCK, "FIRST_LEVEL": FIRST_LEVEL}
     data: list[Any] = [] if shared is None else shared.data
-    for array in () if shared else (prepared.reference.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32)):
+    for array in (
+        ()
+        if shared
+        else (prepared.reference.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32))
+    ):
         buffer = queue.alloc(array.nbytes, "mandelbrot reference")
         queue.write(buffer, np.ascontiguousarray(array))
         data.append(buffer)
@@ -422,7 +449,9 @@ class Refiner:
         step = scaled(view.spacing, prepared.scale)
         re, im = (scaled(part, prepared.scale) for part in prepared.offset)
         column, row = (pixels % width).astype(np.float64), (pixels // width).astype(np.float64)
-        points = re + (column + 0.5 - width / 2 + shift[0]) * step + 1j * (im + (height / 2 - 0.5 - row - shift[1]) * step)
+        points = (
+            re + (column + 0.5 - width / 2 + shift[0]) * step + 1j * (im + (height / 2 - 0.5 - row - shift[1]) * step)
+        )
         return limbs(Scaled.of(points, prepared.scale))
 
     def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:  # noqa: ARG002
@@ -433,7 +462,17 @@ class Refiner:
         radius = _radius(self.view)
         return struct.pack(
             "<7Iif3I32I",
-            *(count, self.view.max_iter, budget, int(fresh), ROW_GROUPS, self.prepared.reference.start, len(offsets) - 1, highest, radius * radius),
+            *(
+                count,
+                self.view.max_iter,
+                budget,
+                int(fresh),
+                ROW_GROUPS,
+                self.prepared.reference.start,
+                len(offsets) - 1,
+                highest,
+                radius * radius,
+            ),
             *(0, 0, 0),
             *(offsets + [0] * (32 - len(offsets))),
         )
@@ -455,16 +494,25 @@ def make_refiner(queue: Any, view: View, prepared: Prepared) -> Refiner:
         Ready for `run` with a list of pixels.
     """
     assert prepared.reference is not None
-    table: Table | None = _table(prepared.reference, view.power, prepared.reach, fine=True) if prepared.method == "bla" else None
+    table: Table | None = (
+        _table(prepared.reference, view.power, prepared.reach, fine=True) if prepared.method == "bla" else None
+    )
     if table is not None and table.levels == 0:
         table = None
-    constants = {"POWER": view.power, "JULIA": int(view.julia is not None), "TABLE": int(table is not None), "FIRST_LEVEL": FIRST_LEVEL}
+    constants = {
+        "POWER": view.power,
+        "JULIA": int(view.julia is not None),
+        "TABLE": int(table is not None),
+        "FIRST_LEVEL": FIRST_LEVEL,
+    }
     data = []
     for array in (fine_reference(prepared.reference), table.packed if table else np.zeros((1, 24), np.uint32)):
         buffer = queue.alloc(array.nbytes, "mandelbrot reference")
         queue.write(buffer, np.ascontiguousarray(array))
         data.append(buffer)
-    return Refiner(queue, view, prepared, table, queue.pipeline(shader("refine"), "mandelbrot refine", None, constants), data)
+    return Refiner(
+        queue, view, prepared, table, queue.pipeline(shader("refine"), "mandelbrot refine", None, constants), data
+    )
 
 
 def _radius(view: View) -> float:
@@ -525,7 +573,9 @@ def run(
             while left:
                 uniform = kernel.params(first, count, shift, slices.budget(left), fresh=fresh)
                 queue.clear(remaining, 0, 4)
-                queue.dispatch(kernel.pipeline, [*((0, i, buffer) for i, buffer in enumerate(buffers)), (1, 0, uniform)], shape)
+                queue.dispatch(
+                    kernel.pipeline, [*((0, i, buffer) for i, buffer in enumerate(buffers)), (1, 0, uniform)], shape
+                )
                 begun = time.perf_counter()
                 (raw,) = yield Wait(reads=[(remaining, 0, 4)])
                 left, fresh = int(np.frombuffer(raw, np.uint32)[0]), False

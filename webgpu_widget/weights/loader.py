@@ -67,9 +67,7 @@ class Entry:
 
     def stale(self, generation: int) -> bool:
         """Whether its buffers were freed, or belong to a page or device that is gone."""
-        return any(
-            buffer.freed or buffer.generation != generation for item in self.items for buffer in item.buffers
-        )
+        return any(buffer.freed or buffer.generation != generation for item in self.items for buffer in item.buffers)
 
 
 class Weights(Mapping[str, Loaded]):
