@@ -58,7 +58,7 @@ export class BufferStore {
     try {
       buffer = this.device.createBuffer({ label, size, usage: STORAGE | UNIFORM | COPY_SRC | COPY_DST | INDIRECT });
     } catch (error) {
-      if (scoped) void this.device.popErrorScope();
+      if (scoped) void this.device.popErrorScope().catch(() => null);
       throw this.outOfMemory(label, size, String(error));
     }
     if (scoped) {

@@ -134,7 +134,7 @@ export class PipelineStore {
     if (known) return known;
     this.device.pushErrorScope("validation");
     const module = this.device.createShaderModule({ code: source });
-    void this.device.popErrorScope();
+    void this.device.popErrorScope().catch(() => null);
     let reflection: ModuleReflection | undefined;
     let problem: unknown;
     try {
@@ -229,7 +229,7 @@ export class PipelineStore {
       uniforms <= this.device.limits.maxDynamicUniformBuffersPerPipelineLayout;
     const explicit = dynamic ? Array.from(byGroup, (list) => this.device.createBindGroupLayout({ label, entries: (list ?? []).map(layoutEntry) })) : undefined;
     const layout = explicit ? this.device.createPipelineLayout({ label, bindGroupLayouts: explicit }) : "auto";
-    const layoutError = this.device.popErrorScope();
+    const layoutError = this.device.popErrorScope().catch(() => null);
     const pipeline = await this.device
       .createComputePipelineAsync({ label, layout, compute: { module, entryPoint, constants } })
       .catch(async (error: unknown) => {
