@@ -164,6 +164,20 @@ class GPUArray(Operators):
             runtime.pin(buffer)
         return buffer
 
+    @property
+    def _memory(self) -> Buffer:
+        """The memory, for those who drive the queue themselves."""
+        return self._buffer()
+
+    @_memory.setter
+    def _memory(self, buffer: Buffer) -> None:
+        runtime = runtime_of(self._gpu)
+        # Two arrays may hold it from now on, so that it must not go to the pool when one of them goes.
+        runtime.pin(buffer)
+        self._freed = False
+        storage = Storage(runtime, buffer, pooled=False)
+        self._rebind(Node("leaf", (), self.shape, self.dtype, storage=storage))
+
     def _buffer_for_writing(self) -> Buffer:
         """Return the memory for a kernel that will change it; others that read the old values keep them."""
         buffer = self._storage_for_writing().buffer
@@ -297,11 +311,16 @@ class GPUArray(Operators):
         ClosedError, FrontendError, DeviceError
             When the array is freed, or the page or device lost.
         """
+        if self._gpu._info is None:
+            # Kernels are chosen by the adapter; until it is known they are those that run everywhere.
+            self._gpu.ready(timeout)
         spans = self._spans()
         return self._from_bytes(self._gpu._queue.read(spans, timeout) if spans else [])
 
     async def numpy_async(self, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
         """Coroutine twin of `numpy`."""
+        if self._gpu._info is None:
+            await self._gpu.ready_async(timeout)
         spans = self._spans()
         return self._from_bytes(await self._gpu._queue.read_async(spans, timeout) if spans else [])
 

@@ -166,6 +166,10 @@ class GPU(Creation, anywidget.AnyWidget):
         """Hear that a recording has begun: what was lazy before is not in it."""
         runtime_of(self).record_begins()
 
+    def _replay_begins(self) -> None:
+        """Hear that a program is about to change arrays: what was captured of them keeps its values."""
+        runtime_of(self).replay_begins()
+
     def _record_ends(self) -> None:
         """Hear that a recording is about to end: what is lazy must be in it."""
         runtime_of(self).record_ends()

@@ -64,6 +64,7 @@ class Program:
             error = errors.DeviceLostError if kind == "device-lost" else errors.FrontendLostError
             raise error(f"the program is gone from the browser: {reason}. Record it again")
         if times:
+            self._gpu._replay_begins()
             queue.run_program(self._handle, times)
 
     @property

@@ -100,8 +100,8 @@ def asarray(gpu: GPU, value: Any, dtype: Any = None, *, copy: bool | None = None
     if target != value.dtype:
         if copy is False:
             raise ValueError(f"{value.dtype.name} cannot become {target.name} without a copy: leave out copy=False.")
-        return value.astype(target)  # type: ignore[no-any-return]
-    return value.copy() if copy else value  # type: ignore[no-any-return]
+        return value.astype(target)
+    return value.copy() if copy else value
 
 
 def full(gpu: GPU, shape: int | Sequence[int], value: Any, dtype: Any = None) -> GPUArray:

@@ -40,6 +40,7 @@ class Storage:
         self.buffer: Buffer | None = buffer
         self.pooled = pooled
         self.nodes: list[weakref.ref[Node]] = []
+        runtime.owners[buffer] = weakref.ref(self)
 
     def __del__(self) -> None:
         if self.pooled and self.buffer is not None:

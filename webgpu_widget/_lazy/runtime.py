@@ -44,6 +44,7 @@ class Runtime:
         self.pool = Pool(self.queue, self.returned)
         self.lock = threading.RLock()
         self.dispatches = 0
+        self.owners: weakref.WeakKeyDictionary[Buffer, weakref.ref[Storage]] = weakref.WeakKeyDictionary()
         self.record_serial = 0
         self._recorded: list[weakref.ref[GPUArray]] = []
         self._pipelines: dict[object, Any] = {}
@@ -276,6 +277,18 @@ class Runtime:
             array = ref()
             if array is not None and array._node.storage is None:
                 self.buffer(array._node)
+
+    def replay_begins(self) -> None:
+        """Let expressions and copies of arrays that a program may change have the values of now."""
+        for buffer in list(self.pool.pinned):
+            ref = self.owners.get(buffer)
+            storage = None if ref is None else ref()
+            if storage is None:
+                continue
+            readers = [r() for n in (n() for n in storage.nodes) if n is not None for r in n.readers]
+            arrays = [r for r in readers if r is not None and not isinstance(r, Node) and r._node.storage is storage]
+            if arrays:
+                arrays[0]._evict_readers()
 
     @contextmanager
     def _outside(self, node: Node) -> Iterator[None]:

@@ -27,7 +27,7 @@ PANEL = 32
 def as_array(x: Any, gpu: GPU | None = None) -> GPUArray:
     """Return an operand as an array, uploaded to `gpu` or the default GPU where it is not one."""
     if is_array(x):
-        return x  # type: ignore[no-any-return]
+        return x
     if gpu is None:
         from webgpu_widget.gpu import default_gpu
 

@@ -25,11 +25,11 @@ def device_of(device: GPU | None, *values: Any) -> GPU:
         return device
     for value in values:
         if is_array(value):
-            return value._gpu  # type: ignore[no-any-return]
+            return value._gpu
         if isinstance(value, (list, tuple)):
             for inner in value:
                 if is_array(inner):
-                    return inner._gpu  # type: ignore[no-any-return]
+                    return inner._gpu
     from webgpu_widget.gpu import default_gpu
 
     return default_gpu()
@@ -45,7 +45,7 @@ def from_dlpack(x: Any, /, *, device: GPU | None = None, copy: bool | None = Non
     if is_array(x):
         gpu = device_of(device, x)
         if gpu is x._gpu:
-            return x.copy() if copy else x  # type: ignore[no-any-return]
+            return x.copy() if copy else x
         return create.asarray(gpu, x, copy=copy)
     if copy is False:
         raise BufferError("Foreign data cannot be on the GPU without a copy: leave out copy=False.")
