@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from record import program
 from webgpu_widget.matmul import register, subgroup, tiled, vector
 from webgpu_widget.matmul.params import FIELDS, Params
 from webgpu_widget.matmul.register import Register
@@ -210,7 +211,7 @@ COPY = """
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
 @group(1) @binding(0) var<uniform> p: vec4u;
 @compute @workgroup_size(512) fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let i = (wg.y * groups.x + wg.x) * 2048u + lid;
+  let i = (wg.y * groups.x + wg.x) * 2048u + lid + p.x;
   let a = x[i]; let b = x[i + 512u]; let c = x[i + 1024u]; let d = x[i + 1536u];
   y[i] = a; y[i + 512u] = b; y[i + 1024u] = c; y[i + 1536u] = d;
 }"""
@@ -261,26 +262,43 @@ def third():
         yield job(v, 16384, 16, 16384)
 
 
+def launched(adapter):
+    """Shapes and layouts of every kind, as launched."""
+    for m, n, k in ((1, 1, 1), (1, 257, 300), (257, 1, 300), (7, 5, 3), (67, 131, 43), (128, 192, 64), (130, 3, 1000), (3, 130, 1000), (260, 132, 68), (300, 300, 1), (33, 40, 2000)):
+        for a_t in (False, True):
+            for b_t in (False, True):
+                yield program(adapter, m, n, k, a_t=a_t, b_t=b_t)
+        yield program(adapter, m, n, k, precision="f16")
+        yield program(adapter, m, n, k, half=True, a_t=m > n, b_t=n > m)
+
+
+def launched_swiftshader():
+    yield from launched("swiftshader")
+
+
+def launched_plain():
+    yield from launched("plain-nvidia")
+
+
 def cpu():
     for v in (
-        Register(),
-        Register(fused=False),
-        Register(vec_a=True),
-        Register(vec_a=True, fused=False),
-        Register(4, 4),
-        Register(8, 2),
-        Register(8, 8),
-        Register(4, 8),
-        Register(8, 4, 1),
-        Register(8, 4, 8),
-        Register(8, 4, 4, 4),
-        Register(8, 4, 4, 64),
-        Register(8, 4, 4, 16, 4),
-        Register(16, 2),
-        Register(8, 1),
-        Register(8, 4, edge=False),
+        Register(8, 4, 2, edge=False),
+        Register(8, 4, 2, edge=False, quad=True),
+        Register(8, 8, 2, edge=False, quad=True),
+        Register(16, 2, 2, edge=False, quad=True),
+        Register(16, 4, 2, edge=False, quad=True),
+        Register(16, 4, 1, edge=False, quad=True),
+        Register(16, 4, 4, edge=False, quad=True),
+        Register(16, 8, 1, edge=False, quad=True),
+        Register(16, 8, 2, edge=False, quad=True),
+        Register(32, 4, 1, edge=False, quad=True),
+        Register(32, 8, 1, edge=False, quad=True),
+        Register(16, 4, 2, 4, edge=False, quad=True),
+        Register(16, 4, 2, 64, edge=False, quad=True),
+        Register(8, 8, 1, edge=False),
+        Register(16, 8, 1, edge=False),
     ):
-        yield job(v, 512, 512, 512, round_ms=150)
+        yield job(v, 256, 256, 256, round_ms=150, cpu=True)
 
 
 def write(name, folder):
