@@ -31,8 +31,7 @@ bare_socket = BareSocket()
 class Bare(anywidget.AnyWidget):
     """Echoes, swallows and sends binary messages: what anywidget itself can do."""
 
-    _esm = (
-        """
+    _esm = """
 export default { initialize({ model }) {
   const chunks = new Map();
   model.on("msg:custom", (message, buffers) => {
@@ -44,9 +43,7 @@ export default { initialize({ model }) {
     } else if (message.do === "open") (%s)();
   });
   model.send({ do: "hello" });
-} };"""
-        % bare_socket.javascript()
-    )
+} };""" % bare_socket.javascript()
 
 
 class Talk:

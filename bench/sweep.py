@@ -1,6 +1,6 @@
 """Write a page with many variants of the matrix kernels, to be timed on one adapter.
 
-    python bench/sweep.py SET FOLDER        then: python bench/browser.py FOLDER
+python bench/sweep.py SET FOLDER        then: python bench/browser.py FOLDER
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from record import program
 from webgpu_widget._matmul import register, subgroup, tiled, vector
 from webgpu_widget._matmul.params import FIELDS, Params
 from webgpu_widget._matmul.register import Register
@@ -66,7 +67,14 @@ def job(variant, m, n, k, splits=1, **extra):
     ]
     if splits > 1:
         groups = -(-(m * n // 4) // 256)
-        steps.append({"wgsl": REDUCE, "buffers": ["work", "out"], "params": [m * n // 4, splits, groups, 0], "workgroups": [groups, 1, 1]})
+        steps.append(
+            {
+                "wgsl": REDUCE,
+                "buffers": ["work", "out"],
+                "params": [m * n // 4, splits, groups, 0],
+                "workgroups": [groups, 1, 1],
+            }
+        )
     words = [m * k, k * n, m * n * splits if splits > 1 else 0]
     if half:
         words[:2] = [w // 2 for w in words[:2]]
@@ -78,7 +86,9 @@ def vector_job(v, m, k, splits=1, **extra):
     a_m, a_k = (1, m) if v.across else (k, 1)
     x = -(-m // v.outputs)
     chunk = -(-k // (splits * v.bk)) * v.bk
-    params = Params(m, 1, k, chunk, 1, x, 1, splits, 0, a_m, a_k, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, m if splits > 1 else 0, 0)
+    params = Params(
+        m, 1, k, chunk, 1, x, 1, splits, 0, a_m, a_k, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, m if splits > 1 else 0, 0
+    )
     fields = asdict(params)
     steps = [
         {
@@ -90,9 +100,25 @@ def vector_job(v, m, k, splits=1, **extra):
     ]
     if splits > 1:
         groups = -(-(m // 4) // 256)
-        steps.append({"wgsl": REDUCE, "buffers": ["work", "out"], "params": [m // 4, splits, groups, 0], "workgroups": [groups, 1, 1]})
+        steps.append(
+            {
+                "wgsl": REDUCE,
+                "buffers": ["work", "out"],
+                "params": [m // 4, splits, groups, 0],
+                "workgroups": [groups, 1, 1],
+            }
+        )
     words = [m * k, k, m * splits if splits > 1 else 0]
-    return {"name": v.name + f" split{splits}", "size": [m, 1, k], "half": False, "params": fields, "words": words, "steps": steps, "bytes": 4 * m * k, **extra}
+    return {
+        "name": v.name + f" split{splits}",
+        "size": [m, 1, k],
+        "half": False,
+        "params": fields,
+        "words": words,
+        "steps": steps,
+        "bytes": 4 * m * k,
+        **extra,
+    }
 
 
 def small():
@@ -107,7 +133,7 @@ def small():
         for b in ("vec", "vec_t", "any", "any_t"):
             yield job(Tiled(64, 64, 16, 8, 8, a=a, b=b, double=a < b), 128, 192, 64)
             vec = a.startswith("vec") and b.startswith("vec")
-            sizes = (68, 132, 44) if 'vec' in a + b else (67, 131, 43)
+            sizes = (68, 132, 44) if "vec" in a + b else (67, 131, 43)
             yield job(Tiled(64, 64, 16, 8, 8, a=a, b=b, double=a > b, edge=True, vec_out=vec), *sizes)
 
 
@@ -133,16 +159,44 @@ def first():
     f32.append(Tiled(128, 128, 8, 8, 8, edge=True, a="any", b="any"))
     f16 = []
     for bk in (32, 64):
-        for sm, sn, wm, wn in ((64, 64, 2, 2), (64, 64, 2, 4), (64, 64, 4, 2), (64, 32, 2, 4), (64, 128, 2, 2), (32, 64, 4, 2), (64, 64, 4, 4), (128, 64, 2, 2)):
+        for sm, sn, wm, wn in (
+            (64, 64, 2, 2),
+            (64, 64, 2, 4),
+            (64, 64, 4, 2),
+            (64, 32, 2, 4),
+            (64, 128, 2, 2),
+            (32, 64, 4, 2),
+            (64, 64, 4, 4),
+            (128, 64, 2, 2),
+        ):
             f16.append(Subgroup(sm, sn, wm, wn, bk))
     f16 += [replace(v, double=True) for v in f16[:5]]
-    f16 += [replace(f16[0], ahead=False), replace(f16[0], b_t=True), replace(f16[0], a_t=True), replace(f16[1], group=1), replace(f16[1], group=4), replace(f16[1], bk=16)]
-    f16 += [Subgroup(64, 64, 2, 2, 16, direct=True), Subgroup(64, 64, 2, 2, 16, direct=True, b_t=True), Subgroup(64, 64, 2, 2, 32, direct=True)]
+    f16 += [
+        replace(f16[0], ahead=False),
+        replace(f16[0], b_t=True),
+        replace(f16[0], a_t=True),
+        replace(f16[1], group=1),
+        replace(f16[1], group=4),
+        replace(f16[1], bk=16),
+    ]
+    f16 += [
+        Subgroup(64, 64, 2, 2, 16, direct=True),
+        Subgroup(64, 64, 2, 2, 16, direct=True, b_t=True),
+        Subgroup(64, 64, 2, 2, 32, direct=True),
+    ]
     for v in f16:
         yield job(v, 4096, 4096, 4096)
     for v in f32:
         yield job(v, 4096, 4096, 4096)
-    for v in (Tiled(64, 64, 8, 8, 4), Tiled(64, 64, 16, 8, 4), Tiled(64, 64, 16, 4, 4), Tiled(128, 64, 8, 8, 8), Tiled(128, 128, 8, 8, 8), Tiled(64, 64, 16, 8, 8), Tiled(64, 128, 16, 8, 8)):
+    for v in (
+        Tiled(64, 64, 8, 8, 4),
+        Tiled(64, 64, 16, 8, 4),
+        Tiled(64, 64, 16, 4, 4),
+        Tiled(128, 64, 8, 8, 8),
+        Tiled(128, 128, 8, 8, 8),
+        Tiled(64, 64, 16, 8, 8),
+        Tiled(64, 128, 16, 8, 8),
+    ):
         for size in (1024, 2048):
             for splits in (1, 2, 4):
                 yield job(v, size, size, size, splits=splits, rounds=5)
@@ -163,7 +217,21 @@ def valid(variants):
 
 
 def second():
-    tiles = [(128, 128, 8, 8), (128, 64, 8, 8), (64, 128, 8, 8), (128, 128, 8, 16), (128, 128, 16, 8), (64, 64, 8, 8), (256, 64, 8, 8), (64, 256, 8, 8), (256, 128, 16, 8), (128, 256, 8, 16), (96, 128, 8, 8), (128, 96, 8, 8), (192, 128, 12, 8)]
+    tiles = [
+        (128, 128, 8, 8),
+        (128, 64, 8, 8),
+        (64, 128, 8, 8),
+        (128, 128, 8, 16),
+        (128, 128, 16, 8),
+        (64, 64, 8, 8),
+        (256, 64, 8, 8),
+        (64, 256, 8, 8),
+        (256, 128, 16, 8),
+        (128, 256, 8, 16),
+        (96, 128, 8, 8),
+        (128, 96, 8, 8),
+        (192, 128, 12, 8),
+    ]
     f32 = []
     for bm, bn, tm, tn in tiles:
         for bk in (16, 32):
@@ -173,14 +241,52 @@ def second():
     base = Tiled(128, 128, 32, 8, 8, double=False)
     also = Tiled(128, 64, 16, 8, 8, double=False)
     for one in (base, also):
-        f32 += [replace(one, lead=True), replace(one, wide=16), replace(one, wide=4), replace(one, pad=0), replace(one, pad=2), replace(one, group=4), replace(one, group=16), replace(one, group=1)]
-        f32 += [replace(one, a="vec_t"), replace(one, b="vec_t"), replace(one, edge=True), replace(one, edge=True, a="any", b="any", vec_out=False), replace(one, a="any", b="any")]
+        f32 += [
+            replace(one, lead=True),
+            replace(one, wide=16),
+            replace(one, wide=4),
+            replace(one, pad=0),
+            replace(one, pad=2),
+            replace(one, group=4),
+            replace(one, group=16),
+            replace(one, group=1),
+        ]
+        f32 += [
+            replace(one, a="vec_t"),
+            replace(one, b="vec_t"),
+            replace(one, edge=True),
+            replace(one, edge=True, a="any", b="any", vec_out=False),
+            replace(one, a="any", b="any"),
+        ]
     f16 = []
-    for sm, sn, wm, wn in ((64, 64, 2, 2), (64, 64, 2, 4), (64, 64, 4, 2), (64, 64, 1, 2), (64, 64, 2, 1), (64, 64, 1, 4), (96, 64, 2, 2), (64, 96, 2, 2), (64, 32, 2, 4), (32, 64, 4, 2), (64, 64, 3, 2), (48, 64, 2, 2), (80, 64, 2, 2)):
+    for sm, sn, wm, wn in (
+        (64, 64, 2, 2),
+        (64, 64, 2, 4),
+        (64, 64, 4, 2),
+        (64, 64, 1, 2),
+        (64, 64, 2, 1),
+        (64, 64, 1, 4),
+        (96, 64, 2, 2),
+        (64, 96, 2, 2),
+        (64, 32, 2, 4),
+        (32, 64, 4, 2),
+        (64, 64, 3, 2),
+        (48, 64, 2, 2),
+        (80, 64, 2, 2),
+    ):
         for bk in (16, 32, 64):
             f16 += [Subgroup(sm, sn, wm, wn, bk), Subgroup(sm, sn, wm, wn, bk, double=True)]
     top = Subgroup(64, 64, 2, 2, 32)
-    f16 += [replace(top, b_t=True), replace(top, a_t=True), replace(top, a_t=True, b_t=True), replace(top, group=1), replace(top, group=4), replace(top, group=16), replace(top, ahead=False), replace(top, direct=True, bk=16)]
+    f16 += [
+        replace(top, b_t=True),
+        replace(top, a_t=True),
+        replace(top, a_t=True, b_t=True),
+        replace(top, group=1),
+        replace(top, group=4),
+        replace(top, group=16),
+        replace(top, ahead=False),
+        replace(top, direct=True, bk=16),
+    ]
     for v in valid(f16):
         if 4096 % v.bm == 0 and 4096 % v.bn == 0:
             yield job(v, 4096, 4096, 4096)
@@ -190,17 +296,63 @@ def second():
         yield job(v, v.bm * (4096 // v.bm), v.bn * (4096 // v.bn), 4096)
     for v in valid([top, replace(top, wn=4), replace(top, wm=4), base, also, replace(base, bk=16)]):
         yield job(v, 8192, 8192, 8192)
-    for v in valid([Tiled(64, 64, 8, 8, 8, double=True), Tiled(64, 64, 16, 8, 8, double=False), Tiled(64, 64, 16, 8, 8), Tiled(64, 64, 16, 8, 4, double=False), Tiled(64, 64, 8, 8, 4), Tiled(64, 64, 32, 8, 8, double=False), Tiled(64, 64, 32, 4, 4, double=False), Tiled(128, 64, 16, 8, 8, double=False), Tiled(64, 128, 16, 8, 8, double=False), Tiled(128, 128, 16, 8, 8, double=False), Tiled(128, 128, 32, 8, 8, double=False), Tiled(64, 32, 16, 4, 4, double=False), Tiled(128, 64, 32, 8, 8, double=False)]):
+    for v in valid(
+        [
+            Tiled(64, 64, 8, 8, 8, double=True),
+            Tiled(64, 64, 16, 8, 8, double=False),
+            Tiled(64, 64, 16, 8, 8),
+            Tiled(64, 64, 16, 8, 4, double=False),
+            Tiled(64, 64, 8, 8, 4),
+            Tiled(64, 64, 32, 8, 8, double=False),
+            Tiled(64, 64, 32, 4, 4, double=False),
+            Tiled(128, 64, 16, 8, 8, double=False),
+            Tiled(64, 128, 16, 8, 8, double=False),
+            Tiled(128, 128, 16, 8, 8, double=False),
+            Tiled(128, 128, 32, 8, 8, double=False),
+            Tiled(64, 32, 16, 4, 4, double=False),
+            Tiled(128, 64, 32, 8, 8, double=False),
+        ]
+    ):
         for size in (1024, 2048):
             for splits in (1, 2, 3):
                 yield job(v, size, size, size, splits=splits, round_ms=20)
-    for v in valid([top, replace(top, wm=1), replace(top, wm=1, wn=1, bk=16), Subgroup(64, 32, 2, 4), Subgroup(32, 32, 2, 2), Subgroup(32, 64, 2, 2)]):
+    for v in valid(
+        [
+            top,
+            replace(top, wm=1),
+            replace(top, wm=1, wn=1, bk=16),
+            Subgroup(64, 32, 2, 4),
+            Subgroup(32, 32, 2, 2),
+            Subgroup(32, 64, 2, 2),
+        ]
+    ):
         for size in (1024, 2048):
             for splits in (1, 2):
                 yield job(v, size, size, size, splits=splits, round_ms=20)
-    for rows, threads, unroll in ((4, 256, 2), (4, 256, 4), (8, 256, 1), (8, 256, 2), (2, 256, 4), (1, 256, 8), (1, 256, 16), (4, 128, 4), (2, 512, 4), (8, 512, 2), (2, 128, 8), (1, 128, 8)):
+    for rows, threads, unroll in (
+        (4, 256, 2),
+        (4, 256, 4),
+        (8, 256, 1),
+        (8, 256, 2),
+        (2, 256, 4),
+        (1, 256, 8),
+        (1, 256, 16),
+        (4, 128, 4),
+        (2, 512, 4),
+        (8, 512, 2),
+        (2, 128, 8),
+        (1, 128, 8),
+    ):
         yield vector_job(Vector(rows=rows, threads=threads, unroll=unroll), 16384, 16384)
-    for rows, threads, unroll in ((4, 256, 4), (8, 256, 4), (8, 256, 8), (16, 256, 4), (4, 256, 8), (4, 128, 8), (16, 512, 8)):
+    for rows, threads, unroll in (
+        (4, 256, 4),
+        (8, 256, 4),
+        (8, 256, 8),
+        (16, 256, 4),
+        (4, 256, 8),
+        (4, 128, 8),
+        (16, 512, 8),
+    ):
         for splits in (8, 32):
             yield vector_job(Vector(True, rows=rows, threads=threads, unroll=unroll), 16384, 16384, splits=splits)
 
@@ -210,7 +362,7 @@ COPY = """
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
 @group(1) @binding(0) var<uniform> p: vec4u;
 @compute @workgroup_size(512) fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let i = (wg.y * groups.x + wg.x) * 2048u + lid;
+  let i = (wg.y * groups.x + wg.x) * 2048u + lid + p.x;
   let a = x[i]; let b = x[i + 512u]; let c = x[i + 1024u]; let d = x[i + 1536u];
   y[i] = a; y[i + 512u] = b; y[i + 1024u] = c; y[i + 1536u] = d;
 }"""
@@ -220,39 +372,125 @@ def copy_job():
     """A copy of 1 GiB, whose result is checked as a product with one: the device's bandwidth by this API."""
     n = 1 << 28
     params = Params(1 << 14, 1 << 14, 1, 1, 1, 1, 1, 1, 0, 1 << 14, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1 << 14, 1, 0, 0, 0, 0)
-    steps = [{"wgsl": COPY, "buffers": ["a", "out"], "params": [0] * 4, "workgroups": [32768, n // 4 // 2048 // 32768, 1]}]
-    return {"name": "copy 1 GiB", "size": [1 << 14, 1 << 14, 1], "half": False, "params": asdict(params), "words": [n, n, 0], "steps": steps, "bytes": 8 * n, "unchecked": True}
+    steps = [
+        {"wgsl": COPY, "buffers": ["a", "out"], "params": [0] * 4, "workgroups": [32768, n // 4 // 2048 // 32768, 1]}
+    ]
+    return {
+        "name": "copy 1 GiB",
+        "size": [1 << 14, 1 << 14, 1],
+        "half": False,
+        "params": asdict(params),
+        "words": [n, n, 0],
+        "steps": steps,
+        "bytes": 8 * n,
+        "unchecked": True,
+    }
 
 
 def third():
     yield copy_job()
     f16 = []
-    for sm, sn, wm, wn in ((64, 64, 2, 2), (64, 64, 2, 4), (64, 64, 4, 2), (64, 64, 1, 4), (80, 64, 2, 2), (96, 64, 2, 2), (64, 96, 2, 2), (64, 32, 2, 4), (32, 64, 4, 2), (64, 32, 2, 2), (64, 128, 2, 2), (64, 128, 1, 2)):
+    for sm, sn, wm, wn in (
+        (64, 64, 2, 2),
+        (64, 64, 2, 4),
+        (64, 64, 4, 2),
+        (64, 64, 1, 4),
+        (80, 64, 2, 2),
+        (96, 64, 2, 2),
+        (64, 96, 2, 2),
+        (64, 32, 2, 4),
+        (32, 64, 4, 2),
+        (64, 32, 2, 2),
+        (64, 128, 2, 2),
+        (64, 128, 1, 2),
+    ):
         for bk in (16, 32, 64):
             f16 += [Subgroup(sm, sn, wm, wn, bk), Subgroup(sm, sn, wm, wn, bk, double=True)]
     top = Subgroup(64, 64, 2, 2, 32)
-    f16 += [replace(top, b_t=True), replace(top, a_t=True), replace(top, a_t=True, b_t=True), replace(top, group=1), replace(top, group=4), replace(top, group=16), replace(top, ahead=False), replace(top, direct=True, bk=16)]
+    f16 += [
+        replace(top, b_t=True),
+        replace(top, a_t=True),
+        replace(top, a_t=True, b_t=True),
+        replace(top, group=1),
+        replace(top, group=4),
+        replace(top, group=16),
+        replace(top, ahead=False),
+        replace(top, direct=True, bk=16),
+    ]
     for v in valid(f16):
         yield job(v, v.bm * (4096 // v.bm), v.bn * (4096 // v.bn), 4096, round_ms=15)
-    tiles = [(128, 128, 8, 8), (128, 64, 8, 8), (64, 128, 8, 8), (128, 128, 8, 16), (128, 128, 16, 8), (64, 64, 8, 8), (256, 64, 8, 8), (64, 256, 8, 8), (256, 128, 16, 8), (128, 256, 8, 16), (256, 128, 8, 16)]
+    tiles = [
+        (128, 128, 8, 8),
+        (128, 64, 8, 8),
+        (64, 128, 8, 8),
+        (128, 128, 8, 16),
+        (128, 128, 16, 8),
+        (64, 64, 8, 8),
+        (256, 64, 8, 8),
+        (64, 256, 8, 8),
+        (256, 128, 16, 8),
+        (128, 256, 8, 16),
+        (256, 128, 8, 16),
+    ]
     f32 = []
     for bm, bn, tm, tn in tiles:
         f32 += [Tiled(bm, bn, bk, tm, tn, double=False) for bk in (8, 16, 32)]
         f32 += [Tiled(bm, bn, bk, tm, tn, double=True) for bk in (4, 8, 16)]
     best = Tiled(128, 128, 8, 8, 16)
-    f32 += [replace(best, wide=4), replace(best, pad=0), replace(best, group=16), replace(best, a="vec_t"), replace(best, b="vec_t"), replace(best, edge=True), replace(best, lead=True)]
+    f32 += [
+        replace(best, wide=4),
+        replace(best, pad=0),
+        replace(best, group=16),
+        replace(best, a="vec_t"),
+        replace(best, b="vec_t"),
+        replace(best, edge=True),
+        replace(best, lead=True),
+    ]
     for v in valid(f32):
         yield job(v, 4096, 4096, 4096, round_ms=25)
-    for v in valid([top, replace(top, group=4), replace(top, group=16), best, Tiled(128, 128, 32, 8, 8, double=False), Tiled(128, 64, 16, 8, 8, double=False)]):
+    for v in valid(
+        [
+            top,
+            replace(top, group=4),
+            replace(top, group=16),
+            best,
+            Tiled(128, 128, 32, 8, 8, double=False),
+            Tiled(128, 64, 16, 8, 8, double=False),
+        ]
+    ):
         yield job(v, 8192, 8192, 8192, round_ms=100)
-    for v in valid([Tiled(64, 64, 8, 8, 8, double=True), Tiled(64, 64, 16, 8, 8, double=False), Tiled(64, 64, 16, 8, 4, double=False), Tiled(64, 64, 8, 8, 4), Tiled(64, 64, 16, 4, 4, double=False), Tiled(128, 64, 16, 8, 8, double=False), Tiled(64, 128, 16, 8, 8, double=False), Tiled(128, 128, 16, 8, 8, double=False), Tiled(128, 128, 8, 8, 16)]):
+    for v in valid(
+        [
+            Tiled(64, 64, 8, 8, 8, double=True),
+            Tiled(64, 64, 16, 8, 8, double=False),
+            Tiled(64, 64, 16, 8, 4, double=False),
+            Tiled(64, 64, 8, 8, 4),
+            Tiled(64, 64, 16, 4, 4, double=False),
+            Tiled(128, 64, 16, 8, 8, double=False),
+            Tiled(64, 128, 16, 8, 8, double=False),
+            Tiled(128, 128, 16, 8, 8, double=False),
+            Tiled(128, 128, 8, 8, 16),
+        ]
+    ):
         for size in (1024, 2048):
             for splits in (1, 2, 3):
                 yield job(v, size, size, size, splits=splits, round_ms=10)
-    for v in valid([top, Subgroup(64, 32, 2, 4), Subgroup(64, 32, 2, 2), Subgroup(32, 32, 2, 2), Subgroup(32, 64, 2, 2)]):
+    for v in valid(
+        [top, Subgroup(64, 32, 2, 4), Subgroup(64, 32, 2, 2), Subgroup(32, 32, 2, 2), Subgroup(32, 64, 2, 2)]
+    ):
         for size in (1024, 2048):
             yield job(v, size, size, size, round_ms=10)
-    for rows, threads, unroll in ((4, 256, 2), (8, 256, 1), (8, 256, 2), (2, 256, 4), (4, 128, 4), (8, 128, 1), (16, 128, 1), (4, 128, 2), (8, 64, 2)):
+    for rows, threads, unroll in (
+        (4, 256, 2),
+        (8, 256, 1),
+        (8, 256, 2),
+        (2, 256, 4),
+        (4, 128, 4),
+        (8, 128, 1),
+        (16, 128, 1),
+        (4, 128, 2),
+        (8, 64, 2),
+    ):
         yield vector_job(Vector(rows=rows, threads=threads, unroll=unroll), 16384, 16384)
     for rows, threads, unroll in ((4, 256, 4), (8, 256, 4), (8, 256, 8), (16, 256, 4), (8, 512, 4)):
         for splits in (4, 8, 16):
@@ -261,26 +499,55 @@ def third():
         yield job(v, 16384, 16, 16384)
 
 
+def launched(adapter):
+    """Shapes and layouts of every kind, as launched."""
+    for m, n, k in (
+        (1, 1, 1),
+        (1, 257, 300),
+        (257, 1, 300),
+        (7, 5, 3),
+        (67, 131, 43),
+        (128, 192, 64),
+        (130, 3, 1000),
+        (3, 130, 1000),
+        (260, 132, 68),
+        (300, 300, 1),
+        (33, 40, 2000),
+    ):
+        for a_t in (False, True):
+            for b_t in (False, True):
+                yield program(adapter, m, n, k, a_t=a_t, b_t=b_t)
+        yield program(adapter, m, n, k, precision="f16")
+        yield program(adapter, m, n, k, half=True, a_t=m > n, b_t=n > m)
+
+
+def launched_swiftshader():
+    yield from launched("swiftshader")
+
+
+def launched_plain():
+    yield from launched("plain-nvidia")
+
+
 def cpu():
     for v in (
-        Register(),
-        Register(fused=False),
-        Register(vec_a=True),
-        Register(vec_a=True, fused=False),
-        Register(4, 4),
-        Register(8, 2),
-        Register(8, 8),
-        Register(4, 8),
-        Register(8, 4, 1),
-        Register(8, 4, 8),
-        Register(8, 4, 4, 4),
-        Register(8, 4, 4, 64),
-        Register(8, 4, 4, 16, 4),
-        Register(16, 2),
-        Register(8, 1),
-        Register(8, 4, edge=False),
+        Register(8, 4, 2, edge=False),
+        Register(8, 4, 2, edge=False, quad=True),
+        Register(8, 8, 2, edge=False, quad=True),
+        Register(16, 2, 2, edge=False, quad=True),
+        Register(16, 4, 2, edge=False, quad=True),
+        Register(16, 4, 1, edge=False, quad=True),
+        Register(16, 4, 4, edge=False, quad=True),
+        Register(16, 8, 1, edge=False, quad=True),
+        Register(16, 8, 2, edge=False, quad=True),
+        Register(32, 4, 1, edge=False, quad=True),
+        Register(32, 8, 1, edge=False, quad=True),
+        Register(16, 4, 2, 4, edge=False, quad=True),
+        Register(16, 4, 2, 64, edge=False, quad=True),
+        Register(8, 8, 1, edge=False),
+        Register(16, 8, 1, edge=False),
     ):
-        yield job(v, 512, 512, 512, round_ms=150)
+        yield job(v, 256, 256, 256, round_ms=150, cpu=True)
 
 
 def write(name, folder):

@@ -166,12 +166,15 @@ async function main() {
         const estimate = (performance.now() - start) / 3;
         const count = Math.max(3, Math.min(400, Math.ceil(target / estimate)));
         const times = [];
+        const cpu = async () => (query.has("cpu") ? Number(await (await fetch("/cpu")).text()) : 0);
+        const before = await cpu();
         for (let round = 0; round < 4; round++) {
           start = performance.now();
           const value = await library.chain(count);
           if (!Number.isFinite(value)) throw new Error(`the chain ended in ${value}`);
           if (round) times.push((performance.now() - start) / count);
         }
+        row.cpu_gflops = query.has("cpu") ? (2 * n ** 3 * count * 4) / (await cpu() - before) / 1e9 : 0;
         row.ms = median(times);
         row.gflops = (2 * n ** 3) / row.ms / 1e6;
         row.products = count;
@@ -180,7 +183,7 @@ async function main() {
         row.failed = String(error?.message ?? error).slice(0, 400);
       }
       rows.push(row);
-      await post("/log", row.failed ? `FAILED ${name} ${n}: ${row.failed}` : `${String(n).padStart(5)} ${name.padEnd(12)} ${row.gflops.toFixed(2).padStart(10)} GFLOP/s ${row.ms.toFixed(3).padStart(9)} ms  error ${row.error.toExponential(1)}  ${row.products} chained`);
+      await post("/log", row.failed ? `FAILED ${name} ${n}: ${row.failed}` : `${String(n).padStart(5)} ${name.padEnd(12)} ${row.gflops.toFixed(2).padStart(10)} GFLOP/s ${row.cpu_gflops ? `${row.cpu_gflops.toFixed(2)} GFLOP/cpu-s ` : ""}${row.ms.toFixed(3).padStart(9)} ms  error ${row.error.toExponential(1)}  ${row.products} chained`);
     }
   }
   await post("/done", rows);

@@ -126,8 +126,6 @@ def _products(a: Operand, b: Operand, out: Buffer) -> Iterator[Product]:
     am, ak, bk, bn = (0 if size == 1 else stride for size, stride in ((m, am), (k, ak), (k, bk), (n, bn)))
     axes = [(1, 0, 0, 0)] * (2 - len(axes)) + axes
     *walked, first, second = axes
-    if second[0] > MOST_WORKGROUPS // 64:
-        walked, first, second = [*walked, *([first] if first[0] > 1 else [])], (1, 0, 0, 0), second
     for index in np.ndindex(*(axis[0] for axis in walked)):
         da, db, do = (sum(i * axis[which] for i, axis in zip(index, walked, strict=True)) for which in (1, 2, 3))
         whole = Product(
@@ -147,7 +145,7 @@ def _products(a: Operand, b: Operand, out: Buffer) -> Iterator[Product]:
             ),
             View(out, (first[0], second[0], m, n), (first[3], second[3], n, 1), do, half=False),
         )
-        yield from _pieces(whole, 0, first[0] * second[0], MOST_WORKGROUPS // 64)
+        yield from _pieces(whole, MOST_WORKGROUPS // 64)
 
 
 def _part(view: View, axis: int, start: int, stop: int) -> View:
@@ -170,15 +168,15 @@ def _cut(product: Product, axis: Literal["outer", "inner", "m", "n", "k"], at: i
     return halves[0], halves[1]
 
 
-def _pieces(product: Product, _depth: int, batch: int, most: int) -> Iterator[Product]:
+def _pieces(product: Product, most: int) -> Iterator[Product]:
     """Yield a product in pieces whose batch fits a dispatch."""
-    if batch <= most:
+    outer, inner = product.out.sizes[:2]
+    if outer * inner <= most:
         yield product
         return
-    axis: Literal["outer", "inner"] = "outer" if product.out.sizes[0] > 1 else "inner"
-    size = product.out.sizes[0 if axis == "outer" else 1]
-    for part in _cut(product, axis, size // 2):
-        yield from _pieces(part, _depth + 1, part.out.sizes[0] * part.out.sizes[1], most)
+    axis: Literal["outer", "inner"] = "outer" if outer > 1 else "inner"
+    for part in _cut(product, axis, (outer if outer > 1 else inner) // 2):
+        yield from _pieces(part, most)
 
 
 def _bands(product: Product, limit: int) -> Iterator[Product]:
