@@ -101,6 +101,8 @@ class Member:
         self.gone = threading.Event()
         self.address = ""
         """Its Dask worker's."""
+        self.shown: dict[str, Any] = {}
+        """What its page was last told to show."""
         self._busy_since = 0.0
         self._lock = threading.Lock()
         self._linkless_at: float | None = None

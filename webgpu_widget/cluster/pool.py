@@ -28,7 +28,7 @@ if importlib.util.find_spec("distributed") is None:
     )
 
 from webgpu_widget.cluster.dask import GPU_RESOURCE, Room, run_on_gpu
-from webgpu_widget.cluster.exchange import Exchange
+from webgpu_widget.cluster.exchange import Exchange, ask
 from webgpu_widget.cluster.hub import Member, Roster
 from webgpu_widget.transports._chromium import Browser
 
@@ -233,7 +233,27 @@ class Cluster:
             self._roster.watch()
             for shown in list(self._tables):
                 shown.refresh()
+            self._tell_pages()
             await asyncio.sleep(_WATCH_S)
+
+    def _tell_pages(self) -> None:
+        """Have each browser show what it does, when that has changed."""
+        for member in self._roster.present("ready"):
+            shown = {
+                "name": member.id,
+                "doing": member.doing,
+                "tasks_done": member.tasks_done,
+                "tasks_failed": member.tasks_failed,
+                "busy_s": round(member.busy_s, 1),
+                "bytes_in": member.bytes_in >> 16 << 16,
+                "bytes_out": member.bytes_out >> 16 << 16,
+                "peer_bytes_in": member.peer_bytes_in,
+                "peer_bytes_out": member.peer_bytes_out,
+            }
+            if shown != member.shown:
+                member.shown = shown
+                with contextlib.suppress(errors.WebGPUWidgetError):
+                    ask(member, "worker-view", shown)
 
     def _changed(self) -> None:
         with self._joined:
