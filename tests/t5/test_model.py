@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -178,15 +179,18 @@ def test_max_new_tokens_cuts(tiny):
     assert tiny.stats.tokens == 1
 
 
-def test_a_prompt_of_2048_tokens_runs(tiny):
-    words = " ".join(["house"] * 3000)
-    with pytest.raises(wg.PromptError, match="tokens, but the limit is 4096|truncation=True"):
-        tiny.generate("reverse the words: " + " ".join(["house"] * 6000))
-    ids = tiny.tokenizer.encode(words, limit=2048, truncation=True)
-    assert len(ids) == 2048
-    assert ids[-1] == 1
-    assert tiny.encode(ids).shape == (1, 2048, 256)
-    assert isinstance(tiny.generate(tiny.tokenizer.decode(ids[:2000]), max_new_tokens=2), str)
+def test_a_prompt_of_2048_tokens_runs(gpu, checkpoint):
+    g = golden("gated_untied")
+    with T5.from_pretrained(checkpoint("gated_untied"), gpu, progress=False, max_source_tokens=2048) as model:
+        words = " ".join(f"w{3 + i % 90}" for i in range(2047))
+        found = model.generate(words, max_new_tokens=4)
+        ids = np.array([model.tokenizer.encode(words, limit=2048, truncation=False)])
+        assert ids.shape == (1, 2048)
+        wanted = reference.greedy(g["weights"], g["config"], ids, 4)
+        assert found == model.tokenizer.decode(wanted[0])
+        with pytest.raises(wg.PromptError, match="has 2049 tokens, but the limit is 2048"):
+            model.generate(words + " w9")
+        assert model.generate(words + " w9", max_new_tokens=4, truncation=True) == found
 
 
 @pytest.mark.parametrize(
@@ -241,12 +245,24 @@ def test_a_lost_device_is_typed_and_the_next_call_loads_again(checkpoint):
         wanted = model.generate("w5 w6 w7", max_new_tokens=8)
         stream = model.stream("w5 w6 w7", max_new_tokens=8)
         next(stream)
-        own._connection.reset("a test")
+        lose_device(own)
         with pytest.raises((wg.DeviceLostError, wg.FrontendLostError)):
             list(stream)
         assert model.generate("w5 w6 w7", max_new_tokens=8) == wanted
     finally:
         own.close()
+
+
+def lose_device(gpu):
+    connection = gpu._connection
+    with connection._lock:
+        before = gpu._queue.generation
+        connection._session.reset("a test")
+        connection._settle()
+    deadline = time.monotonic() + 20
+    while gpu._queue.generation == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 # ---------------------------------------------------------------- files

@@ -99,8 +99,6 @@ class Kernels:
         columns = arrays[0].shape[1]
         rows = sum(array.shape[0] for array in arrays)
         row_bytes = columns * ELEMENT_BYTES[self.weights]
-        if len(arrays) == 1 and self.weights != "int8":
-            return Matrix(arrays[0]._buffer(), self.ones, rows, columns)
         words = self.queue.alloc(rows * row_bytes, label="t5 matrix")
         scale = self.ones if self.weights != "int8" else self.queue.alloc(4 * rows, label="t5 scale")
         first = 0

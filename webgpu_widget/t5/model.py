@@ -15,7 +15,7 @@ from webgpu_widget.t5.config import T5Config
 from webgpu_widget.t5.generate import MOST_BEAMS, Chunk, Decoder, Settings, generate
 from webgpu_widget.t5.kernels import Kernels
 from webgpu_widget.t5.parts import Parts
-from webgpu_widget.t5.source import Checkpoint, find, open_tensors
+from webgpu_widget.t5.source import Checkpoint, Tensors, find, open_tensors
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
 
 if TYPE_CHECKING:
@@ -90,14 +90,17 @@ class T5:
         self.stats = T5Stats()
         self._began = time.perf_counter()
         self._closed = False
+        self._tensors: Tensors | None = None
         self._open()
 
     def _open(self) -> None:
         """Open the checkpoint for the page and device that there are now."""
         self._generation = self._gpu._queue.generation
+        if self._tensors is not None:
+            self._tensors.close()
         kernels = Kernels(self._gpu, self.config, self._dtype)
         self._tensors = open_tensors(self._checkpoint, self.config, self._gpu, self._dtype, progress=self._progress)
-        self._parts = Parts(kernels, self._tensors)
+        self._parts: Parts = Parts(kernels, self._tensors)
         self._decoders: dict[tuple[int, int, int, int], Decoder] = {}
 
     @classmethod
@@ -189,8 +192,9 @@ class T5:
         """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
         self._closed = True
         self._decoders.clear()
-        del self._parts, self._tensors
-        self._parts, self._tensors = cast("Any", None), cast("Any", None)
+        if self._tensors is not None:
+            self._tensors.close()
+        self._tensors, self._parts = None, cast("Parts", None)
 
     def __enter__(self) -> Self:
         return self
