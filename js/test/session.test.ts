@@ -170,6 +170,32 @@ describe("streams", () => {
     expect(batches.map((found) => found.seq)).toEqual([1, 2, 3, 4]);
   });
 
+  test("a batch that comes twice is acknowledged at once, and nothing is missed for it", () => {
+    const { session, comm, timers } = led();
+    session.receive(comm, batch(1), []);
+    session.dealtWith(1);
+    timers.length = 0;
+    session.receive(comm, batch(1), []);
+    expect(comm.last()).toEqual({ kind: "ack", instance: "me", ack: 1 });
+    expect(timers).toEqual([]);
+  });
+
+  test("a page that comes back on a new socket sends what Python has not got", () => {
+    const { session } = world();
+    const first = new Wire("websocket");
+    session.hello(first);
+    session.receive(first, welcome(), []);
+    session.receive(first, batch(1, ask("a"), ask("b")), []);
+    session.result("a", {});
+    session.linkClosed(first);
+    session.result("b", {});
+    const second = new Wire("websocket");
+    session.hello(second);
+    expect(second.last()).toMatchObject({ kind: "hello", session: "one", received: 1 });
+    session.receive(second, welcome("one", 1), []);
+    expect(second.sent.slice(1).map(({ message }) => message)).toMatchObject([{ kind: "result", id: "b", seq: 2 }]);
+  });
+
   test("what does not come is asked for again", () => {
     const { session, comm, timers } = led();
     session.receive(comm, batch(2), []);
