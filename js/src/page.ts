@@ -54,6 +54,7 @@ export function connectPage(): Runtime {
   addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
   });
+  document.documentElement.style.colorScheme = "light dark";
   const place = document.getElementById("app") ?? document.body;
   showStatus(place, () => liveStatus(runtime), runtime.onChange.bind(runtime));
   return runtime;

@@ -70,8 +70,11 @@ export class PipelineStore {
 
   constructor(private readonly device: GPUDevice) {}
 
+  /** Pipelines that are compiled and in use. */
   get size(): number {
-    return this.handles.size;
+    let count = 0;
+    for (const { entry } of this.handles.values()) if (entry.ready) count++;
+    return count;
   }
 
   /** Compile, or find what is compiled or being compiled already. */
