@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import golden from "../../tests/protocol/frames.json";
 import { decodeFrame, encodeFrame, makeSendable } from "../src/transports/frame.js";
 
 const bytes = (...values: number[]): Uint8Array<ArrayBuffer> => Uint8Array.from(values);
@@ -47,4 +48,14 @@ test("bytes made to be sent become the frame without a copy", () => {
   }
   const long = encodeFrame({ kind: "x".repeat(2000) }, [sendable]);
   expect(decodeFrame(long).buffers.map((found) => [...found])).toEqual([[1, 2, 3]]);
+});
+
+const decoded = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+
+test.each(golden.map((item) => [item.message.kind, item] as const))("Python's frame of %s reads as it was written", (_, item) => {
+  const { message, buffers } = decodeFrame(decoded(item.frame).buffer);
+  expect(message).toEqual(item.message);
+  expect(buffers.map((buffer) => [...buffer])).toEqual(item.buffers.map((text) => [...decoded(text)]));
+  const again = decodeFrame(encodeFrame(item.message, buffers));
+  expect([again.message, again.buffers.map((buffer) => [...buffer])]).toEqual([item.message, item.buffers.map((text) => [...decoded(text)])]);
 });
