@@ -89,7 +89,7 @@ def in_kernel() -> str:
 
 
 def bench_lab(rounds: int, mib: int) -> dict[str, Any]:
-    from jupyter import Lab, LabServer
+    from lab_harness import Lab, LabServer
     from playwright.sync_api import sync_playwright
 
     server = LabServer(pathlib.Path(tempfile.mkdtemp(prefix="bench-")))
@@ -112,7 +112,7 @@ def bench_lab(rounds: int, mib: int) -> dict[str, Any]:
 def bench_page(rounds: int, mib: int) -> dict[str, Any]:
     import numpy as np
     from _bare import BareSocket
-    from jupyter import FLAGS
+    from lab_harness import FLAGS
     from playwright.sync_api import sync_playwright
 
     import webgpu_widget as wg
