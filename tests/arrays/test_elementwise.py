@@ -321,17 +321,17 @@ def test_comparing_integers_with_scalars_that_they_cannot_hold(gpu):
 def test_dtypes_without_a_meaning_are_refused_with_a_hint(gpu):
     flags = gpu.array([True, False])
     with pytest.raises(wg.DTypeError, match="logical_xor"):
-        flags - flags
+        _ = flags - flags
     with pytest.raises(wg.DTypeError, match="~"):
-        -flags
+        _ = -flags
     with pytest.raises(wg.DTypeError, match="float64"):
-        gpu.array([1, 2]) + gpu.array([1.0, 2.0])
+        _ = gpu.array([1, 2]) + gpu.array([1.0, 2.0])
     with pytest.raises(wg.DTypeError, match="int64"):
-        gpu.array([1, 2]) + gpu.array(np.array([1, 2], np.uint32))
+        _ = gpu.array([1, 2]) + gpu.array(np.array([1, 2], np.uint32))
     with pytest.raises(wg.DTypeError, match="float64"):
-        gpu.array([1, 2]) * 0.5
+        _ = gpu.array([1, 2]) * 0.5
     with pytest.raises(wg.DTypeError, match="complex"):
-        gpu.array([1.0]) + np.complex64(1j)
+        _ = gpu.array([1.0]) + np.complex64(1j)
     with pytest.raises(TypeError):
         _ = gpu.array([1.0]) + "a"
     with pytest.raises(wg.DTypeError, match=r"astype\(np.float32\)"):
@@ -342,7 +342,7 @@ def test_dtypes_without_a_meaning_are_refused_with_a_hint(gpu):
 
 def test_shapes_that_do_not_broadcast_are_refused(gpu):
     with pytest.raises(wg.ShapeError, match=r"\(2, 3\) and \(4,\)"):
-        gpu.zeros((2, 3)) + gpu.zeros(4)
+        _ = gpu.zeros((2, 3)) + gpu.zeros(4)
     for shapes in (((2, 3), (3,)), ((2, 1), (1, 3)), ((), (4,)), ((0, 3), (1, 3)), ((4, 1, 3), (2, 1))):
         got = gpu.ones(shapes[0]) + gpu.ones(shapes[1])
         assert got.numpy().shape == np.broadcast_shapes(*shapes)

@@ -171,6 +171,23 @@ def test_a_second_reduction_stores_the_expression_first(fake):
     assert count(fake) == 3
 
 
+def test_what_is_broadcast_is_computed_once_beforehand(fake):
+    row, matrix = floats(fake, 64), floats(fake, 64, 64)
+    (matrix * wg.xp.exp(row))._buffer()
+    assert count(fake) == 2
+    (matrix * (row + 1))._buffer()
+    assert count(fake) == 3
+
+
+def test_heavy_kernels_are_not_written_out_four_times(fake):
+    x = floats(fake, 64)
+    wg.xp.sin(wg.xp.exp(wg.xp.tan(wg.xp.cos(x))))._buffer()
+    source = fake._queue.sources[-1]
+    assert source.count(" f(q0") == 1
+    (x + 1)._buffer()
+    assert fake._queue.sources[-1].count(" f(q0") == 4
+
+
 def test_packed_kernels_have_no_index_arithmetic(fake):
     (floats(fake, 4, 8) + floats(fake, 4, 8))._buffer()
     assert "vec4<f32>" in fake._queue.sources[-1]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from webgpu_widget._lazy.trace import Instruction
 
 WORKGROUP = 256
+_HEAVY = 12
 _AXES = "xyzw"
 
 
@@ -216,6 +217,11 @@ def elementwise_source(form: Form) -> str:
     return _packed(form) if form.strides or not form.ndim else _strided(form)
 
 
+def weight_of(code: Sequence[Instruction]) -> int:
+    """Return what a program costs; transcendental functions count for more than one."""
+    return sum(OPS[str(i[0])].cost if i[0] in OPS else 0 for i in code)
+
+
 def _packed(form: Form) -> str:
     scalars = 1 + len(form.bindings)
     outputs = [(f"r{i}", element_type(d, packed=True)) for i, d in enumerate(form.result_dtypes)]
@@ -223,36 +229,44 @@ def _packed(form: Form) -> str:
     lines += function(form.code, form.results, form.result_dtypes, scalars)
     before: list[str] = []
     steps: list[str] = []
-    lanes: list[list[str]] = [[], [], [], []]
+    args: list[str] = []
     for k, dtype in access_types(form.code).items():
         offset = slot(1 + k)
         if dtype is None:
-            for lane, args in enumerate(lanes):
-                args.append(f"{offset} + i * 4u + {lane}u" if form.strides[k] else offset)
+            args.append(f"{offset} + i * 4u + {{lane}}" if form.strides[k] else offset)
         elif form.strides[k] == 0:
             before.append(f"let s{k} = ld{form.bindings[k]}({offset});")
-            for args in lanes:
-                args.append(f"s{k}")
+            args.append(f"s{k}")
         else:
             steps.append(f"let q{k} = a{form.bindings[k]}[i + {offset}];")
-            for lane, args in enumerate(lanes):
-                args.append(lane_of(f"q{k}", lane, dtype))
-    steps += [f"let e{lane} = f({', '.join(args)});" for lane, args in enumerate(lanes)]
+            args.append(lane_of(f"q{k}", dtype))
+    steps += four_lanes("R", f"f({', '.join(args)})", weight_of(form.code))
     for i, dtype in enumerate(form.result_dtypes):
         if dtype == FLOAT16:
-            half = [f"f_to_f16(e{lane}.y{i})" for lane in range(4)]
+            half = [f"f_to_f16(e[{lane}].y{i})" for lane in range(4)]
             steps.append(f"r{i}[i] = vec2<u32>({half[0]} | ({half[1]} << 16u), {half[2]} | ({half[3]} << 16u));")
         else:
-            parts = ", ".join(stored(f"e{lane}.y{i}", dtype) for lane in range(4))
+            parts = ", ".join(stored(f"e[{lane}].y{i}", dtype) for lane in range(4))
             steps.append(f"r{i}[i] = {element_type(dtype, packed=True)}({parts});")
     return finish([*lines, *_main(steps, before)])
 
 
-def lane_of(vector: str, lane: int, dtype: DType) -> str:
-    """Return WGSL for one of the four elements that a packed load fetched."""
+def four_lanes(result: str, call: str, weight: int) -> list[str]:
+    """Return statements that fill ``e`` with `call` for each ``{lane}``: written out where it is light, in a loop where it is heavy.
+
+    Four copies of a long expression take compilers long, and gain nothing where arithmetic is what takes the time.
+    """
+    lines = [f"var e: array<{result}, 4>;"]
+    if weight > _HEAVY:
+        return [*lines, f"for (var lane = 0u; lane < 4u; lane++) {{ e[lane] = {call.format(lane='lane')}; }}"]
+    return lines + [f"e[{lane}] = {call.format(lane=f'{lane}u')};" for lane in range(4)]
+
+
+def lane_of(vector: str, dtype: DType) -> str:
+    """Return a template for one of the four elements that a packed load fetched, with ``{lane}`` for which."""
     if dtype == FLOAT16:
-        return f"h_to_f32(({vector}[{lane >> 1}] >> {16 * (lane & 1)}u) & 0xffffu)"
-    return f"({vector}[{lane}] != 0u)" if dtype == BOOL else f"{vector}[{lane}]"
+        return f"h_to_f32(({vector}[{{lane}} >> 1u] >> (16u * ({{lane}} & 1u))) & 0xffffu)"
+    return f"({vector}[{{lane}}] != 0u)" if dtype == BOOL else f"{vector}[{{lane}}]"
 
 
 def _strided(form: Form) -> str:

@@ -38,9 +38,12 @@ class Pool:
         """Return a buffer of the size; what is in it is undefined."""
         self._collect()
         idle = self._idle.get(size_bytes)
-        if idle:
+        while idle:
             self.idle_bytes -= size_bytes
-            return idle.pop()[1]
+            buffer = idle.pop()[1]
+            # Buffers of a page or device that is gone are of no use.
+            if buffer.generation == self._queue.generation:
+                return buffer
         return self._queue.alloc(size_bytes)
 
     def _collect(self) -> None:

@@ -16,14 +16,16 @@ from webgpu_widget._lazy.codegen import (
     declarations,
     element_type,
     finish,
+    four_lanes,
     function,
     lane_of,
     position,
     slot,
+    weight_of,
 )
 from webgpu_widget._lazy.node import Node, Storage, c_strides, size_of
 from webgpu_widget._lazy.runtime import vector_bindings
-from webgpu_widget._lazy.trace import Instruction, Trace, collapse
+from webgpu_widget._lazy.trace import Instruction, Trace, collapse, narrow_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,25 +157,21 @@ def _element(form: ReduceForm, acc: str, first: int, nd: int) -> list[str]:
     if form.lanes == 1:
         args = [where(k) if d is None else f"ld{form.bindings[k]}({where(k)})" for k, d in types.items()]
         return [*head, f"  return lift(f({', '.join(args)}).y0, r);", "}"]
-    lanes: list[list[str]] = [[], [], [], []]
+    args = []
     loads: list[str] = []
     for k, dtype in types.items():
         if form.strides[k] == 0:
-            loads.append(
-                f"let s{k} = " + (outer_only(k) if dtype is None else f"ld{form.bindings[k]}({outer_only(k)})") + ";"
-            )
-            for args in lanes:
-                args.append(f"s{k}")
+            load = outer_only(k) if dtype is None else f"ld{form.bindings[k]}({outer_only(k)})"
+            loads.append(f"let s{k} = {load};")
+            args.append(f"s{k}")
         elif dtype is None:
             loads.append(f"let s{k} = {outer_only(k)} + r * 4u;")
-            for lane, args in enumerate(lanes):
-                args.append(f"s{k} + {lane}u")
+            args.append(f"s{k} + {{lane}}")
         else:
             loads.append(f"let q{k} = a{form.bindings[k]}[(({outer_only(k)}) >> 2u) + r];")
-            for lane, args in enumerate(lanes):
-                args.append(lane_of(f"q{k}", lane, dtype))
-    values = [f"lift(f({', '.join(args)}).y0, r * 4u + {lane}u)" for lane, args in enumerate(lanes)]
-    tail = f"  return combine(combine({values[0]}, {values[1]}), combine({values[2]}, {values[3]}));"
+            args.append(lane_of(f"q{k}", dtype))
+    loads += four_lanes(acc, f"lift(f({', '.join(args)}).y0, r * 4u + {{lane}})", weight_of(form.code))
+    tail = "  return combine(combine(e[0], e[1]), combine(e[2], e[3]));"
     return [*head, *(f"  {s}" for s in loads), tail, "}"]
 
 
@@ -186,9 +184,8 @@ def _segment(form: ReduceForm, acc: str) -> list[str]:
         "  var total = initial();",
         "  var r = begin;",
         "  while (r < end) {",
-        "    var block = element(o, r);",
-        "    r += by;",
-        f"    for (var k = 1u; k < {_BLOCK}u && r < end; k++) {{",
+        "    var block = initial();",
+        f"    for (var k = 0u; k < {_BLOCK}u && r < end; k++) {{",
         "      block = combine(block, element(o, r));",
         "      r += by;",
         "    }",
@@ -260,6 +257,8 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, sc
         node.used += 1
         if node.storage is None and node.used > 1 and node.op not in ("const", "iota", "view"):
             runtime.materialise(node)
+        for part in narrow_parts(node, size_of(node.shape)):
+            runtime.materialise(part)
         kept = tuple(i for i in range(len(node.shape)) if i not in axes)
         shape = tuple(node.shape[i] for i in kept)
         out_dtype = result_type(kind, node.dtype)

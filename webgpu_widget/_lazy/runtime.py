@@ -14,7 +14,7 @@ from webgpu_widget._lazy.codegen import WORKGROUP, Form, elementwise_source
 from webgpu_widget._lazy.dtypes import FLOAT16, nbytes_allocated, nbytes_stored
 from webgpu_widget._lazy.node import SERIAL, Node, Storage, c_strides, size_of
 from webgpu_widget._lazy.pool import Pool
-from webgpu_widget._lazy.trace import Access, Trace, collapse
+from webgpu_widget._lazy.trace import Access, Trace, collapse, narrow_parts
 from webgpu_widget.errors import ClosedError, LimitError
 
 SAFE_BUFFER_BYTES = 256 * 1024 * 1024
@@ -157,6 +157,8 @@ class Runtime:
 
     def _compute(self, root: Node) -> None:
         self.check_open()
+        for part in narrow_parts(root, size_of(root.shape)):
+            self.materialise(part)
         roots = [root, *self._companions(root)]
         trace = Trace(root.shape)
         results = [trace.value(n) for n in roots]

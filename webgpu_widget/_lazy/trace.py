@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from webgpu_widget._lazy.node import c_strides, identity_dims
+from webgpu_widget._lazy.node import c_strides, identity_dims, size_of
 
 if TYPE_CHECKING:
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Dim, Node, Shape, Storage
+
+_NARROW_WEIGHT = 4
+_NARROW_RATIO = 8
 
 Instruction = tuple[object, ...]
 """``("load", access, dtype)``, ``("const", index, dtype)``, ``("iota", access)``, ``("gather", binding, dtype, index)``,
@@ -145,6 +148,27 @@ class Trace:
         if number == len(self.code):
             self.code.append(instruction)
         return number
+
+
+def narrow_parts(node: Node, size: int) -> list[Node]:
+    """Return operations in an expression that are heavy and much smaller than `size`, to be computed once beforehand.
+
+    What is broadcast would otherwise be computed anew for every element that it is broadcast to.
+    """
+    found: list[Node] = []
+    seen: set[int] = set()
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current.storage is not None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        heavy = current.weight >= _NARROW_WEIGHT and current.op not in ("view", "const", "iota")
+        if heavy and 0 < size_of(current.shape) * _NARROW_RATIO <= size:
+            found.append(current)
+            continue
+        stack += current.inputs
+    return found
 
 
 def collapse(groups: list[Shape], strides: list[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
