@@ -327,7 +327,7 @@ def _run_half(gpu: GPU, product: Product) -> None:
     if not variants:
         _run_single(gpu, product, through_half=not (product.a.half and product.b.half))
         return
-    for piece in _bands(product, _limit(gpu)):
+    for piece in _bands(product, _limit(gpu) // 8):  # padding to whole tiles makes a piece up to eight times larger
         _run_half_piece(gpu, piece, variants)
 
 
