@@ -123,7 +123,9 @@ def page_process(profile):
     found = [
         p
         for p in psutil.process_iter(["cmdline"])
-        if p.info["cmdline"] and "--type=renderer" in p.info["cmdline"] and str(profile) in " ".join(p.parent().cmdline() + p.info["cmdline"])
+        if p.info["cmdline"]
+        and "--type=renderer" in p.info["cmdline"]
+        and str(profile) in " ".join(p.parent().cmdline() + p.info["cmdline"])
     ]
     return max(found, key=lambda p: p.memory_info().rss)
 
@@ -183,7 +185,8 @@ def routes(gpu, page, path, rounds):
     bare = max(rates["bare fetch().arrayBuffer() + writeBuffer"], rates["bare streamed fetch + writeBuffer"])
     ratios = {
         "url, no cache / best bare fetch + writeBuffer": rates["url, no cache"] / bare,
-        "url, no cache / arrayBuffer + writeBuffer": rates["url, no cache"] / rates["bare fetch().arrayBuffer() + writeBuffer"],
+        "url, no cache / arrayBuffer + writeBuffer": rates["url, no cache"]
+        / rates["bare fetch().arrayBuffer() + writeBuffer"],
         "from the cache / first load": rates["from the cache"] / rates["url, into the cache"],
         "comm / bare messages": rates["comm, no cache"] / rates["bare messages"],
     }

@@ -79,7 +79,7 @@ def test_a_reloaded_page_goes_on_where_it_was(page_gpu, server, served, model):
 
 
 @pytest.mark.parametrize("quota_bytes", [1000, 1_300_000])
-def test_a_full_storage_is_no_error(page_gpu, server, served, model, quota_bytes):
+def test_a_full_storage_is_no_error(page_gpu, served, model, quota_bytes):
     made, page = page_gpu
     url, _ = served
     session = page.context.new_cdp_session(page)
@@ -112,7 +112,7 @@ DAMAGE = """async (how) => {
 
 
 @pytest.mark.parametrize("how", ["flip", "shorten"])
-def test_damaged_chunks_are_fetched_again(page_gpu, server, served, model, how):
+def test_damaged_chunks_are_fetched_again(page_gpu, served, model, how):
     made, page = page_gpu
     url, data = served
     with wg.load_weights(url, made, **QUICK) as weights:
@@ -130,7 +130,7 @@ def test_damaged_chunks_are_fetched_again(page_gpu, server, served, model, how):
     assert wg.cache.verify(gpu=made), "what was bad has been dropped"
 
 
-def test_without_a_worker(page_gpu, server, served, model):
+def test_without_a_worker(page_gpu, served, model):
     made, page = page_gpu
     url, data = served
     page.add_init_script("delete globalThis.Worker")
@@ -142,7 +142,7 @@ def test_without_a_worker(page_gpu, server, served, model):
             assert weights.report.bytes_moved == moved
 
 
-def test_without_storage(page_gpu, server, served, model):
+def test_without_storage(page_gpu, served, model):
     made, page = page_gpu
     url, data = served
     page.add_init_script(
@@ -157,8 +157,8 @@ def test_without_storage(page_gpu, server, served, model):
 
 
 def test_two_tabs_of_one_site_share_the_cache(page_gpu, browser, server, served, model):
-    made, page = page_gpu
-    url, data = served
+    made, _ = page_gpu
+    url, _ = served
     other = wg.GPU(transport="page")
     second = browser.new_page()
     second.goto(other.url)

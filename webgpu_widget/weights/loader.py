@@ -378,7 +378,9 @@ class Weights(Mapping[str, Loaded]):
         return name in self._entries
 
     def __repr__(self) -> str:
-        return f"Weights({self.plan.source!r}, {len(self._entries)} tensors in {len(self._stages)} stages, {self.progress})"
+        return (
+            f"Weights({self.plan.title!r}, {len(self._entries)} tensors in {len(self._stages)} stages, {self.progress})"
+        )
 
     # ------------------------------------------------------------ state
 

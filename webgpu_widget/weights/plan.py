@@ -88,6 +88,15 @@ class Plan:
     _rules: Rules
     _gpu: GPU | None
 
+    @property
+    def title(self) -> str:
+        """The source, without the folders of a local path."""
+        return (
+            self.source
+            if self.source.startswith(("http://", "https://", "hf:"))
+            else re.split(r"[/\\]", self.source.rstrip("/"))[-1]
+        )
+
     def stage_bytes(self, stage: str) -> int:
         """Bytes of one stage in the files."""
         return sum(tensor.bytes for tensor in self.tensors if tensor.stage == stage)
@@ -111,7 +120,7 @@ class Plan:
         return check_fits(self, gpu.ready().limits, cache.quota(gpu=gpu).available_bytes)
 
     def __repr__(self) -> str:
-        lines = [f"{self.source}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"]
+        lines = [f"{self.title}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"]
         lines += [f"  {name}: {count} tensors, {size:,} bytes ({kinds})" for name, count, size, kinds in self._rows()]
         return "\n".join(lines)
 
@@ -120,7 +129,7 @@ class Plan:
             f"<tr><td>{html.escape(name)}</td><td>{count}</td><td>{size:,}</td><td>{html.escape(kinds)}</td></tr>"
             for name, count, size, kinds in self._rows()
         )
-        title = f"{html.escape(self.source)}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"
+        title = f"{html.escape(self.title)}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"
         head = "<tr><th>stage</th><th>tensors</th><th>bytes</th><th>stored as</th></tr>"
         return f"<div><b>{title}</b><table>{head}{rows}</table></div>"
 

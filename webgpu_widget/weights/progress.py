@@ -102,9 +102,7 @@ def _show_tqdm(weights: Weights) -> None:
     from tqdm import tqdm
 
     held = weakref.ref(weights)
-    bar = tqdm(
-        total=weights.progress.bytes_total, unit="B", unit_scale=True, desc=weights.plan.source.rsplit("/", 1)[-1]
-    )
+    bar = tqdm(total=weights.progress.bytes_total, unit="B", unit_scale=True, desc=weights.plan.title)
 
     def update() -> None:
         target = held()

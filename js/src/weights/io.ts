@@ -246,7 +246,10 @@ export class WorkerIO {
     try {
       url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
       const made = new WorkerIO(new Worker(url, { name: "webgpu_widget weights" }));
-      const proxy = new Proxy({}, { get: (_target, method) => (typeof method === "string" && method !== "then" ? made.method(method as keyof IO) : undefined) }) as IO;
+      const proxy = new Proxy(
+        {},
+        { get: (_target, method) => (typeof method === "string" && method !== "then" ? made.method(method as keyof IO) : undefined) },
+      ) as IO;
       const alive = await Promise.race([proxy.quota().then(() => true), new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 5000))]);
       if (alive) return proxy;
       made.worker.terminate();

@@ -211,7 +211,10 @@ export async function clear(keys: readonly string[] | null): Promise<number> {
 }
 
 /** Compare every chunk with its hash and drop the bad ones. */
-export async function verify(keys: readonly string[] | null, report: (bytes: number) => void): Promise<{ checked: number; bytes: number; bad: { key: string; chunk: number }[] }> {
+export async function verify(
+  keys: readonly string[] | null,
+  report: (bytes: number) => void,
+): Promise<{ checked: number; bytes: number; bad: { key: string; chunk: number }[] }> {
   const result = { checked: 0, bytes: 0, bad: [] as { key: string; chunk: number }[] };
   for await (const [key, folder] of folders()) {
     if (!belongs(key, keys)) continue;
