@@ -61,7 +61,7 @@ def views() -> dict[str, View]:
     return {
         "whole": view(("-0.75", "0"), "3", 2_000),
         "seahorse valley": view(SEAHORSE, "1e-3", 5_000),
-        "elephant valley": view(copy_near(exact_point(ELEPHANT, "c"), 3.4)[0], "1e-6", 20_000),
+        "elephant valley": view(antenna_tip(copy_near(exact_point(ELEPHANT, "c"), 3.3), 60), "1e-6", 20_000),
         "copy on a spiral": view(copy_near(spiral, 5.4)[0], "1e-10", 5_000),
         "Misiurewicz spiral": view(spiral, "1e-16", 2_000),
         "seahorse": view(SEAHORSE, "1e-25", 30_000),

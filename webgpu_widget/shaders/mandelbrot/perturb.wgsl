@@ -65,6 +65,10 @@ fn multiply(a: vec2f, b: vec2f) -> vec2f {
   return vec2f(fma(a.x, b.x, -a.y * b.y), fma(a.x, b.y, a.y * b.x));
 }
 
+fn multiply_add(a: vec2f, b: vec2f, c: vec2f) -> vec2f {
+  return vec2f(fma(a.x, b.x, fma(-a.y, b.y, c.x)), fma(a.x, b.y, fma(a.y, b.x, c.y)));
+}
+
 // 2^k; 0 under f32's normal range
 fn power_of_two(k: i32) -> f32 {
   return bitcast<f32>(u32(clamp(k + 127, 0, 254)) << 23u);
@@ -170,6 +174,16 @@ fn inspect(pixel: ptr<function, Pixel>, R: vec4f) {
     (*pixel).delta = delta;
     (*pixel).m = 0u;
   }
+}
+
+// A plain step; `worst` rises to 0 when delta is not under the limit.
+struct Plain { q: vec2f, worst: f32 }
+
+fn plain(p: Plain, R: vec4f, s: f32, dcs: vec2f) -> Plain {
+  let worst = max(p.worst, fma(largest(p.q), s, -R.z));
+  if (POWER == 2u) { return Plain(multiply_add(fma(vec2f(s), p.q, R.xy), p.q, dcs), worst); }
+  let Z = 0.5 * R.xy;
+  return Plain(multiply_add(chord(Z, fma(vec2f(s), p.q, Z)), p.q, dcs), worst);
 }
 
 // One iteration with every test.
@@ -287,23 +301,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         var q = pixel.delta.value;
         let s = power_of_two(pixel.delta.exponent);
         let dcs = dc.value * power_of_two(dc.exponent - pixel.delta.exponent);
-        var near = false;
+        var p = Plain(q, -1.0);
         var derivative = normal(pixel.derivative);
-        let unit = power_of_two(-derivative.exponent);
-        for (var i = 0u; i < BLOCK; i++) {
-          let R = reference[pixel.m + i];
-          near = near || largest(q) * s >= R.z;
-          if (DERIVATIVE) {
-            derivative.value = multiply(slope(fma(vec2f(0.5), R.xy, s * q)), derivative.value);
+        if (DERIVATIVE) {
+          let unit = power_of_two(-derivative.exponent);
+          for (var i = 0u; i < BLOCK; i++) {
+            let R = reference[pixel.m + i];
+            derivative.value = multiply(slope(fma(vec2f(0.5), R.xy, s * p.q)), derivative.value);
             if (!JULIA) { derivative.value.x += unit; }
+            p = plain(p, R, s, dcs);
           }
-          if (POWER == 2u) {
-            q = multiply(fma(vec2f(s), q, R.xy), q) + dcs;
-          } else {
-            let Z = 0.5 * R.xy;
-            q = multiply(chord(Z, fma(vec2f(s), q, Z)), q) + dcs;
+        } else {
+          // Written out in fours, as in direct.wgsl.
+          for (var m = pixel.m; m < pixel.m + BLOCK; m += 4u) {
+            let R0 = reference[m];
+            let R1 = reference[m + 1u];
+            let R2 = reference[m + 2u];
+            let R3 = reference[m + 3u];
+            p = plain(plain(plain(plain(p, R0, s, dcs), R1, s, dcs), R2, s, dcs), R3, s, dcs);
           }
         }
+        q = p.q;
+        let near = p.worst >= 0.0;
         work -= i32(BLOCK);
         if (!near) {
           failures = 0u;
@@ -333,9 +352,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         if (R.w != 0.0 || n >= params.max_iter) { break; }
         var next: vec2f;
         if (POWER == 2u) {
-          next = multiply(R.xy + q, q) + dcs;
+          next = multiply_add(R.xy + q, q, dcs);
         } else {
-          next = multiply(chord(0.5 * R.xy, fma(vec2f(0.5), R.xy, q)), q) + dcs;
+          next = multiply_add(chord(0.5 * R.xy, fma(vec2f(0.5), R.xy, q)), q, dcs);
         }
         let S = reference[m + 1u];
         if (largest(next) < SMALL || S.w != 0.0) { break; }
