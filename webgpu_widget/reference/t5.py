@@ -149,7 +149,7 @@ def position_bias(weights: Mapping[str, Array], config: T5Config, stack: str, le
 def encode(
     weights: Mapping[str, Array], config: T5Config, input_ids: Array, attention_mask: Array | None = None
 ) -> Array:
-    """Encoder output, shape (batch, source, d_model); the mask is where ``input_ids`` is not the pad, unless given."""
+    """Return the encoder's output, (batch, source, d_model); the mask is where ``input_ids`` is not the pad, unless given."""
     input_ids = np.asarray(input_ids)
     mask = input_ids != config.pad_token_id if attention_mask is None else attention_mask
     x = weights["shared.weight"][input_ids]

@@ -125,22 +125,26 @@ class Kernels:
     def norm(self, x: Buffer, gain: Buffer, y: Buffer, rows: int) -> None:
         """RMSNorm of rows of d_model."""
         size, groups = self._teams(rows)
-        constants = {"WG": size, "WIDTH": self.config.d_model, "EPSILON": self.config.layer_norm_epsilon}
+        constants: dict[str, Any] = {
+            "WG": size,
+            "WIDTH": self.config.d_model,
+            "EPSILON": self.config.layer_norm_epsilon,
+        }
         self._run("rms_norm", [x, gain, y], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
     def linear(
         self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0
     ) -> None:
         """``y (+)= factor * x @ matrix.T``."""
-        constants = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
+        constants: dict[str, Any] = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
         self._run("linear", [x, matrix.words, matrix.scale, y], groups, struct.pack("<I", rows), **constants)
 
     def gate(self, a: Buffer, h: Buffer, rows: int) -> None:
-        """The feed-forward's activation, and its gate."""
+        """Apply the feed-forward's activation, and its gate."""
         c = self.config
         groups = min(_MOST_GROUPS, -(-rows * c.d_ff // 64))
-        constants = {"WIDTH": c.d_ff, "GATED": c.is_gated, "ACT": _ACTIVATIONS[c.activation]}
+        constants: dict[str, Any] = {"WIDTH": c.d_ff, "GATED": c.is_gated, "ACT": _ACTIVATIONS[c.activation]}
         self._run("gate", [a, h], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
     def attention(
@@ -162,7 +166,7 @@ class Kernels:
         params = struct.pack(
             "<6I", queries, keys, q_parts * width, kv_parts * width, (kv_parts - 2) * width, (kv_parts - 1) * width
         )
-        constants = {
+        constants: dict[str, Any] = {
             "HEADS": c.num_heads,
             "DISTANCE": c.relative_attention_max_distance,
             "CAUSAL": causal,
@@ -190,7 +194,7 @@ class Kernels:
     ) -> None:  # fmt: skip
         """``y (+)= factor * f(x) @ matrix.T``, f being RMSNorm where there is a gain."""
         size, groups = self._teams(matrix.rows, share=4 if matrix.rows > 8192 else 1)
-        constants = {
+        constants: dict[str, Any] = {
             "WG": size, "IN": matrix.columns, "OUT": matrix.rows, "NORM": gain is not None, "RESIDUAL": residual,
             "EPSILON": self.config.layer_norm_epsilon, "FACTOR": factor,
         }  # fmt: skip
@@ -201,7 +205,7 @@ class Kernels:
         """RMSNorm, both products of the feed-forward's first half, activation and gate."""
         c = self.config
         size, groups = self._teams(c.d_ff)
-        constants = {
+        constants: dict[str, Any] = {
             "WG": size, "IN": c.d_model, "OUT": c.d_ff, "GATED": c.is_gated, "ACT": _ACTIVATIONS[c.activation], "EPSILON": c.layer_norm_epsilon,
         }  # fmt: skip
         self._run("step_gate", [x, gain, matrix.words, matrix.scale, state, h], (groups, rows, 1), **constants)
@@ -227,7 +231,7 @@ class Kernels:
     ) -> None:
         """Self-attention of the new position of each row; keeps its key and value."""
         size, groups = self._heads()
-        constants = {
+        constants: dict[str, Any] = {
             "WG": size,
             "HEADS": self.config.num_heads,
             "DISTANCE": self.config.relative_attention_max_distance,

@@ -60,6 +60,11 @@ class T5Stats:
     dispatches_per_token: int = 0
 
 
+def _floats(data: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    values: np.ndarray[Any, Any] = data.view(np.float32).reshape(shape)
+    return values
+
+
 class T5:
     """A FLAN-T5 (or T5) checkpoint on the GPU of the notebook's browser; made by `from_pretrained`.
 
@@ -209,7 +214,7 @@ class T5:
     # ------------------------------------------------------------ for checking
 
     def _ids(self, ids: Any, what: str) -> np.ndarray[Any, Any]:
-        values = np.asarray(ids)
+        values: np.ndarray[Any, Any] = np.asarray(ids)
         if values.ndim == 1:
             values = values[None]
         if values.ndim != 2 or values.size == 0:
@@ -224,14 +229,16 @@ class T5:
 
     def _mask(self, ids: np.ndarray[Any, Any], mask: Any) -> np.ndarray[Any, Any]:
         if mask is None:
-            return ids != self.config.pad_token_id
-        values = np.asarray(mask)
+            found: np.ndarray[Any, Any] = ids != self.config.pad_token_id
+            return found
+        values: np.ndarray[Any, Any] = np.asarray(mask)
         values = values[None] if values.ndim == 1 else values
         if values.shape != ids.shape:
             raise errors.ShapeError(
                 f"attention_mask has shape {values.shape}, but input_ids have {ids.shape}; they must be the same"
             )
-        return values != 0
+        opened: np.ndarray[Any, Any] = values != 0
+        return opened
 
     def _encode(self, input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
         ids = self._ids(input_ids, "input_ids")
@@ -257,14 +264,14 @@ class T5:
             (batch, source, d_model) float32.
         """
         span, shape = self._encode(input_ids, attention_mask)
-        return self._gpu._queue.read([span], timeout)[0].view(np.float32).reshape(shape)
+        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
 
     async def encode_async(
         self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
     ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `encode`."""
         span, shape = self._encode(input_ids, attention_mask)
-        return (await self._gpu._queue.read_async([span], timeout))[0].view(np.float32).reshape(shape)
+        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
 
     def _logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
         ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")
@@ -297,14 +304,14 @@ class T5:
             (batch, target, vocab) float32.
         """
         span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return self._gpu._queue.read([span], timeout)[0].view(np.float32).reshape(shape)
+        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
 
     async def logits_async(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
     ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `logits`."""
         span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return (await self._gpu._queue.read_async([span], timeout))[0].view(np.float32).reshape(shape)
+        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
 
     def cross_attention(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
@@ -443,10 +450,36 @@ class T5:
                 reply = await self._gpu._queue.read_async(item, timeout, "generating")
 
     @overload
-    def generate(self, text: str, **options: Any) -> str: ...
+    def generate(
+        self,
+        text: str,
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> str: ...
 
     @overload
-    def generate(self, text: Sequence[str], **options: Any) -> list[str]: ...
+    def generate(
+        self,
+        text: list[str] | tuple[str, ...],
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> list[str]: ...
 
     def generate(
         self,
