@@ -407,7 +407,11 @@ class FakePage:
         self._with_credit(0, lambda: self._result(key, {}))
 
     def _device(self) -> Message:
-        limits = {"maxBufferSize": 2**30, "maxStorageBufferBindingSize": 2**30, "maxComputeWorkgroupsPerDimension": 65535}
+        limits = {
+            "maxBufferSize": 2**30,
+            "maxStorageBufferBindingSize": 2**30,
+            "maxComputeWorkgroupsPerDimension": 65535,
+        }
         return {
             "epoch": self.epoch,
             "vendor": "fake",

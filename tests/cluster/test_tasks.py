@@ -220,7 +220,11 @@ def test_a_worker_without_a_browser_says_so(caplog: pytest.LogCaptureFixture) ->
 
     caplog.set_level(logging.CRITICAL, "distributed")
     with LocalCluster(
-        n_workers=1, processes=False, threads_per_worker=1, dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0"
+        n_workers=1,
+        processes=False,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
     ) as plain:
         # Browsers join a scheduler that has other workers too.
         with wg.Cluster(scheduler=plain.scheduler_address) as cluster:
