@@ -6,7 +6,7 @@ import json
 import pathlib
 
 import pytest
-from jupyter import Lab
+from lab_harness import Lab
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "contract"
 

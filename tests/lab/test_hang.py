@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter import Lab
+from lab_harness import Lab
 
 SPIN = "@group(0) @binding(0) var<storage, read_write> y: array<u32>; @compute @workgroup_size(1) fn main() { while (y[0] < 1u) { y[1] += 1u; } }"
 FIVE = (

@@ -8,7 +8,7 @@ import time
 
 import nbformat
 import pytest
-from jupyter import Lab
+from lab_harness import Lab
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "notebooks"
 TUTORIALS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
