@@ -6,6 +6,8 @@ const TARGET_MS = 50;
 const UNKNOWN_MS = 3;
 const MAX_DISPATCHES = 4096;
 const MAX_IN_FLIGHT = 2;
+const COALESCED_MS = 0.5;
+const LEAST_FACTOR = 1 / 16;
 
 /** What a pipeline was measured to cost. */
 export interface Cost {
@@ -24,6 +26,11 @@ interface Share {
   readonly cost: Cost;
   readonly groups: number;
   readonly expectedMs: number;
+}
+
+/** The work took `factor` times as long as expected. A busy page may report too late, seldom too early: trust a fall only by and by. */
+function learn({ cost, groups, expectedMs }: Share, factor: number): void {
+  if (groups > 0) cost.msPerGroup = (expectedMs / groups) * Math.max(factor, LEAST_FACTOR);
 }
 
 export class Pacer {
@@ -74,8 +81,10 @@ export class Pacer {
         this.inFlight.splice(this.inFlight.indexOf(done), 1);
         const now = performance.now();
         const took = now - Math.max(started, this.lastDone);
+        // Two submits that are reported in one go say nothing about the second.
+        const coalesced = started < this.lastDone && took < COALESCED_MS;
         this.lastDone = now;
-        for (const share of shares) if (share.groups > 0) share.cost.msPerGroup = (took * share.expectedMs) / expectedMs / share.groups;
+        if (!coalesced) for (const share of shares) learn(share, took / expectedMs);
         this.finished();
       },
       () => undefined,
