@@ -23,7 +23,7 @@ from pathlib import Path
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves the folder, isolated, and takes the page's posts."""
 
-    extensions_map = {
+    extensions_map = {  # noqa: RUF012 - as the base class has it
         **http.server.SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
@@ -112,9 +112,7 @@ def collect(folder, query="", limit_s=300.0):
 
 
 def main():
-    result = collect(
-        sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "", float(os.environ.get("LIMIT_S", "300"))
-    )
+    result = collect(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "", float(os.environ.get("LIMIT_S", "300")))
     text = json.dumps(result)
     if "RESULT" in os.environ:
         Path(os.environ["RESULT"]).write_text(text)

@@ -53,7 +53,7 @@ class Recorder:
         self.sizes.append(max(4, -(-size_bytes // 4) * 4))
         return SimpleNamespace(index=len(self.sizes) - 1, size_bytes=self.sizes[-1], label=label)
 
-    def pipeline(self, source, label="", entry_point=None, constants=None):
+    def pipeline(self, source, label="", _entry_point=None, constants=None):
         return {"wgsl": source, "label": label, "constants": constants or {}}
 
     def dispatch(self, pipe, args, workgroups):
@@ -72,12 +72,30 @@ def program(adapter, m, n, k, *, precision="f32", half=False, a_t=False, b_t=Fal
     queue = Recorder()
     gpu = SimpleNamespace(_queue=queue, info=ADAPTERS[adapter])
     dtype = np.dtype(np.float16 if half else np.float32)
-    buffers = [queue.alloc(count * size) for count, size in ((m * k, dtype.itemsize), (k * n, dtype.itemsize), (m * n, 4))]
+    buffers = [
+        queue.alloc(count * size) for count, size in ((m * k, dtype.itemsize), (k * n, dtype.itemsize), (m * n, 4))
+    ]
     a = Operand(buffers[0], (m, k), (1, m) if a_t else (k, 1), 0, dtype)
     b = Operand(buffers[1], (k, n), (1, k) if b_t else (n, 1), 0, dtype)
     launch(gpu, a, b, buffers[2], precision=precision)
-    view = {"a_offset": 0, "a_m": a.strides[0], "a_k": a.strides[1], "b_offset": 0, "b_k": b.strides[0], "b_n": b.strides[1]}
+    view = {
+        "a_offset": 0,
+        "a_m": a.strides[0],
+        "a_k": a.strides[1],
+        "b_offset": 0,
+        "b_k": b.strides[0],
+        "b_n": b.strides[1],
+    }
     name = f"launch {precision}{' of float16' if half else ''}{' a transposed' if a_t else ''}{' b transposed' if b_t else ''}: "
     name += ", ".join(step["label"] for step in queue.steps)
     limit = 1e-3 if precision == "f16" and not half else 1e-5
-    return {"name": name, "size": [m, n, k], "half": half, "params": view, "words": [s // 4 for s in queue.sizes[:2]], "sizes": queue.sizes, "program": queue.steps, "limit": limit}
+    return {
+        "name": name,
+        "size": [m, n, k],
+        "half": half,
+        "params": view,
+        "words": [s // 4 for s in queue.sizes[:2]],
+        "sizes": queue.sizes,
+        "program": queue.steps,
+        "limit": limit,
+    }

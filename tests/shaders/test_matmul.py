@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from webgpu_widget.matmul import Operand, choose, launch, launch as launch_product, product_shape, tune
+from webgpu_widget.matmul import Operand, choose, launch, product_shape, tune
+from webgpu_widget.matmul import launch as launch_product
 from webgpu_widget.matmul.choose import Plan
 from webgpu_widget.matmul.passes import View, convert, reduce_splits, tight
 from webgpu_widget.matmul.register import Register
@@ -50,7 +51,18 @@ def as_gpu(gpu):
     )  # fmt: skip
 
 
-SHAPES = [(1, 1, 1), (1, 7, 5), (7, 1, 5), (16, 64, 33), (17, 65, 1), (67, 31, 101), (128, 64, 16), (129, 131, 20), (3, 260, 64), (260, 3, 64)]
+SHAPES = [
+    (1, 1, 1),
+    (1, 7, 5),
+    (7, 1, 5),
+    (16, 64, 33),
+    (17, 65, 1),
+    (67, 31, 101),
+    (128, 64, 16),
+    (129, 131, 20),
+    (3, 260, 64),
+    (260, 3, 64),
+]
 
 
 @pytest.mark.parametrize("as_other", [False, True])
@@ -64,7 +76,15 @@ def test_products_equal_numpy(gpu, rng, turned, as_other):
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [((5,), (5,)), ((5,), (5, 3)), ((4, 5), (5,)), ((2, 3, 4, 5), (5, 6)), ((2, 1, 4, 5), (3, 5, 6)), ((5, 6), (2, 6, 3)), ((2, 2, 2, 3, 4), (2, 1, 2, 4, 3))],
+    [
+        ((5,), (5,)),
+        ((5,), (5, 3)),
+        ((4, 5), (5,)),
+        ((2, 3, 4, 5), (5, 6)),
+        ((2, 1, 4, 5), (3, 5, 6)),
+        ((5, 6), (2, 6, 3)),
+        ((2, 2, 2, 3, 4), (2, 1, 2, 4, 3)),
+    ],
 )
 def test_vectors_and_batches_equal_numpy(gpu, rng, left, right):
     a, b = rng.standard_normal(left).astype(np.float32), rng.standard_normal(right).astype(np.float32)
@@ -108,7 +128,12 @@ def test_operands_beyond_a_binding(gpu, rng):
         check(product(gpu, a, b, turned_a=turned, turned_b=turned, info=info), a, b)
 
 
-TILED = [Tiled(64, 64, 16, 8, 8, double=False), Tiled(64, 64, 8, 8, 8), Tiled(128, 64, 16, 8, 8, double=False), Tiled(64, 64, 16, 8, 4, double=False, wide=4)]
+TILED = [
+    Tiled(64, 64, 16, 8, 8, double=False),
+    Tiled(64, 64, 8, 8, 8),
+    Tiled(128, 64, 16, 8, 8, double=False),
+    Tiled(64, 64, 16, 8, 4, double=False, wide=4),
+]
 
 
 @pytest.mark.parametrize("a_load", ["vec", "vec_t", "any", "any_t"])
@@ -177,8 +202,22 @@ def test_convert_equals_its_twin(gpu, rng, x_half, y_half, through_half):
     y_dtype = np.float16 if y_half else np.float32
     through = through_half and not y_half
     source, target = gpu.array(x), gpu.array(np.full((2, 3, 6, 9), np.nan, y_dtype))
-    convert(gpu._queue, tight(source._memory, x.shape, half=x_half), tight(target._memory, (2, 3, 6, 9), half=y_half), through_half=through)
+    convert(
+        gpu._queue,
+        tight(source._memory, x.shape, half=x_half),
+        tight(target._memory, (2, 3, 6, 9), half=y_half),
+        through_half=through,
+    )
     assert np.array_equal(target.numpy(), reference.convert(x, 6, 9, y_dtype, through_half=through))
+
+
+@pytest.mark.parametrize("count", [1, 255, 257, 1009])
+def test_round_half_equals_its_twin(gpu, rng, count):
+    x = rng.standard_normal(8 * count + 4).astype(np.float32)
+    source, target = gpu.array(x), gpu.array(np.full(8 * count, np.nan, np.float16))
+    view = View(source._memory, (1, 1, 1, 8 * count), (0, 0, 0, 1), 4, half=False)
+    convert(gpu._queue, view, tight(target._memory, (1, 1, 1, 8 * count), half=True))
+    assert np.array_equal(target.numpy(), reference.round_half(x[4:]))
 
 
 @pytest.mark.parametrize("count", [1, 255, 256, 257, 1009])

@@ -77,6 +77,10 @@ class NumpyQueue:
         words = np.frombuffer(args[-1][2], "<i4").astype(np.int64).tolist()
         if pipe.label == "matmul convert":
             self.convert(arrays, words, pipe.constants)
+        elif pipe.label == "matmul round":
+            count, x_offset = words
+            values = arrays[0].view(np.float32)[4 * x_offset : 4 * x_offset + 8 * count]
+            arrays[1].view(np.float16)[: 8 * count] = values.astype(np.float16)
         elif pipe.label == "matmul reduce":
             count, splits, offset = words
             x, y = (array.view(np.float32) for array in arrays)
@@ -118,7 +122,14 @@ class NumpyQueue:
             k = np.arange(split * p["k_chunk"], min(p["k"], (split + 1) * p["k_chunk"]))
             left = a[p["a_offset"] + o * p["a_outer"] + i * p["a_inner"] + m[:, None] * p["a_m"] + k * p["a_k"]]
             right = b[p["b_offset"] + o * p["b_outer"] + i * p["b_inner"] + k[:, None] * p["b_k"] + n * p["b_n"]]
-            at = p["out_offset"] + o * p["out_outer"] + i * p["out_inner"] + split * p["out_split"] + m[:, None] * p["out_m"] + n * p["out_n"]
+            at = (
+                p["out_offset"]
+                + o * p["out_outer"]
+                + i * p["out_inner"]
+                + split * p["out_split"]
+                + m[:, None] * p["out_m"]
+                + n * p["out_n"]
+            )
             old = out[at] if p["accumulate"] else 0.0
             out[at] = np.matmul(left.astype(np.float64), right.astype(np.float64)) + old
 
@@ -179,7 +190,9 @@ SHAPES = [
 def test_launch_computes_numpys_matmul(rng, left, right, turned, fallback):
     a, b = (rng.standard_normal(shape).astype(np.float32) for shape in (left, right))
     orders = [(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2) if turned and x.ndim > 1 else None for x in (a, b)]
-    got, _ = run(adapter(fallback=fallback), operand(a, orders[0], 3), operand(b, orders[1], 5), product_shape(left, right))
+    got, _ = run(
+        adapter(fallback=fallback), operand(a, orders[0], 3), operand(b, orders[1], 5), product_shape(left, right)
+    )
     close(got, a, b)
 
 
@@ -246,7 +259,9 @@ def test_float16_products(rng, units, stored, turned, shape):
     a, b = rng.standard_normal((batch, m, k)).astype(stored), rng.standard_normal((batch, k, n)).astype(stored)
     info = adapter(features=F16, configs=UNITS) if units else adapter()
     order = (0, 2, 1) if turned else None
-    got, log = run(info, operand(a, order), operand(b, order), (batch, m, n), precision="f16", out_dtype=np.dtype(np.float16))
+    got, log = run(
+        info, operand(a, order), operand(b, order), (batch, m, n), precision="f16", out_dtype=np.dtype(np.float16)
+    )
     assert got.dtype == np.float16
     want = np.matmul(a.astype(np.float16).astype(np.float64), b.astype(np.float16).astype(np.float64))
     assert np.all(np.abs(got - want) <= np.abs(want) * 2**-10 + 1e-3)
@@ -380,7 +395,9 @@ def tuned(monkeypatch, tmp_path):
         queue.pending += costs[plan.name]
 
     gpu = SimpleNamespace(_queue=queue, info=adapter())
-    return SimpleNamespace(gpu=gpu, queue=queue, emit=emit, path=tmp_path / "webgpu_widget" / "matmul.json", costs=costs)
+    return SimpleNamespace(
+        gpu=gpu, queue=queue, emit=emit, path=tmp_path / "webgpu_widget" / "matmul.json", costs=costs
+    )
 
 
 BIG = problem(2048, 2048, 2048)

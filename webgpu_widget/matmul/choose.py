@@ -110,7 +110,9 @@ def _fits(variant: Tiled | Subgroup, info: AdapterInfo) -> bool:
 def vector_plan(p: Problem) -> Plan:
     """Return the plan for n = 1, where A is the matrix."""
     across = p.a_m == 1 and p.a_k != 1
-    vec = p.a_aligned and (p.a_k % 4 == 0 and p.m % 4 == 0 if across else p.a_k == 1 and p.a_m % 4 == 0 and p.k % 4 == 0)
+    vec = p.a_aligned and (
+        p.a_k % 4 == 0 and p.m % 4 == 0 if across else p.a_k == 1 and p.a_m % 4 == 0 and p.k % 4 == 0
+    )
     variant = Vector(across, vec, rows=8, unroll=8) if across else Vector(across, vec, rows=2, unroll=4)
     groups = -(-p.m // variant.outputs) * p.batch
     return Plan(variant, _split(groups, p.k, 512, 512 if across else 8192))

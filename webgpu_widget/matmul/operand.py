@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from webgpu_widget._queue import Buffer
 
 _DTYPES = ("float32", "float16")
+FLOAT32: np.dtype[np.float32] = np.dtype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Operand:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int = 0
-    dtype: np.dtype[np.float32] | np.dtype[np.float16] = np.dtype(np.float32)
+    dtype: np.dtype[np.float32] | np.dtype[np.float16] = FLOAT32
 
     def __post_init__(self) -> None:
         if len(self.shape) != len(self.strides) or not self.shape:
@@ -43,7 +44,9 @@ class Operand:
                 f"An operand of shape {self.shape} needs {len(self.shape)} strides and at least one axis, not strides {self.strides}."
             )
         if np.dtype(self.dtype).name not in _DTYPES:
-            raise TypeError(f"A matrix product takes {' or '.join(_DTYPES)}, not {self.dtype}: convert with astype first.")
+            raise TypeError(
+                f"A matrix product takes {' or '.join(_DTYPES)}, not {self.dtype}: convert with astype first."
+            )
 
     @classmethod
     def tight(

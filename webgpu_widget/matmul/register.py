@@ -74,9 +74,7 @@ def _step(v: Register, k: str) -> list[str]:
     for i in range(v.tm):
         lines.append(f"let x{i} = {f'quadBroadcast(q{i // 4}, {i % 4}u)' if v.quad else f'a[a{i} + {k} * p.a_k]'};")
         for j in range(v.tn):
-            lines.append(
-                f"c{i}_{j} = fma(x{i}, y{j}, c{i}_{j});" if v.fused else f"c{i}_{j} = c{i}_{j} + x{i} * y{j};"
-            )
+            lines.append(f"c{i}_{j} = fma(x{i}, y{j}, c{i}_{j});" if v.fused else f"c{i}_{j} = c{i}_{j} + x{i} * y{j};")
     return ["{", *lines, "}"]
 
 
@@ -105,7 +103,9 @@ def generate(v: Register) -> str:
     for i in range(v.tm):
         for j in range(v.tn):
             put = f"let w = out_base + (row0 + {i}u) * p.out_m + (col0 + {j * v.width}u) * p.out_n; if (p.accumulate != 0u) {{ c{i}_{j} += out[w]; }} out[w] = c{i}_{j};"
-            writes.append(f"  if (row0 + {i}u < p.m && col0 + {j * v.width}u < p.n) {{ {put} }}" if v.edge else f"  {{ {put} }}")
+            writes.append(
+                f"  if (row0 + {i}u < p.m && col0 + {j * v.width}u < p.n) {{ {put} }}" if v.edge else f"  {{ {put} }}"
+            )
     nl = "\n    "
     return f"""// float32 product in registers. Made by webgpu_widget.matmul.register: {v.name}.
 {"enable subgroups;" if v.quad else ""}

@@ -205,6 +205,7 @@ def generate(v: Subgroup) -> str:
         fetch = f"{a_fetch}\n    {b_fetch}"
         store = f"{a_store}\n    {b_store}"
         if v.double:
+
             def half(now: int) -> str:
                 return f"""    {{ let k0 = k_begin + (s + {now + 1}u) * {v.bk}u;
     {fetch}

@@ -49,7 +49,7 @@ def cache_path() -> Path:
 def key(gpu: GPU, problem: Problem, plans: Sequence[Plan]) -> str:
     """Return what a winner is remembered under: the adapter, the class of shapes and the candidates."""
     info = gpu.info
-    adapter = "/".join((info.vendor, info.architecture, info.device, info.description))
+    adapter = f"{info.vendor}/{info.architecture}/{info.device}/{info.description}"
     sizes = "x".join(str(_class(size)) for size in (problem.m, problem.n, problem.k))
     return f"{adapter} | {sizes} batch {_class(problem.batch)} | {' ; '.join(plan.name for plan in plans)}"
 
@@ -85,7 +85,9 @@ def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan
     try:
         winner = measure(gpu, plans, emit)
     except WebGPUWidgetError:
-        return plans[0]  # the host cannot wait here, or a candidate does not compile: what the first one says at the next read counts
+        return plans[
+            0
+        ]  # the host cannot wait here, or a candidate does not compile: what the first one says at the next read counts
     with _lock:
         _known[name] = winner.name
         _save()
