@@ -1,6 +1,5 @@
 """The cell that `transport.py` runs first in a notebook: bare anywidget and bare WebSocket, and ours, as functions."""
 
-import json
 import os
 import pathlib
 import statistics
@@ -15,7 +14,7 @@ import webgpu_widget as wg
 from webgpu_widget import waiting
 
 sys.path.insert(0, str(pathlib.Path(wg.__file__).resolve().parents[1] / "bench"))
-from _bare import BareSocket  # noqa: E402
+from _bare import BareSocket
 
 SQUARE = """
 @group(0) @binding(0) var<storage, read> x: array<f32>;
