@@ -23,7 +23,7 @@ from pathlib import Path
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves the folder, isolated, and takes the page's posts."""
 
-    extensions_map = {
+    extensions_map = {  # noqa: RUF012 - as the base class has it
         **http.server.SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",

@@ -53,7 +53,7 @@ class Recorder:
         self.sizes.append(max(4, -(-size_bytes // 4) * 4))
         return SimpleNamespace(index=len(self.sizes) - 1, size_bytes=self.sizes[-1], label=label)
 
-    def pipeline(self, source, label="", entry_point=None, constants=None):
+    def pipeline(self, source, label="", _entry_point=None, constants=None):
         return {"wgsl": source, "label": label, "constants": constants or {}}
 
     def dispatch(self, pipe, args, workgroups):

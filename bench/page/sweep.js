@@ -196,6 +196,8 @@ async function main() {
       row.error = Math.sqrt(errors / norm);
       row.ok = (job.unchecked || row.error < (job.limit ?? 1e-5)) && row.unwritten === 0;
       // time
+      const warm = performance.now();
+      while (performance.now() - warm < (job.warm_ms ?? 0)) await timed([...steps, ...steps, ...steps]);
       const estimate = Math.max((await timed([...steps, ...steps, ...steps])) / 3, 0.002);
       const reps = Math.max(3, Math.min(job.reps ?? 1000, Math.ceil((job.round_ms ?? 30) / estimate)));
       const list = [];

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from webgpu_widget.matmul import Operand, choose, launch, launch as launch_product, product_shape, tune
-from webgpu_widget.matmul.choose import Plan
-from webgpu_widget.matmul.passes import View, convert, reduce_splits, tight
-from webgpu_widget.matmul.register import Register
-from webgpu_widget.matmul.tiled import Tiled
-from webgpu_widget.matmul.vector import Vector
+from webgpu_widget._matmul import Operand, choose, launch, product_shape, tune
+from webgpu_widget._matmul import launch as launch_product
+from webgpu_widget._matmul.choose import Plan
+from webgpu_widget._matmul.passes import View, convert, reduce_splits, tight
+from webgpu_widget._matmul.register import Register
+from webgpu_widget._matmul.tiled import Tiled
+from webgpu_widget._matmul.vector import Vector
 from webgpu_widget.reference import matrix as reference
 
 EPS = float(np.finfo(np.float32).eps)
@@ -190,7 +191,7 @@ def check_plan(gpu, rng, plan, m, n, k, turned_a, turned_b):
 def emit_module():
     import importlib
 
-    return importlib.import_module("webgpu_widget.matmul.launch")
+    return importlib.import_module("webgpu_widget._matmul.launch")
 
 
 @pytest.mark.parametrize("through_half", [False, True])
@@ -208,6 +209,15 @@ def test_convert_equals_its_twin(gpu, rng, x_half, y_half, through_half):
         through_half=through,
     )
     assert np.array_equal(target.numpy(), reference.convert(x, 6, 9, y_dtype, through_half=through))
+
+
+@pytest.mark.parametrize("count", [1, 255, 257, 1009])
+def test_round_half_equals_its_twin(gpu, rng, count):
+    x = rng.standard_normal(8 * count + 4).astype(np.float32)
+    source, target = gpu.array(x), gpu.array(np.full(8 * count, np.nan, np.float16))
+    view = View(source._memory, (1, 1, 1, 8 * count), (0, 0, 0, 1), 4, half=False)
+    convert(gpu._queue, view, tight(target._memory, (1, 1, 1, 8 * count), half=True))
+    assert np.array_equal(target.numpy(), reference.round_half(x[4:]))
 
 
 @pytest.mark.parametrize("count", [1, 255, 256, 257, 1009])

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from webgpu_widget import errors
-from webgpu_widget.matmul import Operand, choose, launch, params, product_shape, tune
-from webgpu_widget.matmul import launch as launch_function
-from webgpu_widget.matmul.choose import Plan, Problem
-from webgpu_widget.matmul.passes import View, fold, tight
-from webgpu_widget.matmul.register import Register
-from webgpu_widget.matmul.subgroup import Subgroup
-from webgpu_widget.matmul.tiled import Tiled
-from webgpu_widget.matmul.vector import Vector
+from webgpu_widget._matmul import Operand, choose, launch, params, product_shape, tune
+from webgpu_widget._matmul import launch as launch_function
+from webgpu_widget._matmul.choose import Plan, Problem
+from webgpu_widget._matmul.passes import View, fold, tight
+from webgpu_widget._matmul.register import Register
+from webgpu_widget._matmul.subgroup import Subgroup
+from webgpu_widget._matmul.tiled import Tiled
+from webgpu_widget._matmul.vector import Vector
 
 EPS = float(np.finfo(np.float32).eps)
 PLAIN = {"maxComputeWorkgroupStorageSize": 49152, "maxComputeInvocationsPerWorkgroup": 1024}
@@ -77,6 +77,10 @@ class NumpyQueue:
         words = np.frombuffer(args[-1][2], "<i4").astype(np.int64).tolist()
         if pipe.label == "matmul convert":
             self.convert(arrays, words, pipe.constants)
+        elif pipe.label == "matmul round":
+            count, x_offset = words
+            values = arrays[0].view(np.float32)[4 * x_offset : 4 * x_offset + 8 * count]
+            arrays[1].view(np.float16)[: 8 * count] = values.astype(np.float16)
         elif pipe.label == "matmul reduce":
             count, splits, offset = words
             x, y = (array.view(np.float32) for array in arrays)

@@ -151,7 +151,8 @@ def _products(a: Operand, b: Operand, out: Buffer) -> Iterator[Product]:
 def _part(view: View, axis: int, start: int, stop: int) -> View:
     sizes = list(view.sizes)
     sizes[axis] = stop - start
-    return replace(view, sizes=tuple(sizes), offset=view.offset + start * view.strides[axis])
+    outer, inner, rows, cols = sizes
+    return replace(view, sizes=(outer, inner, rows, cols), offset=view.offset + start * view.strides[axis])
 
 
 def _cut(product: Product, axis: Literal["outer", "inner", "m", "n", "k"], at: int) -> tuple[Product, Product]:
@@ -234,13 +235,10 @@ def _run_single(gpu: GPU, product: Product, *, through_half: bool = False) -> No
         return
     for piece in _bands(product, _limit(gpu)):
         problem = _problem(piece)
-        swap = _better_turned(problem, fallback=gpu.info.is_fallback)
-        if swap:
+        if _better_turned(problem, fallback=gpu.info.is_fallback):
             piece = Product(_turn(piece.b), _turn(piece.a), _turn(piece.out), piece.accumulate)  # noqa: PLW2901
-            problem = _problem(piece)
-        plans = choose.matrix_plans(problem, gpu.info)
-        plan = tune.best(gpu, problem, plans, lambda one, piece=piece: _emit(gpu, piece, one))
-        _emit(gpu, piece, plan)
+        plans = choose.matrix_plans(_problem(piece), gpu.info)
+        _emit(gpu, piece, plans[0] if piece.accumulate else _best(gpu, piece, plans))
 
 
 def _better_turned(p: Problem, *, fallback: bool) -> bool:
@@ -327,14 +325,31 @@ def _run_half(gpu: GPU, product: Product) -> None:
     if not variants:
         _run_single(gpu, product, through_half=not (product.a.half and product.b.half))
         return
-    for piece in _bands(product, _limit(gpu) // 8):  # padding to whole tiles makes a piece up to eight times larger
-        _run_half_piece(gpu, piece, variants)
+    limit = _limit(gpu)
+    for piece in _bands(product, limit):
+        if max(_padded(piece, variants[0])) <= limit:
+            _run_half_piece(gpu, piece, variants)
+        else:  # whole tiles make a piece up to eight times larger
+            for part in _bands(piece, limit // 8):
+                _run_half_piece(gpu, part, variants)
+
+
+def _whole_tiles(product: Product, variant: Subgroup) -> tuple[int, int, int]:
+    """Return rows, columns and depth rounded up to the variant's tile."""
+    m, n, k = product.mnk
+    return tuple(-(-size // step) * step for size, step in ((m, variant.bm), (n, variant.bn), (k, variant.bk)))  # type: ignore[return-value]
+
+
+def _padded(product: Product, variant: Subgroup) -> tuple[int, int, int]:
+    """Return the bytes of a, b and out when they are padded to whole tiles."""
+    rows, cols, depth = _whole_tiles(product, variant)
+    batch = product.out.sizes[0] * product.out.sizes[1]
+    return batch * rows * depth * 2, batch * depth * cols * 2, batch * rows * cols * 4
 
 
 def _run_half_piece(gpu: GPU, product: Product, variants: list[Subgroup]) -> None:
-    m, n, k = product.mnk
-    unit = variants[0].bm, variants[0].bn, variants[0].bk
-    rows, cols, depth = (-(-size // step) * step for size, step in zip((m, n, k), unit, strict=True))
+    m, n, _ = product.mnk
+    rows, cols, depth = _whole_tiles(product, variants[0])
     a = _packed(gpu, product.a, rows, depth)
     b = _packed(gpu, product.b, depth, cols)
     direct = (rows, cols) == (m, n) and not product.accumulate and product.out.strides[2:] == (n, 1)
@@ -343,17 +358,26 @@ def _run_half_piece(gpu: GPU, product: Product, variants: list[Subgroup]) -> Non
     if not direct:
         out = tight(gpu._queue.alloc(outer * inner * rows * cols * 4, "matmul out"), (outer, inner, rows, cols))
     whole = Product(a, b, out)
-    turned = {"a_t": _along_rows(a), "b_t": _along_rows(b)}
+    a_t, b_t = _along_rows(a), _along_rows(b)
     plans = [
-        Plan(replace(one, **turned))
+        Plan(replace(one, a_t=a_t, b_t=b_t))
         for one in variants
         if rows % one.bm == 0 and cols % one.bn == 0 and depth % one.bk == 0
     ]
-    plan = tune.best(gpu, _problem(whole), plans, lambda one: _emit(gpu, whole, one))
+    plan = _best(gpu, whole, plans)
     _emit(gpu, whole, plan)
     if not direct:
         cropped = replace(out, sizes=product.out.sizes)
         convert(gpu._queue, cropped, product.out, add=product.accumulate, limit=_limit(gpu))
+
+
+def _best(gpu: GPU, product: Product, plans: list[Plan]) -> Plan:
+    """Return the plan that autotune prefers."""
+
+    def emit(plan: Plan) -> None:
+        _emit(gpu, product, plan)
+
+    return tune.best(gpu, _problem(product), plans, emit)
 
 
 def _along_rows(view: View) -> bool:
