@@ -34,6 +34,9 @@ FINE_ERROR_LOG2 = -53.0
 LIMB_NOTHING = -0x20000000
 """Exponent of zero in refine.wgsl."""
 MAX_LEVELS = 31
+END = -4.0
+NEAR_MARK = 2**20
+"""How perturb.wgsl is told of the end of an orbit, and of points near radius 2."""
 _NOTHING = -(2**30)
 _serial = itertools.count(1)
 
@@ -83,6 +86,8 @@ class Reference:
         The same points, for the table.
     steps : ndarray of bool
         Whether the orbit goes on from this point.
+    near : dict
+        As in `Orbit`.
     start : int
         Where a new pixel begins: 1, or the first point of a Julia set's own orbit.
     serial : int
@@ -92,6 +97,7 @@ class Reference:
     packed: NDArray[np.float32]
     points: Scaled
     steps: NDArray[np.bool_]
+    near: dict[int, tuple[float, int]]
     start: int
     serial: int = dataclasses.field(default_factory=lambda: next(_serial))
 
@@ -142,6 +148,7 @@ def pack_reference(orbit: Orbit, critical: Orbit | None = None) -> Reference:
         scaled = _scaled(orbit)
         ends = [len(orbit.values) - 1]
         start = 1
+        near = dict(orbit.near)
     else:
         first = _scaled(critical)
         gap = (1 - len(first.exponent)) % BLOCK
@@ -150,18 +157,21 @@ def pack_reference(orbit: Orbit, critical: Orbit | None = None) -> Reference:
         parts = [first, filler, _scaled(orbit)]
         scaled = Scaled(np.concatenate([p.mantissa for p in parts]), np.concatenate([p.exponent for p in parts]))
         ends = [*range(len(critical.values) - 1, start), len(scaled.exponent) - 1]
+        near = {**critical.near, **{start + index: value for index, value in orbit.near.items()}}
     size = np.exp2(scaled.log2().clip(-1000, 10))
     shown = scaled.exponent >= -23
     exponent = np.where(shown | (scaled.exponent <= _NOTHING), 0, scaled.exponent)
     values = 2 * scaled.mantissa * np.where(shown, np.exp2(np.maximum(scaled.exponent, -30).astype(np.float64)), 1.0)
     limit = np.minimum(0.5 * size, 2.0 - size) * (math.sqrt(0.5) * 0.999)
-    limit = np.where(shown & (size < 1.999), np.maximum(limit, 0.0), 0.0)
-    limit[ends] = -1.0
+    limit = np.where(shown, np.maximum(limit, 0.0), 0.0)
+    for index, (mantissa, power) in near.items():
+        limit[index], exponent[index] = -mantissa, NEAR_MARK + power
+    limit[ends], exponent[ends] = END, 0
     packed = np.zeros((len(size) + BLOCK, 4), np.float32)
     packed[: len(size)] = np.stack([values.real, values.imag, limit, exponent], axis=1)
     steps = np.ones(len(size), bool)
     steps[ends] = False
-    return Reference(packed, scaled, steps, start)
+    return Reference(packed, scaled, steps, near, start)
 
 
 def build_table(reference: Reference, power: int, log2_dc: float, *, fine: bool = False) -> Table:
@@ -197,6 +207,8 @@ def build_table(reference: Reference, power: int, log2_dc: float, *, fine: bool 
     a = Scaled.of(a.mantissa * power, a.exponent)
     b = Scaled.of(np.ones(len(z.exponent), np.complex128))
     radius = np.where(reference.steps[1:], z.log2() + error_log2 + 1 - math.log2(power - 1), -np.inf)
+    # A step that may be the one that escapes is not skipped.
+    radius[[index - 1 for index in reference.near if index]] = -np.inf
     blocks: list[NDArray[Any]] = []
     offsets, highest = [0], _NOTHING
     for level in range(1, FIRST_LEVEL + MAX_LEVELS):
@@ -270,9 +282,12 @@ def limbs(numbers: Scaled, last: NDArray[np.int32] | None = None) -> NDArray[np.
 
 
 def fine_reference(reference: Reference) -> NDArray[np.int32]:
-    """Write a reference as refine.wgsl reads it: 2 Z, and whether the orbit ends there; (points, 12)."""
+    """Write a reference as refine.wgsl reads it: 2 Z and its mark, (points, 12)."""
     twice = Scaled(reference.points.mantissa, reference.points.exponent + 1)
-    return limbs(twice, (~reference.steps).astype(np.int32))
+    packed = limbs(twice, (~reference.steps).astype(np.int32))
+    for index, (mantissa, exponent) in reference.near.items():
+        packed[index, 9:] = 2, int(np.float32(mantissa).view(np.int32)), max(exponent, LIMB_NOTHING)
+    return packed
 
 
 def _scaled(orbit: Orbit) -> Scaled:

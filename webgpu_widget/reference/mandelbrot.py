@@ -128,11 +128,19 @@ def perturb(
     iterations, smooth = np.full(count, max_iter, np.int64), np.full(count, np.nan)
     live, seen = np.arange(count), np.zeros(count, bool)
     radius = 2.0 if julia is None else max(2.0, abs(julia))
-    for n in range(julia is None, max_iter + 65):
+    for n in range(julia is None, max_iter + 65_536):
         here = Scaled(points.mantissa[m], points.exponent[m])
         z = here + delta
         value = z.mantissa * np.exp2(np.maximum(z.exponent, -1000).astype(np.float64))
-        crossed = (np.abs(value) > radius) & ~seen[live]
+        out = np.abs(value) > radius
+        for index, (mantissa, exponent) in reference.near.items() if radius == 2 else ():
+            # |Z + delta|**2 > 4, where |Z| is so near 2 that the sum does not show it
+            at = np.flatnonzero(m == index)
+            d, scale = delta.mantissa[at], delta.exponent[at].astype(np.float64)
+            grown = 2 * (here.mantissa[at] * d.conj()).real * np.exp2(here.exponent[at].astype(np.float64))
+            grown += np.abs(d) ** 2 * np.exp2(np.maximum(scale, -1000))
+            out[at] = grown > mantissa * np.exp2(np.clip(exponent - scale, -1000, 1000))
+        crossed = out & ~seen[live]
         iterations[live[crossed]] = np.minimum(n, max_iter)
         seen[live[crossed]] = n < max_iter
         done = seen[live] & (np.abs(value) > FAR)

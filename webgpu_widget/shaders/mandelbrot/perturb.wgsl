@@ -9,7 +9,8 @@
 // Shapes    list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], state u32[6 or 9][count],
 //           result u32[2 or 3][count], remaining u32[1].
 //           reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. While |delta| < limit no rebase and no escape
-//           can come; 0 is never, negative marks the last index of an orbit.
+//           can come; 0 is never, -4 marks the last index of an orbit. Where |Z| is nearly 2, limit and w tell 4 - |Z|^2 as
+//           -limit 2^(w - 2^20): escape may hang on a delta that Z + delta does not show.
 //           table: entry k of a level covers m = 1 + k 2^level: (A, exponent, exponent of the radius), (B, exponent, 0).
 // Result    as direct.wgsl.
 // Dispatch  ceil(count / 64) workgroups, folded into rows of `row_groups`.
@@ -57,6 +58,8 @@ const NAN_BITS = 0x7fc00000u;
 const FAR_SQUARED = 65536.0;
 const SMALL = 5.9604644775390625e-8;   // 2^-24
 const NOTHING = -0x40000000;           // exponent of zero
+const NEAR = 1048576.0;                // 2^20
+const END = -2.0;                      // limits under it end an orbit
 
 // value 2^exponent, complex
 struct Scaled { value: vec2f, exponent: i32 }
@@ -154,6 +157,17 @@ struct Pixel {
 
 const ONE = Scaled(vec2f(1.0, 0.0), 0);
 
+fn point(R: vec4f) -> Scaled {
+  return Scaled(0.5 * R.xy, select(i32(R.w), 0, R.w > 0.0));
+}
+
+// Whether |Z + delta|^2 > 4 where |Z| is nearly 2: 2 Re(conj(Z) delta) + |delta|^2 > 4 - |Z|^2.
+fn over(R: vec4f, delta: Scaled) -> bool {
+  let d = normal(delta);
+  let rest = -R.z * power_of_two(i32(R.w - NEAR) - d.exponent);
+  return fma(dot(d.value, d.value), power_of_two(d.exponent), dot(R.xy, d.value)) > rest;
+}
+
 // Z + delta of the point just reached: escape, rebase.
 fn inspect(pixel: ptr<function, Pixel>, R: vec4f) {
   var delta = (*pixel).delta;
@@ -161,16 +175,20 @@ fn inspect(pixel: ptr<function, Pixel>, R: vec4f) {
   if (delta.exponent == 0 && R.w == 0.0) {
     (*pixel).z = fma(vec2f(0.5), R.xy, delta.value);
     small = dot((*pixel).z, (*pixel).z) < dot(delta.value, delta.value);
-    if (small || R.z < 0.0) { delta = settled(Scaled((*pixel).z, 0)); }
+    if (small || R.z < END) { delta = settled(Scaled((*pixel).z, 0)); }
   } else {
-    let sum = plus(Scaled(0.5 * R.xy, i32(R.w)), delta);
+    let sum = plus(point(R), delta);
     (*pixel).z = sum.value * power_of_two(sum.exponent);
     let near = normal(delta);
     small = sum.exponent < near.exponent || (sum.exponent == near.exponent && dot(sum.value, sum.value) < dot(near.value, near.value));
-    if (small || R.z < 0.0) { delta = settled(sum); }
+    if (small || R.z < END) { delta = settled(sum); }
   }
-  if ((*pixel).crossed == DONE && outside(dot((*pixel).z, (*pixel).z), params.radius_squared)) { (*pixel).crossed = (*pixel).n; }
-  if (small || R.z < 0.0) {
+  if ((*pixel).crossed == DONE) {
+    var crossed = outside(dot((*pixel).z, (*pixel).z), params.radius_squared);
+    if (R.w > 0.0 && params.radius_squared == 4.0) { crossed = over(R, (*pixel).delta); }
+    if (crossed) { (*pixel).crossed = (*pixel).n; }
+  }
+  if (small || R.z < END) {
     (*pixel).delta = delta;
     (*pixel).m = 0u;
   }
@@ -203,7 +221,7 @@ fn single(pixel: ptr<function, Pixel>, dc: Scaled) {
     if (largest(next) < SMALL) { (*pixel).delta = settled(plus(times(Scaled(h, 0), delta), dc)); }
     else { (*pixel).delta = Scaled(next, 0); }
   } else {
-    let Z = Scaled(0.5 * R.xy, i32(R.w));
+    let Z = point(R);
     let z = plus(Z, delta);
     if (DERIVATIVE) {
       var derivative = times(scaled_slope(z), (*pixel).derivative);
@@ -255,7 +273,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var patience = 0u;    // aligned turns to go before plain blocks are tried again
   loop {
     if (pixel.crossed != DONE) {
-      if (outside(dot(pixel.z, pixel.z), FAR_SQUARED) || extra >= 64u) { break; }
+      if (outside(dot(pixel.z, pixel.z), FAR_SQUARED) || extra >= 65536u) { break; }
       extra += 1u;
       single(&pixel, dc);
       continue;
@@ -365,7 +383,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         R = S;
         m += 1u;
         n += 1u;
-        if (squared < dot(q, q) || S.z < 0.0) {
+        if (squared < dot(q, q) || S.z < END) {
           q = z;
           m = 0u;
           R = reference[0];

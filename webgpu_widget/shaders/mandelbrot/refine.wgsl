@@ -5,7 +5,8 @@
 //           exponent; products of limbs and their sums fit i32, so the arithmetic is exact on every adapter: no compiler may
 //           reorder it away, as it may with pairs of f32.
 // Shapes    points vec4i[3 count] (dc as a row), reference vec4i[3 points], table vec4i[6 entries], state i32[11][count], result u32[2][count], remaining u32[1].
-//           A row is a number: (a, b), (c, d), (exponent, mark, 0, 0). reference row m: 2 Z_m, mark 1 at the end of an orbit.
+//           A row is a number: (a, b), (c, d), (exponent, mark, 0, 0). reference row m: 2 Z_m, mark 1 at the end of an orbit,
+//           and 2 where |Z| is nearly 2, with 4 - |Z|^2 as f32 bits and exponent in the last two words.
 //           table entry: two rows, A with the exponent of the radius as mark, and B.
 // Result    as direct.wgsl, planes 0 and 1.
 // Dispatch  ceil(count / 64) workgroups, folded into rows of `row_groups`.
@@ -206,7 +207,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       moved = false;
       let Z2 = row(m);
       let Z = halved(Z2);
-      let last = reference[3u * m + 2u].y != 0;
+      let tail = reference[3u * m + 2u];
+      let last = tail.y == 1;
       var near = false;
       if (max(Z.exponent, delta.exponent) > -40) {
         let d = approximate(delta);
@@ -215,6 +217,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       } else {
         z = vec2f(0.0);
         near = true;
+      }
+      if (crossed == DONE) {
+        var out = outside(dot(z, z), params.radius_squared);
+        if (tail.y == 2 && params.radius_squared == 4.0) {
+          // As `over` in perturb.wgsl; Z2 is 2 Z.
+          let d = mantissa(delta);
+          let rest = bitcast<f32>(tail.z) * power_of_two(tail.w - delta.exponent);
+          out = fma(dot(d, d), power_of_two(delta.exponent), dot(approximate(Z2), d)) > rest;
+        }
+        if (out) { crossed = n; }
       }
       if (near || last) {
         // The exact sum decides: a rebase that is not due would only cost, but a coarse comparison may see one everywhere.
@@ -226,10 +238,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           m = 0u;
         }
       }
-      if (crossed == DONE && outside(dot(z, z), params.radius_squared)) { crossed = n; }
     }
     if (crossed != DONE) {
-      if (outside(dot(z, z), FAR_SQUARED) || extra >= 64u) { break; }
+      if (outside(dot(z, z), FAR_SQUARED) || extra >= 65536u) { break; }
       extra += 1u;
     } else if (n >= params.max_iter || work <= 0) {
       break;
