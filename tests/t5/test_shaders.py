@@ -158,6 +158,24 @@ def test_linear(gpu, rng, weights, rows, outputs, width):
     assert error(b.get(added, (rows, outputs)), reference.linear(x, exact, y=y)) < 1e-5
 
 
+@pytest.mark.parametrize("residual", [False, True])
+def test_large_products_on_a_gpu_go_through_matmul_and_add(gpu, rng, residual):
+    k = kernels(gpu)
+    k.on_cpu = False
+    b = Bench(k)
+    x, w = rng.normal(size=(33, 20)), rng.normal(size=(132, 20))
+    y = rng.normal(size=(33, 132)).astype(np.float32)
+    matrix, exact = b.matrix(w, "f32")
+    out = b.put(y) if residual else b.poison(33, 132)
+    with gpu.profile() as profile:
+        k.linear(b.put(x), matrix, out, 33, residual=residual)
+        found = b.get(out, (33, 132))
+    assert error(found, reference.add(reference.linear(x, exact), y if residual else 0)) < 1e-5
+    names = [row.name for row in profile.rows]
+    assert any(name.startswith("matmul") for name in names)
+    assert ("add" in names) == residual
+
+
 @TEAMS
 @pytest.mark.parametrize("rows", [1, 17, 64])
 def test_rms_norm(gpu, rng, subgroups, rows):

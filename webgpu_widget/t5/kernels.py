@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget._matmul.launch import launch
+from webgpu_widget._matmul.operand import Operand
 from webgpu_widget.t5.shaders import variant
 
 if TYPE_CHECKING:
@@ -136,9 +138,24 @@ class Kernels:
         self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0
     ) -> None:
         """``y (+)= factor * x @ matrix.T``."""
+        if self._is_for_tiles(matrix, rows) and factor == 1:
+            columns, outputs = matrix.columns, matrix.rows
+            product = self.queue.alloc(4 * rows * outputs, label="t5 product") if residual else y
+            launch(
+                self.gpu, Operand.tight(x, (rows, columns)), Operand.tight(matrix.words, (outputs, columns)).mT, product
+            )
+            if residual:
+                words = rows * outputs // 4
+                groups = min(_MOST_GROUPS, -(-words // 64))
+                self._run("add", [product, y], (groups, 1, 1), struct.pack("<I", words))
+            return
         constants: dict[str, Any] = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
         self._run("linear", [x, matrix.words, matrix.scale, y], groups, struct.pack("<I", rows), **constants)
+
+    def _is_for_tiles(self, matrix: Matrix, rows: int) -> bool:
+        """Whether a product is large enough, and the adapter a GPU, for the kernels of `wg.matmul`."""
+        return self.weights == "f32" and not self.on_cpu and rows >= 32 and matrix.rows >= 128 and matrix.rows % 4 == 0
 
     def gate(self, a: Buffer, h: Buffer, rows: int) -> None:
         """Apply the feed-forward's activation, and its gate."""
