@@ -105,8 +105,10 @@ def _run_single(gpu: GPU, product: Product, *, through_half: bool = False) -> No
         problem = _problem(piece)
         if _better_turned(problem, fallback=gpu.info.is_fallback):
             piece = Product(turn(piece.b), turn(piece.a), turn(piece.out), piece.accumulate)  # noqa: PLW2901
-        plans = choose.matrix_plans(_problem(piece), gpu.info)
-        _emit(gpu, piece, plans[0] if piece.accumulate else _best(gpu, piece, plans))
+            problem = _problem(piece)
+        plans = choose.matrix_plans(problem, gpu.info)
+        # measuring repeats a plan: not where it adds to what is there
+        _emit(gpu, piece, plans[0] if piece.accumulate else _best(gpu, piece, problem, plans))
 
 
 def _better_turned(p: Problem, *, fallback: bool) -> bool:
@@ -232,20 +234,20 @@ def _run_half_piece(gpu: GPU, product: Product, variants: list[Subgroup]) -> Non
         for one in variants
         if rows % one.bm == 0 and cols % one.bn == 0 and depth % one.bk == 0
     ]
-    plan = _best(gpu, whole, plans)
+    plan = _best(gpu, whole, _problem(whole), plans)
     _emit(gpu, whole, plan)
     if not direct:
         cropped = replace(out, sizes=product.out.sizes)
         convert(gpu._queue, cropped, product.out, add=product.accumulate, limit=_limit(gpu))
 
 
-def _best(gpu: GPU, product: Product, plans: list[Plan]) -> Plan:
+def _best(gpu: GPU, product: Product, problem: Problem, plans: list[Plan]) -> Plan:
     """Return the plan that autotune prefers."""
 
     def emit(plan: Plan) -> None:
         _emit(gpu, product, plan)
 
-    return tune.best(gpu, _problem(product), plans, emit)
+    return tune.best(gpu, problem, plans, emit)
 
 
 def _along_rows(view: View) -> bool:
