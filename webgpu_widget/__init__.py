@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from webgpu_widget.program import Program
     from webgpu_widget.t5 import T5
     from webgpu_widget.textures import out_texture, sampler, texture
-    from webgpu_widget.weights import cache, inspect_weights, load_weights
+    from webgpu_widget.weights import cache, inspect_weights, inspect_weights_async, load_weights, load_weights_async
 
 __version__ = "0.1.0"
 
@@ -80,7 +80,9 @@ _HOMES = {
     "MandelbrotExplorer": "mandelbrot.explorer",
     "cache": "weights",
     "inspect_weights": "weights",
+    "inspect_weights_async": "weights",
     "load_weights": "weights",
+    "load_weights_async": "weights",
     "T5": "t5",
     "Cluster": "cluster",
 }
@@ -104,10 +106,12 @@ __all__ = [  # noqa: PLE0604
     "einsum",
     "gelu",
     "inspect_weights",
+    "inspect_weights_async",
     "layer_norm",
     "linalg",
     "load_ipython_extension",
     "load_weights",
+    "load_weights_async",
     "mandelbrot",
     "matmul",
     "multiply",

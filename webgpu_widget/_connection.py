@@ -49,7 +49,6 @@ class Request:
     on_chunk: Callable[[int, int, int, Bytes], None] | None = None
     on_progress: Callable[[dict[str, Any]], None] | None = None
     future: Future[dict[str, Any]] = field(default_factory=Future)
-    last_report: float = 0.0
     check: Callable[[], None] | None = None
     """Looks at what came, once the reply is there; raises when it is not what was asked for."""
 
@@ -149,9 +148,7 @@ class Connection:
 
     def new_request(self, what: str, **fields: Any) -> Request:
         """Make a request; its command carries ``id``."""
-        request = Request(id=f"r{next(self._ids)}", what=what, **fields)
-        request.last_report = time.monotonic()
-        return request
+        return Request(id=f"r{next(self._ids)}", what=what, **fields)
 
     def submit(
         self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request] = (), label: str = ""
@@ -241,7 +238,6 @@ class Connection:
             )
             request.future.set_exception(error)
         elif event.kind == "chunk" and request.on_chunk is not None:
-            request.last_report = self._last_sign
             request.on_chunk(
                 message["item"], message["offset"], message["total"], event.buffers[0] if event.buffers else b""
             )
@@ -391,16 +387,6 @@ class Connection:
             f"{request.what}: the page is there, but its GPU has finished nothing for {timeout:g} s.{doing} "
             "if the work is only long, pass a larger timeout (None waits for ever). The GPU is being reset; arrays from before are gone"
         )
-
-    def wait_until_connected(self, timeout: float | None = 30.0) -> None:
-        """Block until a page leads."""
-        request = Request("", "waiting for a page")
-        self._await_begins()
-        with waiting.blocking(self._transport.kernel) as step:
-            while not self.connected:
-                self._check_open()
-                step(request.future, 0.02)
-                self._watch(request, timeout)
 
 
 def _value(request: Request) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def _check_filled(what: str, filled: Sequence[int], targets: Sequence[np.ndarray
     """Raise when a page that says it is done has not sent the bytes it was asked for."""
     for got, target in zip(filled, targets, strict=True):
         if got != target.size:
-            raise errors.IntegrityError(
+            raise errors.FrontendError(
                 f"{what}: the page sent {'pieces that do not fit' if got < 0 else f'{got} bytes'} where {target.size} bytes were asked for; reload it"
             )
 

@@ -147,10 +147,6 @@ class Session:
         self._send("ping", nonce=self._nonce)
         return self._nonce
 
-    def roll_call(self, link: str) -> None:
-        """Ask on a link who is there."""
-        self._out.append(Outgoing(link, {"kind": "roll-call"}))
-
     def recover(self) -> None:
         """Ask the page to send again what may have been lost on the way, and do the same."""
         self._send("resume", received=self._received)

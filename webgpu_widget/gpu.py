@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -158,11 +158,9 @@ class GPU(Creation, anywidget.AnyWidget):
         if not self._is_closed:
             self._queue.flush()
 
-    def _gone(self, kind: str, reason: str) -> None:
+    def _gone(self, _kind: str, _reason: str) -> None:
         self._info = None
         self._kernels.clear()
-        if kind == "page-lost" and not self._is_closed:
-            self._last_gone = reason
 
     def _record_begins(self) -> None:
         """Hear that a recording has begun: what was lazy before is not in it."""

@@ -33,20 +33,28 @@ const libraries = {
     const job = jobs.find((j) => j.size[0] === n);
     const adapter = await navigator.gpu.requestAdapter();
     const device = await adapter.requestDevice({
+      requiredFeatures: ["subgroups"].filter((name) => adapter.features.has(name)),
       requiredLimits: Object.fromEntries(["maxBufferSize", "maxStorageBufferBindingSize", "maxComputeWorkgroupStorageSize", "maxComputeInvocationsPerWorkgroup"].map((k) => [k, adapter.limits[k]])),
     });
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
     const make = (data) => { const buffer = device.createBuffer({ size: data.byteLength, usage }); device.queue.writeBuffer(buffer, 0, data); return buffer; };
     const [A, B] = [make(a), make(b)];
     const [X, Y] = [0, 1].map(() => device.createBuffer({ size: n * n * 4, usage }));
-    const work = device.createBuffer({ size: Math.max(16, job.words[2] * 4), usage });
+    const owned = job.sizes.slice(3).map((size) => device.createBuffer({ size, usage }));
     const compiled = [];
-    for (const step of job.steps) compiled.push(await device.createComputePipelineAsync({ layout: "auto", compute: { module: device.createShaderModule({ code: step.wgsl }) } }));
-    const chain = (from, to) => job.steps.map((step, i) => {
-      const uniform = device.createBuffer({ size: Math.ceil(step.params.length / 4) * 16, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
-      device.queue.writeBuffer(uniform, 0, new Uint32Array(step.params));
-      const group = (index, buffers) => device.createBindGroup({ layout: compiled[i].getBindGroupLayout(index), entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })) });
-      return { pipeline: compiled[i], groups: [group(0, step.buffers.map((name) => ({ a: from, b: B, out: to, work })[name])), group(1, [uniform])], workgroups: step.workgroups };
+    for (const { wgsl, constants } of job.program) compiled.push(await device.createComputePipelineAsync({ layout: "auto", compute: { module: device.createShaderModule({ code: wgsl }), constants } }));
+    const chain = (from, to) => job.program.map((step, i) => {
+      const entries = [[], []];
+      for (const [group, binding, index, offset, size] of step.args) {
+        let resource = { buffer: [from, B, to, ...owned][index], offset, size };
+        if (index === "uniform") {
+          const buffer = device.createBuffer({ size: Math.ceil(offset.length / 4) * 16, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+          device.queue.writeBuffer(buffer, 0, new Uint32Array(offset));
+          resource = { buffer };
+        }
+        entries[group].push({ binding, resource });
+      }
+      return { pipeline: compiled[i], groups: entries.map((list, group) => device.createBindGroup({ layout: compiled[i].getBindGroupLayout(group), entries: list })), workgroups: step.workgroups };
     });
     const lists = [chain(A, X), chain(X, Y), chain(Y, X)];
     const read = async (buffer, size) => {
@@ -87,7 +95,8 @@ const libraries = {
     const run = (count) => { let x = A.ref; for (let r = 0; r < count; r++) x = np.matmul(x, B.ref); return x; };
     return {
       first: async () => run(1).data(),
-      chain: async (count) => (await np.sum(run(count)).data())[0],
+      // ready first: a sum that is fused with the last product is another, slower kernel
+      chain: async (count) => { const x = run(count); await blockUntilReady(x); return (await np.sum(x).data())[0]; },
       close: () => { A.dispose(); B.dispose(); },
     };
   },
@@ -166,12 +175,15 @@ async function main() {
         const estimate = (performance.now() - start) / 3;
         const count = Math.max(3, Math.min(400, Math.ceil(target / estimate)));
         const times = [];
+        const cpu = async () => (query.has("cpu") ? Number(await (await fetch("/cpu")).text()) : 0);
+        const before = await cpu();
         for (let round = 0; round < 4; round++) {
           start = performance.now();
           const value = await library.chain(count);
           if (!Number.isFinite(value)) throw new Error(`the chain ended in ${value}`);
           if (round) times.push((performance.now() - start) / count);
         }
+        row.cpu_gflops = query.has("cpu") ? (2 * n ** 3 * count * 4) / (await cpu() - before) / 1e9 : 0;
         row.ms = median(times);
         row.gflops = (2 * n ** 3) / row.ms / 1e6;
         row.products = count;
@@ -180,7 +192,7 @@ async function main() {
         row.failed = String(error?.message ?? error).slice(0, 400);
       }
       rows.push(row);
-      await post("/log", row.failed ? `FAILED ${name} ${n}: ${row.failed}` : `${String(n).padStart(5)} ${name.padEnd(12)} ${row.gflops.toFixed(2).padStart(10)} GFLOP/s ${row.ms.toFixed(3).padStart(9)} ms  error ${row.error.toExponential(1)}  ${row.products} chained`);
+      await post("/log", row.failed ? `FAILED ${name} ${n}: ${row.failed}` : `${String(n).padStart(5)} ${name.padEnd(12)} ${row.gflops.toFixed(2).padStart(10)} GFLOP/s ${row.cpu_gflops ? `${row.cpu_gflops.toFixed(2)} GFLOP/cpu-s ` : ""}${row.ms.toFixed(3).padStart(9)} ms  error ${row.error.toExponential(1)}  ${row.products} chained`);
     }
   }
   await post("/done", rows);

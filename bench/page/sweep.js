@@ -64,9 +64,15 @@ async function main() {
     device.queue.writeBuffer(buffer, 0, data);
     return buffer;
   };
-  const compile = async (code) => {
+  const pipelines = new Map();
+  const compile = async (code, constants) => {
+    const key = JSON.stringify([code, constants]);
+    if (!pipelines.has(key)) pipelines.set(key, await compileNew(code, constants));
+    return pipelines.get(key);
+  };
+  const compileNew = async (code, constants) => {
     const module = device.createShaderModule({ code });
-    const pipeline = await device.createComputePipelineAsync({ layout: "auto", compute: { module } }).catch(async (error) => {
+    const pipeline = await device.createComputePipelineAsync({ layout: "auto", compute: { module, constants } }).catch(async (error) => {
       const messages = (await module.getCompilationInfo()).messages.map((m) => `${m.type} ${m.lineNum}:${m.linePos} ${m.message}`);
       throw new Error(`${error.message} ${messages.slice(0, 3).join(" | ")}`);
     });
@@ -140,7 +146,17 @@ async function main() {
       refill(out, m * n, 2, "out");
       const t0 = performance.now();
       const steps = [];
-      for (const step of job.steps) {
+      if (job.program) {
+        const owned = job.sizes.slice(3).map((size, i) => make(`own${i}`, size / 4, 2));
+        for (const step of job.program) {
+          const pipeline = await compile(step.wgsl, step.constants);
+          const entries = [[], []];
+          for (const [group, binding, index, offset, size] of step.args)
+            entries[group].push({ binding, resource: index === "uniform" ? { buffer: uniform(new Uint32Array(offset)) } : { buffer: [a, b, out, ...owned][index], offset, size } });
+          steps.push({ pipeline, groups: entries.map((list, group) => device.createBindGroup({ layout: pipeline.getBindGroupLayout(group), entries: list })), workgroups: step.workgroups });
+        }
+      }
+      for (const step of job.program ? [] : job.steps) {
         const pipeline = await compile(step.wgsl);
         const groups = [bind(pipeline, 0, step.buffers.map((name) => ({ a, b, out, work })[name])), bind(pipeline, 1, [uniform(new Uint32Array(step.params))])];
         steps.push({ pipeline, groups, workgroups: step.workgroups });
@@ -178,16 +194,21 @@ async function main() {
         norm += sum ** 2;
       }
       row.error = Math.sqrt(errors / norm);
-      row.ok = (job.unchecked || row.error < 1e-5) && row.unwritten === 0;
+      row.ok = (job.unchecked || row.error < (job.limit ?? 1e-5)) && row.unwritten === 0;
       // time
+      const warm = performance.now();
+      while (performance.now() - warm < (job.warm_ms ?? 0)) await timed([...steps, ...steps, ...steps]);
       const estimate = Math.max((await timed([...steps, ...steps, ...steps])) / 3, 0.002);
       const reps = Math.max(3, Math.min(job.reps ?? 1000, Math.ceil((job.round_ms ?? 30) / estimate)));
       const list = [];
       for (let r = 0; r < reps; r++) list.push(...steps);
       const times = [];
+      const cpu = async () => (job.cpu ? Number(await (await fetch("/cpu")).text()) : 0);
+      const before = await cpu();
       for (let round = 0; round < (job.rounds ?? 3) + 1; round++) {
         times.push((await timed(list)) / reps);
       }
+      if (job.cpu) row.cpu_gflops = (2 * m * n * k * reps * times.length) / (await cpu() - before) / 1e9;
       times.shift(); // clocks rise in the first round
       row.ms = median(times);
       row.best_ms = Math.min(...times);
@@ -197,7 +218,7 @@ async function main() {
       row.failed = String(error.message).slice(0, 600);
     }
     results.push(row);
-    await post("/log", row.failed ? `FAILED ${row.name} ${row.size}: ${row.failed}` : `${(row.gflops / 1000).toFixed(3).padStart(8)} TF ${row.ms.toFixed(3).padStart(9)} ms  ${row.ok ? "ok " : "BAD"} err ${row.error.toExponential(1)} unwritten ${row.unwritten} compile ${row.compile_ms.toFixed(0)} ms  ${row.gbytes ? `${row.gbytes.toFixed(0)} GB/s ` : ""}${row.size.join("x")}  ${row.name}`);
+    await post("/log", row.failed ? `FAILED ${row.name} ${row.size}: ${row.failed}` : `${(row.gflops / 1000).toFixed(3).padStart(8)} TF ${row.ms.toFixed(3).padStart(9)} ms  ${row.ok ? "ok " : "BAD"} err ${row.error.toExponential(1)} unwritten ${row.unwritten} compile ${row.compile_ms.toFixed(0)} ms  ${row.gbytes ? `${row.gbytes.toFixed(0)} GB/s ` : ""}${row.cpu_gflops ? `${row.cpu_gflops.toFixed(2)} GF/cpu-s ` : ""}${row.size.join("x")}  ${row.name}`);
   }
   await post("/done", results);
 }

@@ -58,7 +58,7 @@ export class BufferStore {
     try {
       buffer = this.device.createBuffer({ label, size, usage: STORAGE | UNIFORM | COPY_SRC | COPY_DST | INDIRECT });
     } catch (error) {
-      if (scoped) void this.device.popErrorScope();
+      if (scoped) void this.device.popErrorScope().catch(() => null);
       throw this.outOfMemory(label, size, String(error));
     }
     if (scoped) {
@@ -104,9 +104,8 @@ export class BufferStore {
     return this.forget(handle);
   }
 
-  /** Check a byte range; `sizeBytes` 0 means up to the end. Returns the size. */
-  range(record: BufferRecord, offset: number, sizeBytes: number, what: string): number {
-    const size = sizeBytes || record.sizeBytes - offset;
+  /** Check a byte range; returns its size. */
+  range(record: BufferRecord, offset: number, size: number, what: string): number {
     if (offset < 0 || size < 0 || offset % 4 || size % 4 || offset + size > record.sizeBytes) {
       throw new EngineError(
         "validation",

@@ -15,7 +15,8 @@ const WORKGROUP = 256;
 export function copyBuffer(gpu: Gpu, command: CopyBuffer): void {
   const { buffers, recorder, device } = gpu;
   const [source, target] = [buffers.get(command.source), buffers.get(command.target)];
-  const size = buffers.range(source, command.source_offset, command.size_bytes, "copy from");
+  const size = command.size_bytes;
+  buffers.range(source, command.source_offset, size, "copy from");
   if (size === 0) return;
   buffers.range(target, command.target_offset, size, "copy to");
   recorder.touch(source);

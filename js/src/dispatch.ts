@@ -3,18 +3,13 @@ import { bindEntries, type Resources } from "./bindings.js";
 import { type BufferRecord, holdGroup } from "./buffers.js";
 import { EngineError, limitError } from "./errors.js";
 import type { Ledger } from "./ledger.js";
+import { Pacer } from "./pacing.js";
 import type { CachedGroup, Compiled, GroupPlan } from "./pipelines.js";
 import type { Profiler } from "./profiler.js";
 import type { BindArg, DataRef, UniformArg } from "./protocol.gen.js";
 import type { Bytes } from "./session.js";
 import { UniformArena } from "./uniforms.js";
 
-/** A submit with this many dispatches is long enough, until measurement says otherwise. */
-const FIRST_BUDGET = 32;
-const MIN_BUDGET = 4;
-const MAX_BUDGET = 4096;
-const TARGET_MS = 50;
-const MAX_IN_FLIGHT = 8;
 const MAX_GROUPS_CACHED = 4096;
 
 const NO_OFFSETS: readonly number[] = [];
@@ -61,12 +56,11 @@ export class Recorder {
   private readonly currentGroups: (GPUBindGroup | undefined)[] = [];
   private readonly currentOffsets: (readonly number[])[] = [];
   private count = 0;
-  private budget = FIRST_BUDGET;
   private readonly labels = new Set<string>();
   private afterSubmit: (() => void)[] = [];
   private readonly device: GPUDevice;
   private readonly arena: UniformArena;
-  private inFlight: Promise<void>[] = [];
+  private readonly pacer: Pacer;
   private readonly maxWorkgroups: number;
   private readonly keys: string[] = [];
   private readonly offsets: number[][] = [];
@@ -74,10 +68,12 @@ export class Recorder {
   constructor(
     private readonly resources: Resources,
     private readonly ledger: Ledger,
+    finished: () => void,
   ) {
     const { device } = resources;
     this.device = device;
     this.arena = new UniformArena(device);
+    this.pacer = new Pacer(device.queue, finished);
     this.maxWorkgroups = device.limits.maxComputeWorkgroupsPerDimension;
   }
 
@@ -157,8 +153,15 @@ export class Recorder {
       pass.dispatchWorkgroupsIndirect(record.buffer, offset);
     } else pass.dispatchWorkgroups(x, y, z);
     this.dispatches++;
+    this.count++;
+    this.pacer.add(compiled.cost, x * y * z);
     if (this.profiler) this.endPass();
-    return ++this.count >= Math.min(this.budget, this.profiler?.room ?? this.budget);
+    return this.full;
+  }
+
+  /** Whether the submit is long enough. */
+  get full(): boolean {
+    return this.pacer.full || (this.profiler !== undefined && this.count >= this.profiler.room);
   }
 
   private passFor(label: string): GPUComputePassEncoder {
@@ -299,6 +302,7 @@ export class Recorder {
     else pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
     this.dispatches++;
     this.count++;
+    this.pacer.add(compiled.cost, workgroups[0] * workgroups[1] * workgroups[2]);
     if (this.profiler) this.endPass();
   }
 
@@ -325,7 +329,6 @@ export class Recorder {
     this.endPass();
     this.profiler?.resolve(encoder);
     this.arena.upload();
-    const dispatches = this.count;
     const labels = [...this.labels].join(", ");
     this.encoder = undefined;
     this.labels.clear();
@@ -340,39 +343,16 @@ export class Recorder {
     const deferred = this.afterSubmit;
     this.afterSubmit = [];
     for (const action of deferred) action();
-    this.track(dispatches);
+    this.pacer.submitted();
   }
 
-  /** Learn how many dispatches make a submit of TARGET_MS. */
-  private track(dispatches: number): void {
-    const alone = this.inFlight.length === 0;
-    const started = performance.now();
-    const done = this.device.queue.onSubmittedWorkDone().then(
-      () => {
-        this.inFlight.splice(this.inFlight.indexOf(done), 1);
-        const took = performance.now() - started;
-        if (took > 2 * TARGET_MS && alone) this.budget = Math.max(MIN_BUDGET, Math.min(this.budget, Math.ceil((dispatches * TARGET_MS) / took)));
-        else if (took < TARGET_MS && dispatches >= this.budget) this.budget = Math.min(MAX_BUDGET, this.budget * 2);
-      },
-      () => undefined,
-    );
-    this.inFlight.push(done);
+  /** Whether something submitted has not ended yet. */
+  get working(): boolean {
+    return this.pacer.working;
   }
 
-  /** Too much is under way: wait for the oldest, so that cancelling and progress stay prompt. Undefined when there is no need to wait. */
+  /** Wait while too much is under way, so that cancelling and progress stay prompt. Undefined when there is no need to wait. */
   pace(): Promise<void> | undefined {
-    return this.inFlight.length > MAX_IN_FLIGHT ? this.inFlight[0] : undefined;
-  }
-
-  /** Resolves when all that was submitted until now is done. */
-  async idle(): Promise<void> {
-    this.flush();
-    await this.device.queue.onSubmittedWorkDone();
-  }
-
-  destroy(): void {
-    for (const action of this.afterSubmit) action();
-    this.afterSubmit = [];
-    this.arena.destroy();
+    return this.pacer.wait();
   }
 }

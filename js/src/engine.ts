@@ -21,7 +21,7 @@ export interface Replies {
   dealtWith(seq: number): void;
   result(id: string, value: Readonly<Record<string, unknown>>): void;
   error(id: string, code: ErrorCode, message: string, details: Readonly<Record<string, unknown>>): void;
-  chunk(id: string, item: number, offset: number, total: number, bytes: ArrayBuffer): Promise<boolean>;
+  chunk(id: string, item: number, offset: number, total: number, bytes: Bytes, release?: () => void): Promise<boolean>;
   progress(id: string, done: number, value: Readonly<Record<string, unknown>>): void;
   lost(epoch: number, reason: string): void;
 }
@@ -49,8 +49,9 @@ export class Engine {
   private ledger = new Ledger((error) => this.heard(error));
   private readonly aborts = new Map<string, AbortController>();
   private done = 0;
-  private reported = { done: 0, at: 0, steps: 0 };
+  private reported = 0;
   private steps = 0;
+  private interrupts = 0;
   private watching = false;
 
   /**
@@ -84,7 +85,9 @@ export class Engine {
     if (!this.running) void this.drain();
   }
 
+  /** Give up requests; a replay that nobody waits for any more stops where it is. */
   cancel(ids: readonly string[]): void {
+    if (this.replies.requests.size === 0) this.interrupts++;
     for (const id of ids) this.aborts.get(id)?.abort(new DOMException("cancelled by Python", "AbortError"));
   }
 
@@ -99,11 +102,10 @@ export class Engine {
     this.jobs = [];
     this.epoch = 1;
     this.done = 0;
-    this.reported = { done: 0, at: 0, steps: 0 };
     this.ledger = new Ledger((error) => this.heard(error));
     const { gpu } = this;
     this.gpu = this.opening = undefined;
-    gpu?.destroy();
+    gpu?.release();
     this.changed();
   }
 
@@ -134,7 +136,7 @@ export class Engine {
         opened.device.destroy();
         throw new EngineError("device-lost", "the device was given up while it was being opened");
       }
-      const gpu = new Gpu(opened, epoch, ledger);
+      const gpu = new Gpu(opened, epoch, ledger, () => this.steps++);
       gpu.device.addEventListener("uncapturederror", ({ error }) => {
         if (gpu.dead) return;
         ledger.keep(new EngineError(error instanceof GPUOutOfMemoryError ? "out-of-memory" : "validation", `WebGPU: ${error.message}`));
@@ -180,7 +182,7 @@ export class Engine {
     });
     for (const id of [...this.replies.requests]) this.fail(id, lost);
     this.abortAll("the device was lost");
-    gpu?.abandon();
+    gpu?.release();
     this.heard(lost);
   }
 
@@ -188,6 +190,7 @@ export class Engine {
 
   private async drain(): Promise<void> {
     this.running = true;
+    this.changed();
     this.watchProgress();
     try {
       for (let job = this.jobs.shift(); job; job = this.jobs.shift()) {
@@ -255,8 +258,8 @@ export class Engine {
       }
       case "clear-buffer": {
         const record = buffers.get(command.buffer);
-        const size = buffers.range(record, command.offset, command.size_bytes, "clear");
-        recorder.commands().clearBuffer(record.buffer, command.offset, size);
+        buffers.range(record, command.offset, command.size_bytes, "clear");
+        recorder.commands().clearBuffer(record.buffer, command.offset, command.size_bytes);
         recorder.touch(record);
         return undefined;
       }
@@ -328,13 +331,8 @@ export class Engine {
   private async runProgram(gpu: Gpu, command: Of<"run-program">): Promise<void> {
     const program: Program | undefined = gpu.programs.get(command.program);
     if (!program) throw new EngineError("unknown-handle", `there is no program ${command.program} in the browser`, { handle: command.program });
-    await replay(
-      gpu,
-      program,
-      command.times,
-      () => gpu.dead,
-      (completed) => this.progressed({ completed, times: command.times }),
-    );
+    const { interrupts } = this;
+    await replay(gpu, program, command.times, () => gpu.dead || interrupts !== this.interrupts);
   }
 
   // ---------------------------------------------------------------- requests
@@ -405,7 +403,8 @@ export class Engine {
   private readParts(gpu: Gpu, command: Of<"read">): ReadPart[] {
     return command.reads.map((read, item) => {
       const record = gpu.buffers.get(read.buffer);
-      const sizeBytes = gpu.buffers.range(record, read.offset, read.size_bytes, "read");
+      const sizeBytes = read.size_bytes;
+      gpu.buffers.range(record, read.offset, sizeBytes, "read");
       return { item, record, offset: read.offset, sizeBytes, itemOffset: 0, itemBytes: sizeBytes };
     });
   }
@@ -440,7 +439,8 @@ export class Engine {
       signal: abort.signal,
       buffers,
       progress: (value: Readonly<Record<string, unknown>>) => this.replies.progress(id, this.done, value),
-      sendChunk: (item: number, offset: number, total: number, bytes: ArrayBuffer) => this.replies.chunk(id, item, offset, total, bytes),
+      sendChunk: (item: number, offset: number, total: number, bytes: Bytes, release?: () => void) =>
+        this.replies.chunk(id, item, offset, total, bytes, release),
     };
     this.answer(
       id,
@@ -462,13 +462,6 @@ export class Engine {
     });
   }
 
-  private progressed(value: Readonly<Record<string, unknown>>): void {
-    this.steps++;
-    this.lastStep = value;
-  }
-
-  private lastStep: Readonly<Record<string, unknown>> = {};
-
   /** While there is work, say now and then what has been finished, and nothing when nothing has. */
   private watchProgress(): void {
     if (this.watching) return;
@@ -478,11 +471,10 @@ export class Engine {
         this.watching = false;
         return;
       }
-      if (this.steps !== this.reported.steps) {
-        this.reported = { done: this.done, at: performance.now(), steps: this.steps };
+      if (this.steps !== this.reported) {
+        this.reported = this.steps;
         const [id = ""] = this.replies.requests;
-        this.replies.progress(id, this.done, this.lastStep);
-        this.lastStep = {};
+        this.replies.progress(id, this.done, {});
       }
       setTimeout(tick, PROGRESS_INTERVAL_MS);
     };

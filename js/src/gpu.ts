@@ -27,14 +27,15 @@ export class Gpu {
   /** Set once it is gone. */
   dead = false;
 
-  constructor(opened: Opened, epoch: number, ledger: Ledger) {
+  /** @param finished called when a submit is done */
+  constructor(opened: Opened, epoch: number, ledger: Ledger, finished: () => void) {
     const { device } = opened;
     this.device = device;
     this.info = { ...opened.info, epoch };
     this.buffers = new BufferStore(device, ledger);
     this.textures = new TextureStore(device);
     this.pipelines = new PipelineStore(device);
-    this.recorder = new Recorder(this, ledger);
+    this.recorder = new Recorder(this, ledger, finished);
     this.staging = new StagingRing(device, this.recorder);
   }
 
@@ -55,26 +56,24 @@ export class Gpu {
     return { buffers, bytes: bytes + this.textures.bytes, peak_bytes: Math.max(peak_bytes, bytes + this.textures.bytes) };
   }
 
-  destroy(): void {
-    if (this.dead) return;
-    this.dead = true;
-    this.staging.destroy();
-    this.device.destroy();
-  }
-
   /**
-   * Give it up while it may be computing for ever. Chromium's destroy() waits in the GPU process for the queue, and with it every other
-   * page and device would wait; so the device is left alone, reachable, until its work ends, if it does.
+   * Let it go. A device at work may be computing for ever, and Chromium's destroy() waits in the GPU process for the queue, and with it every
+   * other page and device would wait; such a device is left alone, reachable, until its work ends, if it does.
    */
-  abandon(): void {
+  release(): void {
     if (this.dead) return;
     this.dead = true;
     this.staging.destroy();
-    abandoned.add(this.device);
+    const { device } = this;
+    if (!this.recorder.working) {
+      device.destroy();
+      return;
+    }
+    abandoned.add(device);
     const end = (): void => {
-      abandoned.delete(this.device);
-      this.device.destroy();
+      abandoned.delete(device);
+      device.destroy();
     };
-    this.device.queue.onSubmittedWorkDone().then(end, end);
+    device.queue.onSubmittedWorkDone().then(end, end);
   }
 }

@@ -50,6 +50,11 @@ export function connectPage(): Runtime {
   };
   connect();
   addEventListener("pagehide", () => runtime.session.bye());
+  // Back from the back-forward cache: it has said goodbye.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+  document.documentElement.style.colorScheme = "light dark";
   const place = document.getElementById("app") ?? document.body;
   showStatus(place, () => liveStatus(runtime), runtime.onChange.bind(runtime));
   return runtime;

@@ -40,8 +40,10 @@ type Unnumbered<T> = T extends unknown ? Omit<T, "seq" | "instance"> : never;
 
 interface Kept {
   readonly message: Streamed;
-  readonly buffers: readonly ArrayBuffer[];
+  readonly buffers: readonly Bytes[];
   readonly sizeBytes: number;
+  /** Called when the buffers are needed no more. */
+  readonly release: (() => void) | undefined;
 }
 
 interface Waiter {
@@ -318,18 +320,27 @@ export class Session {
     if (this.open.delete(id)) this.push({ kind: "error", id, code, message, details }, []);
   }
 
-  /** Bytes of a request, once there is credit for them. Resolves to false when nobody wants them any more. */
-  async chunk(id: string, item: number, offset: number, totalBytes: number, bytes: ArrayBuffer): Promise<boolean> {
+  /**
+   * Bytes of a request, once there is credit for them. Resolves to false when nobody wants them any more.
+   * They must not be changed until `release` is called.
+   */
+  async chunk(id: string, item: number, offset: number, totalBytes: number, bytes: Bytes, release?: () => void): Promise<boolean> {
     const sizeBytes = bytes.byteLength;
     if (this.open.has(id) && (this.waiters.length > 0 || !this.hasCredit(sizeBytes))) {
       const granted = await new Promise<boolean>((settle) => {
         this.waiters.push({ sizeBytes, settle });
       });
-      if (!granted) return false;
+      if (!granted) {
+        release?.();
+        return false;
+      }
       this.grantedBytes -= Math.min(sizeBytes, this.grantedBytes);
     }
-    if (this.open.has(id)) this.push({ kind: "chunk", id, item, offset, total: totalBytes }, [bytes]);
-    else this.grant();
+    if (this.open.has(id)) this.push({ kind: "chunk", id, item, offset, total: totalBytes }, [bytes], release);
+    else {
+      release?.();
+      this.grant();
+    }
     return this.open.has(id);
   }
 
@@ -356,11 +367,11 @@ export class Session {
     }
   }
 
-  private push(body: Unnumbered<Streamed>, buffers: readonly ArrayBuffer[]): void {
+  private push(body: Unnumbered<Streamed>, buffers: readonly Bytes[], release?: () => void): void {
     if (this.role !== "leader") return;
     const message = { ...body, instance: this.instance, seq: ++this.sent } as Streamed;
     const sizeBytes = total(buffers);
-    this.kept.push({ message, buffers, sizeBytes });
+    this.kept.push({ message, buffers, sizeBytes, release });
     this.keptBytes += sizeBytes;
     this.link?.send(message, buffers);
   }
@@ -371,9 +382,10 @@ export class Session {
 
   private prune(ack: number): void {
     let count = 0;
-    for (const { message, sizeBytes } of this.kept) {
+    for (const { message, sizeBytes, release } of this.kept) {
       if (message.seq > ack) break;
       this.keptBytes -= sizeBytes;
+      release?.();
       count++;
     }
     if (count > 0) this.kept.splice(0, count);

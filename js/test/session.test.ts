@@ -16,14 +16,14 @@ const ABOUT: Pick<Hello, "host" | "loopback" | "visible" | "user_agent" | "no_gp
 };
 
 class Wire implements Link {
-  readonly sent: { message: ToPython; buffers: readonly ArrayBuffer[] }[] = [];
+  readonly sent: { message: ToPython; buffers: readonly Uint8Array<ArrayBuffer>[] }[] = [];
   open = true;
   constructor(
     readonly kind: "comm" | "websocket" = "comm",
     readonly name: string = kind,
     private readonly onSend?: (message: ToPython) => void,
   ) {}
-  send(message: ToPython, buffers: readonly ArrayBuffer[]): void {
+  send(message: ToPython, buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     this.sent.push({ message, buffers });
     this.onSend?.(message);
   }
@@ -170,6 +170,32 @@ describe("streams", () => {
     expect(batches.map((found) => found.seq)).toEqual([1, 2, 3, 4]);
   });
 
+  test("a batch that comes twice is acknowledged at once, and nothing is missed for it", () => {
+    const { session, comm, timers } = led();
+    session.receive(comm, batch(1), []);
+    session.dealtWith(1);
+    timers.length = 0;
+    session.receive(comm, batch(1), []);
+    expect(comm.last()).toEqual({ kind: "ack", instance: "me", ack: 1 });
+    expect(timers).toEqual([]);
+  });
+
+  test("a page that comes back on a new socket sends what Python has not got", () => {
+    const { session } = world();
+    const first = new Wire("websocket");
+    session.hello(first);
+    session.receive(first, welcome(), []);
+    session.receive(first, batch(1, ask("a"), ask("b")), []);
+    session.result("a", {});
+    session.linkClosed(first);
+    session.result("b", {});
+    const second = new Wire("websocket");
+    session.hello(second);
+    expect(second.last()).toMatchObject({ kind: "hello", session: "one", received: 1 });
+    session.receive(second, welcome("one", 1), []);
+    expect(second.sent.slice(1).map(({ message }) => message)).toMatchObject([{ kind: "result", id: "b", seq: 2 }]);
+  });
+
   test("what does not come is asked for again", () => {
     const { session, comm, timers } = led();
     session.receive(comm, batch(2), []);
@@ -226,7 +252,7 @@ describe("requests", () => {
     session.receive(comm, batch(1, ask("a")), []);
     session.receive(comm, { kind: "cancel", instance: "me", ids: ["a"] }, []);
     session.result("a", {});
-    expect(await session.chunk("a", 0, 0, 4, new ArrayBuffer(4))).toBe(false);
+    expect(await session.chunk("a", 0, 0, 4, new Uint8Array(4))).toBe(false);
     expect([comm.kinds(), log.at(-1), session.isCancelled("a")]).toEqual([["hello"], "cancel a", true]);
   });
 
@@ -234,7 +260,7 @@ describe("requests", () => {
     const { session, comm } = led();
     session.receive(comm, batch(1, ask("a")), []);
     const sizes = Array.from({ length: 6 }, () => CHUNK_BYTES);
-    const results = sizes.map((size, at) => session.chunk("a", 0, at * size, 6 * size, new ArrayBuffer(size)));
+    const results = sizes.map((size, at) => session.chunk("a", 0, at * size, 6 * size, new Uint8Array(size)));
     await Promise.resolve();
     const chunks = (): number[] => comm.sent.flatMap(({ message }) => (message.kind === "chunk" ? [message.offset / CHUNK_BYTES] : []));
     const window = WINDOW_BYTES / CHUNK_BYTES;

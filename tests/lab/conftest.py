@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from jupyter import Lab, LabServer, Notebook
+from lab_harness import Lab, LabServer, Notebook
 from playwright.sync_api import sync_playwright
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from jupyter import Lab, Notebook
+from lab_harness import Lab, Notebook
 from test_first_cell import SETUP
 
 REPORT = '''

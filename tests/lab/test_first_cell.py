@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator
 
 import pytest
-from jupyter import Lab, Notebook
+from lab_harness import Lab, Notebook
 
 SETUP = '''
 import asyncio, json, threading, time

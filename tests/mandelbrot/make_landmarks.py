@@ -1,6 +1,6 @@
 """Write webgpu_widget/mandelbrot/landmarks.json: places with a name, the deep ones found by Newton's method.
 
-    python tests/mandelbrot/make_landmarks.py
+python tests/mandelbrot/make_landmarks.py
 """
 
 from __future__ import annotations

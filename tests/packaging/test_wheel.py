@@ -72,7 +72,9 @@ def test_installed_wheel_computes_without_the_source_tree(wheel, tmp_path):
     # The dependencies come from the environment of the tests, after the wheel and without the editable install's path.
     (site / "dependencies.pth").write_text(f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r})\n")
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    told = subprocess.run([str(python), "-c", SCRIPT], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=120)
+    told = subprocess.run(
+        [str(python), "-c", SCRIPT], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=120
+    )
     assert told.returncode == 0, told.stderr
     right, where, shader = json.loads(told.stdout)
     assert right

@@ -8,12 +8,28 @@ import sys
 
 import webgpu_widget as wg
 
-HEAVY = ("dask", "distributed", "tokenizers", "huggingface_hub", "safetensors", "gguf", "IPython", "ipywidgets", "anywidget", "tornado", "matplotlib", "PIL")
+HEAVY = (
+    "dask",
+    "distributed",
+    "tokenizers",
+    "huggingface_hub",
+    "safetensors",
+    "gguf",
+    "IPython",
+    "ipywidgets",
+    "anywidget",
+    "tornado",
+    "matplotlib",
+    "PIL",
+)
 
 
 def test_import_is_quick_and_loads_nothing_heavy():
     script = f"import time, sys, json; t = time.perf_counter(); import webgpu_widget; print(json.dumps([time.perf_counter() - t, [n for n in {HEAVY} if n in sys.modules]]))"
-    runs = [json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+    runs = [
+        json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    ]
     assert not runs[0][1], runs[0][1]
     # The best of three: this machine may be busy.
     assert min(seconds for seconds, _ in runs) < 0.3

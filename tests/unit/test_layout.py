@@ -16,11 +16,24 @@ MAT2X3 = {"type": "matrix", "elem": "f32", "columns": 2, "rows": 3, "size": 32, 
 
 
 def array(elem, count, stride):
-    return {"type": "array", "elem": elem, "count": count, "stride": stride, "size": count * stride, "align": elem["align"]}
+    return {
+        "type": "array",
+        "elem": elem,
+        "count": count,
+        "stride": stride,
+        "size": count * stride,
+        "align": elem["align"],
+    }
 
 
 def struct(name, size, **members):
-    return {"type": "struct", "name": name, "size": size, "align": 16, "members": [{"name": key, "offset": offset, "type": kind} for key, (offset, kind) in members.items()]}
+    return {
+        "type": "struct",
+        "name": name,
+        "size": size,
+        "align": 16,
+        "members": [{"name": key, "offset": offset, "type": kind} for key, (offset, kind) in members.items()],
+    }
 
 
 def test_matrix_goes_in_columns_padded_to_four(rng):

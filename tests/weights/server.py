@@ -120,7 +120,9 @@ class FileServer:
         try:
             while at < end:
                 stop = min(at + step, end)
-                cut = min((place for place in faults.cut_at if at <= place < stop or place == stop == end), default=None)
+                cut = min(
+                    (place for place in faults.cut_at if at <= place < stop or place == stop == end), default=None
+                )
                 if cut is not None:
                     stop = cut
                 block = bytearray(data[at:stop])

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save, save_file
 
 import webgpu_widget as wg
-from webgpu_widget.weights import loader, readers
+from webgpu_widget.weights import opening, readers
 
 from .conftest import layers, same
 
@@ -27,7 +27,7 @@ def _impatient(monkeypatch):
 def through(monkeypatch, server, path):
     """The local model, fetched by the page from the misbehaving server, with Python's hashes to compare with."""
     server.files["model.safetensors"] = path.read_bytes()
-    monkeypatch.setattr(loader, "_serve", lambda *_: server.url("model.safetensors"))
+    monkeypatch.setattr(opening, "_serve", lambda *_: server.url("model.safetensors"))
     return path
 
 
@@ -104,19 +104,20 @@ def test_a_url_replaced_while_it_loads(clean, server, served):
 def test_a_url_replaced_whose_tag_the_page_cannot_see(clean, server, served, monkeypatch):
     url, data = served
     server.faults.bytes_per_second = 400_000
-    original = loader.route_from
+    original = opening.route_from
     monkeypatch.setattr(
-        loader, "route_from", lambda *args: __import__("dataclasses").replace(original(*args), validator="")
+        opening, "route_from", lambda *args: __import__("dataclasses").replace(original(*args), validator="")
     )
     with wg.load_weights(url, clean, **QUICK) as weights:
         server.files["model.safetensors"] = data[:-8] + b"replaced"
         server.faults.etag = '"two"'
         server.faults.bytes_per_second = 0
+        deadline = time.monotonic() + 20
+        while weights.progress.state != "failed":
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         with pytest.raises(wg.IntegrityError, match="replaced"):
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                weights.wait(timeout=30)
-                time.sleep(0.02)
+            weights["head.weight"]
 
 
 # ---------------------------------------------------------------- the way
@@ -132,7 +133,7 @@ def test_a_flipped_byte_is_fetched_again(clean, through, server, model):
             assert server.faults.flip_times == 0, "the byte was never sent"
 
 
-def test_a_byte_that_stays_flipped_is_an_error(clean, through, server, model):
+def test_a_byte_that_stays_flipped_is_an_error(clean, through, server):
     server.faults.flip_at = {3 * CHUNK + 5}
     with wg.load_weights(through, clean, **QUICK) as weights:
         with pytest.raises(wg.IntegrityError, match="SHA-256"):

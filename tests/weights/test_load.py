@@ -158,7 +158,9 @@ def test_a_tensor_larger_than_a_binding_is_split(clean, tmp_path):
 
 def test_plain_types_become_what_webgpu_has(clean, tmp_path):
     rng = np.random.default_rng(2)
-    integers = {name: rng.integers(0, 100, 77).astype(name) for name in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")}
+    integers = {
+        name: rng.integers(0, 100, 77).astype(name) for name in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")
+    }
     tensors = {
         **integers,
         "negative": -np.arange(5, dtype=np.int64),
@@ -219,7 +221,11 @@ def test_every_16_bit_float(clean, tmp_path):
 @pytest.mark.parametrize("bits", ["int8", "int4"])
 def test_quantised_as_it_arrives(clean, tmp_path, bits):
     rng = np.random.default_rng(3)
-    tensors = {"w": rng.normal(size=(70, 96)).astype(np.float32), "norm": np.ones(96, np.float32), "odd": np.ones((4, 30), np.float32)}
+    tensors = {
+        "w": rng.normal(size=(70, 96)).astype(np.float32),
+        "norm": np.ones(96, np.float32),
+        "odd": np.ones((4, 30), np.float32),
+    }
     path = tmp_path / "q.safetensors"
     save_file(tensors, path)
     with wg.load_weights(path, clean, quantize=bits, **QUICK) as weights:

@@ -9,7 +9,13 @@ import pytest
 from webgpu_widget.reference import weights as twin
 from webgpu_widget.weights.tensors import ENCODINGS
 
-TYPES = {"Q8_0": "decode_q8_0", "Q4_0": "decode_q4_0", "Q4_1": "decode_q4_1", "Q4_K": "decode_q4_k", "Q6_K": "decode_q6_k"}
+TYPES = {
+    "Q8_0": "decode_q8_0",
+    "Q4_0": "decode_q4_0",
+    "Q4_1": "decode_q4_1",
+    "Q4_K": "decode_q4_k",
+    "Q6_K": "decode_q6_k",
+}
 
 
 def blocks(name, count, seed=0):

@@ -26,8 +26,18 @@ VARIANTS = {
     "relu_untied": {"tie_word_embeddings": False},
     "gated_tied": {"feed_forward_proj": "gated-gelu"},
     "gated_untied": {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "num_heads": 6},
-    "deep_decoder": {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "num_layers": 1, "num_decoder_layers": 3, "vocab_size": 101},
-    "few_buckets": {"relative_attention_num_buckets": 12, "relative_attention_max_distance": 20, "num_decoder_layers": 1},
+    "deep_decoder": {
+        "feed_forward_proj": "gated-gelu",
+        "tie_word_embeddings": False,
+        "num_layers": 1,
+        "num_decoder_layers": 3,
+        "vocab_size": 101,
+    },
+    "few_buckets": {
+        "relative_attention_num_buckets": 12,
+        "relative_attention_max_distance": 20,
+        "num_decoder_layers": 1,
+    },
 }
 """What differs from BASE: T5 v1.0 and v1.1, tied and untied, an inner width that is not d_model, uneven stacks, an odd vocabulary."""
 MAX_NEW_TOKENS = 12
@@ -90,7 +100,9 @@ def main() -> None:
         out = folder / name
         out.mkdir(parents=True, exist_ok=True)
         (out / "config.json").write_text(json.dumps(raw, indent=1) + "\n")
-        save_file(tensors(model, tied=bool(raw["tie_word_embeddings"])), out / "model.safetensors", metadata={"format": "pt"})
+        save_file(
+            tensors(model, tied=bool(raw["tie_word_embeddings"])), out / "model.safetensors", metadata={"format": "pt"}
+        )
         rng = np.random.default_rng(seed)
         vocab = int(raw["vocab_size"])
         lengths = (19, 7, 1, 13)
@@ -107,11 +119,18 @@ def main() -> None:
             given = model(input_ids=x, attention_mask=mask, decoder_input_ids=y, output_attentions=True)
             encoded = model.encoder(input_ids=x, attention_mask=mask).last_hidden_state
             long_encoded = model.encoder(input_ids=long_ids).last_hidden_state[0, ::100]
-            cached = int(raw["num_layers"]) >= int(raw["num_decoder_layers"])  # else transformers 5.24's own cache fails
+            cached = int(raw["num_layers"]) >= int(
+                raw["num_decoder_layers"]
+            )  # else transformers 5.24's own cache fails
             tokens: dict[str, list[list[int]]] = {}
             for beams in (1, 2, 4):
                 generated = model.generate(
-                    input_ids=x, attention_mask=mask, num_beams=beams, do_sample=False, max_new_tokens=MAX_NEW_TOKENS, use_cache=cached
+                    input_ids=x,
+                    attention_mask=mask,
+                    num_beams=beams,
+                    do_sample=False,
+                    max_new_tokens=MAX_NEW_TOKENS,
+                    use_cache=cached,
                 )
                 tokens[str(beams)] = rows_of(generated, 1)
         save_file(

@@ -1,6 +1,6 @@
 """Train the small T5's tokenizer: Unigram with T5's own rules, 1,024 pieces, digits and Roman letters one by one.
 
-    python tools/t5/tokenizer.py notebooks/tiny_t5/tokenizer.json
+python tools/t5/tokenizer.py notebooks/tiny_t5/tokenizer.json
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def train(examples: int = 60_000) -> Tokenizer:
     )  # fmt: skip
     texts = (text for example in make(examples, seed=1, held_out=False) for text in (example.prompt, example.answer))
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+    )
     return tokenizer
 
 

@@ -7,7 +7,7 @@ tight C-ordered result. Everything is queued; nothing here waits for the browser
 
 from __future__ import annotations
 
-from webgpu_widget._matmul.operand import Operand, product_shape
 from webgpu_widget._matmul.launch import launch
+from webgpu_widget._matmul.operand import Operand, product_shape
 
 __all__ = ["Operand", "launch", "product_shape"]

@@ -113,29 +113,29 @@ def vector_plan(p: Problem) -> Plan:
     vec = p.a_aligned and (
         p.a_k % 4 == 0 and p.m % 4 == 0 if across else p.a_k == 1 and p.a_m % 4 == 0 and p.k % 4 == 0
     )
-    variant = Vector(across, vec, rows=8, unroll=4 if across else 1)
+    variant = Vector(across, vec, rows=8, unroll=8) if across else Vector(across, vec, rows=2, unroll=4)
     groups = -(-p.m // variant.outputs) * p.batch
-    return Plan(variant, _split(groups, p.k, 512, 256 if across else 4096))
+    return Plan(variant, _split(groups, p.k, 512, 512 if across else 8192))
 
 
 def matrix_plans(p: Problem, info: AdapterInfo) -> list[Plan]:
     """Return the candidates for a float32 product, most promising first; there is always one."""
     if info.is_fallback:
-        return [Plan(_register_for_cpu(p))]
+        return [Plan(_register_for_cpu(p, quad="subgroups" in info.features))]
     if p.n == 1:
         return [vector_plan(p)]
     if p.m * p.n <= 1024 and p.k <= 512:
         return [Plan(Register(2, 2, 4, 8, 8, edge=True))]
     a, b = load_a(p), load_b(p)
-    shapes = [(128, 64, 16, 8, 8, 8), (128, 128, 32, 8, 8, 8), (128, 128, 8, 8, 16, 8), (64, 64, 16, 8, 8, 8)]
+    shapes = [(128, 128, 8, 8, 16, 8), (128, 128, 8, 8, 8, 8), (128, 64, 16, 8, 8, 8), (64, 64, 16, 8, 8, 8)]
     if p.n <= 16:
-        shapes = [(128, 16, 16, 8, 4, 4)]
+        shapes = [(128, 16, 32, 8, 4, 4), (128, 16, 16, 8, 4, 4)]
     elif p.m <= 16:
-        shapes = [(16, 128, 16, 4, 8, 16)]
+        shapes = [(16, 128, 32, 4, 8, 16), (16, 128, 16, 4, 8, 16)]
     elif p.batch * -(-p.m // 128) * -(-p.n // 64) < 200:
-        shapes = [(64, 64, 16, 8, 4, 8), (64, 64, 16, 8, 8, 8), (128, 64, 16, 8, 8, 8)]
-    if "any" in a or "any" in b:
-        shapes = [shape for shape in shapes if shape[2] <= 16 and shape[4] <= 8] or shapes
+        shapes = [(64, 64, 16, 8, 8, 8), (64, 64, 16, 8, 4, 8), (128, 64, 16, 8, 8, 8)]
+    if "any" in a or "any" in b:  # scalar loads want few of them for each invocation
+        shapes = [shape for shape in shapes if shape[2] == 16]
     plans = []
     for bm, bn, bk, tm, tn, wide in shapes:
         edge = bool(p.m % bm or p.n % bn or p.k % bk)
@@ -146,17 +146,18 @@ def matrix_plans(p: Problem, info: AdapterInfo) -> list[Plan]:
     return plans or [Plan(Register(4, 4, 4, 8, 8))]
 
 
-def _register_for_cpu(p: Problem) -> Register:
+def _register_for_cpu(p: Problem, *, quad: bool) -> Register:
     """Return the kernel for an adapter that is a CPU: lanes of four along the columns."""
+    quad = quad and p.m >= 4
+    rows = min(16, -(-p.m // 4) * 4) if quad else min(8, p.m)
     width = 16 if p.n >= 64 else 4
-    rows = min(8, p.m)
-    cols = 4 if p.n >= 4 * width else max(1, min(4, p.n // width))
-    return Register(rows, cols, 4, width, 1, edge=bool(p.m % rows or p.n % (cols * width)))
+    cols = min(4, -(-p.n // width))
+    return Register(rows, cols, 2, width, 1, edge=bool(p.m % rows or p.n % (cols * width)), quad=quad)
 
 
 def half_plans(m: int, n: int, info: AdapterInfo) -> list[Subgroup]:
     """Return the float16 kernels for a product of m x n results, most promising first; empty when it is too small to pay."""
-    shapes = [Subgroup(64, 64, 2, 2, 32), Subgroup(64, 64, 1, 4, 16, double=True)]
-    if m * n < 1024 * 1024:
+    shapes = [Subgroup(64, 64, 2, 2, 32), Subgroup(64, 64, 2, 2, 16, double=True)]
+    if m * n <= 1536 * 1024:
         shapes = [Subgroup(64, 32, 2, 2, 32), Subgroup(32, 32, 2, 2, 32)]
     return [one for one in shapes if _fits(one, info)] if min(m, n) >= 32 else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,33 +12,17 @@ from webgpu_widget._matmul.choose import Plan, Problem
 from webgpu_widget._matmul.operand import Operand, product_shape
 from webgpu_widget._matmul.params import Params
 from webgpu_widget._matmul.passes import MOST_WORKGROUPS, View, convert, fold, reduce_splits, tight
+from webgpu_widget._matmul.pieces import Product, bands, products, turn
 from webgpu_widget._matmul.register import Register
 from webgpu_widget._matmul.subgroup import Subgroup
 from webgpu_widget._matmul.vector import Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from webgpu_widget._queue import Buffer
     from webgpu_widget.gpu import GPU
 
 Precision = Literal["f32", "f16"]
 FLOAT32 = np.dtype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """``out (+)= a @ b`` over two batch axes: a is (outer, inner, m, k), b (outer, inner, k, n), out (outer, inner, m, n)."""
-
-    a: View
-    b: View
-    out: View
-    accumulate: bool = False
-
-    @property
-    def mnk(self) -> tuple[int, int, int]:
-        """Rows, columns and the inner size."""
-        return self.out.sizes[2], self.out.sizes[3], self.a.sizes[3]
 
 
 def launch(
@@ -82,7 +66,7 @@ def launch(
         queue.clear(out, 0, (count * (2 if out_half else 4) + 3) // 4 * 4)
         return
     target = queue.alloc(count * 4, "matmul out") if out_half else out
-    for product in _products(a, b, target):
+    for product in products(a, b, target):
         if precision == "f16" or (product.a.half and product.b.half):
             _run_half(gpu, product)
         else:
@@ -90,117 +74,6 @@ def launch(
     if out_half:
         sizes = (1, 1, 1, count)
         convert(queue, tight(target, sizes), tight(out, sizes, half=True))
-
-
-# ------------------------------------------------------------ shapes
-
-
-def _products(a: Operand, b: Operand, out: Buffer) -> Iterator[Product]:
-    """Yield products of two batch axes at most; further ones are walked here."""
-    shape_a = a.shape if len(a.shape) > 1 else (1, *a.shape)
-    strides_a = a.strides if len(a.shape) > 1 else (0, *a.strides)
-    shape_b = b.shape if len(b.shape) > 1 else (*b.shape, 1)
-    strides_b = b.strides if len(b.shape) > 1 else (*b.strides, 0)
-    batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
-    (m, k), n = shape_a[-2:], shape_b[-1]
-
-    def spread(shape: tuple[int, ...], strides: tuple[int, ...]) -> list[int]:
-        missing = len(batch) - (len(shape) - 2)
-        return [0] * missing + [0 if size == 1 else step for size, step in zip(shape[:-2], strides[:-2], strict=True)]
-
-    axes: list[tuple[int, int, int, int]] = []  # size, stride in a, in b, in out
-    step = m * n
-    for size, sa, sb in reversed(list(zip(batch, spread(shape_a, strides_a), spread(shape_b, strides_b), strict=True))):
-        if size > 1:
-            if axes and (sa, sb) == (axes[0][0] * axes[0][1], axes[0][0] * axes[0][2]):
-                axes[0] = (axes[0][0] * size, *axes[0][1:])
-            else:
-                axes.insert(0, (size, sa, sb, step))
-        step *= size
-    (am, ak), (bk, bn) = strides_a[-2:], strides_b[-2:]
-    if axes and axes[-1][2] == 0 and axes[-1][1] == m * am:  # one B for a run of As: one tall product
-        m *= axes.pop()[0]
-    if axes and m == 1 and axes[-1][2] == 0:
-        size, am, _, _ = axes.pop()
-        m = size
-    am, ak, bk, bn = (0 if size == 1 else stride for size, stride in ((m, am), (k, ak), (k, bk), (n, bn)))
-    axes = [(1, 0, 0, 0)] * (2 - len(axes)) + axes
-    *walked, first, second = axes
-    if second[0] > MOST_WORKGROUPS // 64:
-        walked, first, second = [*walked, *([first] if first[0] > 1 else [])], (1, 0, 0, 0), second
-    for index in np.ndindex(*(axis[0] for axis in walked)):
-        da, db, do = (sum(i * axis[which] for i, axis in zip(index, walked, strict=True)) for which in (1, 2, 3))
-        whole = Product(
-            View(
-                a.buffer,
-                (first[0], second[0], m, k),
-                (first[1], second[1], am, ak),
-                a.offset + da,
-                a.dtype == np.float16,
-            ),
-            View(
-                b.buffer,
-                (first[0], second[0], k, n),
-                (first[2], second[2], bk, bn),
-                b.offset + db,
-                b.dtype == np.float16,
-            ),
-            View(out, (first[0], second[0], m, n), (first[3], second[3], n, 1), do, half=False),
-        )
-        yield from _pieces(whole, 0, first[0] * second[0], MOST_WORKGROUPS // 64)
-
-
-def _part(view: View, axis: int, start: int, stop: int) -> View:
-    sizes = list(view.sizes)
-    sizes[axis] = stop - start
-    return replace(view, sizes=tuple(sizes), offset=view.offset + start * view.strides[axis])
-
-
-def _cut(product: Product, axis: Literal["outer", "inner", "m", "n", "k"], at: int) -> tuple[Product, Product]:
-    """Cut a product in two along one of its five axes; the second half along k adds to the first."""
-    where = {"outer": (0, 0, 0), "inner": (1, 1, 1), "m": (2, None, 2), "n": (None, 3, 3), "k": (3, 2, None)}[axis]
-    views = (product.a, product.b, product.out)
-    size = next(view.sizes[index] for view, index in zip(views, where, strict=True) if index is not None)
-    halves = []
-    for start, stop in ((0, at), (at, size)):
-        a, b, out = (
-            view if index is None else _part(view, index, start, stop) for view, index in zip(views, where, strict=True)
-        )
-        halves.append(Product(a, b, out, product.accumulate or (axis == "k" and start > 0)))
-    return halves[0], halves[1]
-
-
-def _pieces(product: Product, _depth: int, batch: int, most: int) -> Iterator[Product]:
-    """Yield a product in pieces whose batch fits a dispatch."""
-    if batch <= most:
-        yield product
-        return
-    axis: Literal["outer", "inner"] = "outer" if product.out.sizes[0] > 1 else "inner"
-    size = product.out.sizes[0 if axis == "outer" else 1]
-    for part in _cut(product, axis, size // 2):
-        yield from _pieces(part, _depth + 1, part.out.sizes[0] * part.out.sizes[1], most)
-
-
-def _bands(product: Product, limit: int) -> Iterator[Product]:
-    """Yield a product in pieces each of whose operands fits one binding."""
-    axes: dict[str, tuple[Literal["outer", "inner", "m", "n", "k"], ...]] = {
-        "a": ("outer", "inner", "m", "k"),
-        "b": ("outer", "inner", "k", "n"),
-        "out": ("outer", "inner", "m", "n"),
-    }
-    for which, names in axes.items():
-        view: View = getattr(product, which)
-        if view.buffer.size_bytes > limit and view.bytes_spanned() > limit:
-            reach = [(size - 1) * abs(stride) for size, stride in zip(view.sizes, view.strides, strict=True)]
-            widest = reach.index(max(reach))
-            size = view.sizes[widest]
-            at = size // 2
-            if names[widest] in ("m", "n", "k") and size > 256:
-                at = at // 128 * 128
-            for part in _cut(product, names[widest], at):
-                yield from _bands(part, limit)
-            return
-    yield product
 
 
 # ------------------------------------------------------------ kernels
@@ -215,34 +88,27 @@ def _single(gpu: GPU, view: View, *, through_half: bool) -> View:
     if not view.half and not through_half:
         return view
     turned = abs(view.strides[2]) < abs(view.strides[3])
-    x = _turn(view) if turned else view
+    x = turn(view) if turned else view
     y = tight(gpu._queue.alloc(int(np.prod(x.sizes)) * 4, "matmul operand"), x.sizes)
     convert(gpu._queue, x, y, through_half=through_half and not view.half, limit=_limit(gpu))
-    return _turn(y) if turned else y
-
-
-def _turn(view: View) -> View:
-    """Return the transposed view."""
-    (o, i, r, c), (so, si, sr, sc) = view.sizes, view.strides
-    return replace(view, sizes=(o, i, c, r), strides=(so, si, sc, sr))
+    return turn(y) if turned else y
 
 
 def _run_single(gpu: GPU, product: Product, *, through_half: bool = False) -> None:
     """Queue a product in float32 arithmetic."""
     if through_half or product.a.half or product.b.half:
-        for part in _bands(product, _limit(gpu) // 2):
+        for part in bands(product, _limit(gpu) // 2):
             a, b = (_single(gpu, view, through_half=through_half) for view in (part.a, part.b))
             _run_single(gpu, replace(part, a=a, b=b))
         return
-    for piece in _bands(product, _limit(gpu)):
+    for piece in bands(product, _limit(gpu)):
         problem = _problem(piece)
-        swap = _better_turned(problem, fallback=gpu.info.is_fallback)
-        if swap:
-            piece = Product(_turn(piece.b), _turn(piece.a), _turn(piece.out), piece.accumulate)  # noqa: PLW2901
+        if _better_turned(problem, fallback=gpu.info.is_fallback):
+            piece = Product(turn(piece.b), turn(piece.a), turn(piece.out), piece.accumulate)  # noqa: PLW2901
             problem = _problem(piece)
         plans = choose.matrix_plans(problem, gpu.info)
-        plan = tune.best(gpu, problem, plans, lambda one, piece=piece: _emit(gpu, piece, one))
-        _emit(gpu, piece, plan)
+        # measuring repeats a plan: not where it adds to what is there
+        _emit(gpu, piece, plans[0] if piece.accumulate else _best(gpu, piece, problem, plans))
 
 
 def _better_turned(p: Problem, *, fallback: bool) -> bool:
@@ -329,14 +195,31 @@ def _run_half(gpu: GPU, product: Product) -> None:
     if not variants:
         _run_single(gpu, product, through_half=not (product.a.half and product.b.half))
         return
-    for piece in _bands(product, _limit(gpu)):
-        _run_half_piece(gpu, piece, variants)
+    limit = _limit(gpu)
+    for piece in bands(product, limit):
+        if max(_padded(piece, variants[0])) <= limit:
+            _run_half_piece(gpu, piece, variants)
+        else:  # whole tiles make a piece up to eight times larger
+            for part in bands(piece, limit // 8):
+                _run_half_piece(gpu, part, variants)
+
+
+def _whole_tiles(product: Product, variant: Subgroup) -> tuple[int, int, int]:
+    """Return rows, columns and depth rounded up to the variant's tile."""
+    m, n, k = product.mnk
+    return tuple(-(-size // step) * step for size, step in ((m, variant.bm), (n, variant.bn), (k, variant.bk)))  # type: ignore[return-value]
+
+
+def _padded(product: Product, variant: Subgroup) -> tuple[int, int, int]:
+    """Return the bytes of a, b and out when they are padded to whole tiles."""
+    rows, cols, depth = _whole_tiles(product, variant)
+    batch = product.out.sizes[0] * product.out.sizes[1]
+    return batch * rows * depth * 2, batch * depth * cols * 2, batch * rows * cols * 4
 
 
 def _run_half_piece(gpu: GPU, product: Product, variants: list[Subgroup]) -> None:
-    m, n, k = product.mnk
-    unit = variants[0].bm, variants[0].bn, variants[0].bk
-    rows, cols, depth = (-(-size // step) * step for size, step in zip((m, n, k), unit, strict=True))
+    m, n, _ = product.mnk
+    rows, cols, depth = _whole_tiles(product, variants[0])
     a = _packed(gpu, product.a, rows, depth)
     b = _packed(gpu, product.b, depth, cols)
     direct = (rows, cols) == (m, n) and not product.accumulate and product.out.strides[2:] == (n, 1)
@@ -345,17 +228,26 @@ def _run_half_piece(gpu: GPU, product: Product, variants: list[Subgroup]) -> Non
     if not direct:
         out = tight(gpu._queue.alloc(outer * inner * rows * cols * 4, "matmul out"), (outer, inner, rows, cols))
     whole = Product(a, b, out)
-    turned = {"a_t": _along_rows(a), "b_t": _along_rows(b)}
+    a_t, b_t = _along_rows(a), _along_rows(b)
     plans = [
-        Plan(replace(one, **turned))
+        Plan(replace(one, a_t=a_t, b_t=b_t))
         for one in variants
         if rows % one.bm == 0 and cols % one.bn == 0 and depth % one.bk == 0
     ]
-    plan = tune.best(gpu, _problem(whole), plans, lambda one: _emit(gpu, whole, one))
+    plan = _best(gpu, whole, _problem(whole), plans)
     _emit(gpu, whole, plan)
     if not direct:
         cropped = replace(out, sizes=product.out.sizes)
         convert(gpu._queue, cropped, product.out, add=product.accumulate, limit=_limit(gpu))
+
+
+def _best(gpu: GPU, product: Product, problem: Problem, plans: list[Plan]) -> Plan:
+    """Return the plan that autotune prefers."""
+
+    def emit(plan: Plan) -> None:
+        _emit(gpu, product, plan)
+
+    return tune.best(gpu, problem, plans, emit)
 
 
 def _along_rows(view: View) -> bool:
@@ -366,11 +258,11 @@ def _along_rows(view: View) -> bool:
 def _packed(gpu: GPU, view: View, rows: int, cols: int) -> View:
     """Return a view as float16 of at least the given sizes, contiguous along one axis and aligned to 16 bytes; itself, where it is."""
     turned = abs(view.strides[2]) < abs(view.strides[3])
-    x = _turn(view) if turned else view
+    x = turn(view) if turned else view
     sizes = (*x.sizes[:2], cols, rows) if turned else (*x.sizes[:2], rows, cols)
     ready = x.half and x.sizes == sizes and x.strides[3] == 1 and not any(s % 8 for s in (*x.strides[:3], x.offset))
     if not ready:
         y = tight(gpu._queue.alloc(int(np.prod(sizes)) * 2, "matmul operand"), sizes, half=True)
         convert(gpu._queue, x, y, limit=_limit(gpu))
         x = y
-    return _turn(x) if turned else x
+    return turn(x) if turned else x

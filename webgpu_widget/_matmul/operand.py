@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from webgpu_widget._queue import Buffer
 
 _DTYPES = ("float32", "float16")
+FLOAT32: np.dtype[np.float32] = np.dtype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Operand:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int = 0
-    dtype: np.dtype[np.float32] | np.dtype[np.float16] = np.dtype(np.float32)
+    dtype: np.dtype[np.float32] | np.dtype[np.float16] = FLOAT32
 
     def __post_init__(self) -> None:
         if len(self.shape) != len(self.strides) or not self.shape:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-
-import numpy as np
+import struct
+from dataclasses import dataclass
 
 FIELDS = (
     "m", "n", "k", "k_chunk", "tiles_m", "tiles_n", "inner", "splits",
@@ -12,6 +11,8 @@ FIELDS = (
     "b_offset", "b_k", "b_n", "b_outer", "b_inner",
     "out_offset", "out_m", "out_n", "out_outer", "out_inner", "out_split", "accumulate",
 )  # fmt: skip
+
+_PACK = struct.Struct(f"<{len(FIELDS)}I").pack
 
 WGSL = "struct Params {\n" + "".join(f"  {name}: u32,\n" for name in FIELDS) + "}\n"
 
@@ -52,4 +53,4 @@ class Params:
 
     def pack(self) -> bytes:
         """Return the bytes of WGSL's ``Params``; negative strides wrap, as u32 arithmetic does in the shader."""
-        return (np.array(astuple(self), dtype=np.int64) & 0xFFFFFFFF).astype("<u4").tobytes()
+        return _PACK(*(getattr(self, name) & 0xFFFFFFFF for name in FIELDS))

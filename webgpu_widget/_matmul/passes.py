@@ -51,6 +51,15 @@ class View:
             low, high = low + min(step, 0), high + max(step, 0)
         return low, high
 
+    def is_run(self) -> bool:
+        """Whether the elements lie one after another in C order."""
+        step = 1
+        for size, stride in zip(reversed(self.sizes), reversed(self.strides), strict=True):
+            if size > 1 and stride != step:
+                return False
+            step *= size
+        return True
+
     def bytes_spanned(self) -> int:
         """Bytes from the first to the last element touched, with room for the alignment of a binding."""
         low, high = self.reach()
@@ -98,6 +107,9 @@ def convert(
     """
     outer, inner, out_rows, out_cols = y.sizes
     total = outer * inner * out_rows * out_cols
+    if y.half and not x.half and x.sizes == y.sizes and x.is_run() and total % 8 == x.offset % 4 == 0:
+        _round_half(queue, x, y, total // 8, limit)
+        return
     words = -(-total // 2) if y.half else total
     pipe = queue.pipeline(
         source("convert"),
@@ -112,6 +124,13 @@ def convert(
         *x.sizes[2:], out_rows, out_cols, inner, x_offset, sr, sc, so, si, words, total, y_offset, tr, tc, to, ti
     )
     queue.dispatch(pipe, [(0, 0, bound_x), (0, 1, bound_y), (1, 0, params)], (*fold(-(-words // 256)), 1))
+
+
+def _round_half(queue: Queue, x: View, y: View, count: int, limit: int) -> None:
+    bound_x, x_offset = x.window(limit)
+    pipe = queue.pipeline(source("round_half"), "matmul round", None, None)
+    params = _words(count, x_offset // 4)
+    queue.dispatch(pipe, [(0, 0, bound_x), (0, 1, y.buffer), (1, 0, params)], (*fold(-(-count // 256)), 1))
 
 
 def reduce_splits(

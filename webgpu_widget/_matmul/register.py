@@ -2,7 +2,8 @@
 
 It is for adapters that are a CPU, where both are slow, and for products too small to fill tiles. An invocation computes ``tm`` rows by ``tn`` columns; its
 columns lie one workgroup width apart, so that neighbouring invocations, which a CPU runs as the lanes of one vector, read neighbouring elements of B
-and the same element of A: one vector load and one broadcast, where a block of adjacent columns would be a gather.
+and the same element of A. With ``quad``, each of four neighbours reads A of another row and they exchange what they read: on SwiftShader every load is a
+gather with a bounds check for each lane, some twenty times the cost of a multiplication, so loads are what counts.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ class Register:
         Whether m, n may be other than multiples of the tile. k may always be anything.
     fused
         ``fma`` instead of a product and a sum.
-    vec_a
-        Read A by vec4 along K (A contiguous along K, k and strides multiples of 4; unroll is 4).
+    quad
+        Share reads of A among four neighbouring invocations by ``quadBroadcast`` (the device feature ``subgroups``); tm is then a multiple of 4 and width of 4.
     """
 
     tm: int = 8
@@ -40,7 +41,7 @@ class Register:
     height: int = 1
     edge: bool = True
     fused: bool = True
-    vec_a: bool = False
+    quad: bool = False
 
     @property
     def bm(self) -> int:
@@ -62,14 +63,16 @@ class Register:
         """A short name that tells the variants apart."""
         return (
             f"register {self.tm}x{self.tn} unroll{self.unroll} {self.width}x{self.height}{' edge' if self.edge else ''}"
-            f"{' fma' if self.fused else ''}{' vec-a' if self.vec_a else ''}"
+            f"{' fma' if self.fused else ''}{' quad' if self.quad else ''}"
         )
 
 
-def _step(v: Register, k: str, a_of: list[str]) -> list[str]:
+def _step(v: Register, k: str) -> list[str]:
     lines = [f"let y{j} = b[b{j} + {k} * p.b_k];" for j in range(v.tn)]
+    if v.quad:
+        lines += [f"let q{i} = a[a{i} + {k} * p.a_k];" for i in range(v.tm // 4)]
     for i in range(v.tm):
-        lines.append(f"let x{i} = {a_of[i]};")
+        lines.append(f"let x{i} = {f'quadBroadcast(q{i // 4}, {i % 4}u)' if v.quad else f'a[a{i} + {k} * p.a_k]'};")
         for j in range(v.tn):
             lines.append(f"c{i}_{j} = fma(x{i}, y{j}, c{i}_{j});" if v.fused else f"c{i}_{j} = c{i}_{j} + x{i} * y{j};")
     return ["{", *lines, "}"]
@@ -82,41 +85,32 @@ def generate(v: Register) -> str:
     Dispatch ``(x, y, outer * inner * splits)`` workgroups with ``x * y >= tiles_m * tiles_n``; bindings are a, b, out in group 0 and Params in group 1.
     """
     setup = []
-    for i in range(v.tm):
-        row = f"row0 + {i}u"
-        setup.append(f"  let r{i} = {row};")
-        at = f"min(r{i}, p.m - 1u)" if v.edge else f"r{i}"
-        setup.append(f"  let a{i} = (a_base + {at} * p.a_m){' / 4u' if v.vec_a else ''};")
+    for i in range(v.tm // 4 if v.quad else v.tm):
+        at = f"row0 + {4 * i}u + lid.x % 4u" if v.quad else f"row0 + {i}u"
+        at = f"min({at}, p.m - 1u)" if v.edge else f"({at})"
+        setup.append(f"  let a{i} = a_base + {at} * p.a_m;")
     for j in range(v.tn):
-        setup.append(f"  let q{j} = col0 + {j * v.width}u;")
-        at = f"min(q{j}, p.n - 1u)" if v.edge else f"q{j}"
+        at = f"min(col0 + {j * v.width}u, p.n - 1u)" if v.edge else f"(col0 + {j * v.width}u)"
         setup.append(f"  let b{j} = b_base + {at} * p.b_n;")
     body = []
-    if v.vec_a:
-        body += [f"let v{i} = a[a{i} + k / 4u];" for i in range(v.tm)]
-        for u in range(4):
-            body += _step(v, f"(k + {u}u)", [f"v{i}[{u}]" for i in range(v.tm)])
-    else:
-        for u in range(v.unroll):
-            body += _step(v, f"(k + {u}u)", [f"a[a{i} + (k + {u}u) * p.a_k]" for i in range(v.tm)])
-    tail = (
-        ""
-        if v.vec_a
-        else f"""
+    for u in range(v.unroll):
+        body += _step(v, f"(k + {u}u)")
+    tail = f"""
   for (; k < k_end; k += 1u) {{
-    {" ".join(_step(v, "k", [f"a[a{i} + k * p.a_k]" for i in range(v.tm)]))}
+    {" ".join(_step(v, "k"))}
   }}"""
-    )
     writes = []
     for i in range(v.tm):
         for j in range(v.tn):
-            put = f"let w = out_base + r{i} * p.out_m + q{j} * p.out_n; if (p.accumulate != 0u) {{ c{i}_{j} += out[w]; }} out[w] = c{i}_{j};"
-            writes.append(f"  if (r{i} < p.m && q{j} < p.n) {{ {put} }}" if v.edge else f"  {{ {put} }}")
+            put = f"let w = out_base + (row0 + {i}u) * p.out_m + (col0 + {j * v.width}u) * p.out_n; if (p.accumulate != 0u) {{ c{i}_{j} += out[w]; }} out[w] = c{i}_{j};"
+            writes.append(
+                f"  if (row0 + {i}u < p.m && col0 + {j * v.width}u < p.n) {{ {put} }}" if v.edge else f"  {{ {put} }}"
+            )
     nl = "\n    "
-    unroll = 4 if v.vec_a else v.unroll
     return f"""// float32 product in registers. Made by webgpu_widget._matmul.register: {v.name}.
+{"enable subgroups;" if v.quad else ""}
 {PARAMS_WGSL}
-@group(0) @binding(0) var<storage, read> a: array<{"vec4f" if v.vec_a else "f32"}>;
+@group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -140,7 +134,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u
 {chr(10).join(setup)}
 {"".join(f"  var c{i}_{j} = 0.0;{chr(10)}" for i in range(v.tm) for j in range(v.tn))}
   var k = k_begin;
-  for (; k + {unroll - 1}u < k_end; k += {unroll}u) {{
+  for (; k + {v.unroll - 1}u < k_end; k += {v.unroll}u) {{
     {nl.join(body)}
   }}{tail}
 {chr(10).join(writes)}

@@ -81,7 +81,7 @@ class Tiled:
         )
 
 
-def _loader(v: Tiled, which: Literal["a", "b"]) -> tuple[str, str, str]:
+def _loader(v: Tiled, which: Literal["a", "b"]) -> tuple[str, str, str]:  # noqa: PLR0912 - four ways to read, with and without edges
     """Return WGSL that prepares addresses, that reads the tile at ``k0`` into registers, and that stores it as tile ``t``."""
     mode = v.a if which == "a" else v.b
     side = v.bm if which == "a" else v.bn  # extent along m or n; the other is bk
@@ -125,8 +125,7 @@ def _loader(v: Tiled, which: Literal["a", "b"]) -> tuple[str, str, str]:
         fetch.append(f"{q}v = {read};")
         setup.append(f"  var {q}v = {zero};")
         if step == 4 and along_k:
-            for c in range(4):
-                store.append(f"{tile}[t][{q}d + {c}u][{q}s / 4u][{q}s % 4u] = {q}v[{c}];")
+            store += [f"{tile}[t][{q}d + {c}u][{q}s / 4u][{q}s % 4u] = {q}v[{c}];" for c in range(4)]
         elif step == 4:
             store.append(f"{tile}[t][{q}d][{q}s / 4u] = {q}v;")
         else:
@@ -171,7 +170,6 @@ def generate(v: Tiled) -> str:
             col = f"col0 + {j * threads_n * 4}u + tx * 4u"
             where = f"out_base + r * p.out_m + {col}"
             if v.vec_out:
-                put = f"out[({where}) / 4u] = c{i}_{j} + select(vec4f(), out[({where}) / 4u], p.accumulate != 0u);"
                 put = f"let w{j} = ({where}) / 4u; if (p.accumulate != 0u) {{ c{i}_{j} += out[w{j}]; }} out[w{j}] = c{i}_{j};"
                 line.append(f"if ({col} < p.n) {{ {put} }}" if v.edge else f"{{ {put} }}")
             else:

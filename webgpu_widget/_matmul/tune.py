@@ -20,8 +20,8 @@ from webgpu_widget.errors import WebGPUWidgetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from webgpu_widget.gpu import GPU
     from webgpu_widget._matmul.choose import Plan, Problem
+    from webgpu_widget.gpu import GPU
 
 FORMAT = 1
 """Changes when the kernels do: winners of another format are measured anew."""
@@ -49,7 +49,7 @@ def cache_path() -> Path:
 def key(gpu: GPU, problem: Problem, plans: Sequence[Plan]) -> str:
     """Return what a winner is remembered under: the adapter, the class of shapes and the candidates."""
     info = gpu.info
-    adapter = "/".join((info.vendor, info.architecture, info.device, info.description))
+    adapter = f"{info.vendor}/{info.architecture}/{info.device}/{info.description}"
     sizes = "x".join(str(_class(size)) for size in (problem.m, problem.n, problem.k))
     return f"{adapter} | {sizes} batch {_class(problem.batch)} | {' ; '.join(plan.name for plan in plans)}"
 

@@ -50,6 +50,24 @@ def _sizeof(array: GPUArray) -> int:
     return array.nbytes
 
 
+class BrowserThreadPoolExecutor(ThreadPoolExecutor):  # type: ignore[misc]
+    """Threads whose default GPU is a browser's, also for tasks that are Dask's own and know of no cluster.
+
+    Dask tells executors that share its memory by ``ThreadPoolExecutor`` in the name of their type.
+    """
+
+    def __init__(self, member: Member) -> None:
+        super().__init__(2, thread_name_prefix=member.id)
+        self._member = member
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        def with_gpu() -> Any:
+            use_in_this_thread(self._member.gpu)
+            return fn(*args, **kwargs)
+
+        return super().submit(with_gpu)
+
+
 class BrowserWorker(Worker):  # type: ignore[misc]
     """A Dask worker whose tasks run in threads of this process and compute in a browser."""
 
@@ -74,7 +92,6 @@ def run_on_gpu(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         raise errors.ClusterError(
             f"the Dask worker {worker.name!r} has no browser: submit with resources={{'{GPU_RESOURCE}': 1}}, as cluster.submit does"
         )
-    use_in_this_thread(member.gpu)
     member.begin(getattr(fn, "__name__", type(fn).__name__))
     ok = False
     try:
@@ -179,7 +196,7 @@ class Room:
                 self.address,
                 name=member.id,
                 nthreads=2,
-                executor=ThreadPoolExecutor(2, thread_name_prefix=member.id),
+                executor=BrowserThreadPoolExecutor(member),
                 resources={GPU_RESOURCE: 1},
                 memory_limit=0,
                 local_directory=self._folder.name,
@@ -198,11 +215,15 @@ class Room:
 
     async def remove_worker(self, member: Member, *, expected: bool) -> None:
         """Close the Dask worker of a member that is gone: its tasks go elsewhere."""
-        worker = self.workers.pop(member.id, None)
+        worker = self.workers.get(member.id)
+        if worker is not None and not member.address:
+            # Still starting: add_worker looks once more when it has started.
+            return
+        self.workers.pop(member.id, None)
         if worker is None:
             member.gone.set()
             return
-        if self.scheduler is not None and member.address:
+        if self.scheduler is not None:
             await self.scheduler.remove_worker(
                 member.address, stimulus_id=f"browser-gone-{member.id}", expected=expected, close=False
             )

@@ -367,7 +367,7 @@ class Exchange:
         size = array.nbytes + (-array.nbytes % 4)
         common = {"transfer": next(self._numbers), "block": name, "size_bytes": size}
         receiving = ask(member, "peer-receive", {**common, "peer": source.id, "buffer": made._memory.handle})
-        sending = ask(source, "peer-send", {**common, "peer": member.id, "buffer": array._memory.handle})
+        sending = ask(source, "peer-send", {**common, "peer": member.id, "buffer": array._buffer().handle})
         self._both(member, receiving, source, sending, _PATIENCE_S + size / _SLOWEST)
 
     @staticmethod

@@ -101,10 +101,12 @@ class Member:
         self.gone = threading.Event()
         self.address = ""
         """Its Dask worker's."""
+        self.shown: dict[str, Any] = {}
+        """What its page was last told to show."""
         self._busy_since = 0.0
         self._lock = threading.Lock()
         self._linkless_at: float | None = None
-        self._links: set[str] = set()
+        self._links: dict[str, Socket] = {}
         self._last_ping = 0.0
 
     # ------------------------------------------------------------ links
@@ -117,7 +119,7 @@ class Member:
             socket.send(message, buffers)
 
         with self._lock:
-            self._links.add(socket.name)
+            self._links[socket.name] = socket
             self._linkless_at = None
         self.connection.open_link(socket.name, send)
 
@@ -129,10 +131,17 @@ class Member:
     def close_link(self, link: str) -> None:
         """Say that a socket is gone; the page has some seconds to open another."""
         with self._lock:
-            self._links.discard(link)
+            self._links.pop(link, None)
             if not self._links:
                 self._linkless_at = time.monotonic()
         self.connection.close_link(link)
+
+    def hang_up(self) -> None:
+        """Close the page's sockets: one that was asleep finds out by that, and joins again."""
+        with self._lock:
+            sockets = list(self._links.values())
+        for socket in sockets:
+            socket.close("this browser was given up")
 
     def lost(self, now: float) -> str | None:
         """Ask the page for a sign of life when it has been silent, and say why it is lost, if it is."""
@@ -260,6 +269,7 @@ class Roster:
             if self._by_instance.get(member.instance) is member:
                 del self._by_instance[member.instance]
         log.info("%s is gone: %s", member.id, reason)
+        member.hang_up()
         self._on_gone(member)
 
     def drop(self, member: Member, reason: str) -> None:

@@ -28,12 +28,14 @@ if importlib.util.find_spec("distributed") is None:
     )
 
 from webgpu_widget.cluster.dask import GPU_RESOURCE, Room, run_on_gpu
-from webgpu_widget.cluster.exchange import Exchange
+from webgpu_widget.cluster.exchange import Exchange, ask
 from webgpu_widget.cluster.hub import Member, Roster
 from webgpu_widget.transports._chromium import Browser
 
 if TYPE_CHECKING:
+    import numpy as np
     from distributed import Client, Future
+    from numpy.typing import NDArray
 
     from webgpu_widget.cluster.mandelbrot import Picture
     from webgpu_widget.cluster.views import LiveTable, Table
@@ -231,7 +233,27 @@ class Cluster:
             self._roster.watch()
             for shown in list(self._tables):
                 shown.refresh()
+            self._tell_pages()
             await asyncio.sleep(_WATCH_S)
+
+    def _tell_pages(self) -> None:
+        """Have each browser show what it does, when that has changed."""
+        for member in self._roster.present("ready"):
+            shown = {
+                "name": member.id,
+                "doing": member.doing,
+                "tasks_done": member.tasks_done,
+                "tasks_failed": member.tasks_failed,
+                "busy_s": round(member.busy_s, 1),
+                "bytes_in": member.bytes_in >> 16 << 16,
+                "bytes_out": member.bytes_out >> 16 << 16,
+                "peer_bytes_in": member.peer_bytes_in,
+                "peer_bytes_out": member.peer_bytes_out,
+            }
+            if shown != member.shown:
+                member.shown = shown
+                with contextlib.suppress(errors.WebGPUWidgetError):
+                    ask(member, "worker-view", shown)
 
     def _changed(self) -> None:
         with self._joined:
@@ -444,6 +466,39 @@ class Cluster:
         finally:
             if shown is not None:
                 shown.finish()
+
+    def matmul(
+        self, a: Any, b: Any, block: int = 1024, *, progress: bool | Callable[[float], None] = False
+    ) -> NDArray[np.float32]:
+        """Multiply two matrices by blocks.
+
+        Operands may be larger than one browser's GPU: a browser keeps the blocks that it used last. Each block of the result is checked against
+        the operands before it is taken, and computed elsewhere when it is wrong.
+
+        Parameters
+        ----------
+        a : array_like of float32, shape (M, K)
+        b : array_like of float32, shape (K, N)
+        block : int
+            Rows and columns of a block.
+        progress : bool or callable
+            True shows a bar; a callable gets the part that is done.
+
+        Returns
+        -------
+        ndarray of float32, shape (M, N)
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            When the operands do not fit.
+        ClusterError
+            When there is no browser left.
+        """
+        from webgpu_widget.cluster.matmul import matmul
+
+        self._open()
+        return matmul(self, a, b, block, progress)
 
     def table(self) -> Any:
         """Return `workers` as a widget that follows the cluster."""

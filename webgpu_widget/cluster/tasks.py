@@ -125,6 +125,7 @@ class Flow:
                         "Start one with cluster.launch() or open cluster.url"
                     )
                 self._take(pending, running, on_result)
+                self._rescue(pending, running)
         finally:
             self._cluster._listeners.remove(self._wake)
             left = [future for piece in running for future in piece.futures.values()]
@@ -211,6 +212,19 @@ class Flow:
                 event = self._events.get_nowait()
             except queue.Empty:
                 return
+
+    def _rescue(self, pending: list[Piece], running: list[Piece]) -> None:
+        """Take back what no worker was left for when its own was lost: Dask does not look again at a task that was meant for one that is gone."""
+        scheduler = self._cluster._room.scheduler
+        if scheduler is None:
+            return
+        for piece in list(running):
+            stuck = [key for key in piece.futures if getattr(scheduler.tasks.get(key), "state", "") == "no-worker"]
+            if piece.member is not None and piece.member.state == "gone" and stuck:
+                self._cluster.client.cancel([piece.futures.pop(key) for key in stuck])
+                if not piece.futures:
+                    running.remove(piece)
+                    pending.insert(0, piece)
 
     def _finished(
         self,

@@ -350,7 +350,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         )
 
     def _draw(self, question: str, view: View) -> None:
-        image = render_view(view, self.gpu, progress=lambda _: self._check(question), timeout=60.0)
+        image = render_view(view, self.gpu, refine=False, progress=lambda _: self._check(question), timeout=60.0)
         self._check(question)
         text = work.method_text(work.Prepared(image.method), view)  # type: ignore[arg-type]
         answer = {"id": question, "kind": "drawn", "text": f"{text}, by the kernel", "method": image.method}

@@ -77,7 +77,7 @@ def frames(
     for text in widths(start, view.width, count):
         suggested = 2 * automatic_iterations(log2_abs(exact(text, "width")))
         frame = view.replace(width=text, max_iter=min(view.max_iter, suggested) if automatic else view.max_iter)
-        yield render_view(frame, gpu, samples=samples)
+        yield render_view(frame, gpu, samples=samples, refine=False)
 
 
 class _Writer(Protocol):

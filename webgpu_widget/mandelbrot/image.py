@@ -44,6 +44,8 @@ class Stats:
         Time for the orbit and its table, near 0 when one from before served.
     table_levels : int
         Levels of the BLA table; 0 without.
+    refined : int
+        Pixels done again with 56-bit numbers.
     samples : int
         Samples computed, pixels and extra ones.
     """
@@ -54,6 +56,7 @@ class Stats:
     orbit_steps: int = 0
     orbit_seconds: float = 0.0
     table_levels: int = 0
+    refined: int = 0
     samples: int = 0
 
     @property
@@ -332,15 +335,15 @@ def _fields(text: str, path: pathlib.Path) -> dict[str, Any]:
     return dict(fields)
 
 
-def edges(smooth: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """Indices of pixels that differ from a neighbour by more than one count, or in being inside."""
+def edges(smooth: NDArray[np.float32], least: float = 1.0) -> NDArray[np.uint32]:
+    """Indices of pixels that differ from a neighbour by more than ``least`` counts, or in being inside."""
     inside = np.isnan(smooth)
     value = np.where(inside, np.float32(-1e30), smooth)
     marked = np.zeros(smooth.shape, bool)
     for axis in (0, 1):
         low = tuple(slice(None, -1) if a == axis else slice(None) for a in (0, 1))
         high = tuple(slice(1, None) if a == axis else slice(None) for a in (0, 1))
-        differs = np.abs(value[high] - value[low]) > 1
+        differs = np.abs(value[high] - value[low]) > least
         marked[high] |= differs
         marked[low] |= differs
     return np.flatnonzero(marked).astype(np.uint32)

@@ -26,6 +26,9 @@ REACH_LOG2 = 8.0
 _serial = itertools.count(1)
 TINY = 2.0**-24
 """Points under this are kept with their exponent: f32 holds their square badly, or not at all."""
+TINY_SQUARED = TINY * TINY
+NEAR = 3.996
+"""Points with |Z|**2 over this are kept with their distance from 4."""
 
 
 @dataclasses.dataclass
@@ -46,6 +49,9 @@ class Orbit:
         The orbit. It ends with the first |Z| > 2, when there is one.
     tiny : dict
         index -> (complex mantissa, binary exponent) of points with |Z| < 2**-24.
+    near : dict
+        index -> (mantissa, binary exponent) of 4 - |Z|**2 for points with |Z|**2 > 3.996: there the escape of a neighbour
+        hangs on less than |Z| as a float tells.
     escaped : bool
         Whether the last point is outside radius 2.
     seconds : float
@@ -60,6 +66,7 @@ class Orbit:
     precision: int
     values: NDArray[np.complex128]
     tiny: dict[int, tuple[complex, int]]
+    near: dict[int, tuple[float, int]]
     escaped: bool
     seconds: float
     _last: tuple[mpfr, mpfr]
@@ -71,6 +78,16 @@ class Orbit:
             return False
         far = max(log2_abs(self.point[0] - point[0]), log2_abs(self.point[1] - point[1]))
         return far <= view.log2_spacing + np.log2(view.size[0]) + REACH_LOG2
+
+    def mark(self, marked: Marked, done: int) -> None:
+        """Keep what floats do not tell of some points; their indices count from ``done``."""
+        for index, re, im in marked:
+            left = 4 - gmpy2.square(re) - gmpy2.square(im)
+            if left < 1:
+                exponent, mantissa = gmpy2.frexp(left)
+                self.near[done + index] = float(mantissa), int(exponent)
+            elif re or im:
+                self.tiny[done + index] = _split(re, im)
 
     def extend(self, length: int, proceed: Callable[[int, int], None] | None = None) -> None:
         """Iterate on until the orbit has ``length`` steps or has escaped.
@@ -90,9 +107,9 @@ class Orbit:
         add_re, add_im = (to_mpfr(part, self.precision) for part in (self.constant or self.point))
         with gmpy2.context(precision=self.precision):
             while done < length and not self.escaped:
-                points, tiny, re, im, self.escaped = step(re, im, add_re, add_im, min(CHUNK, length - done), done)
+                points, marked, re, im, self.escaped = step(re, im, add_re, add_im, min(CHUNK, length - done))
                 parts.append(np.array(points, dtype=np.complex128))
-                self.tiny.update(tiny)
+                self.mark(marked, done)
                 done += len(points)
                 if proceed is not None:
                     proceed(done, length)
@@ -134,9 +151,10 @@ def compute_orbit(
     first = point if constant is not None else (mpq(0), mpq(0))
     start = to_mpfr(first[0], precision), to_mpfr(first[1], precision)
     value = complex(float(start[0]), float(start[1]))
-    orbit = Orbit(point, constant, power, precision, np.array([value]), {}, abs(value) > 2, 0.0, start)
-    if constant is not None and 0 < abs(value) < TINY:
-        orbit.tiny[0] = _split(*start)
+    orbit = Orbit(point, constant, power, precision, np.array([value]), {}, {}, abs(value) > 2, 0.0, start)
+    if constant is not None and (0 < abs(value) < TINY or NEAR < abs(value) ** 2 <= 4):
+        with gmpy2.context(precision=precision):
+            orbit.mark([(0, *start)], 0)
     orbit.extend(length, proceed)
     return orbit
 
@@ -205,14 +223,13 @@ def _split(re: mpfr, im: mpfr) -> tuple[complex, int]:
     return complex(float(gmpy2.mul_2exp(re, -exponent)), float(gmpy2.mul_2exp(im, -exponent))), exponent
 
 
-_Step = Callable[
-    [mpfr, mpfr, mpfr, mpfr, int, int], tuple[list[complex], dict[int, tuple[complex, int]], mpfr, mpfr, bool]
-]
+Marked = list[tuple[int, mpfr, mpfr]]
+_Step = Callable[[mpfr, mpfr, mpfr, mpfr, int], tuple[list[complex], Marked, mpfr, mpfr, bool]]
 
 
-def _step_2(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int, done: int) -> Any:
+def _step_2(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int) -> Any:
     points: list[complex] = []
-    tiny: dict[int, tuple[complex, int]] = {}
+    marked: Marked = []
     square, append, as_float = gmpy2.square, points.append, float
     for _ in range(count):
         cross = re * im
@@ -221,29 +238,30 @@ def _step_2(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int, done: in
         x, y = as_float(re), as_float(im)
         append(complex(x, y))
         size = x * x + y * y
-        if size > 4.0:
-            return points, tiny, re, im, True
-        if size < TINY * TINY and (re or im):
-            tiny[done + len(points)] = _split(re, im)
-    return points, tiny, re, im, False
+        if not TINY_SQUARED < size < NEAR:
+            if size >= NEAR and square(re) + square(im) > 4:
+                return points, marked, re, im, True
+            marked.append((len(points), re, im))
+    return points, marked, re, im, False
 
 
 def _step_n(power: int) -> _Step:
-    def step(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int, done: int) -> Any:
+    def step(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int) -> Any:
         points: list[complex] = []
-        tiny: dict[int, tuple[complex, int]] = {}
+        marked: Marked = []
+        square = gmpy2.square
         for _ in range(count):
             w_re, w_im = re, im
             for _ in range(power - 1):
                 w_re, w_im = w_re * re - w_im * im, w_re * im + w_im * re
             re, im = w_re + add_re, w_im + add_im
             points.append(complex(float(re), float(im)))
-            size = abs(points[-1])
-            if size > 2.0:
-                return points, tiny, re, im, True
-            if size < TINY and (re or im):
-                tiny[done + len(points)] = _split(re, im)
-        return points, tiny, re, im, False
+            size = abs(points[-1]) ** 2
+            if not TINY_SQUARED < size < NEAR:
+                if size >= NEAR and square(re) + square(im) > 4:
+                    return points, marked, re, im, True
+                marked.append((len(points), re, im))
+        return points, marked, re, im, False
 
     return step
 

@@ -14,13 +14,23 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from gmpy2 import mpq
 from numpy.typing import NDArray
 
-from webgpu_widget.mandelbrot.bla import BLOCK, FIRST_LEVEL, Reference, Table, build_table, pack_reference
+from webgpu_widget.mandelbrot.bla import (
+    BLOCK,
+    FIRST_LEVEL,
+    Reference,
+    Scaled,
+    Table,
+    build_table,
+    fine_reference,
+    limbs,
+    pack_reference,
+)
 from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, log2_abs
 from webgpu_widget.mandelbrot.orbit import Orbit, OrbitCache
 from webgpu_widget.mandelbrot.view import View
@@ -34,6 +44,7 @@ __all__ = [
     "choose_method",
     "direct_limit",
     "make_kernel",
+    "make_refiner",
     "method_text",
     "orbits",
     "prepare",
@@ -113,6 +124,8 @@ class Prepared:
         The view's centre from the reference point.
     scale : int
         Exponent of the unit that ``offset`` and the step are given in.
+    reach : float
+        Base-2 logarithm of the largest distance of a pixel from the reference point, rounded up.
     seconds : float
         Time the reference took.
     """
@@ -122,6 +135,7 @@ class Prepared:
     table: Table | None = None
     offset: tuple[mpq, mpq] = (mpq(0), mpq(0))
     scale: int = 0
+    reach: float = 0.0
     seconds: float = 0.0
 
 
@@ -223,13 +237,14 @@ def prepare(
     reach = (
         max(log2_abs(abs(part) + view.spacing * side / 2) for part, side in zip(offset, view.size, strict=True)) + 0.51
     )
+    # One table serves all views of some sizes: radii suffer a little from a larger |dc|, and only where B counts.
+    reach = -math.inf if view.julia is not None else 4.0 * math.ceil(reach / 4)
     table = None
     if chosen == "bla":
-        # One table serves all views of some sizes: radii suffer a little from a larger |dc|, and only where B counts.
-        table = _table(packed, view.power, -math.inf if view.julia is not None else 4.0 * math.ceil(reach / 4))
+        table = _table(packed, view.power, reach)
         if table.levels == 0:
             chosen, table = "perturbation", None
-    return Prepared(chosen, packed, table, offset, math.ceil(view.log2_spacing), time.perf_counter() - begun)
+    return Prepared(chosen, packed, table, offset, math.ceil(view.log2_spacing), reach, time.perf_counter() - begun)
 
 
 _kept: dict[tuple[Any, ...], Any] = {}
@@ -256,8 +271,9 @@ def _packed(orbit: Orbit, critical: Orbit | None) -> Reference:
     return cast("Reference", _keep(key, lambda: pack_reference(orbit, critical)))
 
 
-def _table(reference: Reference, power: int, log2_dc: float) -> Table:
-    return cast("Table", _keep(("table", reference.serial, log2_dc), lambda: build_table(reference, power, log2_dc)))
+def _table(reference: Reference, power: int, log2_dc: float, *, fine: bool = False) -> Table:
+    key = ("table", reference.serial, log2_dc, fine)
+    return cast("Table", _keep(key, lambda: build_table(reference, power, log2_dc, fine=fine)))
 
 
 def scaled(value: mpq, scale: int) -> float:
@@ -265,9 +281,35 @@ def scaled(value: mpq, scale: int) -> float:
     return float(value * mpq(2) ** -scale)
 
 
+class Runnable(Protocol):
+    """What `run` needs of a kernel.
+
+    Attributes
+    ----------
+    planes, state_planes : int
+        Words of a pixel in the result and in the state.
+    list_words : int
+        Words of a pixel in the list; 0 for a kernel that takes the whole picture.
+    """
+
+    queue: Any
+    view: View
+    pipeline: Any
+    data: list[Any]
+
+    @property
+    def planes(self) -> int: ...
+    @property
+    def state_planes(self) -> int: ...
+    @property
+    def list_words(self) -> int: ...
+    def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes: ...
+    def listing(self, pixels: NDArray[np.uint32], shift: tuple[float, float]) -> NDArray[Any]: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """A pipeline and its buffers, for pictures of one view."""
+    """Pipeline and buffers of direct.wgsl or perturb.wgsl for one view."""
 
     queue: Any
     view: View
@@ -277,10 +319,29 @@ class Kernel:
     derivative: bool
     listed: bool
 
+    @property
+    def planes(self) -> int:
+        """As in `Runnable`."""
+        return 3 if self.derivative else 2
+
+    @property
+    def state_planes(self) -> int:
+        """As in `Runnable`."""
+        return (4 if self.prepared.method == "direct" else 6) + (3 if self.derivative else 0)
+
+    @property
+    def list_words(self) -> int:
+        """As in `Runnable`."""
+        return int(self.listed)
+
+    def listing(self, pixels: NDArray[np.uint32], shift: tuple[float, float]) -> NDArray[Any]:  # noqa: ARG002
+        """Give the list's words for some pixels."""
+        return pixels
+
     def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:
         """Pack the uniform of a dispatch."""
         view, prepared = self.view, self.prepared
-        radius = 2.0 if view.constant is None else max(2.0, math.hypot(*(float(part) for part in view.constant)))
+        radius = _radius(view)
         head = struct.pack("<4I", *view.size, first, count)
         tail = (radius * radius, view.max_iter, budget, int(fresh), ROW_GROUPS)
         step = scaled(view.spacing, prepared.scale)
@@ -367,8 +428,99 @@ def make_kernel(
     return Kernel(queue, view, prepared, pipeline, data, derivative, listed)
 
 
+@dataclasses.dataclass(frozen=True)
+class Refiner:
+    """Pipeline and buffers of refine.wgsl for one view."""
+
+    queue: Any
+    view: View
+    prepared: Prepared
+    table: Table | None
+    pipeline: Any
+    data: list[Any]
+    planes: int = 2
+    state_planes: int = 11
+    list_words: int = 12
+
+    def listing(self, pixels: NDArray[np.uint32], shift: tuple[float, float]) -> NDArray[Any]:
+        """Distance of each pixel from the reference point, in limbs."""
+        view, prepared = self.view, self.prepared
+        width, height = view.size
+        step = scaled(view.spacing, prepared.scale)
+        re, im = (scaled(part, prepared.scale) for part in prepared.offset)
+        column, row = (pixels % width).astype(np.float64), (pixels // width).astype(np.float64)
+        points = (
+            re + (column + 0.5 - width / 2 + shift[0]) * step + 1j * (im + (height / 2 - 0.5 - row - shift[1]) * step)
+        )
+        return limbs(Scaled.of(points, prepared.scale))
+
+    def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:  # noqa: ARG002
+        """Pack the uniform of a dispatch."""
+        assert self.prepared.reference is not None
+        offsets = self.table.offsets if self.table else [0]
+        highest = self.table.highest if self.table else -(2**30)
+        radius = _radius(self.view)
+        return struct.pack(
+            "<7Iif3I32I",
+            *(
+                count,
+                self.view.max_iter,
+                budget,
+                int(fresh),
+                ROW_GROUPS,
+                self.prepared.reference.start,
+                len(offsets) - 1,
+                highest,
+                radius * radius,
+            ),
+            *(0, 0, 0),
+            *(offsets + [0] * (32 - len(offsets))),
+        )
+
+
+def make_refiner(queue: Any, view: View, prepared: Prepared) -> Refiner:
+    """Compile refine.wgsl for a view that was prepared for perturbation, and upload its reference.
+
+    Parameters
+    ----------
+    queue : Queue
+        Where the commands go.
+    view, prepared : View and Prepared
+        What to draw.
+
+    Returns
+    -------
+    Refiner
+        Ready for `run` with a list of pixels.
+    """
+    assert prepared.reference is not None
+    table: Table | None = (
+        _table(prepared.reference, view.power, prepared.reach, fine=True) if prepared.method == "bla" else None
+    )
+    if table is not None and table.levels == 0:
+        table = None
+    constants = {
+        "POWER": view.power,
+        "JULIA": int(view.julia is not None),
+        "TABLE": int(table is not None),
+        "FIRST_LEVEL": FIRST_LEVEL,
+    }
+    data = []
+    for array in (fine_reference(prepared.reference), table.packed if table else np.zeros((1, 24), np.uint32)):
+        buffer = queue.alloc(array.nbytes, "mandelbrot reference")
+        queue.write(buffer, np.ascontiguousarray(array))
+        data.append(buffer)
+    return Refiner(
+        queue, view, prepared, table, queue.pipeline(shader("refine"), "mandelbrot refine", None, constants), data
+    )
+
+
+def _radius(view: View) -> float:
+    return 2.0 if view.constant is None else max(2.0, math.hypot(*(float(part) for part in view.constant)))
+
+
 def run(
-    kernel: Kernel,
+    kernel: Runnable,
     slices: Slices,
     pixels: NDArray[np.uint32] | None = None,
     shift: tuple[float, float] = (0.0, 0.0),
@@ -401,21 +553,20 @@ def run(
     """
     queue, view = kernel.queue, kernel.view
     total = view.size[0] * view.size[1] if pixels is None else len(pixels)
-    planes = 3 if kernel.derivative else 2
-    state_planes = (4 if kernel.prepared.method == "direct" else 6) + (3 if kernel.derivative else 0)
+    planes, state_planes = kernel.planes, kernel.state_planes
     # Few pixels a band where that alone makes a slice short, so that the first budgets need not be tiny.
-    band = min(total, BAND_BYTES // (4 * state_planes), max(int(slices.steps / 256), 16_384))
+    band = min(total, BAND_BYTES // (4 * max(state_planes, kernel.list_words)), max(int(slices.steps / 256), 16_384))
     state = queue.alloc(4 * state_planes * band, "mandelbrot state")
     result = queue.alloc(4 * planes * band, "mandelbrot result")
     remaining = queue.alloc(4, "mandelbrot remaining")
-    listing = queue.alloc(4 * band if kernel.listed else 4, "mandelbrot list")
+    listing = queue.alloc(max(4, 4 * band * kernel.list_words), "mandelbrot list")
     buffers = [listing, *kernel.data, state, result, remaining]
     answer = np.empty((planes, total), np.uint32)
     try:
         for first in range(0, total, band):
             count = min(band, total - first)
             if pixels is not None:
-                queue.write(listing, np.ascontiguousarray(pixels[first : first + count]))
+                queue.write(listing, np.ascontiguousarray(kernel.listing(pixels[first : first + count], shift)))
             left, fresh = count, True
             groups = math.ceil(count / GROUP)
             shape = (min(groups, ROW_GROUPS), math.ceil(groups / ROW_GROUPS), 1)

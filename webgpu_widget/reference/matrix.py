@@ -17,6 +17,12 @@ def convert(x: Array, out_rows: int, out_cols: int, dtype: Any, *, through_half:
     return y
 
 
+def round_half(x: Array) -> Array:
+    """Return `x` as float16."""
+    with np.errstate(over="ignore"):
+        return x.astype(np.float16)
+
+
 def reduce_splits(x: Array, y: Array | None = None) -> Array:
     """Return the sum over the first axis in its order, in float32, plus `y` when given."""
     total = np.zeros(x.shape[1:], np.float32)

@@ -87,7 +87,7 @@ def log_softmax(x: Array) -> Array:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def attention_weights(q: Array, k: Array, bias: Array) -> Array:
+def probabilities(q: Array, k: Array, bias: Array) -> Array:
     """Softmax of unscaled scores: q (batch, heads, queries, d), k (batch, heads, keys, d), bias broadcasts to the scores."""
     return softmax(q @ k.swapaxes(-1, -2) + bias)
 
@@ -113,10 +113,10 @@ def _attend(
         heads(rows @ weights[f"{prefix}.{part}.weight"].T, config.num_heads)
         for part, rows in (("q", x), ("k", source), ("v", source))
     )
-    probabilities = attention_weights(q, k, bias)
+    shares = probabilities(q, k, bias)
     if seen is not None:
-        seen.append(probabilities)
-    out = (probabilities @ v).swapaxes(1, 2)
+        seen.append(shares)
+    out = (shares @ v).swapaxes(1, 2)
     return np.asarray(out.reshape(*x.shape[:2], -1) @ weights[f"{prefix}.o.weight"].T)
 
 
@@ -149,7 +149,7 @@ def position_bias(weights: Mapping[str, Array], config: T5Config, stack: str, le
 def encode(
     weights: Mapping[str, Array], config: T5Config, input_ids: Array, attention_mask: Array | None = None
 ) -> Array:
-    """Encoder output, shape (batch, source, d_model); the mask is where ``input_ids`` is not the pad, unless given."""
+    """Return the encoder's output, (batch, source, d_model); the mask is where ``input_ids`` is not the pad, unless given."""
     input_ids = np.asarray(input_ids)
     mask = input_ids != config.pad_token_id if attention_mask is None else attention_mask
     x = weights["shared.weight"][input_ids]
@@ -228,7 +228,7 @@ def _until(row: list[int], config: T5Config) -> list[int]:
 
 
 class Beams:
-    """Beam search's bookkeeping for one source, step by step: the twin of ``beam.wgsl``.
+    """Beam search's bookkeeping for one source, step by step: see `beam`.
 
     The rules are those that ``transformers`` applies by default: 2 * beams candidates a step, of which those that end leave the
     search if they are among the first ``beams``; scores divided by the number of tokens; stop when the best running beam, divided
@@ -278,6 +278,10 @@ class Beams:
         return self.finished[0][2]
 
 
+beam = Beams
+"""The twin of ``beam.wgsl``."""
+
+
 def beam_search(
     weights: Mapping[str, Array], config: T5Config, input_ids: Array, beams: int, max_new_tokens: int
 ) -> list[list[int]]:
@@ -298,6 +302,140 @@ def beam_search(
             state.advance(log_softmax(decode(weights, config, *repeated, tokens)[:, -1]))
         out.append(state.best)
     return out
+
+
+# ---------------------------------------------------------------- kernels, by the names of their files
+
+
+def embed(ids: Array, table: Array) -> Array:
+    """Rows of the embedding."""
+    return np.asarray(table[ids])
+
+
+def linear(x: Array, weight: Array, *, factor: float = 1.0, y: Array | None = None) -> Array:
+    """``factor * x @ weight.T``, added to ``y`` where there is one."""
+    out = factor * (x @ weight.T)
+    return np.asarray(out if y is None else y + out)
+
+
+def add(x: Array, y: Array) -> Array:
+    """Return ``y + x``."""
+    return np.asarray(y + x)
+
+
+def gate(a: Array, *, is_gated: bool, activation: str) -> Array:
+    """Activation of the first half of the last axis, times the second; of all of it without a gate."""
+    if not is_gated:
+        return activate(a, activation)
+    half = a.shape[-1] // 2
+    return np.asarray(activate(a[..., :half], activation) * a[..., half:])
+
+
+def step_linear(
+    x: Array, gain: Array | None, weight: Array, *, epsilon: float = 1e-6, factor: float = 1.0, y: Array | None = None
+) -> Array:
+    """RMSNorm where there is a gain, then `linear`."""
+    return linear(x if gain is None else rms_norm(x, gain, epsilon), weight, factor=factor, y=y)
+
+
+def step_gate(x: Array, gain: Array, weight: Array, *, is_gated: bool, activation: str, epsilon: float = 1e-6) -> Array:
+    """RMSNorm, product, `gate`."""
+    return gate(linear(rms_norm(x, gain, epsilon), weight), is_gated=is_gated, activation=activation)
+
+
+def _clamped_bias(bias: Array, distance: Array) -> Array:
+    most = bias.shape[1] // 2
+    return np.asarray(bias[:, np.clip(distance, -most, most) + most])
+
+
+def step_self(qkv: Array, bias: Array, keys: Array, values: Array, origin: Array, step: int) -> Array:
+    """Self-attention of one new position.
+
+    Parameters
+    ----------
+    qkv
+        (rows, 3, heads, d).
+    bias
+        (heads, 2 * distance + 1), see `bias_table`.
+    keys, values
+        (rows, heads, capacity, d); position ``step`` is written.
+    origin
+        (rows, capacity): the row of the cache where each past position lies.
+    """
+    rows, _, count, _ = qkv.shape
+    past_k = keys[origin[:, :step, None], np.arange(count), np.arange(step)[None, :, None]]
+    past_v = values[origin[:, :step, None], np.arange(count), np.arange(step)[None, :, None]]
+    all_k = np.concatenate([past_k, qkv[:, None, 1]], 1)
+    all_v = np.concatenate([past_v, qkv[:, None, 2]], 1)
+    scores = np.einsum("rhd,rjhd->rhj", qkv[:, 0], all_k) + _clamped_bias(bias, np.arange(step + 1) - step)
+    keys[:, :, step], values[:, :, step] = qkv[:, 1], qkv[:, 2]
+    return np.einsum("rhj,rjhd->rhd", softmax(scores), all_v).reshape(rows, -1)
+
+
+def attention_weights(q: Array, kv: Array, mask: Array) -> Array:
+    """Shares of cross-attention: q (batch, queries, heads, d), kv (batch, keys, 2, heads, d), mask (batch, keys)."""
+    scores = np.einsum("bihd,bjhd->bhij", q, kv[:, :, 0])
+    return np.where(mask[:, None, None, :] != 0, softmax(np.where(mask[:, None, None, :] != 0, scores, -3e38)), 0)
+
+
+def step_cross(q: Array, kv: Array, mask: Array, beams: int) -> Array:
+    """Cross-attention of one new position: q (rows, heads, d); row r belongs to source ``r // beams``."""
+    item = np.arange(len(q)) // beams
+    shares = attention_weights(q[:, None], kv[item], mask[item])
+    return np.einsum("rhij,rjhd->rhd", shares, kv[item][:, :, 1]).reshape(len(q), -1)
+
+
+def attention(q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool) -> Array:
+    """Attention of all queries: q (batch, queries, heads, d), k and v (batch, keys, heads, d), bias as in `step_self`."""
+    scores = np.einsum("bihd,bjhd->bhij", q, k)
+    distance = np.arange(k.shape[1])[None, :] - np.arange(q.shape[1])[:, None]
+    if bias is not None:
+        scores = scores + _clamped_bias(bias, distance)
+    is_open = (mask[:, None, None, :] != 0) & ((distance <= 0) | (not causal))
+    shares = np.where(is_open, softmax(np.where(is_open, scores, -3e38)), 0)
+    return np.einsum("bhij,bjhd->bihd", shares, v)
+
+
+def random_words(seed: int, row: int, step: int, tokens: Array) -> NDArray[np.uint32]:
+    """First word of pcg4d of (seed, row, step, token), a token each."""
+    v = [np.full(np.shape(tokens), value, np.uint32) for value in (seed, row, step)] + [np.asarray(tokens, np.uint32)]
+    with np.errstate(over="ignore"):
+        v = [part * np.uint32(1664525) + np.uint32(1013904223) for part in v]
+
+        def mix() -> None:
+            v[0] += v[1] * v[3]
+            v[1] += v[2] * v[0]
+            v[2] += v[0] * v[1]
+            v[3] += v[1] * v[2]
+
+        mix()
+        v = [part ^ (part >> np.uint32(16)) for part in v]
+        mix()
+    return v[0]
+
+
+def allowed(logits: Array, *, temperature: float, top_k: int, top_p: float) -> NDArray[np.bool_]:
+    """Which tokens of one row may be drawn: the ``top_k`` largest (0: all), of these the fewest whose probability reaches ``top_p``."""
+    values = np.asarray(logits, np.float64)
+    keep = np.ones(len(values), bool)
+    if 0 < top_k < len(values):
+        keep &= values >= np.sort(values)[-top_k]
+    if top_p < 1:
+        weight = np.where(keep, np.exp((values - values.max()) / temperature), 0)
+        order = np.argsort(-values, kind="stable")
+        above = np.cumsum(weight[order]) - weight[order]
+        keep[order[above >= top_p * weight.sum()]] = False
+    keep[values.argmax()] = True
+    return keep
+
+
+def pick(
+    logits: Array, *, row: int, step: int, seed: int, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> int:
+    """Draw one token of a row of logits by the Gumbel maximum over those `allowed`."""
+    uniform = ((random_words(seed, row, step, np.arange(len(logits))) >> np.uint32(8)) + 0.5) * 2.0**-24
+    drawn = np.asarray(logits, np.float64) / temperature - np.log(-np.log(uniform))
+    return int(np.where(allowed(logits, temperature=temperature, top_k=top_k, top_p=top_p), drawn, -np.inf).argmax())
 
 
 # ---------------------------------------------------------------- number formats

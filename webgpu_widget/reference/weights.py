@@ -82,7 +82,7 @@ def decode_i64(raw: Raw, count: int) -> tuple[npt.NDArray[np.int32], bool]:
 def decode_u64(raw: Raw, count: int) -> tuple[npt.NDArray[np.uint32], bool]:
     """Uint32 of ``count`` uint64, and whether one did not fit."""
     values = _view(raw, count, "<u8")
-    low = values.astype(np.uint32)
+    low: npt.NDArray[np.uint32] = values.astype(np.uint32)
     return low, bool((low != values).any())
 
 
@@ -108,7 +108,8 @@ def decode_u8(raw: Raw, count: int) -> npt.NDArray[np.uint32]:
 
 def decode_bool(raw: Raw, count: int) -> npt.NDArray[np.uint32]:
     """0 or 1 for ``count`` bytes that are zero or not."""
-    return (raw[:count] != 0).astype(np.uint32)
+    values: npt.NDArray[np.uint32] = (raw[:count] != 0).astype(np.uint32)
+    return values
 
 
 def _halves(block: npt.NDArray[np.uint8]) -> Floats:
@@ -163,7 +164,8 @@ def decode_q6_k(raw: Raw, count: int) -> Floats:
     high = blocks[:, 128:192].reshape(-1, 2, 1, 32) >> np.array([0, 2, 4, 6], np.uint8).reshape(1, 1, 4, 1)
     q = ((nibbles | ((high & 3) << 4)).astype(np.float32) - 32).reshape(-1, 16, 16)
     scale = np.ascontiguousarray(blocks[:, 192:208]).view(np.int8).astype(np.float32)
-    return ((_halves(blocks[:, 208:]) * scale)[..., None] * q).reshape(-1)
+    scaled: Floats = (_halves(blocks[:, 208:]) * scale)[..., None] * q
+    return scaled.reshape(-1)
 
 
 def encode_f16(values: Floats) -> npt.NDArray[np.uint32]:
@@ -188,7 +190,7 @@ def encode_int8(values: Floats) -> tuple[npt.NDArray[np.uint32], Floats]:
 def encode_int4(values: Floats) -> tuple[npt.NDArray[np.uint32], Floats]:
     """Packed 4-bit q and scales of groups of 32: scale = (the v of largest magnitude) / -8."""
     groups = values.reshape(-1, GROUP)
-    finite = np.isfinite(groups).all(axis=1)
+    finite = np.asarray(np.isfinite(groups).all(axis=1))
     clean = np.where(finite[:, None], groups, 0)
     extreme = np.take_along_axis(clean, np.abs(clean).argmax(axis=1)[:, None], axis=1)[:, 0]
     scale = np.where(finite, extreme / np.float32(-8), np.nan).astype(np.float32)

@@ -82,6 +82,7 @@ def encode(parts: Parts, ids: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) 
         )
         k.linear(scratch["context"], layer.attention.out, x, rows, residual=True)
         _feed_forward(parts, layer.feed_forward, x, scratch, rows)
+        k.queue.flush()  # a batch a layer: a slow adapter reports each, and nobody takes it for dead
     states = scratch["normed"]
     k.norm(x, parts.gain("encoder.final_layer_norm.weight"), states, rows)
     return Encoded(states, open_keys, batch, source)

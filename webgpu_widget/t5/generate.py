@@ -14,7 +14,7 @@ from webgpu_widget.program import Program
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
-    from webgpu_widget._queue import Buffer, Span
+    from webgpu_widget._queue import Span
     from webgpu_widget.t5.forward import Encoded
     from webgpu_widget.t5.parts import Parts
 
@@ -94,6 +94,7 @@ class Decoder:
             for _ in range(c.num_decoder_layers)
         ]
         self.start_ids = forward.upload(parts, np.full(rows, c.decoder_start_token_id), "t5 ids")
+        parts.load_decoder()  # what still has to be moved cannot be moved while recording
         self.program = Program(parts.kernels.gpu)
         with self.program:
             self._step()
@@ -166,7 +167,7 @@ class Decoder:
         k.embed(self.start_ids, self.rows, self.parts.embedding, self.x)
 
     def reads(self) -> list[Span]:
-        """What to read back to know the tokens so far."""
+        """Return what to read back to know the tokens so far."""
         state = (self.state, 0, self.state.size_bytes)
         if self.beams == 1:
             return [state, (self.tokens, 0, self.tokens.size_bytes)]

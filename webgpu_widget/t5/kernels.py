@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget._matmul.launch import launch
+from webgpu_widget._matmul.operand import Operand
 from webgpu_widget.t5.shaders import variant
 
 if TYPE_CHECKING:
@@ -99,8 +101,6 @@ class Kernels:
         columns = arrays[0].shape[1]
         rows = sum(array.shape[0] for array in arrays)
         row_bytes = columns * ELEMENT_BYTES[self.weights]
-        if len(arrays) == 1 and self.weights != "int8":
-            return Matrix(arrays[0]._buffer(), self.ones, rows, columns)
         words = self.queue.alloc(rows * row_bytes, label="t5 matrix")
         scale = self.ones if self.weights != "int8" else self.queue.alloc(4 * rows, label="t5 scale")
         first = 0
@@ -127,22 +127,41 @@ class Kernels:
     def norm(self, x: Buffer, gain: Buffer, y: Buffer, rows: int) -> None:
         """RMSNorm of rows of d_model."""
         size, groups = self._teams(rows)
-        constants = {"WG": size, "WIDTH": self.config.d_model, "EPSILON": self.config.layer_norm_epsilon}
+        constants: dict[str, Any] = {
+            "WG": size,
+            "WIDTH": self.config.d_model,
+            "EPSILON": self.config.layer_norm_epsilon,
+        }
         self._run("rms_norm", [x, gain, y], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
     def linear(
         self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0
     ) -> None:
         """``y (+)= factor * x @ matrix.T``."""
-        constants = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
+        if self._is_for_tiles(matrix, rows) and factor == 1:
+            columns, outputs = matrix.columns, matrix.rows
+            product = self.queue.alloc(4 * rows * outputs, label="t5 product") if residual else y
+            launch(
+                self.gpu, Operand.tight(x, (rows, columns)), Operand.tight(matrix.words, (outputs, columns)).mT, product
+            )
+            if residual:
+                words = rows * outputs // 4
+                groups = min(_MOST_GROUPS, -(-words // 64))
+                self._run("add", [product, y], (groups, 1, 1), struct.pack("<I", words))
+            return
+        constants: dict[str, Any] = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
         self._run("linear", [x, matrix.words, matrix.scale, y], groups, struct.pack("<I", rows), **constants)
 
+    def _is_for_tiles(self, matrix: Matrix, rows: int) -> bool:
+        """Whether a product is large enough, and the adapter a GPU, for the kernels of `wg.matmul`."""
+        return self.weights == "f32" and not self.on_cpu and rows >= 32 and matrix.rows >= 128 and matrix.rows % 4 == 0
+
     def gate(self, a: Buffer, h: Buffer, rows: int) -> None:
-        """The feed-forward's activation, and its gate."""
+        """Apply the feed-forward's activation, and its gate."""
         c = self.config
         groups = min(_MOST_GROUPS, -(-rows * c.d_ff // 64))
-        constants = {"WIDTH": c.d_ff, "GATED": c.is_gated, "ACT": _ACTIVATIONS[c.activation]}
+        constants: dict[str, Any] = {"WIDTH": c.d_ff, "GATED": c.is_gated, "ACT": _ACTIVATIONS[c.activation]}
         self._run("gate", [a, h], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
     def attention(
@@ -164,7 +183,7 @@ class Kernels:
         params = struct.pack(
             "<6I", queries, keys, q_parts * width, kv_parts * width, (kv_parts - 2) * width, (kv_parts - 1) * width
         )
-        constants = {
+        constants: dict[str, Any] = {
             "HEADS": c.num_heads,
             "DISTANCE": c.relative_attention_max_distance,
             "CAUSAL": causal,
@@ -192,7 +211,7 @@ class Kernels:
     ) -> None:  # fmt: skip
         """``y (+)= factor * f(x) @ matrix.T``, f being RMSNorm where there is a gain."""
         size, groups = self._teams(matrix.rows, share=4 if matrix.rows > 8192 else 1)
-        constants = {
+        constants: dict[str, Any] = {
             "WG": size, "IN": matrix.columns, "OUT": matrix.rows, "NORM": gain is not None, "RESIDUAL": residual,
             "EPSILON": self.config.layer_norm_epsilon, "FACTOR": factor,
         }  # fmt: skip
@@ -203,7 +222,7 @@ class Kernels:
         """RMSNorm, both products of the feed-forward's first half, activation and gate."""
         c = self.config
         size, groups = self._teams(c.d_ff)
-        constants = {
+        constants: dict[str, Any] = {
             "WG": size, "IN": c.d_model, "OUT": c.d_ff, "GATED": c.is_gated, "ACT": _ACTIVATIONS[c.activation], "EPSILON": c.layer_norm_epsilon,
         }  # fmt: skip
         self._run("step_gate", [x, gain, matrix.words, matrix.scale, state, h], (groups, rows, 1), **constants)
@@ -229,7 +248,7 @@ class Kernels:
     ) -> None:
         """Self-attention of the new position of each row; keeps its key and value."""
         size, groups = self._heads()
-        constants = {
+        constants: dict[str, Any] = {
             "WG": size,
             "HEADS": self.config.num_heads,
             "DISTANCE": self.config.relative_attention_max_distance,

@@ -15,7 +15,7 @@ from webgpu_widget.t5.config import T5Config
 from webgpu_widget.t5.generate import MOST_BEAMS, Chunk, Decoder, Settings, generate
 from webgpu_widget.t5.kernels import Kernels
 from webgpu_widget.t5.parts import Parts
-from webgpu_widget.t5.source import Checkpoint, find, open_tensors
+from webgpu_widget.t5.source import Checkpoint, Tensors, find, open_tensors
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class T5Stats:
     dispatches_per_token: int = 0
 
 
+def _floats(data: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    values: np.ndarray[Any, Any] = data.view(np.float32).reshape(shape)
+    return values
+
+
 class T5:
     """A FLAN-T5 (or T5) checkpoint on the GPU of the notebook's browser; made by `from_pretrained`.
 
@@ -90,14 +95,17 @@ class T5:
         self.stats = T5Stats()
         self._began = time.perf_counter()
         self._closed = False
+        self._tensors: Tensors | None = None
         self._open()
 
     def _open(self) -> None:
         """Open the checkpoint for the page and device that there are now."""
         self._generation = self._gpu._queue.generation
+        if self._tensors is not None:
+            self._tensors.close()
         kernels = Kernels(self._gpu, self.config, self._dtype)
         self._tensors = open_tensors(self._checkpoint, self.config, self._gpu, self._dtype, progress=self._progress)
-        self._parts = Parts(kernels, self._tensors)
+        self._parts: Parts = Parts(kernels, self._tensors)
         self._decoders: dict[tuple[int, int, int, int], Decoder] = {}
 
     @classmethod
@@ -169,7 +177,10 @@ class T5:
     def wait(self, timeout: float | None = 30.0) -> None:
         """Return when the whole model is on the GPU, with its kernels compiled."""
         parts = self._ready()
-        parts.load_all()
+        # an encoding and a recording of one token compile the kernels
+        start = np.full((1, 1), self.config.eos_token_id)
+        forward.encode(parts, start, start != self.config.pad_token_id)
+        self._decoder(1, 1, 32, 64)
         self._gpu.synchronize(timeout)
         if self.stats.load_s is None:
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
@@ -186,8 +197,9 @@ class T5:
         """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
         self._closed = True
         self._decoders.clear()
-        del self._parts, self._tensors
-        self._parts, self._tensors = cast("Any", None), cast("Any", None)
+        if self._tensors is not None:
+            self._tensors.close()
+        self._tensors, self._parts = None, cast("Parts", None)
 
     def __enter__(self) -> Self:
         return self
@@ -202,7 +214,7 @@ class T5:
     # ------------------------------------------------------------ for checking
 
     def _ids(self, ids: Any, what: str) -> np.ndarray[Any, Any]:
-        values = np.asarray(ids)
+        values: np.ndarray[Any, Any] = np.asarray(ids)
         if values.ndim == 1:
             values = values[None]
         if values.ndim != 2 or values.size == 0:
@@ -217,14 +229,16 @@ class T5:
 
     def _mask(self, ids: np.ndarray[Any, Any], mask: Any) -> np.ndarray[Any, Any]:
         if mask is None:
-            return ids != self.config.pad_token_id
-        values = np.asarray(mask)
+            found: np.ndarray[Any, Any] = ids != self.config.pad_token_id
+            return found
+        values: np.ndarray[Any, Any] = np.asarray(mask)
         values = values[None] if values.ndim == 1 else values
         if values.shape != ids.shape:
             raise errors.ShapeError(
                 f"attention_mask has shape {values.shape}, but input_ids have {ids.shape}; they must be the same"
             )
-        return values != 0
+        opened: np.ndarray[Any, Any] = values != 0
+        return opened
 
     def _encode(self, input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
         ids = self._ids(input_ids, "input_ids")
@@ -250,14 +264,14 @@ class T5:
             (batch, source, d_model) float32.
         """
         span, shape = self._encode(input_ids, attention_mask)
-        return self._gpu._queue.read([span], timeout)[0].view(np.float32).reshape(shape)
+        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
 
     async def encode_async(
         self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
     ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `encode`."""
         span, shape = self._encode(input_ids, attention_mask)
-        return (await self._gpu._queue.read_async([span], timeout))[0].view(np.float32).reshape(shape)
+        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
 
     def _logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
         ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")
@@ -290,14 +304,14 @@ class T5:
             (batch, target, vocab) float32.
         """
         span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return self._gpu._queue.read([span], timeout)[0].view(np.float32).reshape(shape)
+        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
 
     async def logits_async(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
     ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `logits`."""
         span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return (await self._gpu._queue.read_async([span], timeout))[0].view(np.float32).reshape(shape)
+        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
 
     def cross_attention(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
@@ -377,7 +391,7 @@ class T5:
         began = time.perf_counter()
         longest = max(map(len, rows))
         # like widths share a recorded step; padding is masked, and a single row is encoded at its own width
-        source = -(-longest // 64) * 64
+        source = -(-longest // 32) * 32
         ids = np.full((len(rows), longest if len(rows) == 1 else source), self.config.pad_token_id)
         mask = np.zeros(ids.shape, bool)
         for i, row in enumerate(rows):
@@ -436,10 +450,36 @@ class T5:
                 reply = await self._gpu._queue.read_async(item, timeout, "generating")
 
     @overload
-    def generate(self, text: str, **options: Any) -> str: ...
+    def generate(
+        self,
+        text: str,
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> str: ...
 
     @overload
-    def generate(self, text: Sequence[str], **options: Any) -> list[str]: ...
+    def generate(
+        self,
+        text: list[str] | tuple[str, ...],
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> list[str]: ...
 
     def generate(
         self,

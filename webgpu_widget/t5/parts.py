@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from webgpu_widget.array import GPUArray
 from webgpu_widget.reference.t5 import bias_table
 
 if TYPE_CHECKING:
@@ -76,19 +73,18 @@ class Parts:
         self._bias: dict[str, Buffer] = {}
 
     def matrix(self, *names: str) -> Matrix:
-        """Stack tensors; they are given back but for the memory that the stack shares."""
-        arrays = [self.tensors[name] for name in names]
-        made = self.kernels.stack(arrays)
-        self.tensors.release(
-            [name for name, array in zip(names, arrays, strict=True) if array._buffer() is not made.words]
-        )
+        """Stack tensors into memory of their own, and give theirs back."""
+        made = self.kernels.stack([self.tensors[name] for name in names])
+        self.tensors.release(names)
         return made
 
     def gain(self, name: str) -> Buffer:
         """Return a norm's gain, float32."""
         if name not in self._gains:
             array = self.tensors[name]
-            self._gains[name] = (array if array.dtype == np.float32 else array.astype(np.float32))._buffer()
+            made = self._gains[name] = self.kernels.queue.alloc(array.nbytes, label="t5 gain")
+            self.kernels.queue.copy(array._buffer(), 0, made, 0, array.nbytes)
+            self.tensors.release([name])
         return self._gains[name]
 
     @property
@@ -110,11 +106,9 @@ class Parts:
     def bias(self, stack: str) -> Buffer:
         """Position bias by head and clamped distance."""
         if stack not in self._bias:
-            table = (
-                self.tensors[f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"]
-                .numpy()
-                .astype(np.float32)
-            )
+            name = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+            table = self.tensors[name].numpy()
+            self.tensors.release([name])
             values = bias_table(
                 table, bidirectional=stack == "encoder", max_distance=self.config.relative_attention_max_distance
             )
@@ -160,15 +154,18 @@ class Parts:
             )
         return self._decoder[i]
 
-    def load_all(self) -> None:
-        """Wait for everything."""
+    def load_encoder(self) -> None:
+        """Wait for the encoder."""
         _ = self.embedding
         self.bias("encoder")
         for i in range(self.config.num_layers):
             self.encoder(i)
         self.gain("encoder.final_layer_norm.weight")
+
+    def load_decoder(self) -> None:
+        """Wait for the decoder."""
         self.bias("decoder")
         for i in range(self.config.num_decoder_layers):
             self.decoder(i)
         self.gain("decoder.final_layer_norm.weight")
-        _ = self.head
+        _ = self.embedding, self.head

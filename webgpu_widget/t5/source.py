@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from safetensors import safe_open
+from typing import TYPE_CHECKING, Protocol
 
 from webgpu_widget.array import GPUArray
-from webgpu_widget.errors import FormatError, WeightsError
+from webgpu_widget.errors import FormatError, LimitError, WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +28,9 @@ class Tensors(Protocol):
     def release(self, names: Sequence[str]) -> None:
         """Give back tensors whose values are elsewhere now."""
 
+    def close(self) -> None:
+        """Stop loading and give everything back."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -39,7 +39,7 @@ class Checkpoint:
     name: str
     config: Path
     tokenizer: Path
-    weights: Path
+    weights: Path | str
 
 
 def find(source: str | os.PathLike[str]) -> Checkpoint:
@@ -96,33 +96,71 @@ def _from_hub(text: str) -> Checkpoint:
                 f"{name} of {text!r} cannot be fetched: {error}. Check the name, the network, and the token of a private model."
             ) from error
 
-    return Checkpoint(repository, get("config.json"), get("tokenizer.json"), get("model.safetensors"))
+    return Checkpoint(repository, get("config.json"), get("tokenizer.json"), f"{text}/model.safetensors")
 
 
-class FileTensors:
-    """Tensors of a safetensors file, moved when asked for."""
+class LoadedTensors:
+    """Tensors that come in stages: the encoder's first layer, the embedding, the other layers in the order of use.
 
-    def __init__(self, path: Path, config: T5Config, gpu: GPU, weights: Format) -> None:
-        self._gpu = gpu
-        self._dtype = np.float16 if weights == "f16" else np.float32
-        try:
-            self._file: Any = safe_open(path, framework="numpy")
-        except Exception as error:  # safetensors' own type is not public
-            raise FormatError(f"{path} is not a safetensors file: {error}. Download it again.") from error
-        config.check_tensors(
-            {name: tuple(self._file.get_slice(name).get_shape()) for name in self._file.keys()}, where=str(path)
-        )  # noqa: SIM118
+    A stage's memory is given back when all of its tensors have been released.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, config: T5Config, gpu: GPU, weights: Format, *, progress: bool) -> None:
+        from webgpu_widget.weights import inspect_weights, load_weights
+
+        plan = inspect_weights(checkpoint.weights, gpu=gpu)
+        config.check_tensors({tensor.name: tensor.shape for tensor in plan.tensors}, where=str(checkpoint.weights))
+        wanted = config.tensor_shapes()
+        last = 3 + config.num_layers + config.num_decoder_layers
+
+        def stage(name: str) -> int:
+            if name not in wanted:
+                return last  # a duplicate of the embedding, say: never asked for
+            head, _, rest = name.partition(".block.")
+            number = int(rest.split(".")[0]) if rest else 0
+            if head == "encoder":
+                return number + 1 if number else 0
+            if head == "decoder":
+                return 2 + config.num_layers + number
+            return {"shared.weight": 1, "encoder.final_layer_norm.weight": 1 + config.num_layers}.get(name, last - 1)
+
+        self._weights = load_weights(
+            checkpoint.weights,
+            gpu,
+            stages=stage,
+            dtype={
+                "*layer_norm*": "f32",
+                "*relative_attention_bias*": "f32",
+                "*": "f16" if weights == "f16" else "f32",
+            },
+            progress=progress,
+        )
+        self._stage = {tensor.name: stage(tensor.name) for tensor in plan.tensors}
+        self._left: dict[int, set[str]] = {}
+        for name in wanted:
+            self._left.setdefault(self._stage[name], set()).add(name)
 
     def __getitem__(self, name: str) -> GPUArray:
-        values = self._file.get_tensor(name)
-        dtype = self._dtype if values.ndim == 2 and "relative_attention_bias" not in name else np.float32
-        return self._gpu.array(np.ascontiguousarray(values.astype(dtype, copy=False)))
+        value = self._weights[name]
+        if not isinstance(value, GPUArray):
+            raise LimitError(
+                f"{name} is larger than a buffer of this adapter; use an adapter with a larger maxBufferSize, or a smaller model"
+            )
+        return value
 
     def release(self, names: Sequence[str]) -> None:
-        """Nothing is kept."""
+        """Free stages of which nothing is left to use."""
+        for name in names:
+            left = self._left[self._stage[name]]
+            left.discard(name)
+            if not left:
+                self._weights.free(self._stage[name])
+
+    def close(self) -> None:
+        """Stop loading and give everything back."""
+        self._weights.cancel()
 
 
 def open_tensors(checkpoint: Checkpoint, config: T5Config, gpu: GPU, weights: Format, *, progress: bool) -> Tensors:
-    """Open a checkpoint's tensors, checked against its config."""
-    del progress
-    return FileTensors(checkpoint.weights, config, gpu, weights)
+    """Begin to load a checkpoint's tensors, checked against its config."""
+    return LoadedTensors(checkpoint, config, gpu, weights, progress=progress)

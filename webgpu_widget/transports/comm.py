@@ -8,6 +8,7 @@ remote hub, an SSH tunnel), the comm carries everything.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +59,13 @@ class CommTransport(Transport):
         self._token: str | None = None
         self._displayed = False
         self._called_at = 0.0
+        self._parent: dict[str, Any] = {}
 
     def start(self, connection: Connection) -> None:
         """Claim the comm's messages and listen."""
         self._connection = connection
+        with contextlib.suppress(LookupError, AttributeError):
+            self._parent = self.kernel.get_parent()
         comm = self._widget.comm
         if comm is not None and self.kernel is not None:
             self._release = waiting.install(self.kernel, comm.comm_id, self._receive)
@@ -71,6 +75,14 @@ class CommTransport(Transport):
         self._send({"kind": "roll-call"}, ())
 
     def _send(self, message: dict[str, Any], buffers: Sequence[Bytes]) -> None:
+        try:
+            self._widget.send(message, list(buffers))
+        except LookupError:
+            # ipykernel 7.0 knows no parent message, and so sends nothing, in threads that run no cell.
+            contextvars.copy_context().run(self._send_for_cell, message, buffers)
+
+    def _send_for_cell(self, message: dict[str, Any], buffers: Sequence[Bytes]) -> None:
+        self.kernel._shell_parent.set(self._parent)
         self._widget.send(message, list(buffers))
 
     def _receive(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> None:

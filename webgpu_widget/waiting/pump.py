@@ -10,7 +10,6 @@ loop delivers the messages by itself.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import threading
@@ -56,12 +55,11 @@ class _Pump:
         try:
             self.kernel.shell_stream.flush()
             queue, kept = self.kernel.msg_queue, []
-            with contextlib.suppress(asyncio.QueueEmpty):
-                while True:
-                    item = queue.get_nowait()
-                    arguments = item[2]
-                    if not (arguments and claim(self.kernel, arguments[0])):
-                        kept.append(item)
+            while queue.qsize():
+                item = queue.get_nowait()
+                arguments = item[2]
+                if not (arguments and claim(self.kernel, arguments[0])):
+                    kept.append(item)
             for item in kept:
                 queue.put_nowait(item)
         finally:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from webgpu_widget.weights import cache
 from webgpu_widget.weights.arrays import QuantizedArray, SplitArray
-from webgpu_widget.weights.loader import Weights, load_weights, load_weights_async
-from webgpu_widget.weights.plan import Fits, Plan, inspect_weights
+from webgpu_widget.weights.loader import Weights
+from webgpu_widget.weights.opening import load_weights, load_weights_async
+from webgpu_widget.weights.plan import Fits, Plan, inspect_weights, inspect_weights_async
 from webgpu_widget.weights.report import LoadReport, Progress, Stage
 from webgpu_widget.weights.tensors import TensorInfo
 
@@ -24,6 +25,7 @@ __all__ = [
     "Weights",
     "cache",
     "inspect_weights",
+    "inspect_weights_async",
     "load_weights",
     "load_weights_async",
 ]

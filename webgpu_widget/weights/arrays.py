@@ -66,7 +66,7 @@ class QuantizedArray:
         return self.packed.device
 
     def dequantize(self) -> GPUArray:
-        """The float32 array that this stands for, on the GPU."""
+        """Make the float32 array that this stands for, on the GPU."""
         gpu = self.device
         queue = gpu._queue
         out = queue.alloc(self.size * 4, label="dequantized")
@@ -85,7 +85,7 @@ class QuantizedArray:
         return GPUArray(gpu, out, self.shape, np.float32)
 
     def numpy(self, timeout: float | None = 30.0) -> npt.NDArray[np.float32]:
-        """The float32 values, read back."""
+        """Read the float32 values back."""
         return self.dequantize().numpy(timeout)
 
     async def numpy_async(self, timeout: float | None = 30.0) -> npt.NDArray[np.float32]:
@@ -129,7 +129,7 @@ class SplitArray:
         return self.parts[0].device
 
     def numpy(self, timeout: float | None = 30.0) -> npt.NDArray[Any]:
-        """The whole, read back."""
+        """Read the whole back."""
         return np.concatenate([part.numpy(timeout) for part in self.parts])
 
     async def numpy_async(self, timeout: float | None = 30.0) -> npt.NDArray[Any]:

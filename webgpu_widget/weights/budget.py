@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from webgpu_widget.errors import WeightsError
 
@@ -31,11 +31,11 @@ class Budget:
         None: no limit.
     """
 
-    _all: weakref.WeakKeyDictionary[GPU, Budget] = weakref.WeakKeyDictionary()
+    _all: ClassVar[weakref.WeakKeyDictionary[GPU, Budget]] = weakref.WeakKeyDictionary()
 
     @classmethod
     def of(cls, gpu: GPU) -> Budget:
-        """The budget of a GPU."""
+        """Return the budget of a GPU."""
         return cls._all.setdefault(gpu, cls())
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Budget:
         self.release_id(id(owner), stage)
 
     def release_id(self, owner_id: int, stage: str | None) -> None:
-        """The same for an owner that is gone, or all its stages."""
+        """Do the same for an owner that is gone, or all its stages."""
         with self._lock:
             for key in [key for key in self._held if key[0] == owner_id and stage in (None, key[1])]:
                 del self._held[key]

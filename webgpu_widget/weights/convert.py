@@ -110,7 +110,7 @@ class Rules:
         return (tuple(self._dtype), tuple(self._quantize))
 
     def target(self, tensor: TensorInfo) -> Target:
-        """What ``tensor`` becomes."""
+        """Say what ``tensor`` becomes."""
         kind, source = tensor.encoding.kind, tensor.dtype
         if kind == "unknown":
             return Target(
@@ -170,8 +170,8 @@ def split(tensor: TensorInfo, target: Target, limit: int) -> list[Part]:
         return [Part(0, tensor.shape, tensor.offset, tensor.bytes, tensor.size)]
     rows, row = tensor.shape[0], tensor.size // tensor.shape[0]
     per_part = limit // max(target.buffer_bytes(row)) if row else 0
-    if row * (per_part or 1) % tensor.encoding.block_elements or (target.dtype == "float16" and row % 2):
-        per_part -= per_part % (2 * tensor.encoding.block_elements)
+    if row % tensor.encoding.block_elements:
+        per_part -= per_part % tensor.encoding.block_elements
     if per_part < 1:
         raise LimitError(
             f"one row of {tensor.name!r} {tensor.shape} takes {max(target.buffer_bytes(row))} bytes, a binding holds "

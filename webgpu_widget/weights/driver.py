@@ -231,7 +231,7 @@ class Driver:
         self._events.put(("stop", None))
 
     def reload_later(self) -> None:
-        """The device or page is gone: load again what was there. Called with the connection's lock held."""
+        """Load again what was there: the device or page is gone. Called with the connection's lock held."""
         self._events.put(("reload", None))
 
     # ------------------------------------------------------------ from the page
@@ -373,7 +373,7 @@ class Driver:
         return self._routes[0].kind if self._routes else "comm"
 
     def progress(self, state: str, stage: str) -> Progress:
-        """A moment, with the state and stage that the caller knows."""
+        """Describe a moment, with the state and stage that the caller knows."""
         with self._lock:
             done, total = self._total("bytes_done"), self._total("bytes_total")
             rate = self._rate.bytes_per_second if state == "loading" else 0.0
@@ -382,7 +382,7 @@ class Driver:
             return Progress(state, done, total, moved, cached, rate, left, stage, self._route())
 
     def report(self) -> LoadReport:
-        """What it has cost so far."""
+        """Say what it has cost so far."""
         with self._lock:
             seconds = max(1e-9, (self._finished or time.monotonic()) - self._started)
             route = self._routes[0] if self._routes else None

@@ -1,39 +1,36 @@
-"""``load_weights``: what a caller holds while a model comes in, and afterwards."""
+"""What a caller holds while a model comes in, and afterwards."""
 
 from __future__ import annotations
 
-import asyncio
 import difflib
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from webgpu_widget._connection import Request
+from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget.array import GPUArray
 from webgpu_widget.errors import CancelledError, DTypeError, WeightsError
 from webgpu_widget.weights.arrays import QuantizedArray, SplitArray
 from webgpu_widget.weights.budget import Budget
-from webgpu_widget.weights.convert import Part, Rules, Target, check_loadable, split
+from webgpu_widget.weights.convert import check_loadable, split
 from webgpu_widget.weights.driver import Driver
-from webgpu_widget.weights.plan import Plan, make_plan, stage_name
-from webgpu_widget.weights.progress import show
+from webgpu_widget.weights.plan import stage_name
 from webgpu_widget.weights.report import LoadReport, Progress, Stage
-from webgpu_widget.weights.routes import probe_request, route_from
-from webgpu_widget.weights.source import open_source
 
 if TYPE_CHECKING:
     from webgpu_widget._queue import Buffer
     from webgpu_widget.gpu import GPU
-    from webgpu_widget.weights.plan import Stages
+    from webgpu_widget.weights.convert import Part, Rules, Target
+    from webgpu_widget.weights.plan import Plan
     from webgpu_widget.weights.routes import Route
-    from webgpu_widget.weights.source import Source, SourceFile
+    from webgpu_widget.weights.source import Source
     from webgpu_widget.weights.tensors import TensorInfo
 
-__all__ = ["Weights", "load_weights", "load_weights_async"]
+__all__ = ["Weights"]
 
 Loaded = GPUArray | QuantizedArray | SplitArray
 
@@ -69,8 +66,8 @@ class Entry:
         return all(item.loaded for item in self.items)
 
     def stale(self, generation: int) -> bool:
-        """Whether its buffers belong to a page or device that is gone."""
-        return any(buffer.generation != generation for item in self.items for buffer in item.buffers)
+        """Whether its buffers were freed, or belong to a page or device that is gone."""
+        return any(buffer.freed or buffer.generation != generation for item in self.items for buffer in item.buffers)
 
 
 class Weights(Mapping[str, Loaded]):
@@ -116,6 +113,7 @@ class Weights(Mapping[str, Loaded]):
         self._flag_count = flags
         self._flags: Buffer | None = None
         self._stages: dict[str, Stage] = {name: self._make_stage(name) for name in plan.stages}
+        runtime_of(gpu)  # made here and not in the thread that receives
         self._driver = Driver(self, gpu, source, routes, options)
         self._finalizer = weakref.finalize(self, _let_go, self._driver, source, self._budget, id(self))
         queue_gone = weakref.WeakMethod(self._gone)
@@ -135,7 +133,8 @@ class Weights(Mapping[str, Loaded]):
 
     def _begin(self) -> None:
         """Start with the stages that the budget takes, in order; the others come when asked for."""
-        chosen, total = [], 0
+        chosen: list[str] = []
+        total = 0
         for name, stage in self._stages.items():
             total += stage.gpu_bytes
             if chosen and self._budget.limit_bytes is not None and total > self._budget.limit_bytes:
@@ -200,9 +199,10 @@ class Weights(Mapping[str, Loaded]):
         old = entry.value.parts if isinstance(entry.value, SplitArray) else (entry.value,)
         for before, after in zip(old, made, strict=True):
             if isinstance(before, QuantizedArray) and isinstance(after, QuantizedArray):
-                before.packed._memory, before.scales._memory = after.packed._memory, after.scales._memory
+                _renew(before.packed, after.packed)
+                _renew(before.scales, after.scales)
             elif isinstance(before, GPUArray) and isinstance(after, GPUArray):
-                before._memory = after._memory
+                _renew(before, after)
 
     def _array(self, entry: Entry, item: Item) -> GPUArray | QuantizedArray:
         shape, dtype = item.part.shape, entry.target.dtype
@@ -214,7 +214,7 @@ class Weights(Mapping[str, Loaded]):
         return GPUArray(self._gpu, item.buffers[0], shape, np.dtype(dtype))
 
     def _gone(self) -> None:
-        """Handles have become invalid: what was loaded is loaded again. Called with the connection's lock held."""
+        """Load again what was loaded: handles have become invalid. Called with the connection's lock held."""
         if not self._cancelled and self._failed is None:
             self._driver.reload_later()
 
@@ -378,7 +378,9 @@ class Weights(Mapping[str, Loaded]):
         return name in self._entries
 
     def __repr__(self) -> str:
-        return f"Weights({self.plan.source!r}, {len(self._entries)} tensors in {len(self._stages)} stages, {self.progress})"
+        return (
+            f"Weights({self.plan.title!r}, {len(self._entries)} tensors in {len(self._stages)} stages, {self.progress})"
+        )
 
     # ------------------------------------------------------------ state
 
@@ -469,171 +471,20 @@ class Weights(Mapping[str, Loaded]):
                 for buffer in item.buffers:
                     buffer.free()
 
-    def __enter__(self) -> Weights:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.cancel()
 
 
+def _renew(array: GPUArray, made: GPUArray) -> None:
+    """Give an array that callers hold the memory of one made anew."""
+    array._rebind(made._node)
+    array._freed = False
+
+
 def _let_go(driver: Driver, source: Source, budget: Budget, owner: int) -> None:
     driver.stop()
     budget.release_id(owner, None)
     source.close()
-
-
-def load_weights(
-    source: str | os.PathLike[str],
-    gpu: GPU | None = None,
-    stages: Stages | None = None,
-    dtype: Any = None,
-    quantize: Any = None,
-    cache: bool = True,
-    progress: bool = True,
-    verify: bool = True,
-    *,
-    budget_bytes: int | None = None,
-    timeout: float | None = 30.0,
-    **options: Any,
-) -> Weights:
-    """Begin to load weights into the browser's GPU, stage by stage, and return at once.
-
-    Parameters
-    ----------
-    source : str or path
-        A ``.safetensors`` file or its index, a ``.gguf`` or ``.npz`` file, or a folder with one of them; an http(s) URL of one;
-        ``"hf:owner/name"`` or ``"hf:owner/name/file"``.
-    gpu : GPU, optional
-        The default GPU when left out.
-    stages : "layers", list of lists of str, or callable, optional
-        What loads together, in order: by layer (the default), by lists of name patterns, or by a function from name to stage.
-    dtype : "f32", "f16" or mapping, optional
-        For floating tensors, or name patterns with one of them each. Left out: float32 and float16 as they are stored, all
-        others (bfloat16, 8-bit floats, GGUF's quantised types) as float32.
-    quantize : "int8", "int4" or mapping, optional
-        Quantise matrices as they arrive, in groups of 32 along the last axis; or name patterns with one of them each.
-    cache : bool
-        Keep the bytes in the browser's storage, for the next load.
-    progress : bool
-        Show a bar: a widget in a notebook, tqdm in a terminal.
-    verify : bool
-        Compare SHA-256 sums: of every chunk with the local file's, and of cached chunks with what they were.
-    budget_bytes : int, optional
-        Most bytes that all weights on this GPU may take together from now on; the least recently used stages give way.
-    timeout : float or None
-        Seconds of silence while the page is asked how it can reach the file.
-
-    Returns
-    -------
-    Weights
-
-    Raises
-    ------
-    FormatError
-        The file is not what it says.
-    WeightsError
-        There is no such file, or the server refuses.
-    FrontendError, DeviceError
-        There is no page or no GPU.
-
-    Examples
-    --------
-    >>> import numpy as np, tempfile, pathlib
-    >>> import webgpu_widget as wg
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "w.npz"
-    >>> np.savez(path, **{"layer.0.w": np.arange(6, dtype=np.float32).reshape(2, 3)})
-    >>> weights = wg.load_weights(path, progress=False)
-    >>> weights["layer.0.w"].numpy()
-    array([[0., 1., 2.],
-           [3., 4., 5.]], dtype=float32)
-    """
-    chosen, rules, opened, plan = _prepare(source, gpu, stages, dtype, quantize)
-    try:
-        chosen.ready(timeout)
-        routes = []
-        for file in opened.files:
-            served = _serve(chosen, opened, file)
-            forced = options.get("route") == "comm"
-            request = probe_request(file, chosen, served)
-            if forced:
-                request["params"].update(urls=[], path=[])
-            reply = chosen._queue.request(request, f"asking how to reach {file.name}", timeout)
-            routes.append(route_from(reply, file, served))
-        made = Weights(opened, plan, rules, chosen, routes, _options(cache, verify, budget_bytes, options))
-    except BaseException:
-        opened.close()
-        raise
-    if progress:
-        show(made)
-    return made
-
-
-async def load_weights_async(
-    source: str | os.PathLike[str],
-    gpu: GPU | None = None,
-    stages: Stages | None = None,
-    dtype: Any = None,
-    quantize: Any = None,
-    cache: bool = True,
-    progress: bool = True,
-    verify: bool = True,
-    *,
-    budget_bytes: int | None = None,
-    timeout: float | None = 30.0,
-    **options: Any,
-) -> Weights:
-    """Coroutine twin of `load_weights`."""
-    chosen, rules, opened, plan = await asyncio.to_thread(_prepare, source, gpu, stages, dtype, quantize)
-    try:
-        await chosen.ready_async(timeout)
-        routes = []
-        for file in opened.files:
-            served = _serve(chosen, opened, file)
-            request = probe_request(file, chosen, served)
-            if options.get("route") == "comm":
-                request["params"].update(urls=[], path=[])
-            reply = await chosen._queue.request_async(request, f"asking how to reach {file.name}", timeout)
-            routes.append(route_from(reply, file, served))
-        made = Weights(opened, plan, rules, chosen, routes, _options(cache, verify, budget_bytes, options))
-    except BaseException:
-        opened.close()
-        raise
-    if progress:
-        show(made)
-    return made
-
-
-def _prepare(
-    source: str | os.PathLike[str], gpu: GPU | None, stages: Stages | None, dtype: Any, quantize: Any
-) -> tuple[GPU, Rules, Source, Plan]:
-    from webgpu_widget.gpu import default_gpu
-
-    rules = Rules(dtype, quantize)
-    opened = open_source(source)
-    try:
-        chosen = gpu or default_gpu()
-        return chosen, rules, opened, make_plan(opened, stages, rules, chosen)
-    except BaseException:
-        opened.close()
-        raise
-
-
-def _options(cache: bool, verify: bool, budget_bytes: int | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = options.keys() - {"route", "chunk_bytes", "max_binding_bytes"}
-    if unknown:
-        raise TypeError(f"load_weights() has no argument {sorted(unknown)[0]!r}")
-    return {"cache": cache, "verify": verify, "budget_bytes": budget_bytes, **options}
-
-
-def _serve(gpu: GPU, source: Source, file: SourceFile) -> str | None:
-    """Have the hub serve a local file; the page tries whether it can reach it."""
-    if file.path is None:
-        return None
-    from webgpu_widget.transports._hub import Hub
-
-    hub = getattr(gpu._transport, "_hub", None) or Hub.shared()
-    url: str = hub.serve_file(file.path)
-    source.on_close.append(lambda: hub.stop_serving(url))
-    if gpu._transport.name == "comm":
-        return url
-    return "/" + url.split("/", 3)[3]  # the page was served by the same hub, under whatever name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import html
 import re
@@ -14,7 +15,7 @@ from webgpu_widget.weights.source import open_source
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from webgpu_widget.gpu import GPU
     from webgpu_widget.weights.source import Source
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Stages = str | Sequence[Sequence[str]] | Callable[[str], object]
 
-__all__ = ["Fits", "Plan", "assign_stages", "inspect_weights", "make_plan"]
+__all__ = ["Fits", "Plan", "assign_stages", "inspect_weights", "inspect_weights_async", "make_plan"]
 
 _SPLIT = re.compile(r"[./]")
 _NUMBERED = re.compile(r"(?:layers?|blocks?|blk|h)_?(\d+)")
@@ -87,6 +88,15 @@ class Plan:
     _rules: Rules
     _gpu: GPU | None
 
+    @property
+    def title(self) -> str:
+        """The source, without the folders of a local path."""
+        return (
+            self.source
+            if self.source.startswith(("http://", "https://", "hf:"))
+            else re.split(r"[/\\]", self.source.rstrip("/"))[-1]
+        )
+
     def stage_bytes(self, stage: str) -> int:
         """Bytes of one stage in the files."""
         return sum(tensor.bytes for tensor in self.tensors if tensor.stage == stage)
@@ -110,7 +120,7 @@ class Plan:
         return check_fits(self, gpu.ready().limits, cache.quota(gpu=gpu).available_bytes)
 
     def __repr__(self) -> str:
-        lines = [f"{self.source}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"]
+        lines = [f"{self.title}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"]
         lines += [f"  {name}: {count} tensors, {size:,} bytes ({kinds})" for name, count, size, kinds in self._rows()]
         return "\n".join(lines)
 
@@ -119,7 +129,7 @@ class Plan:
             f"<tr><td>{html.escape(name)}</td><td>{count}</td><td>{size:,}</td><td>{html.escape(kinds)}</td></tr>"
             for name, count, size, kinds in self._rows()
         )
-        title = f"{html.escape(self.source)}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"
+        title = f"{html.escape(self.title)}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"
         head = "<tr><th>stage</th><th>tensors</th><th>bytes</th><th>stored as</th></tr>"
         return f"<div><b>{title}</b><table>{head}{rows}</table></div>"
 
@@ -173,6 +183,18 @@ def inspect_weights(
     """
     with open_source(source) as opened:
         return make_plan(opened, stages, Rules(dtype, quantize), gpu)
+
+
+async def inspect_weights_async(
+    source: str | os.PathLike[str],
+    *,
+    stages: Stages | None = None,
+    dtype: Any = None,
+    quantize: Any = None,
+    gpu: GPU | None = None,
+) -> Plan:
+    """Coroutine twin of `inspect_weights`."""
+    return await asyncio.to_thread(inspect_weights, source, stages=stages, dtype=dtype, quantize=quantize, gpu=gpu)
 
 
 def make_plan(source: Source, stages: Stages | None, rules: Rules, gpu: GPU | None) -> Plan:
@@ -241,29 +263,25 @@ def assign_stages(names: list[str], stages: Stages | None) -> dict[str, str]:
         if all(isinstance(value, int) for value in made.values()):
             made = dict(sorted(made.items(), key=lambda item: item[1]))  # type: ignore[arg-type,return-value]
         order = {value: index for index, value in enumerate(dict.fromkeys(made.values()))}
-        keys = {name: (order[value], str(value)) for name, value in made.items()}
+        keys = {name: ((order[value],), str(value)) for name, value in made.items()}
     elif isinstance(stages, str):
         raise WeightsError(f"stages={stages!r}: must be 'layers', a list of lists of name patterns, or a callable")
     else:
-        keys = {
-            name: _by_pattern(name, [[item] if isinstance(item, str) else item for item in stages]) for name in names
-        }
+        groups = [[item] if isinstance(item, str) else list(item) for item in stages]
+        keys = {name: _by_pattern(name, groups) for name in names}
     return {name: key[1] for name, key in sorted(keys.items(), key=lambda item: item[1][0])}
 
 
-def _by_pattern(name: str, groups: Iterable[Iterable[str]]) -> tuple[int, str]:
-    index = -1
+def _by_pattern(name: str, groups: list[list[str]]) -> tuple[tuple[int, ...], str]:
     for index, patterns in enumerate(groups):
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
-            return index, str(index)
-    return index + 1, "rest"
+            return (index,), str(index)
+    return (len(groups),), "rest"
 
 
 def _by_layer(names: list[str]) -> dict[str, tuple[tuple[int, ...], str]]:
     found = {name: _layer(name) for name in names}
-    holders = sorted(
-        dict.fromkeys(_holder(item[0]) for item in found.values() if item), key=lambda holder: _rank(holder)
-    )
+    holders = sorted(dict.fromkeys(_holder(item[0]) for item in found.values() if item), key=_rank)
     lists = list(dict.fromkeys(item[0] for item in found.values() if item))
     keys: dict[str, tuple[tuple[int, ...], str]] = {}
     for name, item in found.items():
@@ -296,7 +314,7 @@ def _holder(prefix: str) -> str:
 
 
 def _rank(holder: str) -> int:
-    """Encoders run before decoders, whatever the alphabet says; the sort is stable."""
+    """Put encoders before decoders, whatever the alphabet says; the sort is stable."""
     return 0 if re.search("encoder|vision|audio", holder) else 2 if "decoder" in holder else 1
 
 

@@ -95,16 +95,14 @@ def _show_widget(weights: Weights) -> None:
 
     update()
     weights._driver.listeners.append(update)
-    display(bar)
+    display(bar)  # type: ignore[no-untyped-call]
 
 
 def _show_tqdm(weights: Weights) -> None:
     from tqdm import tqdm
 
     held = weakref.ref(weights)
-    bar = tqdm(
-        total=weights.progress.bytes_total, unit="B", unit_scale=True, desc=weights.plan.source.rsplit("/", 1)[-1]
-    )
+    bar = tqdm(total=weights.progress.bytes_total, unit="B", unit_scale=True, desc=weights.plan.title)
 
     def update() -> None:
         target = held()

@@ -109,7 +109,7 @@ class LocalReader:
 class _HttpOnly(urllib.request.HTTPRedirectHandler):
     """Follows redirects to http and https alone, and leaves credentials behind when the host changes."""
 
-    def redirect_request(  # noqa: D102
+    def redirect_request(
         self,
         req: urllib.request.Request,
         fp: IO[bytes],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 __all__ = ["LoadReport", "Progress", "Rate", "Stage"]
 
 
-class Stage(str):
+class Stage(str):  # noqa: SLOT000  it has attributes
     """A stage's name, which also knows how it is.
 
     Attributes

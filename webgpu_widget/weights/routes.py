@@ -53,8 +53,8 @@ def chunk_bytes_for(size: int) -> int:
     return wanted
 
 
-def probe_request(file: SourceFile, gpu: GPU, served: str | None) -> dict[str, Any]:
-    """The request that has the page try where it can fetch a file.
+def probe_request(file: SourceFile, gpu: GPU, served: str | None, *, by_python: bool = False) -> dict[str, Any]:
+    """Make the request that has the page try where it can fetch a file.
 
     Parameters
     ----------
@@ -62,11 +62,17 @@ def probe_request(file: SourceFile, gpu: GPU, served: str | None) -> dict[str, A
     gpu : GPU
     served : str or None
         The hub's address for it.
+    by_python : bool
+        Offer no address at all.
     """
     in_notebook = gpu._transport.name == "comm"
     path = file.path
-    parts = [part for part in path.parts if part != path.anchor] if path is not None and in_notebook else []
-    urls = [url for url in (file.url, served) if url is not None]
+    parts = (
+        [part for part in path.parts if part != path.anchor]
+        if path is not None and in_notebook and not by_python
+        else []
+    )
+    urls = [url for url in (file.url, served) if url is not None and not by_python]
     head = file.reader.read(0, min(_HEAD_BYTES, file.size)).hex()
     params = {"urls": urls, "path": parts, "size": file.size, "head": head}
     return {"op": "service", "name": "weights.probe", "params": params}

@@ -10,7 +10,7 @@ import tempfile
 import urllib.parse
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from webgpu_widget.errors import FormatError, WeightsError
 from webgpu_widget.weights.formats import gguf, npz, safetensors
@@ -101,7 +101,7 @@ class Source:
             if file.temporary and file.path is not None:
                 file.path.unlink(missing_ok=True)
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -175,21 +175,30 @@ def _open_files(name: str, first: str, reader: Callable[[str], LocalReader | Htt
 def _open_sharded(name: str, index: str, reader: Callable[[str], LocalReader | HttpReader], place: str) -> Source:
     opened = reader(index)
     if opened.size > MAX_INDEX_BYTES:
+        opened.close()
         raise FormatError(f"{opened.name}: an index of {opened.size} bytes (at most {MAX_INDEX_BYTES})")
-    wanted = safetensors.parse_index(opened.read(0, opened.size), opened.name)
-    opened.close()
+    try:
+        wanted = safetensors.parse_index(opened.read(0, opened.size), opened.name)
+    finally:
+        opened.close()
     result = Source(name, "safetensors", [], [])
     try:
         for shard in dict.fromkeys(wanted.values()):
             file = _open_shard(reader, shard, index)
-            parsed = safetensors.parse(file)
+            try:
+                parsed = safetensors.parse(file)
+            except BaseException:
+                file.close()
+                raise
+            result.files.append(SourceFile(shard, file, _key(place, file, parsed)))
             held = {tensor.name: tensor for tensor in parsed.tensors}
             for tensor, place_of in wanted.items():
                 if place_of == shard:
                     if tensor not in held:
-                        raise FormatError(f"{index}: says that {shard} holds {tensor[:80]!r}, but it does not")
-                    result.tensors.append(replace(held[tensor], file=len(result.files)))
-            result.files.append(SourceFile(shard, file, _key(place, file, parsed)))
+                        raise FormatError(  # noqa: TRY301
+                            f"{index}: says that {shard} holds {tensor[:80]!r}, but it does not"
+                        )
+                    result.tensors.append(replace(held[tensor], file=len(result.files) - 1))
             result.metadata.update(parsed.metadata)
     except BaseException:
         result.close()

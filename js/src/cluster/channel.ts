@@ -7,6 +7,7 @@ const HEADER_BYTES = 20;
 /** A channel that holds more than this waits: Chromium closes one at 16 MiB. */
 const HIGH_BYTES = 4 << 20;
 const LOW_BYTES = 1 << 20;
+const MOST_EARLY_BYTES = 128 << 20;
 
 /** Where the bytes of a transfer go, in order of arrival. */
 export interface Sink {
@@ -49,8 +50,9 @@ export class BlockChannel {
   private readonly arriving = new Map<number, Arriving>();
   private room: (() => void)[] = [];
   private ended: EngineError | undefined;
-  /** Bytes of pieces that nobody waited for. */
-  stale = 0;
+  /** Pieces that came before Python's word that they would: it takes another way, and may be late. */
+  private readonly early = new Map<number, ArrayBuffer[]>();
+  private earlyBytes = 0;
 
   constructor(
     readonly channel: RTCDataChannel,
@@ -136,7 +138,30 @@ export class BlockChannel {
           reject(error);
         },
       });
+      this.takeEarly(transfer);
     });
+  }
+
+  private keepEarly(transfer: number, message: ArrayBuffer): void {
+    const kept = this.early.get(transfer);
+    if (kept) kept.push(message);
+    else this.early.set(transfer, [message]);
+    this.earlyBytes += message.byteLength;
+    for (const [oldest, pieces] of this.early) {
+      if (this.earlyBytes <= MOST_EARLY_BYTES) break;
+      // Nobody has asked for it in all this time: it was given up.
+      this.early.delete(oldest);
+      this.earlyBytes -= pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    }
+  }
+
+  private takeEarly(transfer: number): void {
+    const pieces = this.early.get(transfer) ?? [];
+    this.early.delete(transfer);
+    for (const piece of pieces) {
+      this.earlyBytes -= piece.byteLength;
+      this.arrived(piece);
+    }
   }
 
   private arrived(message: ArrayBuffer): void {
@@ -145,7 +170,7 @@ export class BlockChannel {
     const [transfer, offset, total, length, check] = [0, 4, 8, 12, 16].map((at) => header.getUint32(at, true)) as [number, number, number, number, number];
     const one = this.arriving.get(transfer);
     if (!one) {
-      this.stale += message.byteLength;
+      this.keepEarly(transfer, message);
       return;
     }
     const bytes = new Uint8Array(message, HEADER_BYTES);

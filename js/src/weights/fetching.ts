@@ -75,7 +75,10 @@ export async function* fetchChunks(file: FileSpec, first: number, last: number, 
       source.close();
     }
     if (++failures >= ATTEMPTS) {
-      throw new LoadError("weights", `${file.name}: chunk ${next} did not arrive in ${ATTEMPTS} attempts (last: ${reason}); what has arrived is kept where the cache is on: load again to go on`);
+      throw new LoadError(
+        "weights",
+        `${file.name}: chunk ${next} did not arrive in ${ATTEMPTS} attempts (last: ${reason}); what has arrived is kept where the cache is on: load again to go on`,
+      );
     }
     await pause(wait, options.signal);
   }
@@ -109,7 +112,7 @@ class Body {
     const begin = this.first * file.chunk_bytes;
     const end = Math.min((this.last + 1) * file.chunk_bytes, file.size);
     const headers: Record<string, string> = { ...this.options.headers };
-    if (file.ranges) headers["Range"] = `bytes=${begin}-${end - 1}`;
+    if (file.ranges) headers.Range = `bytes=${begin}-${end - 1}`;
     this.options.signal.addEventListener("abort", this.onAbort);
     let response: Response;
     try {

@@ -18,8 +18,8 @@ function io(): Promise<IO> {
 }
 
 function job(params: Readonly<Record<string, unknown>>): Job {
-  const found = jobs.get(String(params["job"]));
-  if (!found) throw new EngineError("weights", `there is no load ${String(params["job"])} in this page: it has ended`);
+  const found = jobs.get(String(params.job));
+  if (!found) throw new EngineError("weights", `there is no load ${String(params.job)} in this page: it has ended`);
   return found;
 }
 
@@ -37,13 +37,13 @@ async function load(engine: Engine, params: Readonly<Record<string, unknown>>, c
 }
 
 async function control(_engine: Engine, params: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
-  const target = jobs.get(String(params["job"]));
+  const target = jobs.get(String(params.job));
   if (!target) return { found: false };
-  if (params["action"] === "pause") target.pause(true);
-  else if (params["action"] === "resume") target.pause(false);
-  else if (params["action"] === "cancel") target.cancel();
-  else if (params["action"] === "prioritise") target.prioritise(params["items"] as number[]);
-  else if (params["action"] === "drop") target.drop(params["items"] as number[]);
+  if (params.action === "pause") target.pause(true);
+  else if (params.action === "resume") target.pause(false);
+  else if (params.action === "cancel") target.cancel();
+  else if (params.action === "prioritise") target.prioritise(params.items as number[]);
+  else if (params.action === "drop") target.drop(params.items as number[]);
   return { found: true };
 }
 
@@ -52,12 +52,12 @@ async function chunk(_engine: Engine, params: Readonly<Record<string, unknown>>,
   const [view] = context.buffers;
   if (!view) throw new EngineError("weights", "a chunk without bytes");
   const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-  await target.deliver(Number(params["file"]), Number(params["index"]), bytes, String(params["digest"] ?? ""));
+  await target.deliver(Number(params.file), Number(params.index), bytes, String(params.digest ?? ""));
   return {};
 }
 
 async function digests(_engine: Engine, params: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
-  await (await io()).expect(String(params["key"]), Number(params["first"]), params["digests"] as string[]);
+  await (await io()).expect(String(params.key), Number(params.first), params.digests as string[]);
   return {};
 }
 
@@ -88,10 +88,11 @@ async function probe(_engine: Engine, params: Readonly<Record<string, unknown>>)
 
 function* candidates(params: Readonly<Record<string, unknown>>): Generator<string> {
   const base = jupyterBase();
-  const parts = params["path"] as string[];
+  const parts = params.path as string[];
   // Python does not know the server's root: it is one of the file's folders.
-  if (base !== undefined) for (let at = 0; at < parts.length; at++) yield new URL(`${base}files/${parts.slice(at).map(encodeURIComponent).join("/")}`, location.href).href;
-  for (const url of params["urls"] as string[]) yield new URL(url, location.href).href;
+  if (base !== undefined)
+    for (let at = 0; at < parts.length; at++) yield new URL(`${base}files/${parts.slice(at).map(encodeURIComponent).join("/")}`, location.href).href;
+  for (const url of params.urls as string[]) yield new URL(url, location.href).href;
 }
 
 /** The base address of the Jupyter server that serves this page. */
@@ -126,7 +127,7 @@ function short(url: string): string {
   return `${origin}${pathname}`.slice(0, 160);
 }
 
-const keys = (params: Readonly<Record<string, unknown>>): string[] | null => (params["keys"] as string[] | undefined) ?? null;
+const keys = (params: Readonly<Record<string, unknown>>): string[] | null => (params.keys as string[] | undefined) ?? null;
 
 /** Register them all. */
 export function registerWeights(): void {

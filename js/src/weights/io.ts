@@ -1,7 +1,7 @@
 /** Chunks from the network and the cache, hashed and kept; runs in a worker, or in the page where there is none. */
 import { asLoadError, LoadError } from "./errors.js";
 import { fetchChunks, Gate } from "./fetching.js";
-import { ChunkFolder, clear, list, quota, sha256, verify } from "./store.js";
+import { ChunkFolder, clear, isFull, isHeld, list, quota, sha256, verify } from "./store.js";
 import type { CacheEntry, Chunk, FileSpec } from "./types.js";
 
 /** A chunk of a span; `bytes` null when its hash is not the expected one. `moved` counts bytes since the last one. */
@@ -36,6 +36,9 @@ export interface IO {
   quota(): Promise<{ quota_bytes: number; used_bytes: number; persisted: boolean }>;
 }
 
+/** Writes that may fail, for other reasons than a full storage, before it is left alone. */
+const MAX_FAILURES = 3;
+
 interface Span {
   readonly file: FileSpec;
   readonly chunks: AsyncGenerator<{ index: number; bytes: ArrayBuffer }>;
@@ -66,6 +69,7 @@ export class ChunkIO implements IO {
   private readonly folders = new Map<string, ChunkFolder>();
   private readonly spans = new Map<number, Span>();
   private readonly expected = new Map<string, Expected>();
+  private failures = 0;
 
   async open(file: FileSpec): Promise<{ have: number[]; warning: string }> {
     if (!file.cache) return { have: [], warning: "" };
@@ -75,7 +79,8 @@ export class ChunkIO implements IO {
       return { have: folder.indexes, warning: await this.room(file, folder) };
     } catch (error) {
       this.folders.delete(file.key);
-      return { have: [], warning: `${file.name} is loaded without a cache: this browser gives no storage here (${String(error).slice(0, 160)})` };
+      const why = isFull(error) ? "its storage is full; wg.cache.clear() makes room" : `it gives no storage here (${String(error).slice(0, 160)})`;
+      return { have: [], warning: `${file.name} is loaded without the browser's cache: ${why}` };
     }
   }
 
@@ -148,8 +153,8 @@ export class ChunkIO implements IO {
       await folder.write(index, digest, bytes);
       return "";
     } catch (error) {
-      // Another tab writes this very chunk: then it is being kept.
-      if (error instanceof DOMException && error.name === "NoModificationAllowedError") return "";
+      if (isHeld(error)) return ""; // another tab writes this very chunk
+      if (!isFull(error) && ++this.failures < MAX_FAILURES) return "";
       this.folders.delete(file.key);
       return `${file.name}: the browser's storage is full or refuses (${String(error).slice(0, 160)}); the rest is loaded uncached. wg.cache.clear() makes room`;
     }
@@ -241,7 +246,10 @@ export class WorkerIO {
     try {
       url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
       const made = new WorkerIO(new Worker(url, { name: "webgpu_widget weights" }));
-      const proxy = new Proxy({}, { get: (_target, method) => (typeof method === "string" && method !== "then" ? made.method(method as keyof IO) : undefined) }) as IO;
+      const proxy = new Proxy(
+        {},
+        { get: (_target, method) => (typeof method === "string" && method !== "then" ? made.method(method as keyof IO) : undefined) },
+      ) as IO;
       const alive = await Promise.race([proxy.quota().then(() => true), new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 5000))]);
       if (alive) return proxy;
       made.worker.terminate();

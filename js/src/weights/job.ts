@@ -10,12 +10,12 @@ import { type Ref, Schedule } from "./schedule.js";
 import { makeSink, Scratch, type Sink } from "./sinks.js";
 import { type Chunk, chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
 
-const RING_BYTES = 48 * 2 ** 20;
-const DRAIN_BYTES = 16 * 2 ** 20;
+const RING_BYTES = 56 * 2 ** 20;
+const DRAIN_BYTES = 8 * 2 ** 20;
 /** Most bytes of one request; a longer run takes several, so that a cut or a jump costs little. */
 const SPAN_BYTES = 64 * 2 ** 20;
 /** Chunks of a span that are on their way from the worker at once. */
-const DEPTH = 2;
+const DEPTH = 4;
 /** Requests at once: another machine's answers are worth waiting for in parallel, this one's are not. */
 const REMOTE_LANES = 3;
 const REMOTE_SPAN_BYTES = 16 * 2 ** 20;
@@ -411,7 +411,7 @@ export class Job {
       this.schedule.done(ref);
       this.changed();
     } finally {
-      await this.drain.handedOver(this.gpu.device.queue, chunkSize(this.file(ref), ref.index));
+      this.drain.handedOver(this.gpu.device.queue, chunkSize(this.file(ref), ref.index));
     }
   }
 

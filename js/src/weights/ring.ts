@@ -34,31 +34,35 @@ export class Ring {
   }
 }
 
-/** Bytes that were handed to the GPU's process and may still lie there: waits for it when they are many. */
+/** Bytes that were handed to the GPU's process and may still lie there: they stay in the ring until it has dealt with them. */
 export class Drain {
   private since = 0;
+  private last: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly ring: Ring,
     private readonly limit: number,
   ) {}
 
-  /** Count `size` bytes, already taken from the ring, as handed over. */
-  async handedOver(queue: GPUQueue, size: number): Promise<void> {
+  /** Count `size` bytes, already taken from the ring, as handed over. Does not wait. */
+  handedOver(queue: GPUQueue, size: number): void {
     this.since += size;
-    if (this.since < this.limit) return;
-    const bytes = this.since;
-    this.since = 0;
-    await queue.onSubmittedWorkDone().catch(() => undefined);
-    this.ring.give(bytes);
+    if (this.since >= this.limit) this.ask(queue);
   }
 
-  /** Nothing more comes: give back what is counted. */
-  async end(queue: GPUQueue): Promise<void> {
+  private ask(queue: GPUQueue): void {
     const bytes = this.since;
     this.since = 0;
     if (bytes === 0) return;
-    await queue.onSubmittedWorkDone().catch(() => undefined);
-    this.ring.give(bytes);
+    this.last = queue.onSubmittedWorkDone().then(
+      () => this.ring.give(bytes),
+      () => this.ring.give(bytes),
+    );
+  }
+
+  /** Nothing more comes: wait for what is counted. */
+  async end(queue: GPUQueue): Promise<void> {
+    this.ask(queue);
+    await this.last;
   }
 }

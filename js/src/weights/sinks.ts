@@ -140,15 +140,16 @@ class ConvertSink implements Sink {
     return this.done === this.count;
   }
 
-  write(at: number, source: ArrayBuffer, from: number, size: number): void {
-    while (size > 0) {
+  write(first: number, source: ArrayBuffer, from: number, size: number): void {
+    for (let done = 0; done < size; ) {
+      const at = first + done;
       const index = Math.floor(at / this.pieceBytes);
       const begin = index * this.pieceBytes;
       const total = Math.min(this.pieceBytes, this.item.bytes - begin);
-      const part = Math.min(size, begin + total - at);
+      const part = Math.min(size - done, begin + total - at);
       const piece = this.pieces.get(index) ?? this.start(total);
       this.pieces.set(index, piece);
-      piece.writer.write(at - begin, source, from, part);
+      piece.writer.write(at - begin, source, from + done, part);
       piece.left -= part;
       if (piece.left === 0) {
         this.pieces.delete(index);
@@ -156,9 +157,7 @@ class ConvertSink implements Sink {
         this.scratch.give(piece.scratch);
         this.done++;
       }
-      at += part;
-      from += part;
-      size -= part;
+      done += part;
     }
   }
 

@@ -63,6 +63,8 @@ export class ChunkFolder {
       if (bytes.byteLength === chunkSize(file, index) && (!file.verify || name.endsWith(await sha256(bytes)))) return bytes;
     } catch {
       // Cleared by another tab, or held by it just now: as good as not there.
+      this.names.delete(index);
+      return undefined;
     }
     await this.drop(index);
     return undefined;
@@ -73,7 +75,7 @@ export class ChunkFolder {
     try {
       await writeFile(this.folder, name, bytes);
     } catch (error) {
-      await this.folder.removeEntry(name).catch(() => undefined);
+      if (!isHeld(error)) await this.folder.removeEntry(name).catch(() => undefined);
       throw error;
     }
     const old = this.names.get(index);
@@ -86,6 +88,15 @@ export class ChunkFolder {
     this.names.delete(index);
     if (name !== undefined) await this.folder.removeEntry(name).catch(() => undefined);
   }
+}
+
+/** Whether another tab has the file open just now. */
+export function isHeld(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "NoModificationAllowedError";
+}
+
+export function isFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
 }
 
 async function rootFolder(create: boolean): Promise<Folder> {
@@ -200,7 +211,10 @@ export async function clear(keys: readonly string[] | null): Promise<number> {
 }
 
 /** Compare every chunk with its hash and drop the bad ones. */
-export async function verify(keys: readonly string[] | null, report: (bytes: number) => void): Promise<{ checked: number; bytes: number; bad: { key: string; chunk: number }[] }> {
+export async function verify(
+  keys: readonly string[] | null,
+  report: (bytes: number) => void,
+): Promise<{ checked: number; bytes: number; bad: { key: string; chunk: number }[] }> {
   const result = { checked: 0, bytes: 0, bad: [] as { key: string; chunk: number }[] };
   for await (const [key, folder] of folders()) {
     if (!belongs(key, keys)) continue;

@@ -166,6 +166,30 @@ test("too big a buffer is refused with both numbers, and the next call works", a
   python.runtime.destroy();
 });
 
+test("too large a workgroup, and too many bindings, are refused with both numbers", async () => {
+  const python = new FakePython();
+  const large = await failure(python.kernel("@compute @workgroup_size(64, 65) fn main() {}", {}, "large").compiled);
+  equal([large.code, large.details?.limit, large.details?.wanted], ["limit", "maxComputeInvocationsPerWorkgroup", 4160]);
+  const many = Array.from({ length: 40 }, (_, i) => `@group(0) @binding(${i}) var<storage, read_write> b${i}: array<f32>;`);
+  const body = many.map((_, i) => `b${i}[0] = 1.0;`).join("");
+  const crowded = await failure(python.kernel(`${many.join("\n")}\n@compute @workgroup_size(1) fn main() { ${body} }`, {}, "crowded").compiled);
+  equal([crowded.code, crowded.details?.limit, crowded.details?.wanted], ["limit", "maxStorageBuffersPerShaderStage", 40]);
+  equal(await python.floats(python.array(Float32Array.of(4))), [4]);
+  python.runtime.destroy();
+});
+
+test("nothing is read, cleared or copied of zero bytes", async () => {
+  const python = new FakePython();
+  const a = python.array(Float32Array.of(1, 2));
+  python.tell({ op: "clear-buffer", buffer: a, offset: 4, size_bytes: 0 });
+  python.tell({ op: "copy-buffer", source: a, source_offset: 0, target: a, target_offset: 4, size_bytes: 0 });
+  equal((await python.ask({ op: "read", reads: [{ buffer: a, offset: 0, size_bytes: 0 }] })).items, []);
+  equal(await python.floats(a), [1, 2]);
+  python.tell({ op: "clear-buffer", buffer: a, offset: 4, size_bytes: 8 });
+  equal((await failure(python.read(a))).code, "validation");
+  python.runtime.destroy();
+});
+
 const FILTERED = `
 @group(0) @binding(0) var t: texture_2d<f32>;
 @group(0) @binding(1) var s: sampler;

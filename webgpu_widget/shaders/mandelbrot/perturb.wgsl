@@ -9,7 +9,8 @@
 // Shapes    list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], state u32[6 or 9][count],
 //           result u32[2 or 3][count], remaining u32[1].
 //           reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. While |delta| < limit no rebase and no escape
-//           can come; 0 is never, negative marks the last index of an orbit.
+//           can come; 0 is never, -4 marks the last index of an orbit. Where |Z| is nearly 2, limit and w tell 4 - |Z|^2 as
+//           -limit 2^(w - 2^20): escape may hang on a delta that Z + delta does not show.
 //           table: entry k of a level covers m = 1 + k 2^level: (A, exponent, exponent of the radius), (B, exponent, 0).
 // Result    as direct.wgsl.
 // Dispatch  ceil(count / 64) workgroups, folded into rows of `row_groups`.
@@ -57,12 +58,18 @@ const NAN_BITS = 0x7fc00000u;
 const FAR_SQUARED = 65536.0;
 const SMALL = 5.9604644775390625e-8;   // 2^-24
 const NOTHING = -0x40000000;           // exponent of zero
+const NEAR = 1048576.0;                // 2^20
+const END = -2.0;                      // limits under it end an orbit
 
 // value 2^exponent, complex
 struct Scaled { value: vec2f, exponent: i32 }
 
 fn multiply(a: vec2f, b: vec2f) -> vec2f {
   return vec2f(fma(a.x, b.x, -a.y * b.y), fma(a.x, b.y, a.y * b.x));
+}
+
+fn multiply_add(a: vec2f, b: vec2f, c: vec2f) -> vec2f {
+  return vec2f(fma(a.x, b.x, fma(-a.y, b.y, c.x)), fma(a.x, b.y, fma(a.y, b.x, c.y)));
 }
 
 // 2^k; 0 under f32's normal range
@@ -150,6 +157,17 @@ struct Pixel {
 
 const ONE = Scaled(vec2f(1.0, 0.0), 0);
 
+fn point(R: vec4f) -> Scaled {
+  return Scaled(0.5 * R.xy, select(i32(R.w), 0, R.w > 0.0));
+}
+
+// Whether |Z + delta|^2 > 4 where |Z| is nearly 2: 2 Re(conj(Z) delta) + |delta|^2 > 4 - |Z|^2.
+fn over(R: vec4f, delta: Scaled) -> bool {
+  let d = normal(delta);
+  let rest = -R.z * power_of_two(i32(R.w - NEAR) - d.exponent);
+  return fma(dot(d.value, d.value), power_of_two(d.exponent), dot(R.xy, d.value)) > rest;
+}
+
 // Z + delta of the point just reached: escape, rebase.
 fn inspect(pixel: ptr<function, Pixel>, R: vec4f) {
   var delta = (*pixel).delta;
@@ -157,19 +175,33 @@ fn inspect(pixel: ptr<function, Pixel>, R: vec4f) {
   if (delta.exponent == 0 && R.w == 0.0) {
     (*pixel).z = fma(vec2f(0.5), R.xy, delta.value);
     small = dot((*pixel).z, (*pixel).z) < dot(delta.value, delta.value);
-    if (small || R.z < 0.0) { delta = settled(Scaled((*pixel).z, 0)); }
+    if (small || R.z < END) { delta = settled(Scaled((*pixel).z, 0)); }
   } else {
-    let sum = plus(Scaled(0.5 * R.xy, i32(R.w)), delta);
+    let sum = plus(point(R), delta);
     (*pixel).z = sum.value * power_of_two(sum.exponent);
     let near = normal(delta);
     small = sum.exponent < near.exponent || (sum.exponent == near.exponent && dot(sum.value, sum.value) < dot(near.value, near.value));
-    if (small || R.z < 0.0) { delta = settled(sum); }
+    if (small || R.z < END) { delta = settled(sum); }
   }
-  if ((*pixel).crossed == DONE && outside(dot((*pixel).z, (*pixel).z), params.radius_squared)) { (*pixel).crossed = (*pixel).n; }
-  if (small || R.z < 0.0) {
+  if ((*pixel).crossed == DONE) {
+    var crossed = outside(dot((*pixel).z, (*pixel).z), params.radius_squared);
+    if (R.w > 0.0 && params.radius_squared == 4.0) { crossed = over(R, (*pixel).delta); }
+    if (crossed) { (*pixel).crossed = (*pixel).n; }
+  }
+  if (small || R.z < END) {
     (*pixel).delta = delta;
     (*pixel).m = 0u;
   }
+}
+
+// A plain step; `worst` rises to 0 when delta is not under the limit.
+struct Plain { q: vec2f, worst: f32 }
+
+fn plain(p: Plain, R: vec4f, s: f32, dcs: vec2f) -> Plain {
+  let worst = max(p.worst, fma(largest(p.q), s, -R.z));
+  if (POWER == 2u) { return Plain(multiply_add(fma(vec2f(s), p.q, R.xy), p.q, dcs), worst); }
+  let Z = 0.5 * R.xy;
+  return Plain(multiply_add(chord(Z, fma(vec2f(s), p.q, Z)), p.q, dcs), worst);
 }
 
 // One iteration with every test.
@@ -189,7 +221,7 @@ fn single(pixel: ptr<function, Pixel>, dc: Scaled) {
     if (largest(next) < SMALL) { (*pixel).delta = settled(plus(times(Scaled(h, 0), delta), dc)); }
     else { (*pixel).delta = Scaled(next, 0); }
   } else {
-    let Z = Scaled(0.5 * R.xy, i32(R.w));
+    let Z = point(R);
     let z = plus(Z, delta);
     if (DERIVATIVE) {
       var derivative = times(scaled_slope(z), (*pixel).derivative);
@@ -241,7 +273,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var patience = 0u;    // aligned turns to go before plain blocks are tried again
   loop {
     if (pixel.crossed != DONE) {
-      if (outside(dot(pixel.z, pixel.z), FAR_SQUARED) || extra >= 64u) { break; }
+      if (outside(dot(pixel.z, pixel.z), FAR_SQUARED) || extra >= 65536u) { break; }
       extra += 1u;
       single(&pixel, dc);
       continue;
@@ -287,23 +319,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         var q = pixel.delta.value;
         let s = power_of_two(pixel.delta.exponent);
         let dcs = dc.value * power_of_two(dc.exponent - pixel.delta.exponent);
-        var near = false;
+        var p = Plain(q, -1.0);
         var derivative = normal(pixel.derivative);
-        let unit = power_of_two(-derivative.exponent);
-        for (var i = 0u; i < BLOCK; i++) {
-          let R = reference[pixel.m + i];
-          near = near || largest(q) * s >= R.z;
-          if (DERIVATIVE) {
-            derivative.value = multiply(slope(fma(vec2f(0.5), R.xy, s * q)), derivative.value);
+        if (DERIVATIVE) {
+          let unit = power_of_two(-derivative.exponent);
+          for (var i = 0u; i < BLOCK; i++) {
+            let R = reference[pixel.m + i];
+            derivative.value = multiply(slope(fma(vec2f(0.5), R.xy, s * p.q)), derivative.value);
             if (!JULIA) { derivative.value.x += unit; }
+            p = plain(p, R, s, dcs);
           }
-          if (POWER == 2u) {
-            q = multiply(fma(vec2f(s), q, R.xy), q) + dcs;
-          } else {
-            let Z = 0.5 * R.xy;
-            q = multiply(chord(Z, fma(vec2f(s), q, Z)), q) + dcs;
+        } else {
+          // Written out in fours, as in direct.wgsl.
+          for (var m = pixel.m; m < pixel.m + BLOCK; m += 4u) {
+            let R0 = reference[m];
+            let R1 = reference[m + 1u];
+            let R2 = reference[m + 2u];
+            let R3 = reference[m + 3u];
+            p = plain(plain(plain(plain(p, R0, s, dcs), R1, s, dcs), R2, s, dcs), R3, s, dcs);
           }
         }
+        q = p.q;
+        let near = p.worst >= 0.0;
         work -= i32(BLOCK);
         if (!near) {
           failures = 0u;
@@ -333,9 +370,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         if (R.w != 0.0 || n >= params.max_iter) { break; }
         var next: vec2f;
         if (POWER == 2u) {
-          next = multiply(R.xy + q, q) + dcs;
+          next = multiply_add(R.xy + q, q, dcs);
         } else {
-          next = multiply(chord(0.5 * R.xy, fma(vec2f(0.5), R.xy, q)), q) + dcs;
+          next = multiply_add(chord(0.5 * R.xy, fma(vec2f(0.5), R.xy, q)), q, dcs);
         }
         let S = reference[m + 1u];
         if (largest(next) < SMALL || S.w != 0.0) { break; }
@@ -346,7 +383,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         R = S;
         m += 1u;
         n += 1u;
-        if (squared < dot(q, q) || S.z < 0.0) {
+        if (squared < dot(q, q) || S.z < END) {
           q = z;
           m = 0u;
           R = reference[0];

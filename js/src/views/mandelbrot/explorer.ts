@@ -97,7 +97,14 @@ export class Explorer {
     this.fillLists();
     this.takeColors();
     await this.findGpu();
+    this.resize();
+    // Nobody has asked for a place yet.
+    if (this.columns && same(this.view, HOME) && !this.model.get("julia")) {
+      this.view = this.whole();
+      this.tell();
+    }
     this.history.push(this.view);
+    this.showPlace();
     this.enable();
     this.refresh();
   }
@@ -142,7 +149,7 @@ export class Explorer {
 
   private get maxIter(): number {
     const asked = this.model.get("max_iter");
-    return this.model.get("auto_iterations") ? Math.min(2 ** 31 - 1024, automaticIterations(this.view.width) * this.raised) : asked;
+    return this.model.get("auto_iterations") ? Math.min(2 ** 31 - 1024, Math.round(automaticIterations(this.view.width) * this.raised)) : asked;
   }
 
   private request(view: View, size: readonly [number, number], maxIter: number): Request {
@@ -187,11 +194,14 @@ export class Explorer {
       const frame = this.frame(view, shape);
       iterations = 0;
       let far = 0;
+      let escaped = 0;
       const take = (band: Band): void => {
         frame.smooth.set(band.smooth, band.first);
         for (const n of band.iterations) {
           iterations += n;
-          if (n > 0.7 * maxIter && n < maxIter) far++;
+          if (n >= maxIter) continue;
+          escaped++;
+          if (n > 0.7 * maxIter) far++;
         }
         this.paint(frame, band.first, band.first + band.smooth.length);
         this.fresh = frame;
@@ -216,12 +226,12 @@ export class Explorer {
       this.parts.root.dataset["firstMs"] ??= "";
       if (this.parts.root.dataset["firstMs"] === "") this.parts.root.dataset["firstMs"] = (performance.now() - this.wanted).toFixed(0);
       this.say(`${text} · ${coarse > 1 ? `1/${coarse} size…` : ""}`);
-      if (coarse === 1) this.finished(text, method, iterations, far);
+      if (coarse === 1) this.finished(text, method, iterations, far, escaped);
       else if (slow) await new Promise((resolve) => setTimeout(resolve));
     }
   }
 
-  private finished(text: string, method: string, iterations: number, far: number): void {
+  private finished(text: string, method: string, iterations: number, far: number, escaped: number): void {
     const seconds = (performance.now() - this.wanted) / 1000;
     const rate = iterations / seconds / 1e9;
     const adapter = this.renderer?.name ?? this.welcome?.adapter ?? "";
@@ -236,8 +246,11 @@ export class Explorer {
       max_iter: this.maxIter, center: pointTexts(this.view.point, this.view.width), width: formatWide(this.view.width),
     });
     this.model.save_changes();
-    // Counts crowd under the limit: there is more to see behind it.
-    if (this.model.get("auto_iterations") && far > 0.004 * this.columns * this.rows && this.raised < 64) {
+    if (!this.model.get("auto_iterations")) return;
+    // Counts crowd under the limit: there is more to see behind it. Or nothing escapes where it is deep: perhaps all is behind it.
+    const crowded = far > 0.004 * this.columns * this.rows && this.raised < 64;
+    const nothing = escaped < 0.01 * this.columns * this.rows && this.raised < 16 && log2Wide(this.view.width) < -10;
+    if (crowded || nothing) {
       this.raised *= 2;
       this.refresh();
     }
@@ -333,7 +346,6 @@ export class Explorer {
     if (log2Wide(view.width) > 6) next = { ...view, width: { mantissa: 6.4, exponent: 1 } };
     const [x, y] = toNumbers(next.point);
     if (Math.hypot(x, y) > 50) return;
-    if (log2Wide(next.width) !== log2Wide(this.view.width)) this.raised = Math.max(1, this.raised / (Math.abs(log2Wide(next.width) - log2Wide(this.view.width)) > 6 ? 64 : 1));
     this.view = next;
     this.note("");
     this.showPlace();
@@ -371,7 +383,14 @@ export class Explorer {
 
   private home(): void {
     this.raised = 1;
-    this.go(this.model.get("julia") ? { ...HOME, point: { re: 0n, im: 0n, digits: 24 } } : HOME);
+    this.go(this.whole());
+  }
+
+  /** The whole set, however flat the picture is. */
+  private whole(): View {
+    const wide = Math.max(3.5, (2.7 * this.columns) / Math.max(1, this.rows));
+    const home = { ...HOME, width: { mantissa: Math.min(9.9, Number(wide.toPrecision(4))), exponent: 0 } };
+    return this.model.get("julia") ? { ...home, point: { re: 0n, im: 0n, digits: 24 } } : home;
   }
 
   private key(event: KeyboardEvent): boolean {
@@ -420,6 +439,7 @@ export class Explorer {
       },
       this.over.signal,
     );
+    on(parts.root, "wgmb-lose-device", () => this.renderer?.device.destroy());
     on(buttons.home, "click", () => this.home());
     on(buttons.back, "click", () => this.step(-1));
     on(buttons.forward, "click", () => this.step(1));
@@ -499,7 +519,7 @@ export class Explorer {
   private follow(link: string): View {
     const { view, maxIter } = parseLink(link);
     if (maxIter && !this.model.get("auto_iterations")) this.change("max_iter", maxIter);
-    this.raised = 1;
+    this.raised = maxIter ? Math.max(1, Math.min(64, maxIter / automaticIterations(view.width))) : 1;
     return view;
   }
 
