@@ -245,6 +245,16 @@ def test_freeing_computes_what_depends_on_it(fake):
         a + 1
 
 
+def test_arrays_in_cycles_of_garbage_give_their_memory_back_once(fake):
+    for _ in range(3):
+        cycle = [floats(fake, 64)]
+        cycle.append(cycle)
+        del cycle
+        gc.collect()
+        a = floats(fake, 64) + 1
+        assert not a._buffer().freed
+
+
 def test_freed_memory_goes_back_at_once(fake):
     live = fake._queue.live
     a = floats(fake, 1024)

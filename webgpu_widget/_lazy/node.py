@@ -50,6 +50,7 @@ class Storage:
         """Give the memory back at once."""
         buffer, self.buffer = self.buffer, None
         if buffer is not None:
+            self.runtime.pool.forget(buffer)
             buffer.free()
 
 

@@ -32,6 +32,9 @@ class Pool:
         self._idle: dict[int, deque[tuple[int, Buffer]]] = {}
         self._age = 0
         self.idle_bytes = 0
+        # Buffers in use are held here, not by their storages alone: garbage in a cycle is finalized as a whole, and a buffer
+        # that a dying storage gives back would be freed in the same breath.
+        self._held: set[Buffer] = set()
         self.pinned: weakref.WeakSet[Buffer] = weakref.WeakSet()
 
     def take(self, size_bytes: int) -> Buffer:
@@ -43,8 +46,15 @@ class Pool:
             buffer = idle.pop()[1]
             # Buffers of a page or device that is gone are of no use.
             if buffer.generation == self._queue.generation:
+                self._held.add(buffer)
                 return buffer
-        return self._queue.alloc(size_bytes)
+        fresh = self._queue.alloc(size_bytes)
+        self._held.add(fresh)
+        return fresh
+
+    def forget(self, buffer: Buffer) -> None:
+        """Let go of a buffer that was freed, or belongs to others from now on."""
+        self._held.discard(buffer)
 
     def _collect(self) -> None:
         returned = self._returned
@@ -53,7 +63,8 @@ class Pool:
                 buffer = returned.popleft()
             except IndexError:
                 return
-            if buffer in self.pinned:
+            self._held.discard(buffer)
+            if buffer in self.pinned or buffer.freed:
                 continue
             self._idle.setdefault(buffer.size_bytes, deque()).append((self._age, buffer))
             self.idle_bytes += buffer.size_bytes

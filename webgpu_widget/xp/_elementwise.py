@@ -33,6 +33,7 @@ __all__ = [
     "bitwise_xor",
     "ceil",
     "clip",
+    "conj",
     "copysign",
     "cos",
     "cosh",
@@ -45,6 +46,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "hypot",
+    "imag",
     "isfinite",
     "isinf",
     "isnan",
@@ -67,6 +69,7 @@ __all__ = [
     "not_equal",
     "positive",
     "pow",
+    "real",
     "reciprocal",
     "remainder",
     "round",
@@ -396,6 +399,22 @@ def tanh(x: GPUArray, /) -> GPUArray:
 def trunc(x: GPUArray, /) -> GPUArray:
     """Return the integer next toward zero, elementwise."""
     return apply("trunc", x)
+
+
+def real(x: GPUArray, /) -> GPUArray:
+    """Return the array: all dtypes that are there are real."""
+    return apply("positive", x)
+
+
+def conj(x: GPUArray, /) -> GPUArray:
+    """Return the array: all dtypes that are there are real."""
+    return apply("positive", x)
+
+
+def imag(x: GPUArray, /) -> GPUArray:
+    """Return zeros: all dtypes that are there are real."""
+    same_gpu("imag", [x])
+    return lazy(x._gpu, const(0, x.dtype, x.shape))
 
 
 def clip(x: GPUArray, /, min: Any = None, max: Any = None) -> GPUArray:  # noqa: A002 - the standard's names

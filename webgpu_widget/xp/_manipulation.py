@@ -39,7 +39,7 @@ def concat(arrays: Sequence[GPUArray], /, *, axis: int | None = 0) -> GPUArray:
     return shapes.concat(arrays, axis)
 
 
-def expand_dims(x: GPUArray, /, *, axis: int = 0) -> GPUArray:
+def expand_dims(x: GPUArray, /, axis: int = 0) -> GPUArray:
     """Insert an axis of length 1."""
     return shapes.expand_dims(x, axis)
 
