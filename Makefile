@@ -28,8 +28,12 @@ notebooks: setup browser  ## run the tutorials under nbval, in a headless browse
 demo: setup browser  ## WGSL, a matrix product and a Mandelbrot picture in an embedded browser, without Jupyter
 	$(VENV)/bin/webgpu-widget demo
 
-bench: setup browser  ## the tables of the README, on this machine
+bench: setup browser  ## the tables of the README, on this machine: ours beside the bare thing and the peers, each table in one run
 	$(VENV)/bin/webgpu-widget bench
+	$(PY) bench/transport.py
+	$(PY) bench/weights.py
+	cd bench && npm ci --silent
+	$(PY) bench/matmul.py
 
 check: setup  ## formatting, lint, types, generated files
 	$(PY) js/gen_protocol.py --check
