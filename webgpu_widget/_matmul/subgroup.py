@@ -108,9 +108,8 @@ def _loader(v: Subgroup, which: Literal["a", "b"]) -> tuple[str, str, str]:
         at = f"(lid + {i * v.threads}u)" if i else "lid"
         if along_k:
             fast = v.bk // 8
-            # eight neighbours store into eight rows, whose padding spreads them over all banks
             setup += [
-                f"  let {q}s = {at} / {8 * fast}u * 8u + {at} % 8u; let {q}d = {at} / 8u % {fast}u;",
+                f"  let {q}s = {at} / {fast}u; let {q}d = {at} % {fast}u;",
                 f"  let {q} = ({which}_base + ({corner} + {q}s) * {stride}) / 8u + {q}d;",
             ]
             fetch.append(f"{q}v = {which}[{q} + k0 / 8u];")
