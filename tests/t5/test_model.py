@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import shutil
 import time
@@ -16,6 +17,7 @@ import webgpu_widget as wg
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5, forward
 from webgpu_widget.t5.generate import Settings, generate
+from webgpu_widget.t5.kernels import Kernels
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +71,44 @@ def test_f32_equals_transformers(gpu, checkpoint, name):
         assert error(model.cross_attention(g["input_ids"], g["decoder_input_ids"]), g["cross_attention"]) < 1e-4
         for beams, wanted in g["tokens"].items():
             assert tokens_of(model, g["input_ids"], beams, g["limit"]) == wanted
+
+
+@pytest.mark.parametrize(("on_cpu", "subgroups"), [(False, True), (False, False)], ids=["gpu", "gpu without subgroups"])
+def test_the_dispatches_of_other_adapters_give_the_same(gpu, checkpoint, monkeypatch, on_cpu, subgroups):
+    """Sizes, kernels and chunks that a GPU would get, run here: a CPU adapter is only slower with them."""
+    g = golden("gated_untied")
+
+    def other(*args):
+        made = Kernels(*args)
+        made.on_cpu, made.has_subgroups, made.widest = on_cpu, subgroups, 256
+        return made
+
+    monkeypatch.setattr("webgpu_widget.t5.model.Kernels", other)
+    with T5.from_pretrained(checkpoint("gated_untied"), gpu, progress=False) as model:
+        assert error(model.encode(g["input_ids"]), g["encoded"]) < 1e-4
+        limit = g["limit"] if subgroups else 2  # teams of workgroups take barriers, and these take long here
+        for beams in (1, 4) if subgroups else (1,):
+            found = tokens_of(model, g["input_ids"], beams, limit)
+            assert found == [row[:limit] for row in g["tokens"][beams]]
+
+
+def test_the_shapes_of_flan_t5_small(gpu, tmp_path):
+    """Random weights in the exact shapes; base passes the same in tools/t5/bench.py."""
+    folder = random_checkpoint().build("small", tmp_path)
+    ids, target = np.arange(5, 17)[None], np.arange(5, 9)[None]
+    with T5.from_pretrained(folder, gpu, progress=False) as model:
+        wanted = reference.logits(load_file(folder / "model.safetensors"), model.config, ids, target)
+        assert error(model.logits(ids, target, timeout=120), wanted) < 1e-4
+        assert isinstance(model.generate("Hello there.", max_new_tokens=2, timeout=120), str)
+        assert model.stats.dispatches_per_token == 8 * 8 + 2
+
+
+def random_checkpoint():
+    path = DATA.parents[2] / "tools" / "t5" / "random_checkpoint.py"
+    spec = importlib.util.spec_from_file_location("random_checkpoint", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize("dtype", ["f16", "int8"])
