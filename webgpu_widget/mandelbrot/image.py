@@ -190,7 +190,14 @@ class Image:
         """
         ranks = self.histogram if histogram is True else histogram or None
         table = lookup_table(palette)
-        mapped = functools.partial(positions, scale=scale, cycle=cycle, offset=offset, floor=self.floor if floor is None else float(floor), histogram=ranks)
+        mapped = functools.partial(
+            positions,
+            scale=scale,
+            cycle=cycle,
+            offset=offset,
+            floor=self.floor if floor is None else float(floor),
+            histogram=ranks,
+        )
         shown = colors(mapped(self.smooth), table, inside)
         if self.extra is not None and len(self.extra.pixels):
             flat = shown.reshape(-1, 3)
