@@ -281,6 +281,7 @@ def draw(b, logits, settings, step=3, limit=64):
 def test_pick_takes_the_largest_and_counts_the_step(gpu, rng):
     b = Bench(kernels(gpu))
     logits = rng.normal(size=(3, 37))
+    logits[0, 1] = -9  # not the end token
     logits[1, 1] = 9  # the end token
     logits[2, [5, 30]] = 8  # equal ones: the smaller id
     tokens, state, x = draw(b, logits, (0, 0, 0, 1.0, 1.0))
