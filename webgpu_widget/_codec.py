@@ -63,7 +63,7 @@ def decode(frame: Bytes) -> tuple[dict[str, Any], list[memoryview]]:
         raise ValueError("the frame's header is not a message with a list of buffers")
     buffers, offset = [], 4 + length + _padding(4 + length)
     for size in sizes:
-        if not isinstance(size, int) or size < 0 or offset + size > view.nbytes:
+        if type(size) is not int or size < 0 or offset + size > view.nbytes:
             raise ValueError(f"the frame of {view.nbytes} bytes has no room for a buffer of {size!r} bytes at {offset}")
         buffers.append(view[offset : offset + size])
         offset += size + _padding(size)

@@ -31,6 +31,7 @@ _LOST_AFTER_S = 10.0
 _CONTEST_S = 1.5
 _RECONNECT_S = 3.0
 _REPORTS = frozenset({"result", "error", "chunk", "progress", "lost"})
+_GAP_S = 1.0
 
 Send = Callable[[Message, Sequence[Bytes]], None]
 
@@ -70,6 +71,7 @@ class Connection:
         self._contested_at: float | None = None
         self._linkless_at: float | None = None
         self._recoveries = 0
+        self._gap_since: float | None = None
         self._mismatch: str | None = None
         self._closed: str | None = None
         self._on_gone: list[Callable[[str, str], None]] = []
@@ -344,6 +346,8 @@ class Connection:
                 self._transport.nudge(silent)
             elif self._decide_contest():
                 pass
+            elif self._ask_for_missing(now):
+                pass
             elif silent > _PING_AFTER_S and now - self._last_ping > _PING_AFTER_S / 2:
                 self._last_ping = now
                 self._session.ping()
@@ -360,6 +364,18 @@ class Connection:
                 return
             if timeout is not None and silent > timeout:
                 raise self._timed_out(request, timeout)
+
+    def _ask_for_missing(self, now: float) -> bool:
+        """Ask for a message that later ones have overtaken, when it is lost and not late."""
+        if not self._session.misses:
+            self._gap_since = None
+        elif self._gap_since is None:
+            self._gap_since = now
+        elif now - self._gap_since > _GAP_S:
+            self._gap_since = now
+            self._session.recover()
+            return True
+        return False
 
     def _decide_contest(self) -> bool:
         """Another page said hello: the leader, pinged then, has had its time to answer."""

@@ -112,6 +112,11 @@ class Session:
         return sum(batch.size_bytes for batch in self._queue)
 
     @property
+    def misses(self) -> bool:
+        """Whether later messages of the page are here and earlier ones are not."""
+        return bool(self._early)
+
+    @property
     def requests(self) -> frozenset[str]:
         """Ids of requests without a terminal reply."""
         return frozenset(self._requests)
@@ -185,7 +190,10 @@ class Session:
         return not self._links
 
     def receive(self, link: str, message: Message, buffers: Sequence[Bytes] = ()) -> None:
-        """Deal with one message from the browser."""
+        """Deal with one message from the browser.
+
+        The leader is heard on every link, also on one that was given up here and not yet there.
+        """
         kind = message.get("kind")
         instance = message.get("instance")
         if kind == "hello":
@@ -194,14 +202,15 @@ class Session:
             self._candidates.pop(str(instance), None)
             if instance == self.instance:
                 self.lose_page("the page was closed or reloaded")
-        elif instance != self.instance or link not in self._links:
+        elif instance != self.instance:
             return
         elif kind == "pong":
             self._events.append(Event("pong", message))
         elif kind == "ack":
             self._ack(int(message["ack"]))
         elif kind == "resume":
-            self._resumed(link, int(message["received"]))
+            if link in self._links:
+                self._resumed(link, int(message["received"]))
         else:
             self._stream(message, buffers)
 

