@@ -273,6 +273,9 @@ def final():
         yield {**program("nvidia", n, n, n, half=True), "warm_ms": 300, "round_ms": 60}
         yield {**program("nvidia", n, n, n, precision="f16"), "warm_ms": 100, "round_ms": 60}
         yield {**program("nvidia", n, n, n), "warm_ms": 100, "round_ms": 100}
+    for a_t, b_t in ((False, True), (True, False), (True, True)):
+        yield {**program("nvidia", 4096, 4096, 4096, half=True, a_t=a_t, b_t=b_t), "warm_ms": 150, "round_ms": 40}
+    yield {**job(Tiled(128, 128, 8, 8, 8), 8192, 8192, 8192), "warm_ms": 100, "round_ms": 100}
     for n in (1024, 2048):
         yield {**program("nvidia", n, n, n, half=True), "warm_ms": 50}
         yield {**program("nvidia", n, n, n, precision="f16"), "warm_ms": 50}

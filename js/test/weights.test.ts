@@ -60,6 +60,18 @@ describe("Schedule", () => {
     expect(schedule.hasUrgent).toBe(false);
   });
 
+  it("keeps wanted chunks in mind while a run holds them", () => {
+    const schedule = new Schedule([file(100)], [item(0, 0, 50), item(1, 50, 50)]);
+    const first = schedule.take("idle") as Ref;
+    const run = schedule.extend(first, 10, () => false);
+    schedule.prioritise([1]);
+    expect(schedule.hasUrgent).toBe(false);
+    expect([first, run[5] as Ref].map((ref) => schedule.isUrgent(ref))).toEqual([false, true]);
+    for (const ref of run) schedule.giveBack(ref);
+    expect(schedule.hasUrgent).toBe(true);
+    expect(drain(schedule)).toEqual([5, 6, 7, 8, 9, 0, 1, 2, 3, 4]);
+  });
+
   it("extends a run up to what is busy, cached or another's", () => {
     const schedule = new Schedule([file(100)], [item(0, 0, 100)]);
     schedule.cached(0, [4]);

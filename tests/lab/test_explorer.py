@@ -194,7 +194,11 @@ def test_python_moves_the_view_and_observe_hears_the_page(opened: Opened) -> Non
 
 def test_deep_views_use_reference_orbits_of_the_kernel(opened: Opened) -> None:
     seen = {}
-    for name, method in (("Copy on a spiral, 1e-10", "bla"), ("Dendrite tip, 1e-60", "bla"), ("Misiurewicz spiral, 1e-600", "bla")):
+    for name, method in (
+        ("Copy on a spiral, 1e-10", "bla"),
+        ("Dendrite tip, 1e-60", "bla"),
+        ("Misiurewicz spiral, 1e-600", "bla"),
+    ):
         opened.page.locator('select[aria-label="Landmarks"]').select_option(label=name)
         opened.settle(120)
         assert opened.data["method"] == method, name
@@ -325,7 +329,9 @@ def test_pinching_zooms(opened: Opened) -> None:
 def test_a_small_view_is_there_within_a_second(opened: Opened) -> None:
     opened.notebook.run("small = wg.MandelbrotExplorer(height=268)\nsmall.layout.width = '256px'\nsmall").ok()
     root = opened.page.locator(ROOT).nth(1)
-    opened.page.wait_for_function("() => document.querySelectorAll('.wgmb')[1]?.dataset.state === 'idle'", timeout=30_000)
+    opened.page.wait_for_function(
+        "() => document.querySelectorAll('.wgmb')[1]?.dataset.state === 'idle'", timeout=30_000
+    )
     first = float(root.get_attribute("data-first-ms") or "nan")
     whole = 1000 * float(root.get_attribute("data-seconds") or "nan")
     print(f"small view: coarse after {first} ms, whole after {whole:.0f} ms")  # noqa: T201
@@ -344,7 +350,11 @@ def test_a_lost_device_is_replaced(opened: Opened) -> None:
     before = opened.pixels()
     opened.page.evaluate("() => document.querySelector('.wgmb').dispatchEvent(new CustomEvent('wgmb-lose-device'))")
     end = time.monotonic() + 30
-    while "lost" not in opened.page.locator(".wgmb-note").inner_text() and opened.data["state"] == "idle" and time.monotonic() < end:
+    while (
+        "lost" not in opened.page.locator(".wgmb-note").inner_text()
+        and opened.data["state"] == "idle"
+        and time.monotonic() < end
+    ):
         opened.page.wait_for_timeout(20)
     opened.settle()
     opened.press("Zoom in")
@@ -357,7 +367,9 @@ def test_a_lost_device_is_replaced(opened: Opened) -> None:
 def test_the_kernel_draws_where_its_gpu_is_not_the_page(lab: Lab) -> None:
     notebook = lab.notebook()
     try:
-        notebook.run("import json\nimport webgpu_widget as wg\ngpu = wg.GPU(transport='headless')\nprint(gpu.info.name)").ok()
+        notebook.run(
+            "import json\nimport webgpu_widget as wg\ngpu = wg.GPU(transport='headless')\nprint(gpu.info.name)"
+        ).ok()
         notebook.run("explorer = wg.MandelbrotExplorer(gpu=gpu, height=300)\nexplorer").ok()
         made = Opened(notebook)
         made.page.wait_for_selector(IDLE, timeout=90_000)

@@ -19,7 +19,9 @@ Run = Callable[..., NDArray[np.uint32]]
 def run(gpu: wg.GPU) -> Run:
     """Run a kernel of `work` to the end, with a budget of ``steps`` for each dispatch."""
 
-    def run(kernel: Any, pixels: NDArray[np.uint32] | None = None, steps: float = 1e6, **options: Any) -> NDArray[np.uint32]:
+    def run(
+        kernel: Any, pixels: NDArray[np.uint32] | None = None, steps: float = 1e6, **options: Any
+    ) -> NDArray[np.uint32]:
         waits = work.run(kernel, work.Slices(steps), pixels, **options)
         answer: Any = None
         while True:

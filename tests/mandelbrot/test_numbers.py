@@ -23,7 +23,9 @@ THIRD = fractions.Fraction(1, 3)
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_is_the_rational_that_it_is(value: float) -> None:
-    assert fractions.Fraction(int(exact(value, "x").numerator), int(exact(value, "x").denominator)) == fractions.Fraction(value)
+    assert fractions.Fraction(
+        int(exact(value, "x").numerator), int(exact(value, "x").denominator)
+    ) == fractions.Fraction(value)
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(-400, 400))
@@ -64,7 +66,24 @@ def test_points() -> None:
     assert exact_point(2, "c") == (2, 0)
 
 
-@pytest.mark.parametrize("value", ["", "nan", "one", "1e", "0x10", "1+2j", "inf", "--1", math.nan, math.inf, -math.inf, decimal.Decimal("NaN"), gmpy2.mpfr("nan")])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "nan",
+        "one",
+        "1e",
+        "0x10",
+        "1+2j",
+        "inf",
+        "--1",
+        math.nan,
+        math.inf,
+        -math.inf,
+        decimal.Decimal("NaN"),
+        gmpy2.mpfr("nan"),
+    ],
+)
 def test_what_is_not_finite_is_refused_by_name(value: object) -> None:
     with pytest.raises(ViewError, match="width"):
         exact(value, "width")

@@ -19,10 +19,17 @@ from webgpu_widget.reference import matrix as reference
 EPS = float(np.finfo(np.float32).eps)
 
 
+def upload(gpu, values):
+    """A buffer of its own: an array's memory goes back to its pool with the array, however many views of it there are."""
+    memory = gpu._queue.alloc(values.nbytes)
+    gpu._queue.write(memory, np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    return memory
+
+
 def operand(gpu, values, *, turned=False):
     if turned and values.ndim > 1:
         return operand(gpu, np.ascontiguousarray(np.swapaxes(values, -1, -2))).mT
-    return Operand.tight(gpu.array(values)._memory, values.shape, values.dtype)
+    return Operand.tight(upload(gpu, values), values.shape, values.dtype)
 
 
 def product(gpu, a, b, *, turned_a=False, turned_b=False, info=None, **options):

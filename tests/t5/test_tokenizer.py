@@ -47,7 +47,7 @@ def test_truncation_is_asked_for(tokenizer):
     assert cut[-1] == 1
 
 
-def test_a_vocabulary_that_is_too_large(tokenizer, tmp_path):
+def test_a_vocabulary_that_is_too_large(tmp_path):
     path = tmp_path / "tokenizer.json"
     path.write_bytes(gzip.decompress((DATA / "t5_tokenizer.json.gz").read_bytes()))
     with pytest.raises(wg.FormatError, match="32100 pieces, but the model's vocab_size is 32000"):

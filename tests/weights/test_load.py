@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import gguf
 import numpy as np
@@ -76,17 +78,22 @@ def test_stages_come_in_order(clean, path):
 
 
 def test_a_tensor_asked_for_jumps_the_queue(clean, server, served, model):
-    server.faults.bytes_per_second = 150_000
+    server.faults.bytes_per_second = 60_000
     url, _ = served
     with wg.load_weights(url, clean, cache=False, progress=False, chunk_bytes=16 * 1024) as weights:
-        weights["layers.3.w"]
+        weights.pause()
+        with ThreadPoolExecutor(1) as other:
+            wanted = other.submit(weights.get_tensor, "layers.3.w")
+            time.sleep(0.3)
+            weights.resume()
+            wanted.result(timeout=30)
         assert weights.stages[1].state == "loading", "it came before what was to come first"
         server.faults.bytes_per_second = 0
         same(weights, model)
 
 
 def test_compute_while_the_rest_loads(clean, server, served, model):
-    server.faults.bytes_per_second = 400_000
+    server.faults.bytes_per_second = 100_000
     url, _ = served
     with wg.load_weights(url, clean, cache=False, progress=False, chunk_bytes=16 * 1024) as weights:
         weights.wait(0, timeout=30)
@@ -333,8 +340,6 @@ def test_plan_fits(clean, path):
 
 
 def test_pause_and_resume(clean, server, served, model):
-    import time
-
     server.faults.bytes_per_second = 300_000
     url, _ = served
     with wg.load_weights(url, clean, cache=False, progress=False, chunk_bytes=16 * 1024) as weights:

@@ -80,14 +80,14 @@ def build(name: str, seed: int) -> tuple[dict[str, object], T5ForConditionalGene
 
 
 def tensors(model: T5ForConditionalGeneration, *, tied: bool) -> dict[str, np.ndarray]:
-    """The checkpoint's tensors, float16, shared ones once."""
+    """Return the checkpoint's tensors, float16, shared ones once."""
     state = model.state_dict()
     skip = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"} | ({"lm_head.weight"} if tied else set())
     return {key: value.numpy().astype(np.float16) for key, value in state.items() if key not in skip}
 
 
 def rows_of(out: torch.Tensor, eos: int) -> list[list[int]]:
-    """Generated ids without the start token and without what follows the end token."""
+    """Return generated ids without the start token and without what follows the end token."""
     rows = out[:, 1:].tolist()
     return [row[: row.index(eos) + 1] if eos in row else row for row in rows]
 

@@ -53,7 +53,7 @@ def build(size: str, folder: Path, tokenizer: Path = TOKENIZER, seed: int = 0) -
             values = 1 + 0.1 * values
         elif ".q.weight" in name:
             values *= (shape[1] * 64) ** -0.5
-        elif name not in ("shared.weight",) and "relative_attention_bias" not in name:
+        elif name != "shared.weight" and "relative_attention_bias" not in name:
             values *= shape[1] ** -0.5
         tensors[name] = values
     tensors["lm_head.weight"][1] = 0

@@ -28,8 +28,13 @@ def train(examples: int = 60_000) -> Tokenizer:
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
     letters = list("abcdefghijklmnopqrstuvwxyzäöüßABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜ0123456789.,:;!?+-*/=()'\"%&")
     trainer = trainers.UnigramTrainer(
-        vocab_size=VOCABULARY, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>", initial_alphabet=letters, max_piece_length=10, show_progress=False
-    )  # fmt: skip
+        vocab_size=VOCABULARY,
+        special_tokens=["<pad>", "</s>", "<unk>"],
+        unk_token="<unk>",  # noqa: S106
+        initial_alphabet=letters,
+        max_piece_length=10,
+        show_progress=False,
+    )
     texts = (text for example in make(examples, seed=1, held_out=False) for text in (example.prompt, example.answer))
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(

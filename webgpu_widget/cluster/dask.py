@@ -10,7 +10,7 @@ import contextlib
 import logging
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -182,6 +182,21 @@ class Room:
     def client(self) -> Client:
         """Make a client on the same loop."""
         return Client(self.address, loop=self.io_loop, set_as_default=True, timeout=30)
+
+    def values(self, futures: Sequence[Any], client: Client) -> list[Any]:
+        """Return what finished tasks returned: looked up where it lies in this process, else asked for through the client."""
+        found: dict[str, Any] = {}
+        if self.scheduler is not None:
+            for future in futures:
+                task = self.scheduler.tasks.get(future.key)
+                for state in list(task.who_has or ()) if task is not None else ():
+                    worker = self.workers.get(state.name)
+                    if worker is not None and future.key in worker.data:
+                        found[future.key] = worker.data[future.key]
+        rest = [future for future in futures if future.key not in found]
+        if rest:
+            found.update(zip((future.key for future in rest), client.gather(rest), strict=True))
+        return [found[future.key] for future in futures]
 
     async def add_worker(
         self,

@@ -11,8 +11,8 @@ import queue
 import statistics
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,19 +43,23 @@ class Piece:
         What the function gets after the GPU.
     cost : float
         Estimated, in any unit; dear ones go first.
+    tries : dict
+        Futures on their way by key, each with the browser that it was meant for.
+    started : float
+        When the first of them was handed out.
     """
 
     index: int
     args: tuple[Any, ...]
     cost: float = 1.0
-    futures: dict[str, Future] = field(default_factory=dict)
-    member: Member | None = None
+    tries: dict[str, tuple[Future[Any], Member]] = field(default_factory=dict)
     started: float = 0.0
     done: bool = False
 
 
 Choose = Callable[["Member", Sequence[Piece]], int]
 """Which of the pending pieces, dearest first, a member gets: its position."""
+OnResult = Callable[[Piece, Any], None]
 
 
 class Flow:
@@ -71,6 +75,15 @@ class Flow:
         Picks the piece that a member gets; the dearest one when left out.
     retries : int
         How often a piece that raises is tried again.
+
+    Attributes
+    ----------
+    overdue : float
+        How many times the usual time a piece may take before an idle browser tries it too.
+    second_tries : int
+        How often that happened.
+    all_handed_out_at : float
+        When (`time.monotonic`) the last piece was first handed out.
     """
 
     def __init__(
@@ -83,16 +96,16 @@ class Flow:
         self._name = getattr(fn, "__name__", type(fn).__name__).strip("_")
         self._batch = uuid.uuid4().hex[:10]
         self._numbers = itertools.count()
-        self._events: queue.SimpleQueue[tuple[Piece, Future] | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[Piece, Future[Any]] | None] = queue.SimpleQueue()
+        self._pending: list[Piece] = []
+        self._running: dict[Piece, None] = {}
+        self._load: Counter[str] = Counter()
         self._rates: list[float] = []
+        self.overdue = _OVERDUE
         self.second_tries = 0
+        self.all_handed_out_at = 0.0
 
-    def run(
-        self,
-        pieces: Iterable[Piece],
-        on_result: Callable[[Piece, Any], None],
-        timeout: float | None = 60.0,
-    ) -> None:
+    def run(self, pieces: Iterable[Piece], on_result: OnResult, timeout: float | None = 60.0) -> None:
         """Run all pieces; returns when each has had its one result.
 
         Parameters
@@ -109,146 +122,154 @@ class Flow:
         ClusterError
             When there is no browser for ``timeout`` seconds.
         """
-        pending = sorted(pieces, key=lambda piece: -piece.cost)
-        running: list[Piece] = []
-        last_seen = time.monotonic()
+        self._pending = sorted(pieces, key=lambda piece: -piece.cost)
+        last_seen = looked_at = time.monotonic()
         self._cluster._listeners.append(self._wake)
         try:
-            while pending or running:
+            while self._pending or self._running:
                 self._cluster._open()
-                if self._cluster._roster.present("ready"):
-                    last_seen = time.monotonic()
-                    self._hand_out(pending, running)
-                elif timeout is not None and time.monotonic() - last_seen > timeout:
+                members = self._cluster._roster.present("ready")
+                now = time.monotonic()
+                if members:
+                    last_seen = now
+                    self._hand_out(members)
+                elif timeout is not None and now - last_seen > timeout:
                     raise errors.ClusterError(
-                        f"no browser is left, and none has joined for {timeout:g} s; {len(pending) + len(running)} pieces are not done. "
+                        f"no browser is left, and none has joined for {timeout:g} s; {len(self._pending) + len(self._running)} pieces are not done. "
                         "Start one with cluster.launch() or open cluster.url"
                     )
-                self._take(pending, running, on_result)
-                self._rescue(pending, running)
+                self._take(on_result)
+                if now - looked_at > _TICK_S:
+                    looked_at = now
+                    self._rescue()
+                    if not self._pending:
+                        self._try_again(members)
         finally:
             self._cluster._listeners.remove(self._wake)
-            left = [future for piece in running for future in piece.futures.values()]
-            if left:
-                self._cluster.client.cancel(left)
+            self._cancel([future for piece in self._running for future, _ in piece.tries.values()])
 
     def _wake(self) -> None:
         self._events.put(None)
 
+    def _cancel(self, futures: list[Future[Any]]) -> None:
+        if futures:
+            self._cluster.client.cancel(futures)
+
     # ------------------------------------------------------------ handing out
 
-    def _hand_out(self, pending: list[Piece], running: list[Piece]) -> None:
-        members = self._cluster._roster.present("ready")
-        load = {member.id: 0 for member in members}
-        for piece in running:
-            if piece.member is not None and piece.member.id in load:
-                load[piece.member.id] += len(piece.futures)
+    def _hand_out(self, members: Sequence[Member]) -> None:
         # One for each before a second for any.
         for level in range(_WINDOW):
+            if not self._pending:
+                return
             for member in members:
-                if pending and load[member.id] == level:
-                    piece = pending.pop(self._choose(member, pending))
-                    running.append(piece)
+                if self._pending and self._load[member.id] == level:
+                    piece = self._pending.pop(self._choose(member, self._pending))
+                    self._running[piece] = None
                     self._submit(piece, member)
-                    load[member.id] += 1
-        if not pending:
-            self._try_again(members, load, running)
+        if not self._pending and not self.all_handed_out_at:
+            self.all_handed_out_at = time.monotonic()
 
     def _submit(self, piece: Piece, member: Member) -> None:
         key = f"{self._name}-{self._batch}-{piece.index}-{next(self._numbers)}"
+        # Our own scheduler has no workers but browsers, so naming one is enough, and looking through the resources of a thousand is saved.
+        # On another one, which has workers of other kinds, a hint that may be overruled would send the task to one without a GPU.
         own = self._cluster._room.scheduler is not None
-        future = self._cluster.client.submit(
+        future: Future[Any] = self._cluster.client.submit(
             run_on_gpu,
             self._fn,
             *piece.args,
             key=key,
-            resources={GPU_RESOURCE: HALF},
+            resources=None if own else {GPU_RESOURCE: HALF},
             retries=self._retries,
-            # On a scheduler with other workers too, a hint that may be overruled would send the task to one without a GPU.
             workers=[member.address] if own else None,
             allow_other_workers=own,
             pure=False,
         )
-        if not piece.futures:
-            piece.member = member
+        if not piece.tries:
             piece.started = time.monotonic()
-        piece.futures[key] = future
+        piece.tries[key] = (future, member)
+        self._load[member.id] += 1
         future.add_done_callback(lambda done: self._events.put((piece, done)))
 
-    def _try_again(self, members: Sequence[Member], load: dict[str, int], running: Sequence[Piece]) -> None:
+    def _forget(self, piece: Piece, key: str) -> Future[Any]:
+        future, member = piece.tries.pop(key)
+        self._load[member.id] -= 1
+        return future
+
+    def _again(self, piece: Piece) -> None:
+        """Queue a piece anew when nothing of it is under way."""
+        if not piece.tries:
+            del self._running[piece]
+            self._pending.insert(0, piece)
+
+    def _try_again(self, members: Sequence[Member]) -> None:
         """Give an idle browser a piece that is long overdue elsewhere: throttled, asleep, or hung."""
         if not self._rates:
             return
-        rate = statistics.median(self._rates)
+        usual = self.overdue * _WINDOW * statistics.median(self._rates)
         now = time.monotonic()
+        late = [
+            piece
+            for piece in self._running
+            if len(piece.tries) == 1 and now - piece.started > max(_OVERDUE_S, usual * piece.cost)
+        ]
         for member in members:
-            if load[member.id]:
+            if self._load[member.id]:
                 continue
-            overdue = [
-                piece
-                for piece in running
-                if len(piece.futures) == 1
-                and piece.member is not member
-                and now - piece.started > max(_OVERDUE_S, _OVERDUE * _WINDOW * rate * piece.cost)
-            ]
-            if not overdue:
-                return
-            self._submit(min(overdue, key=lambda piece: piece.started), member)
-            load[member.id] += 1
+            mine = [piece for piece in late if all(other is not member for _, other in piece.tries.values())]
+            if not mine:
+                continue
+            piece = min(mine, key=lambda piece: piece.started)
+            late.remove(piece)
+            self._submit(piece, member)
             self.second_tries += 1
 
-    # ------------------------------------------------------------ taking in
-
-    def _take(self, pending: list[Piece], running: list[Piece], on_result: Callable[[Piece, Any], None]) -> None:
-        """Wait a little for something to happen, and deal with all that has."""
-        try:
-            event = self._events.get(timeout=_TICK_S)
-        except queue.Empty:
-            return
-        while True:
-            if event is not None:
-                self._finished(*event, pending, running, on_result)
-            try:
-                event = self._events.get_nowait()
-            except queue.Empty:
-                return
-
-    def _rescue(self, pending: list[Piece], running: list[Piece]) -> None:
+    def _rescue(self) -> None:
         """Take back what no worker was left for when its own was lost: Dask does not look again at a task that was meant for one that is gone."""
         scheduler = self._cluster._room.scheduler
         if scheduler is None:
             return
-        for piece in list(running):
-            stuck = [key for key in piece.futures if getattr(scheduler.tasks.get(key), "state", "") == "no-worker"]
-            if piece.member is not None and piece.member.state == "gone" and stuck:
-                self._cluster.client.cancel([piece.futures.pop(key) for key in stuck])
-                if not piece.futures:
-                    running.remove(piece)
-                    pending.insert(0, piece)
+        stuck = [
+            (piece, key)
+            for piece in self._running
+            for key, (_, member) in piece.tries.items()
+            if member.state == "gone" and getattr(scheduler.tasks.get(key), "state", "") == "no-worker"
+        ]
+        self._cancel([self._forget(piece, key) for piece, key in stuck])
+        for piece, _ in stuck:
+            if piece in self._running:
+                self._again(piece)
 
-    def _finished(
-        self,
-        piece: Piece,
-        future: Future,
-        pending: list[Piece],
-        running: list[Piece],
-        on_result: Callable[[Piece, Any], None],
-    ) -> None:
-        if piece.done or future.key not in piece.futures:
-            return
-        del piece.futures[future.key]
+    # ------------------------------------------------------------ taking in
+
+    def _take(self, on_result: OnResult) -> None:
+        """Wait a little for something to happen, and deal with all that has."""
+        ended: list[tuple[Piece, Future[Any]]] = []
         try:
-            value = future.result()
-        except CancelledError:
-            # Its data was lost with a worker before it came here.
-            if not piece.futures:
-                running.remove(piece)
-                pending.insert(0, piece)
-            return
-        piece.done = True
-        running.remove(piece)
-        self._rates.append((time.monotonic() - piece.started) / max(piece.cost, 1e-9))
-        if piece.futures:
-            self._cluster.client.cancel(list(piece.futures.values()))
-            piece.futures.clear()
-        on_result(piece, value)
+            event = self._events.get(timeout=_TICK_S)
+            while True:
+                if event is not None and not event[0].done and event[1].key in event[0].tries:
+                    self._forget(event[0], event[1].key)
+                    ended.append(event)
+                event = self._events.get_nowait()
+        except queue.Empty:
+            pass
+        finished = [(piece, future) for piece, future in ended if future.status == "finished"]
+        for piece, future in ended:
+            if future.status == "error":
+                future.result()
+            elif future.status != "finished":
+                # Cancelled, or its data was lost with a worker before it came here.
+                self._again(piece)
+        values = self._cluster._room.values([future for _, future in finished], self._cluster.client)
+        surplus: list[Future[Any]] = []
+        for (piece, _), value in zip(finished, values, strict=True):
+            if piece.done:
+                continue
+            piece.done = True
+            del self._running[piece]
+            self._rates.append((time.monotonic() - piece.started) / max(piece.cost, 1e-9))
+            surplus += [self._forget(piece, key) for key in list(piece.tries)]
+            on_result(piece, value)
+        self._cancel(surplus)

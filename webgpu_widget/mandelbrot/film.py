@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["animate", "frames", "widths"]
 
 CALM = 0.15
-"""How far the histogram of a film moves toward that of a new frame."""
+"""How far the histogram and the floor of a film move toward those of a new frame."""
 
 
 def widths(start: Any, end: Any, count: int) -> list[str]:
@@ -187,6 +187,7 @@ def animate(
     how = dict(colors or {"palette": "lagoon"})
     by_rank = bool(how.pop("histogram", False))
     ranks: Histogram | None = None
+    floor: float | None = None
     writer: _Writer = (
         _Gif(target, frames_per_second) if kind == ".gif" else _Mp4(target, frames_per_second, (wide, high))
     )
@@ -199,7 +200,8 @@ def animate(
         for number, image in enumerate(frames(shown, gpu, count=count, start=start, samples=samples), 1):
             if by_rank:
                 ranks = image.histogram if ranks is None else ranks.blend(image.histogram, CALM)
-            writer.add(image.rgba(**how, histogram=ranks or False)[..., :3])
+            floor = image.floor if floor is None else floor + CALM * (image.floor - floor)
+            writer.add(image.rgba(**how, floor=floor, histogram=ranks or False)[..., :3])
             if bar is not None:
                 bar.update()
             elif callable(progress):

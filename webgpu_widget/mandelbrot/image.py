@@ -137,6 +137,14 @@ class Image:
         """How the counts are spread; pass it to `rgba` of another picture to keep its colours."""
         return Histogram.of(self.smooth)
 
+    @functools.cached_property
+    def floor(self) -> float:
+        """A low count of the picture, from which the scales ``log`` and ``sqrt`` begin."""
+        flat = self.smooth.reshape(-1)
+        some = flat[:: max(1, flat.size // 4096)]
+        some = np.sort(some[np.isfinite(some)])
+        return float(max(0.0, some[int(0.005 * some.size)])) if some.size else 0.0
+
     def rgba(
         self,
         palette: str | Sequence[str] = "twilight",
@@ -144,6 +152,7 @@ class Image:
         scale: str = "log",
         cycle: float | None = None,
         offset: float = 0.0,
+        floor: float | None = None,
         histogram: bool | Histogram = False,
         inside: str = "#000000",
         edge: float = 0.0,
@@ -155,11 +164,13 @@ class Image:
         palette : str or sequence of str
             A name (`palettes` lists them; matplotlib's too where it is installed), or colours ``#rrggbb``.
         scale : {"log", "sqrt", "linear"}
-            What runs along the palette.
+            What runs along the palette; ``log`` and ``sqrt`` of what the count is over ``floor``.
         cycle : float, optional
             Length of the palette on that scale (2 for log2, 8 for sqrt, 64 counts); with a histogram, times the palette is run through.
         offset : float
             Where on the palette 0 is, in palettes.
+        floor : float, optional
+            Count at which ``log`` and ``sqrt`` begin; `floor` of this picture when left out.
         histogram : bool or Histogram
             Colour by rank: of this picture, or of the given one.
         inside : str
@@ -179,7 +190,14 @@ class Image:
         """
         ranks = self.histogram if histogram is True else histogram or None
         table = lookup_table(palette)
-        mapped = functools.partial(positions, scale=scale, cycle=cycle, offset=offset, histogram=ranks)
+        mapped = functools.partial(
+            positions,
+            scale=scale,
+            cycle=cycle,
+            offset=offset,
+            floor=self.floor if floor is None else float(floor),
+            histogram=ranks,
+        )
         shown = colors(mapped(self.smooth), table, inside)
         if self.extra is not None and len(self.extra.pixels):
             flat = shown.reshape(-1, 3)

@@ -223,6 +223,7 @@ def positions(
     scale: str,
     cycle: float | None,
     offset: float,
+    floor: float,
     histogram: Histogram | None,
 ) -> NDArray[np.float64]:
     """Place of each pixel on the palette, 0 to 1; NaN inside."""
@@ -230,9 +231,9 @@ def positions(
         return np.mod(histogram.rank(smooth) * (1.0 if cycle is None else cycle) * 0.999 + offset, 1.0)
     values = np.maximum(smooth.astype(np.float64), 0)
     if scale == "log":
-        values, usual = np.log2(values + 1), 2.0
+        values, usual = np.log2(np.maximum(values - floor, 0) + 1), 2.0
     elif scale == "sqrt":
-        values, usual = np.sqrt(values), 8.0
+        values, usual = np.sqrt(np.maximum(values - floor, 0)), 8.0
     elif scale == "linear":
         usual = 64.0
     else:

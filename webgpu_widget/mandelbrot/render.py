@@ -29,7 +29,7 @@ _slices: weakref.WeakKeyDictionary[Any, tuple[work.Slices, work.Slices]] = weakr
 def automatic_iterations(log2_width: float) -> int:
     """Suggest ``max_iter`` for a width: most of what is seen there escapes within it."""
     depth = max(0.0, 2 - log2_width) * 0.30103
-    return int(min(MAX_ITER, 256 + 180 * depth + 24 * depth**1.5))
+    return int(min(MAX_ITER, 256 + 180 * depth + 6 * depth**1.5))
 
 
 def render(

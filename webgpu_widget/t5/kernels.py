@@ -57,6 +57,8 @@ class Kernels:
         info = gpu.info
         self.has_subgroups = "subgroups" in info.features
         self.on_cpu = info.is_fallback
+        # one workgroup reads a whole row of logits: as many threads as there may be, but few where a CPU runs them
+        self.widest = 64 if self.on_cpu else min(1024, info.limits["maxComputeInvocationsPerWorkgroup"])
         ones = max(config.vocab_size, 3 * config.inner, 2 * config.d_ff, config.d_model)
         self.ones = self.queue.alloc(4 * ones, label="t5 ones")
         self.queue.write(self.ones, np.ones(ones, np.float32))
@@ -135,19 +137,29 @@ class Kernels:
         self._run("rms_norm", [x, gain, y], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
     def linear(
-        self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0
+        self,
+        x: Buffer,
+        matrix: Matrix,
+        y: Buffer,
+        rows: int,
+        *,
+        residual: bool = False,
+        factor: float = 1.0,
+        scratch: Buffer | None = None,
     ) -> None:
-        """``y (+)= factor * x @ matrix.T``."""
+        """``y (+)= factor * x @ matrix.T``; ``scratch`` (as large as y) may hold the product before it is added."""
         if self._is_for_tiles(matrix, rows) and factor == 1:
             columns, outputs = matrix.columns, matrix.rows
-            product = self.queue.alloc(4 * rows * outputs, label="t5 product") if residual else y
+            product = y
+            if residual:
+                product = scratch or self.queue.alloc(4 * rows * outputs, label="t5 product")
             launch(
                 self.gpu, Operand.tight(x, (rows, columns)), Operand.tight(matrix.words, (outputs, columns)).mT, product
             )
             if residual:
                 words = rows * outputs // 4
-                groups = min(_MOST_GROUPS, -(-words // 64))
-                self._run("add", [product, y], (groups, 1, 1), struct.pack("<I", words))
+                count = min(_MOST_GROUPS, -(-words // 64))
+                self._run("add", [product, y], (count, 1, 1), struct.pack("<I", words))
             return
         constants: dict[str, Any] = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
@@ -281,7 +293,7 @@ class Kernels:
         c = self.config
         params = struct.pack("<4I", c.vocab_size, c.eos_token_id, c.pad_token_id, capacity)
         buffers = [logits, table.words, table.scale, state, tokens, x, settings]
-        self._run("pick", buffers, (1, rows, 1), params, WG=64 if self.on_cpu else 256, WIDTH=c.d_model)
+        self._run("pick", buffers, (1, rows, 1), params, WG=self.widest, WIDTH=c.d_model)
 
     def beam(
         self, logits: Buffer, table: Matrix, state: Buffer, tokens: Buffer, beam: Buffer, origin: Buffer, x: Buffer, sources: int, beams: int, capacity: int
@@ -290,4 +302,4 @@ class Kernels:
         c = self.config
         params = struct.pack("<3I", c.vocab_size, c.eos_token_id, capacity)
         buffers = [logits, table.words, table.scale, state, tokens, beam, origin, x]
-        self._run("beam", buffers, (1, sources, 1), params, WG=64 if self.on_cpu else 256, WIDTH=c.d_model, BEAMS=beams)
+        self._run("beam", buffers, (1, sources, 1), params, WG=self.widest, WIDTH=c.d_model, BEAMS=beams)

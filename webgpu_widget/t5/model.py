@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, cast, overload
 
 import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget.t5 import forward
+from webgpu_widget.t5.checks import Checks
 from webgpu_widget.t5.config import T5Config
-from webgpu_widget.t5.generate import MOST_BEAMS, Chunk, Decoder, Settings, generate
+from webgpu_widget.t5.generate import Chunk, Decoder, Settings, generate
 from webgpu_widget.t5.kernels import Kernels
+from webgpu_widget.t5.options import T5Stats, checked
 from webgpu_widget.t5.parts import Parts
 from webgpu_widget.t5.source import Checkpoint, Tensors, find, open_tensors
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
@@ -32,40 +35,7 @@ _FORMATS = ("f32", "f16", "int8")
 _KEPT_DECODERS = 2
 
 
-@dataclass(frozen=True)
-class T5Stats:
-    """What the last generation took.
-
-    Attributes
-    ----------
-    load_s
-        From ``from_pretrained`` to the last tensor on the GPU; None while parts still load.
-    prefill_ms
-        Encoder, the source's keys and values, and the first chunk of tokens.
-    tokens
-        Generated, of all rows, end tokens included.
-    tokens_per_second
-        Over the whole of the generation, prefill included.
-    decode_tokens_per_second
-        Over what came after the first chunk; None when nothing did.
-    dispatches_per_token
-        Of a recorded step.
-    """
-
-    load_s: float | None = None
-    prefill_ms: float = 0.0
-    tokens: int = 0
-    tokens_per_second: float = 0.0
-    decode_tokens_per_second: float | None = None
-    dispatches_per_token: int = 0
-
-
-def _floats(data: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    values: np.ndarray[Any, Any] = data.view(np.float32).reshape(shape)
-    return values
-
-
-class T5:
+class T5(Checks):
     """A FLAN-T5 (or T5) checkpoint on the GPU of the notebook's browser; made by `from_pretrained`.
 
     Attributes
@@ -95,6 +65,7 @@ class T5:
         self.stats = T5Stats()
         self._began = time.perf_counter()
         self._closed = False
+        self._complete = -1  # the page's generation for which all is loaded
         self._tensors: Tensors | None = None
         self._open()
 
@@ -172,6 +143,23 @@ class T5:
             made.wait()
         return made
 
+    @classmethod
+    async def from_pretrained_async(
+        cls,
+        source: str | os.PathLike[str],
+        gpu: GPU | None = None,
+        dtype: Format = "f32",
+        progress: bool = True,
+        *,
+        max_source_tokens: int = 4096,
+        wait: bool = True,
+    ) -> Self:
+        """Coroutine twin of `from_pretrained`."""
+        made = cls.from_pretrained(source, gpu, dtype, progress, max_source_tokens=max_source_tokens, wait=False)
+        if wait:
+            await made.wait_async()
+        return made
+
     # ------------------------------------------------------------ state
 
     def wait(self, timeout: float | None = 30.0) -> None:
@@ -184,14 +172,33 @@ class T5:
         self._gpu.synchronize(timeout)
         if self.stats.load_s is None:
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
+        self._complete = self._generation
+
+    async def wait_async(self, timeout: float | None = 30.0) -> None:
+        """Coroutine twin of `wait`."""
+        await asyncio.to_thread(self.wait, timeout)
+
+    async def _settled(self) -> None:
+        if self._closed or self._complete != self._gpu._queue.generation:
+            await self.wait_async()
 
     def _ready(self) -> Parts:
         if self._closed:
             raise errors.ClosedError("this model was freed; load it again with wg.T5.from_pretrained()")
         if self._generation != self._gpu._queue.generation:
-            self._gpu.ready()
+            self._wait_for_device()
             self._open()
         return self._parts
+
+    def _wait_for_device(self) -> None:
+        """Wait for the page or device after the one that was lost; it may be on its way while the loss is still being told."""
+        for _ in range(3):
+            try:
+                self._gpu.ready()
+            except (errors.DeviceLostError, errors.FrontendLostError):
+                continue
+            return
+        self._gpu.ready()
 
     def free(self) -> None:
         """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
@@ -211,166 +218,7 @@ class T5:
         c = self.config
         return f"<T5 {self._checkpoint.name!r}: {c.num_layers}+{c.num_decoder_layers} layers of {c.d_model}, {self._dtype}>"
 
-    # ------------------------------------------------------------ for checking
-
-    def _ids(self, ids: Any, what: str) -> np.ndarray[Any, Any]:
-        values: np.ndarray[Any, Any] = np.asarray(ids)
-        if values.ndim == 1:
-            values = values[None]
-        if values.ndim != 2 or values.size == 0:
-            raise errors.ShapeError(f"{what} has shape {np.shape(ids)}, but must be (batch, tokens), both at least 1")
-        if values.dtype.kind not in "iu":
-            raise errors.DTypeError(f"{what} is {values.dtype}, but must be whole numbers")
-        if values.min() < 0 or values.max() >= self.config.vocab_size:
-            raise errors.ShapeError(
-                f"{what} holds ids from {values.min()} to {values.max()}, but the model has those from 0 to {self.config.vocab_size - 1}"
-            )
-        return values
-
-    def _mask(self, ids: np.ndarray[Any, Any], mask: Any) -> np.ndarray[Any, Any]:
-        if mask is None:
-            found: np.ndarray[Any, Any] = ids != self.config.pad_token_id
-            return found
-        values: np.ndarray[Any, Any] = np.asarray(mask)
-        values = values[None] if values.ndim == 1 else values
-        if values.shape != ids.shape:
-            raise errors.ShapeError(
-                f"attention_mask has shape {values.shape}, but input_ids have {ids.shape}; they must be the same"
-            )
-        opened: np.ndarray[Any, Any] = values != 0
-        return opened
-
-    def _encode(self, input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
-        ids = self._ids(input_ids, "input_ids")
-        encoded = forward.encode(self._ready(), ids, self._mask(ids, attention_mask))
-        shape = (encoded.batch, encoded.source, self.config.d_model)
-        return (encoded.states, 0, 4 * int(np.prod(shape))), shape
-
-    def encode(self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
-        """Return the encoder's output.
-
-        Parameters
-        ----------
-        input_ids
-            (batch, source) whole numbers; one row may be 1-D.
-        attention_mask
-            0 where a token is to be ignored; left out: where it is the pad.
-        timeout
-            Seconds of silence.
-
-        Returns
-        -------
-        ndarray
-            (batch, source, d_model) float32.
-        """
-        span, shape = self._encode(input_ids, attention_mask)
-        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
-
-    async def encode_async(
-        self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
-    ) -> np.ndarray[Any, Any]:
-        """Coroutine twin of `encode`."""
-        span, shape = self._encode(input_ids, attention_mask)
-        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
-
-    def _logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
-        ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")
-        if len(ids) != len(target):
-            raise errors.ShapeError(
-                f"input_ids have {len(ids)} rows and decoder_input_ids {len(target)}; they must be the same"
-            )
-        parts = self._ready()
-        logits = forward.decode(parts, forward.encode(parts, ids, self._mask(ids, attention_mask)), target)
-        shape = (*target.shape, self.config.vocab_size)
-        return (logits, 0, 4 * int(np.prod(shape))), shape
-
-    def logits(
-        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
-    ) -> np.ndarray[Any, Any]:
-        """Return the logits after each of the given decoder inputs.
-
-        Parameters
-        ----------
-        input_ids, decoder_input_ids
-            (batch, source) and (batch, target) whole numbers; one row may be 1-D. The decoder's begin with the start token (0).
-        attention_mask
-            0 where a source token is to be ignored; left out: where it is the pad.
-        timeout
-            Seconds of silence.
-
-        Returns
-        -------
-        ndarray
-            (batch, target, vocab) float32.
-        """
-        span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
-
-    async def logits_async(
-        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
-    ) -> np.ndarray[Any, Any]:
-        """Coroutine twin of `logits`."""
-        span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
-
-    def cross_attention(
-        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
-    ) -> np.ndarray[Any, Any]:
-        """Return where the decoder looks in the source.
-
-        Parameters
-        ----------
-        input_ids, decoder_input_ids, attention_mask, timeout
-            As in `logits`.
-
-        Returns
-        -------
-        ndarray
-            (layers, batch, heads, target, source) float32; the last axis sums to 1.
-        """
-        ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")
-        parts = self._ready()
-        seen: list[Any] = []
-        forward.decode(parts, forward.encode(parts, ids, self._mask(ids, attention_mask)), target, seen=seen)
-        shape = (len(ids), self.config.num_heads, target.shape[1], ids.shape[1])
-        spans = [(buffer, 0, 4 * int(np.prod(shape))) for buffer in seen]
-        return np.stack([data.view(np.float32).reshape(shape) for data in self._gpu._queue.read(spans, timeout)])
-
     # ------------------------------------------------------------ generation
-
-    def _settings(
-        self,
-        max_new_tokens: int,
-        num_beams: int,
-        do_sample: bool,
-        temperature: float,
-        top_k: int,
-        top_p: float,
-        seed: int | None,
-    ) -> Settings:
-        def check(condition: bool, name: str, value: object, allowed: str) -> None:
-            if not condition:
-                raise errors.PromptError(f"{name} is {value!r}, but must be {allowed}")
-
-        check(
-            isinstance(max_new_tokens, int) and max_new_tokens >= 1,
-            "max_new_tokens",
-            max_new_tokens,
-            "a whole number of at least 1",
-        )
-        check(
-            isinstance(num_beams, int) and 1 <= num_beams <= MOST_BEAMS,
-            "num_beams",
-            num_beams,
-            f"a whole number from 1 to {MOST_BEAMS}",
-        )
-        check(num_beams == 1 or not do_sample, "do_sample", do_sample, "False where num_beams is more than 1")
-        check(temperature > 0, "temperature", temperature, "more than 0; for the likeliest tokens pass do_sample=False")
-        check(isinstance(top_k, int) and top_k >= 0, "top_k", top_k, "a whole number of at least 0 (0: all)")
-        check(0 < top_p <= 1, "top_p", top_p, "more than 0 and at most 1")
-        if seed is None:
-            seed = int(np.random.SeedSequence().generate_state(1)[0])
-        return Settings(max_new_tokens, num_beams, bool(do_sample), float(temperature), top_k, float(top_p), int(seed))
 
     def _decoder(self, sources: int, beams: int, source: int, max_new_tokens: int) -> Decoder:
         key = (sources, beams, source, -(-max_new_tokens // 64) * 64)
@@ -551,6 +399,7 @@ class T5:
         texts, settings = self._asked(text, max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
         if not texts:
             return []
+        await self._settled()
         answers: list[str] = []
         async for chunk in self._drive_async(
             self._run(texts, settings, truncation=truncation, streaming=False), timeout
@@ -562,7 +411,7 @@ class T5:
     def _asked(self, text: str | Sequence[str], *options: Any) -> tuple[list[str], Settings]:
         if not isinstance(text, str) and not isinstance(text, Sequence):
             raise errors.PromptError(f"a prompt is a str or a list of them, not {type(text).__name__}")
-        return ([text] if isinstance(text, str) else list(text)), self._settings(*options)
+        return ([text] if isinstance(text, str) else list(text)), checked(*options)
 
     def stream(
         self,
@@ -584,7 +433,7 @@ class T5:
         text, max_new_tokens, do_sample, temperature, top_k, top_p, seed, truncation, timeout
             As in `generate`. Beam search has nothing to stream.
         """
-        settings = self._settings(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
+        settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
         pieces, count = Pieces(self.tokenizer), 0
         for chunk in self._drive(self._run([text], settings, truncation=truncation, streaming=True), timeout):
             piece = pieces.add(chunk.tokens[0][count:])
@@ -608,7 +457,8 @@ class T5:
         timeout: float | None = 30.0,
     ) -> AsyncIterator[str]:
         """Coroutine twin of `stream`: ``async for``."""
-        settings = self._settings(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
+        settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
+        await self._settled()
         pieces, count = Pieces(self.tokenizer), 0
         async for chunk in self._drive_async(
             self._run([text], settings, truncation=truncation, streaming=True), timeout

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Route", "chunk_bytes_for", "probe_request", "route_from"]
 
-_HEAD_BYTES = 64
+_SAMPLE_BYTES = 64
 _SMALLEST_CHUNK = 256 * 1024
 _LARGEST_CHUNK = 4 * 1024 * 1024
 
@@ -73,9 +73,21 @@ def probe_request(file: SourceFile, gpu: GPU, served: str | None, *, by_python: 
         else []
     )
     urls = [url for url in (file.url, served) if url is not None and not by_python]
-    head = file.reader.read(0, min(_HEAD_BYTES, file.size)).hex()
-    params = {"urls": urls, "path": parts, "size": file.size, "head": head}
+    params = {
+        "urls": urls,
+        "path": parts,
+        "size": file.size,
+        "samples": _samples(file),
+        "modified": 0 if path is None else int(path.stat().st_mtime),
+    }
     return {"op": "service", "name": "weights.probe", "params": params}
+
+
+def _samples(file: SourceFile) -> list[tuple[int, str]]:
+    """Bytes by which the page tells the file from another of its name: of a local one also from the middle and the end."""
+    size = min(_SAMPLE_BYTES, file.size)
+    places = [0] if file.path is None else sorted({0, (file.size - size) // 2, file.size - size})
+    return [(place, file.reader.read(place, size).hex()) for place in places]
 
 
 def route_from(reply: dict[str, Any], file: SourceFile, served: str | None) -> Route:

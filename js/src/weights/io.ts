@@ -22,6 +22,8 @@ export interface IO {
   /** The next chunk of a span; null at its end. Calls may overlap. */
   next(span: number): Promise<SpanChunk | null>;
   pauseSpan(span: number, paused: boolean): Promise<void>;
+  /** Begin no further chunk of a span: the one that is being received is its last. */
+  endSpan(span: number): Promise<void>;
   stopSpan(span: number): Promise<number>;
   /** A chunk from the cache. */
   read(file: FileSpec, index: number): Promise<Chunk | null>;
@@ -45,6 +47,9 @@ interface Span {
   readonly abort: AbortController;
   readonly gate: Gate;
   moved: number;
+  ending: boolean;
+  /** Resolves when the chunk before has been received. */
+  turn: Promise<void>;
 }
 
 /** Hashes by chunk, which may come after the chunk itself. */
@@ -97,14 +102,29 @@ export class ChunkIO implements IO {
     const moved = (bytes: number): void => {
       span.moved += bytes;
     };
-    const span: Span = { file, abort, gate, moved: 0, chunks: fetchChunks(file, first, last, { headers, signal: abort.signal, gate, moved }) };
+    const span: Span = {
+      file,
+      abort,
+      gate,
+      moved: 0,
+      ending: false,
+      turn: Promise.resolve(),
+      chunks: fetchChunks(file, first, last, { headers, signal: abort.signal, gate, moved }),
+    };
     this.spans.set(id, span);
   }
 
   async next(id: number): Promise<SpanChunk | null> {
     const span = this.spans.get(id);
     if (!span) return null;
-    const { value } = await span.chunks.next();
+    const before = span.turn;
+    let received: () => void = () => undefined;
+    span.turn = new Promise((resolve) => {
+      received = resolve;
+    });
+    await before;
+    const { value } = span.ending ? { value: undefined } : await span.chunks.next().finally(received);
+    received();
     if (!value || span.abort.signal.aborted) return null;
     const { moved } = span;
     span.moved = 0;
@@ -117,10 +137,16 @@ export class ChunkIO implements IO {
     else gate?.open();
   }
 
+  async endSpan(id: number): Promise<void> {
+    const span = this.spans.get(id);
+    if (span) span.ending = true;
+  }
+
   async stopSpan(id: number): Promise<number> {
     const span = this.spans.get(id);
     if (!span) return 0;
     this.spans.delete(id);
+    span.ending = true;
     span.abort.abort();
     span.gate.open();
     await span.chunks.return(undefined).catch(() => undefined);

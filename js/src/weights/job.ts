@@ -45,7 +45,7 @@ export class Job {
   private readonly sinks = new Map<number, Sink>();
   private readonly byFile: ItemSpec[][];
   private readonly remaining = new Set<ItemSpec>();
-  private readonly activeSpans = new Set<number>();
+  private readonly activeSpans = new Map<number, { readonly file: FileSpec; next: Ref }>();
   private readonly drain = new Drain(ring, DRAIN_BYTES);
   private readonly tries = new Map<string, number>();
   private readonly awaited = new Map<string, (chunk: SpanChunk) => void>();
@@ -88,14 +88,14 @@ export class Job {
     this.sinks.clear();
     this.scratch.dispose();
     this.gate.open();
-    for (const span of this.activeSpans) void this.io.stopSpan(span);
+    for (const span of this.activeSpans.keys()) void this.io.stopSpan(span);
     this.changed();
   }
 
   pause(paused: boolean): void {
     if (paused) this.gate.close();
     else this.gate.open();
-    for (const span of this.activeSpans) void this.io.pauseSpan(span, paused);
+    for (const span of this.activeSpans.keys()) void this.io.pauseSpan(span, paused);
     // Other loads need not wait for a paused one.
     if (paused) for (const share of this.shares) share.fail(new LoadError("cancelled", "paused"));
     this.changed();
@@ -104,6 +104,7 @@ export class Job {
 
   prioritise(ids: readonly number[]): void {
     this.schedule.prioritise(ids);
+    for (const [span, { file, next }] of this.activeSpans) if (file.ranges && !this.schedule.isUrgent(next)) void this.io.endSpan(span);
     this.changed();
   }
 
@@ -304,7 +305,8 @@ export class Job {
     const shares = new Map(run.map((ref) => [ref.index, this.announce(ref)]));
     const pending: { readonly size: number; readonly chunk: Promise<SpanChunk | null> }[] = [];
     let asked = begin;
-    this.activeSpans.add(span);
+    const active = { file, next: first };
+    this.activeSpans.set(span, active);
     try {
       this.check();
       await this.io.startSpan(span, file, begin, last, headersFor(file.url ?? ""));
@@ -319,6 +321,7 @@ export class Job {
         }
         const next = pending[0];
         if (!next) break;
+        active.next = { file: first.file, index: asked - pending.length };
         const chunk = await next.chunk;
         this.check();
         pending.shift();

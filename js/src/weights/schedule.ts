@@ -69,7 +69,13 @@ export class Schedule {
   prioritise(ids: readonly number[]): void {
     const wanted = new Set(ids);
     const refs = this.items.filter((item) => wanted.has(item.id)).flatMap((item) => [...this.chunksOf(item)]);
-    this.urgent = [...refs, ...this.urgent].filter((ref) => this.open(ref));
+    // Busy ones stay in the list: a run that holds them may give them back.
+    this.urgent = [...refs, ...this.urgent].filter((ref) => this.open(ref) || this.state(ref) === "busy");
+  }
+
+  /** Whether a chunk is wanted at once. */
+  isUrgent(ref: Ref): boolean {
+    return this.urgent.some((other) => other.file === ref.file && other.index === ref.index);
   }
 
   /** Only these items are still wanted. */
@@ -97,12 +103,11 @@ export class Schedule {
 
   /** A run from a taken chunk on, of at most `most` chunks to be fetched together, all marked busy; ends where `taken` says that another has one. */
   extend(ref: Ref, most: number, taken: (ref: Ref) => boolean): Ref[] {
-    const isUrgent = (one: Ref): boolean => this.urgent.some((other) => other.file === one.file && other.index === one.index);
-    const urgent = isUrgent(ref);
+    const urgent = this.isUrgent(ref);
     const run = [ref];
     while (run.length < most) {
       const next = { file: ref.file, index: ref.index + run.length };
-      if (this.state(next) !== "idle" || taken(next) || (urgent && !isUrgent(next))) break;
+      if (this.state(next) !== "idle" || taken(next) || (urgent && !this.isUrgent(next))) break;
       this.set(next, "busy");
       run.push(next);
     }

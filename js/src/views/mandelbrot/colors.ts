@@ -63,8 +63,20 @@ export class Ranks {
   }
 }
 
+/** A low count of the picture, from which log and sqrt begin; `Image.floor` in Python is the same. */
+export function floorOf(smooth: Float32Array): number {
+  const stride = Math.max(1, Math.floor(smooth.length / 4096));
+  const some: number[] = [];
+  for (let i = 0; i < smooth.length; i += stride) {
+    const value = smooth[i] ?? Number.NaN;
+    if (value === value) some.push(value);
+  }
+  some.sort((a, b) => a - b);
+  return Math.max(0, some[Math.floor(0.005 * some.length)] ?? 0);
+}
+
 /** Colour counts into packed RGBA; the set is black. */
-export function colorize(smooth: Float32Array, target: Uint32Array, table: Uint32Array, how: Coloring, ranks: Ranks | null): void {
+export function colorize(smooth: Float32Array, target: Uint32Array, table: Uint32Array, how: Coloring, floor: number, ranks: Ranks | null): void {
   const { scale, cycle, offset } = how;
   for (let i = 0; i < smooth.length; i++) {
     const value = smooth[i] ?? Number.NaN;
@@ -74,8 +86,8 @@ export function colorize(smooth: Float32Array, target: Uint32Array, table: Uint3
     }
     let at: number;
     if (ranks) at = ranks.rank(value) * 0.999 * cycle;
-    else if (scale === "log") at = Math.log2(Math.max(value, 0) + 1) / 2 / cycle;
-    else if (scale === "sqrt") at = Math.sqrt(Math.max(value, 0)) / 8 / cycle;
+    else if (scale === "log") at = Math.log2(Math.max(value - floor, 0) + 1) / 2 / cycle;
+    else if (scale === "sqrt") at = Math.sqrt(Math.max(value - floor, 0)) / 8 / cycle;
     else at = Math.max(value, 0) / 64 / cycle;
     at += offset;
     at -= Math.floor(at);

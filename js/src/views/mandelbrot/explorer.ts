@@ -1,6 +1,6 @@
 /** The explorer: a picture that answers at once, and gets better while it is left alone. */
 import type { AnyModel } from "@anywidget/types";
-import { type Coloring, colorize, lookupTable, Ranks } from "./colors.js";
+import { type Coloring, colorize, floorOf, lookupTable, Ranks } from "./colors.js";
 import { formatWide, log2Wide, pointTexts, shiftPoint, toNumbers } from "./decimal.js";
 import { build, make, type Parts } from "./dom.js";
 import { listen } from "./gestures.js";
@@ -52,6 +52,7 @@ export class Explorer {
   private base: Frame | null = null;
   private fresh: Frame | null = null;
   private ranks: Ranks | null = null;
+  private floor: number | null = null;
   private table = lookupTable(["#000000", "#ffffff"]);
   private cursor: { x: number; y: number } | null = null;
   private columns = 0;
@@ -203,6 +204,7 @@ export class Explorer {
           escaped++;
           if (n > 0.7 * maxIter) far++;
         }
+        if (band.first === 0 && (this.floor === null || coarse >= 4)) this.floor = floorOf(band.smooth);
         this.paint(frame, band.first, band.first + band.smooth.length);
         this.fresh = frame;
         this.progress((frame.done / frame.smooth.length) * (coarse === 1 ? 1 : 0.3));
@@ -266,7 +268,7 @@ export class Explorer {
   /** Colour pixels [from, to) of a frame. */
   private paint(frame: Frame, from: number, to: number): void {
     const columns = frame.size[0];
-    colorize(frame.smooth.subarray(from, to), frame.pixels.subarray(from, to), this.table, this.coloring, this.model.get("histogram") ? this.ranks : null);
+    colorize(frame.smooth.subarray(from, to), frame.pixels.subarray(from, to), this.table, this.coloring, this.floor ?? 0, this.model.get("histogram") ? this.ranks : null);
     const [top, bottom] = [Math.floor(from / columns), Math.ceil(to / columns)];
     const bytes = new Uint8ClampedArray(frame.pixels.buffer, top * columns * 4, (bottom - top) * columns * 4);
     frame.canvas.getContext("2d")?.putImageData(new ImageData(bytes, columns, bottom - top), 0, top);
@@ -277,8 +279,18 @@ export class Explorer {
     return { colors: [], scale: this.model.get("scale"), cycle: this.model.get("cycle"), offset: this.model.get("offset"), histogram: this.model.get("histogram") };
   }
 
+  /** Let the colours follow what the newest picture shows. */
   private rerank(): void {
-    if (!this.base || !this.model.get("histogram")) return;
+    if (!this.base) return;
+    const floor = floorOf(this.base.smooth);
+    if (floor !== this.floor) {
+      this.floor = floor;
+      if (!this.model.get("histogram")) {
+        this.paint(this.base, 0, this.base.smooth.length);
+        this.draw();
+      }
+    }
+    if (!this.model.get("histogram")) return;
     const now = Ranks.of(this.base.smooth);
     this.ranks = this.ranks ? this.ranks.toward(now, 0.35) : now;
     this.paint(this.base, 0, this.base.smooth.length);

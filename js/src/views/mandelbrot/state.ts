@@ -41,7 +41,7 @@ export function same(a: View, b: View): boolean {
 /** Most of what is seen at a width escapes within this. */
 export function automaticIterations(width: Wide): number {
   const depth = Math.max(0, 2 - log2Wide(width)) * 0.30103;
-  return Math.round(256 + 180 * depth + 24 * depth ** 1.5);
+  return Math.round(256 + 180 * depth + 6 * depth ** 1.5);
 }
 
 export function linkOf(view: View, maxIter: number, power: number, julia: readonly string[] | null): string {

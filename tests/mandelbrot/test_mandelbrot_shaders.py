@@ -57,12 +57,22 @@ def test_direct_at_awkward_sizes(gpu: wg.GPU, run: Run, size: tuple[int, int]) -
 
 @pytest.mark.parametrize(
     "change",
-    [{"power": 3}, {"power": 4}, {"power": 5}, {"julia": -0.8 + 0.156j}, {"julia": 0.3, "power": 3}, {"formula": "burning_ship"}, {"julia": 2.5}],
+    [
+        {"power": 3},
+        {"power": 4},
+        {"power": 5},
+        {"julia": -0.8 + 0.156j},
+        {"julia": 0.3, "power": 3},
+        {"formula": "burning_ship"},
+        {"julia": 2.5},
+    ],
 )
 def test_direct_of_other_maps(gpu: wg.GPU, run: Run, change: dict[str, Any]) -> None:
     view = make_view(0, 3.2, (80, 60), 200, **change)
     constant = None if view.constant is None else complex(*(float(part) for part in view.constant))
-    iterations, smooth, _ = twin.direct(points(view), 200, power=view.power, julia=constant, ship=view.formula == "burning_ship")
+    iterations, smooth, _ = twin.direct(
+        points(view), 200, power=view.power, julia=constant, ship=view.formula == "burning_ship"
+    )
     agree(run(kernel(gpu, view)), iterations, smooth, 0.965)
 
 
@@ -108,7 +118,9 @@ def test_perturbation_of_many_kinds(gpu: wg.GPU, run: Run, change: dict[str, Any
     prepared = work.prepare(view, method)
     assert prepared.reference is not None
     constant = None if view.constant is None else complex(*(float(part) for part in view.constant))
-    iterations, smooth = twin.perturb(prepared.reference, distances(view, prepared), 700, power=view.power, julia=constant)
+    iterations, smooth = twin.perturb(
+        prepared.reference, distances(view, prepared), 700, power=view.power, julia=constant
+    )
     agree(run(work.make_kernel(gpu._queue, view, prepared)), iterations, smooth, 0.9)
     every = np.arange(40 * 30, dtype=np.uint32)
     agree(run(work.make_refiner(gpu._queue, view, prepared), every), iterations, smooth, 0.995)
