@@ -126,7 +126,7 @@ def same(got, want, ulp=0.0):
         loose = np.where(tiny, 1.2e-38, np.abs(np.spacing(want)) * ulp)
         close = (got == want) | (np.abs(got - want) <= loose)
     assert close[known].all(), list(zip(got[known & ~close][:5], want[known & ~close][:5], strict=True))
-    zero = known & (want == 0) & (got == 0) & ~tiny if ulp else known & (want == 0) & (got == 0)
+    zero = known & (want == 0) & (got == 0)
     np.testing.assert_array_equal(np.signbit(got)[zero], np.signbit(want)[zero])
 
 

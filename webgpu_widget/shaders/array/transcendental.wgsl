@@ -98,12 +98,13 @@ fn f_exp_scaled(x: f32, k: i32) -> f32 {
 fn f_exp(x: f32) -> f32 { return f_exp_scaled(x, 0); }
 
 fn f_expm1(x: f32) -> f32 {
+  if (b_abs(x) == 0u) { return x; }
   if (b_abs(x) < 0x3eb00000u) { return fma(f_exp_core(x), x * x, x); }
   return f_exp_scaled(x, 0) - 1.0;
 }
 
 fn f_sinh(x: f32) -> f32 {
-  if (f_isnan(x)) { return x; }
+  if (f_isnan(x) || b_abs(x) == 0u) { return x; }
   let a = f_abs(x);
   if (a < 1.0) {
     let z = x * x;
@@ -122,7 +123,7 @@ fn f_cosh(x: f32) -> f32 {
 }
 
 fn f_tanh(x: f32) -> f32 {
-  if (f_isnan(x)) { return x; }
+  if (f_isnan(x) || b_abs(x) == 0u) { return x; }
   let a = f_abs(x);
   if (a > 9.1) { return f_copysign(1.0, x); }
   if (a < 0.625) {
@@ -214,12 +215,12 @@ fn f_logaddexp(x: f32, y: f32) -> f32 {
   if (f_order(x) == f_order(y)) { return x + 0.6931471805599453; }
   let hi = f_maximum(x, y);
   let lo = f_minimum(x, y);
-  if (f_isinf(hi) || f_isinf(lo)) { return hi; }
+  if (f_isinf(hi) || f_isinf(lo)) { return select(hi, 0.0, b_abs(hi) == 0u); }
   return hi + f_log1p(f_exp_scaled(lo - hi, 0));
 }
 
 fn f_asinh(x: f32) -> f32 {
-  if (!f_isfinite(x)) { return x; }
+  if (!f_isfinite(x) || b_abs(x) == 0u) { return x; }
   let a = f_abs(x);
   if (a < 0.5) {
     let z = x * x;
@@ -249,7 +250,7 @@ fn f_acosh(x: f32) -> f32 {
 }
 
 fn f_atanh(x: f32) -> f32 {
-  if (f_isnan(x)) { return x; }
+  if (f_isnan(x) || b_abs(x) == 0u) { return x; }
   let a = f_abs(x);
   if (a > 1.0) { return f_nan(); }
   if (a == 1.0) { return f_copysign(f_inf(), x); }

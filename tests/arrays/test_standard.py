@@ -1,0 +1,123 @@
+"""The namespace against array-api-strict, and other people's array code on it."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import os
+import subprocess
+import sys
+import textwrap
+
+import array_api_strict as strict
+import numpy as np
+import pytest
+
+import webgpu_widget as wg
+from webgpu_widget import xp
+
+# What needs dtypes that WGSL has not, and what strict adds for its own flags.
+ABSENT = {"complex64", "complex128", "float64", "int8", "int16", "int64", "uint8", "uint16", "uint64", "fft"}
+OWN = {name for name in dir(strict) if "flag" in name.lower() or name.startswith("_") or name[0].isupper()}
+FUNCTIONS = sorted(
+    n
+    for n in set(strict.__all__) - ABSENT - OWN
+    if callable(getattr(strict, n)) and not isinstance(getattr(strict, n), type)
+)
+DTYPES = {"float32": xp.float32, "int32": xp.int32, "uint32": xp.uint32, "bool": xp.bool}
+
+
+def parameters(function):
+    return [(p.name, p.kind) for p in inspect.signature(function).parameters.values()]
+
+
+def test_every_name_is_there():
+    missing = {n for n in strict.__all__ if not hasattr(xp, n)} - ABSENT - OWN
+    # The last two are of 2025.12.
+    assert missing <= {"set_array_api_strict_flags", "reset_array_api_strict_flags", "broadcast_shapes", "isin"}
+    assert {n for n in strict.linalg.__all__ if not hasattr(xp.linalg, n)} == set()
+    for name in ABSENT:
+        with pytest.raises(AttributeError):
+            getattr(xp, name)
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if hasattr(xp, n) and n in strict.__all__])
+def test_signatures(name):
+    theirs, ours = (getattr(m, name) for m in (strict, xp))
+    try:
+        wanted = parameters(theirs)
+    except ValueError:
+        pytest.fail(f"{name} has no signature")
+    have = dict(parameters(ours))
+    for parameter, kind in wanted:
+        assert parameter in have or kind == inspect.Parameter.POSITIONAL_ONLY, parameter
+        if kind == inspect.Parameter.KEYWORD_ONLY:
+            assert have[parameter] in (kind, inspect.Parameter.POSITIONAL_OR_KEYWORD), parameter
+
+
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(DTYPES, repeat=2)))
+def test_promotion(gpu, left, right):
+    try:
+        wanted = strict.result_type(getattr(strict, left), getattr(strict, right))
+    except TypeError:
+        # What the standard leaves open is NumPy's answer where WGSL has it, else an error.
+        numpys = np.result_type(left, right)
+        if numpys.name not in DTYPES:
+            with pytest.raises(wg.DTypeError):
+                xp.result_type(DTYPES[left], DTYPES[right])
+        return
+    if str(wanted).rsplit(".", 1)[-1] not in DTYPES:
+        with pytest.raises(wg.DTypeError):
+            xp.result_type(DTYPES[left], DTYPES[right])
+        return
+    assert xp.result_type(DTYPES[left], DTYPES[right]).name == str(wanted).rsplit(".", 1)[-1]
+    a, b = xp.ones(2, dtype=DTYPES[left], device=gpu), xp.ones(2, dtype=DTYPES[right], device=gpu)
+    assert xp.maximum(a, b).dtype == xp.result_type(a, b)
+
+
+def test_inspection_tells_the_truth(gpu):
+    info = xp.__array_namespace_info__()
+    assert info.capabilities()["data-dependent shapes"]
+    assert set(info.dtypes()) == set(DTYPES)
+    assert info.dtypes(kind="complex floating") == {}
+    assert set(info.dtypes(kind=("bool", "integral"))) == {"bool", "int32", "uint32"}
+    for name, dtype in info.dtypes().items():
+        assert xp.zeros(2, dtype=dtype, device=gpu).numpy().dtype == np.dtype(name)
+    defaults = info.default_dtypes()
+    assert xp.asarray([1.0], device=gpu).dtype == defaults["real floating"]
+    assert xp.asarray([1], device=gpu).dtype == defaults["integral"]
+    assert xp.argsort(xp.ones(3, device=gpu)).dtype == defaults["indexing"]
+    assert xp.finfo(xp.float32).eps == 2.0**-23
+    assert type(xp.iinfo(xp.int32).max) is int
+    assert xp.isdtype(xp.uint32, ("bool", "integral"))
+    assert not xp.can_cast(xp.uint32, xp.int32)
+
+
+def test_scipy_runs_on_it_unchanged():
+    program = """
+        import numpy as np, webgpu_widget as wg
+        from scipy import cluster, special, stats
+        x = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+        a = wg.default_gpu().array(x)
+        pairs = [
+            (special.softmax(a, axis=1), special.softmax(x, axis=1)),
+            (special.logsumexp(a, axis=1), special.logsumexp(x, axis=1)),
+            (stats.zscore(a), stats.zscore(x)),
+            (stats.skew(a), stats.skew(x)),
+            (cluster.vq.whiten(a), cluster.vq.whiten(x)),
+        ]
+        for got, want in pairs:
+            assert isinstance(got, wg.GPUArray)
+            np.testing.assert_allclose(got.numpy(), want, rtol=2e-4, atol=2e-5)
+        wg.default_gpu().close()
+        print("agree")
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)],
+        env={**os.environ, "SCIPY_ARRAY_API": "1", "WEBGPU_WIDGET_TRANSPORT": "headless"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.endswith("agree\n"), done.stderr[-2000:]
