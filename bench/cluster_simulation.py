@@ -182,7 +182,9 @@ def simulate(workers: int = 1000, tasks: int = 5000, mean_s: float = 4.0, seed: 
         seen = SimpleNamespace(
             _roster=SimpleNamespace(present=lambda _state=None: members),
             # What a real worker holds is looked up in this process; a simulated one holds nothing.
-            _room=SimpleNamespace(scheduler=cluster._room.scheduler, values=lambda futures, _client: [None] * len(futures)),
+            _room=SimpleNamespace(
+                scheduler=cluster._room.scheduler, values=lambda futures, _client: [None] * len(futures)
+            ),
             _listeners=cluster._listeners,
             _open=cluster._open,
             client=cluster.client,

@@ -8,7 +8,6 @@ have, and at first cells of a grid as square as their number allows: what has to
 from __future__ import annotations
 
 import math
-import struct
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
@@ -18,10 +17,11 @@ import numpy as np
 from distributed import get_worker
 from numpy.typing import NDArray
 
-from webgpu_widget import errors, shaders
+from webgpu_widget import errors
 from webgpu_widget.cluster.dask import GarbageError
 from webgpu_widget.cluster.exchange import Block, Exchange
 from webgpu_widget.cluster.tasks import Flow, Piece
+from webgpu_widget.matrix import matmul as multiply
 
 if TYPE_CHECKING:
     from webgpu_widget.array import GPUArray
@@ -31,39 +31,24 @@ if TYPE_CHECKING:
 
 __all__ = ["matmul"]
 
-_UNIT = 8
-"""Blocks are padded to multiples of this, which the kernel needs."""
-_GROUP = 64
-_MAX_GROUPS = 32768
 _TOLERANCE = 2e-5
 _jobs: weakref.WeakValueDictionary[str, Product] = weakref.WeakValueDictionary()
 
 
-def _padded(size: int) -> int:
-    return -(-size // _UNIT) * _UNIT
-
-
 class Operand:
-    """A matrix as blocks, padded with zeros at the right and the bottom."""
+    """A matrix as blocks."""
 
     def __init__(self, values: NDArray[np.float32], block: int, name: str) -> None:
         self.rows = -(-values.shape[0] // block)
         self.columns = -(-values.shape[1] // block)
         self.blocks = {
-            (i, j): Block(f"{name}.{i}.{j}", _cut(values, i, j, block))
+            (i, j): Block(
+                f"{name}.{i}.{j}",
+                np.ascontiguousarray(values[i * block : (i + 1) * block, j * block : (j + 1) * block]),
+            )
             for i in range(self.rows)
             for j in range(self.columns)
         }
-
-
-def _cut(values: NDArray[np.float32], i: int, j: int, block: int) -> NDArray[np.float32]:
-    part = values[i * block : (i + 1) * block, j * block : (j + 1) * block]
-    shape = (_padded(part.shape[0]), _padded(part.shape[1]))
-    if shape == part.shape:
-        return np.ascontiguousarray(part)
-    full = np.zeros(shape, np.float32)
-    full[: part.shape[0], : part.shape[1]] = part
-    return full
 
 
 class Product:
@@ -85,64 +70,48 @@ class Product:
 
     def compute(self, gpu: GPU, member: Member, i: int, j: int) -> NDArray[np.float32]:
         """Compute block (i, j) of the result."""
-        rows = self.left.blocks[i, 0].values.shape[0]
-        columns = self.right.blocks[0, j].values.shape[1]
-        total = gpu.zeros((rows, columns))
+        total: GPUArray | None = None
         for first, second in self.operands(i, j):
-            multiply(gpu, self.exchange.get(first, member), self.exchange.get(second, member), total)
-        height = min(self.block, self.shape[0] - i * self.block)
-        width = min(self.block, self.shape[1] - j * self.block)
-        values = total.numpy(timeout=120.0)[:height, :width]
+            part = multiply(self.exchange.get(first, member), self.exchange.get(second, member), gpu=gpu)
+            total = part if total is None else total + part
+            # The browser begins while the next operands are on their way.
+            total._buffer()
+            gpu._queue.flush()
+        assert total is not None  # noqa: S101 - a product has at least one pair
+        values = total.numpy(timeout=120.0)
         if self._check is not None:
             self._check(i, j, values)
         return values
 
 
 class Check:
-    """Freivalds' check: a block times a vector of random signs is what A and B make of that vector, or the block is wrong.
+    """Freivalds' check: a block times a random vector is what A and B make of that vector, or the block is wrong.
 
-    It costs as much as reading the operands; a wrong block passes with a probability of one half for each of the two vectors.
+    It costs as much as reading the operands. The vector's entries are drawn from an interval, not from two signs, so that errors alike in all
+    columns do not cancel: a wrong block passes only when its error is within rounding.
     """
 
     def __init__(self, a: NDArray[np.float32], b: NDArray[np.float32], block: int) -> None:
         random = np.random.default_rng()
         self._a, self._block = a, block
-        self._signs = random.choice(np.array([-1.0, 1.0], np.float32), (b.shape[1], 2))
+        vector = random.uniform(0.5, 1.5, (b.shape[1], 1)) * random.choice((-1.0, 1.0), (b.shape[1], 1))
+        self._vector = vector.astype(np.float32)
         columns = range(0, b.shape[1], block)
-        self._right = [b[:, start : start + block] @ self._signs[start : start + block] for start in columns]
-        self._size = [np.abs(b[:, start : start + block]).sum(axis=1) for start in columns]
+        self._right = [b[:, start : start + block] @ self._vector[start : start + block] for start in columns]
+        self._size = [
+            np.abs(b[:, start : start + block]) @ np.abs(self._vector[start : start + block]) for start in columns
+        ]
 
     def __call__(self, i: int, j: int, values: NDArray[np.float32]) -> None:
+        """Raise `GarbageError` when block (i, j) is wrong."""
         rows = self._a[i * self._block : (i + 1) * self._block]
-        signs = self._signs[j * self._block : (j + 1) * self._block]
         expected = rows @ self._right[j]
         # How large the sum of all products' sizes is bounds what rounding can do.
-        bound = (np.abs(rows) @ self._size[j])[:, None] * _TOLERANCE + 1e-30
+        bound = np.abs(rows) @ self._size[j] * _TOLERANCE + 1e-30
         with np.errstate(invalid="ignore", over="ignore"):
-            wrong = ~(np.abs(values @ signs - expected) <= bound)
+            wrong = ~(np.abs(values @ self._vector[j * self._block : (j + 1) * self._block] - expected) <= bound)
         if wrong.any():
-            raise GarbageError(f"block ({i}, {j}) of a product is wrong in {int(wrong.any(axis=1).sum())} rows")
-
-
-def multiply(gpu: GPU, a: GPUArray, b: GPUArray, total: GPUArray) -> None:
-    """Add ``a @ b`` to ``total``, all on one GPU; sizes are multiples of 8."""
-    rows, inner = a.shape
-    columns = b.shape[1]
-    groups = -(-rows * columns // 32 // _GROUP)
-    across = min(max(groups, 1), _MAX_GROUPS)
-    queue = gpu._queue
-    queue.dispatch(
-        queue.pipeline(shaders.load("cluster/product"), "product"),
-        [
-            (0, 0, a._buffer()),
-            (0, 1, b._buffer()),
-            (0, 2, total._buffer()),
-            (1, 0, struct.pack("<4I", rows, inner, columns, 0)),
-        ],
-        (across, -(-groups // across), 1),
-    )
-    # The browser begins while the next operands are on their way.
-    queue.flush()
+            raise GarbageError(f"block ({i}, {j}) of a product is wrong in {int(wrong.sum())} rows")
 
 
 def compute_block(gpu: GPU, name: str, i: int, j: int) -> NDArray[np.float32]:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from distributed import Client, Future
     from numpy.typing import NDArray
 
-    from webgpu_widget.cluster.mandelbrot import Picture
     from webgpu_widget.cluster.views import LiveTable, Table
+    from webgpu_widget.mandelbrot.image import Image
 
 T = TypeVar("T")
 
@@ -418,26 +418,24 @@ class Cluster:
 
     def mandelbrot(
         self,
-        center: Any = (-0.75, 0.0),
-        width: Any = 3.0,
+        center: Any = ("-0.75", "0"),
+        width: Any = 3,
         size: tuple[int, int] = (800, 600),
         max_iter: int = 1000,
         tile: int = 256,
         *,
         progress: bool | Callable[[float], None] = False,
         live: bool = False,
-    ) -> Picture:
+    ) -> Image:
         """Compute the Mandelbrot set by tiles.
 
-        Dear tiles, by an estimate, go first, and a browser gets the next one when it has done one. Each pixel is computed alike
+        Dear tiles, by an estimate, go first, and a browser gets the next one when it has done one. A tile is computed alike
         whoever computes it: the picture is the same, bit for bit, with one browser or ten, and when some are lost, as long as their adapters are of one kind.
 
         Parameters
         ----------
-        center : complex or pair of reals
-            Middle of the picture.
-        width : real
-            Width of the picture in the plane.
+        center, width
+            As of `mandelbrot.render`: text keeps all its digits.
         size : tuple of int
             (width, height) in pixels.
         max_iter : int
@@ -451,14 +449,14 @@ class Cluster:
 
         Returns
         -------
-        Picture
-            ``iterations``, ``smooth``, ``rgba()``.
+        webgpu_widget.mandelbrot.Image
+            As of `mandelbrot.render`.
         """
         from webgpu_widget.cluster import mandelbrot as tiled
         from webgpu_widget.cluster.views import LivePicture
 
         self._open()
-        shown = LivePicture(size, tiled.colours) if live else None
+        shown = LivePicture(size) if live else None
         try:
             return tiled.render(
                 self, center, width, size, max_iter, tile, progress, None if shown is None else shown.add

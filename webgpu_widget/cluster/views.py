@@ -29,6 +29,16 @@ def png(rgba: NDArray[np.uint8]) -> bytes:
     return target.getvalue()
 
 
+def colours(smooth: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Turn continuous counts into colours for a picture that is being made: cyclic by their logarithm, black inside."""
+    inside = np.isnan(smooth)
+    phase = np.log2(np.maximum(np.where(inside, 1, smooth), 1))[..., None] * 1.7 + np.array([0.0, 0.35, 0.7])
+    picture = np.full((*smooth.shape, 4), 255, np.uint8)
+    picture[..., :3] = (127.5 - 127.5 * np.cos(2 * np.pi * phase)).astype(np.uint8)
+    picture[inside, :3] = 0
+    return picture
+
+
 def size_text(count: float) -> str:
     """Return bytes for a reader: ``12.3 MiB``."""
     for unit in ("B", "KiB", "MiB"):
@@ -127,15 +137,12 @@ class LivePicture:
     ----------
     size : tuple of int
         (width, height) in pixels; it is shown reduced to 960 pixels at most.
-    colour : callable
-        Turns a tile's continuous counts into colours, (height, width, 4) uint8.
     """
 
-    def __init__(self, size: tuple[int, int], colour: Callable[[NDArray[np.float32]], NDArray[np.uint8]]) -> None:
+    def __init__(self, size: tuple[int, int]) -> None:
         import ipywidgets
         from IPython.display import display
 
-        self._colour = colour
         self._step = max(1, -(-max(size) // _SHOWN))
         self._rgba = np.full((size[1], size[0], 4), (90, 90, 90, 60), np.uint8)
         self._last = 0.0
@@ -145,9 +152,9 @@ class LivePicture:
     def _png(self) -> bytes:
         return png(np.ascontiguousarray(self._rgba[:: self._step, :: self._step]))
 
-    def add(self, part: Tile, _iterations: NDArray[np.uint32], smooth: NDArray[np.float32]) -> None:
+    def add(self, part: Tile, smooth: NDArray[np.float32]) -> None:
         """Put a tile in; the picture is sent four times a second at most."""
-        self._rgba[part.where] = self._colour(smooth)
+        self._rgba[part.where] = colours(smooth)
         now = time.monotonic()
         if now - self._last > _REDRAW_S:
             self._last = now

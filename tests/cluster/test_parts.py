@@ -1,0 +1,117 @@
+"""What needs no browser: tiles, estimates, checks, the grid, and the scheduler under a crowd."""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+
+import numpy as np
+import pytest
+from numpy.random import Generator
+
+from webgpu_widget.cluster import mandelbrot, matmul, views
+from webgpu_widget.cluster.dask import GarbageError
+from webgpu_widget.mandelbrot.view import make_view
+
+
+def test_estimates_tell_dear_tiles_from_cheap_ones() -> None:
+    view = make_view(-0.5, 4, (256, 256), 1000)
+    parts = mandelbrot.tiles(view.size, 64)
+    estimates = mandelbrot.costs(view, parts)
+    counts = mandelbrot.count(mandelbrot.points(view, np.arange(256), np.arange(256)), 1000)
+    true = np.array([counts[part.where].sum() for part in parts], float)
+    assert np.corrcoef(estimates, true)[0, 1] > 0.95
+    assert (estimates > 0).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (13, 200)])
+def test_small_and_deep_views_have_estimates_too(size: tuple[int, int]) -> None:
+    for width in ("3", "1e-30"):
+        view = make_view(-0.5, width, size, 50)
+        parts = mandelbrot.tiles(size, 4)
+        estimates = mandelbrot.costs(view, parts)
+        assert estimates.shape == (len(parts),)
+        assert (estimates > 0).all()
+
+
+def test_points_are_those_of_the_view() -> None:
+    view = make_view(("-0.7", "0.2"), "0.5", (7, 5), 10)
+    made = mandelbrot.points(view, np.array([0, 6]), np.array([4]))
+    for column, c in zip((0, 6), made[0], strict=True):
+        re, im = view.pixel(column, 4)
+        assert abs(c - complex(re, im)) < 1e-15
+
+
+def test_counts_are_first_escapes() -> None:
+    assert mandelbrot.count(np.array([[0, 3, 1, -2, 0.5]], complex), 10).tolist() == [[10, 1, 3, 10, 5]]
+
+
+def test_tiles_cover_a_picture_once() -> None:
+    seen = np.zeros((50, 70), int)
+    for part in mandelbrot.tiles((70, 50), 16):
+        seen[part.where] += 1
+    assert (seen == 1).all()
+
+
+def test_a_tile_that_cannot_be_right_is_refused() -> None:
+    view = make_view(0, 4, (16, 16), 60)
+    part = mandelbrot.tiles(view.size, 16)[0]
+    counts = mandelbrot.count(mandelbrot.points(view, np.arange(16), np.arange(16)), 60).astype(np.uint32)
+    smooth = np.where(counts == 60, np.nan, counts + 2.5).astype(np.float32)
+    mandelbrot.check_tile(view, part, counts, smooth)
+    for spoilt, values, said in (
+        (counts + 60, smooth, "out of"),
+        (counts * 0, smooth, "out of"),
+        (counts, smooth + np.float32(np.nan), "do not fit"),
+        (counts, np.where(np.isnan(smooth), np.inf, smooth).astype(np.float32), "do not fit"),
+        (counts[::-1, ::-1].copy() % 50 + 9, np.zeros_like(smooth), "contradict"),
+    ):
+        with pytest.raises(GarbageError, match=said):
+            mandelbrot.check_tile(view, part, spoilt.astype(np.uint32), values)
+
+
+def test_a_wrong_block_is_found_and_a_right_one_is_not(rng: Generator) -> None:
+    a, b = rng.standard_normal((96, 700), np.float32), rng.standard_normal((700, 64), np.float32)
+    check = matmul.Check(a, b, 32)
+    right = (a[32:64].astype(float) @ b[:, :32]).astype(np.float32)
+    check(1, 0, right)
+    check(1, 0, a[32:64] @ b[:, :32])
+    for spoil in (
+        lambda c: c * np.float32(1.01),
+        lambda c: np.where(np.arange(32) == 5, np.float32(np.nan), c),
+        np.zeros_like,
+        lambda c: c[::-1],
+    ):
+        with pytest.raises(GarbageError, match=r"block \(1, 0\)"):
+            check(1, 0, spoil(right))
+
+
+@pytest.mark.parametrize(("n", "shape"), [(1, (1, 1)), (4, (2, 2)), (7, (1, 7)), (8, (2, 4)), (12, (3, 4))])
+def test_the_grid_is_as_square_as_can_be(n: int, shape: tuple[int, int]) -> None:
+    assert matmul.grid(n) == shape
+
+
+def test_sizes_are_readable() -> None:
+    assert [views.size_text(n) for n in (0, 1000, 1536, 5 << 20, 3000 << 20)] == [
+        "0 B",
+        "1000 B",
+        "1.5 KiB",
+        "5.0 MiB",
+        "3000 MiB",
+    ]
+
+
+def test_the_scheduler_keeps_a_crowd_busy() -> None:
+    path = pathlib.Path(__file__).parents[2] / "bench" / "cluster_simulation.py"
+    spec = importlib.util.spec_from_file_location("cluster_simulation", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    found = module.simulate(workers=100, tasks=600, mean_s=1.0)
+    # Loose, for a machine that does other things too; the figures are in docs/cluster.md.
+    assert found.cpu_ms_per_task < 10
+    assert found.idle < 0.3
