@@ -41,6 +41,8 @@ export interface FetchOptions {
   readonly gate: Gate;
   /** Called with bytes as they arrive, used or not. */
   moved(bytes: number): void;
+  /** A buffer of this size, new or used before. */
+  allocate(size: number): ArrayBuffer;
 }
 
 /** Chunks `first` to `last` of a file, in order. */
@@ -169,7 +171,7 @@ class Body {
 
   /** Exactly `size` bytes. */
   async fill(size: number): Promise<ArrayBuffer> {
-    let bytes = new ArrayBuffer(size);
+    let bytes = this.options.allocate(size);
     let filled = 0;
     while (filled < size) {
       await this.options.gate.pass();

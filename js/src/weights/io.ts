@@ -32,6 +32,8 @@ export interface IO {
   /** Hashes that chunks of a file must have, from `first` on. */
   expect(key: string, first: number, digests: readonly string[]): Promise<void>;
   forget(key: string): Promise<void>;
+  /** A chunk's buffer that nobody reads any more, to be filled again: new ones would pile up until they are collected. */
+  recycle(buffer: ArrayBuffer): Promise<void>;
   list(): Promise<CacheEntry[]>;
   clear(keys: readonly string[] | null): Promise<number>;
   verify(keys: readonly string[] | null): Promise<{ checked: number; bytes: number; bad: { key: string; chunk: number }[] }>;
@@ -40,6 +42,7 @@ export interface IO {
 
 /** Writes that may fail, for other reasons than a full storage, before it is left alone. */
 const MAX_FAILURES = 3;
+const MAX_SPARES = 8;
 
 interface Span {
   readonly file: FileSpec;
@@ -76,6 +79,18 @@ export class ChunkIO implements IO {
   private readonly expected = new Map<string, Expected>();
   private failures = 0;
 
+  private readonly spares: ArrayBuffer[] = [];
+
+  private readonly allocate = (size: number): ArrayBuffer => {
+    const at = this.spares.findIndex((spare) => spare.byteLength === size);
+    return at < 0 ? new ArrayBuffer(size) : (this.spares.splice(at, 1)[0] as ArrayBuffer);
+  };
+
+  async recycle(buffer: ArrayBuffer): Promise<void> {
+    this.spares.push(buffer);
+    if (this.spares.length > MAX_SPARES) this.spares.shift();
+  }
+
   async open(file: FileSpec): Promise<{ have: number[]; warning: string }> {
     if (!file.cache) return { have: [], warning: "" };
     try {
@@ -109,7 +124,7 @@ export class ChunkIO implements IO {
       moved: 0,
       ending: false,
       turn: Promise.resolve(),
-      chunks: fetchChunks(file, first, last, { headers, signal: abort.signal, gate, moved }),
+      chunks: fetchChunks(file, first, last, { headers, signal: abort.signal, gate, moved, allocate: this.allocate }),
     };
     this.spans.set(id, span);
   }
@@ -154,7 +169,7 @@ export class ChunkIO implements IO {
   }
 
   async read(file: FileSpec, index: number): Promise<Chunk | null> {
-    const bytes = await this.folders.get(file.key)?.read(file, index);
+    const bytes = await this.folders.get(file.key)?.read(file, index, this.allocate);
     return bytes ? { index, bytes, cached: true } : null;
   }
 

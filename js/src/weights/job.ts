@@ -28,7 +28,7 @@ const HEARTBEAT_MS = 400;
 const ring = new Ring(RING_BYTES);
 let spans = 0;
 /** Chunks that some load of this page is fetching: a second load waits for them instead of fetching them again. */
-const inFlight = new Map<string, Promise<ArrayBuffer>>();
+const inFlight = new Map<string, { readonly promise: Promise<ArrayBuffer>; shared: boolean }>();
 /** Chunks that loads of this page have put into the cache, by file key. */
 const kept = new Map<string, Set<number>>();
 
@@ -241,6 +241,7 @@ export class Job {
     }
     this.bytesCached += size;
     await this.arrived(ref, chunk.bytes);
+    void this.io.recycle(chunk.bytes);
   }
 
   private startNetwork(): Promise<void> | undefined {
@@ -248,7 +249,10 @@ export class Job {
     if (!ref) return undefined;
     const file = this.file(ref);
     const other = inFlight.get(this.globalKey(ref));
-    if (other) return this.fromOther(ref, other);
+    if (other) {
+      other.shared = true;
+      return this.fromOther(ref, other.promise);
+    }
     if (file.url === null) return this.fromPython(ref);
     if (!file.ranges) return this.fromSpan(this.schedule.takeWhole(ref), 0);
     const most = Math.max(1, Math.floor((isLocal(file.url) ? SPAN_BYTES : REMOTE_SPAN_BYTES) / file.chunk_bytes));
@@ -358,12 +362,16 @@ export class Job {
       reject = no;
     });
     promise.catch(() => undefined);
-    inFlight.set(key, promise);
+    const entry = { promise, shared: false };
+    inFlight.set(key, entry);
     const end = (): void => {
-      if (inFlight.get(key) === promise) inFlight.delete(key);
+      if (inFlight.get(key) === entry) inFlight.delete(key);
       this.shares.delete(share);
     };
     const share: Share = {
+      get shared() {
+        return entry.shared;
+      },
       succeed(bytes) {
         resolve(bytes);
         end();
@@ -386,6 +394,7 @@ export class Job {
     if (chunk.bytes) {
       share.succeed(chunk.bytes);
       await this.arrived(ref, chunk.bytes);
+      if (!share.shared) void this.io.recycle(chunk.bytes);
       return;
     }
     share.fail(new LoadError("integrity", "a bad chunk"));
@@ -494,11 +503,13 @@ export class Job {
 }
 
 interface Share {
+  /** Whether another load reads the same buffer. */
+  readonly shared: boolean;
   succeed(bytes: ArrayBuffer): void;
   fail(error: unknown): void;
 }
 
-const NO_SHARE: Share = { succeed: () => undefined, fail: () => undefined };
+const NO_SHARE: Share = { shared: false, succeed: () => undefined, fail: () => undefined };
 
 /** Index of the first item that ends after `begin`; items are sorted and do not overlap. */
 function firstAfter(items: readonly ItemSpec[], begin: number): number {

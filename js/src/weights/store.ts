@@ -55,11 +55,11 @@ export class ChunkFolder {
   }
 
   /** A chunk, or undefined when it is not there or (with `verify`) not what it was. A bad one is dropped. */
-  async read(file: FileSpec, index: number): Promise<ArrayBuffer | undefined> {
+  async read(file: FileSpec, index: number, allocate?: (size: number) => ArrayBuffer): Promise<ArrayBuffer | undefined> {
     const name = this.names.get(index);
     if (name === undefined) return undefined;
     try {
-      const bytes = await readFile(this.folder, name);
+      const bytes = await readFile(this.folder, name, allocate);
       if (bytes.byteLength === chunkSize(file, index) && (!file.verify || name.endsWith(await sha256(bytes)))) return bytes;
     } catch {
       // Cleared by another tab, or held by it just now: as good as not there.
@@ -109,12 +109,12 @@ function chunkIndex(name: string): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
-async function readFile(folder: Folder, name: string): Promise<ArrayBuffer> {
+async function readFile(folder: Folder, name: string, allocate = (size: number) => new ArrayBuffer(size)): Promise<ArrayBuffer> {
   const handle = (await folder.getFileHandle(name)) as SyncFile;
   if (!inWorker() || !handle.createSyncAccessHandle) return (await handle.getFile()).arrayBuffer();
   const access = await handle.createSyncAccessHandle();
   try {
-    const bytes = new ArrayBuffer(access.getSize());
+    const bytes = allocate(access.getSize());
     access.read(bytes, { at: 0 });
     return bytes;
   } finally {
