@@ -22,7 +22,7 @@ def run(gpu: wg.GPU) -> Run:
     def run(
         kernel: Any, pixels: NDArray[np.uint32] | None = None, steps: float = 1e6, **options: Any
     ) -> NDArray[np.uint32]:
-        waits = work.run(kernel, work.Slices(steps), pixels, **options)
+        waits = work.run(kernel, work.Slices(steps, 256), pixels, **options)
         answer: Any = None
         while True:
             try:

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from gmpy2 import mpfr, mpq
 
-from webgpu_widget.mandelbrot import make_view
+from webgpu_widget.mandelbrot import landmarks, make_view
 from webgpu_widget.mandelbrot.bla import BLOCK, Scaled, build_table, fine_reference, limbs, pack_reference
-from webgpu_widget.mandelbrot.explorer import landmarks
 from webgpu_widget.mandelbrot.numbers import exact_point
 from webgpu_widget.mandelbrot.orbit import OrbitCache, compute_orbit
 from webgpu_widget.mandelbrot.points import copy_size, cycle_point, find_period, nucleus

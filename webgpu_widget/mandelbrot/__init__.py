@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from webgpu_widget.mandelbrot.image import Image, Saved, Stats, load
+from webgpu_widget.mandelbrot.landmarks import landmarks
 from webgpu_widget.mandelbrot.numbers import ViewError
 from webgpu_widget.mandelbrot.palette import Histogram, palette_colors
 from webgpu_widget.mandelbrot.palette import names as palettes
@@ -23,6 +24,7 @@ __all__ = [
     "View",
     "ViewError",
     "automatic_iterations",
+    "landmarks",
     "load",
     "make_view",
     "palette_colors",

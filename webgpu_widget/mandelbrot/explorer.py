@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.resources
-import json
 import math
 import os
 import pathlib
@@ -22,6 +19,7 @@ from numpy.typing import NDArray
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
 from webgpu_widget.mandelbrot import film, work
 from webgpu_widget.mandelbrot.image import Image
+from webgpu_widget.mandelbrot.landmarks import landmarks
 from webgpu_widget.mandelbrot.numbers import exact, log2_abs
 from webgpu_widget.mandelbrot.palette import names, palette_colors
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
@@ -31,26 +29,13 @@ from webgpu_widget.mandelbrot.view import View, make_view
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
 
-__all__ = ["MandelbrotExplorer", "landmarks"]
+__all__ = ["MandelbrotExplorer"]
 
 _BUNDLE = pathlib.Path(__file__).resolve().parents[1] / "static" / "explorer.js"
 _MISSING = (
     "export default { render({ el }) { el.textContent = 'webgpu_widget: the bundle of the explorer is not built'; } };"
 )
 _CYCLES = {"log": 2.0, "sqrt": 8.0, "linear": 64.0}
-
-
-@functools.cache
-def landmarks() -> dict[str, View]:
-    """Places worth going to.
-
-    Returns
-    -------
-    dict
-        name -> `View`, from the whole set to widths of 1e-1000.
-    """
-    text = importlib.resources.files("webgpu_widget").joinpath("mandelbrot/landmarks.json").read_text("utf-8")
-    return {name: View.from_dict({"size": (800, 600), **fields}) for name, fields in json.loads(text).items()}
 
 
 class MandelbrotExplorer(anywidget.AnyWidget):

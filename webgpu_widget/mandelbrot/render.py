@@ -219,8 +219,9 @@ def _picture(
     try:
         prepared = yield work.Wait(compute=lambda: work.prepare(view, method, point))
         begun = time.perf_counter()
+        parallel = work.PARALLEL[is_fallback]
         first = work.FIRST_RATE[is_fallback] * work.TARGET_S
-        slices, fine_slices = _slices.setdefault(gpu, (work.Slices(first), work.Slices(first / 20)))
+        slices, fine_slices = _slices.setdefault(gpu, (work.Slices(first, parallel), work.Slices(first / 20, parallel)))
         before = slices.count + fine_slices.count
         kernel = work.make_kernel(gpu._queue, view, prepared, derivative=distance)
         planes = yield from work.run(kernel, slices, progress=show)

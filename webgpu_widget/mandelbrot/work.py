@@ -65,6 +65,9 @@ LIMIT_S = 0.05
 """A dispatch aims at 30 ms and is cut when it takes over 50 ms: no watchdog fires, and a page stays alive."""
 FIRST_RATE = {True: 2e8, False: 2e10}
 """Steps a second assumed of a CPU adapter, and of a GPU, before anything is measured."""
+MOST_STEPS = 1e12
+PARALLEL = {True: 256, False: 16_384}
+"""Pixels that keep a CPU adapter, and a GPU, busy."""
 BAND_BYTES = 96 * 1024 * 1024
 
 orbits = OrbitCache()
@@ -90,24 +93,27 @@ class Slices:
     ----------
     steps : float
         Steps of all pixels together that a dispatch aims at.
+    parallel : int
+        Pixels under which a dispatch does not get faster: each has its own thread, and a thread has a speed.
     count : int
         Dispatches so far.
     """
 
     steps: float
+    parallel: int = 16_384
     count: int = 0
 
     def budget(self, pixels: int) -> int:
         """Steps of one pixel, a multiple of BLOCK."""
-        return max(4, min(int(self.steps / max(pixels, 1)) // BLOCK, 2**26)) * BLOCK
+        return max(4, min(int(self.steps / max(pixels, self.parallel)) // BLOCK, 2**26)) * BLOCK
 
-    def learn(self, seconds: float, *, full: bool) -> None:
-        """Take note of a dispatch; ``full`` when it used its whole budget."""
+    def learn(self, seconds: float, before: int, after: int) -> None:
+        """Take note of a dispatch that began with ``before`` unfinished pixels and left ``after``."""
         self.count += 1
         if seconds > LIMIT_S:
             self.steps *= max(0.1, TARGET_S / seconds)
-        elif full and seconds < TARGET_S:
-            self.steps *= min(4.0, max(1.2, 0.8 * TARGET_S / max(seconds, 1e-4)))
+        elif seconds < TARGET_S and before >= self.parallel and 2 * after > before:
+            self.steps = min(MOST_STEPS, self.steps * min(4.0, max(1.2, 0.8 * TARGET_S / max(seconds, 1e-4))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -578,8 +584,8 @@ def run(
                 )
                 begun = time.perf_counter()
                 (raw,) = yield Wait(reads=[(remaining, 0, 4)])
-                left, fresh = int(np.frombuffer(raw, np.uint32)[0]), False
-                slices.learn(time.perf_counter() - begun, full=left > 0)
+                before, left, fresh = left, int(np.frombuffer(raw, np.uint32)[0]), False
+                slices.learn(time.perf_counter() - begun, before, left)
                 if progress is not None:
                     progress((first + count - left) / total)
             (raw,) = yield Wait(reads=[(result, 0, 4 * planes * count)])

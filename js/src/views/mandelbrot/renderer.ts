@@ -162,7 +162,9 @@ export class Renderer {
         let fresh = true;
         while (left > 0) {
           if (signal.aborted) return;
-          const budget = Math.max(64, Math.min(Math.floor(this.steps / left), 1 << 28) & ~(BLOCK - 1));
+          const before = left;
+          const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
+          const budget = Math.max(64, Math.min(Math.floor(this.steps / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
           device.queue.writeBuffer(uniform, 0, this.params(plan, coarse, size, first, count, budget, fresh));
           const encoder = device.createCommandEncoder();
           encoder.clearBuffer(remaining);
@@ -182,7 +184,7 @@ export class Renderer {
           left = new Uint32Array(mapped, 0, 1)[0] ?? 0;
           fresh = false;
           if (took > 2 * TARGET_MS) this.steps *= Math.max(0.1, TARGET_MS / took);
-          else if (left > 0 && took < TARGET_MS) this.steps *= Math.min(4, Math.max(1.2, (0.8 * TARGET_MS) / took));
+          else if (2 * left > before && before >= parallel && took < TARGET_MS) this.steps = Math.min(1e12, this.steps * Math.min(4, Math.max(1.2, (0.8 * TARGET_MS) / took)));
           const done = left === 0 ? mapped.slice(16) : null;
           staging.unmap();
           if (done) yield { first, iterations: new Uint32Array(done, 0, count), smooth: new Float32Array(done, 4 * count, count) };

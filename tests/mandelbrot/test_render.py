@@ -1,0 +1,388 @@
+"""`wg.mandelbrot.render`, the pictures that it makes, and the explorer's Python side."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import traitlets
+from PIL import Image as Pillow
+
+import webgpu_widget as wg
+from webgpu_widget import mandelbrot
+from webgpu_widget.mandelbrot import Histogram, ViewError, film, palette_colors, palettes, work
+from webgpu_widget.mandelbrot.image import edges, jitter
+from webgpu_widget.mandelbrot.numbers import exact, log2_abs
+
+SEAHORSE = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
+
+
+@pytest.fixture(scope="module")
+def whole(gpu: wg.GPU) -> mandelbrot.Image:
+    return mandelbrot.render(size=(120, 90), max_iter=300, gpu=gpu, samples=4, distance=True)
+
+
+def test_shapes_dtypes_and_meaning(whole: mandelbrot.Image) -> None:
+    assert whole.iterations.shape == whole.smooth.shape == (90, 120)
+    assert whole.iterations.dtype == np.uint32
+    assert whole.smooth.dtype == np.float32
+    inside = whole.iterations == 300
+    assert np.array_equal(inside, np.isnan(whole.smooth))
+    assert np.array_equal(inside, np.isnan(whole.distance))
+    # |z| passes 2**8 three doublings of its logarithm after 2, or a little later.
+    late = (whole.smooth - whole.iterations)[~inside]
+    assert 1.5 < np.median(late) < 3.5
+    area = inside.sum() * (3 / 120) ** 2
+    assert area == pytest.approx(1.5066, rel=0.05)
+    assert whole.method == "direct"
+    assert whole.stats.iterations >= whole.iterations.sum()
+    assert whole.stats.iterations_per_second > 0
+    assert whole.view.max_iter == 300
+    assert "120x90" in repr(whole)
+
+
+def test_the_picture_is_the_right_way_up(gpu: wg.GPU) -> None:
+    image = mandelbrot.render((0.3, 0.6), 1, (40, 40), 200, gpu)
+    inside = image.iterations == 200
+    assert inside[30:, :].sum() > 3 * inside[:10, :].sum(), "up is the way of the imaginary axis"
+
+
+def test_extra_samples_smooth_edges_only(gpu: wg.GPU, whole: mandelbrot.Image) -> None:
+    plain = mandelbrot.render(size=(120, 90), max_iter=300, gpu=gpu)
+    assert plain.extra is None
+    assert np.array_equal(plain.iterations, whole.iterations)
+    assert whole.extra is not None
+    assert whole.extra.smooth.shape == (3, len(whole.extra.pixels))
+    changed = np.flatnonzero((plain.rgba() != whole.rgba()).any(-1))
+    assert 0.01 < len(changed) / plain.iterations.size < 0.5
+    assert np.isin(changed, whole.extra.pixels).all()
+
+
+def test_jitter_fills_the_pixel() -> None:
+    places = np.array([jitter(n) for n in range(1, 65)])
+    assert np.abs(places).max() <= 0.5
+    counts, *_ = np.histogram2d(places[:, 0], places[:, 1], bins=4, range=[[-0.5, 0.5]] * 2)
+    assert counts.min() >= 2
+
+
+def test_edges_are_where_neighbours_differ() -> None:
+    smooth = np.array([[1.0, 1.5, 4.0], [1.0, 1.2, np.nan]], np.float32)
+    assert edges(smooth).tolist() == [1, 2, 4, 5]
+    assert edges(smooth, 3.0).tolist() == [2, 4, 5]
+
+
+def test_colours(whole: mandelbrot.Image) -> None:
+    first = whole.rgba()
+    assert first.shape == (90, 120, 4)
+    assert first.dtype == np.uint8
+    assert (first[..., 3] == 255).all()
+    assert (first[45, 60, :3] == 0).all()
+    deep_inside = whole.rgba(inside="#ff0000")[45, 60]
+    assert deep_inside.tolist() == [255, 0, 0, 255]
+    seen = {name: whole.rgba(name).tobytes() for name in palettes()}
+    assert len(set(seen.values())) == len(seen) >= 18
+    for change in ({"scale": "linear"}, {"scale": "sqrt"}, {"cycle": 0.5}, {"offset": 0.3}, {"histogram": True}, {"edge": 3}, {"floor": 5}):
+        assert whole.rgba(**change).tobytes() != first.tobytes(), change  # type: ignore[arg-type]
+    assert np.array_equal(whole.rgba(offset=1.0), first), "a whole turn"
+    assert np.array_equal(whole.rgba(["#000000", "#ffffff"]), whole.rgba(["#000000", "#FFFFFF"]))
+
+
+@pytest.mark.parametrize("name", ["viridis", "twilight", "magma", "hot"])
+def test_palettes_have_the_colours_of_matplotlib(name: str) -> None:
+    import matplotlib as mpl
+
+    colors = palette_colors(name)
+    wanted = mpl.colormaps[name](np.linspace(0, 1, len(colors)))[:, :3]
+    got = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors]) / 255
+    assert np.abs(got - wanted).max() < 0.01
+    assert palette_colors("Blues")[0].startswith("#"), "others come from matplotlib itself"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"palette": "no such"}, "lagoon"),
+        ({"palette": ["#fff"]}, "two colours"),
+        ({"scale": "cubic"}, "scale"),
+        ({"cycle": 0}, "cycle"),
+        ({"cycle": float("nan")}, "cycle"),
+        ({"inside": "black"}, "#0b4f6c"),
+    ],
+)
+def test_bad_colours_are_refused(whole: mandelbrot.Image, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ViewError, match=words):
+        whole.rgba(**options)
+
+
+def test_histogram_colours_are_ranks_and_stay_while_the_view_moves(gpu: wg.GPU, whole: mandelbrot.Image) -> None:
+    ranks = whole.histogram.rank(whole.smooth)
+    known = ranks[np.isfinite(ranks)]
+    assert np.abs(np.sort(known) - np.linspace(0, 1, known.size)).max() < 0.25
+    near = mandelbrot.render(width=2.9, size=(120, 90), max_iter=300, gpu=gpu)
+    kept = near.rgba(histogram=whole.histogram).astype(int)
+    own = near.rgba(histogram=True).astype(int)
+    assert (kept != own).any()
+    half = whole.histogram.blend(near.histogram, 0.5)
+    assert np.allclose(half.cumulative, (whole.histogram.cumulative + near.histogram.cumulative) / 2)
+    assert np.isnan(Histogram.of(np.array([np.nan], np.float32)).rank(np.array([np.nan], np.float32)))[0]
+
+
+@pytest.mark.parametrize("ending", ["png", "npz"])
+def test_files_keep_the_view(whole: mandelbrot.Image, tmp_path: pathlib.Path, ending: str) -> None:
+    path = tmp_path / f"m.{ending}"
+    whole.save(path, "moss", scale="sqrt")
+    saved = mandelbrot.load(path)
+    assert saved.view == whole.view
+    assert saved.colors == {"palette": "moss", "scale": "sqrt"}
+    if ending == "png":
+        assert np.array_equal(saved.rgba, whole.rgba("moss", scale="sqrt"))
+    else:
+        assert saved.image is not None
+        assert np.array_equal(saved.image.iterations, whole.iterations)
+        assert np.array_equal(saved.image.rgba(), whole.rgba())
+
+
+def test_files_that_are_not_ours(whole: mandelbrot.Image, tmp_path: pathlib.Path) -> None:
+    Pillow.new("RGB", (4, 4)).save(tmp_path / "plain.png")
+    (tmp_path / "text.png").write_text("no picture")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    for name in ("plain.png", "text.png", "other.npz"):
+        with pytest.raises(wg.FormatError):
+            mandelbrot.load(tmp_path / name)
+    with pytest.raises(ViewError, match="jpg"):
+        whole.save(tmp_path / "m.jpg")
+
+
+def test_refining_changes_only_what_differs_from_its_neighbours(gpu: wg.GPU) -> None:
+    quick = mandelbrot.render(SEAHORSE, "1e-3", (60, 45), 1000, gpu, method="perturbation", refine=False)
+    right = mandelbrot.render(SEAHORSE, "1e-3", (60, 45), 1000, gpu, method="perturbation")
+    assert quick.stats.refined == 0
+    assert right.stats.refined == len(edges(quick.smooth, 2.0))
+    changed = np.flatnonzero(quick.iterations != right.iterations)
+    assert len(changed) > 0
+    assert np.isin(changed, edges(quick.smooth, 2.0)).all()
+
+
+def test_the_coroutine_gives_the_same(gpu: wg.GPU) -> None:
+    async def two() -> list[mandelbrot.Image]:
+        return [await mandelbrot.render_async(center, width, (40, 30), 400, gpu) for center, width in ((-0.7, 3), (SEAHORSE, "1e-9"))]
+
+    direct, deep = asyncio.run(two())
+    assert np.array_equal(direct.iterations, mandelbrot.render(-0.7, 3, (40, 30), 400, gpu).iterations)
+    assert deep.method == "bla"
+
+
+def test_progress_rises_to_one(gpu: wg.GPU, capfd: pytest.CaptureFixture[str]) -> None:
+    parts: list[float] = []
+    mandelbrot.render(-0.7, 3, (200, 150), 20_000, gpu, progress=parts.append)
+    assert parts == sorted(parts)
+    assert parts[-1] == 1
+    mandelbrot.render(-0.7, 3, (20, 15), 100, gpu, progress=True)
+    assert "rendering" in capfd.readouterr().err
+
+
+def test_an_interrupt_ends_it_between_two_slices_and_frees_the_memory(gpu: wg.GPU) -> None:
+    import gc
+
+    gc.collect()
+    before = gpu.memory().buffers
+
+    def stop(part: float) -> None:
+        raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        mandelbrot.render(-0.7, 3, (400, 300), 2_000_000, gpu, progress=stop)
+    assert time.monotonic() - begun < 5
+    gc.collect()
+    gpu.synchronize()
+    assert gpu.memory().buffers <= before
+    assert mandelbrot.render(-0.7, 3, (8, 6), 50, gpu).iterations.shape == (6, 8)
+
+
+def test_slices_learn_to_stay_short() -> None:
+    slices = work.Slices(1e6, parallel=100)
+    slices.learn(0.2, 1000, 1000)
+    assert slices.steps < 2e5
+    before = slices.steps
+    slices.learn(0.001, 1000, 10)
+    slices.learn(0.001, 50, 50)
+    assert slices.steps == before, "a tail tells nothing of a full picture"
+    for _ in range(40):
+        slices.learn(0.001, 1000, 900)
+    assert slices.steps == work.MOST_STEPS
+    assert slices.count == 43
+    slices.steps = 1e6
+    assert slices.budget(10**9) == 64
+    assert slices.budget(1) == slices.budget(100) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"samples": 0}, "samples"),
+        ({"samples": 1.5}, "samples"),
+        ({"method": "guess"}, "method"),
+        ({"formula": "burning_ship", "width": "1e-9"}, "burning ship"),
+        ({"formula": "burning_ship", "method": "bla"}, "burning ship"),
+        ({"width": 0}, "not positive"),
+        ({"max_iter": 2**31}, "max_iter"),
+        ({"reference": "x"}, "reference"),
+    ],
+)
+def test_bad_requests_are_refused(gpu: wg.GPU, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ViewError, match=words):
+        mandelbrot.render(**{"center": 0, "width": 3, "size": (8, 8), "gpu": gpu, **options})
+
+
+def test_automatic_iterations_grow_with_the_depth() -> None:
+    counts = [mandelbrot.automatic_iterations(log2_width) for log2_width in (1.5, -10, -100, -1000, -3500)]
+    assert counts == sorted(counts)
+    assert 200 < counts[0] < 400
+    assert counts[-1] > 200_000
+
+
+def test_films(gpu: wg.GPU, tmp_path: pathlib.Path) -> None:
+    view = mandelbrot.make_view(-0.7453 + 0.1127j, "0.02", (48, 36), 300)
+    texts = film.widths(3, "0.02", 5)
+    ratios = [float(b) / float(a) for a, b in zip(texts, texts[1:], strict=False)]
+    assert texts[0] == "3"
+    assert texts[-1] == "0.02"
+    assert np.allclose(ratios, ratios[0])
+    middle = exact(film.widths("1e-900", "1e-1000", 3)[1], "width")
+    assert abs(log2_abs(middle) / np.log2(10) + 950) < 1e-9
+    parts: list[float] = []
+    path = film.animate(view, tmp_path / "zoom.gif", gpu, seconds=0.5, frames_per_second=10, colors={"histogram": True}, progress=parts.append)
+    with Pillow.open(path) as picture:
+        assert picture.n_frames == 5  # type: ignore[attr-defined]
+        assert picture.size == (48, 36)
+    assert parts == [0.2, 0.4, 0.6, 0.8, 1.0]
+    movie = film.animate(view, tmp_path / "zoom.mp4", gpu, seconds=0.3, frames_per_second=10, size=(49, 37), progress=False)
+    assert b"ftyp" in movie.read_bytes()[:64]
+    with pytest.raises(ViewError, match="avi"):
+        film.animate(view, tmp_path / "zoom.avi", gpu)
+    with pytest.raises(ViewError, match="seconds"):
+        film.animate(view, tmp_path / "zoom.gif", gpu, seconds=0)
+
+
+# ---------------------------------------------------------------- the explorer, without a page
+
+
+class Sent:
+    """Keeps what an explorer sends."""
+
+    def __init__(self, explorer: wg.MandelbrotExplorer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.explorer = explorer
+        self.messages: list[tuple[dict[str, Any], list[Any]]] = []
+        monkeypatch.setattr(explorer, "send", lambda content, buffers=None: self.messages.append((content, list(buffers or []))))
+
+    def ask(self, **content: Any) -> tuple[dict[str, Any], list[Any]]:
+        before = len(self.messages)
+        self.explorer._on_message(self.explorer, content, [])
+        end = time.monotonic() + 60
+        while len(self.messages) == before:
+            assert time.monotonic() < end, "no answer"
+            time.sleep(0.005)
+        return self.messages[-1]
+
+
+@pytest.fixture
+def sent(gpu: wg.GPU, monkeypatch: pytest.MonkeyPatch) -> Any:
+    explorer = wg.MandelbrotExplorer(gpu=gpu)
+    yield Sent(explorer, monkeypatch)
+    explorer.close()
+
+
+def request(**change: Any) -> dict[str, Any]:
+    return {"center": list(SEAHORSE), "width": "1e-20", "size": [40, 30], "max_iter": 500, "power": 2, "julia": None, **change}
+
+
+def test_traits_take_numbers_of_any_kind_and_keep_text() -> None:
+    explorer = wg.MandelbrotExplorer(center=0.25 - 0.5j, width=1e-3, max_iter=77, palette="ember")
+    assert explorer.center == ["0.25", "-0.5"]
+    assert explorer.width == "0.001"
+    assert (explorer.max_iter, explorer.auto_iterations) == (77, False)
+    deep = "-0.7" + "4" * 1200
+    explorer.center, explorer.width = (deep, "1e-1100"), "3e-1150"
+    assert explorer.center == [deep, "1e-1100"]
+    assert explorer.view.center[0] == deep
+    seen: list[Any] = []
+    explorer.observe(lambda change: seen.append(change["new"]), "width")
+    explorer.width = 2
+    assert seen == ["2"]
+    explorer.goto("Triple spiral")
+    assert explorer.center == ["-0.088", "0.654"]
+    explorer.goto("#v=1&re=0.3&im=0.1&w=1e-5&n=100")
+    assert explorer.width == "1e-5"
+    assert mandelbrot.View.from_link(explorer.link).width == "1e-5"
+    julia = wg.MandelbrotExplorer(julia=-0.8 + 0.25j, power=3)
+    assert julia.center == ["0", "0"]
+    assert julia.view.julia == julia.julia or list(julia.view.julia) == julia.julia
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("center", "here"), ("center", float("nan")), ("width", 0), ("width", "-1"), ("width", "1e-99999"), ("palette", "none such"), ("max_iter", 2**31), ("power", 7)],
+)
+def test_bad_traits_are_refused_and_leave_the_old_value(name: str, value: object) -> None:
+    explorer = wg.MandelbrotExplorer()
+    before = getattr(explorer, name)
+    with pytest.raises(traitlets.TraitError):
+        setattr(explorer, name, value)
+    assert getattr(explorer, name) == before
+
+
+def test_hello_brings_shaders_palettes_and_landmarks(sent: Sent) -> None:
+    answer, _ = sent.ask(id="1", kind="hello")
+    assert answer["id"] == "1"
+    assert "@compute" in answer["shaders"]["direct"]
+    assert "lagoon" in answer["palettes"]
+    assert [mark["name"] for mark in answer["landmarks"]] == list(mandelbrot.landmarks())
+    assert answer["remote"] is True, "a headless GPU is not the page's"
+    json.dumps(answer)
+
+
+def test_a_reference_is_sent_once(sent: Sent) -> None:
+    answer, buffers = sent.ask(id="1", kind="prepare", view=request(), have="")
+    plan = answer["plan"]
+    assert plan["method"] == "bla"
+    assert len(buffers) == 2
+    assert len(plan["offsets"]) == 32
+    again, nothing = sent.ask(id="2", kind="prepare", view=request(), have=plan["key"])
+    assert again["plan"]["key"] == plan["key"]
+    assert nothing == []
+
+
+def test_the_kernel_draws(sent: Sent) -> None:
+    answer, (iterations, smooth) = sent.ask(id="1", kind="draw", view=request(width="3", center=["-0.7", "0"]), coarse=1)
+    assert answer["method"] == "direct"
+    assert "by the kernel" in answer["text"]
+    assert np.frombuffer(iterations, np.uint32).size == 1200
+    assert np.frombuffer(smooth, np.float32).size == 1200
+
+
+def test_errors_and_cancelling(sent: Sent) -> None:
+    answer, _ = sent.ask(id="1", kind="prepare", view=request(width="0"), have="")
+    assert answer["kind"] == "error"
+    assert "not positive" in answer["message"]
+    count = len(sent.messages)
+    sent.explorer._on_message(sent.explorer, {"id": "2", "kind": "draw", "view": request(size=[400, 300], max_iter=2_000_000, width="3"), "coarse": 1}, [])
+    sent.explorer._on_message(sent.explorer, {"id": "2", "kind": "cancel"}, [])
+    answer, _ = sent.ask(id="3", kind="prepare", view=request(), have="")
+    assert answer["id"] == "3"
+    assert len(sent.messages) == count + 1, "what was cancelled says nothing"
+    sent.explorer._on_message(sent.explorer, "nonsense", [])
+    sent.explorer._on_message(sent.explorer, {"kind": "hello"}, [])
+    assert len(sent.messages) == count + 1
+
+
+def test_images_of_the_explorer(sent: Sent) -> None:
+    sent.explorer.palette = "ember"
+    pixels = sent.explorer.image((40, 30))
+    assert pixels.shape == (30, 40, 4)
+    assert np.array_equal(pixels, sent.explorer.render((40, 30)).rgba("ember"))
