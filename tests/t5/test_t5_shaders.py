@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from common import error
+from t5_common import error
 
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import forward

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from common import VARIANTS, error, golden
+from t5_common import VARIANTS, error, golden
 
 from webgpu_widget.reference import t5 as reference
 

@@ -10,8 +10,8 @@ import time
 
 import numpy as np
 import pytest
-from common import DATA, TINY, VARIANTS, error, golden
 from safetensors.numpy import load_file, save_file
+from t5_common import DATA, TINY, VARIANTS, error, golden
 
 import webgpu_widget as wg
 from webgpu_widget.reference import t5 as reference

@@ -6,7 +6,7 @@ import gzip
 from dataclasses import replace
 
 import pytest
-from common import DATA, TINY, golden
+from t5_common import DATA, TINY, golden
 
 import webgpu_widget as wg
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
