@@ -26,5 +26,5 @@ def gpu() -> Iterator[wg.GPU]:
 def rng() -> np.random.Generator:
     """A generator whose seed is drawn anew each run and printed when the test fails; WEBGPU_WIDGET_SEED repeats a run."""
     seed = int(os.environ.get("WEBGPU_WIDGET_SEED", "0")) or int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}: WEBGPU_WIDGET_SEED={seed} repeats it")  # noqa: T201
+    print(f"seed {seed}: WEBGPU_WIDGET_SEED={seed} repeats it")
     return np.random.default_rng(seed)

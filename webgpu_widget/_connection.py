@@ -344,9 +344,7 @@ class Connection:
                 if failed is not None:
                     raise errors.NoFrontendError(failed)
                 self._transport.nudge(silent)
-            elif self._decide_contest():
-                pass
-            elif self._ask_for_missing(now):
+            elif self._decide_contest() or self._ask_for_missing(now):
                 pass
             elif silent > _PING_AFTER_S and now - self._last_ping > _PING_AFTER_S / 2:
                 self._last_ping = now

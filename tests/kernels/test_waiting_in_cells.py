@@ -74,7 +74,7 @@ def test_worker_thread_that_outlives_its_cell(front: FrontEnd) -> None:
 
 
 def test_worker_and_main_thread_at_once(front: FrontEnd) -> None:
-    found = front.run(f"""
+    found = front.run("""
 gpu = wg.GPU()
 found = []
 def work():

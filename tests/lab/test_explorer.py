@@ -97,7 +97,7 @@ def test_the_first_picture_is_the_set(opened: Opened) -> None:
     assert opened.data["method"] == "direct"
     assert "direct, f32" in opened.status()
     assert "Giter/s" in opened.status()
-    print("first coarse picture", opened.data["firstMs"], "ms")  # noqa: T201
+    print("first coarse picture", opened.data["firstMs"], "ms")
 
 
 def test_the_page_shows_what_python_computes(opened: Opened) -> None:
@@ -334,7 +334,7 @@ def test_a_small_view_is_there_within_a_second(opened: Opened) -> None:
     )
     first = float(root.get_attribute("data-first-ms") or "nan")
     whole = 1000 * float(root.get_attribute("data-seconds") or "nan")
-    print(f"small view: coarse after {first} ms, whole after {whole:.0f} ms")  # noqa: T201
+    print(f"small view: coarse after {first} ms, whole after {whole:.0f} ms")
     assert first < whole < 5000, "two cores that run other tests too are given room"
     opened.notebook.run("small.close()").ok()
 

@@ -27,7 +27,7 @@ def checkpoint(tmp_path_factory):
 
     root = tmp_path_factory.mktemp("t5")
     pieces = {name: i for i, name in enumerate(["<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(3, 96))])}
-    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="<unk>"))  # noqa: S106
+    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
 
     def make(name, weights=None):

@@ -34,7 +34,6 @@ class FakeBuffer:
 
 class FakeQueue:
     # The arguments are those of the real one.
-    # ruff: noqa: ARG002
     recording = False
     _recording = None
     generation = 0

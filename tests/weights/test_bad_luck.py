@@ -83,7 +83,7 @@ def test_a_local_file_changed_before_python_hashes_it(clean, path):
         try:
             weights.wait(timeout=30)
         except wg.IntegrityError as error:
-            assert "written to" in str(error)  # noqa: PT017
+            assert "written to" in str(error)
         else:
             assert weights.report.bytes_moved == len(data), "all had been read before the change"
 
