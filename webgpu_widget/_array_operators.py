@@ -34,7 +34,7 @@ class Operators:
     def _in_place(self, name: str, other: Any) -> Self:
         result = self._binary(name, other)
         if result is NotImplemented:
-            return NotImplemented  # type: ignore[no-any-return]
+            return NotImplemented
         self[...] = result  # type: ignore[index]
         return self
 

@@ -175,7 +175,7 @@ def _integer_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt
 
 
 def _only(name: str, x: Any, gpu: GPU | None) -> GPUArray:
-    return coerce(name, (np.asarray(x) if dt.is_scalar(x) else x,), gpu)[1][0]  # type: ignore[no-any-return]
+    return coerce(name, (np.asarray(x) if dt.is_scalar(x) else x,), gpu)[1][0]
 
 
 def matrix_transpose(x: Any, *, gpu: GPU | None = None) -> GPUArray:

@@ -400,4 +400,4 @@ def runtime_of(gpu: GPU) -> Runtime:
     found = gpu.__dict__.get("_array_runtime")
     if found is None:
         found = gpu.__dict__.setdefault("_array_runtime", Runtime(gpu))
-    return found  # type: ignore[no-any-return]
+    return found
