@@ -1,6 +1,6 @@
 """The cell that `transport.py` runs first in a notebook: bare anywidget and bare WebSocket, and ours, as functions."""
 
-import json
+import json  # noqa: F401 - for the cells that follow
 import os
 import pathlib
 import statistics
@@ -15,7 +15,7 @@ import webgpu_widget as wg
 from webgpu_widget import waiting
 
 sys.path.insert(0, str(pathlib.Path(wg.__file__).resolve().parents[1] / "bench"))
-from _bare import BareSocket  # noqa: E402
+from _bare import BareSocket
 
 SQUARE = """
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -31,8 +31,7 @@ bare_socket = BareSocket()
 class Bare(anywidget.AnyWidget):
     """Echoes, swallows and sends binary messages: what anywidget itself can do."""
 
-    _esm = (
-        """
+    _esm = """
 export default { initialize({ model }) {
   const chunks = new Map();
   model.on("msg:custom", (message, buffers) => {
@@ -41,12 +40,10 @@ export default { initialize({ model }) {
     else if (message.do === "give") {
       if (!chunks.has(message.bytes)) chunks.set(message.bytes, new ArrayBuffer(message.bytes));
       for (let i = 0; i < message.count; i++) model.send({ do: "given" }, undefined, [chunks.get(message.bytes).slice(0)]);
-    } else if (message.do === "open") (%s)();
+    } else if (message.do === "open") (OPEN)();
   });
   model.send({ do: "hello" });
-} };"""
-        % bare_socket.javascript()
-    )
+} };""".replace("OPEN", bare_socket.javascript())
 
 
 class Talk:
@@ -55,7 +52,7 @@ class Talk:
     def __init__(self) -> None:
         self.widget = Bare()
         self.came = threading.Semaphore(0)
-        waiting.install(kernel, self.widget.comm.comm_id, lambda content, buffers: self.came.release())
+        waiting.install(kernel, self.widget.comm.comm_id, lambda _content, _buffers: self.came.release())
         assert self.came.acquire(timeout=20), "the bare widget did not say hello"
 
     def echo_ms(self, count: int) -> float:

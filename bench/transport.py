@@ -234,7 +234,11 @@ def main() -> None:
         found |= bench_page(arguments.rounds, arguments.mib)
     if not arguments.skip_lab:
         found |= bench_lab(arguments.rounds, arguments.mib)
-    print("\n".join(f"{key}: {value:.2f}" if isinstance(value, float) else f"{key}: {value}" for key, value in found.items()))
+    print(
+        "\n".join(
+            f"{key}: {value:.2f}" if isinstance(value, float) else f"{key}: {value}" for key, value in found.items()
+        )
+    )
     print("\n".join(table(found)))
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))

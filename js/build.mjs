@@ -1,4 +1,4 @@
-// Bundle src/ into one self-contained ES module: node build.mjs [--watch]
+// Bundle src/ into self-contained ES modules: node build.mjs [--watch]
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,31 +6,59 @@ import { gzipSync } from "node:zlib";
 import { build, context } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const outfile = resolve(here, "../webgpu_widget/static/widget.js");
-const MAX_GZIP_BYTES = 120_000;
+const folder = resolve(here, "../webgpu_widget/static");
+// The explorer is a widget of its own, so that a page without one does not load it.
+const modules = [
+  { entry: "src/index.ts", name: "widget.js", maxGzipBytes: 120_000 },
+  { entry: "src/views/mandelbrot/index.ts", name: "explorer.js", maxGzipBytes: 30_000 },
+];
 
-const options = {
+const shared = {
   absWorkingDir: here,
-  entryPoints: ["src/index.ts"],
-  outfile,
   bundle: true,
-  format: "esm",
   target: "es2022",
   minify: true,
   legalComments: "inline",
   charset: "utf8",
+  loader: { ".css": "text", ".wgsl": "text" },
 };
 
-await mkdir(dirname(outfile), { recursive: true });
-if (process.argv.includes("--watch")) {
-  await (await context({ ...options, logLevel: "info" })).watch();
-} else {
-  await build(options);
-  const text = await readFile(outfile);
+/** `import text from "./x.js?worker"`: x bundled by itself, as text, to be run as a worker from a blob URL. */
+const workerText = {
+  name: "worker-text",
+  setup(builder) {
+    builder.onResolve({ filter: /\?worker$/ }, ({ path, resolveDir }) => ({
+      path: resolve(resolveDir, path.replace(/\.js\?worker$/, ".ts")),
+      namespace: "worker-text",
+    }));
+    builder.onLoad({ filter: /.*/, namespace: "worker-text" }, async ({ path }) => {
+      const made = await build({ ...shared, entryPoints: [path], format: "iife", write: false, metafile: true });
+      const watchFiles = Object.keys(made.metafile.inputs).map((input) => resolve(here, input));
+      return { contents: made.outputFiles[0].text, loader: "text", watchFiles };
+    });
+  },
+};
+
+const options = ({ entry, name }) => ({
+  ...shared,
+  entryPoints: [entry],
+  outfile: resolve(folder, name),
+  format: "esm",
+  plugins: [workerText],
+});
+
+await mkdir(folder, { recursive: true });
+for (const module of modules) {
+  if (process.argv.includes("--watch")) {
+    await (await context({ ...options(module), logLevel: "info" })).watch();
+    continue;
+  }
+  await build(options(module));
+  const text = await readFile(resolve(folder, module.name));
   const gzip = gzipSync(text).byteLength;
-  console.log(`webgpu_widget/static/widget.js: ${text.byteLength} bytes, ${gzip} gzipped`);
-  if (gzip > MAX_GZIP_BYTES) {
-    console.error(`more than the ${MAX_GZIP_BYTES} bytes that it may have`);
+  console.log(`webgpu_widget/static/${module.name}: ${text.byteLength} bytes, ${gzip} gzipped`);
+  if (gzip > module.maxGzipBytes) {
+    console.error(`more than the ${module.maxGzipBytes} bytes that it may have`);
     process.exitCode = 1;
   }
 }

@@ -146,7 +146,7 @@ class FakePage:
         if was_active:
             self._say("resume", received=self.received)
 
-    def receive(self, link: Link, message: Message, buffers: Sequence[Any]) -> None:
+    def receive(self, link: Link, message: Message, buffers: Sequence[Any]) -> None:  # noqa: PLR0912 - one branch a kind
         if self.dead or self.role == "closed":
             return
         kind = message["kind"]
@@ -407,7 +407,11 @@ class FakePage:
         self._with_credit(0, lambda: self._result(key, {}))
 
     def _device(self) -> Message:
-        limits = {"maxBufferSize": 2**30, "maxStorageBufferBindingSize": 2**30, "maxComputeWorkgroupsPerDimension": 65535}
+        limits = {
+            "maxBufferSize": 2**30,
+            "maxStorageBufferBindingSize": 2**30,
+            "maxComputeWorkgroupsPerDimension": 65535,
+        }
         return {
             "epoch": self.epoch,
             "vendor": "fake",

@@ -20,14 +20,33 @@ from webgpu_widget import errors
 from webgpu_widget.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
+    from webgpu_widget import linalg, mandelbrot, xp
     from webgpu_widget._bind import Out, out
     from webgpu_widget._magic import load_ipython_extension
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.cluster import Cluster
     from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
     from webgpu_widget.kernel import Kernel
+    from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
+    from webgpu_widget.matrix import (
+        add,
+        einsum,
+        gelu,
+        layer_norm,
+        matmul,
+        multiply,
+        relu,
+        rms_norm,
+        silu,
+        softmax,
+        subtract,
+        transpose,
+    )
     from webgpu_widget.profile import Profile
     from webgpu_widget.program import Program
+    from webgpu_widget.t5 import T5
     from webgpu_widget.textures import out_texture, sampler, texture
+    from webgpu_widget.weights import cache, inspect_weights, inspect_weights_async, load_weights, load_weights_async
 
 __version__ = "0.1.0"
 
@@ -46,28 +65,74 @@ _HOMES = {
     "out_texture": "textures",
     "sampler": "textures",
     "load_ipython_extension": "_magic",
+    "add": "matrix",
+    "einsum": "matrix",
+    "gelu": "matrix",
+    "layer_norm": "matrix",
+    "matmul": "matrix",
+    "multiply": "matrix",
+    "relu": "matrix",
+    "rms_norm": "matrix",
+    "silu": "matrix",
+    "softmax": "matrix",
+    "subtract": "matrix",
+    "transpose": "matrix",
+    "MandelbrotExplorer": "mandelbrot.explorer",
+    "cache": "weights",
+    "inspect_weights": "weights",
+    "inspect_weights_async": "weights",
+    "load_weights": "weights",
+    "load_weights_async": "weights",
+    "T5": "t5",
+    "Cluster": "cluster",
 }
+_MODULES = frozenset({"linalg", "mandelbrot", "xp"})
 
 __all__ = [  # noqa: PLE0604
-    "GPU",
     "AdapterInfo",
+    "Cluster",
+    "GPU",
     "GPUArray",
     "Kernel",
+    "MandelbrotExplorer",
     "MemoryInfo",
     "Out",
     "Profile",
     "Program",
+    "T5",
+    "add",
+    "cache",
     "default_gpu",
+    "einsum",
+    "gelu",
+    "inspect_weights",
+    "inspect_weights_async",
+    "layer_norm",
+    "linalg",
     "load_ipython_extension",
+    "load_weights",
+    "load_weights_async",
+    "mandelbrot",
+    "matmul",
+    "multiply",
     "out",
     "out_texture",
+    "relu",
+    "rms_norm",
     "sampler",
+    "silu",
+    "softmax",
+    "subtract",
     "texture",
+    "transpose",
+    "xp",
     *errors.__all__,
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"webgpu_widget.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'webgpu_widget' has no attribute {name!r}")

@@ -283,7 +283,7 @@ def _output_numbers(
             raise errors.DTypeError(
                 f"{where} is {layout.describe(kind)}: wg.out makes float32 unless told; pass wg.out({shape}, np.{scalar.newbyteorder('=').name})"
             )
-        raise layout.dtype_error(where, dtype, layout.describe(kind))
+        raise layout.dtype_error(where, dtype, kind)
     array_type = kind if kind["type"] == "array" else None
     if array_type is not None and array_type["count"] == 0:
         count = layout.elements(shape, array_type["elem"], where)
@@ -356,7 +356,7 @@ def _resident(gpu: GPU, info: BindingInfo, value: GPUArray, where: str, bound: B
         )
     scalar = layout.SCALARS[name]
     if stored_dtype(value.dtype) != scalar.newbyteorder("="):
-        raise layout.dtype_error(where, value.dtype, layout.describe(kind))
+        raise layout.dtype_error(where, value.dtype, kind)
     buffer = value._buffer() if info["access"] == "read" else value._buffer_for_writing()
     if kind["type"] == "array" and kind["count"] == 0:
         elem, stride = kind["elem"], kind["stride"]

@@ -31,6 +31,7 @@ _LOST_AFTER_S = 10.0
 _CONTEST_S = 1.5
 _RECONNECT_S = 3.0
 _GAP_S = 1.0
+_REPORTS = frozenset({"result", "error", "chunk", "progress", "lost"})
 
 Send = Callable[[Message, Sequence[Bytes]], None]
 
@@ -49,7 +50,8 @@ class Request:
     on_chunk: Callable[[int, int, int, Bytes], None] | None = None
     on_progress: Callable[[dict[str, Any]], None] | None = None
     future: Future[dict[str, Any]] = field(default_factory=Future)
-    last_report: float = 0.0
+    check: Callable[[], None] | None = None
+    """Looks at what came, once the reply is there; raises when it is not what was asked for."""
 
 
 class Connection:
@@ -99,18 +101,25 @@ class Connection:
             if message.get("instance") == self._session.instance:
                 self._last_sign = now
                 self._contested_at = None
-                if kind not in {"pong", "hello"}:
-                    self._last_report = now
-                    self._recoveries = 0
+                if kind in _REPORTS:
+                    self._reported(now)
             elif kind == "hello" and self.connected:
                 self._contested_at = now
             try:
                 self._session.receive(link, message, buffers)
             except (KeyError, TypeError, ValueError):
                 log.warning("a malformed %r message from the browser was dropped", kind, exc_info=True)
+            if self._session.advanced:
+                self._session.advanced = False
+                self._reported(now)
             if self._session.link is not None:
                 self._linkless_at = None
             self._settle()
+
+    def _reported(self, now: float) -> None:
+        """Note that the page has finished something."""
+        self._last_report = now
+        self._recoveries = 0
 
     def page_gone(self, reason: str) -> None:
         """Say that the page cannot come back (its browser has ended)."""
@@ -141,9 +150,7 @@ class Connection:
 
     def new_request(self, what: str, **fields: Any) -> Request:
         """Make a request; its command carries ``id``."""
-        request = Request(id=f"r{next(self._ids)}", what=what, **fields)
-        request.last_report = time.monotonic()
-        return request
+        return Request(id=f"r{next(self._ids)}", what=what, **fields)
 
     def submit(
         self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request] = (), label: str = ""
@@ -233,7 +240,6 @@ class Connection:
             )
             request.future.set_exception(error)
         elif event.kind == "chunk" and request.on_chunk is not None:
-            request.last_report = self._last_sign
             request.on_chunk(
                 message["item"], message["offset"], message["total"], event.buffers[0] if event.buffers else b""
             )
@@ -284,7 +290,7 @@ class Connection:
             except BaseException:
                 self.cancel(request)
                 raise
-        return request.future.result()
+        return _value(request)
 
     async def wait_async(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:
         """Coroutine twin of `wait`."""
@@ -302,7 +308,7 @@ class Connection:
             elif not future.cancelled():
                 future.exception()
             raise
-        return future.result()
+        return _value(request)
 
     def wait_for_credit(self, limit_bytes: int, timeout: float | None = 30.0) -> None:
         """Block until no more than ``limit_bytes`` wait in Python to be sent."""
@@ -338,9 +344,7 @@ class Connection:
                 if failed is not None:
                     raise errors.NoFrontendError(failed)
                 self._transport.nudge(silent)
-            elif self._decide_contest():
-                pass
-            elif self._ask_for_missing(now):
+            elif self._decide_contest() or self._ask_for_missing(now):
                 pass
             elif silent > _PING_AFTER_S and now - self._last_ping > _PING_AFTER_S / 2:
                 self._last_ping = now
@@ -388,22 +392,25 @@ class Connection:
             if self._last_label
             else ""
         )
-        self._session.reset(f"nothing finished for {timeout:g} s")
+        if self._transport.restart():
+            self._session.lose_page(f"nothing finished for {timeout:g} s, so the browser was started anew")
+        else:
+            self._session.reset(f"nothing finished for {timeout:g} s")
         self._settle()
         return errors.FrontendTimeoutError(
             f"{request.what}: the page is there, but its GPU has finished nothing for {timeout:g} s.{doing} "
             "if the work is only long, pass a larger timeout (None waits for ever). The GPU is being reset; arrays from before are gone"
         )
 
-    def wait_until_connected(self, timeout: float | None = 30.0) -> None:
-        """Block until a page leads."""
-        request = Request("", "waiting for a page")
-        self._await_begins()
-        with waiting.blocking(self._transport.kernel) as step:
-            while not self.connected:
-                self._check_open()
-                step(request.future, 0.02)
-                self._watch(request, timeout)
+
+def _value(request: Request) -> dict[str, Any]:
+    """Return the result, or raise the error from here: a user's traceback shows no futures."""
+    error = request.future.exception()
+    if error is not None:
+        raise error
+    if request.check is not None:
+        request.check()
+    return request.future.result()
 
 
 def environment_flag(name: str, default: bool) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
@@ -24,7 +23,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
         The GPU is ``--gpu EXPRESSION``, else the variable ``gpu``, else `default_gpu`.
         """
-        words = shlex.split(line)
+        words = line.split(maxsplit=2)
         if not words or not words[0].isidentifier() or len(words) not in {1, 3} or words[1:2] not in ([], ["--gpu"]):
             raise errors.BindingError(f"%%wgsl {line}: {_USAGE}")
         evaluate: Any = shell.ev

@@ -125,6 +125,15 @@ class Recording:
         self.holds: list[object] = []
 
 
+def _check_filled(what: str, filled: Sequence[int], targets: Sequence[np.ndarray[Any, Any]]) -> None:
+    """Raise when a page that says it is done has not sent the bytes it was asked for."""
+    for got, target in zip(filled, targets, strict=True):
+        if got != target.size:
+            raise errors.FrontendError(
+                f"{what}: the page sent {'pieces that do not fit' if got < 0 else f'{got} bytes'} where {target.size} bytes were asked for; reload it"
+            )
+
+
 class Queue:
     """See the module.
 
@@ -520,7 +529,7 @@ class Queue:
         return await self.connection.wait_async(self.start(command, what or str(command["op"]), **options), timeout)
 
     def _start_read(self, spans: Sequence[Span], what: str) -> tuple[Request, list[np.ndarray[Any, Any]]]:
-        targets, reads = [], []
+        targets, reads, filled = [], [], [0] * len(spans)
         for buffer, offset, size in spans:
             self.check(buffer)
             padded = size + (-size % 4)
@@ -533,9 +542,14 @@ class Queue:
 
         def on_chunk(item: int, offset: int, _total: int, data: Bytes) -> None:
             piece = np.frombuffer(data, np.uint8)
+            if not 0 <= item < len(targets) or filled[item] != offset or offset + piece.size > targets[item].size:
+                filled[0] = -1
+                return
+            filled[item] += piece.size
             targets[item][offset : offset + piece.size] = piece
 
         request = self.start({"op": "read", "reads": reads}, what, on_chunk=on_chunk)
+        request.check = lambda: _check_filled(what, filled, targets)
         return request, [target[:size] for target, (_, _, size) in zip(targets, spans, strict=True)]
 
     def read(

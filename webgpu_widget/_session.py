@@ -87,6 +87,7 @@ class Session:
         self._acked = 0
         self._early: dict[int, tuple[Message, Sequence[Bytes]]] = {}
         self._since_ack_bytes = 0
+        self.advanced = False
 
     # ------------------------------------------------------------ outputs
 
@@ -134,8 +135,11 @@ class Session:
         self._send("cancel", ids=list(ids))
 
     def reset(self, reason: str) -> None:
-        """Ask the page for a new device."""
-        self._send("reset", reason=reason)
+        """Ask the page for a new device. The next epoch begins here at once: what is submitted from now on is meant for it."""
+        if self.instance is not None:
+            self._send("reset", reason=reason)
+            self.epoch += 1
+            self._events.append(Event("device-lost", {"epoch": self.epoch, "reason": reason}))
 
     def close(self) -> None:
         """Tell the page to free everything."""
@@ -147,10 +151,6 @@ class Session:
         self._nonce += 1
         self._send("ping", nonce=self._nonce)
         return self._nonce
-
-    def roll_call(self, link: str) -> None:
-        """Ask on a link who is there."""
-        self._out.append(Outgoing(link, {"kind": "roll-call"}))
 
     def recover(self) -> None:
         """Ask the page to send again what may have been lost on the way, and do the same."""
@@ -302,8 +302,9 @@ class Session:
     def _deal_with(self, message: Message, buffers: Sequence[Bytes]) -> None:
         kind = str(message["kind"])
         if kind == "lost":
-            self.epoch = int(message["epoch"])
-            self._events.append(Event("device-lost", message))
+            if int(message["epoch"]) > self.epoch:
+                self.epoch = int(message["epoch"])
+                self._events.append(Event("device-lost", message))
             return
         if kind in {"result", "error"}:
             if message["id"] not in self._requests:
@@ -349,6 +350,7 @@ class Session:
     def _ack(self, ack: int) -> None:
         while self._unacked and self._unacked[0].seq <= ack:
             self._unacked_bytes -= self._unacked.popleft().size_bytes
+            self.advanced = True
         self._pump()
 
     def _resend(self) -> None:

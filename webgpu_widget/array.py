@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from webgpu_widget import errors, layout
-from webgpu_widget._queue import Buffer, Span
+from webgpu_widget._array_operators import Operators
+from webgpu_widget._lazy import build, create, indexing, search, statistics
+from webgpu_widget._lazy import dtypes as dt
+from webgpu_widget._lazy import shape as shapes
+from webgpu_widget._lazy.node import Node, Storage, size_of
+from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget.errors import ClosedError, WebGPUWidgetError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from webgpu_widget._queue import Buffer, Span
     from webgpu_widget.gpu import GPU
 
 __all__ = ["GPUArray", "GPURecords"]
 
-DTYPES = {np.dtype(name) for name in ("float32", "int32", "uint32", "bool", "float16")}
+Axis = int | tuple[int, ...] | None
+_CPU = (1, 0)
 
 
 def stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype of the bytes in the browser: bool is stored as uint32."""
-    stored: np.dtype[Any] = np.dtype(np.uint32) if dtype == np.bool_ else dtype
-    return stored
+    return np.dtype(np.uint32) if dtype.kind == "b" else dtype
 
 
 def check_dtype(dtype: Any, what: str = "dtype") -> np.dtype[Any]:
@@ -33,52 +41,74 @@ def check_dtype(dtype: Any, what: str = "dtype") -> np.dtype[Any]:
         For 64-bit numbers and others that WebGPU has not; says what to pass instead.
     """
     try:
-        found = np.dtype(dtype)
-    except TypeError as error:
-        raise errors.DTypeError(f"{what} {dtype!r} is not a dtype") from error
-    if found in DTYPES:
-        return found
-    hint = layout._INSTEAD.get(found.name)
-    raise errors.DTypeError(
-        f"{what} is {found.name}, which WebGPU does not have; there are float32, int32, uint32, bool and float16"
-        + (f": pass {hint}" if hint else "")
-    )
+        return dt.check_dtype(dtype)
+    except dt.DTypeError as error:
+        raise dt.DTypeError(f"{what}: {error}") from None
 
 
-class GPUArray:
-    """An n-dimensional array in the browser's GPU memory, always in C order.
+class GPUArray(Operators):
+    """An n-dimensional array in the browser's GPU memory.
 
-    Made by `GPU.array` and its like, and by kernels. The memory is given back when the object is collected, and at once by `free`.
+    Made by `GPU.array` and its like, by kernels, and by every operation on arrays. Elementwise operations are recorded, and
+    become one kernel when the values are needed: when they are read, bound to a kernel, or used by anything that is not
+    elementwise. An array is a value: a slice, a transpose or a copy does not change when the array that it came from is
+    written to. The memory is given back when the object is collected, and at once by `free`.
 
     Parameters
     ----------
     gpu : GPU
         Where it lives.
     buffer : Buffer
-        Its memory.
+        Its memory: the elements in C order, without gaps; bool as uint32.
     shape : tuple of int
         As in NumPy.
     dtype : numpy.dtype
-        float32, int32, uint32, bool (stored as uint32) or float16.
+        float32, int32, uint32, bool or float16 (which is computed as float32 and rounded when it is stored).
     """
 
     __array_priority__ = 1000
+    __array_ufunc__ = None
+    __slots__ = ("__weakref__", "_freed", "_gpu", "_node")
 
     def __init__(self, gpu: GPU, buffer: Buffer, shape: Sequence[int], dtype: Any) -> None:
+        storage = Storage(runtime_of(gpu), buffer, pooled=False)
+        self._start(gpu, Node("leaf", (), tuple(int(n) for n in shape), np.dtype(dtype), storage=storage))
+
+    def _start(self, gpu: GPU, node: Node) -> None:
         self._gpu = gpu
-        self._memory = buffer
-        self.shape = tuple(int(n) for n in shape)
-        self.dtype = np.dtype(dtype)
+        self._node = node
+        self._freed = False
+        node.add_reader(self)
+        if node.storage is None and gpu._queue._recording is not None:
+            runtime_of(gpu).record_note(self)
+
+    @classmethod
+    def _of(cls, gpu: GPU, node: Node) -> GPUArray:
+        self = cls.__new__(cls)
+        self._start(gpu, node)
+        return self
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sides, as in NumPy."""
+        return self._node.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The elements' NumPy dtype."""
+        return self._node.dtype
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return size_of(self._node.shape)
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return len(self.shape)
+        return len(self._node.shape)
 
     @property
     def nbytes(self) -> int:
@@ -90,22 +120,183 @@ class GPUArray:
         """The GPU that it lives on."""
         return self._gpu
 
+    def to_device(self, device: GPU, /, *, stream: None = None) -> GPUArray:
+        """Return the array on another GPU: itself when it is there, else a copy through this process."""
+        if stream is not None:
+            raise ValueError("There are no streams: a GPU has one queue. Leave stream out.")
+        return create.asarray(device, self)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """Return `webgpu_widget.xp`, the Python array API 2024.12."""
+        from webgpu_widget import xp
+
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"The array API {api_version} is not there; 2024.12 is.")
+        return xp
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[GPUArray]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __repr__(self) -> str:
+        state = "freed, " if self._freed else ""
+        return f"GPUArray({state}shape={self.shape}, dtype={self.dtype.name})"
+
+    # ------------------------------------------------------------ memory, for kernels
+
+    def _check(self) -> None:
+        if self._freed:
+            raise ClosedError(f"The array of shape {self.shape} was freed. Keep a copy() of what is needed later.")
+
     def _buffer(self) -> Buffer:
         """Return the memory, with all that was asked of it queued before."""
-        return self._memory
+        self._check()
+        runtime = runtime_of(self._gpu)
+        runtime.check_open()
+        buffer = runtime.buffer(self._node)
+        if runtime.recording:
+            runtime.pin(buffer)
+        return buffer
+
+    @property
+    def _memory(self) -> Buffer:
+        """The memory, for those who drive the queue themselves."""
+        return self._buffer()
+
+    @_memory.setter
+    def _memory(self, buffer: Buffer) -> None:
+        runtime = runtime_of(self._gpu)
+        # Two arrays may hold it from now on, so that it must not go to the pool when one of them goes.
+        runtime.pin(buffer)
+        self._freed = False
+        storage = Storage(runtime, buffer, pooled=False)
+        self._rebind(Node("leaf", (), self.shape, self.dtype, storage=storage))
 
     def _buffer_for_writing(self) -> Buffer:
-        """Return the memory for a kernel that will change it."""
-        return self._memory
+        """Return the memory for a kernel that will change it; others that read the old values keep them."""
+        buffer = self._storage_for_writing().buffer
+        assert buffer is not None  # noqa: S101 - materialised
+        return buffer
+
+    def _storage_for_writing(self) -> Storage:
+        self._check()
+        runtime = runtime_of(self._gpu)
+        runtime.check_open()
+        with runtime.lock:
+            storage = runtime.materialise(self._node)
+            bound = runtime.recording or storage.buffer in runtime.pool.pinned
+            if self._node.exclusive(self):
+                pass
+            elif bound:
+                self._evict_readers()
+            else:
+                fresh = Node("leaf", (), self.shape, self.dtype, storage=runtime.allocate(self.size, self.dtype))
+                storage = fresh.storage  # type: ignore[assignment]
+                if self.size:
+                    runtime.copy(self._node, storage)
+                self._rebind(fresh)
+            if runtime.recording:
+                runtime.pin(storage.buffer)
+            return storage
+
+    def _rebind(self, node: Node) -> None:
+        self._node = node
+        node.add_reader(self)
+
+    def _evict_readers(self) -> None:
+        """Give everyone else who reads this memory a copy: a program holds it, so that the writes must go here."""
+        runtime = runtime_of(self._gpu)
+        node = self._node
+        storage = node.storage
+        assert storage is not None  # noqa: S101 - materialised
+        copy: Node | None = None
+        for other in [n for n in (r() for r in storage.nodes) if n is not None]:
+            for reader in [r for r in (ref() for ref in other.readers) if r is not None and r is not self]:
+                if isinstance(reader, Node):
+                    if reader.storage is None:
+                        runtime.materialise(reader)
+                elif reader._node is other:
+                    if copy is None:
+                        copy = Node(
+                            "leaf", (), node.shape, node.dtype, storage=runtime.allocate(node_size(node), node.dtype)
+                        )
+                        runtime.copy(node, copy.storage)  # type: ignore[arg-type]
+                    fresh = copy.storage
+                    assert fresh is not None  # noqa: S101 - just made
+                    reader._rebind(shapes.alias(fresh, other.shape, other))
+
+    def _assign(self, node: Node) -> None:
+        """Take the values of a node of the same shape and dtype."""
+        self._check()
+        runtime = runtime_of(self._gpu)
+        if runtime.recording and self._node.serial < runtime.record_serial:
+            runtime.materialise(self._node)
+        storage = self._node.storage
+        held = storage is not None and storage.buffer in runtime.pool.pinned
+        if not (held or (runtime.recording and storage is not None)):
+            self._rebind(runtime.admit(node))
+            return
+        source = node
+        if node.storage is None or node.storage is storage:
+            source = Node("leaf", (), node.shape, node.dtype, storage=runtime.materialise(node))
+        if source.storage is not storage and self.size:
+            target = self._storage_for_writing()
+            runtime.copy(source, target)
+
+    def free(self) -> None:
+        """Give the memory back at once; later use raises `ClosedError`.
+
+        Expressions that were made of the array and not computed yet are computed first.
+        """
+        if self._freed:
+            return
+        storage = self._node.storage
+        if storage is not None and storage.buffer is not None:
+            runtime = runtime_of(self._gpu)
+            if not getattr(self._gpu, "_is_closed", False):
+                for node in [n for n in (r() for r in storage.nodes) if n is not None]:
+                    for pending in list(node.pending_readers()):
+                        runtime.materialise(pending)
+            shared = any(
+                reader is not self and not isinstance(reader, Node)
+                for node in (r() for r in storage.nodes)
+                if node is not None
+                for reader in (ref() for ref in node.readers)
+                if reader is not None
+            )
+            if not shared:
+                storage.free()
+        self._freed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.free()
+
+    # ------------------------------------------------------------ reading
 
     def _spans(self) -> list[Span]:
-        return [(self._buffer(), 0, self.nbytes)] if self.size else []
+        if not self.size:
+            self._check()
+            return []
+        if runtime_of(self._gpu).recording:
+            raise WebGPUWidgetError(
+                "Nothing can be read while gpu.record() records, since nothing has run; read after the with block."
+            )
+        return [(self._buffer(), 0, dt.nbytes_stored(self.size, self.dtype))]
 
-    def _from_bytes(self, parts: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    def _from_bytes(self, parts: Sequence[Any]) -> np.ndarray[Any, Any]:
+        runtime_of(self._gpu).pool.tick()
         if not parts:
             return np.empty(self.shape, self.dtype)
-        values = parts[0].view(stored_dtype(self.dtype)).reshape(self.shape)
-        return values != 0 if self.dtype == np.bool_ else values
+        return dt.from_storage(parts[0], self.shape, self.dtype)
 
     def numpy(self, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
         """Return the values, waiting for the work that makes them.
@@ -120,38 +311,189 @@ class GPUArray:
         ClosedError, FrontendError, DeviceError
             When the array is freed, or the page or device lost.
         """
+        if self._gpu._info is None:
+            # Kernels are chosen by the adapter; until it is known they are those that run everywhere.
+            self._gpu.ready(timeout)
         spans = self._spans()
         return self._from_bytes(self._gpu._queue.read(spans, timeout) if spans else [])
 
     async def numpy_async(self, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
         """Coroutine twin of `numpy`."""
+        if self._gpu._info is None:
+            await self._gpu.ready_async(timeout)
         spans = self._spans()
         return self._from_bytes(await self._gpu._queue.read_async(spans, timeout) if spans else [])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:
-            raise ValueError("a GPUArray cannot become a NumPy array without a copy: it lives in the browser")
+            raise ValueError("A GPUArray cannot become a NumPy array without a copy: it lives in the browser.")
         values = self.numpy()
         return values if dtype is None else values.astype(dtype, copy=False)
 
-    def free(self) -> None:
-        """Give the memory back; later use raises `ClosedError`."""
-        self._memory.free()
+    def item(self) -> Any:
+        """Return the only element as a Python number."""
+        if self.size != 1:
+            raise ValueError(
+                f"An array of shape {self.shape} has {self.size} elements; only one becomes a Python number."
+            )
+        return self.numpy().item()
 
-    def __enter__(self) -> Self:
-        return self
+    def tolist(self) -> Any:
+        """Return nested lists of Python numbers."""
+        return self.numpy().tolist()
 
-    def __exit__(self, *_: object) -> None:
-        self.free()
+    def _scalar(self, what: str) -> Any:
+        if self.shape:
+            raise TypeError(f"{what}() takes a 0-d array, not shape {self.shape}. Use x[0] or x.sum() for one element.")
+        return self.item()
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a 0-d array")
-        return self.shape[0]
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"The truth of an array of shape {self.shape} is ambiguous. Use x.any() or x.all().")
+        return bool(self.item())
 
-    def __repr__(self) -> str:
-        state = "freed, " if self._memory.freed else ""
-        return f"GPUArray({state}shape={self.shape}, dtype={self.dtype.name})"
+    def __int__(self) -> int:
+        return int(self._scalar("int"))
+
+    def __float__(self) -> float:
+        return float(self._scalar("float"))
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.shape:
+            raise TypeError(f"Only 0-d integer arrays are indices, not shape {self.shape}, {self.dtype.name}.")
+        return int(self.item())
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return (1, 0): what `__dlpack__` exports is a copy in this process's memory."""
+        return _CPU
+
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """Export a copy in this process's memory; the GPU's own memory belongs to the browser."""
+        if copy is False:
+            raise BufferError("A GPUArray cannot be exported without a copy: it lives in the browser.")
+        if dl_device is not None and tuple(dl_device) != _CPU:
+            raise BufferError(f"A GPUArray is exported to the CPU (1, 0), not to {dl_device}.")
+        values = self.numpy()
+        try:
+            return values.__dlpack__(stream=stream, max_version=max_version)
+        except TypeError:  # NumPy before 2.1 has no max_version
+            return values.__dlpack__(stream=stream)
+
+    # ------------------------------------------------------------ indexing and shape
+
+    def __getitem__(self, key: Any) -> GPUArray:
+        return indexing.getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        indexing.setitem(self, key, value)
+
+    def copy(self) -> GPUArray:
+        """Return an array with the same values that does not change with this one."""
+        return shapes.copy_of(self)
+
+    def astype(self, dtype: Any, *, copy: bool = True) -> GPUArray:
+        """Return the array converted: floats go to integers toward zero (NaN to 0, out of range to the nearest)."""
+        if not copy and dt.check_dtype(dtype) == self.dtype:
+            return self
+        return build.astype(self, dtype)
+
+    def reshape(self, *shape: Any) -> GPUArray:
+        """Return the elements in another shape; one side may be -1."""
+        return shapes.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def ravel(self) -> GPUArray:
+        """Return the elements along one axis."""
+        return shapes.reshape(self, (self.size,))
+
+    def transpose(self, *axes: Any) -> GPUArray:
+        """Return the array with its axes in another order, by default reversed. Nothing is moved."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        return shapes.permute(self, order or range(self.ndim)[::-1])
+
+    @property
+    def T(self) -> GPUArray:  # noqa: N802 - NumPy's name
+        """The array with its axes reversed."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> GPUArray:  # noqa: N802 - the array API's name
+        """The array with its last two axes exchanged."""
+        from webgpu_widget.matrix import matrix_transpose
+
+        return matrix_transpose(self)
+
+    # ------------------------------------------------------------ reductions
+
+    def sum(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the sum; integers modulo 2**32, bools as int32."""
+        return statistics.total(self, "sum", axis, dtype, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the product; integers modulo 2**32, bools as int32."""
+        return statistics.total(self, "prod", axis, dtype, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the largest value; NaN where there is one."""
+        return statistics.extreme(self, "max", axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the smallest value; NaN where there is one."""
+        return statistics.extreme(self, "min", axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the mean; integers are averaged as float32."""
+        return statistics.mean(self, axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, ddof: float = 0, *, keepdims: bool = False) -> GPUArray:
+        """Return the variance, with ``n - ddof`` in the denominator."""
+        return statistics.variance(self, axis, ddof, keepdims=keepdims)
+
+    def std(self, axis: Axis = None, ddof: float = 0, *, keepdims: bool = False) -> GPUArray:
+        """Return the standard deviation, with ``n - ddof`` in the denominator."""
+        return build.apply("sqrt", self.var(axis, ddof, keepdims=keepdims))
+
+    def any(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+        """Return whether any element is true."""
+        return statistics.logical(self, "any", axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+        """Return whether all elements are true."""
+        return statistics.logical(self, "all", axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return where the first largest element is, int32."""
+        return statistics.place(self, "max", axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return where the first smallest element is, int32."""
+        return statistics.place(self, "min", axis, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None, dtype: Any = None) -> GPUArray:
+        """Return running sums along an axis, by default of the flattened array."""
+        return statistics.cumulative(self.ravel() if axis is None else self, "sum", 0 if axis is None else axis, dtype)
+
+    def sort(self, axis: int = -1) -> GPUArray:
+        """Return the elements in order along an axis, NaN last (a new array, unlike NumPy's method)."""
+        return search.sort(self, axis)
+
+    def argsort(self, axis: int = -1) -> GPUArray:
+        """Return the places of the elements in order, int32, stable."""
+        return search.argsort(self, axis)
+
+
+def node_size(node: Node) -> int:
+    """Return the number of elements of a node."""
+    return size_of(node.shape)
 
 
 class GPURecords:

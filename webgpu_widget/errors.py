@@ -21,6 +21,7 @@
     │   ├── IntegrityError           bytes that are not what they should be
     │   ├── FormatError              a file that is not what it says
     │   └── QuotaError               the browser's storage is full
+    ├── PromptError                  text that a model cannot take (also a ValueError)
     ├── ClusterError
     ├── ClosedError                  use after close() or free()
     └── CancelledError               cancelled by the caller
@@ -49,6 +50,7 @@ __all__ = [
     "NoAdapterError",
     "NoFrontendError",
     "OutOfMemoryError",
+    "PromptError",
     "ProtocolMismatchError",
     "QuotaError",
     "ShaderError",
@@ -119,6 +121,10 @@ class ShaderError(WebGPUWidgetError):
         self.line = line
         self.column = column
 
+    def _render_traceback_(self) -> list[str]:
+        """Show the message alone in IPython: the place is a line of WGSL, not of Python."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class BindingError(WebGPUWidgetError):
     """Arguments that do not fit the shader's variables."""
@@ -146,6 +152,10 @@ class FormatError(WeightsError):
 
 class QuotaError(WeightsError):
     """The browser's storage is full."""
+
+
+class PromptError(WebGPUWidgetError, ValueError):
+    """Text that a model cannot take: empty, or longer than it may be."""
 
 
 class ClusterError(WebGPUWidgetError):
@@ -213,12 +223,14 @@ def shader_error(message: str, details: dict[str, Any], source: str, name: str) 
     parts = [f"{title}: {len(found)} error{'s' if len(found) > 1 else ''}"]
     for item in found:
         line, column = int(item["line"]), int(item["column"])
-        parts.append(f"\n  line {line}, column {column}: {item['message']}")
+        said, *more = str(item["message"]).strip().splitlines() or [""]
+        parts.append(f"\n  line {line}, column {column}: {said}")
         if 0 < line <= len(lines):
             text = lines[line - 1]
             caret = "".join("\t" if char == "\t" else " " for char in text[: column - 1])
             width = max(1, min(int(item["length"]), len(text) - column + 1))
             parts.append(f"    {line:>4} | {text}")
             parts.append(f"         | {caret}{'^' * width}")
+        parts += [f"    {text}" for text in more if text.strip()]
     first = found[0]
     return ShaderError("\n".join(parts), source, int(first["line"]), int(first["column"]))

@@ -5,22 +5,23 @@ from __future__ import annotations
 import pathlib
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import anywidget
-import numpy as np
 import traitlets
 
-from webgpu_widget import _bind, errors
+from webgpu_widget import errors
 from webgpu_widget._connection import Connection
+from webgpu_widget._creation import Creation
+from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._queue import Queue
-from webgpu_widget.array import GPUArray, check_dtype, stored_dtype
 from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async
 from webgpu_widget.profile import Profile
 from webgpu_widget.program import Program
 from webgpu_widget.transports._choose import TransportName, make_transport
+from webgpu_widget.transports.base import Transport
 
 __all__ = ["GPU", "AdapterInfo", "MemoryInfo", "default_gpu"]
 
@@ -77,7 +78,7 @@ class MemoryInfo:
     peak_bytes: int
 
 
-class GPU(anywidget.AnyWidget):
+class GPU(Creation, anywidget.AnyWidget):
     """The GPU of a browser.
 
     Shown in a cell it is a live status card.
@@ -120,7 +121,9 @@ class GPU(anywidget.AnyWidget):
     transport = traitlets.Unicode().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, transport: TransportName = "auto", *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, transport: TransportName | Transport = "auto", *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         if not _BUNDLE.is_file():
             raise errors.NoFrontendError(
                 f"the browser's part is not built ({_BUNDLE.name} is missing): in a clone, run `make build`"
@@ -155,14 +158,25 @@ class GPU(anywidget.AnyWidget):
         if not self._is_closed:
             self._queue.flush()
 
-    def _gone(self, kind: str, reason: str) -> None:
+    def _gone(self, _kind: str, _reason: str) -> None:
         self._info = None
         self._kernels.clear()
-        if kind == "page-lost" and not self._is_closed:
-            self._last_gone = reason
+
+    def _record_begins(self) -> None:
+        """Hear that a recording has begun: what was lazy before is not in it."""
+        runtime_of(self).record_begins()
+
+    def _replay_begins(self) -> None:
+        """Hear that a program is about to change arrays: what was captured of them keeps its values."""
+        runtime_of(self).replay_begins()
 
     def _record_ends(self) -> None:
         """Hear that a recording is about to end: what is lazy must be in it."""
+        runtime_of(self).record_ends()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else self._info.name if self._info is not None else "waiting for its page"
+        return f"GPU({state}, transport={self._transport.name!r})"
 
     # ------------------------------------------------------------ state
 
@@ -233,11 +247,13 @@ class GPU(anywidget.AnyWidget):
     def memory(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Say what lives in the browser for this GPU."""
         self._open()
+        runtime_of(self).pool.trim()
         return MemoryInfo(**self._queue.request({"op": "get-memory"}, "asking for the memory in use", timeout))
 
     async def memory_async(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Coroutine twin of `memory`."""
         self._open()
+        runtime_of(self).pool.trim()
         return MemoryInfo(
             **await self._queue.request_async({"op": "get-memory"}, "asking for the memory in use", timeout)
         )
@@ -404,67 +420,23 @@ class GPU(anywidget.AnyWidget):
         outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
         return await read_outputs_async(self, outputs, timeout)
 
-    # ------------------------------------------------------------ arrays
-
-    def _alloc_array(self, shape: int | Sequence[int], dtype: Any) -> GPUArray:
-        self._open()
-        kind = check_dtype(dtype)
-        sizes = (int(shape),) if np.ndim(shape) == 0 else tuple(int(n) for n in shape)  # type: ignore[arg-type, union-attr]
-        if any(n < 0 for n in sizes):
-            raise errors.ShapeError(f"the shape {sizes} has a negative axis")
-        size_bytes = int(np.prod(sizes, dtype=np.int64)) * stored_dtype(kind).itemsize
-        if size_bytes > 2 * _bind.SAFE_BINDING_BYTES and size_bytes > self.info.limits["maxBufferSize"]:
-            raise errors.LimitError(
-                f"an array of shape {sizes} and dtype {kind.name} needs {size_bytes} bytes, but this adapter's maxBufferSize is {self.info.limits['maxBufferSize']}"
-            )
-        return GPUArray(self, self._queue.alloc(size_bytes), sizes, kind)
-
-    def array(self, x: Any, dtype: Any = None) -> GPUArray:
-        """Copy values to the GPU.
-
-        Parameters
-        ----------
-        x : array_like
-            Python floats become float32, ints int32; arrays keep their dtype.
-        dtype : dtype, optional
-            To convert to first, in NumPy.
-
-        Raises
-        ------
-        DTypeError
-            For 64-bit arrays and others that WebGPU has not; nothing is rounded silently.
-        """
-        if isinstance(x, GPUArray):
-            x = x.numpy()
-        values = np.asarray(x)
-        if dtype is not None:
-            values = values.astype(check_dtype(dtype))
-        elif not isinstance(x, (np.ndarray, np.generic)):
-            values = values.astype({"f": np.float32, "i": np.int32}.get(values.dtype.kind, values.dtype))
-        check_dtype(values.dtype, "the array's dtype")
-        made = self._alloc_array(values.shape, values.dtype)
-        if values.size:
-            self._queue.write(
-                made._memory, np.ascontiguousarray(values, stored_dtype(values.dtype)).reshape(-1).view(np.uint8)
-            )
-        return made
-
-    def empty(self, shape: int | Sequence[int], dtype: Any = np.float32) -> GPUArray:
-        """Return an array that is to be written; WebGPU fills it with zeros."""
-        return self._alloc_array(shape, dtype)
-
-    def zeros(self, shape: int | Sequence[int], dtype: Any = np.float32) -> GPUArray:
-        """Return an array of zeros."""
-        return self._alloc_array(shape, dtype)
-
 
 _default: GPU | None = None
 _default_lock = threading.Lock()
+_of_thread = threading.local()
+
+
+def use_in_this_thread(gpu: GPU | None) -> None:
+    """Make a GPU the default one of the calling thread: a worker's tasks find theirs by it."""
+    _of_thread.gpu = gpu
 
 
 def default_gpu() -> GPU:
     """Return the GPU that helpers use when none is passed; made at first use, and anew after it was closed."""
     global _default  # noqa: PLW0603
+    mine: GPU | None = getattr(_of_thread, "gpu", None)
+    if mine is not None:
+        return mine
     with _default_lock:
         if _default is None or _default._is_closed:
             _default = GPU()

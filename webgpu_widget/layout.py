@@ -50,12 +50,19 @@ def describe(info: TypeInfo) -> str:
     return info["name"]
 
 
-def dtype_error(where: str, got: np.dtype[Any], wanted: str) -> errors.DTypeError:
+def dtype_error(where: str, got: np.dtype[Any], info: TypeInfo) -> errors.DTypeError:
     """Make the error for a dtype that would have to be rounded or reinterpreted."""
-    hint = _INSTEAD.get(got.name)
+    name = scalar_name(info)
+    wanted = SCALARS[name].newbyteorder("=").name if name is not None else "the shader's type"
+    hint = f"x.astype(np.{wanted})" if got.kind in "iufb" and name is not None else _INSTEAD.get(got.name)
+    words = {
+        "uint8": ", or four to a word with x.view(np.uint32)",
+        "uint16": ", or two to a word with x.view(np.uint32)",
+    }
+    more = words.get(got.name, "") if wanted == "uint32" else ""
     return errors.DTypeError(
-        f"{where} has dtype {got.name}, but the shader declares {wanted}; nothing is converted silently"
-        + (f": pass {hint}" if hint else f": pass an array of {wanted}'s dtype")
+        f"{where} has dtype {got.name}, but the shader declares {describe(info)}; nothing is converted silently: "
+        + (f"pass {hint}{more}" if hint else f"pass an array of {wanted}")
     )
 
 
@@ -195,7 +202,7 @@ def convert(value: Any, info: TypeInfo, where: str) -> Array:
             return value.astype(scalar)
         if value.dtype == np.complex64 and name == "f32":
             return np.ascontiguousarray(value).view(np.float32).reshape(*value.shape, 2)
-        raise dtype_error(where, value.dtype, wanted)
+        raise dtype_error(where, value.dtype, info)
     try:
         array = np.asarray(value)
     except ValueError as error:

@@ -32,9 +32,12 @@ class Program:
     def __enter__(self) -> Self:
         self._context = self._gpu._queue.record()
         self._recording = self._context.__enter__()
+        self._gpu._record_begins()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._context is not None:
             self._gpu._record_ends()
             self._context.__exit__(kind, error, trace)
@@ -61,6 +64,7 @@ class Program:
             error = errors.DeviceLostError if kind == "device-lost" else errors.FrontendLostError
             raise error(f"the program is gone from the browser: {reason}. Record it again")
         if times:
+            self._gpu._replay_begins()
             queue.run_program(self._handle, times)
 
     @property

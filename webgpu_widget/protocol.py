@@ -24,7 +24,8 @@ where); the receiver drops what it has and waits for what it misses.
 as a string: ipykernel 7.4 routes a front end's message by ``content.id``.
 
 *Order.* Commands run in the order they were sent. A command without an id that fails does not stop the batch; its error is kept
-and becomes the answer to the next request (and to that one only).
+and becomes the answer to the next request (and to that one only); ``compile`` and ``get-device``, which nobody waits for in that
+place, pass it on.
 
 *Epochs.* All handles (buffers, textures, pipelines, programs) are integers that Python draws, and belong to one epoch of one
 session. A session's first epoch is 1; the next begins when its device is lost, and handles from before are gone. A batch of an older epoch

@@ -30,7 +30,8 @@ export function bindEntries(
       const record = resources.buffers.get(arg.buffer);
       const offset = arg.offset ?? 0;
       const what = `${label}: ${declared.name}`;
-      const size = resources.buffers.range(record, offset, arg.size_bytes ?? 0, what);
+      const size = arg.size_bytes || record.sizeBytes - offset;
+      resources.buffers.range(record, offset, size, what);
       const limit = declared.kind === "uniform" ? "maxUniformBufferBindingSize" : "maxStorageBufferBindingSize";
       const most = resources.device.limits[limit];
       if (size > most) throw limitError(`${what} binds ${size} bytes`, limit, size, most);

@@ -36,7 +36,10 @@ export class BufferStore {
 
   get(handle: number): BufferRecord {
     const record = this.records.get(handle);
-    if (!record) throw new EngineError("unknown-handle", `there is no buffer ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, { handle });
+    if (!record)
+      throw new EngineError("unknown-handle", `there is no buffer ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, {
+        handle,
+      });
     return record;
   }
 
@@ -55,7 +58,7 @@ export class BufferStore {
     try {
       buffer = this.device.createBuffer({ label, size, usage: STORAGE | UNIFORM | COPY_SRC | COPY_DST | INDIRECT });
     } catch (error) {
-      if (scoped) void this.device.popErrorScope();
+      if (scoped) void this.device.popErrorScope().catch(() => null);
       throw this.outOfMemory(label, size, String(error));
     }
     if (scoped) {
@@ -73,10 +76,14 @@ export class BufferStore {
 
   private outOfMemory(label: string, size: number, said: string): EngineError {
     const held = (this.bytes / 2 ** 20).toFixed(0);
-    return new EngineError("out-of-memory", `no memory for ${label} of ${size} bytes beside the ${held} MiB that live in the browser: ${said}. Free arrays, or make smaller ones.`, {
-      size_bytes: size,
-      held_bytes: this.bytes,
-    });
+    return new EngineError(
+      "out-of-memory",
+      `no memory for ${label} of ${size} bytes beside the ${held} MiB that live in the browser: ${said}. Free arrays, or make smaller ones.`,
+      {
+        size_bytes: size,
+        held_bytes: this.bytes,
+      },
+    );
   }
 
   private forget(handle: number): BufferRecord | undefined {
@@ -97,11 +104,13 @@ export class BufferStore {
     return this.forget(handle);
   }
 
-  /** Check a byte range; `sizeBytes` 0 means up to the end. Returns the size. */
-  range(record: BufferRecord, offset: number, sizeBytes: number, what: string): number {
-    const size = sizeBytes || record.sizeBytes - offset;
+  /** Check a byte range; returns its size. */
+  range(record: BufferRecord, offset: number, size: number, what: string): number {
     if (offset < 0 || size < 0 || offset % 4 || size % 4 || offset + size > record.sizeBytes) {
-      throw new EngineError("validation", `${what}: bytes ${offset} to ${offset + size} are not in ${record.label} of ${record.sizeBytes} bytes, or no multiples of 4`);
+      throw new EngineError(
+        "validation",
+        `${what}: bytes ${offset} to ${offset + size} are not in ${record.label} of ${record.sizeBytes} bytes, or no multiples of 4`,
+      );
     }
     return size;
   }

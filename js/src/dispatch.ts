@@ -3,18 +3,13 @@ import { bindEntries, type Resources } from "./bindings.js";
 import { type BufferRecord, holdGroup } from "./buffers.js";
 import { EngineError, limitError } from "./errors.js";
 import type { Ledger } from "./ledger.js";
+import { Pacer } from "./pacing.js";
 import type { CachedGroup, Compiled, GroupPlan } from "./pipelines.js";
 import type { Profiler } from "./profiler.js";
 import type { BindArg, DataRef, UniformArg } from "./protocol.gen.js";
 import type { Bytes } from "./session.js";
 import { UniformArena } from "./uniforms.js";
 
-/** A submit with this many dispatches is long enough, until measurement says otherwise. */
-const FIRST_BUDGET = 32;
-const MIN_BUDGET = 4;
-const MAX_BUDGET = 4096;
-const TARGET_MS = 50;
-const MAX_IN_FLIGHT = 8;
 const MAX_GROUPS_CACHED = 4096;
 
 const NO_OFFSETS: readonly number[] = [];
@@ -23,7 +18,8 @@ const NO_OFFSETS: readonly number[] = [];
 export function dataOf(ref: DataRef, buffers: readonly Bytes[]): Bytes {
   const [index = 0, offset = 0, length = 0] = ref;
   const buffer = buffers[index];
-  if (!buffer || offset + length > buffer.byteLength) throw new EngineError("validation", `a command refers to bytes ${offset} to ${offset + length} of buffer ${index}, which the message does not have`);
+  if (!buffer || offset + length > buffer.byteLength)
+    throw new EngineError("validation", `a command refers to bytes ${offset} to ${offset + length} of buffer ${index}, which the message does not have`);
   return buffer.subarray(offset, offset + length);
 }
 
@@ -31,6 +27,13 @@ export interface PreparedGroup {
   readonly index: number;
   readonly group: GPUBindGroup;
   readonly offsets: readonly number[];
+}
+
+/** The bind groups of a program under way. */
+export interface ProgramGroups {
+  readonly groups: Map<GroupPlan, Map<string, PreparedGroup>>;
+  readonly uniform: (arg: UniformArg) => GPUBufferBinding;
+  readonly hold: (record: BufferRecord) => void;
 }
 
 /** A dispatch of a program: everything looked up. */
@@ -53,12 +56,11 @@ export class Recorder {
   private readonly currentGroups: (GPUBindGroup | undefined)[] = [];
   private readonly currentOffsets: (readonly number[])[] = [];
   private count = 0;
-  private budget = FIRST_BUDGET;
   private readonly labels = new Set<string>();
   private afterSubmit: (() => void)[] = [];
   private readonly device: GPUDevice;
   private readonly arena: UniformArena;
-  private inFlight: Promise<void>[] = [];
+  private readonly pacer: Pacer;
   private readonly maxWorkgroups: number;
   private readonly keys: string[] = [];
   private readonly offsets: number[][] = [];
@@ -66,10 +68,12 @@ export class Recorder {
   constructor(
     private readonly resources: Resources,
     private readonly ledger: Ledger,
+    finished: () => void,
   ) {
     const { device } = resources;
     this.device = device;
     this.arena = new UniformArena(device);
+    this.pacer = new Pacer(device.queue, finished);
     this.maxWorkgroups = device.limits.maxComputeWorkgroupsPerDimension;
   }
 
@@ -82,6 +86,17 @@ export class Recorder {
   commands(): GPUCommandEncoder {
     this.endPass();
     return this.open();
+  }
+
+  /** A pass for one dispatch of the engine's own, with its buffers in group 0; the caller ends it. */
+  ownPass(pipeline: GPUComputePipeline, buffers: readonly GPUBufferBinding[]): GPUComputePassEncoder {
+    const encoder = this.commands();
+    const entries = buffers.map((resource, binding) => ({ binding, resource }));
+    const group = this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    return pass;
   }
 
   private open(): GPUCommandEncoder {
@@ -114,7 +129,14 @@ export class Recorder {
   // ---------------------------------------------------------------- dispatch
 
   /** Returns whether the submit is long enough (the caller flushes). */
-  dispatch(compiled: Compiled, label: string, workgroups: readonly number[], args: readonly BindArg[], data: readonly Bytes[], indirect?: readonly number[]): boolean {
+  dispatch(
+    compiled: Compiled,
+    label: string,
+    workgroups: readonly number[],
+    args: readonly BindArg[],
+    data: readonly Bytes[],
+    indirect?: readonly number[],
+  ): boolean {
     const [x = 1, y = 1, z = 1] = workgroups;
     if (!indirect) {
       this.checkWorkgroups(label, workgroups);
@@ -131,8 +153,15 @@ export class Recorder {
       pass.dispatchWorkgroupsIndirect(record.buffer, offset);
     } else pass.dispatchWorkgroups(x, y, z);
     this.dispatches++;
+    this.count++;
+    this.pacer.add(compiled.cost, x * y * z);
     if (this.profiler) this.endPass();
-    return ++this.count >= Math.min(this.budget, this.profiler?.room ?? this.budget);
+    return this.full;
+  }
+
+  /** Whether the submit is long enough. */
+  get full(): boolean {
+    return this.pacer.full || (this.profiler !== undefined && this.count >= this.profiler.room);
   }
 
   private passFor(label: string): GPUComputePassEncoder {
@@ -217,7 +246,12 @@ export class Recorder {
   private makeGroup(plan: GroupPlan, key: string, compiled: Compiled, label: string, args: readonly BindArg[]): CachedGroup {
     const records: BufferRecord[] = [];
     const uniform = (arg: UniformArg): GPUBufferBinding => {
-      const slot = compiled.dynamic ? "0" : key.split(",").find((part) => part.startsWith(`${arg.binding}u`))?.split("@")[1];
+      const slot = compiled.dynamic
+        ? "0"
+        : key
+            .split(",")
+            .find((part) => part.startsWith(`${arg.binding}u`))
+            ?.split("@")[1];
       return { buffer: this.arena.buffer, offset: Number(slot ?? 0), size: Math.ceil((arg.uniform[2] ?? 0) / 16) * 16 };
     };
     const entries = bindEntries(this.resources, plan, label, args, uniform, (record) => records.push(record));
@@ -235,15 +269,22 @@ export class Recorder {
 
   // ---------------------------------------------------------------- programs
 
-  /** Bind groups that belong to a program: not cached, and without an offset to be set later. */
-  programGroups(compiled: Compiled, label: string, args: readonly BindArg[], uniform: (arg: UniformArg) => GPUBufferBinding, hold: (record: BufferRecord) => void): PreparedGroup[] {
+  /** Bind groups that belong to a program: kept in `made`, and without an offset to be set later. */
+  programGroups(made: ProgramGroups, compiled: Compiled, label: string, args: readonly BindArg[]): PreparedGroup[] {
     return compiled.groups.flatMap((plan) => {
       if (!plan) return [];
-      const entries = bindEntries(this.resources, plan, label, args, uniform, hold);
+      const own = args.filter((arg) => arg.group === plan.index);
+      const key = own.map((arg) => ("uniform" in arg ? `${arg.binding}@${made.uniform(arg).offset}` : JSON.stringify(arg))).join();
+      const known = made.groups.get(plan)?.get(key);
+      if (known) return [known];
+      const entries = bindEntries(this.resources, plan, label, own, made.uniform, made.hold);
       this.open();
       const group = this.device.createBindGroup({ label, layout: plan.layout, entries });
       const uniforms = compiled.dynamic ? [...plan.bindings.values()].filter((binding) => binding.kind === "uniform").length : 0;
-      return [{ index: plan.index, group, offsets: new Array<number>(uniforms).fill(0) }];
+      const prepared: PreparedGroup = { index: plan.index, group, offsets: new Array<number>(uniforms).fill(0) };
+      const ofPlan = made.groups.get(plan) ?? new Map<string, PreparedGroup>();
+      made.groups.set(plan, ofPlan.set(key, prepared));
+      return [prepared];
     });
   }
 
@@ -261,6 +302,7 @@ export class Recorder {
     else pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
     this.dispatches++;
     this.count++;
+    this.pacer.add(compiled.cost, workgroups[0] * workgroups[1] * workgroups[2]);
     if (this.profiler) this.endPass();
   }
 
@@ -287,7 +329,6 @@ export class Recorder {
     this.endPass();
     this.profiler?.resolve(encoder);
     this.arena.upload();
-    const dispatches = this.count;
     const labels = [...this.labels].join(", ");
     this.encoder = undefined;
     this.labels.clear();
@@ -302,39 +343,16 @@ export class Recorder {
     const deferred = this.afterSubmit;
     this.afterSubmit = [];
     for (const action of deferred) action();
-    this.track(dispatches);
+    this.pacer.submitted();
   }
 
-  /** Learn how many dispatches make a submit of TARGET_MS. */
-  private track(dispatches: number): void {
-    const alone = this.inFlight.length === 0;
-    const started = performance.now();
-    const done = this.device.queue.onSubmittedWorkDone().then(
-      () => {
-        this.inFlight.splice(this.inFlight.indexOf(done), 1);
-        const took = performance.now() - started;
-        if (took > 2 * TARGET_MS && alone) this.budget = Math.max(MIN_BUDGET, Math.min(this.budget, Math.ceil((dispatches * TARGET_MS) / took)));
-        else if (took < TARGET_MS && dispatches >= this.budget) this.budget = Math.min(MAX_BUDGET, this.budget * 2);
-      },
-      () => undefined,
-    );
-    this.inFlight.push(done);
+  /** Whether something submitted has not ended yet. */
+  get working(): boolean {
+    return this.pacer.working;
   }
 
-  /** Too much is under way: wait for the oldest, so that cancelling and progress stay prompt. Undefined when there is no need to wait. */
+  /** Wait while too much is under way, so that cancelling and progress stay prompt. Undefined when there is no need to wait. */
   pace(): Promise<void> | undefined {
-    return this.inFlight.length > MAX_IN_FLIGHT ? this.inFlight[0] : undefined;
-  }
-
-  /** Resolves when all that was submitted until now is done. */
-  async idle(): Promise<void> {
-    this.flush();
-    await this.device.queue.onSubmittedWorkDone();
-  }
-
-  destroy(): void {
-    for (const action of this.afterSubmit) action();
-    this.afterSubmit = [];
-    this.arena.destroy();
+    return this.pacer.wait();
   }
 }

@@ -1,10 +1,11 @@
 /** Runs Python's batches in order on the GPU of this page. */
-import { openDevice } from "./device.js";
+
+import { copyBuffer } from "./copy.js";
+import { type Opened, openDevice } from "./device.js";
 import { dataOf } from "./dispatch.js";
 import { asEngineError, EngineError } from "./errors.js";
 import { Gpu } from "./gpu.js";
 import { type Claim, Ledger } from "./ledger.js";
-import { copyBuffer } from "./copy.js";
 import { makeMips, readTexture } from "./mips.js";
 import { Profiler } from "./profiler.js";
 import { type Program, prepare, replay } from "./programs.js";
@@ -20,7 +21,7 @@ export interface Replies {
   dealtWith(seq: number): void;
   result(id: string, value: Readonly<Record<string, unknown>>): void;
   error(id: string, code: ErrorCode, message: string, details: Readonly<Record<string, unknown>>): void;
-  chunk(id: string, item: number, offset: number, total: number, bytes: ArrayBuffer): Promise<boolean>;
+  chunk(id: string, item: number, offset: number, total: number, bytes: Bytes, release?: () => void): Promise<boolean>;
   progress(id: string, done: number, value: Readonly<Record<string, unknown>>): void;
   lost(epoch: number, reason: string): void;
 }
@@ -29,6 +30,9 @@ interface Job {
   readonly batch: Batch;
   readonly buffers: readonly Bytes[];
 }
+
+const REOPEN_ATTEMPTS = 8;
+const REOPEN_DELAY_MS = 250;
 
 type Request = Extract<Command, { id: string }>;
 type Of<Op extends Command["op"]> = Extract<Command, { op: Op }>;
@@ -45,8 +49,9 @@ export class Engine {
   private ledger = new Ledger((error) => this.heard(error));
   private readonly aborts = new Map<string, AbortController>();
   private done = 0;
-  private reported = { done: 0, at: 0, steps: 0 };
+  private reported = 0;
   private steps = 0;
+  private interrupts = 0;
   private watching = false;
 
   /**
@@ -80,11 +85,13 @@ export class Engine {
     if (!this.running) void this.drain();
   }
 
+  /** Give up requests; a replay that nobody waits for any more stops where it is. */
   cancel(ids: readonly string[]): void {
+    if (this.replies.requests.size === 0) this.interrupts++;
     for (const id of ids) this.aborts.get(id)?.abort(new DOMException("cancelled by Python", "AbortError"));
   }
 
-  /** Destroy the device: whatever runs on it is given up. */
+  /** Give up the device and whatever runs on it. */
   reset(reason: string): void {
     this.lose(this.gpu, reason);
   }
@@ -95,11 +102,10 @@ export class Engine {
     this.jobs = [];
     this.epoch = 1;
     this.done = 0;
-    this.reported = { done: 0, at: 0, steps: 0 };
     this.ledger = new Ledger((error) => this.heard(error));
     const { gpu } = this;
     this.gpu = this.opening = undefined;
-    gpu?.destroy();
+    gpu?.release();
     this.changed();
   }
 
@@ -125,12 +131,12 @@ export class Engine {
   private async open(): Promise<Gpu> {
     const { epoch, ledger } = this;
     try {
-      const opened = await openDevice();
+      const opened = await this.openPatiently(epoch);
       if (epoch !== this.epoch || ledger !== this.ledger) {
         opened.device.destroy();
         throw new EngineError("device-lost", "the device was given up while it was being opened");
       }
-      const gpu = new Gpu(opened, epoch, ledger);
+      const gpu = new Gpu(opened, epoch, ledger, () => this.steps++);
       gpu.device.addEventListener("uncapturederror", ({ error }) => {
         if (gpu.dead) return;
         ledger.keep(new EngineError(error instanceof GPUOutOfMemoryError ? "out-of-memory" : "validation", `WebGPU: ${error.message}`));
@@ -151,16 +157,32 @@ export class Engine {
     }
   }
 
+  /** After a loss the browser's GPU process may only be coming up again. */
+  private async openPatiently(epoch: number): Promise<Opened> {
+    for (let attempt = epoch > 1 ? REOPEN_ATTEMPTS : 1; ; attempt--) {
+      try {
+        return await openDevice();
+      } catch (error) {
+        if (attempt <= 1 || epoch !== this.epoch) throw error;
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, REOPEN_DELAY_MS);
+      });
+    }
+  }
+
   private lose(gpu: Gpu | undefined, reason: string): void {
     if (gpu && (gpu.dead || gpu !== this.gpu)) return;
     this.gpu = this.opening = undefined;
     this.epoch++;
     this.ledger = new Ledger((error) => this.heard(error));
     this.replies.lost(this.epoch, reason);
-    const lost = new EngineError("device-lost", `the GPU device was lost: ${reason}. All arrays and kernels on it are gone; the next call gets a new device.`, { reason });
+    const lost = new EngineError("device-lost", `the GPU device was lost: ${reason}. All arrays and kernels on it are gone; the next call gets a new device.`, {
+      reason,
+    });
     for (const id of [...this.replies.requests]) this.fail(id, lost);
     this.abortAll("the device was lost");
-    gpu?.destroy();
+    gpu?.release();
     this.heard(lost);
   }
 
@@ -168,6 +190,7 @@ export class Engine {
 
   private async drain(): Promise<void> {
     this.running = true;
+    this.changed();
     this.watchProgress();
     try {
       for (let job = this.jobs.shift(); job; job = this.jobs.shift()) {
@@ -235,8 +258,8 @@ export class Engine {
       }
       case "clear-buffer": {
         const record = buffers.get(command.buffer);
-        const size = buffers.range(record, command.offset, command.size_bytes, "clear");
-        recorder.commands().clearBuffer(record.buffer, command.offset, size);
+        buffers.range(record, command.offset, command.size_bytes, "clear");
+        recorder.commands().clearBuffer(record.buffer, command.offset, command.size_bytes);
         recorder.touch(record);
         return undefined;
       }
@@ -272,7 +295,11 @@ export class Engine {
       case "free-program": {
         const program = gpu.programs.get(command.program);
         gpu.programs.delete(command.program);
-        if (program) recorder.defer(() => program.own.forEach((buffer) => buffer.destroy()));
+        if (program) {
+          recorder.defer(() => {
+            for (const buffer of program.own) buffer.destroy();
+          });
+        }
         return undefined;
       }
       case "free-pipeline":
@@ -304,13 +331,8 @@ export class Engine {
   private async runProgram(gpu: Gpu, command: Of<"run-program">): Promise<void> {
     const program: Program | undefined = gpu.programs.get(command.program);
     if (!program) throw new EngineError("unknown-handle", `there is no program ${command.program} in the browser`, { handle: command.program });
-    await replay(
-      gpu,
-      program,
-      command.times,
-      () => gpu.dead,
-      (completed) => this.progressed({ completed, times: command.times }),
-    );
+    const { interrupts } = this;
+    await replay(gpu, program, command.times, () => gpu.dead || interrupts !== this.interrupts);
   }
 
   // ---------------------------------------------------------------- requests
@@ -334,7 +356,11 @@ export class Engine {
         return readTexture(gpu, command.texture, (part) => this.read(gpu, command.id, [part]));
       case "synchronize": {
         const claim = this.claim(gpu);
-        this.answer(command.id, claim, gpu.device.queue.onSubmittedWorkDone().then(() => ({})));
+        this.answer(
+          command.id,
+          claim,
+          gpu.device.queue.onSubmittedWorkDone().then(() => ({})),
+        );
         return undefined;
       }
       case "get-memory":
@@ -377,7 +403,8 @@ export class Engine {
   private readParts(gpu: Gpu, command: Of<"read">): ReadPart[] {
     return command.reads.map((read, item) => {
       const record = gpu.buffers.get(read.buffer);
-      const sizeBytes = gpu.buffers.range(record, read.offset, read.size_bytes, "read");
+      const sizeBytes = read.size_bytes;
+      gpu.buffers.range(record, read.offset, sizeBytes, "read");
       return { item, record, offset: read.offset, sizeBytes, itemOffset: 0, itemBytes: sizeBytes };
     });
   }
@@ -389,7 +416,9 @@ export class Engine {
       claim = this.ledger.claim();
     };
     const ready = async (): Promise<boolean> => (await claim?.settle()) === undefined;
-    const { sent } = await gpu.staging.read(parts, submitted, ready, (part, bytes) => this.replies.chunk(id, part.item, part.itemOffset, part.itemBytes, bytes));
+    const { sent } = await gpu.staging.read(parts, submitted, ready, (part, bytes) =>
+      this.replies.chunk(id, part.item, part.itemOffset, part.itemBytes, bytes),
+    );
     this.answer(
       id,
       claim,
@@ -399,7 +428,8 @@ export class Engine {
 
   private service(gpu: Gpu, command: Of<"service">, buffers: readonly Bytes[]): void {
     const handler = findService(command.name);
-    if (!handler) throw new EngineError("internal", `this page has no service ${command.name}; it has: ${serviceNames().join(", ") || "none"}`, { name: command.name });
+    if (!handler)
+      throw new EngineError("internal", `this page has no service ${command.name}; it has: ${serviceNames().join(", ") || "none"}`, { name: command.name });
     const claim = this.claim(gpu);
     if (claim.error) throw claim.error;
     const abort = new AbortController();
@@ -409,7 +439,8 @@ export class Engine {
       signal: abort.signal,
       buffers,
       progress: (value: Readonly<Record<string, unknown>>) => this.replies.progress(id, this.done, value),
-      sendChunk: (item: number, offset: number, total: number, bytes: ArrayBuffer) => this.replies.chunk(id, item, offset, total, bytes),
+      sendChunk: (item: number, offset: number, total: number, bytes: Bytes, release?: () => void) =>
+        this.replies.chunk(id, item, offset, total, bytes, release),
     };
     this.answer(
       id,
@@ -431,13 +462,6 @@ export class Engine {
     });
   }
 
-  private progressed(value: Readonly<Record<string, unknown>>): void {
-    this.steps++;
-    this.lastStep = value;
-  }
-
-  private lastStep: Readonly<Record<string, unknown>> = {};
-
   /** While there is work, say now and then what has been finished, and nothing when nothing has. */
   private watchProgress(): void {
     if (this.watching) return;
@@ -447,11 +471,10 @@ export class Engine {
         this.watching = false;
         return;
       }
-      if (this.steps !== this.reported.steps) {
-        this.reported = { done: this.done, at: performance.now(), steps: this.steps };
+      if (this.steps !== this.reported) {
+        this.reported = this.steps;
         const [id = ""] = this.replies.requests;
-        this.replies.progress(id, this.done, this.lastStep);
-        this.lastStep = {};
+        this.replies.progress(id, this.done, {});
       }
       setTimeout(tick, PROGRESS_INTERVAL_MS);
     };

@@ -1,12 +1,16 @@
 /** The widget's module: anywidget's default export, and `connectPage` for the hub's own page. */
 import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
-import { registry, Runtime } from "./runtime.js";
+import "./cluster/index.js";
+import { Runtime, registry } from "./runtime.js";
 import { CommLink } from "./transports/comm.js";
 import { liveStatus, type Status } from "./views/state.js";
 import { showStatus } from "./views/status.js";
+import { registerWeights } from "./weights/index.js";
 
 export { connectPage } from "./page.js";
 export { registerService } from "./services.js";
+
+registerWeights();
 
 interface Traits {
   transport: "comm" | "page" | "headless";

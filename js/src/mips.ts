@@ -1,6 +1,8 @@
 /** Texture read-back, and mip levels by a small compute kernel. */
 import { EngineError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
+import halve from "./shaders/halve.wgsl";
+import tighten from "./shaders/tighten.wgsl";
 import type { ReadPart } from "./staging.js";
 import { levelSize } from "./textures.js";
 
@@ -13,7 +15,12 @@ export async function readTexture(gpu: Gpu, handle: number, send: (part: ReadPar
   const rowBytes = width * record.texelBytes;
   const bytesPerRow = Math.ceil(rowBytes / ROW_ALIGN) * ROW_ALIGN;
   const size = bytesPerRow * height * depth;
-  if (size > gpu.device.limits.maxBufferSize) throw new EngineError("limit", `reading the texture needs a buffer of ${size} bytes`, { limit: "maxBufferSize", wanted: size, allowed: gpu.device.limits.maxBufferSize });
+  if (size > gpu.device.limits.maxBufferSize)
+    throw new EngineError("limit", `reading the texture needs a buffer of ${size} bytes`, {
+      limit: "maxBufferSize",
+      wanted: size,
+      allowed: gpu.device.limits.maxBufferSize,
+    });
   const padded = gpu.device.createBuffer({ label: "texture rows", size, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST | GPUBufferUsage.STORAGE });
   gpu.recorder.commands().copyTextureToBuffer({ texture: record.texture }, { buffer: padded, bytesPerRow, rowsPerImage: height }, [width, height, depth]);
   const total = rowBytes * height * depth;
@@ -32,73 +39,45 @@ export async function readTexture(gpu: Gpu, handle: number, send: (part: ReadPar
   source.destroy();
 }
 
-const TIGHTEN = `
-@group(0) @binding(0) var<storage, read> rows: array<u32>;
-@group(0) @binding(1) var<storage, read_write> tight: array<u32>;
-override PITCH: u32;
-override ROW: u32;
-override WORDS: u32;
-@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) n: vec3u) {
-  let word = id.x + id.y * n.x * 64u;
-  if (word >= WORDS) { return; }
-  var value = 0u;
-  for (var k = 0u; k < 4u; k++) {
-    let at = word * 4u + k;
-    let from = (at / ROW) * PITCH + at % ROW;
-    if (from / 4u < arrayLength(&rows)) { value |= ((rows[from / 4u] >> (8u * (from % 4u))) & 0xffu) << (8u * k); }
-  }
-  tight[word] = value;
-}`;
-
 /** Rows whose length is no multiple of 4 bytes cannot be copied one by one. */
 function tightenBytes(gpu: Gpu, rows: GPUBuffer, tight: GPUBuffer, pitch: number, row: number, words: number): void {
-  const { device, recorder } = gpu;
-  const encoder = recorder.commands();
-  const pipeline = device.createComputePipeline({
-    label: "texture rows",
-    layout: "auto",
-    compute: { module: device.createShaderModule({ code: TIGHTEN }), constants: { PITCH: pitch, ROW: row, WORDS: words } },
-  });
-  const group = device.createBindGroup({
-    layout: pipeline.getBindGroupLayout(0),
-    entries: [
-      { binding: 0, resource: { buffer: rows } },
-      { binding: 1, resource: { buffer: tight } },
-    ],
-  });
-  const pass = encoder.beginComputePass();
-  pass.setPipeline(pipeline);
-  pass.setBindGroup(0, group);
+  const pipeline = gpu.helper(`tighten ${pitch} ${row} ${words}`, tighten, { PITCH: pitch, ROW: row, WORDS: words });
+  const pass = gpu.recorder.ownPass(pipeline, [{ buffer: rows }, { buffer: tight }]);
   const groups = Math.ceil(words / 64);
   const x = Math.min(groups, 32768);
   pass.dispatchWorkgroups(x, Math.ceil(groups / x));
   pass.end();
 }
 
-const MIP_FORMATS = new Set(["rgba8unorm", "rgba8unorm-srgb", "bgra8unorm", "r8unorm", "rg8unorm", "r16float", "rg16float", "rgba16float", "r32float", "rg32float", "rgba32float"]);
-
-const BLIT = `
-@group(0) @binding(0) var source: texture_2d<f32>;
-@vertex fn corner(@builtin(vertex_index) i: u32) -> @builtin(position) vec4f {
-  return vec4f(f32(i % 2u) * 4.0 - 1.0, f32(i / 2u) * 4.0 - 1.0, 0.0, 1.0);
-}
-@fragment fn halve(@builtin(position) at: vec4f) -> @location(0) vec4f {
-  let most = vec2i(textureDimensions(source)) - 1;
-  let p = vec2i(at.xy) * 2;
-  let a = textureLoad(source, min(p, most), 0) + textureLoad(source, min(p + vec2i(1, 0), most), 0);
-  return 0.25 * (a + textureLoad(source, min(p + vec2i(0, 1), most), 0) + textureLoad(source, min(p + vec2i(1, 1), most), 0));
-}`;
+const MIP_FORMATS = new Set([
+  "rgba8unorm",
+  "rgba8unorm-srgb",
+  "bgra8unorm",
+  "r8unorm",
+  "rg8unorm",
+  "r16float",
+  "rg16float",
+  "rgba16float",
+  "r32float",
+  "rg32float",
+  "rgba32float",
+]);
 
 /** Fill the mip levels of a texture from level 0: each texel is the mean of four, a box filter. */
 export async function makeMips(gpu: Gpu, handle: number): Promise<void> {
   const { texture, description } = gpu.textures.get(handle);
   const { format, dimension, mip_levels: levels } = description;
   if (!MIP_FORMATS.has(format) || dimension === "3d") {
-    throw new EngineError("format", `mip levels are made for two-dimensional textures of the formats ${[...MIP_FORMATS].join(", ")}, not for ${dimension} ${format}`);
+    throw new EngineError(
+      "format",
+      `mip levels are made for two-dimensional textures of the formats ${[...MIP_FORMATS].join(", ")}, not for ${dimension} ${format}`,
+    );
   }
   const { device } = gpu;
-  const module = device.createShaderModule({ code: BLIT });
-  const layout = device.createBindGroupLayout({ entries: [{ binding: 0, visibility: GPUShaderStage.FRAGMENT, texture: { sampleType: "unfilterable-float" } }] });
+  const module = device.createShaderModule({ code: halve });
+  const layout = device.createBindGroupLayout({
+    entries: [{ binding: 0, visibility: GPUShaderStage.FRAGMENT, texture: { sampleType: "unfilterable-float" } }],
+  });
   const pipeline = await device.createRenderPipelineAsync({
     label: "mips",
     layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
@@ -108,7 +87,8 @@ export async function makeMips(gpu: Gpu, handle: number): Promise<void> {
   const encoder = gpu.recorder.commands();
   for (let layer = 0; layer < (description.size[2] ?? 1); layer++) {
     for (let level = 1; level < levels; level++) {
-      const view = (at: number): GPUTextureView => texture.createView({ dimension: "2d", baseMipLevel: at, mipLevelCount: 1, baseArrayLayer: layer, arrayLayerCount: 1 });
+      const view = (at: number): GPUTextureView =>
+        texture.createView({ dimension: "2d", baseMipLevel: at, mipLevelCount: 1, baseArrayLayer: layer, arrayLayerCount: 1 });
       const group = device.createBindGroup({ layout, entries: [{ binding: 0, resource: view(level - 1) }] });
       const pass = encoder.beginRenderPass({ colorAttachments: [{ view: view(level), loadOp: "clear", storeOp: "store" }] });
       pass.setPipeline(pipeline);

@@ -1,9 +1,9 @@
 /** The hub's own page: a WebSocket to Python, opened again whenever it breaks. */
-import { Runtime } from "./runtime.js";
+import { Runtime, registry } from "./runtime.js";
 import type { Link } from "./transports/link.js";
 import { WebSocketLink } from "./transports/websocket.js";
-import { showStatus } from "./views/status.js";
 import { liveStatus } from "./views/state.js";
+import { showStatus } from "./views/status.js";
 
 const TOKEN_KEY = "webgpu_widget.token";
 const FIRST_DELAY_MS = 100;
@@ -30,6 +30,7 @@ export function connectPage(): Runtime {
     // No adapter after a loss: this page's connection to the GPU process is gone, a new page gets another one.
     setTimeout(() => location.reload(), FIRST_DELAY_MS);
   });
+  registry().set("page", runtime);
   let delayMs = FIRST_DELAY_MS;
   const connect = (): void => {
     address.searchParams.set("instance", runtime.session.instance);
@@ -49,6 +50,11 @@ export function connectPage(): Runtime {
   };
   connect();
   addEventListener("pagehide", () => runtime.session.bye());
+  // Back from the back-forward cache: it has said goodbye.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+  document.documentElement.style.colorScheme = "light dark";
   const place = document.getElementById("app") ?? document.body;
   showStatus(place, () => liveStatus(runtime), runtime.onChange.bind(runtime));
   return runtime;

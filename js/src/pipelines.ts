@@ -1,6 +1,7 @@
 /** WGSL to compute pipelines: modules cached by source, pipelines by source, entry point and constants. */
 import type { BufferRecord } from "./buffers.js";
-import { EngineError } from "./errors.js";
+import { EngineError, limitError } from "./errors.js";
+import { type Cost, newCost } from "./pacing.js";
 import type { BindingInfo, CompilationMessage, Compile, CompileResult } from "./protocol.gen.js";
 import { ModuleReflection } from "./reflection.js";
 import { minBindingSize } from "./wgsl/layout.js";
@@ -28,6 +29,7 @@ export interface Compiled {
   readonly groups: readonly (GroupPlan | undefined)[];
   /** Whether uniforms are bound with dynamic offsets (an explicit layout), or each at its own. */
   readonly dynamic: boolean;
+  readonly cost: Cost;
 }
 
 interface Module {
@@ -53,6 +55,14 @@ interface Entry {
 
 const KEEP_UNUSED = 256;
 
+const BINDING_LIMITS = [
+  ["storage", "maxStorageBuffersPerShaderStage"],
+  ["uniform", "maxUniformBuffersPerShaderStage"],
+  ["texture", "maxSampledTexturesPerShaderStage"],
+  ["storage-texture", "maxStorageTexturesPerShaderStage"],
+  ["sampler", "maxSamplersPerShaderStage"],
+] as const;
+
 export class PipelineStore {
   private readonly modules = new Map<string, Module>();
   private readonly entries = new Map<string, Entry>();
@@ -60,8 +70,11 @@ export class PipelineStore {
 
   constructor(private readonly device: GPUDevice) {}
 
+  /** Pipelines that are compiled and in use. */
   get size(): number {
-    return this.handles.size;
+    let count = 0;
+    for (const { entry } of this.handles.values()) if (entry.ready) count++;
+    return count;
   }
 
   /** Compile, or find what is compiled or being compiled already. */
@@ -73,7 +86,11 @@ export class PipelineStore {
       made.promise.then(
         ({ compiled }) => {
           made.ready = compiled;
-          if (!compiled) made.failed = new EngineError("binding", `${command.label}: the module alone does not say what to run: name the entry point, and give the overrides without default values`);
+          if (!compiled)
+            made.failed = new EngineError(
+              "binding",
+              `${command.label}: the module alone does not say what to run: name the entry point, and give the overrides without default values`,
+            );
         },
         (error: unknown) => {
           made.failed = error instanceof EngineError ? error : new EngineError("internal", String(error));
@@ -91,7 +108,10 @@ export class PipelineStore {
   /** The pipeline, or a promise of it while it is being compiled. */
   get(handle: number): Compiled | Promise<unknown> {
     const found = this.handles.get(handle)?.entry;
-    if (!found) throw new EngineError("unknown-handle", `there is no pipeline ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, { handle });
+    if (!found)
+      throw new EngineError("unknown-handle", `there is no pipeline ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, {
+        handle,
+      });
     if (found.failed) throw found.failed;
     return found.ready ?? found.promise;
   }
@@ -117,7 +137,7 @@ export class PipelineStore {
     if (known) return known;
     this.device.pushErrorScope("validation");
     const module = this.device.createShaderModule({ code: source });
-    void this.device.popErrorScope();
+    void this.device.popErrorScope().catch(() => null);
     let reflection: ModuleReflection | undefined;
     let problem: unknown;
     try {
@@ -126,7 +146,10 @@ export class PipelineStore {
       problem = error;
     }
     const made: Module = { module, reflection, problem, messages: module.getCompilationInfo().then((info) => info.messages.map(plainMessage)) };
-    if (this.modules.size >= KEEP_UNUSED) for (const oldest of this.modules.keys()) if (this.modules.size >= KEEP_UNUSED) this.modules.delete(oldest);
+    for (const oldest of this.modules.keys()) {
+      if (this.modules.size < KEEP_UNUSED) break;
+      this.modules.delete(oldest);
+    }
     this.modules.set(source, made);
     return made;
   }
@@ -136,7 +159,9 @@ export class PipelineStore {
     const { reflection } = module;
     if (!reflection) {
       refuseErrors(await module.messages, command.label);
-      throw module.problem instanceof EngineError ? module.problem : new EngineError("internal", `the module compiles and cannot be reflected: ${String(module.problem)}`);
+      throw module.problem instanceof EngineError
+        ? module.problem
+        : new EngineError("internal", `the module compiles and cannot be reflected: ${String(module.problem)}`);
     }
     let made: Promise<Compiled> | undefined;
     let workgroupSize: number[] = [];
@@ -147,6 +172,7 @@ export class PipelineStore {
       if (entry && reflection.missing(entry, constants).length === 0) {
         entryName = entry.name;
         const bindings = entry.bindings.flatMap((index) => reflection.reflection.bindings[index] ?? []);
+        this.checkBindings(command.label, bindings);
         made = this.pipeline(command.label, module.module, entry.name, constants, bindings);
         made.catch(() => undefined);
         workgroupSize = reflection.workgroupSize(entry, constants);
@@ -157,10 +183,33 @@ export class PipelineStore {
     }
     const messages = await module.messages;
     refuseErrors(messages, command.label);
+    this.checkWorkgroup(command.label, workgroupSize);
     const compiled = await made?.catch((error: unknown) => {
       throw new EngineError("shader", `${command.label}: ${messageOf(error)}`, { messages, line: 0, column: 0 });
     });
     return { compiled, result: { entry_point: entryName, workgroup_size: workgroupSize, reflection: reflection.reflection, messages } };
+  }
+
+  /** Refuse a workgroup larger than the adapter's, with both numbers. */
+  private checkWorkgroup(label: string, size: readonly number[]): void {
+    const { limits } = this.device;
+    const what = `${label}: @workgroup_size(${size.join(", ")})`;
+    const all = size.reduce((product, axis) => product * axis, 1);
+    for (const [axis, limit] of (["maxComputeWorkgroupSizeX", "maxComputeWorkgroupSizeY", "maxComputeWorkgroupSizeZ"] as const).entries()) {
+      const wanted = size[axis] ?? 1;
+      if (wanted > limits[limit]) throw limitError(what, limit, wanted, limits[limit]);
+    }
+    const most = limits.maxComputeInvocationsPerWorkgroup;
+    if (all > most) throw limitError(what, "maxComputeInvocationsPerWorkgroup", all, most);
+  }
+
+  /** Refuse more bindings of a kind than the adapter has. */
+  private checkBindings(label: string, bindings: readonly BindingInfo[]): void {
+    for (const [kind, limit] of BINDING_LIMITS) {
+      const wanted = bindings.filter((binding) => binding.kind === kind).length;
+      const allowed = this.device.limits[limit];
+      if (wanted > allowed) throw limitError(`${label}: bindings of kind ${kind}`, limit, wanted, allowed);
+    }
   }
 
   private async pipeline(
@@ -179,18 +228,22 @@ export class PipelineStore {
     const uniforms = bindings.filter((binding) => binding.kind === "uniform").length;
     // Textures are left to WebGPU's own choice of layout, which knows what is filtered.
     const dynamic =
-      bindings.every((binding) => binding.kind === "uniform" || binding.kind === "storage") && uniforms <= this.device.limits.maxDynamicUniformBuffersPerPipelineLayout;
-    const explicit = dynamic
-      ? Array.from(byGroup, (list) => this.device.createBindGroupLayout({ label, entries: (list ?? []).map(layoutEntry) }))
-      : undefined;
+      bindings.every((binding) => binding.kind === "uniform" || binding.kind === "storage") &&
+      uniforms <= this.device.limits.maxDynamicUniformBuffersPerPipelineLayout;
+    const explicit = dynamic ? Array.from(byGroup, (list) => this.device.createBindGroupLayout({ label, entries: (list ?? []).map(layoutEntry) })) : undefined;
     const layout = explicit ? this.device.createPipelineLayout({ label, bindGroupLayouts: explicit }) : "auto";
-    const pipeline = await this.device.createComputePipelineAsync({ label, layout, compute: { module, entryPoint, constants } });
+    const layoutError = this.device.popErrorScope().catch(() => null);
+    const pipeline = await this.device
+      .createComputePipelineAsync({ label, layout, compute: { module, entryPoint, constants } })
+      .catch(async (error: unknown) => {
+        throw new Error((await layoutError)?.message ?? messageOf(error));
+      });
     const groups = Array.from(byGroup, (list, index): GroupPlan | undefined => {
       if (!list) return undefined;
       const bindingsByNumber = new Map(list.map((binding) => [binding.binding, binding]));
       return { index, layout: explicit?.[index] ?? pipeline.getBindGroupLayout(index), bindings: bindingsByNumber, cache: new Map() };
     });
-    return { pipeline, label, groups, dynamic };
+    return { pipeline, label, groups, dynamic, cost: newCost() };
   }
 }
 

@@ -92,7 +92,9 @@ export class Profiler {
   /** Rows, longest first, once all submitted work is done. */
   async stop(): Promise<ProfileRow[]> {
     await Promise.all(this.outstanding);
-    const rows = [...this.rows].map(([name, row]): ProfileRow => ({ name, dispatches: row.dispatches, gpu_ms: this.timestamps ? row.gpuMs : null, wall_ms: row.wallMs }));
+    const rows = [...this.rows].map(
+      ([name, row]): ProfileRow => ({ name, dispatches: row.dispatches, gpu_ms: this.timestamps ? row.gpuMs : null, wall_ms: row.wallMs }),
+    );
     return rows.sort((a, b) => (b.gpu_ms ?? b.wall_ms) - (a.gpu_ms ?? a.wall_ms));
   }
 }

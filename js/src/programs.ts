@@ -1,27 +1,28 @@
 /** Recorded commands, prepared once and replayed with as little work a step as a hand-written loop. */
 import type { BufferRecord } from "./buffers.js";
+import { dataOf, type PreparedDispatch, type ProgramGroups } from "./dispatch.js";
 import { EngineError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import type { BindArg, Command } from "./protocol.gen.js";
 import type { Bytes } from "./session.js";
-import { dataOf, type PreparedDispatch } from "./dispatch.js";
 
 type Step =
   | { readonly kind: "dispatch"; readonly run: PreparedDispatch }
-  | { readonly kind: "copy"; readonly from: BufferRecord; readonly fromOffset: number; readonly to: BufferRecord; readonly toOffset: number; readonly sizeBytes: number }
+  | {
+      readonly kind: "copy";
+      readonly from: BufferRecord;
+      readonly fromOffset: number;
+      readonly to: BufferRecord;
+      readonly toOffset: number;
+      readonly sizeBytes: number;
+    }
   | { readonly kind: "clear"; readonly target: BufferRecord; readonly offset: number; readonly sizeBytes: number };
-
-const TARGET_MS = 50;
-const MAX_STEPS = 8192;
 
 export interface Program {
   readonly steps: readonly Step[];
   readonly buffers: readonly BufferRecord[];
-  readonly dispatches: number;
   /** Own buffers: uniforms and the bytes of writes. */
   readonly own: readonly GPUBuffer[];
-  /** Replays a submit, as measured. */
-  perSubmit: number;
 }
 
 /** Prepare commands: look up what they name, make bind groups, lay the uniforms into a buffer of their own. */
@@ -33,6 +34,13 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
   const arena = uniforms.build();
   const own = arena ? [arena] : [];
   const used = new Set<BufferRecord>();
+  const made: ProgramGroups = {
+    groups: new Map(),
+    uniform: (arg) => uniforms.binding(arg),
+    hold: (record) => {
+      used.add(record);
+    },
+  };
   const steps: Step[] = [];
   for (const command of commands) {
     switch (command.op) {
@@ -46,7 +54,7 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
         gpu.recorder.checkWorkgroups(label, command.workgroups);
         const [x = 1, y = 1, z = 1] = command.workgroups;
         if (!command.indirect && x * y * z === 0) break;
-        const groups = gpu.recorder.programGroups(compiled, label, command.args, (arg) => uniforms.binding(arg), (record) => used.add(record));
+        const groups = gpu.recorder.programGroups(made, compiled, label, command.args);
         const [handle = 0, offset = 0] = command.indirect ?? [];
         const indirect = command.indirect ? { record: gpu.buffers.get(handle), offset } : undefined;
         if (indirect) used.add(indirect.record);
@@ -55,7 +63,8 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
       }
       case "copy-buffer": {
         const [from, to] = [gpu.buffers.get(command.source), gpu.buffers.get(command.target)];
-        const sizeBytes = gpu.buffers.range(from, command.source_offset, command.size_bytes, "copy");
+        const sizeBytes = command.size_bytes;
+        gpu.buffers.range(from, command.source_offset, sizeBytes, "copy");
         gpu.buffers.range(to, command.target_offset, sizeBytes, "copy");
         if (from === to) throw new EngineError("validation", "a program cannot copy within one buffer");
         used.add(from).add(to);
@@ -65,7 +74,8 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
       case "clear-buffer": {
         const target = gpu.buffers.get(command.buffer);
         used.add(target);
-        steps.push({ kind: "clear", target, offset: command.offset, sizeBytes: gpu.buffers.range(target, command.offset, command.size_bytes, "clear") });
+        gpu.buffers.range(target, command.offset, command.size_bytes, "clear");
+        steps.push({ kind: "clear", target, offset: command.offset, sizeBytes: command.size_bytes });
         break;
       }
       case "write-buffer": {
@@ -84,7 +94,7 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
         throw new EngineError("validation", `a program cannot hold ${command.op}; it holds dispatch, copy-buffer, clear-buffer and write-buffer`);
     }
   }
-  return { steps, buffers: [...used], dispatches: steps.length, own, perSubmit: Math.max(1, Math.min(64, Math.floor(256 / Math.max(1, steps.length)))) };
+  return { steps, buffers: [...used], own };
 }
 
 /** The uniforms of a program: each distinct block of bytes once. */
@@ -127,38 +137,25 @@ class UniformLayout {
   }
 }
 
-/** Replay; two submits are under way at a time, each made as long as TARGET_MS by measurement. `report` is told after each. */
-export async function replay(gpu: Gpu, program: Program, times: number, stopped: () => boolean, report: (completed: number) => void): Promise<void> {
-  if (program.steps.length === 0) return;
-  let before: Promise<void> = Promise.resolve();
-  let lastDone = performance.now();
-  for (let done = 0; done < times && !stopped(); ) {
-    const count = Math.min(program.perSubmit, times - done);
-    for (let repeat = 0; repeat < count; repeat++) encode(gpu, program);
-    gpu.recorder.flush();
-    done += count;
-    const completed = done;
-    const current = gpu.device.queue.onSubmittedWorkDone().then(() => {
-      const now = performance.now();
-      const took = now - lastDone;
-      lastDone = now;
-      const most = Math.max(1, Math.floor(MAX_STEPS / program.steps.length));
-      if (count === program.perSubmit) program.perSubmit = Math.max(1, Math.min(most, Math.round((count * TARGET_MS) / Math.max(took, 1)), program.perSubmit * 4));
-      report(completed);
-    });
-    current.catch(() => undefined);
-    await before;
-    before = current;
-  }
-}
-
-function encode(gpu: Gpu, program: Program): void {
+/** Replay, in submits of the pacer's length, until `stopped`. */
+export async function replay(gpu: Gpu, program: Program, times: number, stopped: () => boolean): Promise<void> {
   const { recorder } = gpu;
-  for (const step of program.steps) {
-    if (step.kind === "dispatch") {
-      recorder.dispatchPrepared(step.run);
-    } else if (step.kind === "copy") recorder.commands().copyBufferToBuffer(step.from.buffer, step.fromOffset, step.to.buffer, step.toOffset, step.sizeBytes);
-    else recorder.commands().clearBuffer(step.target.buffer, step.offset, step.sizeBytes);
+  const touch = (): void => {
+    for (const record of program.buffers) recorder.touch(record);
+  };
+  touch();
+  for (let done = 0; done < times; done++) {
+    for (const step of program.steps) {
+      if (step.kind === "dispatch") recorder.dispatchPrepared(step.run);
+      else if (step.kind === "copy") recorder.commands().copyBufferToBuffer(step.from.buffer, step.fromOffset, step.to.buffer, step.toOffset, step.sizeBytes);
+      else recorder.commands().clearBuffer(step.target.buffer, step.offset, step.sizeBytes);
+      if (!recorder.full) continue;
+      recorder.flush();
+      touch();
+      const waiting = recorder.pace();
+      if (!waiting) continue;
+      await waiting;
+      if (stopped()) return;
+    }
   }
-  for (const record of program.buffers) recorder.touch(record);
 }

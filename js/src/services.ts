@@ -9,8 +9,8 @@ export interface ServiceContext {
   readonly buffers: readonly Bytes[];
   /** Tell Python how far the work is; each call starts Python's timeout again. */
   progress(value: Readonly<Record<string, unknown>>): void;
-  /** Send bytes, waiting for credit; `bytes` are tight and at most CHUNK_BYTES. False: nobody wants more. */
-  sendChunk(item: number, offset: number, total: number, bytes: ArrayBuffer): Promise<boolean>;
+  /** Send bytes (CHUNK_BYTES at most), waiting for credit; they must not change until `release` is called. False: nobody wants more. */
+  sendChunk(item: number, offset: number, total: number, bytes: Bytes, release?: () => void): Promise<boolean>;
 }
 
 export type ServiceHandler = (engine: Engine, params: Readonly<Record<string, unknown>>, context: ServiceContext) => Promise<Record<string, unknown>>;

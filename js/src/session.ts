@@ -2,7 +2,18 @@
  * The exchange with Python as a state machine: messages in, messages and calls of the host out. No DOM, no GPU, no clock.
  * The rules are in the docstring of `webgpu_widget/protocol.py`; `webgpu_widget/_session.py` is the twin.
  */
-import { type Batch, CHUNK_BYTES, COMM_WINDOW_BYTES, type ErrorCode, type Hello, type Lane, PROTOCOL_VERSION, type ToBrowser, type ToPython, WINDOW_BYTES } from "./protocol.gen.js";
+import {
+  type Batch,
+  CHUNK_BYTES,
+  COMM_WINDOW_BYTES,
+  type ErrorCode,
+  type Hello,
+  type Lane,
+  PROTOCOL_VERSION,
+  type ToBrowser,
+  type ToPython,
+  WINDOW_BYTES,
+} from "./protocol.gen.js";
 import type { Link } from "./transports/link.js";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -29,8 +40,10 @@ type Unnumbered<T> = T extends unknown ? Omit<T, "seq" | "instance"> : never;
 
 interface Kept {
   readonly message: Streamed;
-  readonly buffers: readonly ArrayBuffer[];
+  readonly buffers: readonly Bytes[];
   readonly sizeBytes: number;
+  /** Called when the buffers are needed no more. */
+  readonly release: (() => void) | undefined;
 }
 
 interface Waiter {
@@ -59,6 +72,8 @@ export class Session {
   private sent = 0;
   private kept: Kept[] = [];
   private keptBytes = 0;
+  /** Credit given to chunks that are about to be sent. */
+  private grantedBytes = 0;
   private waiters: Waiter[] = [];
   private received = 0;
   private dealt = 0;
@@ -128,7 +143,7 @@ export class Session {
 
   /** Begin both streams anew. */
   private forget(): void {
-    this.sent = this.received = this.dealt = this.acked = this.keptBytes = this.sinceAckBytes = 0;
+    this.sent = this.received = this.dealt = this.acked = this.keptBytes = this.grantedBytes = this.sinceAckBytes = 0;
     this.kept = [];
     this.undealt.length = 0;
     this.early.clear();
@@ -305,12 +320,28 @@ export class Session {
     if (this.open.delete(id)) this.push({ kind: "error", id, code, message, details }, []);
   }
 
-  /** Bytes of a request, once there is credit for them. Resolves to false when nobody wants them any more. */
-  async chunk(id: string, item: number, offset: number, totalBytes: number, bytes: ArrayBuffer): Promise<boolean> {
-    if (this.open.has(id) && !(await this.credit(bytes.byteLength))) return false;
-    if (!this.open.has(id)) return false;
-    this.push({ kind: "chunk", id, item, offset, total: totalBytes }, [bytes]);
-    return true;
+  /**
+   * Bytes of a request, once there is credit for them. Resolves to false when nobody wants them any more.
+   * They must not be changed until `release` is called.
+   */
+  async chunk(id: string, item: number, offset: number, totalBytes: number, bytes: Bytes, release?: () => void): Promise<boolean> {
+    const sizeBytes = bytes.byteLength;
+    if (this.open.has(id) && (this.waiters.length > 0 || !this.hasCredit(sizeBytes))) {
+      const granted = await new Promise<boolean>((settle) => {
+        this.waiters.push({ sizeBytes, settle });
+      });
+      if (!granted) {
+        release?.();
+        return false;
+      }
+      this.grantedBytes -= Math.min(sizeBytes, this.grantedBytes);
+    }
+    if (this.open.has(id)) this.push({ kind: "chunk", id, item, offset, total: totalBytes }, [bytes], release);
+    else {
+      release?.();
+      this.grant();
+    }
+    return this.open.has(id);
   }
 
   progress(id: string, done: number, value: Readonly<Record<string, unknown>>): void {
@@ -321,23 +352,26 @@ export class Session {
     if (this.role === "leader") this.push({ kind: "lost", id: "", epoch, reason }, []);
   }
 
-  private credit(sizeBytes: number): Promise<boolean> | true {
-    if (this.waiters.length === 0 && this.hasCredit(sizeBytes)) return true;
-    return new Promise((settle) => {
-      this.waiters.push({ sizeBytes, settle });
-    });
-  }
-
   private hasCredit(sizeBytes: number): boolean {
     const window = this.link?.kind === "websocket" ? WINDOW_BYTES : COMM_WINDOW_BYTES;
-    return this.keptBytes === 0 || this.keptBytes + sizeBytes <= window;
+    const under = this.keptBytes + this.grantedBytes;
+    return under === 0 || under + sizeBytes <= window;
   }
 
-  private push(body: Unnumbered<Streamed>, buffers: readonly ArrayBuffer[]): void {
+  /** Let waiting chunks go, first come first served, as far as there is credit. */
+  private grant(): void {
+    for (let first = this.waiters[0]; first && this.hasCredit(first.sizeBytes); first = this.waiters[0]) {
+      this.waiters.shift();
+      this.grantedBytes += first.sizeBytes;
+      first.settle(true);
+    }
+  }
+
+  private push(body: Unnumbered<Streamed>, buffers: readonly Bytes[], release?: () => void): void {
     if (this.role !== "leader") return;
     const message = { ...body, instance: this.instance, seq: ++this.sent } as Streamed;
     const sizeBytes = total(buffers);
-    this.kept.push({ message, buffers, sizeBytes });
+    this.kept.push({ message, buffers, sizeBytes, release });
     this.keptBytes += sizeBytes;
     this.link?.send(message, buffers);
   }
@@ -348,20 +382,14 @@ export class Session {
 
   private prune(ack: number): void {
     let count = 0;
-    for (const { message, sizeBytes } of this.kept) {
+    for (const { message, sizeBytes, release } of this.kept) {
       if (message.seq > ack) break;
       this.keptBytes -= sizeBytes;
+      release?.();
       count++;
     }
     if (count > 0) this.kept.splice(0, count);
-    // One at a time: the grant is spent a microtask later, so count it now.
-    let promised = 0;
-    while (this.waiters[0] && this.hasCredit(promised + this.waiters[0].sizeBytes)) {
-      if (promised > 0 && this.keptBytes === 0 && promised + this.waiters[0].sizeBytes > COMM_WINDOW_BYTES) break;
-      const waiter = this.waiters.shift();
-      promised += waiter?.sizeBytes ?? 0;
-      waiter?.settle(true);
-    }
+    this.grant();
   }
 
   private resend(): void {

@@ -3,12 +3,16 @@ import type { BufferRecord } from "./buffers.js";
 import type { Recorder } from "./dispatch.js";
 import { EngineError } from "./errors.js";
 import { CHUNK_BYTES } from "./protocol.gen.js";
+import type { Bytes } from "./session.js";
+import { makeSendable } from "./transports/frame.js";
 
 const SMALLEST = 4096;
 const BIG = 1 << 20;
 /** Big pieces under way at once: one is copied on the GPU, one is mapped, one is on its way to Python. */
 const MAX_BIG = 4;
 const MAX_KEPT = 8;
+/** Chunks under way to Python at once are two or three. */
+const MAX_SPARE = 3;
 
 interface Staged {
   readonly buffer: GPUBuffer;
@@ -25,12 +29,13 @@ export interface ReadPart {
   readonly itemBytes: number;
 }
 
-/** Sends one part; resolves to false when nobody wants more. */
-export type SendPart = (part: ReadPart, bytes: ArrayBuffer) => Promise<boolean>;
+/** Sends one part; resolves to false when nobody wants more, and calls `release` when the bytes may change. */
+export type SendPart = (part: ReadPart, bytes: Bytes, release: () => void) => Promise<boolean>;
 
 export class StagingRing {
   private readonly free = new Map<number, Staged[]>();
   private big = 0;
+  private readonly spare: Bytes[] = [];
   private waiting: (() => void)[] = [];
   private dead = false;
 
@@ -69,6 +74,11 @@ export class StagingRing {
       first = false;
       const mapped = staged.buffer.mapAsync(GPUMapMode.READ, 0, align(size));
       const before = sent;
+      let held = true;
+      const release = (): void => {
+        if (held) this.release(staged);
+        held = false;
+      };
       sent = (async () => {
         try {
           await mapped;
@@ -77,12 +87,16 @@ export class StagingRing {
           let from = 0;
           for (const part of piece) {
             if (!wanted) break;
-            const bytes = staged.buffer.getMappedRange(from, align(part.sizeBytes)).slice(0, Math.min(part.sizeBytes, part.itemBytes - part.itemOffset));
+            const size = Math.min(part.sizeBytes, part.itemBytes - part.itemOffset);
+            const bytes = this.sendable(size);
+            bytes.set(new Uint8Array(staged.buffer.getMappedRange(from, align(part.sizeBytes)), 0, size));
             from += align(part.sizeBytes);
-            wanted = await send(part, bytes);
+            const sending = send(part, bytes, () => this.reuse(bytes));
+            if (piece.length === 1) release();
+            wanted = await sending;
           }
         } finally {
-          this.release(staged);
+          release();
         }
       })();
       sent.catch(() => undefined);
@@ -95,9 +109,19 @@ export class StagingRing {
     return { sent };
   }
 
+  /** Bytes to be sent; big ones are used again, which spares the garbage collector and the system's page faults. */
+  private sendable(size: number): Bytes {
+    return (size === CHUNK_BYTES ? this.spare.pop() : undefined) ?? makeSendable(size);
+  }
+
+  private reuse(bytes: Bytes): void {
+    if (bytes.byteLength === CHUNK_BYTES && this.spare.length < MAX_SPARE) this.spare.push(bytes);
+  }
+
   private acquire(size: number): Staged {
     if (size >= BIG) this.big++;
-    return this.free.get(size)?.pop() ?? { sizeBytes: size, buffer: this.device.createBuffer({ label: "staging", size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }) };
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    return this.free.get(size)?.pop() ?? { sizeBytes: size, buffer: this.device.createBuffer({ label: "staging", size, usage }) };
   }
 
   private release(staged: Staged): void {

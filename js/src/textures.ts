@@ -76,7 +76,10 @@ export class TextureStore {
 
   get(handle: number): TextureRecord {
     const record = this.records.get(handle);
-    if (!record) throw new EngineError("unknown-handle", `there is no texture ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, { handle });
+    if (!record)
+      throw new EngineError("unknown-handle", `there is no texture ${handle} in the browser: it was freed, or it belonged to a device or page that is gone`, {
+        handle,
+      });
     return record;
   }
 
@@ -87,14 +90,16 @@ export class TextureStore {
   create(description: CreateTexture): TextureRecord {
     const { format, dimension, mip_levels: mipLevelCount, storage } = description;
     const texelBytes = TEXEL_BYTES[format];
-    if (texelBytes === undefined) throw new EngineError("format", `the texture format ${format} is not one of ${Object.keys(TEXEL_BYTES).join(", ")}`, { format });
+    if (texelBytes === undefined)
+      throw new EngineError("format", `the texture format ${format} is not one of ${Object.keys(TEXEL_BYTES).join(", ")}`, { format });
     const [width = 1, height = 1, depth = 1] = description.size;
     const limits = this.device.limits;
     const most = dimension === "3d" ? limits.maxTextureDimension3D : limits.maxTextureDimension2D;
     const limit = dimension === "3d" ? "maxTextureDimension3D" : "maxTextureDimension2D";
     const widest = dimension === "3d" ? Math.max(width, height, depth) : Math.max(width, height);
     if (widest > most) throw limitError(`a texture of ${width} x ${height} x ${depth} texels`, limit, widest, most);
-    if (dimension === "2d-array" && depth > limits.maxTextureArrayLayers) throw limitError(`a texture of ${depth} layers`, "maxTextureArrayLayers", depth, limits.maxTextureArrayLayers);
+    if (dimension === "2d-array" && depth > limits.maxTextureArrayLayers)
+      throw limitError(`a texture of ${depth} layers`, "maxTextureArrayLayers", depth, limits.maxTextureArrayLayers);
     const { TEXTURE_BINDING, STORAGE_BINDING, RENDER_ATTACHMENT, COPY_DST, COPY_SRC } = GPUTextureUsage;
     const texture = this.device.createTexture({
       label: `texture ${description.texture}`,

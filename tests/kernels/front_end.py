@@ -131,9 +131,7 @@ class FrontEnd:
         return box[0]
 
     def _loop(self) -> None:
-        sockets = {
-            name: getattr(self.client, f"{name}_channel").socket for name in ("iopub", "shell", "control")
-        }
+        sockets = {name: getattr(self.client, f"{name}_channel").socket for name in ("iopub", "shell", "control")}
         poller = zmq.Poller()
         for socket in sockets.values():
             poller.register(socket, zmq.POLLIN)
@@ -159,7 +157,9 @@ class FrontEnd:
         except Exception as error:  # noqa: BLE001 - shown by the fixture: the loop must go on
             self.crashes.append(error)
 
-    def _send(self, channel: str, kind: str, content: Message, buffers: Sequence[Any] = (), subshell: bool = False) -> str:
+    def _send(
+        self, channel: str, kind: str, content: Message, buffers: Sequence[Any] = (), subshell: bool = False
+    ) -> str:
         message = self.client.session.msg(kind, content)
         if subshell and self.subshell_id is not None:
             message["header"]["subshell_id"] = self.subshell_id
@@ -239,7 +239,14 @@ class FrontEnd:
         box: list[Run] = []
 
         def go() -> None:
-            content = {"code": source, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": False}
+            content = {
+                "code": source,
+                "silent": False,
+                "store_history": True,
+                "user_expressions": {},
+                "allow_stdin": False,
+                "stop_on_error": False,
+            }
             run = Run(self._send("shell", "execute_request", content))
             self._runs[run.id] = run
             box.append(run)

@@ -27,7 +27,10 @@ def test_blocking_in_the_cell_that_made_it(front: FrontEnd) -> None:
 
 
 def test_await_in_the_cell_that_made_it(front: FrontEnd) -> None:
-    assert front.run(f"gpu = wg.GPU()\ny = await {RUN.replace('run', 'run_async', 1)}\nprint(np.array_equal(y, a * a))") == "True"
+    assert (
+        front.run(f"gpu = wg.GPU()\ny = await {RUN.replace('run', 'run_async', 1)}\nprint(np.array_equal(y, a * a))")
+        == "True"
+    )
     front.call(lambda: setattr(front.page, "delay_s", LATE_S))
     assert front.run(f"y = await {RUN.replace('run', 'run_async', 1)}\nprint(np.array_equal(y, a * a))") == "True"
 
@@ -71,7 +74,7 @@ def test_worker_thread_that_outlives_its_cell(front: FrontEnd) -> None:
 
 
 def test_worker_and_main_thread_at_once(front: FrontEnd) -> None:
-    found = front.run(f"""
+    found = front.run("""
 gpu = wg.GPU()
 found = []
 def work():
@@ -102,7 +105,10 @@ print(all(await asyncio.gather(*tasks)))
 
 
 def test_blocking_inside_a_coroutine(front: FrontEnd) -> None:
-    assert front.run(f"gpu = wg.GPU()\nasync def work():\n    return np.array_equal({RUN}, a * a)\nprint(await work())") == "True"
+    assert (
+        front.run(f"gpu = wg.GPU()\nasync def work():\n    return np.array_equal({RUN}, a * a)\nprint(await work())")
+        == "True"
+    )
 
 
 def interrupted(front: FrontEnd, how: str) -> tuple[str, float]:

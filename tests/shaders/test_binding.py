@@ -39,7 +39,9 @@ def test_several_groups_and_padded_uniform_struct(gpu, rng):
     y = gpu.run(source, x=x, params=params, y=wg.out(8), threads=1)
     expected = [*(turn.astype(float) @ x), 2.5, 12.0, 9.0, 7.0, 41.0]
     # Three products a component.
-    assert np.allclose(y, expected, rtol=0, atol=8 * np.finfo(np.float32).eps * (np.abs(turn) @ np.abs(x)).max() + 1e-12)
+    assert np.allclose(
+        y, expected, rtol=0, atol=8 * np.finfo(np.float32).eps * (np.abs(turn) @ np.abs(x)).max() + 1e-12
+    )
 
 
 def test_structs_tight_and_padded_both_ways(gpu, rng):
@@ -55,7 +57,9 @@ def test_structs_tight_and_padded_both_ways(gpu, rng):
     }"""
     n = 100
     kernel = gpu.kernel(source)
-    tight = np.zeros(n, [("id", "u4"), ("position", "f4", 3), ("mass", "f4"), ("links", "u4", (2, 3)), ("spin", "f4", (2, 2))])
+    tight = np.zeros(
+        n, [("id", "u4"), ("position", "f4", 3), ("mass", "f4"), ("links", "u4", (2, 3)), ("spin", "f4", (2, 2))]
+    )
     tight["position"] = rng.integers(-99, 99, (n, 3))
     tight["mass"] = rng.standard_normal(n)
     tight["id"] = np.arange(n)
@@ -149,7 +153,9 @@ def test_single_struct_in_and_out_as_a_dict(gpu):
     }"""
     kernel = gpu.kernel(source)
     turn = np.float32([[1, 2], [3, 4]])
-    after = kernel(before={"seed": 6, "place": [1, 2, 3], "turn": turn}, after=wg.out(dtype=kernel.dtype("after")), threads=1).numpy()
+    after = kernel(
+        before={"seed": 6, "place": [1, 2, 3], "turn": turn}, after=wg.out(dtype=kernel.dtype("after")), threads=1
+    ).numpy()
     assert after["seed"] == 7
     assert np.array_equal(after["place"], [2, 4, 6])
     assert np.array_equal(after["turn"], turn.T)
@@ -169,7 +175,7 @@ def test_overrides_by_name_and_id_and_unused_ones(gpu):
     @compute @workgroup_size(WIDTH * DOUBLE) fn main(@builtin(global_invocation_id) id: vec3u) { y[id.x] = FACTOR * f32(id.x) + offset(); }
     @compute @workgroup_size(2) fn other(@builtin(global_invocation_id) id: vec3u) { y[id.x] = f32(UNUSED); }"""
     kernel = gpu.kernel(source, entry_point="main", constants={7: 3.0})
-    assert kernel.reflection.workgroup_size == () or kernel.reflection.workgroup_size == (8, 1, 1)
+    assert kernel.reflection.workgroup_size == ()
     result = kernel(y=wg.out(8), workgroups=1, constants={"OFFSET": -5, "UNUSED": 3}).numpy()
     assert np.array_equal(result, 3.0 * np.arange(8) - 5)
     off = kernel(y=wg.out(4), workgroups=1, constants={"OFFSET": -5, "ON": False, "WIDTH": 2}).numpy()
@@ -290,7 +296,15 @@ def test_linear_sampling_between_texels_and_mips(gpu):
     assert np.allclose(y, [0.5, 0.0, 0.5, 2.0], atol=2 / 255)
 
 
-@pytest.mark.parametrize(("name", "dtype", "channels"), [("rgba8unorm", np.uint8, 4), ("r32float", np.float32, 1), ("rgba16float", np.float16, 4), ("rgba32uint", np.uint32, 4)])
+@pytest.mark.parametrize(
+    ("name", "dtype", "channels"),
+    [
+        ("rgba8unorm", np.uint8, 4),
+        ("r32float", np.float32, 1),
+        ("rgba16float", np.float16, 4),
+        ("rgba32uint", np.uint32, 4),
+    ],
+)
 def test_storage_textures_come_back_in_their_format(gpu, name, dtype, channels):
     value = "vec4u(id.x, id.y, 7u, 9u)" if name.endswith("uint") else "vec4f(f32(id.x), f32(id.y), 7.0, 9.0) / 51.0"
     source = f"""
@@ -345,7 +359,13 @@ def test_reflection_says_what_is_there(gpu):
     @compute @workgroup_size(TILE, 2) fn main() { atomicAdd(&y[0], params.b + u32(x[0].x)); }"""
     reflection = gpu.kernel(source, constants={"TILE": 8}).reflection
     assert reflection.workgroup_size == (8, 2, 1)
-    assert reflection.bindings["x"] == {"group": 0, "binding": 0, "kind": "storage", "access": "read", "type": "array<vec2<f32>>"}
+    assert reflection.bindings["x"] == {
+        "group": 0,
+        "binding": 0,
+        "kind": "storage",
+        "access": "read",
+        "type": "array<vec2<f32>>",
+    }
     assert reflection.bindings["y"]["type"] == "array<atomic<u32>>"
     assert reflection.structs["Params"]["size"] == 16
     assert reflection.structs["Params"]["members"]["b"] == {"offset": 12, "type": "u32", "size": 4}

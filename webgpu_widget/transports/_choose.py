@@ -39,7 +39,23 @@ class Choice:
         return HeadlessTransport()
 
 
-def make_transport(name: TransportName, host: str, port: int) -> Choice:
+@dataclass(frozen=True)
+class Given:
+    """A transport that the caller has made."""
+
+    transport: Transport
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.transport.name
+
+    def bind(self, widget: anywidget.AnyWidget) -> Transport:  # noqa: ARG002
+        """Return it."""
+        return self.transport
+
+
+def make_transport(name: TransportName | Transport, host: str, port: int) -> Choice | Given:
     """Choose: the name given, else ``WEBGPU_WIDGET_TRANSPORT``, else by where this code runs.
 
     Raises
@@ -47,6 +63,8 @@ def make_transport(name: TransportName, host: str, port: int) -> Choice:
     FrontendError
         For an unknown name, or ``comm`` outside of a kernel.
     """
+    if isinstance(name, Transport):
+        return Given(name)
     chosen = name
     if chosen == "auto":
         chosen = cast("TransportName", os.environ.get("WEBGPU_WIDGET_TRANSPORT", "auto") or "auto")

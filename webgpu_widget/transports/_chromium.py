@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection, Iterator, Sequence
 
 from webgpu_widget import errors
 
@@ -98,19 +99,43 @@ def flags() -> list[str]:
     return chosen + shlex.split(os.environ.get("WEBGPU_WIDGET_BROWSER_FLAGS", ""))
 
 
-class Browser:
-    """A running Chromium with one page."""
+@contextlib.contextmanager
+def _on_cores(cores: Collection[int]) -> Iterator[None]:
+    """Have what is started inside run on these cores: a child inherits the affinity of the thread that starts it."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
-    def __init__(self, url: str) -> None:
+
+class Browser:
+    """A running Chromium with one page.
+
+    Parameters
+    ----------
+    url : str
+        The page.
+    extra_flags : sequence of str
+        For this one, beside those of `flags`.
+    cores : collection of int
+        Cores that its processes are pinned to (Linux); all when empty.
+    """
+
+    def __init__(self, url: str, extra_flags: Sequence[str] = (), cores: Collection[int] = ()) -> None:
         self.program = find_browser()
         self._profile = tempfile.TemporaryDirectory(prefix="webgpu_widget-", ignore_cleanup_errors=True)
         self._log = pathlib.Path(self._profile.name) / "browser.log"
-        command = [self.program, *flags(), f"--user-data-dir={self._profile.name}", url]
+        command = [self.program, *flags(), *extra_flags, f"--user-data-dir={self._profile.name}", url]
         environment = dict(os.environ)
         library_path = os.environ.get("WEBGPU_WIDGET_BROWSER_LIBRARY_PATH")
         if library_path:
             environment["LD_LIBRARY_PATH"] = library_path
-        with self._log.open("wb") as output:
+        with self._log.open("wb") as output, _on_cores(cores):
             if os.name == "posix":
                 command.insert(1, "--remote-debugging-pipe")
                 self._process = subprocess.Popen(

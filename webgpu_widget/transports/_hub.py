@@ -13,6 +13,7 @@ import itertools
 import logging
 import pathlib
 import secrets
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -30,6 +31,8 @@ log = logging.getLogger("webgpu_widget.hub")
 
 STATIC = pathlib.Path(__file__).resolve().parent.parent / "static"
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+_TOO_BIG = 1009
+"""WebSocket's close code for it (RFC 6455, 7.4.1)."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -232,6 +235,20 @@ class _SocketHandler(tornado.websocket.WebSocketHandler):
             return
         self.receiver.receive(*decoded)
 
+    def get_websocket_protocol(self) -> tornado.websocket.WebSocketProtocol | None:
+        # tornado refuses a frame that is too big without telling the handler or the log.
+        made = super().get_websocket_protocol()
+        if made is not None:
+            close = made.close
+
+            def told(code: int | None = None, reason: str | None = None) -> None:
+                if code == _TOO_BIG:
+                    log.warning("a frame over %d bytes from %s, socket closed", MAX_FRAME_BYTES, self.request.remote_ip)
+                close(code, reason)
+
+            made.close = told  # type: ignore[method-assign]
+        return made
+
     def on_close(self) -> None:
         if self.receiver is not None:
             self.hub.sockets.discard(self.socket)
@@ -248,6 +265,8 @@ class Hub:
         Address to listen on.
     port : int
         0 picks a free one.
+    tls : ssl.SSLContext, optional
+        For https.
     """
 
     _shared: ClassVar[Hub | None] = None
@@ -261,8 +280,9 @@ class Hub:
                 cls._shared = cls()
             return cls._shared
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.host = host
+        self._tls = tls
         self.endpoints: dict[str, OnOpen] = {}
         self.files: dict[str, pathlib.Path] = {}
         self.sockets: set[Socket] = set()
@@ -293,7 +313,7 @@ class Hub:
         except OSError as error:
             ready.set_exception(error)
             return
-        server = tornado.httpserver.HTTPServer(application, max_buffer_size=2 * MAX_FRAME_BYTES)
+        server = tornado.httpserver.HTTPServer(application, ssl_options=self._tls, max_buffer_size=2 * MAX_FRAME_BYTES)
         server.add_sockets(sockets)
         ready.set_result(sockets[0].getsockname()[1])
         await self._stop.wait()
@@ -308,9 +328,9 @@ class Hub:
         host = "127.0.0.1" if self.host in {"0.0.0.0", "", "::"} else self.host  # noqa: S104
         return f"{host}:{self.port}"
 
-    def add_endpoint(self, on_open: OnOpen) -> str:
-        """Make a token; ``on_open`` is called in the hub's thread for each socket that brings it."""
-        token = secrets.token_urlsafe(24)
+    def add_endpoint(self, on_open: OnOpen, token: str | None = None) -> str:
+        """Make a token, or take the one given; ``on_open`` is called in the hub's thread for each socket that brings it."""
+        token = token or secrets.token_urlsafe(24)
         self.endpoints[token] = on_open
         return token
 
@@ -320,7 +340,7 @@ class Hub:
 
     def page_url(self, token: str) -> str:
         """Return the address of the page for an endpoint."""
-        return f"http://{self.netloc}/?token={token}"
+        return f"{'http' if self._tls is None else 'https'}://{self.netloc}/?token={token}"
 
     def serve_file(self, path: str | pathlib.Path) -> str:
         """Serve a file with Range and ETag under a secret address, which is returned."""

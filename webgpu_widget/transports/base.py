@@ -48,6 +48,10 @@ class Transport(abc.ABC):
     def nudge(self, silent_s: float) -> None:  # noqa: B027
         """Hear, now and then during a wait, that no page has answered for ``silent_s`` seconds."""
 
+    def restart(self) -> bool:
+        """Replace a page whose GPU hangs, if that is in our hands; returns whether it was done."""
+        return False
+
     def failure(self) -> str | None:
         """Say why no page can come any more, if so."""
         return None

@@ -54,6 +54,14 @@ class HeadlessTransport(PageTransport):
             self._browser.close()
             self._launch()
 
+    def restart(self) -> bool:
+        """Start the browser anew: a shader that never ends also holds up Chromium's GPU process, and with it every new device."""
+        if self._browser is None:
+            return False
+        self._browser.close()
+        self._launch()
+        return True
+
     def failure(self) -> str | None:
         """Say why the browser has ended."""
         if self._browser is None or (self._connection is not None and self._connection.hello):

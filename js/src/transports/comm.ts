@@ -21,9 +21,10 @@ export class CommLink implements Link {
 
   // JupyterLab's serializer measures a view and sends the whole ArrayBuffer behind it, so only whole ArrayBuffers may go out.
   // https://github.com/jupyterlab/jupyterlab/blob/v4.4.0/packages/services/src/kernel/serialize.ts
-  send(message: ToPython, buffers: readonly ArrayBuffer[]): void {
+  send(message: ToPython, buffers: readonly Uint8Array<ArrayBuffer>[]): void {
+    const tight = buffers.map((bytes) => (bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer));
     try {
-      this.model.send(message, undefined, [...buffers]);
+      this.model.send(message, undefined, tight);
     } catch (error) {
       // The comm is closed or its kernel is gone; nothing can be said on it, and nothing is lost by not saying it.
       console.debug("webgpu_widget: the comm takes no messages", error);

@@ -3,18 +3,42 @@
  * `{"message": ..., "buffers": [byte lengths]}` as UTF-8 JSON, then each buffer at the next multiple of 8 from the frame's start.
  */
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 const ALIGN = 8;
+/** Room for the header in front of bytes that were made to be sent. */
+const HEAD_BYTES = 1024;
+const SPACE = 0x20;
 const padded = (size: number): number => Math.ceil(size / ALIGN) * ALIGN;
 
-/** Make a frame. */
-export function encodeFrame(message: object, buffers: readonly ArrayBuffer[]): ArrayBuffer {
+/** Bytes with room in front of them, so that a frame of them needs no copy. */
+export function makeSendable(sizeBytes: number): Bytes {
+  return new Uint8Array(new ArrayBuffer(HEAD_BYTES + padded(sizeBytes)), HEAD_BYTES, sizeBytes);
+}
+
+/** Make a frame. One buffer of `makeSendable` becomes the frame itself. */
+export function encodeFrame(message: object, buffers: readonly Bytes[]): ArrayBuffer {
   const header = new TextEncoder().encode(JSON.stringify({ message, buffers: buffers.map((buffer) => buffer.byteLength) }));
+  const [only] = buffers;
+  if (
+    only &&
+    buffers.length === 1 &&
+    only.byteOffset === HEAD_BYTES &&
+    only.buffer.byteLength === HEAD_BYTES + padded(only.byteLength) &&
+    header.byteLength <= HEAD_BYTES - 4
+  ) {
+    const frame = new Uint8Array(only.buffer);
+    new DataView(only.buffer).setUint32(0, HEAD_BYTES - 4, true);
+    frame.set(header, 4);
+    frame.fill(SPACE, 4 + header.byteLength, HEAD_BYTES);
+    return only.buffer;
+  }
   let offset = padded(4 + header.byteLength);
   const frame = new Uint8Array(offset + buffers.reduce((sum, buffer) => sum + padded(buffer.byteLength), 0));
   new DataView(frame.buffer).setUint32(0, header.byteLength, true);
   frame.set(header, 4);
   for (const buffer of buffers) {
-    frame.set(new Uint8Array(buffer), offset);
+    frame.set(buffer, offset);
     offset += padded(buffer.byteLength);
   }
   return frame.buffer;
@@ -31,7 +55,8 @@ export function decodeFrame(frame: ArrayBuffer): { message: unknown; buffers: Ui
   }
   let offset = padded(4 + length);
   const buffers = header.buffers.map((size: unknown) => {
-    if (typeof size !== "number" || size < 0 || offset + size > frame.byteLength) throw new RangeError(`the frame has no room for a buffer of ${String(size)} bytes at ${offset}`);
+    if (typeof size !== "number" || size < 0 || offset + size > frame.byteLength)
+      throw new RangeError(`the frame has no room for a buffer of ${String(size)} bytes at ${offset}`);
     const view = new Uint8Array(frame, offset, size);
     offset += padded(size);
     return view;

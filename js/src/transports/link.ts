@@ -3,8 +3,8 @@ import type { ToBrowser, ToPython } from "../protocol.gen.js";
 /** One way to Python. */
 export interface Link {
   readonly kind: "comm" | "websocket";
-  /** Hand a message over; `buffers` are tight. Never throws: a link that fails reports `closed`. */
-  send(message: ToPython, buffers: readonly ArrayBuffer[]): void;
+  /** Hand a message over; the bytes are free again when this returns. Never throws: a link that fails reports `closed`. */
+  send(message: ToPython, buffers: readonly Uint8Array<ArrayBuffer>[]): void;
   close(): void;
 }
 

@@ -38,7 +38,7 @@ export class WebSocketLink implements Link {
     this.events.closed(this, reason);
   }
 
-  send(message: ToPython, buffers: readonly ArrayBuffer[]): void {
+  send(message: ToPython, buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(encodeFrame(message, buffers));
   }
 

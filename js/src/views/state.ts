@@ -23,7 +23,13 @@ export function liveStatus(runtime: Runtime): Status {
   const link = session.link;
   const about = gpu?.info;
   const adapter = about && [about.vendor, about.architecture, about.description].filter(Boolean).join(" ");
-  const state = noGpu ? "no GPU" : session.role === "leader" && !link ? "connection lost" : session.role === "leader" && engine.busy ? "computing" : ROLES[session.role];
+  const state = noGpu
+    ? "no GPU"
+    : session.role === "leader" && !link
+      ? "connection lost"
+      : session.role === "leader" && engine.busy
+        ? "computing"
+        : ROLES[session.role];
   const message = session.refusal || noGpu?.message || lastError?.message;
   return {
     state,

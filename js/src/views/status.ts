@@ -13,12 +13,12 @@ const STYLE = `
 .webgpu-widget-status[data-mood=good] header i { background: var(--ww-good); }
 .webgpu-widget-status[data-mood=bad] header i { background: var(--ww-bad); }
 .webgpu-widget-status header span { font-weight: 400; color: var(--ww-soft); }
-.webgpu-widget-status dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 4px 16px; margin: 8px 0 0; }
+.webgpu-widget-status dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(12.5rem, 1fr)); gap: 4px 16px; margin: 8px 0 0; }
 .webgpu-widget-status dt, .webgpu-widget-status dd { display: block; float: none; width: auto; margin: 0; }
 .webgpu-widget-status dt { color: var(--ww-soft); font-size: 11px; font-weight: 400; }
 .webgpu-widget-status dd { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .webgpu-widget-status pre { margin: 8px 0 0; padding: 0; white-space: pre-wrap; color: var(--ww-bad); background: none; font: 12px/1.4 var(--jp-code-font-family, ui-monospace, monospace); max-height: 9em; overflow: auto; }
-@media (prefers-color-scheme: dark) { :root:not([data-jp-theme-light]) .webgpu-widget-status:not(.jp-themed) { --ww-text: var(--jp-content-font-color1, #e6edf3); --ww-soft: var(--jp-content-font-color2, #9198a1);
+@media (prefers-color-scheme: dark) { :root:not(:has([data-jp-theme-light])) .webgpu-widget-status { --ww-text: var(--jp-content-font-color1, #e6edf3); --ww-soft: var(--jp-content-font-color2, #9198a1);
   --ww-line: var(--jp-border-color2, #3d444d); --ww-back: var(--jp-layout-color1, #151b23); --ww-good: #3fb950; --ww-bad: #ff7b72; --ww-wait: #d29922; } }
 `;
 
@@ -42,7 +42,12 @@ function facts(status: Status): [string, string][] {
   const rows: [string, string | undefined][] = [
     ["Adapter", status.adapter],
     ["Connection", status.transport],
-    ["Memory", status.bytes === undefined ? undefined : `${megabytes(status.bytes)} in ${status.buffers ?? 0} buffer${status.buffers === 1 ? "" : "s"} (peak ${megabytes(status.peakBytes ?? 0)})`],
+    [
+      "Memory",
+      status.bytes === undefined
+        ? undefined
+        : `${megabytes(status.bytes)} in ${status.buffers ?? 0} buffer${status.buffers === 1 ? "" : "s"} (peak ${megabytes(status.peakBytes ?? 0)})`,
+    ],
     ["Kernels", status.kernels?.toLocaleString("en")],
     ["Dispatches", status.dispatches?.toLocaleString("en")],
     ["Address", status.url],

@@ -1,35 +1,6 @@
 import { equal, failure, ok, test } from "./harness.js";
 import { FakePython } from "./python.js";
-
-const SQUARE = `
-struct Params { n: u32, scale: f32 }
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x < params.n) { y[id.x] = params.scale * x[id.x] * x[id.x]; }
-}`;
-
-const params = (n: number, scale: number): Uint8Array<ArrayBuffer> => {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setUint32(0, n, true);
-  view.setFloat32(4, scale, true);
-  return new Uint8Array(view.buffer);
-};
-
-export function square(python: FakePython, pipeline: number, x: number, y: number, n: number, scale = 1): void {
-  const uniform = python.data(params(n, scale));
-  python.tell({
-    op: "dispatch",
-    pipeline,
-    workgroups: [Math.ceil(n / 64), 1, 1],
-    args: [
-      { group: 0, binding: 0, buffer: x },
-      { group: 0, binding: 1, buffer: y },
-      { group: 1, binding: 0, uniform },
-    ],
-  });
-}
+import { SQUARE, square } from "./square.js";
 
 test("get-device", async () => {
   const python = new FakePython();
@@ -46,7 +17,10 @@ test("compile, write, dispatch, read", async () => {
   const x = python.array(Float32Array.from({ length: 100 }, (_, i) => i));
   const y = python.buffer(400);
   square(python, pipeline, x, y, 100, 2);
-  equal(await python.floats(y), Array.from({ length: 100 }, (_, i) => 2 * i * i));
+  equal(
+    await python.floats(y),
+    Array.from({ length: 100 }, (_, i) => 2 * i * i),
+  );
   const { value } = await compiled;
   equal(value.entry_point, "main");
   equal(value.workgroup_size, [64, 1, 1]);
@@ -100,8 +74,17 @@ test("10 MiB there and back in chunks, and a partial read", async () => {
   const [bytes] = await python.read(buffer);
   const back = new Uint32Array(bytes?.buffer ?? new ArrayBuffer(0));
   ok(back.length === values.length && back.every((value, i) => value === values[i]), "the same bytes");
-  const { items } = await python.ask({ op: "read", reads: [{ buffer, offset: 8, size_bytes: 12 }, { buffer, offset: 4 * 2 ** 20 - 4, size_bytes: 8 }] });
-  equal(items.map((item) => [...new Uint32Array(item.buffer)]), [[...values.slice(2, 5)], [...values.slice(2 ** 20 - 1, 2 ** 20 + 1)]]);
+  const { items } = await python.ask({
+    op: "read",
+    reads: [
+      { buffer, offset: 8, size_bytes: 12 },
+      { buffer, offset: 4 * 2 ** 20 - 4, size_bytes: 8 },
+    ],
+  });
+  equal(
+    items.map((item) => [...new Uint32Array(item.buffer)]),
+    [[...values.slice(2, 5)], [...values.slice(2 ** 20 - 1, 2 ** 20 + 1)]],
+  );
   python.runtime.destroy();
 });
 
@@ -134,22 +117,11 @@ test("1000 dispatches with changing uniforms", async () => {
   const { pipeline } = python.kernel(SQUARE);
   const x = python.array(Float32Array.of(1, 2));
   const outputs = Array.from({ length: 1000 }, () => python.buffer(8));
-  outputs.forEach((y, i) => square(python, pipeline, x, y, 2, i));
+  for (const [i, y] of outputs.entries()) square(python, pipeline, x, y, 2, i);
   const items = await python.read(...outputs);
-  equal(items.map((item) => new Float32Array(item.buffer)[1]), outputs.map((_, i) => 4 * i));
-  python.runtime.destroy();
-});
-
-test("reset: what is pending fails, the next call gets a new device", async () => {
-  const python = new FakePython();
-  const x = python.array(Float32Array.of(3));
-  equal(await python.floats(x), [3]);
-  const pending = failure(python.ask({ op: "synchronize" }));
-  python.deliver({ kind: "reset", instance: python.instance, reason: "test" });
-  equal((await pending).code, "device-lost");
-  equal(python.epoch, 2);
-  equal((await failure(python.read(x))).code, "unknown-handle");
-  equal(await python.floats(python.array(Float32Array.of(4))), [4]);
-  equal((await python.ask({ op: "get-device" })).value.epoch, 2);
+  equal(
+    items.map((item) => new Float32Array(item.buffer)[1]),
+    outputs.map((_, i) => 4 * i),
+  );
   python.runtime.destroy();
 });

@@ -8,8 +8,8 @@ export interface Outcome {
 
 const tests: { name: string; run: () => Promise<Record<string, unknown> | undefined> }[] = [];
 
-export function test(name: string, run: () => Promise<Record<string, unknown> | undefined | void>): void {
-  tests.push({ name, run: async () => (await run()) ?? undefined });
+export function test(name: string, run: () => Promise<unknown>): void {
+  tests.push({ name, run: async () => ((await run()) ?? undefined) as Record<string, unknown> | undefined });
 }
 
 export function equal(actual: unknown, expected: unknown, what = "value"): void {

@@ -1,4 +1,4 @@
-import { type Batch, type Command, CHUNK_BYTES, type ToBrowser, type ToPython } from "../../src/protocol.gen.js";
+import { type Batch, CHUNK_BYTES, type Command, type ToBrowser, type ToPython } from "../../src/protocol.gen.js";
 import { Runtime } from "../../src/runtime.js";
 import type { Link } from "../../src/transports/link.js";
 
@@ -39,6 +39,7 @@ export class FakePython {
   private ids = 0;
   private received = 0;
   private readonly waiting = new Map<string, Waiting>();
+  private readonly sizes = new Map<number, number>();
   private commands: Command[] = [];
   private buffers: Uint8Array<ArrayBuffer>[] = [];
 
@@ -56,7 +57,7 @@ export class FakePython {
     this.runtime.message(this.link, message, buffers);
   }
 
-  private receive(message: ToPython, buffers: readonly ArrayBuffer[]): void {
+  private receive(message: ToPython, buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     this.seen.push(message);
     if (message.kind === "hello") {
       this.instance = message.instance;
@@ -73,7 +74,7 @@ export class FakePython {
     const waiting = this.waiting.get(message.id);
     if (!waiting) return;
     if (message.kind === "chunk") {
-      const bytes = new Uint8Array(buffers[0] ?? new ArrayBuffer(0));
+      const bytes = buffers[0] ?? new Uint8Array(0);
       const item = waiting.items[message.item] ?? new Uint8Array(message.total);
       waiting.items[message.item] = item;
       if (bytes.byteLength > CHUNK_BYTES) throw new Error(`a chunk of ${bytes.byteLength} bytes`);
@@ -107,6 +108,12 @@ export class FakePython {
     this.deliver(batch, buffers);
   }
 
+  /** Send a batch that was made elsewhere. */
+  sendBatch(batch: Batch, buffers: Uint8Array<ArrayBuffer>[]): void {
+    if (this.commands.length > 0) this.send();
+    this.deliver({ ...batch, instance: this.instance, seq: ++this.seq, epoch: this.epoch }, buffers);
+  }
+
   ask(command: Asked): Promise<Answer> {
     const id = `r${++this.ids}`;
     this.commands.push({ ...command, id } as Command);
@@ -117,6 +124,7 @@ export class FakePython {
 
   buffer(sizeBytes: number): number {
     const buffer = this.handle();
+    this.sizes.set(buffer, sizeBytes);
     this.tell({ op: "create-buffer", buffer, size_bytes: sizeBytes });
     return buffer;
   }
@@ -128,7 +136,12 @@ export class FakePython {
   }
 
   /** Compile without waiting. */
-  kernel(source: string, constants: Record<string, number> = {}, label = "kernel", entryPoint: string | null = null): { pipeline: number; compiled: Promise<Answer> } {
+  kernel(
+    source: string,
+    constants: Record<string, number> = {},
+    label = "kernel",
+    entryPoint: string | null = null,
+  ): { pipeline: number; compiled: Promise<Answer> } {
     const pipeline = this.handle();
     const compiled = this.ask({ op: "compile", pipeline, source, label, entry_point: entryPoint, constants });
     compiled.catch(() => undefined);
@@ -136,7 +149,7 @@ export class FakePython {
   }
 
   async read(...buffers: number[]): Promise<Uint8Array<ArrayBuffer>[]> {
-    return (await this.ask({ op: "read", reads: buffers.map((buffer) => ({ buffer, offset: 0, size_bytes: 0 })) })).items;
+    return (await this.ask({ op: "read", reads: buffers.map((buffer) => ({ buffer, offset: 0, size_bytes: this.sizes.get(buffer) ?? 4 })) })).items;
   }
 
   async floats(buffer: number): Promise<number[]> {

@@ -1,0 +1,74 @@
+# `make lab` and `make test` set up all they need on a fresh machine with Python 3.11+ and Node 20+.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+BUNDLE := webgpu_widget/static/widget.js
+SOURCES := $(shell find js/src js/build.mjs js/package-lock.json -type f 2>/dev/null)
+# A machine without a GPU must run on SwiftShader, and say so if it does not.
+ADAPTER := $(if $(wildcard /dev/nvidia0 /dev/dri/renderD*),,swiftshader)
+export WEBGPU_WIDGET_EXPECT_ADAPTER ?= $(ADAPTER)
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+.PHONY: help lab test demo bench check format build setup browser wheel notebooks clean
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+lab: setup  ## open JupyterLab on the tutorials
+	$(PY) -m jupyterlab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
+test: setup browser check  ## run every test: units, shaders, kernels, JupyterLab, notebooks, wheel
+	cd js && npm test --silent
+	$(PY) -m pytest tests
+	$(MAKE) notebooks
+
+notebooks: setup browser  ## run the tutorials under nbval, in a headless browser
+	WEBGPU_WIDGET_TRANSPORT=headless $(PY) -m pytest -p no:cacheprovider --nbval --nbval-cell-timeout=120 --nbval-sanitize-with notebooks/sanitize.cfg -W default $(NOTEBOOKS)
+
+demo: setup browser  ## WGSL, a matrix product and a Mandelbrot picture in an embedded browser, without Jupyter
+	$(VENV)/bin/webgpu-widget demo
+
+bench: setup browser  ## the tables of the README, on this machine: ours beside the bare thing and the peers, each table in one run
+	$(VENV)/bin/webgpu-widget bench
+	$(PY) bench/transport.py
+	$(PY) bench/weights.py
+	cd bench && npm ci --silent
+	$(PY) bench/matmul.py
+
+check: setup  ## formatting, lint, types, generated files
+	$(PY) js/gen_protocol.py --check
+	$(PY) -m ruff format --check webgpu_widget tests js
+	$(PY) -m ruff check webgpu_widget tests js
+	$(PY) -m mypy
+	cd js && npm run --silent check
+
+format: setup  ## format all sources
+	$(PY) -m ruff format webgpu_widget tests js
+	$(PY) -m ruff check --fix --quiet webgpu_widget tests js
+	cd js && npm run --silent format
+
+build: $(BUNDLE)  ## bundle the browser's part
+
+$(BUNDLE): js/node_modules/.stamp $(SOURCES)
+	cd js && npm run --silent build
+
+js/node_modules/.stamp: js/package-lock.json
+	cd js && npm ci --silent
+	touch $@
+
+setup: $(BUNDLE) $(VENV)/.stamp  ## make .venv and the bundle
+
+$(VENV)/.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade pip
+	SKIP_JUPYTER_BUILDER=1 $(PY) -m pip install --quiet --editable '.[test]'
+	touch $@
+
+browser:  ## install Chromium from the system's packages if no browser is found
+	@sh tools/ensure_browser.sh $(PY)
+
+wheel: setup  ## build the wheel
+	$(PY) -m build --wheel
+
+clean:  ## remove what was built
+	rm -rf $(VENV) js/node_modules webgpu_widget/static dist build .cache

@@ -1,0 +1,101 @@
+"""Record what `webgpu_widget._matmul.launch` queues for an adapter, so that a page without Python can run it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+
+from webgpu_widget._matmul import Operand, launch
+
+NVIDIA = SimpleNamespace(
+    vendor="nvidia",
+    architecture="",
+    device="",
+    description="",
+    is_fallback=False,
+    features=frozenset({"shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"}),
+    limits={
+        "maxStorageBufferBindingSize": 2**31 - 4,
+        "maxComputeWorkgroupStorageSize": 49152,
+        "maxComputeInvocationsPerWorkgroup": 1024,
+    },
+    subgroup_matrix_configs=({"M": 16, "N": 16, "K": 16, "componentType": "f16", "resultType": "f32"},),
+)
+PLAIN_NVIDIA = SimpleNamespace(**{**vars(NVIDIA), "features": frozenset(), "subgroup_matrix_configs": ()})
+SWIFTSHADER = SimpleNamespace(
+    vendor="google",
+    architecture="swiftshader",
+    device="",
+    description="",
+    is_fallback=True,
+    features=frozenset({"subgroups"}),
+    limits={
+        "maxStorageBufferBindingSize": 2**30,
+        "maxComputeWorkgroupStorageSize": 32768,
+        "maxComputeInvocationsPerWorkgroup": 256,
+    },
+    subgroup_matrix_configs=(),
+)
+ADAPTERS = {"nvidia": NVIDIA, "plain-nvidia": PLAIN_NVIDIA, "swiftshader": SWIFTSHADER}
+
+
+@dataclass
+class Recorder:
+    """Stands where a GPU's queue stands, and keeps what it is given. It says that it records, so nothing is measured."""
+
+    recording: bool = True
+    sizes: list[int] = field(default_factory=list)
+    steps: list[dict] = field(default_factory=list)
+
+    def alloc(self, size_bytes, label=""):
+        self.sizes.append(max(4, -(-size_bytes // 4) * 4))
+        return SimpleNamespace(index=len(self.sizes) - 1, size_bytes=self.sizes[-1], label=label)
+
+    def pipeline(self, source, label="", _entry_point=None, constants=None):
+        return {"wgsl": source, "label": label, "constants": constants or {}}
+
+    def dispatch(self, pipe, args, workgroups):
+        bound = []
+        for group, binding, value in args:
+            if isinstance(value, bytes):
+                bound.append([group, binding, "uniform", list(np.frombuffer(value, "<u4").tolist())])
+            else:
+                buffer, offset, size = value if isinstance(value, tuple) else (value, 0, value.size_bytes)
+                bound.append([group, binding, buffer.index, offset, size])
+        self.steps.append({**pipe, "args": bound, "workgroups": list(workgroups)})
+
+
+def program(adapter, m, n, k, *, precision="f32", half=False, a_t=False, b_t=False):
+    """Return the job of one product: buffers 0, 1, 2 are a, b, out; a_t and b_t store an operand transposed."""
+    queue = Recorder()
+    gpu = SimpleNamespace(_queue=queue, info=ADAPTERS[adapter])
+    dtype = np.dtype(np.float16 if half else np.float32)
+    buffers = [
+        queue.alloc(count * size) for count, size in ((m * k, dtype.itemsize), (k * n, dtype.itemsize), (m * n, 4))
+    ]
+    a = Operand(buffers[0], (m, k), (1, m) if a_t else (k, 1), 0, dtype)
+    b = Operand(buffers[1], (k, n), (1, k) if b_t else (n, 1), 0, dtype)
+    launch(gpu, a, b, buffers[2], precision=precision)
+    view = {
+        "a_offset": 0,
+        "a_m": a.strides[0],
+        "a_k": a.strides[1],
+        "b_offset": 0,
+        "b_k": b.strides[0],
+        "b_n": b.strides[1],
+    }
+    name = f"launch {precision}{' of float16' if half else ''}{' a transposed' if a_t else ''}{' b transposed' if b_t else ''}: "
+    name += ", ".join(step["label"] for step in queue.steps)
+    limit = 1e-3 if precision == "f16" and not half else 1e-5
+    return {
+        "name": name,
+        "size": [m, n, k],
+        "half": half,
+        "params": view,
+        "words": [s // 4 for s in queue.sizes[:2]],
+        "sizes": queue.sizes,
+        "program": queue.steps,
+        "limit": limit,
+    }

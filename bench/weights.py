@@ -1,0 +1,246 @@
+"""How fast weights come in beside the bare way, and what they cost in memory.
+
+    python bench/weights.py [--megabytes 300] [--rounds 3] [--parts routes,memory] [--json FILE]
+
+All in one page: a bare ``fetch`` of the same file with its ``writeBuffer``; ``load_weights`` by the hub's address without and with the
+cache, from the cache, and by Python's messages beside bare messages (``Queue.write``) of the same bytes. Ratios are of the best rounds,
+which alternate. Memory is the resident set of the page's process and of this one, sampled every 20 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+from playwright.sync_api import sync_playwright
+from safetensors.numpy import save_file
+
+import webgpu_widget as wg
+from webgpu_widget.transports._chromium import find_browser
+from webgpu_widget.transports._hub import Hub
+
+BARE = """async ([url, size]) => {
+  globalThis.bareDevice ??= await (await navigator.gpu.requestAdapter()).requestDevice(
+    { requiredLimits: { maxBufferSize: (await navigator.gpu.requestAdapter()).limits.maxBufferSize } });
+  const buffers = [];
+  const limit = bareDevice.limits.maxBufferSize & ~3;
+  const take = (n) => { const b = bareDevice.createBuffer({ size: n, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST }); buffers.push(b); return b; };
+  const began = performance.now();
+  const bytes = await (await fetch(url, { cache: "no-store" })).arrayBuffer();
+  const fetched = performance.now();
+  for (let at = 0; at < size; at += limit) {
+    const n = Math.min(limit, size - at) & ~3;
+    bareDevice.queue.writeBuffer(take(n), 0, bytes, at, n);
+  }
+  await bareDevice.queue.onSubmittedWorkDone();
+  const ended = performance.now();
+  for (const b of buffers) b.destroy();
+  return [(ended - began) / 1000, (fetched - began) / 1000];
+}"""
+
+STREAM = """async ([url, size]) => {
+  const began = performance.now();
+  const buffers = [];
+  const reader = (await fetch(url, { cache: "no-store" })).body.getReader({ mode: "byob" });
+  let chunk = new ArrayBuffer(4 << 20), filled = 0;
+  for (;;) {
+    const { done, value } = await reader.read(new Uint8Array(chunk, filled, chunk.byteLength - filled));
+    if (value) { chunk = value.buffer; filled += value.byteLength; }
+    if (filled && (done || filled === chunk.byteLength)) {
+      const target = bareDevice.createBuffer({ size: filled & ~3, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
+      buffers.push(target);
+      bareDevice.queue.writeBuffer(target, 0, chunk, 0, filled & ~3);
+      filled = 0;
+    }
+    if (done) break;
+  }
+  await bareDevice.queue.onSubmittedWorkDone();
+  for (const b of buffers) b.destroy();
+  return (performance.now() - began) / 1000;
+}"""
+
+
+def make_file(path, megabytes):
+    """Write layers of 10 MB of float32, random enough that nothing compresses them, without holding them all."""
+    rng = np.random.default_rng(0)
+    columns = 1024
+    rows = 10_000_000 // (4 * columns)
+    count = max(10, megabytes // 10)
+    block = rng.normal(size=(rows, columns)).astype(np.float32)
+    if megabytes <= 400:
+        save_file({f"layers.{n:03}.w": block + np.float32(n) for n in range(count)}, path)
+        return
+    size = block.nbytes
+    header = {
+        f"layers.{n:03}.w": {"dtype": "F32", "shape": list(block.shape), "data_offsets": [n * size, (n + 1) * size]}
+        for n in range(count)
+    }
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for n in range(count):
+            file.write((block + np.float32(n)).tobytes())
+
+
+class Peak:
+    """Most resident bytes of some processes above where they began."""
+
+    def __init__(self, **processes):
+        self.processes = processes
+        self.begin = {name: process.memory_info().rss for name, process in processes.items()}
+        self.most = dict(self.begin)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+
+    def watch(self):
+        while not self.stop.wait(0.02):
+            for name, process in self.processes.items():
+                self.most[name] = max(self.most[name], process.memory_info().rss)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+
+    @property
+    def above(self):
+        return {name: (self.most[name] - self.begin[name]) / 2**20 for name in self.most}
+
+
+def page_process(profile):
+    """The renderer that uses most memory: the page's."""
+    found = [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if p.info["cmdline"]
+        and "--type=renderer" in p.info["cmdline"]
+        and str(profile) in " ".join(p.parent().cmdline() + p.info["cmdline"])
+    ]
+    return max(found, key=lambda p: p.memory_info().rss)
+
+
+def load(path, gpu, **options):
+    began = time.perf_counter()
+    weights = wg.load_weights(path, gpu, progress=False, **options)
+    weights.wait(weights.stages[0], timeout=300)
+    first = weights.progress
+    weights.wait(timeout=300)
+    seconds = time.perf_counter() - began
+    report = weights.report
+    assert report.peak_buffer_bytes <= 64 * 2**20, report
+    weights.cancel()
+    gpu.synchronize()
+    return seconds, report, first
+
+
+def routes(gpu, page, path, rounds):
+    size = path.stat().st_size
+    url = Hub.shared().serve_file(path)
+    local = "/" + url.split("/", 3)[3]
+    times = {}
+
+    def note(name, seconds):
+        times[name] = min(times.get(name, 1e9), seconds)
+
+    first_stage = []
+    for _ in range(rounds):
+        whole, fetched = page.evaluate(BARE, [local, size])
+        note("bare fetch().arrayBuffer()", fetched)
+        note("bare fetch().arrayBuffer() + writeBuffer", whole)
+        note("bare streamed fetch + writeBuffer", page.evaluate(STREAM, [local, size]))
+        seconds, _, first = load(path, gpu, cache=False, verify=False)
+        note("url, no cache, no hashes", seconds)
+        first_stage.append((first.bytes_moved + first.bytes_from_cache) / size)
+        note("url, no cache", load(path, gpu, cache=False)[0])
+        wg.cache.clear(gpu=gpu)
+        note("url, into the cache", load(path, gpu)[0])
+        seconds, report, _ = load(path, gpu)
+        assert report.route == "cache", report
+        note("from the cache", seconds)
+        wg.cache.clear(gpu=gpu)
+        note("comm, no cache", load(path, gpu, cache=False, route="comm")[0])
+        data = memoryview(np.fromfile(path, np.uint8))
+        part = 512 * 2**20
+        began = time.perf_counter()
+        for at in range(0, size, part):
+            piece = data[at : at + part]
+            buffer = gpu._queue.alloc(len(piece))
+            gpu._queue.write(buffer, piece)
+            buffer.free()
+        gpu.synchronize(timeout=120)
+        note("bare messages", time.perf_counter() - began)
+        del data, piece
+    rates = {name: size / seconds / 1e6 for name, seconds in times.items()}
+    bare = max(rates["bare fetch().arrayBuffer() + writeBuffer"], rates["bare streamed fetch + writeBuffer"])
+    ratios = {
+        "url, no cache / best bare fetch + writeBuffer": rates["url, no cache"] / bare,
+        "url, no cache / arrayBuffer + writeBuffer": rates["url, no cache"]
+        / rates["bare fetch().arrayBuffer() + writeBuffer"],
+        "from the cache / first load": rates["from the cache"] / rates["url, into the cache"],
+        "comm / bare messages": rates["comm, no cache"] / rates["bare messages"],
+    }
+    return {"MB_per_second": rates, "ratios": ratios, "moved_when_first_stage_was_usable": min(first_stage)}
+
+
+def memory(gpu, page, path, profile):
+    found = {}
+    for name, options in {
+        "url, into the cache": {},
+        "from the cache": {},
+        "comm": {"cache": False, "route": "comm"},
+    }.items():
+        page.evaluate("globalThis.gc?.()")
+        with Peak(page=page_process(profile), python=psutil.Process()) as peak:
+            seconds, report, _ = load(path, gpu, **options)
+        found[name] = {**peak.above, "peak_buffer_bytes": report.peak_buffer_bytes / 2**20, "seconds": seconds}
+    wg.cache.clear(gpu=gpu)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--megabytes", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", default="routes,memory")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="weights-bench-"))
+    profile = folder / "profile"
+    path = folder / "model.safetensors"
+    try:
+        make_file(path, given.megabytes)
+        gpu = wg.GPU(transport="page")
+        with sync_playwright() as playwright:
+            flags = ["--no-sandbox", "--enable-unsafe-webgpu", "--js-flags=--expose-gc"]
+            context = playwright.chromium.launch_persistent_context(profile, executable_path=find_browser(), args=flags)
+            page = context.new_page()
+            page.goto(gpu.url)
+            adapter = gpu.ready(timeout=60).name
+            result = {"adapter": adapter, "megabytes": path.stat().st_size / 1e6, "load": os.getloadavg()[0]}
+            if "routes" in given.parts:
+                result |= routes(gpu, page, path, given.rounds)
+            if "memory" in given.parts:
+                result["memory_MiB_above_the_beginning"] = memory(gpu, page, path, profile)
+            context.close()
+        gpu.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    text = json.dumps(result, indent=2)
+    print(text)
+    if given.json:
+        given.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+/** Escape counts on the page's own GPU, in slices that can be given up. */
+
+/** What a picture needs beside the shaders; `reference` and `table` are there for perturbation. */
+export interface Plan {
+  readonly method: "direct" | "perturbation" | "bla";
+  readonly size: readonly [number, number];
+  readonly maxIter: number;
+  readonly power: number;
+  readonly julia: readonly [number, number] | null;
+  readonly radiusSquared: number;
+  /** direct: the centre and one pixel's step; else offset and step in units of 2^scale. */
+  readonly center: readonly [number, number];
+  readonly step: number;
+  readonly scale: number;
+  readonly start: number;
+  /** First entry of each table level, filled up to 32. */
+  readonly offsets: readonly number[];
+  readonly levels: number;
+  readonly highest: number;
+  readonly key: string;
+  readonly reference: ArrayBuffer | null;
+  readonly table: ArrayBuffer | null;
+}
+
+export interface Shaders {
+  readonly direct: string;
+  readonly perturb: string;
+}
+
+export interface Band {
+  readonly first: number;
+  readonly iterations: Uint32Array;
+  readonly smooth: Float32Array;
+}
+
+const GROUP = 64;
+const ROW_GROUPS = 16_384;
+const BLOCK = 16;
+const TARGET_MS = 25;
+
+export class Stopped extends Error {}
+
+export class Renderer {
+  private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  private held: { key: string; reference: GPUBuffer; table: GPUBuffer } | null = null;
+  private steps: number;
+  readonly isFallback: boolean;
+  readonly name: string;
+
+  private constructor(
+    readonly device: GPUDevice,
+    info: GPUAdapterInfo,
+    private readonly shaders: Shaders,
+  ) {
+    this.isFallback = info.isFallbackAdapter;
+    this.name = [info.vendor, info.architecture].filter(Boolean).join(" ") || info.description || "unnamed adapter";
+    this.steps = this.isFallback ? 4e6 : 4e8;
+  }
+
+  /** Null, with the reason, where the page has no GPU. */
+  static async create(shaders: Shaders): Promise<Renderer | string> {
+    if (!isSecureContext) return "the page is no secure context (neither https nor localhost)";
+    if (!navigator.gpu) return "this browser has no WebGPU";
+    const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+    if (!adapter) return "the browser found no GPU adapter";
+    const device = await adapter.requestDevice({ label: "mandelbrot explorer" });
+    return new Renderer(device, adapter.info, shaders);
+  }
+
+  /** Key of the reference that is on the GPU. */
+  get heldKey(): string {
+    return this.held?.key ?? "";
+  }
+
+  private pipeline(plan: Plan): Promise<GPUComputePipeline> {
+    const direct = plan.method === "direct";
+    const constants: Record<string, number> = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
+    if (!direct) Object.assign(constants, { TABLE: plan.method === "bla" ? 1 : 0, BLOCK, FIRST_LEVEL: 4 });
+    const key = JSON.stringify([direct, constants]);
+    let made = this.pipelines.get(key);
+    if (!made) {
+      const module = this.device.createShaderModule({ code: direct ? this.shaders.direct : this.shaders.perturb });
+      made = this.device.createComputePipelineAsync({ layout: "auto", compute: { module, constants } });
+      this.pipelines.set(key, made);
+    }
+    return made;
+  }
+
+  private buffer(size: number, usage: number): GPUBuffer {
+    return this.device.createBuffer({ size: Math.max(16, size), usage });
+  }
+
+  private upload(data: ArrayBuffer): GPUBuffer {
+    const buffer = this.buffer(data.byteLength, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST);
+    this.device.queue.writeBuffer(buffer, 0, data);
+    return buffer;
+  }
+
+  private data(plan: Plan): GPUBuffer[] {
+    if (plan.method === "direct") return [];
+    if (plan.reference && plan.table && this.held?.key !== plan.key) {
+      this.held?.reference.destroy();
+      this.held?.table.destroy();
+      this.held = { key: plan.key, reference: this.upload(plan.reference), table: this.upload(plan.table) };
+    }
+    if (this.held?.key !== plan.key) throw new Error("the reference orbit of this view is not on the GPU");
+    return [this.held.reference, this.held.table];
+  }
+
+  private params(plan: Plan, coarse: number, size: readonly [number, number], first: number, count: number, budget: number, fresh: boolean): ArrayBuffer {
+    const direct = plan.method === "direct";
+    const bytes = new ArrayBuffer(direct ? 72 : 208);
+    const view = new DataView(bytes);
+    let at = 0;
+    const u32 = (...values: number[]): void => {
+      for (const value of values) view.setUint32((at += 4) - 4, value >>> 0, true);
+    };
+    const f32 = (...values: number[]): void => {
+      for (const value of values) view.setFloat32((at += 4) - 4, value, true);
+    };
+    // A coarse picture covers the same width with fewer pixels.
+    const step = (plan.step * plan.size[0]) / size[0];
+    u32(size[0], size[1], first, count);
+    f32(plan.center[0], plan.center[1], step, -step, 0, 0);
+    if (direct) f32(...(plan.julia ?? [0, 0]));
+    else u32(plan.scale);
+    f32(plan.radiusSquared);
+    u32(plan.maxIter, budget, fresh ? 1 : 0, ROW_GROUPS);
+    if (!direct) u32(plan.start, plan.levels, plan.highest, 0, ...plan.offsets);
+    return bytes;
+  }
+
+  /**
+   * Compute a picture at 1/coarse of its size, band by band.
+   *
+   * Ends early, without a word, when `signal` is aborted: no slice runs longer than some 50 ms.
+   */
+  async *run(plan: Plan, coarse: number, signal: AbortSignal): AsyncGenerator<Band, void, void> {
+    const { device } = this;
+    const size: [number, number] = [Math.max(1, Math.ceil(plan.size[0] / coarse)), Math.max(1, Math.ceil(plan.size[1] / coarse))];
+    const total = size[0] * size[1];
+    const pipeline = await this.pipeline(plan);
+    if (signal.aborted) return;
+    const data = this.data(plan);
+    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 128, 16_384)) / size[0]));
+    const band = Math.min(total, rows * size[0]);
+    const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const list = this.buffer(16, storage);
+    const state = this.buffer(24 * band, storage);
+    const result = this.buffer(8 * band, storage);
+    const remaining = this.buffer(16, storage);
+    const staging = this.buffer(8 * band + 16, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+    const uniform = this.buffer(208, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+    const entries = [list, ...data, state, result, remaining].map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    const second = device.createBindGroup({ layout: pipeline.getBindGroupLayout(1), entries: [{ binding: 0, resource: { buffer: uniform } }] });
+    try {
+      for (let first = 0; first < total; first += band) {
+        const count = Math.min(band, total - first);
+        const groups = Math.ceil(count / GROUP);
+        let left = count;
+        let fresh = true;
+        while (left > 0) {
+          if (signal.aborted) return;
+          const budget = Math.max(64, Math.min(Math.floor(this.steps / left), 1 << 28) & ~(BLOCK - 1));
+          device.queue.writeBuffer(uniform, 0, this.params(plan, coarse, size, first, count, budget, fresh));
+          const encoder = device.createCommandEncoder();
+          encoder.clearBuffer(remaining);
+          const pass = encoder.beginComputePass();
+          pass.setPipeline(pipeline);
+          pass.setBindGroup(0, group);
+          pass.setBindGroup(1, second);
+          pass.dispatchWorkgroups(Math.min(groups, ROW_GROUPS), Math.ceil(groups / ROW_GROUPS));
+          pass.end();
+          encoder.copyBufferToBuffer(remaining, 0, staging, 0, 16);
+          encoder.copyBufferToBuffer(result, 0, staging, 16, 8 * count);
+          const begun = performance.now();
+          device.queue.submit([encoder.finish()]);
+          await staging.mapAsync(GPUMapMode.READ, 0, 16 + 8 * count);
+          const took = performance.now() - begun;
+          const mapped = staging.getMappedRange(0, 16 + 8 * count);
+          left = new Uint32Array(mapped, 0, 1)[0] ?? 0;
+          fresh = false;
+          if (took > 2 * TARGET_MS) this.steps *= Math.max(0.1, TARGET_MS / took);
+          else if (left > 0 && took < TARGET_MS) this.steps *= Math.min(4, Math.max(1.2, (0.8 * TARGET_MS) / took));
+          const done = left === 0 ? mapped.slice(16) : null;
+          staging.unmap();
+          if (done) yield { first, iterations: new Uint32Array(done, 0, count), smooth: new Float32Array(done, 4 * count, count) };
+        }
+      }
+    } finally {
+      for (const buffer of [list, state, result, remaining, staging, uniform]) buffer.destroy();
+    }
+  }
+
+  destroy(): void {
+    this.device.destroy();
+  }
+}

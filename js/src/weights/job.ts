@@ -1,0 +1,531 @@
+/** One load: chunks by network, cache or Python, into buffers, with pause, cancel and a tensor that jumps the queue. */
+import { EngineError } from "../errors.js";
+import type { Gpu } from "../gpu.js";
+import type { ServiceContext } from "../services.js";
+import { asLoadError, LoadError } from "./errors.js";
+import { Gate } from "./fetching.js";
+import type { IO, SpanChunk } from "./io.js";
+import { Drain, Ring } from "./ring.js";
+import { type Ref, Schedule } from "./schedule.js";
+import { makeSink, Scratch, type Sink } from "./sinks.js";
+import { type Chunk, chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
+
+const RING_BYTES = 56 * 2 ** 20;
+const DRAIN_BYTES = 8 * 2 ** 20;
+/** Most bytes of one request; a longer run takes several, so that a cut or a jump costs little. */
+const SPAN_BYTES = 64 * 2 ** 20;
+/** Chunks of a span that are on their way from the worker at once. */
+const DEPTH = 4;
+/** Requests at once: another machine's answers are worth waiting for in parallel, this one's are not. */
+const REMOTE_LANES = 3;
+const REMOTE_SPAN_BYTES = 16 * 2 ** 20;
+const CACHE_READERS = 2;
+const PYTHON_LANES = 3;
+const BAD_TRIES = 3;
+const REPORT_MS = 100;
+const HEARTBEAT_MS = 400;
+
+const ring = new Ring(RING_BYTES);
+let spans = 0;
+/** Chunks that some load of this page is fetching: a second load waits for them instead of fetching them again. */
+const inFlight = new Map<string, Promise<ArrayBuffer>>();
+/** Chunks that loads of this page have put into the cache, by file key. */
+const kept = new Map<string, Set<number>>();
+
+/** The cache was cleared. */
+export function forgetKept(): void {
+  kept.clear();
+}
+
+export class Job {
+  readonly gate = new Gate();
+  private readonly abort = new AbortController();
+  private readonly schedule: Schedule;
+  private readonly scratch: Scratch;
+  private readonly sinks = new Map<number, Sink>();
+  private readonly byFile: ItemSpec[][];
+  private readonly remaining = new Set<ItemSpec>();
+  private readonly activeSpans = new Map<number, { readonly file: FileSpec; next: Ref }>();
+  private readonly drain = new Drain(ring, DRAIN_BYTES);
+  private readonly tries = new Map<string, number>();
+  private readonly awaited = new Map<string, (chunk: SpanChunk) => void>();
+  private readonly lanes = new Set<Promise<void>>();
+  private readonly shares = new Set<Share>();
+  private changed: () => void = () => undefined;
+  private done: number[] = [];
+  private want: [number, number][] = [];
+  private warnings: string[] = [];
+  private bytesDone = 0;
+  private bytesMoved = 0;
+  private bytesCached = 0;
+  private reportTimer = 0;
+  private io!: IO; // set first thing in run()
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly spec: LoadSpec,
+    private readonly context: ServiceContext,
+    private readonly opening: Promise<IO>,
+  ) {
+    this.schedule = new Schedule(spec.files, spec.items);
+    this.scratch = new Scratch(gpu);
+    this.byFile = spec.files.map(() => []);
+    for (const item of spec.items) {
+      this.remaining.add(item);
+      this.byFile[item.file]?.push(item);
+    }
+    for (const list of this.byFile) list.sort((a, b) => a.offset - b.offset);
+    context.signal.addEventListener("abort", () => this.cancel());
+    ring.restart();
+  }
+
+  // ---------------------------------------------------------------- from outside
+
+  cancel(): void {
+    this.abort.abort();
+    // At once, so that what Python asks next about the memory is true.
+    for (const sink of this.sinks.values()) sink.dispose();
+    this.sinks.clear();
+    this.scratch.dispose();
+    this.gate.open();
+    for (const span of this.activeSpans.keys()) void this.io.stopSpan(span);
+    this.changed();
+  }
+
+  pause(paused: boolean): void {
+    if (paused) this.gate.close();
+    else this.gate.open();
+    for (const span of this.activeSpans.keys()) void this.io.pauseSpan(span, paused);
+    // Other loads need not wait for a paused one.
+    if (paused) for (const share of this.shares) share.fail(new LoadError("cancelled", "paused"));
+    this.changed();
+    this.report();
+  }
+
+  prioritise(ids: readonly number[]): void {
+    this.schedule.prioritise(ids);
+    for (const [span, { file, next }] of this.activeSpans) if (file.ranges && !this.schedule.isUrgent(next)) void this.io.endSpan(span);
+    this.changed();
+  }
+
+  /** Items whose buffers are about to be freed. */
+  drop(ids: readonly number[]): void {
+    const dropped = new Set(ids);
+    for (const item of this.remaining) {
+      if (!dropped.has(item.id)) continue;
+      this.remaining.delete(item);
+      this.sinks.get(item.id)?.dispose();
+      this.sinks.delete(item.id);
+    }
+    this.schedule.keepOnly([...this.remaining]);
+    this.changed();
+  }
+
+  /** A chunk that Python sent. Resolves when it is dealt with. */
+  async deliver(file: number, index: number, bytes: ArrayBuffer, digest: string): Promise<void> {
+    const spec = this.spec.files[file];
+    const key = `${file}:${index}`;
+    const resolve = this.awaited.get(key);
+    if (!spec || !resolve) return;
+    this.awaited.delete(key);
+    resolve(await this.io.put(spec, index, bytes, digest));
+  }
+
+  async run(): Promise<Record<string, unknown>> {
+    const heartbeat = setInterval(() => this.report(), HEARTBEAT_MS);
+    try {
+      this.io = await this.opening;
+      for (const item of this.spec.items) await this.warmUp(item);
+      for (const [file, spec] of this.spec.files.entries()) {
+        const { have, warning } = await this.io.open(spec);
+        this.schedule.cached(file, have);
+        this.warn(warning);
+      }
+      for (const item of [...this.remaining]) if (item.bytes === 0) this.finish(item);
+      await this.work();
+      await this.drain.end(this.gpu.device.queue);
+      this.check();
+      return { ...this.progress() };
+    } catch (error) {
+      const known = error instanceof EngineError ? error : asEngine(error);
+      throw this.abort.signal.aborted ? new EngineError("cancelled", "the load was cancelled") : known;
+    } finally {
+      clearInterval(heartbeat);
+      clearTimeout(this.reportTimer);
+      this.cancel();
+      await Promise.allSettled(this.lanes);
+      await this.drain.end(this.gpu.device.queue);
+      if (this.io) for (const file of this.spec.files) void this.io.forget(file.key);
+    }
+  }
+
+  /** Compile before bytes come. */
+  private async warmUp(item: ItemSpec): Promise<void> {
+    for (const pipeline of [item.decode, item.encode]) if (pipeline) await this.gpu.pipelines.get(pipeline);
+  }
+
+  private check(): void {
+    if (this.abort.signal.aborted || this.gpu.dead) throw new LoadError("cancelled", "the load was cancelled");
+  }
+
+  // ---------------------------------------------------------------- lanes
+
+  private async work(): Promise<void> {
+    const lanes: { readonly busy: Set<Promise<void>>; readonly most: number; start(): Promise<void> | undefined }[] = [
+      { busy: new Set(), most: CACHE_READERS, start: () => this.startCached() },
+      { busy: new Set(), most: this.networkLanes(), start: () => this.startNetwork() },
+    ];
+    let failed: unknown;
+    while (!this.schedule.finished) {
+      this.check();
+      if (failed !== undefined) throw failed;
+      if (this.gate.closed) {
+        await this.gate.pass();
+        continue;
+      }
+      const changed = new Promise<void>((resolve) => {
+        this.changed = resolve;
+      });
+      for (const [file, { key }] of this.spec.files.entries()) this.schedule.cached(file, kept.get(key) ?? []);
+      for (const lane of lanes) {
+        while (lane.busy.size < lane.most) {
+          const started = lane.start();
+          if (!started) break;
+          const running: Promise<void> = started
+            .catch((error: unknown) => {
+              failed ??= error;
+            })
+            .finally(() => {
+              lane.busy.delete(running);
+              this.lanes.delete(running);
+              this.changed();
+            });
+          lane.busy.add(running);
+          this.lanes.add(running);
+        }
+      }
+      if (this.lanes.size === 0) throw new LoadError("internal", "chunks are missing and nothing fetches them");
+      await changed;
+    }
+    if (failed !== undefined) throw failed;
+  }
+
+  private networkLanes(): number {
+    if (this.spec.files.some((file) => file.url === null)) return PYTHON_LANES;
+    return this.spec.files.some((file) => !isLocal(file.url ?? "") && file.ranges) ? REMOTE_LANES : 1;
+  }
+
+  private startCached(): Promise<void> | undefined {
+    const ref = this.schedule.take("cached");
+    return ref && this.fromCache(ref);
+  }
+
+  private async fromCache(ref: Ref): Promise<void> {
+    const file = this.file(ref);
+    const size = chunkSize(file, ref.index);
+    await ring.take(size);
+    let chunk: Chunk | null;
+    try {
+      this.check();
+      chunk = await this.io.read(file, ref.index);
+      this.check();
+    } catch (error) {
+      ring.give(size);
+      throw error;
+    }
+    if (!chunk) {
+      ring.give(size);
+      kept.get(file.key)?.delete(ref.index);
+      this.schedule.giveBack(ref);
+      return;
+    }
+    this.bytesCached += size;
+    await this.arrived(ref, chunk.bytes);
+  }
+
+  private startNetwork(): Promise<void> | undefined {
+    const ref = this.schedule.take("idle");
+    if (!ref) return undefined;
+    const file = this.file(ref);
+    const other = inFlight.get(this.globalKey(ref));
+    if (other) return this.fromOther(ref, other);
+    if (file.url === null) return this.fromPython(ref);
+    if (!file.ranges) return this.fromSpan(this.schedule.takeWhole(ref), 0);
+    const most = Math.max(1, Math.floor((isLocal(file.url) ? SPAN_BYTES : REMOTE_SPAN_BYTES) / file.chunk_bytes));
+    return this.fromSpan(
+      this.schedule.extend(ref, most, (next) => inFlight.has(this.globalKey(next))),
+      ref.index,
+    );
+  }
+
+  /** Share what another load of this page is fetching. */
+  private async fromOther(ref: Ref, other: Promise<ArrayBuffer>): Promise<void> {
+    const size = chunkSize(this.file(ref), ref.index);
+    let bytes: ArrayBuffer;
+    try {
+      bytes = await other;
+    } catch {
+      this.schedule.giveBack(ref); // the other one was cancelled or failed: fetch it here
+      return;
+    }
+    await ring.take(size);
+    this.bytesCached += size;
+    await this.arrived(ref, bytes);
+  }
+
+  private async fromPython(ref: Ref): Promise<void> {
+    const file = this.file(ref);
+    const size = chunkSize(file, ref.index);
+    const share = this.announce(ref);
+    let chunk: SpanChunk;
+    await ring.take(size);
+    try {
+      chunk = await new Promise<SpanChunk>((resolve, reject) => {
+        const cancelled = (): void => reject(new LoadError("cancelled", "the load was cancelled"));
+        if (this.abort.signal.aborted) cancelled();
+        this.abort.signal.addEventListener("abort", cancelled, { once: true });
+        this.awaited.set(`${ref.file}:${ref.index}`, resolve);
+        this.want.push([ref.file, ref.index]);
+        this.reportSoon(0);
+      });
+    } catch (error) {
+      share.fail(error);
+      ring.give(size);
+      throw error;
+    }
+    await this.take(ref, chunk, share);
+  }
+
+  /** A run of chunks by one request, which begins at chunk `begin`: at the run's first, or at 0 where the server sends whole files only. */
+  private async fromSpan(run: readonly Ref[], begin: number): Promise<void> {
+    const first = run[0] as Ref;
+    const last = (run.at(-1) as Ref).index;
+    const file = this.file(first);
+    const span = ++spans;
+    const shares = new Map(run.map((ref) => [ref.index, this.announce(ref)]));
+    const pending: { readonly size: number; readonly chunk: Promise<SpanChunk | null> }[] = [];
+    let asked = begin;
+    const active = { file, next: first };
+    this.activeSpans.set(span, active);
+    try {
+      this.check();
+      await this.io.startSpan(span, file, begin, last, headersFor(file.url ?? ""));
+      if (this.gate.closed) await this.io.pauseSpan(span, true);
+      for (;;) {
+        while (pending.length < DEPTH && asked <= last && !(this.mustYield(file) && asked > begin)) {
+          const size = chunkSize(file, asked++);
+          await ring.take(size);
+          const chunk = this.io.next(span);
+          chunk.catch(() => undefined);
+          pending.push({ size, chunk });
+        }
+        const next = pending[0];
+        if (!next) break;
+        active.next = { file: first.file, index: asked - pending.length };
+        const chunk = await next.chunk;
+        this.check();
+        pending.shift();
+        if (!chunk) {
+          ring.give(next.size);
+          break;
+        }
+        await this.take({ file: first.file, index: chunk.index }, chunk, shares.get(chunk.index) ?? NO_SHARE);
+        await this.gate.pass();
+      }
+    } finally {
+      this.activeSpans.delete(span);
+      for (const { size, chunk } of pending) void chunk.catch(() => undefined).finally(() => ring.give(size));
+      this.bytesMoved += await this.io.stopSpan(span).catch(() => 0);
+      for (const ref of run) {
+        shares.get(ref.index)?.fail(new LoadError("cancelled", "not fetched"));
+        this.schedule.giveBack(ref);
+      }
+    }
+  }
+
+  /** Whether a run should end early: a tensor is wanted at once. */
+  private mustYield(file: FileSpec): boolean {
+    return file.ranges && this.schedule.hasUrgent;
+  }
+
+  /** Say that a chunk is being fetched, so that other loads wait for it. */
+  private announce(ref: Ref): Share {
+    const key = this.globalKey(ref);
+    let resolve: (bytes: ArrayBuffer) => void = () => undefined;
+    let reject: (error: unknown) => void = () => undefined;
+    const promise = new Promise<ArrayBuffer>((yes, no) => {
+      resolve = yes;
+      reject = no;
+    });
+    promise.catch(() => undefined);
+    inFlight.set(key, promise);
+    const end = (): void => {
+      if (inFlight.get(key) === promise) inFlight.delete(key);
+      this.shares.delete(share);
+    };
+    const share: Share = {
+      succeed(bytes) {
+        resolve(bytes);
+        end();
+      },
+      fail(error) {
+        reject(error);
+        end();
+      },
+    };
+    this.shares.add(share);
+    return share;
+  }
+
+  /** Use a fetched chunk, or have it fetched again when its hash is wrong. */
+  private async take(ref: Ref, chunk: SpanChunk, share: Share): Promise<void> {
+    const file = this.file(ref);
+    this.bytesMoved += chunk.moved;
+    this.warn(chunk.warning);
+    if (chunk.kept) kept.set(file.key, (kept.get(file.key) ?? new Set()).add(ref.index));
+    if (chunk.bytes) {
+      share.succeed(chunk.bytes);
+      await this.arrived(ref, chunk.bytes);
+      return;
+    }
+    share.fail(new LoadError("integrity", "a bad chunk"));
+    ring.give(chunkSize(file, ref.index));
+    const key = `${ref.file}:${ref.index}`;
+    const tries = (this.tries.get(key) ?? 0) + 1;
+    this.tries.set(key, tries);
+    if (tries >= BAD_TRIES) {
+      throw new LoadError(
+        "integrity",
+        `${file.name}: bytes ${ref.index * file.chunk_bytes} to ${ref.index * file.chunk_bytes + chunkSize(file, ref.index)} came ${tries} times with the wrong SHA-256: the file was changed while it was loading, or is damaged on the way; load it again`,
+      );
+    }
+    this.schedule.giveBack(ref);
+  }
+
+  // ---------------------------------------------------------------- into the buffers
+
+  /** Take a chunk over, and its share of the ring. */
+  private async arrived(ref: Ref, bytes: ArrayBuffer): Promise<void> {
+    try {
+      await this.gate.pass();
+      this.check();
+      if (this.schedule.state(ref) !== "busy") return;
+      this.scatter(ref, bytes);
+      this.schedule.done(ref);
+      this.changed();
+    } finally {
+      this.drain.handedOver(this.gpu.device.queue, chunkSize(this.file(ref), ref.index));
+    }
+  }
+
+  private scatter(ref: Ref, bytes: ArrayBuffer): void {
+    const begin = ref.index * this.file(ref).chunk_bytes;
+    const end = begin + bytes.byteLength;
+    const items = this.byFile[ref.file] ?? [];
+    for (let at = firstAfter(items, begin); at < items.length; at++) {
+      const item = items[at] as ItemSpec;
+      if (item.offset >= end) break;
+      const from = Math.max(begin, item.offset);
+      const size = Math.min(end, item.offset + item.bytes) - from;
+      if (size <= 0 || !this.remaining.has(item)) continue;
+      const sink = this.sinks.get(item.id) ?? makeSink(this.gpu, this.scratch, item, this.spec.piece_elements);
+      this.sinks.set(item.id, sink);
+      sink.write(from - item.offset, bytes, from - begin, size);
+      this.bytesDone += size;
+      if (sink.complete) this.finish(item);
+    }
+  }
+
+  private finish(item: ItemSpec): void {
+    this.remaining.delete(item);
+    this.sinks.delete(item.id);
+    this.done.push(item.id);
+    this.reportSoon(0);
+  }
+
+  // ---------------------------------------------------------------- reports
+
+  private warn(warning: string): void {
+    if (!warning || this.warnings.includes(warning)) return;
+    this.warnings.push(warning);
+    this.reportSoon(0);
+  }
+
+  private reportSoon(ms = REPORT_MS): void {
+    if (this.reportTimer === 0) this.reportTimer = setTimeout(() => this.report(), ms) as unknown as number;
+  }
+
+  private progress(): LoadProgress {
+    const { done, want } = this;
+    this.done = [];
+    this.want = [];
+    let stage = -1;
+    for (const item of this.remaining) {
+      ({ stage } = item); // the set keeps the order of loading
+      break;
+    }
+    return {
+      job: this.spec.job,
+      done,
+      want,
+      bytes_done: this.bytesDone,
+      bytes_moved: this.bytesMoved,
+      bytes_from_cache: this.bytesCached,
+      peak_buffer_bytes: ring.peak,
+      stage,
+      paused: this.gate.closed,
+      warnings: this.warnings,
+    };
+  }
+
+  private report(): void {
+    clearTimeout(this.reportTimer);
+    this.reportTimer = 0;
+    this.context.progress(this.progress());
+  }
+
+  private file(ref: Ref): FileSpec {
+    return this.spec.files[ref.file] as FileSpec;
+  }
+
+  private globalKey(ref: Ref): string {
+    return `${this.file(ref).key}:${ref.index}`;
+  }
+}
+
+interface Share {
+  succeed(bytes: ArrayBuffer): void;
+  fail(error: unknown): void;
+}
+
+const NO_SHARE: Share = { succeed: () => undefined, fail: () => undefined };
+
+/** Index of the first item that ends after `begin`; items are sorted and do not overlap. */
+function firstAfter(items: readonly ItemSpec[], begin: number): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const item = items[middle] as ItemSpec;
+    if (item.offset + item.bytes <= begin) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function isLocal(url: string): boolean {
+  const { hostname } = new URL(url, document.baseURI);
+  return hostname === location.hostname || hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]";
+}
+
+/** Jupyter's server asks a script that says where it comes from neither by Referer nor otherwise for its cross-site token. */
+export function headersFor(url: string): Record<string, string> {
+  if (new URL(url, document.baseURI).origin !== location.origin) return {};
+  const token = /(?:^|;\s*)_xsrf=([^;]+)/.exec(document.cookie)?.[1];
+  return token ? { "X-XSRFToken": decodeURIComponent(token) } : {};
+}
+
+function asEngine(error: unknown): EngineError {
+  const known = asLoadError(error);
+  return new EngineError(known.code, known.message);
+}

@@ -1,0 +1,242 @@
+/**
+ * Chunks of weights files in the origin-private file system.
+ *
+ * One folder a file (its key), one file a chunk, whose name holds its SHA-256: `<index>.<hex>`. So a listing is the index, a chunk is whole
+ * or is told from its hash, tabs share it without a lock, and there is nothing to repair after a crash. `meta.json` is for people.
+ */
+import type { CacheEntry, FileSpec } from "./types.js";
+import { chunkCount, chunkSize } from "./types.js";
+
+const ROOT = "webgpu_widget-weights";
+const META = "meta.json";
+
+interface SyncHandle {
+  read(buffer: ArrayBuffer, options: { at: number }): number;
+  write(buffer: ArrayBuffer, options: { at: number }): number;
+  truncate(size: number): void;
+  getSize(): number;
+  close(): void;
+}
+type SyncFile = FileSystemFileHandle & { createSyncAccessHandle?(): Promise<SyncHandle> };
+type Folder = FileSystemDirectoryHandle & { entries(): AsyncIterable<[string, FileSystemHandle]> };
+
+export async function sha256(bytes: ArrayBuffer): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The chunks of one file that the cache holds. */
+export class ChunkFolder {
+  private constructor(
+    private readonly folder: Folder,
+    private readonly names: Map<number, string>,
+  ) {}
+
+  /** Open, or make, the folder of a file (or look again into one that is open). Throws when the browser gives no storage. */
+  static async open(file: FileSpec, opened?: ChunkFolder): Promise<ChunkFolder> {
+    const root = await rootFolder(true);
+    const folder = (await root.getDirectoryHandle(file.key, { create: true })) as Folder;
+    const names = opened?.names ?? new Map<number, string>();
+    for await (const [name] of folder.entries()) {
+      const index = chunkIndex(name);
+      if (index !== undefined && index < chunkCount(file)) names.set(index, name);
+    }
+    const meta = { name: file.name, size: file.size, chunk_bytes: file.chunk_bytes, validator: file.validator, used: Date.now() };
+    await writeFile(folder, META, new TextEncoder().encode(JSON.stringify(meta)).buffer as ArrayBuffer);
+    return opened ?? new ChunkFolder(folder, names);
+  }
+
+  get indexes(): number[] {
+    return [...this.names.keys()];
+  }
+
+  has(index: number): boolean {
+    return this.names.has(index);
+  }
+
+  /** A chunk, or undefined when it is not there or (with `verify`) not what it was. A bad one is dropped. */
+  async read(file: FileSpec, index: number): Promise<ArrayBuffer | undefined> {
+    const name = this.names.get(index);
+    if (name === undefined) return undefined;
+    try {
+      const bytes = await readFile(this.folder, name);
+      if (bytes.byteLength === chunkSize(file, index) && (!file.verify || name.endsWith(await sha256(bytes)))) return bytes;
+    } catch {
+      // Cleared by another tab, or held by it just now: as good as not there.
+      this.names.delete(index);
+      return undefined;
+    }
+    await this.drop(index);
+    return undefined;
+  }
+
+  async write(index: number, digest: string, bytes: ArrayBuffer): Promise<void> {
+    const name = `${String(index).padStart(6, "0")}.${digest}`;
+    try {
+      await writeFile(this.folder, name, bytes);
+    } catch (error) {
+      if (!isHeld(error)) await this.folder.removeEntry(name).catch(() => undefined);
+      throw error;
+    }
+    const old = this.names.get(index);
+    if (old !== undefined && old !== name) await this.folder.removeEntry(old).catch(() => undefined);
+    this.names.set(index, name);
+  }
+
+  private async drop(index: number): Promise<void> {
+    const name = this.names.get(index);
+    this.names.delete(index);
+    if (name !== undefined) await this.folder.removeEntry(name).catch(() => undefined);
+  }
+}
+
+/** Whether another tab has the file open just now. */
+export function isHeld(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "NoModificationAllowedError";
+}
+
+export function isFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
+}
+
+async function rootFolder(create: boolean): Promise<Folder> {
+  const top = await navigator.storage.getDirectory();
+  return (await top.getDirectoryHandle(ROOT, { create })) as Folder;
+}
+
+function chunkIndex(name: string): number | undefined {
+  const match = /^(\d{6,9})\.[0-9a-f]{64}$/.exec(name);
+  return match ? Number(match[1]) : undefined;
+}
+
+async function readFile(folder: Folder, name: string): Promise<ArrayBuffer> {
+  const handle = (await folder.getFileHandle(name)) as SyncFile;
+  if (!inWorker() || !handle.createSyncAccessHandle) return (await handle.getFile()).arrayBuffer();
+  const access = await handle.createSyncAccessHandle();
+  try {
+    const bytes = new ArrayBuffer(access.getSize());
+    access.read(bytes, { at: 0 });
+    return bytes;
+  } finally {
+    access.close();
+  }
+}
+
+async function writeFile(folder: Folder, name: string, bytes: ArrayBuffer): Promise<void> {
+  const handle = (await folder.getFileHandle(name, { create: true })) as SyncFile;
+  if (inWorker() && handle.createSyncAccessHandle) {
+    const access = await handle.createSyncAccessHandle();
+    try {
+      access.truncate(0);
+      if (access.write(bytes, { at: 0 }) !== bytes.byteLength) throw new DOMException("a short write", "QuotaExceededError");
+    } finally {
+      access.close();
+    }
+    return;
+  }
+  const stream = await handle.createWritable();
+  try {
+    await stream.write(bytes);
+    await stream.close();
+  } catch (error) {
+    await stream.abort().catch(() => undefined);
+    throw error;
+  }
+}
+
+// Sync access handles exist in dedicated workers only.
+function inWorker(): boolean {
+  return typeof document === "undefined";
+}
+
+// ---------------------------------------------------------------- the cache as a whole
+
+async function* folders(): AsyncGenerator<[string, Folder]> {
+  let root: Folder;
+  try {
+    root = await rootFolder(false);
+  } catch {
+    return;
+  }
+  for await (const [key, handle] of root.entries()) if (handle.kind === "directory") yield [key, handle as Folder];
+}
+
+/** What is cached. */
+export async function list(): Promise<CacheEntry[]> {
+  const found: CacheEntry[] = [];
+  for await (const [key, folder] of folders()) {
+    const meta = await readMeta(folder);
+    let chunks = 0;
+    let bytes = 0;
+    for await (const [name, handle] of folder.entries()) {
+      if (chunkIndex(name) === undefined) continue;
+      chunks++;
+      bytes += (await (handle as FileSystemFileHandle).getFile()).size;
+    }
+    found.push({ key, name: meta.name, size: meta.size, bytes, chunks, complete: meta.size > 0 && bytes === meta.size, used: meta.used });
+  }
+  return found.sort((a, b) => b.used - a.used);
+}
+
+async function readMeta(folder: Folder): Promise<{ name: string; size: number; used: number }> {
+  try {
+    const text = new TextDecoder().decode(await readFile(folder, META));
+    const { name, size, used } = JSON.parse(text) as Record<string, unknown>;
+    return { name: String(name), size: Number(size) || 0, used: Number(used) || 0 };
+  } catch {
+    return { name: "unknown", size: 0, used: 0 };
+  }
+}
+
+/** Whether a folder belongs to one of some files; it is called after the file and its chunk size. */
+function belongs(folder: string, keys: readonly string[] | null): boolean {
+  return keys === null || keys.some((key) => folder === key || folder.startsWith(`${key}-`));
+}
+
+/** Drop all, or the files with these keys. Returns the bytes given back. */
+export async function clear(keys: readonly string[] | null): Promise<number> {
+  let root: Folder;
+  try {
+    root = await rootFolder(false);
+  } catch {
+    return 0;
+  }
+  let freed = 0;
+  for (const entry of await list()) {
+    if (!belongs(entry.key, keys)) continue;
+    await root.removeEntry(entry.key, { recursive: true });
+    freed += entry.bytes;
+  }
+  return freed;
+}
+
+/** Compare every chunk with its hash and drop the bad ones. */
+export async function verify(
+  keys: readonly string[] | null,
+  report: (bytes: number) => void,
+): Promise<{ checked: number; bytes: number; bad: { key: string; chunk: number }[] }> {
+  const result = { checked: 0, bytes: 0, bad: [] as { key: string; chunk: number }[] };
+  for await (const [key, folder] of folders()) {
+    if (!belongs(key, keys)) continue;
+    for await (const [name] of folder.entries()) {
+      const chunk = chunkIndex(name);
+      if (chunk === undefined) continue;
+      const bytes = await readFile(folder, name);
+      result.checked++;
+      result.bytes += bytes.byteLength;
+      if (!name.endsWith(await sha256(bytes))) {
+        result.bad.push({ key, chunk });
+        await folder.removeEntry(name);
+      }
+      report(result.bytes);
+    }
+  }
+  return result;
+}
+
+/** Bytes that this origin may store, and stores. */
+export async function quota(): Promise<{ quota_bytes: number; used_bytes: number; persisted: boolean }> {
+  if (!navigator.storage?.estimate) return { quota_bytes: 0, used_bytes: 0, persisted: false };
+  const { quota: most = 0, usage = 0 } = await navigator.storage.estimate();
+  return { quota_bytes: most, used_bytes: usage, persisted: await navigator.storage.persisted() };
+}

@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+const { WEBGPU_WIDGET_SEED = "" } = (globalThis as { process?: { env: Record<string, string> } }).process?.env ?? {};
+
+export default defineConfig({
+  define: { SEED: JSON.stringify(WEBGPU_WIDGET_SEED) },
+  // The package's entry for Node is CommonJS under an ES module's name.
+  resolve: { alias: { wgsl_reflect: new URL("./node_modules/wgsl_reflect/wgsl_reflect.module.js", import.meta.url).pathname } },
+  test: { include: ["test/*.test.ts"], environment: "node", server: { deps: { inline: ["wgsl_reflect"] } } },
+});

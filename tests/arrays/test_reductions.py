@@ -1,0 +1,194 @@
+"""Reductions, running totals, sorting, searching and sets against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import webgpu_widget as wg
+from webgpu_widget import xp
+from webgpu_widget._lazy.runtime import runtime_of
+
+FEW = settings(
+    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@FEW
+@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=9))
+def test_any_axes(gpu, data, shape):
+    x = (np.arange(np.prod(shape)).reshape(shape) * 37 % 11 - 5).astype(np.float32)
+    axes = data.draw(st.none() | st.integers(-x.ndim, x.ndim - 1) | hnp.valid_tuple_axes(x.ndim))
+    keepdims = data.draw(st.booleans())
+    order = data.draw(st.permutations(range(x.ndim)))
+    a, x = gpu.array(x).transpose(*order), x.transpose(order)
+    for name in ("sum", "max", "min", "mean", "std"):
+        got = getattr(a, name)(axis=axes, keepdims=keepdims)
+        np.testing.assert_allclose(got.numpy(), getattr(x, name)(axis=axes, keepdims=keepdims), rtol=1e-5, atol=1e-5)
+    got = ((a * 2 + 1) > 0).any(axis=axes, keepdims=keepdims)
+    np.testing.assert_array_equal(got.numpy(), ((x * 2 + 1) > 0).any(axis=axes, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (4, 64), (64, 5), (1000,), (100003,), (3, 4096), (2048, 3), (300, 300)])
+def test_sizes_on_both_sides_of_each_choice(gpu, rng, shape):
+    x = rng.normal(size=shape).astype(np.float32)
+    a = gpu.array(x)
+    for axis in (None, *range(len(shape))):
+        np.testing.assert_allclose(a.sum(axis).numpy(), x.sum(axis, dtype=np.float64), rtol=2e-6, atol=2e-4)
+        np.testing.assert_array_equal(a.max(axis).numpy(), x.max(axis))
+        np.testing.assert_array_equal(a.argmin(axis).numpy(), x.argmin(axis))
+        np.testing.assert_allclose(a.var(axis).numpy(), x.var(axis, dtype=np.float64), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(70, 260), (100, 4097), (1, 50000), (40000,), (64, 128, 4)])
+def test_the_variant_with_workgroups_agrees(gpu, rng, monkeypatch, shape):
+    x = rng.normal(size=shape).astype(np.float32)
+    a = gpu.array(x)
+    monkeypatch.setattr(type(runtime_of(gpu)), "is_fallback", False)
+    for axis in (None, -1, 0):
+        np.testing.assert_allclose((a * 2).sum(axis).numpy(), x.sum(axis, dtype=np.float64) * 2, rtol=2e-6, atol=4e-4)
+        np.testing.assert_array_equal(a.argmax(axis).numpy(), x.argmax(axis))
+        np.testing.assert_array_equal((a > 3).any(axis).numpy(), (x > 3).any(axis))
+        np.testing.assert_array_equal(a.min(axis).numpy(), x.min(axis))
+
+
+def test_dispatches_of_fused_reductions(gpu, rng):
+    a, b, c = (gpu.array(rng.normal(size=(500, 400)).astype(np.float32)) for _ in range(3))
+    with gpu.record() as program:
+        total = (a * b + c).sum()
+    assert 1 <= program.stats["dispatches"] <= 2
+    program.replay()
+    assert np.isfinite(float(total))
+
+
+def test_nan_infinity_and_zeros(gpu):
+    nan, inf = np.nan, np.inf
+    for x in ([1, nan, 3], [nan, nan], [-inf, 1], [inf, inf], [inf, -inf], [-inf], [0.0, -0.0]):
+        v = np.array(x, np.float32)
+        a = gpu.array(v)
+        with np.errstate(all="ignore"):
+            for name in ("sum", "prod", "max", "min", "mean", "var", "argmax", "argmin", "any", "all"):
+                np.testing.assert_array_equal(getattr(a, name)().numpy(), getattr(v, name)(), err_msg=f"{name} {x}")
+
+
+def test_integers_and_bools(gpu):
+    i = np.array([[2**31 - 1, 5], [-7, 100000]], np.int32)
+    for name, want in (
+        ("sum", i.sum(dtype=np.int32)),
+        ("prod", i.prod(dtype=np.int32)),
+        ("max", i.max()),
+        ("min", i.min()),
+    ):
+        got = getattr(gpu.array(i), name)()
+        assert got.dtype == np.int32
+        assert got.numpy() == want
+    u = np.array([2**32 - 1, 7], np.uint32)
+    assert gpu.array(u).sum().numpy() == u.sum(dtype=np.uint32)
+    assert gpu.array(u).max().numpy() == 2**32 - 1
+    assert gpu.array(u).sum().dtype == np.uint32
+    m = gpu.array([True, False, True])
+    assert m.sum().dtype == np.int32
+    assert int(m.sum()) == 2
+    assert bool(m.max())
+    assert not bool(m.min())
+    assert m.mean().dtype == np.float32
+    assert int(xp.count_nonzero(m)) == 2
+    h = gpu.array(np.ones(5000, np.float16))
+    assert h.sum().dtype == np.float16
+    assert float(h.sum()) == 5000
+
+
+def test_of_nothing(gpu):
+    a = gpu.zeros((0, 3))
+    np.testing.assert_array_equal(a.sum(0).numpy(), [0, 0, 0])
+    np.testing.assert_array_equal(a.prod(0).numpy(), [1, 1, 1])
+    assert a.sum(1).numpy().shape == (0,)
+    assert bool(a.all())
+    assert not bool(a.any())
+    assert np.isnan(a.mean().numpy())
+    with pytest.raises(ValueError, match="no elements"):
+        a.max(0)
+    with pytest.raises(ValueError, match="no elements"):
+        a.argmin()
+    assert gpu.array(np.float32(3)).sum().numpy() == 3
+    assert gpu.array(np.float32(3)).argmax().numpy() == 0
+
+
+@pytest.mark.parametrize("shape", [(1,), (5,), (64,), (65,), (5000,), (3, 700), (300, 3), (2, 3, 4)])
+def test_running_totals(gpu, rng, shape):
+    x = rng.normal(size=shape).astype(np.float32)
+    i = rng.integers(-5, 5, shape).astype(np.int32)
+    for axis in range(len(shape)):
+        got = xp.cumulative_sum(gpu.array(x), axis=axis).numpy()
+        np.testing.assert_allclose(got, x.cumsum(axis, dtype=np.float64), rtol=1e-5, atol=2e-4)
+        np.testing.assert_array_equal(
+            xp.cumulative_sum(gpu.array(i), axis=axis).numpy(), i.cumsum(axis, dtype=np.int32)
+        )
+        with np.errstate(all="ignore"):
+            want = i.cumprod(axis, dtype=np.int32)
+        np.testing.assert_array_equal(xp.cumulative_prod(gpu.array(i), axis=axis).numpy(), want)
+    first = xp.cumulative_sum(gpu.array(i), axis=0, include_initial=True)
+    assert first.shape[0] == shape[0] + 1
+    assert not first[0].any()
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 8, 9, 63, 64, 1000, 4099])
+def test_sorting_is_stable_both_ways(gpu, rng, size):
+    x = rng.integers(-50, 50, size).astype(np.float32)
+    a = gpu.array(x)
+    np.testing.assert_array_equal(a.sort().numpy(), np.sort(x))
+    np.testing.assert_array_equal(a.argsort().numpy(), np.argsort(x, kind="stable"))
+    want = np.argsort(-x, kind="stable")
+    np.testing.assert_array_equal(xp.argsort(a, descending=True).numpy(), want)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.bool_, np.float16])
+def test_sorting_of_each_dtype_and_axis(gpu, rng, dtype):
+    x = rng.integers(0, 1000 if dtype == np.float16 else 2**31, (7, 30, 5)).astype(dtype)
+    for axis in (0, 1, -1):
+        np.testing.assert_array_equal(xp.sort(gpu.array(x), axis=axis).numpy(), np.sort(x, axis))
+
+
+def test_sorting_of_special_values(gpu):
+    x = np.array([np.nan, 1, -0.0, 0.0, np.inf, -np.inf, np.nan, -1], np.float32)
+    np.testing.assert_array_equal(gpu.array(x).sort().numpy(), np.sort(x))
+    np.testing.assert_array_equal(gpu.array(x).argsort().numpy(), np.argsort(x, kind="stable"))
+
+
+def test_searching(gpu, rng):
+    x = np.sort(rng.integers(0, 40, 100)).astype(np.float32)
+    v = rng.integers(-5, 50, (6, 7)).astype(np.float32)
+    for side in ("left", "right"):
+        got = xp.searchsorted(gpu.array(x), gpu.array(v), side=side)
+        np.testing.assert_array_equal(got.numpy(), np.searchsorted(x, v, side))
+        assert got.dtype == np.int32
+    flags = rng.random((5, 6, 7)) < 0.3
+    for got, want in zip(xp.nonzero(gpu.array(flags)), np.nonzero(flags), strict=True):
+        np.testing.assert_array_equal(got.numpy(), want)
+    np.testing.assert_array_equal(xp.take(gpu.array(v), gpu.array([2, 0]), axis=1).numpy(), v[:, [2, 0]])
+    order = np.argsort(v, 0)
+    got = xp.take_along_axis(gpu.array(v), gpu.array(order.astype(np.int32)), axis=0)
+    np.testing.assert_array_equal(got.numpy(), np.take_along_axis(v, order, 0))
+    with pytest.raises(wg.ShapeError, match="one axis"):
+        xp.searchsorted(gpu.array(v), 1.0)
+
+
+@pytest.mark.parametrize("shape", [(1,), (40,), (6, 9), (3000,)])
+def test_sets(gpu, rng, shape):
+    x = rng.integers(0, 25, shape).astype(np.int32)
+    values, indices, inverse, counts = xp.unique_all(gpu.array(x))
+    want = np.unique(x, return_index=True, return_inverse=True, return_counts=True)
+    np.testing.assert_array_equal(values.numpy(), want[0])
+    np.testing.assert_array_equal(indices.numpy(), want[1])
+    np.testing.assert_array_equal(inverse.numpy(), want[2].reshape(shape))
+    np.testing.assert_array_equal(counts.numpy(), want[3])
+
+
+def test_each_nan_is_a_value_of_its_own(gpu):
+    x = np.array([np.nan, 0.0, np.nan, -0.0, 2], np.float32)
+    values, counts = xp.unique_counts(gpu.array(x))
+    np.testing.assert_array_equal(values.numpy(), [0, 2, np.nan, np.nan])
+    np.testing.assert_array_equal(counts.numpy(), [2, 1, 1, 1])

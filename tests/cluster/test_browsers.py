@@ -1,0 +1,203 @@
+"""Real browsers: the same bits whoever computes them, blocks from one to the other, and what happens when one ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from fake_browser import until
+from numpy.random import Generator
+from playwright.sync_api import sync_playwright
+
+import webgpu_widget as wg
+from webgpu_widget.cluster import exchange, hub, mandelbrot
+from webgpu_widget.cluster.exchange import Block
+from webgpu_widget.reference import cluster as reference
+from webgpu_widget.transports import _chromium
+
+JOIN_S = 120.0
+VIEW = {"center": (-0.75, 0.1), "width": 2.5, "size": (192, 128), "max_iter": 300}
+
+
+@pytest.fixture(scope="module")
+def picture() -> tuple[np.ndarray, np.ndarray]:
+    x, y = mandelbrot.axes(complex(-0.75, 0.1), 2.5, (192, 128))
+    return reference.escape(x, y, 300)
+
+
+def test_a_picture_is_the_same_however_it_is_cut(cluster: wg.Cluster, picture: tuple[np.ndarray, np.ndarray]) -> None:
+    seen: list[float] = []
+    first = cluster.mandelbrot(**VIEW, tile=64, progress=seen.append)
+    second = cluster.mandelbrot(**VIEW, tile=37)
+    assert np.array_equal(first.iterations, second.iterations)
+    assert np.array_equal(first.smooth, second.smooth, equal_nan=True)
+    # A GPU may fuse a product and a sum, and then a pixel at the edge may leave a step earlier or later.
+    assert (first.iterations != picture[0]).mean() < 0.01
+    same = first.iterations == picture[0]
+    np.testing.assert_allclose(first.smooth[same], picture[1][same], atol=0.01)
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1)
+    assert first.rgba().shape == (128, 192, 4)
+    assert all(row.tasks_done > 0 for row in cluster.workers)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (31, 32, 33), (97, 193, 131)])
+def test_a_product_by_blocks(cluster: wg.Cluster, rng: Generator, m: int, k: int, n: int) -> None:
+    a, b = rng.standard_normal((m, k), np.float32), rng.standard_normal((k, n), np.float32)
+    made = cluster.matmul(a, b, block=32)
+    exact = a.astype(np.float64) @ b
+    bound = np.abs(a).astype(np.float64) @ np.abs(b)
+    assert made.dtype == np.float32
+    assert (np.abs(made - exact) <= 1e-6 * np.sqrt(k) * bound + 1e-12).all()
+
+
+def test_a_block_goes_to_each_browser_once_and_past_the_hub(cluster: wg.Cluster, rng: Generator) -> None:
+    a, b = rng.standard_normal((128, 96), np.float32), rng.standard_normal((96, 160), np.float32)
+    before = {way: traffic.transfers for way, traffic in cluster._exchange.traffic.items()}
+    made = cluster.matmul(a, b, block=32)
+    now = {way: traffic.transfers - before[way] for way, traffic in cluster._exchange.traffic.items()}
+    blocks = 4 * 3 + 3 * 5
+    assert blocks <= now["hub"] + now["peer"] <= 2 * blocks
+    assert now["peer"] > 0
+    assert [row.peer_bytes_in > 0 for row in cluster.workers] == [True, True]
+    cluster._exchange.way = "hub"
+    try:
+        assert np.array_equal(cluster.matmul(a, b, block=32), made)
+    finally:
+        cluster._exchange.way = "peer"
+
+
+def test_large_blocks_arrive_whole_by_every_way(cluster: wg.Cluster, rng: Generator) -> None:
+    first, second = cluster._roster.present("ready")
+    block = Block("large", rng.standard_normal((1500, 1001), np.float32))
+    for member in (first, second):
+        copy = cluster._exchange.get(block, member)
+        assert np.array_equal(copy.numpy(timeout=60), block.values)
+    # From the GPU, where the browser has no bytes of it in memory.
+    array = (
+        first.gpu.array(block.values) + np.float32(0)
+        if hasattr(wg.GPUArray, "__add__")
+        else first.gpu.array(block.values)
+    )
+    moved = cluster._exchange.move(array, second)
+    assert moved.device is second.gpu
+    assert np.array_equal(moved.numpy(timeout=60), block.values)
+    cluster._exchange.release([block])
+    assert not block.copies
+
+
+def test_dask_array_chunks_run_in_browsers(cluster: wg.Cluster) -> None:
+    import dask.array as da
+
+    def double(chunk: np.ndarray) -> np.ndarray:
+        gpu = wg.default_gpu()
+        assert type(gpu).__name__ == "WorkerGPU"
+        return gpu.array(chunk).numpy() * 2
+
+    values = da.arange(64, chunks=16, dtype=np.float32)
+    with cluster.client.as_current():
+        assert values.map_blocks(double, dtype=np.float32).sum().compute() == 4032
+
+
+@contextlib.contextmanager
+def launched(n: int, **options: object) -> Iterator[wg.Cluster]:
+    with wg.Cluster(**options) as made:  # type: ignore[arg-type]
+        made.launch(n)
+        made.wait(n, timeout=JOIN_S)
+        yield made
+
+
+def test_the_hub_steps_in_where_no_channel_opens(
+    rng: Generator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exchange, "_OPEN_MS", 1000)
+    # What one browser says to the other is lost, as behind a firewall that lets nothing through.
+    monkeypatch.setattr(exchange.Exchange, "_relay", lambda *_: lambda _value: None)
+    caplog.set_level("INFO", "webgpu_widget.cluster")
+    a, b = rng.standard_normal((64, 64), np.float32), rng.standard_normal((64, 64), np.float32)
+    with wg.Cluster(exchange="peer") as made:
+        made.launch(2)
+        made.wait(2, timeout=JOIN_S)
+        first, second = made._roster.present("ready")
+        block = Block("one", a)
+        for member in (first, second):
+            assert np.array_equal(made._exchange.get(block, member).numpy(timeout=60), a)
+        np.testing.assert_allclose(made.matmul(a, b, block=16), a @ b, atol=1e-4)
+        assert made._exchange.traffic["peer"].transfers == 0
+    assert "but the hub" in caplog.text
+
+
+def test_kill_9_at_random_times(picture: tuple[np.ndarray, np.ndarray], rng: Generator) -> None:
+    a, b = rng.standard_normal((192, 96), np.float32), rng.standard_normal((96, 128), np.float32)
+    dice = random.Random(int(rng.integers(1 << 30)))  # noqa: S311
+    with launched(4, exchange="peer") as made:
+        whole = made.mandelbrot(**VIEW, tile=32)
+        product = made.matmul(a, b, block=32)
+        for turn in range(3):
+            victim = made._browsers[turn]
+            timer = threading.Timer(dice.uniform(0.01, 0.6), lambda pid: os.killpg(pid, signal.SIGKILL), [victim.pid])
+            timer.start()
+            again = made.mandelbrot(**VIEW, tile=32)
+            assert np.array_equal(again.iterations, whole.iterations)
+            assert np.array_equal(again.smooth, whole.smooth, equal_nan=True)
+            assert np.array_equal(made.matmul(a, b, block=32), product)
+            timer.join()
+            until(lambda turn=turn: len(made._roster.present("ready")) == 3 - turn, 90)
+        assert [row.state for row in made.workers] == ["ready", "gone", "gone", "gone"]
+        made.launch(1)
+        made.wait(2, timeout=JOIN_S)
+        assert np.array_equal(made.matmul(a, b, block=32), product)
+
+
+def test_a_browser_that_sleeps_loses_its_tasks_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "_PING_AFTER_S", 0.5)
+    monkeypatch.setattr(hub, "_SILENT_S", 4.0)
+    with launched(2) as made:
+        pid = made._browsers[0].pid
+        os.killpg(pid, signal.SIGSTOP)
+        try:
+            made.mandelbrot(**VIEW, tile=32)
+            until(lambda: len(made._roster.present()) == 1)
+            assert any("asleep" in row.reason for row in made.workers)
+        finally:
+            os.killpg(pid, signal.SIGCONT)
+        made.wait(2, timeout=JOIN_S)
+        assert len(made.workers) == 3
+
+
+def test_the_worker_page_says_what_it_does_and_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page whose timers are slowed down as in a tab in the background still computes."""
+    with (
+        wg.Cluster() as made,
+        sync_playwright() as playwright,
+        contextlib.closing(
+            playwright.chromium.launch(executable_path=_chromium.find_browser(), args=_chromium.flags())
+        ) as browser,
+    ):
+        page = browser.new_page()
+        page.add_init_script(
+            "const soon = setTimeout; globalThis.setTimeout = (f, ms = 0, ...more) => soon(f, Math.max(1000, ms), ...more);"
+        )
+        page.goto(made.url)
+        made.wait(1, timeout=JOIN_S)
+        assert "token" not in page.url
+        began = time.monotonic()
+        made.mandelbrot(**VIEW, tile=64)
+        assert time.monotonic() - began < 60
+        page.get_by_text("browser-1 of a cluster: waiting for work").wait_for()
+        page.get_by_text("6 tasks done").wait_for()
+        page.get_by_text(re.compile("swiftshader|nvidia", re.IGNORECASE)).first.wait_for()
+        page.get_by_role("button", name="Stop computing").click()
+        until(lambda: not made._roster.present())
+        page.get_by_text("this browser has left the cluster").wait_for()
+        page.reload()
+        made.wait(1, timeout=JOIN_S)
+        assert [row.state for row in made.workers] == ["ready", "gone"]

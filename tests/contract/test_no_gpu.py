@@ -1,0 +1,96 @@
+"""No GPU: an error with the reason, and what to do."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+import webgpu_widget as wg
+from webgpu_widget.__main__ import main
+from webgpu_widget.transports._chromium import Browser
+
+
+def own_address() -> str | None:
+    """An address of this machine that is not loopback, or None where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if address.startswith("127.") else address
+
+
+def test_browser_without_an_adapter_says_why(monkeypatch):
+    monkeypatch.setenv(
+        "WEBGPU_WIDGET_BROWSER_FLAGS", "--use-webgpu-adapter=none-such --disable-gpu --disable-software-rasterizer"
+    )
+    made = wg.GPU(transport="headless")
+    try:
+        with pytest.raises(wg.NoAdapterError, match="(?i)adapter|webgpu") as caught:
+            made.ready()
+        assert len(str(caught.value)) > 40, "the message says what to try"
+        with pytest.raises(wg.NoAdapterError):
+            made.run("@compute @workgroup_size(1) fn main() {}", threads=1)
+    finally:
+        made.close()
+
+
+def test_insecure_page_says_so():
+    address = own_address()
+    if address is None:
+        # Some sandboxes have loopback only; every loopback address is a secure context, so there is no insecure page to open.
+        address = "127.0.0.1"
+    made = wg.GPU(transport="page", host=address)
+    browser = Browser(made.url)
+    try:
+        if address == "127.0.0.1":
+            assert made.ready().name
+            return
+        with pytest.raises(wg.NoAdapterError, match="(?i)secure|https"):
+            made.ready()
+    finally:
+        made.close()
+        browser.close()
+
+
+def test_no_browser_says_what_to_install(monkeypatch):
+    monkeypatch.setenv("WEBGPU_WIDGET_BROWSER", "no-such-browser")
+    with pytest.raises(wg.NoFrontendError, match="no-such-browser"):
+        wg.GPU(transport="headless")
+    monkeypatch.delenv("WEBGPU_WIDGET_BROWSER")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(wg.NoFrontendError, match="apt-get install chromium"):
+        wg.GPU(transport="headless")
+
+
+def test_browser_that_ends_at_once_says_what_it_said(monkeypatch):
+    monkeypatch.setenv("WEBGPU_WIDGET_BROWSER", "false")
+    made = wg.GPU(transport="headless")
+    try:
+        with pytest.raises(wg.NoFrontendError, match="ended with status"):
+            made.ready()
+    finally:
+        made.close()
+
+
+def test_unknown_transport_lists_those_there_are(monkeypatch):
+    with pytest.raises(wg.FrontendError, match="'headless'"):
+        wg.GPU(transport="telepathy")  # type: ignore[arg-type]
+    with pytest.raises(wg.NoFrontendError, match="kernel"):
+        wg.GPU(transport="comm")
+    monkeypatch.setenv("WEBGPU_WIDGET_TRANSPORT", "telepathy")
+    with pytest.raises(wg.FrontendError, match="telepathy"):
+        wg.GPU()
+
+
+def test_doctor_says_what_is_there_and_what_is_not(capsys, monkeypatch):
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["kernel"] == "ran and is right"
+    assert report["adapter"]
+    monkeypatch.setenv("WEBGPU_WIDGET_BROWSER", "no-such-browser")
+    assert main(["doctor"]) == 1
+    assert "no-such-browser" in capsys.readouterr().out

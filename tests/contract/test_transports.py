@@ -1,0 +1,100 @@
+"""The stories on the transports that need no notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from stories import STORIES
+
+import webgpu_widget as wg
+from webgpu_widget.transports._chromium import Browser
+
+
+@pytest.fixture(scope="module", params=["headless", "page"])
+def transport_gpu(request: pytest.FixtureRequest, gpu: wg.GPU) -> Iterator[wg.GPU]:
+    if request.param == "headless":
+        yield gpu
+        return
+    made = wg.GPU(transport="page", port=0)
+    browser = Browser(made.url)
+    yield made
+    made.close()
+    browser.close()
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_transport(transport_gpu: wg.GPU, story) -> None:
+    story(transport_gpu)
+
+
+def test_gpu_made_before_its_page_exists_works_when_the_page_comes() -> None:
+    made = wg.GPU(transport="page")
+    browser = None
+    try:
+        kernel_source = "@group(0) @binding(0) var<storage, read_write> y: array<u32>; @compute @workgroup_size(1) fn main() { y[0] = 7u; }"
+        y = made.zeros(1, "uint32")
+        browser = Browser(made.url)
+        made.kernel(kernel_source)(y=y, threads=1)
+        assert y.numpy()[0] == 7
+    finally:
+        made.close()
+        if browser is not None:
+            browser.close()
+
+
+def test_page_that_is_closed_mid_wait_is_said_and_another_one_takes_over() -> None:
+    made = wg.GPU(transport="page")
+    first = Browser(made.url)
+    try:
+        made.ready()
+        kept = made.zeros(4)
+        kept.numpy()
+        first.close()
+        with pytest.raises(wg.FrontendLostError, match="closed or reloaded"):
+            kept.numpy()
+        second = Browser(made.url)
+        try:
+            STORIES[1](made)
+            with pytest.raises(wg.FrontendLostError, match="gone"):
+                kept.numpy()
+        finally:
+            second.close()
+    finally:
+        made.close()
+        first.close()
+
+
+def test_browser_ends_with_its_gpu_and_with_python(tmp_path) -> None:
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    script = "import webgpu_widget as wg, time\ngpu = wg.GPU(transport='headless'); gpu.ready(); print(gpu._transport.browser_pid, flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        if "Z" in (pathlib_status(pid) or ""):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the browser outlived a killed Python")
+
+
+def pathlib_status(pid: int) -> str | None:
+    import pathlib
+
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return None

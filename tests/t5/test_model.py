@@ -1,0 +1,391 @@
+"""The model on the GPU equals transformers: golden vectors of every variant, in every number format."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from common import DATA, TINY, VARIANTS, error, golden
+from safetensors.numpy import load_file, save_file
+
+import webgpu_widget as wg
+from webgpu_widget.reference import t5 as reference
+from webgpu_widget.t5 import T5, forward
+from webgpu_widget.t5.generate import Settings, generate
+from webgpu_widget.t5.kernels import Kernels
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """A folder in the hub's layout for a variant: its own files, and a tokenizer as small as its vocabulary."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    root = tmp_path_factory.mktemp("t5")
+    pieces = {name: i for i, name in enumerate(["<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(3, 96))])}
+    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="<unk>"))  # noqa: S106
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+
+    def make(name, weights=None):
+        folder = root / f"{name}{'' if weights is None else '_other'}"
+        if not folder.exists() or weights is not None:
+            folder.mkdir(exist_ok=True)
+            shutil.copy(DATA / name / "config.json", folder)
+            if weights is None:
+                shutil.copy(DATA / name / "model.safetensors", folder)
+            else:
+                save_file(weights, folder / "model.safetensors")
+            tokenizer.save(str(folder / "tokenizer.json"))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(gpu):
+    with T5.from_pretrained(TINY, gpu, progress=False) as model:
+        yield model
+
+
+def tokens_of(model, ids, beams, limit):
+    """Generated ids, without text."""
+    encoded = forward.encode(model._parts, ids, ids != 0)
+    decoder = model._decoder(len(ids), beams, ids.shape[1], limit)
+    chunks = list(model._drive(generate(decoder, encoded, Settings(limit, beams), streaming=False), 60))
+    assert chunks[-1].done
+    return chunks[-1].tokens
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_f32_equals_transformers(gpu, checkpoint, name):
+    g = golden(name)
+    with T5.from_pretrained(checkpoint(name), gpu, progress=False) as model:
+        assert error(model.encode(g["input_ids"]), g["encoded"]) < 1e-4
+        assert error(model.logits(g["input_ids"], g["decoder_input_ids"]), g["logits"]) < 1e-4
+        if name in ("few_buckets", "gated_untied"):
+            assert error(model.encode(g["long_input_ids"])[0, ::100], g["long_encoded"]) < 1e-4
+        assert error(model.cross_attention(g["input_ids"], g["decoder_input_ids"]), g["cross_attention"]) < 1e-4
+        for beams, wanted in g["tokens"].items():
+            assert tokens_of(model, g["input_ids"], beams, g["limit"]) == wanted
+
+
+@pytest.mark.parametrize(("on_cpu", "subgroups"), [(False, True), (False, False)], ids=["gpu", "gpu without subgroups"])
+def test_the_dispatches_of_other_adapters_give_the_same(gpu, checkpoint, monkeypatch, on_cpu, subgroups):
+    """Sizes, kernels and chunks that a GPU would get, run here: a CPU adapter is only slower with them."""
+    g = golden("gated_untied")
+
+    def other(*args):
+        made = Kernels(*args)
+        made.on_cpu, made.has_subgroups, made.widest = on_cpu, subgroups, 256
+        return made
+
+    monkeypatch.setattr("webgpu_widget.t5.model.Kernels", other)
+    with T5.from_pretrained(checkpoint("gated_untied"), gpu, progress=False) as model:
+        assert error(model.encode(g["input_ids"]), g["encoded"]) < 1e-4
+        limit = g["limit"] if subgroups else 2  # teams of workgroups take barriers, and these take long here
+        for beams in (1, 4) if subgroups else (1,):
+            found = tokens_of(model, g["input_ids"], beams, limit)
+            assert found == [row[:limit] for row in g["tokens"][beams]]
+
+
+def test_the_shapes_of_flan_t5_small(gpu, tmp_path):
+    """Random weights in the exact shapes; base passes the same in tools/t5/bench.py."""
+    folder = random_checkpoint().build("small", tmp_path)
+    ids, target = np.arange(5, 17)[None], np.arange(5, 9)[None]
+    with T5.from_pretrained(folder, gpu, progress=False) as model:
+        wanted = reference.logits(load_file(folder / "model.safetensors"), model.config, ids, target)
+        assert error(model.logits(ids, target, timeout=120), wanted) < 1e-4
+        assert isinstance(model.generate("Hello there.", max_new_tokens=2, timeout=120), str)
+        assert model.stats.dispatches_per_token == 8 * 8 + 2
+
+
+def random_checkpoint():
+    path = DATA.parents[2] / "tools" / "t5" / "random_checkpoint.py"
+    spec = importlib.util.spec_from_file_location("random_checkpoint", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("dtype", ["f16", "int8"])
+@pytest.mark.parametrize("name", ["gated_tied", "relu_untied"])
+def test_other_formats_are_as_near_as_they_can_be(gpu, checkpoint, rng, name, dtype):
+    g = golden(name)
+    # weights that float16 does not hold exactly
+    weights = {
+        key: (value * (1 + 1e-3 * rng.normal(size=value.shape))).astype(np.float32)
+        for key, value in g["weights"].items()
+    }
+    exact = {key: value.astype(np.float64) for key, value in weights.items()}
+    encoded = reference.encode(exact, g["config"], g["input_ids"])
+    logits = reference.logits(exact, g["config"], g["input_ids"], g["decoder_input_ids"])
+    with T5.from_pretrained(checkpoint(name, weights), gpu, dtype, progress=False) as model:
+        found = (
+            error(model.encode(g["input_ids"]), encoded),
+            error(model.logits(g["input_ids"], g["decoder_input_ids"]), logits),
+        )
+    if dtype == "f16":
+        assert max(found) < 1e-2
+        assert min(found) > 1e-6, "float16 cannot be this exact: was it used?"
+    else:
+        rounded = reference.quantized(weights)
+        best = (
+            error(reference.encode(rounded, g["config"], g["input_ids"]), encoded),
+            error(reference.logits(rounded, g["config"], g["input_ids"], g["decoder_input_ids"]), logits),
+        )
+        assert all(ours <= 2 * theirs for ours, theirs in zip(found, best, strict=True))
+
+
+def test_an_explicit_mask_closes_positions_anywhere(gpu, checkpoint):
+    g = golden("gated_untied")
+    ids = g["input_ids"][:1]
+    mask = np.ones_like(ids)
+    mask[0, [0, 5, 18]] = 0
+    with T5.from_pretrained(checkpoint("gated_untied"), gpu, progress=False) as model:
+        assert error(model.encode(ids, mask), reference.encode(g["weights"], g["config"], ids, mask)) < 1e-4
+        target = g["decoder_input_ids"][:1]
+        assert (
+            error(model.logits(ids, target, mask), reference.logits(g["weights"], g["config"], ids, target, mask))
+            < 1e-4
+        )
+        found = asyncio.run(model.encode_async(ids, mask))
+        assert error(found, reference.encode(g["weights"], g["config"], ids, mask)) < 1e-4
+        assert asyncio.run(model.logits_async(ids[0], target[0])).shape == (1, 9, g["config"].vocab_size)
+
+
+def test_a_batch_answers_as_its_rows_do(tiny):
+    prompts = [
+        "spell out the number: 7",
+        "translate English to German: The house is wonderful.",
+        "write as a Roman numeral: 1984",
+    ]
+    assert tiny.generate(prompts) == [tiny.generate(prompt) for prompt in prompts]
+    assert tiny.generate(prompts, num_beams=3) == [tiny.generate(prompt, num_beams=3) for prompt in prompts]
+    assert tiny.generate([]) == []
+
+
+def test_the_shipped_model_says_something(tiny):
+    assert tiny.generate("translate English to German: The house is wonderful.") == "Das Haus ist wunderbar."
+    assert tiny.stats.load_s > 0
+    assert tiny.stats.tokens == 9
+    assert tiny.stats.tokens_per_second > 0
+    assert tiny.stats.prefill_ms > 0
+    assert tiny.stats.dispatches_per_token == 4 * 8 + 2
+
+
+def test_at_most_100_dispatches_a_token_for_base():
+    layers_of_base, per_layer, head_and_pick = 12, 8, 2
+    assert layers_of_base * per_layer + head_and_pick <= 100
+
+
+def test_stream_says_what_generate_says(tiny):
+    prompt = "schreibe die Zahl aus: 4711"
+    pieces = list(tiny.stream(prompt))
+    assert "".join(pieces) == tiny.generate(prompt)
+    assert len(pieces) > 1
+
+    async def collect():
+        return [piece async for piece in tiny.stream_async(prompt)], await tiny.generate_async(prompt)
+
+    streamed, whole = asyncio.run(collect())
+    assert "".join(streamed) == whole == "".join(pieces)
+
+
+def test_sampling_repeats_with_its_seed(tiny):
+    prompt = "reverse the words: the old house stands here"
+    options = {"do_sample": True, "temperature": 3.0, "max_new_tokens": 12}
+    first = [tiny.generate(prompt, seed=seed, **options) for seed in range(6)]
+    assert first == [tiny.generate(prompt, seed=seed, **options) for seed in range(6)]
+    assert len(set(first)) > 1
+    assert tiny.generate(prompt, do_sample=True, top_k=1, seed=3) == tiny.generate(prompt)
+
+
+def test_leaving_a_stream_stops_it_and_the_next_call_works(tiny):
+    wanted = tiny.generate("spell out the number: 4711")
+    for _ in tiny.stream("spell out the number: 123456"):
+        break
+    assert tiny.generate("spell out the number: 4711") == wanted
+
+
+def test_the_encoder_runs_before_the_decoder_is_there(gpu, checkpoint):
+    g = golden("gated_tied")
+    with T5.from_pretrained(checkpoint("gated_tied"), gpu, progress=False, wait=False) as model:
+        assert error(model.encode(g["input_ids"]), g["encoded"]) < 1e-4
+        assert model._parts._decoder == {}
+        assert model.stats.load_s is None
+        assert isinstance(model.generate("w5 w6", max_new_tokens=3), str)
+
+
+def test_coroutines_load_and_look(gpu, checkpoint):
+    g = golden("gated_tied")
+
+    async def run():
+        model = await T5.from_pretrained_async(checkpoint("gated_tied"), gpu, progress=False)
+        return model, await model.cross_attention_async(g["input_ids"], g["decoder_input_ids"])
+
+    model, found = asyncio.run(run())
+    with model:
+        assert error(found, g["cross_attention"]) < 1e-4
+        assert model.stats.load_s > 0
+
+
+def test_max_new_tokens_cuts(tiny):
+    assert tiny.generate("spell out the number: 4711", max_new_tokens=1) == tiny.tokenizer.decode(
+        tokens_of(
+            tiny, np.array([tiny.tokenizer.encode("spell out the number: 4711", limit=99, truncation=False)]), 1, 64
+        )[0][:1]
+    )
+    assert tiny.stats.tokens == 1
+
+
+def test_a_prompt_of_2048_tokens_runs(gpu, checkpoint):
+    g = golden("gated_untied")
+    with T5.from_pretrained(checkpoint("gated_untied"), gpu, progress=False, max_source_tokens=2048) as model:
+        words = " ".join(f"w{3 + i % 90}" for i in range(2047))
+        found = model.generate(words, max_new_tokens=3)
+        ids = np.array([model.tokenizer.encode(words, limit=2048, truncation=False)])
+        assert ids.shape == (1, 2048)
+        wanted = reference.greedy(g["weights"], g["config"], ids, 3)
+        assert found == model.tokenizer.decode(wanted[0])
+        with pytest.raises(wg.PromptError, match="has 2049 tokens, but the limit is 2048"):
+            model.generate(words + " w9")
+        cut = model.tokenizer.encode(words + " w9", limit=2048, truncation=True)
+        assert cut == ids[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda t: t.generate(""), "is empty"),
+        (lambda t: t.generate(["add: 1 + 1", "  "]), "is empty"),
+        (lambda t: t.generate("x", max_new_tokens=0), "max_new_tokens is 0"),
+        (lambda t: t.generate("x", num_beams=17), "from 1 to 16"),
+        (lambda t: t.generate("x", num_beams=2, do_sample=True), "do_sample"),
+        (lambda t: t.generate("x", temperature=0), "temperature is 0"),
+        (lambda t: t.generate("x", top_p=0), "top_p is 0"),
+        (lambda t: t.generate("x", top_k=-1), "top_k is -1"),
+        (lambda t: t.generate(3), "not int"),
+    ],
+)
+def test_bad_prompts_are_typed_and_the_next_call_works(tiny, call, what):
+    with pytest.raises(wg.PromptError, match=what):
+        call(tiny)
+    assert tiny.generate("add: 1 + 1") == "2"
+
+
+def test_bad_ids_are_typed(tiny):
+    for ids, what in (([[700]], "ids from 700 to 700"), ([], "at least 1"), ([[[1]]], "must be")):
+        with pytest.raises(wg.ShapeError, match=what):
+            tiny.encode(ids)
+    with pytest.raises(wg.DTypeError, match="whole numbers"):
+        tiny.encode([[1.5]])
+    with pytest.raises(wg.ShapeError, match="2 rows"):
+        tiny.logits([[1], [1]], [[0]])
+    with pytest.raises(wg.ShapeError, match="attention_mask has shape"):
+        tiny.encode([[3, 1]], [[1]])
+
+
+def test_memory_is_given_back(gpu, checkpoint):
+    gpu.synchronize()
+    before = gpu.memory().bytes
+    model = T5.from_pretrained(checkpoint("gated_tied"), gpu, progress=False)
+    model.generate("w5 w6", max_new_tokens=3)
+    assert gpu.memory().bytes > before
+    model.free()
+    model.free()
+    assert gpu.memory().bytes <= before
+    with pytest.raises(wg.ClosedError, match="load it again"):
+        model.generate("w5")
+
+
+def test_a_lost_device_is_typed_and_the_next_call_loads_again(checkpoint):
+    own = wg.GPU(transport="headless")
+    try:
+        model = T5.from_pretrained(checkpoint("gated_untied"), own, progress=False)
+        wanted = model.generate("w5 w6 w7", max_new_tokens=8)
+        stream = model.stream("w5 w6 w7", max_new_tokens=8)
+        next(stream)
+        lose_device(own)
+        with pytest.raises((wg.DeviceLostError, wg.FrontendLostError)):
+            list(stream)
+        assert model.generate("w5 w6 w7", max_new_tokens=8) == wanted
+    finally:
+        own.close()
+
+
+def lose_device(gpu):
+    connection = gpu._connection
+    with connection._lock:
+        before = gpu._queue.generation
+        connection._session.reset("a test")
+        connection._settle()
+    deadline = time.monotonic() + 20
+    while gpu._queue.generation == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# ---------------------------------------------------------------- files
+
+
+def edited(tmp_path, change):
+    folder = tmp_path / "t5"
+    shutil.copytree(TINY, folder)
+    change(folder)
+    return folder
+
+
+def set_config(**values):
+    def change(folder):
+        config = json.loads((folder / "config.json").read_text())
+        config.update(values)
+        (folder / "config.json").write_text(
+            json.dumps({key: value for key, value in config.items() if value is not None})
+        )
+
+    return change
+
+
+def drop_tensor(folder):
+    weights = load_file(folder / "model.safetensors")
+    del weights["decoder.block.3.layer.1.EncDecAttention.k.weight"]
+    save_file(weights, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (set_config(model_type="bert"), "'bert', allowed is 't5'"),
+        (set_config(d_model=None), "d_model is missing"),
+        (set_config(d_ff="many"), "d_ff is 'many'"),
+        (set_config(d_kv=6), "multiple of 4"),
+        (set_config(feed_forward_proj="gated-tanh"), "allowed are relu"),
+        (set_config(eos_token_id=99_999), "eos_token_id is 99999"),
+        (set_config(d_ff=516), r"wi_0.weight has shape \(512, 256\), but config.json asks for \(516, 256\)"),
+        (set_config(vocab_size=500), "has .* pieces, but the model's vocab_size is 500"),
+        (drop_tensor, "lacks decoder.block.3.layer.1.EncDecAttention.k.weight"),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "not a tokenizer.json"),
+        (lambda f: (f / "tokenizer.json").unlink(), "lacks tokenizer.json"),
+        (lambda f: (f / "config.json").write_text("{"), "is not JSON"),
+        (lambda f: (f / "config.json").write_text("[]"), "holds a JSON list"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0broken!!"), "model.safetensors"),
+    ],
+)
+def test_files_that_do_not_fit_are_told(gpu, tmp_path, change, what):
+    with pytest.raises(wg.FormatError, match=what):
+        T5.from_pretrained(edited(tmp_path, change), gpu, progress=False)
+
+
+def test_sources_that_are_nowhere(gpu, tmp_path):
+    with pytest.raises(wg.WeightsError, match="is no folder"):
+        T5.from_pretrained(tmp_path / "nothing", gpu)
+    with pytest.raises(wg.WeightsError, match="hf:owner/name"):
+        T5.from_pretrained("hf:flan", gpu)
+    with pytest.raises(wg.DTypeError, match="'f32', 'f16', 'int8'"):
+        T5.from_pretrained(TINY, gpu, dtype="int4")
+    with pytest.raises(wg.ShapeError, match="max_source_tokens"):
+        T5.from_pretrained(TINY, gpu, max_source_tokens=0)

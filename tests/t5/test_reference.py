@@ -1,0 +1,55 @@
+"""The NumPy twin of the model equals transformers (tools/t5/golden.py made the vectors)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from common import VARIANTS, error, golden
+
+from webgpu_widget.reference import t5 as reference
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_twin_equals_transformers(name):
+    g = golden(name)
+    seen = []
+    encoded = reference.encode(g["weights"], g["config"], g["input_ids"])
+    reference.decode(g["weights"], g["config"], encoded, g["input_ids"] != 0, g["decoder_input_ids"], seen)
+    assert error(encoded, g["encoded"]) < 1e-6
+    assert (
+        error(reference.logits(g["weights"], g["config"], g["input_ids"], g["decoder_input_ids"]), g["logits"]) < 1e-6
+    )
+    assert error(np.stack(seen), g["cross_attention"]) < 1e-6
+    assert error(reference.encode(g["weights"], g["config"], g["long_input_ids"])[0, ::100], g["long_encoded"]) < 1e-6
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_twin_chooses_the_tokens_of_transformers(name):
+    g = golden(name)
+    assert reference.greedy(g["weights"], g["config"], g["input_ids"], g["limit"]) == g["tokens"][1]
+    for beams in (2, 4):
+        assert reference.beam_search(g["weights"], g["config"], g["input_ids"], beams, g["limit"]) == g["tokens"][beams]
+
+
+def test_buckets_saturate_where_the_bias_table_ends():
+    for bidirectional in (True, False):
+        far = reference.relative_buckets(np.array([-5000, -128, 128, 5000]), bidirectional=bidirectional)
+        assert far[0] == far[1]
+        assert far[2] == far[3]
+
+
+def test_quantised_rows_are_within_half_a_step(rng):
+    weight = rng.normal(size=(7, 12)).astype(np.float32)
+    weight[3] = 0
+    values, scale = reference.quantize_rows(weight)
+    assert np.abs(values * scale[:, None].astype(np.float64) - weight).max(axis=1) == pytest.approx(
+        0, abs=float(scale[[0, 1, 2, 4, 5, 6]].max()) * 0.501
+    )
+    assert (values[3] == 0).all()
+
+
+def test_allowed_tokens_are_the_fewest_that_reach_top_p():
+    logits = np.log(np.array([0.1, 0.4, 0.2, 0.3]))
+    assert reference.allowed(logits, temperature=1, top_k=0, top_p=0.65).tolist() == [False, True, False, True]
+    assert reference.allowed(logits, temperature=1, top_k=0, top_p=0.75).tolist() == [False, True, True, True]
+    assert reference.allowed(logits, temperature=1, top_k=1, top_p=1).tolist() == [False, True, False, False]

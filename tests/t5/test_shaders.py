@@ -1,0 +1,372 @@
+"""Each T5 shader equals its twin, on teams of subgroups and of workgroups, in every number format."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from common import error
+
+from webgpu_widget.reference import t5 as reference
+from webgpu_widget.t5 import forward
+from webgpu_widget.t5.config import T5Config
+from webgpu_widget.t5.kernels import Kernels
+from webgpu_widget.t5.parts import Parts
+from webgpu_widget.t5.shaders import variant
+
+SHADERS = Path(reference.__file__).parents[1] / "shaders" / "t5"
+NAMES = sorted(path.stem for path in SHADERS.glob("*.wgsl"))
+CONFIG = T5Config(
+    vocab_size=37,
+    d_model=20,
+    d_kv=8,
+    d_ff=28,
+    num_heads=3,
+    num_layers=1,
+    num_decoder_layers=1,
+    is_gated=True,
+    activation="gelu_new",
+)
+TEAMS = pytest.mark.parametrize("subgroups", [True, False], ids=["subgroups", "workgroups"])
+FORMATS = pytest.mark.parametrize("weights", ["f32", "f16", "int8"])
+
+
+def kernels(gpu, config=CONFIG, weights="f32", *, subgroups=True):
+    made = Kernels(gpu, config, weights)
+    assert made.has_subgroups, "the adapter of the tests has subgroups"
+    made.has_subgroups = subgroups
+    return made
+
+
+class Bench:
+    """Buffers in and out of NumPy."""
+
+    def __init__(self, kernels):
+        self.kernels, self.queue = kernels, kernels.queue
+
+    def put(self, values):
+        data = np.ascontiguousarray(values, np.uint32 if np.asarray(values).dtype.kind in "iub" else np.float32)
+        buffer = self.queue.alloc(data.nbytes)
+        self.queue.write(buffer, data)
+        return buffer
+
+    def poison(self, *shape):
+        return self.put(np.full(shape, np.nan, np.float32))
+
+    def get(self, buffer, shape, dtype=np.float32):
+        return self.queue.read([(buffer, 0, 4 * int(np.prod(shape)))])[0].view(dtype).reshape(shape)
+
+    def matrix(self, values, weights):
+        array = self.kernels.gpu.array(values.astype(np.float16 if weights == "f16" else np.float32))
+        return self.kernels.stack([array]), rounded(values, weights)
+
+
+def rounded(values, weights):
+    if weights == "int8":
+        return reference.quantized({"w": values})["w"]
+    return values.astype(np.float16 if weights == "f16" else np.float32).astype(np.float64)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_variant_compiles_without_a_word(gpu, name):
+    for weights in ("f32", "f16", "int8") if "alias Packed" in variant(name) else ("f32",):
+        for subgroups in (True, False) if "// team:" in variant(name) else (True,):
+            source = variant(name, weights=weights, head=8, subgroups=subgroups)
+            assert gpu._queue.compiled(gpu._queue.pipeline(source, name))["messages"] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shader_has_a_twin_and_a_header(name):
+    assert callable(getattr(reference, name))
+    head = (SHADERS / f"{name}.wgsl").read_text().split("\n\n")[0]
+    for part in ("// Shapes", "// Dispatch:", "// Accuracy:", "// Source:"):
+        assert part in head, f"the header of {name} lacks {part!r}"
+
+
+def test_a_variant_whose_line_is_missing_is_an_error(monkeypatch):
+    monkeypatch.setattr("webgpu_widget.shaders.load", lambda _: "alias Packed = vec4h;")
+    with pytest.raises(ValueError, match="exactly once"):
+        variant.__wrapped__("linear", weights="f16")
+
+
+@TEAMS
+@FORMATS
+@pytest.mark.parametrize(("outputs", "width"), [(1, 4), (15, 20), (16, 16), (67, 132)])
+def test_step_linear(gpu, rng, subgroups, weights, outputs, width):
+    k = kernels(gpu, weights=weights, subgroups=subgroups)
+    b = Bench(k)
+    x, gain, w = rng.normal(size=(3, width)), rng.normal(size=width), rng.normal(size=(outputs, width))
+    matrix, exact = b.matrix(w, weights)
+    y = rng.normal(size=(3, outputs)).astype(np.float32)
+    running, stopped = b.put(np.zeros(8, np.uint32)), b.put(np.ones(8, np.uint32))
+    out, added, kept = b.poison(3, outputs), b.put(y), b.put(y)
+    k.step_linear(b.put(x), b.put(gain), matrix, running, out, 3, factor=0.5)
+    k.step_linear(b.put(x), None, matrix, running, added, 3, residual=True)
+    k.step_linear(b.put(x), None, matrix, stopped, kept, 3)
+    assert error(b.get(out, (3, outputs)), reference.step_linear(x, gain, exact, factor=0.5)) < 1e-5
+    assert error(b.get(added, (3, outputs)), reference.step_linear(x, None, exact, y=y)) < 1e-5
+    assert (b.get(kept, (3, outputs)) == y).all()
+
+
+@TEAMS
+@FORMATS
+@pytest.mark.parametrize(("is_gated", "activation"), [(True, "gelu_new"), (False, "relu"), (True, "silu")])
+def test_step_gate_and_gate(gpu, rng, subgroups, weights, is_gated, activation):
+    config = replace(CONFIG, is_gated=is_gated, activation=activation)
+    k = kernels(gpu, config, weights, subgroups=subgroups)
+    b = Bench(k)
+    x, gain = rng.normal(size=(3, 20)), rng.normal(size=20)
+    matrix, exact = b.matrix(rng.normal(size=(56 if is_gated else 28, 20)), weights)
+    out, wide, gated = b.poison(3, 28), b.poison(3, exact.shape[0]), b.poison(3, 28)
+    k.step_gate(b.put(x), b.put(gain), matrix, b.put(np.zeros(8, np.uint32)), out, 3)
+    k.linear(b.put(reference.rms_norm(x, gain)), matrix, wide, 3)
+    k.gate(wide, gated, 3)
+    wanted = reference.step_gate(x, gain, exact, is_gated=is_gated, activation=activation)
+    assert error(b.get(out, (3, 28)), wanted) < 2e-5
+    assert (
+        error(
+            b.get(gated, (3, 28)),
+            reference.gate(
+                reference.linear(reference.rms_norm(x, gain), exact), is_gated=is_gated, activation=activation
+            ),
+        )
+        < 2e-5
+    )
+
+
+def test_a_large_input_to_gelu_stays_finite(gpu):
+    k = kernels(gpu, replace(CONFIG, d_ff=4))
+    b = Bench(k)
+    a, h = np.array([[-1e4, -30, 30, 1e4, 1, 1, 1, 1]]), b.poison(1, 4)
+    k.gate(b.put(a), h, 1)
+    assert b.get(h, (4,)) == pytest.approx([0, 0, 30, 1e4])
+
+
+@FORMATS
+@pytest.mark.parametrize(("rows", "outputs", "width"), [(1, 1, 4), (5, 31, 20), (32, 32, 16), (33, 37, 132)])
+def test_linear(gpu, rng, weights, rows, outputs, width):
+    k = kernels(gpu, weights=weights)
+    b = Bench(k)
+    x, y = rng.normal(size=(rows, width)), rng.normal(size=(rows, outputs)).astype(np.float32)
+    matrix, exact = b.matrix(rng.normal(size=(outputs, width)), weights)
+    out, added = b.poison(rows, outputs), b.put(y)
+    k.linear(b.put(x), matrix, out, rows, factor=0.25)
+    k.linear(b.put(x), matrix, added, rows, residual=True)
+    assert error(b.get(out, (rows, outputs)), reference.linear(x, exact, factor=0.25)) < 1e-5
+    assert error(b.get(added, (rows, outputs)), reference.linear(x, exact, y=y)) < 1e-5
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_large_products_on_a_gpu_go_through_matmul_and_add(gpu, rng, residual):
+    k = kernels(gpu)
+    k.on_cpu = False
+    b = Bench(k)
+    x, w = rng.normal(size=(33, 20)), rng.normal(size=(132, 20))
+    y = rng.normal(size=(33, 132)).astype(np.float32)
+    matrix, exact = b.matrix(w, "f32")
+    out = b.put(y) if residual else b.poison(33, 132)
+    with gpu.profile() as profile:
+        k.linear(b.put(x), matrix, out, 33, residual=residual)
+        found = b.get(out, (33, 132))
+    assert error(found, reference.add(reference.linear(x, exact), y if residual else 0)) < 1e-5
+    names = [row.name for row in profile.rows]
+    assert any(name.startswith("matmul") for name in names)
+    assert ("add" in names) == residual
+
+
+@TEAMS
+@pytest.mark.parametrize("rows", [1, 17, 64])
+def test_rms_norm(gpu, rng, subgroups, rows):
+    b = Bench(kernels(gpu, subgroups=subgroups))
+    x, gain, out = rng.normal(size=(rows, 20)), rng.normal(size=20), b.poison(rows, 20)
+    b.kernels.norm(b.put(x), b.put(gain), out, rows)
+    assert error(b.get(out, (rows, 20)), reference.rms_norm(x, gain)) < 1e-5
+
+
+@FORMATS
+def test_embed(gpu, rng, weights):
+    b = Bench(kernels(gpu, weights=weights))
+    ids, out = rng.integers(0, 37, 11), b.poison(11, 20)
+    matrix, exact = b.matrix(rng.normal(size=(37, 20)), weights)
+    b.kernels.embed(b.put(ids), 11, matrix, out)
+    assert error(b.get(out, (11, 20)), reference.embed(ids, exact)) < 1e-6
+
+
+@TEAMS
+def test_quantize_rows(gpu, rng, subgroups):
+    b = Bench(kernels(gpu, weights="int8", subgroups=subgroups))
+    first, second = rng.normal(size=(5, 12)).astype(np.float32), rng.normal(size=(18, 12)).astype(np.float32)
+    second[4] = 0
+    made = b.kernels.stack([gpu.array(first), gpu.array(second)])
+    values, scale = reference.quantize_rows(np.concatenate([first, second]))
+    found = b.get(made.words, (23, 3), np.uint32).view(np.int8).reshape(23, 12)
+    assert np.abs(found.astype(int) - values).max() <= 1
+    assert (found != values).sum() <= 1, "only a tie may round otherwise"
+    assert b.get(made.scale, (23,)) == pytest.approx(np.where(scale == 1, 1, scale * 127), rel=1e-6)
+
+
+@TEAMS
+@pytest.mark.parametrize(("rows", "step"), [(1, 0), (3, 1), (2, 9)])
+def test_step_self(gpu, rng, subgroups, rows, step):
+    config = replace(CONFIG, relative_attention_max_distance=5)
+    b = Bench(kernels(gpu, config, subgroups=subgroups))
+    capacity, shape = 12, (rows, 3, 12, 8)
+    qkv, bias = rng.normal(size=(rows, 3, 3, 8)), rng.normal(size=(3, 11))
+    keys, values = rng.normal(size=shape), rng.normal(size=shape)
+    origin = rng.integers(0, rows, (2, rows, capacity))
+    state = np.zeros(8, np.uint32)
+    state[1] = step
+    buffers = b.put(keys), b.put(values), b.poison(rows, 24)
+    b.kernels.step_self(b.put(qkv), b.put(bias), b.put(origin), b.put(state), *buffers, rows, capacity)
+    wanted = reference.step_self(qkv, bias, keys, values, origin[step % 2], step)
+    assert error(b.get(buffers[2], (rows, 24)), wanted) < 1e-5
+    assert error(b.get(buffers[0], shape), keys) < 1e-6
+    assert error(b.get(buffers[1], shape), values) < 1e-6
+
+
+@TEAMS
+@pytest.mark.parametrize(("source", "beams"), [(1, 1), (13, 2), (33, 1)])
+def test_step_cross_and_attention_weights(gpu, rng, subgroups, source, beams):
+    b = Bench(kernels(gpu, subgroups=subgroups))
+    q, kv = rng.normal(size=(2 * beams, 3, 8)), rng.normal(size=(2, source, 2, 3, 8))
+    mask = rng.integers(0, 2, (2, source))
+    mask[:, 0] = 1
+    out, shares = b.poison(2 * beams, 24), b.poison(2, 3, beams, source)
+    b.kernels.step_cross(b.put(q), b.put(kv), b.put(mask), b.put(np.zeros(8, np.uint32)), out, 2 * beams, source, beams)
+    b.kernels.attention_weights(b.put(q), b.put(kv), b.put(mask), shares, (2, beams, source))
+    assert error(b.get(out, (2 * beams, 24)), reference.step_cross(q, kv, mask, beams)) < 1e-5
+    assert (
+        error(b.get(shares, (2, 3, beams, source)), reference.attention_weights(q.reshape(2, beams, 3, 8), kv, mask))
+        < 1e-5
+    )
+
+
+@pytest.mark.parametrize(("queries", "causal"), [(1, True), (32, False), (33, True), (7, False)])
+def test_attention(gpu, rng, queries, causal):
+    b = Bench(kernels(gpu, replace(CONFIG, relative_attention_max_distance=6)))
+    qkv, bias = rng.normal(size=(2, queries, 3, 3, 8)), rng.normal(size=(3, 13))
+    mask = rng.integers(0, 2, (2, queries))
+    mask[:, 0] = 1
+    mask[1] = 0 if not causal else mask[1]  # nothing to look at gives zeros
+    out, data = b.poison(2, queries, 3, 8), b.put(qkv)
+    b.kernels.attention(
+        data, data, b.put(bias), b.put(mask), out, (2, queries, queries), parts=(3, 3), causal=causal, biased=True
+    )
+    wanted = reference.attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], bias, mask, causal=causal)
+    assert error(b.get(out, (2, queries, 3, 8)), wanted) < 1e-5
+
+
+def draw(b, logits, settings, step=3, limit=64):
+    """Run pick once over rows of logits; returns tokens, state and the embedded rows."""
+    rows, vocab = logits.shape
+    k = b.kernels
+    table = np.arange(vocab)[:, None] * np.ones((1, 20))
+    matrix, _ = b.matrix(table, k.weights)
+    state = np.zeros(4 + rows, np.uint32)
+    state[1], state[3] = step, limit
+    packed = np.zeros(8, np.uint32)
+    packed[:3] = settings[:3]
+    packed[3:5] = np.array(settings[3:], np.float32).view(np.uint32)
+    buffers = b.put(state), b.put(np.zeros((rows, 64), np.uint32)), b.poison(rows, 20)
+    k.pick(b.put(logits), matrix, *buffers, b.put(packed), rows, 64)
+    return (
+        b.get(buffers[1], (rows, 64), np.uint32)[:, step],
+        b.get(buffers[0], (4 + rows,), np.uint32),
+        b.get(buffers[2], (rows, 20)),
+    )
+
+
+def test_pick_takes_the_largest_and_counts_the_step(gpu, rng):
+    b = Bench(kernels(gpu))
+    logits = rng.normal(size=(3, 37))
+    logits[1, 1] = 9  # the end token
+    logits[2, [5, 30]] = 8  # equal ones: the smaller id
+    tokens, state, x = draw(b, logits, (0, 0, 0, 1.0, 1.0))
+    assert tokens.tolist() == [logits[0].argmax(), 1, 5]
+    assert state.tolist() == [0, 4, 1 << 16, 64, 0, 1, 0]
+    assert (x == tokens[:, None]).all()
+    _, state, _ = draw(b, logits, (0, 0, 0, 1.0, 1.0), step=3, limit=4)
+    assert state[0] == 1, "the most tokens stop it"
+
+
+@pytest.mark.parametrize(
+    ("top_k", "top_p", "temperature"), [(0, 1.0, 1.0), (5, 1.0, 0.7), (0, 0.6, 1.3), (9, 0.8, 2.0), (1, 1.0, 1.0)]
+)
+def test_pick_draws_as_its_twin(gpu, rng, top_k, top_p, temperature):
+    b = Bench(kernels(gpu, replace(CONFIG, vocab_size=301)))
+    logits = rng.normal(size=(40, 301)).astype(np.float32) * 3
+    logits[:, 1] = -50
+    tokens, _, _ = draw(b, logits, (1, top_k, 77, top_p, temperature))
+    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    wanted = [reference.pick(row, row=i, step=3, seed=77, **options) for i, row in enumerate(logits)]
+    assert (tokens == wanted).mean() >= 0.95, "rounding may turn a near tie"
+    for row, token in zip(logits, tokens, strict=True):
+        assert reference.allowed(row, temperature=temperature, top_k=top_k, top_p=min(1.0, top_p + 1e-4))[token]
+
+
+def test_pick_draws_by_probability(gpu):
+    b = Bench(kernels(gpu, replace(CONFIG, vocab_size=4)))
+    share = np.array([0.1, 0.2, 0.3, 0.4])
+    tokens, _, _ = draw(b, np.tile(np.log(share), (4000, 1)), (1, 0, 5, 1.0, 1.0))
+    found = np.bincount(tokens, minlength=4) / 4000
+    assert np.abs(found - share).max() < 4 * np.sqrt(0.25 / 4000)
+
+
+@pytest.mark.parametrize("beams", [2, 3, 16])
+def test_beam_follows_its_twin(gpu, rng, beams):
+    """Logits that do not depend on the past: the twin and the kernel see the same, step by step."""
+    k = kernels(gpu)
+    b = Bench(k)
+    sources, capacity, limit = 2, 12, 9
+    rows = sources * beams
+    matrix, _ = b.matrix(np.arange(37)[:, None] * np.ones((1, 20)), "f32")
+    state = np.zeros(4 + rows, np.uint32)
+    state[3] = limit
+    scores = np.zeros((sources, 4, beams), np.float32)
+    scores[:, 0, 1:], scores[:, 1], scores[:, 2] = -1e9, -1e9, np.arange(beams)
+    origin = np.broadcast_to(np.arange(rows)[:, None], (2, rows, capacity))
+    buffers = (
+        b.put(state),
+        b.put(np.zeros((3, rows, capacity), np.uint32)),
+        b.put(scores),
+        b.put(origin),
+        b.poison(rows, 20),
+    )
+    twins = [reference.beam(beams, 1, limit) for _ in range(sources)]
+    for step in range(limit):
+        logits = rng.normal(size=(rows, 37)).astype(np.float32) * 2
+        k.beam(b.put(logits), matrix, *buffers, sources, beams, capacity)
+        parents = [
+            None
+            if twin.done
+            else twin.advance(reference.log_softmax(logits[i * beams : (i + 1) * beams].astype(np.float64)))
+            for i, twin in enumerate(twins)
+        ]
+        tokens = b.get(buffers[1], (3, sources, beams, capacity), np.uint32)
+        table = b.get(buffers[3], (2, rows, capacity), np.uint32)
+        for i, (twin, parent) in enumerate(zip(twins, parents, strict=True)):
+            if parent is not None and not twin.done:
+                assert tokens[(step + 1) % 2, i, :, : step + 1].tolist() == twin.running
+                assert (
+                    table[(step + 1) % 2, i * beams : (i + 1) * beams, step].tolist() == (i * beams + parent).tolist()
+                )
+    kept = b.get(buffers[2], (sources, 4, beams))
+    for i, twin in enumerate(twins):
+        slots, lengths = kept[i, 2].astype(int), kept[i, 3].astype(int)
+        hypotheses = [
+            tokens[2, i, slot, :length].tolist() for slot, length in zip(slots, lengths, strict=True) if length
+        ]
+        assert hypotheses == [t for _, end, t in twin.finished if end]
+        assert kept[i, 1][lengths > 0] == pytest.approx([s for s, end, _ in twin.finished if end], rel=1e-4)
+    assert b.get(buffers[0], (4 + rows,), np.uint32)[0] == 1
+
+
+def test_uploads_are_u32(gpu):
+    parts = Parts(kernels(gpu), {})
+    assert Bench(parts.kernels).get(forward.upload(parts, np.array([1, 2, 3]), "x"), (3,), np.uint32).tolist() == [
+        1,
+        2,
+        3,
+    ]

@@ -1,0 +1,60 @@
+"""T5's own tokenizer, and the pieces of a stream."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+
+import pytest
+from common import DATA, TINY, golden
+
+import webgpu_widget as wg
+from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    path.write_bytes(gzip.decompress((DATA / "t5_tokenizer.json.gz").read_bytes()))
+    return Tokenizer(path, replace(golden("relu_tied")["config"], vocab_size=32_128))
+
+
+def test_real_tokenizer_gives_the_documented_ids(tokenizer):
+    ids = tokenizer.encode("translate English to German: The house is wonderful.", limit=512, truncation=False)
+    assert ids == [13959, 1566, 12, 2968, 10, 37, 629, 19, 1627, 5, 1]
+    assert tokenizer.decode([0, 644, 4598, 229, 19250, 5, 1]) == "Das Haus ist wunderbar."
+
+
+def test_text_comes_back(tokenizer):
+    for text in ("Hello, world!", "Grüße aus Köln, déjà vu.", "a b c 1 2 3"):
+        assert tokenizer.decode(tokenizer.encode(text, limit=512, truncation=False)) == text
+
+
+def test_pieces_of_a_stream_make_up_the_text(tokenizer):
+    text = "Das Haus in Köln ist wunderbar, déjà vu."
+    ids = tokenizer.encode(text, limit=512, truncation=False)
+    for size in (1, 2, 5):
+        pieces = Pieces(tokenizer)
+        said = [pieces.add(ids[i : i + size]) for i in range(0, len(ids), size)]
+        assert "".join(said) + pieces.rest() == text
+
+
+def test_truncation_is_asked_for(tokenizer):
+    with pytest.raises(wg.PromptError, match=r"has \d+ tokens, but the limit is 10"):
+        tokenizer.encode("word " * 40, limit=10, truncation=False)
+    cut = tokenizer.encode("word " * 40, limit=10, truncation=True)
+    assert len(cut) == 10
+    assert cut[-1] == 1
+
+
+def test_a_vocabulary_that_is_too_large(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(gzip.decompress((DATA / "t5_tokenizer.json.gz").read_bytes()))
+    with pytest.raises(wg.FormatError, match="32100 pieces, but the model's vocab_size is 32000"):
+        Tokenizer(path, replace(golden("relu_tied")["config"], vocab_size=32_000))
+
+
+def test_pieces_have_names():
+    tokenizer = Tokenizer(TINY / "tokenizer.json", replace(golden("relu_tied")["config"], vocab_size=640))
+    ids = tokenizer.encode("The house", limit=99, truncation=False)
+    assert "".join(tokenizer.tokens(ids)) == " The house</s>"

@@ -1,0 +1,69 @@
+"""The command line: ``webgpu-widget doctor``, ``demo`` and ``bench``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from webgpu_widget import __version__, errors
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="webgpu-widget", description="WGSL from Python, on the GPU of a browser.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("doctor", "what GPU, which browser, and why not"),
+        ("demo", "WGSL, a matrix product and a Mandelbrot picture in an embedded browser, without Jupyter"),
+        ("bench", "time transfers, calls and products on this machine"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--json", action="store_true", help="print JSON")
+        if name == "demo":
+            command.add_argument(
+                "--output", default="mandelbrot.png", help="where the picture goes (default: %(default)s)"
+            )
+    chosen = parser.parse_args(arguments)
+    try:
+        report, ok = run(chosen)
+    except errors.WebGPUWidgetError as error:
+        report, ok = {"error": f"{type(error).__name__}: {error}"}, False
+    if chosen.json:
+        print(json.dumps(report, indent=1))
+    else:
+        print(as_text(report))
+    return 0 if ok else 1
+
+
+def run(chosen: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """Run the chosen command."""
+    if chosen.command == "doctor":
+        from webgpu_widget._doctor import doctor
+
+        return doctor()
+    if chosen.command == "demo":
+        from webgpu_widget._demo import demo
+
+        return demo(chosen.output), True
+    from webgpu_widget._bench import bench
+
+    return bench(), True
+
+
+def as_text(report: dict[str, Any], indent: str = "") -> str:
+    """Lay a report out as lines."""
+    lines = []
+    width = max((len(key) for key in report), default=0)
+    for key, value in report.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}:", as_text(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{key.ljust(width)}  {value}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What is there to compute with, and if nothing, why."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from webgpu_widget import __version__, errors
+from webgpu_widget._bind import out
+from webgpu_widget.gpu import GPU
+from webgpu_widget.transports import _chromium
+
+_PACKAGES = ("anywidget", "ipywidgets", "ipykernel", "jupyterlab", "jupyter_server", "numpy", "tornado")
+_DOUBLE = """
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x < arrayLength(&x)) { y[id.x] = 2.0 * x[id.x]; }
+}
+"""
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
+    """Look at packages, browser and adapter, and run a kernel.
+
+    Returns
+    -------
+    dict
+        What was found, in plain words.
+    bool
+        Whether a kernel ran and was right.
+    """
+    report: dict[str, Any] = {
+        "webgpu_widget": __version__,
+        "python": f"{sys.version.split()[0]} on {platform.platform()}",
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+    try:
+        report["browser"] = _chromium.find_browser()
+        report["flags"] = " ".join(_chromium.flags())
+        started = time.perf_counter()
+        gpu = GPU(transport="headless")
+    except errors.WebGPUWidgetError as error:
+        report["problem"] = f"{type(error).__name__}: {error}"
+        return report, False
+    try:
+        info = gpu.ready(timeout=timeout)
+        report["started_in_s"] = round(time.perf_counter() - started, 2)
+        report["adapter"] = info.name + (
+            " (a CPU: no GPU was found, or the browser does not use it)" if info.is_fallback else ""
+        )
+        report["user_agent"] = info.user_agent
+        report["features"] = ", ".join(sorted(info.features))
+        report["limits"] = {
+            name: info.limits[name]
+            for name in (
+                "maxBufferSize",
+                "maxStorageBufferBindingSize",
+                "maxComputeInvocationsPerWorkgroup",
+                "maxComputeWorkgroupStorageSize",
+            )
+        }
+        x = np.random.default_rng().standard_normal(1000).astype(np.float32)
+        right = bool(np.array_equal(gpu.run(_DOUBLE, x=x, y=out(1000), threads=1000), 2 * x))
+        times = []
+        for _ in range(20):
+            started = time.perf_counter()
+            gpu.run(_DOUBLE, x=x, y=out(1000), threads=1000)
+            times.append(time.perf_counter() - started)
+        report["round_trip_ms"] = round(float(np.median(times)) * 1e3, 2)
+        report["kernel"] = "ran and is right" if right else "ran, but its result is wrong"
+    except errors.WebGPUWidgetError as error:
+        report["problem"] = f"{type(error).__name__}: {error}"
+        return report, False
+    finally:
+        gpu.close()
+    return report, right

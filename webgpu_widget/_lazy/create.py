@@ -1,0 +1,184 @@
+"""Arrays from host data and from nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget._lazy import dtypes as dt
+from webgpu_widget._lazy.build import cast_node, const, iota, is_array, lazy, op_node, wrap
+from webgpu_widget._lazy.node import Node, size_of, view
+from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget.errors import ShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from webgpu_widget._lazy.dtypes import DType
+    from webgpu_widget._lazy.node import Shape
+    from webgpu_widget.array import GPUArray
+    from webgpu_widget.gpu import GPU
+
+
+def check_shape(shape: int | Sequence[int]) -> Shape:
+    """Return a shape as a tuple of non-negative ints."""
+    sides = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    result = tuple(int(s.__index__()) for s in sides)
+    if any(s < 0 for s in result):
+        raise ShapeError(f"The shape {result} has a negative side; sides are 0 or more.")
+    return result
+
+
+def _host_scalars(value: Any) -> Any:
+    """Return nested lists with GPUArrays in them read back."""
+    if is_array(value):
+        return value.numpy()
+    if isinstance(value, (list, tuple)):
+        return [_host_scalars(v) for v in value]
+    return value
+
+
+def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
+    """Return host data as a NumPy array of a dtype that arrays can have; Python numbers become int32 and float32.
+
+    Raises
+    ------
+    webgpu_widget.DTypeError
+        For NumPy data of 64 bits, when no dtype is given.
+    OverflowError
+        For Python integers that do not fit.
+    """
+    if isinstance(value, (list, tuple)):
+        value = _host_scalars(value)
+        from_python = not _has_numpy(value)
+    else:
+        from_python = isinstance(value, (bool, int, float)) and not isinstance(value, np.generic)
+    array = np.asarray(value)
+    if from_python:
+        target = dtype or {"b": dt.BOOL, "i": dt.INT32, "u": dt.INT32, "f": dt.FLOAT32}.get(array.dtype.kind)
+        if target is None:
+            dt.check_dtype(array.dtype)
+            raise AssertionError
+        if array.dtype.kind in "iu" and target.kind in "iu" and array.size:
+            dt.fit_scalar(int(array.min()), target)
+            dt.fit_scalar(int(array.max()), target)
+    else:
+        target = dtype or dt.check_dtype(array.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.astype(target, copy=False)
+
+
+def _has_numpy(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_has_numpy(v) for v in value)
+    return isinstance(value, (np.ndarray, np.generic))
+
+
+def from_host(gpu: GPU, value: Any, dtype: Any = None) -> GPUArray:
+    """Upload host data."""
+    target = None if dtype is None else dt.check_dtype(dtype)
+    array = host_array(value, target)
+    runtime = runtime_of(gpu)
+    runtime.check_open()
+    storage = runtime.upload(dt.to_storage(array), array.dtype) if array.size else runtime.allocate(0, array.dtype)
+    return wrap(gpu, Node("leaf", (), array.shape, array.dtype, storage=storage))
+
+
+def asarray(gpu: GPU, value: Any, dtype: Any = None, *, copy: bool | None = None) -> GPUArray:
+    """Return an array of host data, or of another array: itself where nothing changes and `copy` is not True."""
+    if not is_array(value):
+        if copy is False:
+            raise ValueError("Host data cannot be on the GPU without a copy: leave out copy=False.")
+        return from_host(gpu, value, dtype)
+    if value._gpu is not gpu:
+        if copy is False:
+            raise ValueError("The array lives on another GPU, and cannot be on this one without a copy.")
+        return from_host(gpu, value.numpy(), dtype)
+    target = value.dtype if dtype is None else dt.check_dtype(dtype)
+    if target != value.dtype:
+        if copy is False:
+            raise ValueError(f"{value.dtype.name} cannot become {target.name} without a copy: leave out copy=False.")
+        return value.astype(target)
+    return value.copy() if copy else value
+
+
+def full(gpu: GPU, shape: int | Sequence[int], value: Any, dtype: Any = None) -> GPUArray:
+    """Return an array with one value everywhere."""
+    sides = check_shape(shape)
+    if is_array(value):
+        value = value.item()
+    target = dt.default_dtype(value) if dtype is None else dt.check_dtype(dtype)
+    runtime = runtime_of(gpu)
+    runtime.check_open()
+    runtime.check_bytes(dt.nbytes_allocated(size_of(sides), target), f"An array of shape {sides}, {target.name},")
+    return wrap(gpu, const(value, target, sides))
+
+
+def empty(gpu: GPU, shape: int | Sequence[int], dtype: Any = None) -> GPUArray:
+    """Return an array whose values are undefined."""
+    sides = check_shape(shape)
+    target = dt.FLOAT32 if dtype is None else dt.check_dtype(dtype)
+    runtime = runtime_of(gpu)
+    runtime.check_open()
+    return wrap(gpu, Node("leaf", (), sides, target, storage=runtime.allocate(size_of(sides), target)))
+
+
+def _index(size: int, dtype: DType) -> Node:
+    return cast_node(iota(size), dtype)
+
+
+def arange(gpu: GPU, start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> GPUArray:
+    """Return evenly spaced values of a half-open interval; the length is computed in doubles."""
+    if stop is None:
+        start, stop = 0, start
+    if step == 0:
+        raise ValueError("arange takes a step that is not 0.")
+    floats = any(dt.scalar_kind(v) == "f" for v in (start, stop, step))
+    target = (dt.FLOAT32 if floats else dt.INT32) if dtype is None else dt.check_dtype(dtype)
+    size = max(0, math.ceil((stop - start) / step)) if floats else max(0, -((start - stop) // step))
+    if target.kind == "f" and floats:
+        return from_host(gpu, (start + step * np.arange(size, dtype=np.float64)).astype(target))
+    if size and target.kind in "iu":
+        dt.fit_scalar(int(start), target)
+        dt.fit_scalar(int(start + (size - 1) * step), target)
+    # Modulo 2**32, as WGSL computes.
+    first, by = (const(_wrapped(int(v)), dt.UINT32) for v in (start, step))
+    node = op_node("add", op_node("multiply", iota(size), by), first)
+    integers = cast_node(node, dt.UINT32 if target == dt.UINT32 else dt.INT32)
+    return lazy(gpu, cast_node(integers, target))
+
+
+def _wrapped(value: int) -> int:
+    return value & 0xFFFFFFFF
+
+
+def linspace(gpu: GPU, start: float, stop: float, num: int, *, dtype: Any = None, endpoint: bool = True) -> GPUArray:
+    """Return `num` evenly spaced values; both ends exact."""
+    target = dt.FLOAT32 if dtype is None else dt.check_dtype(dtype)
+    if num < 0:
+        raise ValueError(f"linspace takes a count of 0 or more, not {num}.")
+    count = num if endpoint else num + 1
+    values = np.linspace(float(start), float(stop), count, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return from_host(gpu, values[:num].astype(target))
+
+
+def eye(gpu: GPU, rows: int, cols: int | None = None, *, k: int = 0, dtype: Any = None) -> GPUArray:
+    """Return a matrix with ones on diagonal `k`."""
+    cols = rows if cols is None else cols
+    target = dt.FLOAT32 if dtype is None else dt.check_dtype(dtype)
+    shape = check_shape((rows, cols))
+    on = diagonal_relation(shape, "equal", k)
+    return lazy(gpu, cast_node(on, target))
+
+
+def diagonal_relation(shape: Shape, relation: str, k: int) -> Node:
+    """Return the bool node ``column <relation> row + k`` over the last two axes."""
+    rows, cols = shape[-2:]
+    k = max(-rows - 1, min(cols + 1, k))
+    ndim = len(shape)
+    row = cast_node(view(iota(rows), shape, ((0, ndim - 2, 1),)), dt.INT32)
+    col = cast_node(view(iota(cols), shape, ((0, ndim - 1, 1),)), dt.INT32)
+    return op_node(relation, col, op_node("add", row, const(k, dt.INT32)))

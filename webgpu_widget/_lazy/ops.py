@@ -1,0 +1,140 @@
+"""The elementwise operations: what WGSL each one is, by the kind of its operands.
+
+A template has ``{0}``, ``{1}``, ``{2}`` for its operands, which are scalars of WGSL type f32, i32, u32 or bool.
+Names with a prefix ``f_ i_ u_ b_ h_`` are functions of ``shaders/array/elementwise.wgsl`` and ``transcendental.wgsl``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["f", "i", "u", "b"]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One elementwise operation.
+
+    Parameters
+    ----------
+    name
+        As the array API names it.
+    code
+        Template by kind of the operands (``f i u b``); a kind that is missing is not supported.
+    result
+        ``same``: the operands' dtype; ``bool``.
+    floats
+        Integer and bool operands are converted to float32 first.
+    cost
+        Weight against the limit of an expression; transcendental functions count for more.
+    """
+
+    name: str
+    code: dict[str, str]
+    result: Literal["same", "bool"] = "same"
+    floats: bool = False
+    cost: int = 1
+
+
+def _all(template: str, kinds: str = "fiu") -> dict[str, str]:
+    return dict.fromkeys(kinds, template)
+
+
+OPS: dict[str, Op] = {}
+
+
+def _op(
+    name: str,
+    code: dict[str, str],
+    result: Literal["same", "bool"] = "same",
+    *,
+    floats: bool = False,
+    cost: int = 1,
+) -> None:
+    OPS[name] = Op(name, code, result, floats, cost)
+
+
+# Arithmetic.
+_op("add", {**_all("({0} + {1})"), "b": "({0} || {1})"})
+_op("subtract", _all("({0} - {1})"))
+_op("multiply", {**_all("({0} * {1})"), "b": "({0} && {1})"})
+_op("divide", {"f": "f_divide({0}, {1})"}, floats=True, cost=2)
+_op(
+    "floor_divide",
+    {"f": "f_floor_divide({0}, {1})", "i": "i_floor_divide({0}, {1})", "u": "u_floor_divide({0}, {1})"},
+    cost=4,
+)
+_op("remainder", {"f": "f_remainder({0}, {1})", "i": "i_remainder({0}, {1})", "u": "u_remainder({0}, {1})"}, cost=4)
+_op("pow", {"f": "f_pow({0}, {1})", "i": "i_pow({0}, {1})", "u": "u_pow({0}, {1})"}, cost=6)
+_op("negative", {"f": "f_negative({0})", "i": "(-{0})", "u": "(0u - {0})"})
+_op("positive", _all("{0}"))
+_op("abs", {"f": "f_abs({0})", "i": "abs({0})", "u": "{0}", "b": "{0}"})
+_op("square", {**_all("({0} * {0})"), "b": "{0}"})
+_op("reciprocal", {"f": "f_divide(1.0, {0})"}, floats=True, cost=2)
+_op("sign", {"f": "f_sign({0})", "i": "sign({0})", "u": "min({0}, 1u)"})
+_op("maximum", {"f": "f_maximum({0}, {1})", **_all("max({0}, {1})", "iu"), "b": "({0} || {1})"})
+_op("minimum", {"f": "f_minimum({0}, {1})", **_all("min({0}, {1})", "iu"), "b": "({0} && {1})"})
+_op("hypot", {"f": "f_hypot({0}, {1})"}, floats=True, cost=2)
+_op("copysign", {"f": "f_copysign({0}, {1})"}, floats=True)
+_op("nextafter", {"f": "f_nextafter({0}, {1})"}, floats=True)
+_op("atan2", {"f": "f_atan2({0}, {1})"}, floats=True, cost=4)
+_op("logaddexp", {"f": "f_logaddexp({0}, {1})"}, floats=True, cost=6)
+
+# Comparison.
+_op("less", {"f": "f_less({0}, {1})", **_all("({0} < {1})", "iu"), "b": "(!{0} && {1})"}, "bool")
+_op("less_equal", {"f": "f_less_equal({0}, {1})", **_all("({0} <= {1})", "iu"), "b": "(!{0} || {1})"}, "bool")
+_op("greater", {"f": "f_less({1}, {0})", **_all("({0} > {1})", "iu"), "b": "({0} && !{1})"}, "bool")
+_op("greater_equal", {"f": "f_less_equal({1}, {0})", **_all("({0} >= {1})", "iu"), "b": "({0} || !{1})"}, "bool")
+_op("equal", {"f": "f_equal({0}, {1})", **_all("({0} == {1})", "iub")}, "bool")
+_op("not_equal", {"f": "f_not_equal({0}, {1})", **_all("({0} != {1})", "iub")}, "bool")
+
+# Logic and bits.
+_op("logical_and", {"b": "({0} && {1})"}, "bool")
+_op("logical_or", {"b": "({0} || {1})"}, "bool")
+_op("logical_xor", {"b": "({0} != {1})"}, "bool")
+_op("logical_not", {"b": "(!{0})"}, "bool")
+_op("bitwise_and", {**_all("({0} & {1})", "iu"), "b": "({0} && {1})"})
+_op("bitwise_or", {**_all("({0} | {1})", "iu"), "b": "({0} || {1})"})
+_op("bitwise_xor", {**_all("({0} ^ {1})", "iu"), "b": "({0} != {1})"})
+_op("bitwise_invert", {**_all("(~{0})", "iu"), "b": "(!{0})"})
+_op("bitwise_left_shift", {"i": "i_left_shift({0}, {1})", "u": "u_left_shift({0}, {1})"})
+_op("bitwise_right_shift", {"i": "i_right_shift({0}, {1})", "u": "u_right_shift({0}, {1})"})
+
+# Tests on floats.
+_op("isnan", {"f": "f_isnan({0})", **_all("false", "iub")}, "bool")
+_op("isinf", {"f": "f_isinf({0})", **_all("false", "iub")}, "bool")
+_op("isfinite", {"f": "f_isfinite({0})", **_all("true", "iub")}, "bool")
+_op("signbit", {"f": "f_signbit({0})", "i": "({0} < 0)", "u": "false"}, "bool")
+
+# Rounding: nothing to do for integers.
+for _name in ("ceil", "floor", "trunc", "round"):
+    _op(_name, {"f": f"f_{_name}({{0}})", **_all("{0}", "iub")})
+
+# Functions of real numbers.
+_op("sqrt", {"f": "f_sqrt({0})"}, floats=True, cost=2)
+for _name in (
+    *("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan"),
+    *("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf"),
+):
+    _op(_name, {"f": f"f_{_name}({{0}})"}, floats=True, cost=4)
+
+# Choice.
+_op("where", _all("select({2}, {1}, {0})", "fiub"))
+_op("sort_key", {"f": "f_sort_key({0})", "i": "i_sort_key({0})", "u": "{0}", "b": "select(0u, 1u, {0})"})
+
+CASTS: dict[tuple[str, str], str] = {
+    ("f", "i"): "f_to_i32({0})",
+    ("f", "u"): "f_to_u32({0})",
+    ("f", "b"): "(b_abs({0}) != 0u)",
+    ("i", "f"): "f32({0})",
+    ("i", "u"): "bitcast<u32>({0})",
+    ("i", "b"): "({0} != 0)",
+    ("u", "f"): "f32({0})",
+    ("u", "i"): "bitcast<i32>({0})",
+    ("u", "b"): "({0} != 0u)",
+    ("b", "f"): "select(0.0, 1.0, {0})",
+    ("b", "i"): "select(0, 1, {0})",
+    ("b", "u"): "select(0u, 1u, {0})",
+}
+"""Conversions by kind. Between float16 and float32 the value stays; rounding is done when it is stored."""

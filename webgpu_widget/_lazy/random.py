@@ -1,0 +1,93 @@
+"""Random numbers by counter: Philox 4x32-10, the same on every adapter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget._lazy import dtypes as dt
+from webgpu_widget._lazy.build import apply, cast_node, const, lazy, op_node, wrap
+from webgpu_widget._lazy.create import check_shape
+from webgpu_widget._lazy.library import shader
+from webgpu_widget._lazy.node import Node, size_of
+from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget._lazy.shape import reshape
+
+if TYPE_CHECKING:
+    from webgpu_widget.array import GPUArray
+    from webgpu_widget.gpu import GPU
+
+
+def bits(gpu: GPU, shape: Any, seed: int, stream: int = 0) -> GPUArray:
+    """Return 32 random bits for each element, uint32.
+
+    Parameters
+    ----------
+    gpu
+        Where.
+    shape
+        Of the result. Element ``4 n + k`` is word ``k`` of block ``n``.
+    seed
+        Any integer; its low 64 bits are the key.
+    stream
+        Low 32 bits of it tell apart independent sequences of one seed.
+    """
+    sides = check_shape(shape)
+    runtime = runtime_of(gpu)
+    runtime.check_open()
+    size = size_of(sides)
+    node = Node("leaf", (), sides, dt.UINT32, storage=runtime.allocate(size, dt.UINT32))
+    if size:
+        key = int(seed) & 0xFFFFFFFFFFFFFFFF
+        words = [size, key & 0xFFFFFFFF, key >> 32, stream & 0xFFFFFFFF]
+        pipeline = runtime.pipeline(("philox",), lambda: shader("philox"), "philox", "main")
+        runtime.dispatch(pipeline, [runtime.buffer(node)], words, min(65535, -(-size // 256)))
+    return wrap(gpu, node)
+
+
+def uniform(gpu: GPU, shape: Any, seed: int, low: float = 0.0, high: float = 1.0) -> GPUArray:
+    """Return float32 values uniform on [low, high): multiples of 2**-24 of the width."""
+    raw = bits(gpu, shape, seed)
+    unit = op_node(
+        "multiply",
+        cast_node(op_node("bitwise_right_shift", raw._node, const(8, dt.UINT32)), dt.FLOAT32),
+        const(2.0**-24, dt.FLOAT32),
+    )
+    values = lazy(gpu, unit)
+    return values if (low, high) == (0.0, 1.0) else values * (high - low) + low
+
+
+def normal(gpu: GPU, shape: Any, seed: int, mean: float = 0.0, std: float = 1.0) -> GPUArray:
+    """Return normally distributed float32 values, by Box and Muller's transform."""
+    sides = check_shape(shape)
+    size = size_of(sides)
+    half = -(-size // 2)
+    first = bits(gpu, (half,), seed, 1)
+    second = bits(gpu, (half,), seed, 2)
+    # (0, 1]: the logarithm of 0 is never asked for.
+    u = apply("multiply", (first >> 8).astype(np.float32) + 1.0, 2.0**-24)
+    angle = (second >> 8).astype(np.float32) * (2.0 * np.pi * 2.0**-24)
+    radius = apply("sqrt", apply("log", u) * -2.0)
+    from webgpu_widget._lazy.shape import concat
+
+    values = concat([radius * apply("cos", angle), radius * apply("sin", angle)], 0)[:size]
+    values = reshape(values, sides)
+    return values if (mean, std) == (0.0, 1.0) else values * std + mean
+
+
+def integers(gpu: GPU, shape: Any, seed: int, low: int, high: int) -> GPUArray:
+    """Return int32 values uniform on [low, high), by the remainder of 32 bits (bias below (high - low) / 2**32)."""
+    low, high = int(low), int(high)
+    if not -(2**31) <= low < high <= 2**31:
+        raise ValueError(f"integers takes low < high within int32, not {low} and {high}.")
+    raw = bits(gpu, shape, seed, 3)
+    width = high - low
+    within = raw if width == 2**32 else raw % width
+    shifted = op_node("add", within._node, const(low & 0xFFFFFFFF, dt.UINT32))
+    return lazy(gpu, cast_node(shifted, dt.INT32))
+
+
+def permutation(gpu: GPU, size: int, seed: int) -> GPUArray:
+    """Return 0 ... size - 1 in random order, int32."""
+    return bits(gpu, (size,), seed, 4).argsort()

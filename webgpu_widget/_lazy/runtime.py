@@ -1,0 +1,403 @@
+"""What turns expressions into dispatches on one GPU."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget._lazy.codegen import WORKGROUP, Form, elementwise_source
+from webgpu_widget._lazy.dtypes import FLOAT16, nbytes_allocated, nbytes_stored
+from webgpu_widget._lazy.node import SERIAL, Node, Storage, c_strides, size_of
+from webgpu_widget._lazy.pool import Pool
+from webgpu_widget._lazy.trace import Access, Trace, collapse, narrow_parts
+from webgpu_widget.errors import ClosedError, LimitError
+
+SAFE_BUFFER_BYTES = 256 * 1024 * 1024
+"""Every adapter makes a buffer of this size; only beyond it is its own limit asked for."""
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from webgpu_widget._lazy.dtypes import DType
+    from webgpu_widget._queue import Buffer
+    from webgpu_widget.array import GPUArray
+    from webgpu_widget.gpu import GPU
+
+MOST_WEIGHT = 128
+"""An expression of more operations than this is computed before more is added to it."""
+MOST_GROUPS = 65535
+_INDEX_LIMIT = 1 << 32
+
+
+class Runtime:
+    """The state of arrays on one GPU: pool, pipelines, limits. Get it by `runtime_of`."""
+
+    def __init__(self, gpu: GPU) -> None:
+        self.gpu = gpu
+        self.queue = gpu._queue
+        self.returned: deque[Buffer] = deque()
+        self.pool = Pool(self.queue, self.returned)
+        self.lock = threading.RLock()
+        self.dispatches = 0
+        self.owners: weakref.WeakKeyDictionary[Buffer, weakref.ref[Storage]] = weakref.WeakKeyDictionary()
+        self.record_serial = 0
+        self._recorded: list[weakref.ref[GPUArray]] = []
+        self._pipelines: dict[object, Any] = {}
+
+    # ------------------------------------------------------------ the adapter
+
+    @property
+    def _info(self) -> Any:
+        """The adapter's info where it is known; never waits for the browser."""
+        return getattr(self.gpu, "_info", None)
+
+    @property
+    def most_buffers(self) -> int:
+        """Storage buffers that one kernel may bind."""
+        info = self._info
+        return 8 if info is None else min(16, int(info.limits.get("maxStorageBuffersPerShaderStage", 8)))
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether kernels run on a CPU: barriers and workgroup memory cost much there. True where it is not known."""
+        info = self._info
+        return True if info is None else bool(info.is_fallback)
+
+    # ------------------------------------------------------------ memory
+
+    def allocate(self, size: int, dtype: DType) -> Storage:
+        """Return storage for `size` elements; its content is undefined."""
+        nbytes = nbytes_allocated(size, dtype)
+        self.check_bytes(nbytes, f"An array of {size} {dtype.name}")
+        return Storage(self, self.pool.take(nbytes), pooled=True)
+
+    def check_bytes(self, nbytes: int, what: str) -> None:
+        """Raise if the adapter cannot have a buffer of the size."""
+        if nbytes <= SAFE_BUFFER_BYTES:
+            return
+        largest = self.gpu.info.limits["maxBufferSize"]
+        if nbytes > largest:
+            raise LimitError(f"{what} needs {nbytes} bytes, but this adapter's maxBufferSize is {largest}: split it")
+
+    def check_open(self) -> None:
+        """Raise if the GPU is closed."""
+        if getattr(self.gpu, "_is_closed", False):
+            raise ClosedError("This GPU is closed, and its arrays are gone. Make a new wg.GPU() and new arrays.")
+
+    # ------------------------------------------------------------ kernels
+
+    def pipeline(self, key: object, make: Any, label: str, entry_point: str | None = None) -> Any:
+        """Return the pipeline for a key, its source made by ``make()`` at first use."""
+        found = self._pipelines.get(key)
+        if found is None:
+            found = self.queue.pipeline(make(), label=label, entry_point=entry_point)
+            self._pipelines[key] = found
+        return found
+
+    def dispatch(
+        self, pipeline: Any, buffers: Sequence[Any], words: Sequence[int], groups: int | tuple[int, int, int]
+    ) -> None:
+        """Queue a dispatch: `buffers` are the bindings of group 0 in order, `words` the uniform of group 1."""
+        self.dispatch_bound(pipeline, dict(enumerate(buffers)), words, groups)
+
+    def dispatch_bound(
+        self, pipeline: Any, buffers: dict[int, Any], words: Sequence[int], groups: int | tuple[int, int, int]
+    ) -> None:
+        """As `dispatch`, with the bindings of group 0 by number."""
+        args: list[tuple[int, int, Any]] = [(0, i, b) for i, b in buffers.items()]
+        if self.recording:
+            for buffer in buffers.values():
+                self.pin(buffer)
+        if words:
+            args.append((1, 0, pack_words(words)))
+        self.dispatches += 1
+        self.queue.dispatch(pipeline, args, (groups, 1, 1) if isinstance(groups, int) else groups)
+
+    def pin(self, buffer: Any) -> None:
+        """Note that a program holds a buffer: it is never pooled, and writes to its array stay in it."""
+        self.pool.pinned.add(buffer)
+
+    def clear(self, storage: Storage) -> None:
+        """Queue filling a storage with zeros."""
+        buffer = storage.buffer
+        assert buffer is not None  # noqa: S101 - it was just allocated
+        if self.recording:
+            self.pin(buffer)
+        self.queue.clear(buffer, 0, buffer.size_bytes)
+
+    def copy(self, node: Node, target: Storage) -> None:
+        """Queue copying a materialised node's bytes to another storage, by a kernel (which is faster than the copy command)."""
+        trace = Trace(node.shape)
+        self.run_elementwise(trace, [trace.value(node)], [node.dtype], [target])
+
+    # ------------------------------------------------------------ materialising
+
+    def materialise(self, node: Node) -> Storage:
+        """Return the storage of a node, computing it if it has none."""
+        with self.lock:
+            if node.storage is None:
+                with self._outside(node):
+                    self._compute(node)
+        storage = node.storage
+        assert storage is not None  # noqa: S101 - set by _compute
+        if storage.buffer is None:
+            raise ClosedError("The array was freed. Keep a copy() of what is needed later.")
+        return storage
+
+    def buffer(self, node: Node) -> Buffer:
+        """Return the buffer of a node, computing it if it has none."""
+        buffer = self.materialise(node).buffer
+        assert buffer is not None  # noqa: S101 - checked by materialise
+        return buffer
+
+    def _compute(self, root: Node) -> None:
+        self.check_open()
+        for part in narrow_parts(root, size_of(root.shape)):
+            self.materialise(part)
+        roots = [root, *self._companions(root)]
+        trace = Trace(root.shape)
+        results = [trace.value(n) for n in roots]
+        storages = [self.allocate(size_of(n.shape), n.dtype) for n in roots]
+        if size_of(root.shape):
+            self.run_elementwise(trace, results, [n.dtype for n in roots], storages)
+        for node, storage in zip(roots, storages, strict=True):
+            node.materialised(storage)
+
+    def _companions(self, root: Node) -> list[Node]:
+        """Return inner nodes of the expression that other pending operations need too, to be stored by the same kernel."""
+        inside: dict[int, Node] = {}
+        order: list[Node] = []
+        stack = [root]
+        leaves: set[int] = set()
+        while stack:
+            node = stack.pop()
+            if node.storage is not None:
+                leaves.add(id(node.storage))
+                continue
+            if id(node) in inside:
+                continue
+            inside[id(node)] = node
+            order.append(node)
+            stack += node.inputs
+        room = self.most_buffers - len(leaves) - 1
+        found: list[Node] = []
+        for node in order:
+            if len(found) >= room:
+                break
+            if node is root or node.shape != root.shape or node.op in ("const", "iota", "view"):
+                continue
+            if any(id(r) not in inside for r in node.pending_readers()):
+                found.append(node)
+        return found
+
+    def run_elementwise(
+        self,
+        trace: Trace,
+        results: Sequence[int],
+        dtypes: Sequence[DType],
+        storages: Sequence[Storage],
+        region: Access | None = None,
+    ) -> None:
+        """Queue the kernel that stores values of a trace.
+
+        Parameters
+        ----------
+        trace, results, dtypes
+            The program and the values to store, as these dtypes.
+        storages
+            Where to.
+        region
+            Offset and strides of the only output, where it is a part of a larger array.
+        """
+        size = size_of(trace.shape)
+        accesses = trace.accesses
+        # The output takes part in the merging, so that its order is kept.
+        target = region.strides if region is not None else list(c_strides(trace.shape))
+        (sides,), strides = collapse([trace.shape], [*(a.strides for a in accesses), target])
+        ndim = len(sides)
+        buffers = [*(s.buffer for s in trace.storages), *(s.buffer for s in storages)]
+        steps = tuple(s[0] if s else 0 for s in strides[: len(accesses)])
+        vectors = vector_bindings(trace, steps)
+        packed = region is None and ndim <= 1 and size % 4 == 0 and vectors is not None
+        if packed:
+            units = size // 4
+            words = [
+                units,
+                *(a.offset // 4 if s and a.binding >= 0 else a.offset for a, s in zip(accesses, steps, strict=True)),
+            ]
+            ndim = 0
+        else:
+            unit = 2 if FLOAT16 in dtypes and region is None else 1
+            units = -(-size // unit)
+            steps = ()
+            vectors = (False,) * len(trace.storages)
+            ndim = max(1, ndim)
+            sides = sides or [1]
+            words = [units, *sides]
+            for access, stride in zip([*accesses, *([region] if region else [])], strides, strict=False):
+                words += [access.offset, *(stride or [0])]
+        form = Form(
+            tuple(trace.code),
+            tuple(a.binding for a in accesses),
+            steps,
+            tuple(trace.dtypes),
+            vectors or (),
+            tuple(results),
+            tuple(dtypes),
+            len(trace.consts),
+            ndim,
+            region is not None,
+        )
+        pipeline = self.pipeline(form, lambda: elementwise_source(form), "elementwise")
+        groups = min(MOST_GROUPS, -(-units // WORKGROUP))
+        self.dispatch(pipeline, buffers, [*words, *trace.consts], groups)
+
+    # ------------------------------------------------------------ programs
+
+    @property
+    def recording(self) -> bool:
+        """Whether commands become a program now instead of running."""
+        return self.queue.recording
+
+    def record_begins(self) -> None:
+        """Remember which expressions are older than the program."""
+        self.record_serial = next(SERIAL)
+
+    def record_note(self, array: GPUArray) -> None:
+        """Remember an array that is lazy while a program is recorded."""
+        self._recorded.append(weakref.ref(array))
+
+    def record_ends(self) -> None:
+        """Compute, inside the program, the arrays made in it that are still held."""
+        noted, self._recorded = self._recorded, []
+        for ref in noted:
+            array = ref()
+            if array is not None and array._node.storage is None:
+                self.buffer(array._node)
+
+    def replay_begins(self) -> None:
+        """Let expressions and copies of arrays that a program may change have the values of now."""
+        for buffer in list(self.pool.pinned):
+            ref = self.owners.get(buffer)
+            storage = None if ref is None else ref()
+            if storage is None:
+                continue
+            readers = [r() for n in (n() for n in storage.nodes) if n is not None for r in n.readers]
+            arrays = [r for r in readers if r is not None and not isinstance(r, Node) and r._node.storage is storage]
+            if arrays:
+                arrays[0]._evict_readers()
+
+    @contextmanager
+    def _outside(self, node: Node) -> Iterator[None]:
+        """Let what is older than the program run at once, though a program is recorded: its replays need the result only."""
+        queue = self.queue
+        if node.serial > self.record_serial or not queue.recording:
+            yield
+            return
+        with queue._lock:
+            recording, queue._recording = queue._recording, None
+            try:
+                yield
+            finally:
+                queue._recording = recording
+
+    # ------------------------------------------------------------ limits of an expression
+
+    def admit(self, node: Node) -> Node:
+        """Return the node, after computing operands of it where the expression grew over a limit."""
+        if node.weight <= MOST_WEIGHT and node.leaves < self.most_buffers:
+            return node
+        with self.lock:
+            while True:
+                weight, leaves = _measure(node)
+                if weight <= MOST_WEIGHT and leaves < self.most_buffers:
+                    node.weight, node.leaves = weight, leaves
+                    return node
+                pending = [n for n in _operands(node) if n.storage is None and n.op not in ("const", "iota")]
+                if not pending:
+                    return node
+                key = (lambda n: n.leaves) if leaves >= self.most_buffers else (lambda n: n.weight)
+                self.materialise(max(pending, key=key))
+
+    # ------------------------------------------------------------ reading and writing
+
+    def upload(self, array: np.ndarray[Any, Any], dtype: DType) -> Storage:
+        """Return storage with a host array's elements (already of `dtype`, as `to_storage` gives them)."""
+        storage = self.allocate(array.size, dtype)
+        if array.size and storage.buffer is not None:
+            self.queue.write(storage.buffer, array.view(np.uint8))
+        return storage
+
+    def read_spec(self, node: Node) -> tuple[Buffer, int, int]:
+        """Return (buffer, 0, bytes) for reading a node."""
+        return (self.buffer(node), 0, nbytes_stored(size_of(node.shape), node.dtype))
+
+
+def _operands(node: Node) -> tuple[Node, ...]:
+    """Return the operands of an operation, those of a view being its base's own."""
+    return tuple(n.inputs[0] if n.op == "view" and n.storage is None else n for n in node.inputs)
+
+
+def _measure(root: Node) -> tuple[int, int]:
+    """Return how many operations and how many buffers an expression really has, shared parts counted once."""
+    from webgpu_widget._lazy.ops import OPS
+
+    seen: set[int] = set()
+    storages: set[int] = set()
+    weight = 0
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.storage is not None:
+            storages.add(id(node.storage))
+            continue
+        weight += OPS[node.op].cost if node.op in OPS else 1
+        stack += node.inputs
+    return weight, len(storages)
+
+
+def vector_bindings(trace: Trace, steps: Sequence[int]) -> tuple[bool, ...] | None:
+    """Return which bindings can be read as vectors of four elements; None where an access that is not constant cannot.
+
+    Parameters
+    ----------
+    trace
+        The program.
+    steps
+        Stride of each access along the axis that the vectors lie along.
+    """
+    vectors = [False] * len(trace.storages)
+    for access, step in zip(trace.accesses, steps, strict=True):
+        if step not in (0, 1):
+            return None
+        if step == 0 or access.binding < 0:
+            continue
+        buffer = trace.storages[access.binding].buffer
+        width = 8 if trace.dtypes[access.binding] == FLOAT16 else 16
+        if access.offset % 4 or buffer is None or buffer.size_bytes % width:
+            return None
+        vectors[access.binding] = True
+    return tuple(vectors)
+
+
+def pack_words(words: Sequence[int]) -> bytes:
+    """Return the uniform: each integer modulo 2**32, padded to whole vec4s."""
+    padded = [w & 0xFFFFFFFF for w in words]
+    padded += [0] * (-len(padded) % 4)
+    return np.array(padded, np.uint32).tobytes()
+
+
+def runtime_of(gpu: GPU) -> Runtime:
+    """Return the array state of a GPU, made at first use."""
+    found = gpu.__dict__.get("_array_runtime")
+    if found is None:
+        found = gpu.__dict__.setdefault("_array_runtime", Runtime(gpu))
+    return found  # type: ignore[no-any-return]

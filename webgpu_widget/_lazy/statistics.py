@@ -1,0 +1,171 @@
+"""Reductions of arrays: sums, extremes, places, moments and running totals."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from webgpu_widget._lazy import dtypes as dt
+from webgpu_widget._lazy.build import apply, cast_node, const, op_node, same_gpu, wrap
+from webgpu_widget._lazy.library import shader
+from webgpu_widget._lazy.node import Node, size_of
+from webgpu_widget._lazy.reduce import reduce
+from webgpu_widget._lazy.shape import check_axes, check_axis, leaf, reshape_node
+from webgpu_widget.errors import DTypeError
+
+if TYPE_CHECKING:
+    from webgpu_widget._lazy.node import Shape
+    from webgpu_widget.array import GPUArray
+
+_EMPTY = {"sum": 0, "prod": 1, "any": False, "all": True}
+
+
+def _keep(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    return tuple(1 if i in axes else s for i, s in enumerate(shape))
+
+
+def _reduced(
+    x: GPUArray, kind: str, node: Node, axis: Any, *, keepdims: bool, scale: float = 1.0, dtype: dt.DType | None = None
+) -> GPUArray:
+    runtime = same_gpu(kind, [x])
+    axes = check_axes(axis, x.ndim)
+    shape = _keep(x.shape, axes) if keepdims else tuple(s for i, s in enumerate(x.shape) if i not in axes)
+    target = dtype or node.dtype
+    if size_of(tuple(x.shape[a] for a in axes)) == 0:
+        if kind not in _EMPTY:
+            raise ValueError(f"{kind} of no elements (shape {x.shape}, axis {axis}) has no value.")
+        return wrap(x._gpu, const(math.nan if math.isinf(scale) else _EMPTY[kind], target, shape))
+    if axes:
+        result = reduce(runtime, kind, node, axes, scale=scale)
+    else:
+        result = node if scale == 1.0 else op_node("multiply", node, const(scale, node.dtype))
+    return wrap(x._gpu, reshape_node(runtime, cast_node(result, target), shape))
+
+
+def total(x: GPUArray, kind: str, axis: Any, dtype: Any, *, keepdims: bool) -> GPUArray:
+    """Return the sum or product; bools count as int32."""
+    target = (dt.INT32 if x.dtype == dt.BOOL else x.dtype) if dtype is None else dt.check_dtype(dtype)
+    return _reduced(x, kind, cast_node(x._node, target), axis, keepdims=keepdims, dtype=target)
+
+
+def extreme(x: GPUArray, kind: str, axis: Any, *, keepdims: bool) -> GPUArray:
+    """Return the largest or smallest values; NaN wins."""
+    if x.dtype == dt.BOOL:
+        return logical(x, "any" if kind == "max" else "all", axis, keepdims=keepdims, what=kind)
+    return _reduced(x, kind, x._node, axis, keepdims=keepdims, dtype=x.dtype)
+
+
+def logical(x: GPUArray, kind: str, axis: Any, *, keepdims: bool, what: str = "") -> GPUArray:
+    """Return whether any, or all, are true."""
+    if what and size_of(tuple(x.shape[a] for a in check_axes(axis, x.ndim))) == 0:
+        raise ValueError(f"{what} of no elements (shape {x.shape}, axis {axis}) has no value.")
+    return _reduced(x, kind, cast_node(x._node, dt.BOOL), axis, keepdims=keepdims)
+
+
+def place(x: GPUArray, kind: str, axis: Any, *, keepdims: bool) -> GPUArray:
+    """Return where the first largest (``max``) or smallest element is, int32; the first NaN where there is one."""
+    runtime = same_gpu(f"arg{kind}", [x])
+    node = x._node
+    if axis is None:
+        shape = (1,) * x.ndim if keepdims else ()
+        axes = tuple(range(x.ndim))
+    else:
+        axes = (check_axis(axis, x.ndim),)
+        shape = _keep(x.shape, axes) if keepdims else tuple(s for i, s in enumerate(x.shape) if i not in axes)
+    if size_of(tuple(x.shape[a] for a in axes)) == 0:
+        raise ValueError(f"arg{kind} of no elements (shape {x.shape}, axis {axis}) has no value.")
+    if not axes:
+        return wrap(x._gpu, const(0, dt.INT32, shape))
+    key = op_node("sort_key", node)
+    if kind == "min":
+        key = op_node("bitwise_invert", key)
+        if node.dtype.kind == "f":
+            key = op_node("where", op_node("isnan", node), const(0xFFFFFFFF, dt.UINT32), key)
+    return wrap(x._gpu, reshape_node(runtime, reduce(runtime, "arg", key, axes), shape))
+
+
+def mean(x: GPUArray, axis: Any, *, keepdims: bool) -> GPUArray:
+    """Return the arithmetic mean; integers are averaged as float32. NaN for no elements."""
+    target = dt.float_of(x.dtype)
+    count = size_of(tuple(x.shape[a] for a in check_axes(axis, x.ndim)))
+    scale = 1.0 / count if count else math.inf
+    return _reduced(x, "sum", cast_node(x._node, target), axis, keepdims=keepdims, scale=scale, dtype=target)
+
+
+def variance(x: GPUArray, axis: Any, correction: float, *, keepdims: bool) -> GPUArray:
+    """Return the variance, in two passes: the mean first, then the mean square of the distances from it."""
+    axes = check_axes(axis, x.ndim)
+    target = dt.float_of(x.dtype)
+    count = size_of(tuple(x.shape[a] for a in axes))
+    rest = count - correction
+    scale = 1.0 / rest if count and rest > 0 else math.inf
+    if not count:
+        return mean(x, axis, keepdims=keepdims)
+    values = wrap(x._gpu, cast_node(x._node, target))
+    distance = apply("subtract", values, mean(values, axis, keepdims=True))
+    square = apply("square", distance)
+    if math.isinf(scale):
+        result = _reduced(square, "sum", square._node, axis, keepdims=keepdims, dtype=target)
+        return apply("divide", result, 0.0)
+    return _reduced(square, "sum", square._node, axis, keepdims=keepdims, scale=scale, dtype=target)
+
+
+def count_nonzero(x: GPUArray, axis: Any, *, keepdims: bool) -> GPUArray:
+    """Return how many elements are not zero, int32."""
+    node = cast_node(cast_node(x._node, dt.BOOL), dt.INT32)
+    return _reduced(x, "sum", node, axis, keepdims=keepdims)
+
+
+def cumulative(x: GPUArray, kind: str, axis: int | None, dtype: Any, *, include_initial: bool = False) -> GPUArray:
+    """Return running sums or products along an axis (1-D arrays need none)."""
+    from webgpu_widget._lazy.shape import concat
+
+    runtime = same_gpu(f"cumulative_{kind}", [x])
+    if axis is None:
+        if x.ndim != 1:
+            raise ValueError(f"cumulative_{kind}: an array of {x.ndim} axes needs axis=.")
+        axis = 0
+    at = check_axis(axis, x.ndim)
+    target = (dt.INT32 if x.dtype == dt.BOOL else x.dtype) if dtype is None else dt.check_dtype(dtype)
+    if target == dt.BOOL:
+        raise DTypeError(f"cumulative_{kind} gives numbers, not bool.")
+    wide = dt.FLOAT32 if target == dt.FLOAT16 else target
+    source = leaf(runtime, cast_node(x._node, wide)) if x.dtype != wide else leaf(runtime, x._node)
+    result = wrap(x._gpu, scan(runtime, source, at, kind))
+    if wide != target:
+        result = result.astype(target)
+    if include_initial:
+        shape = (*x.shape[:at], 1, *x.shape[at + 1 :])
+        result = concat([wrap(x._gpu, const(0 if kind == "sum" else 1, target, shape)), result], at)
+    return result
+
+
+def scan(runtime: Any, source: Node, axis: int, kind: str) -> Node:
+    """Queue a running sum or product of a leaf along an axis; three dispatches, no barrier."""
+    shape = source.shape
+    storage = runtime.allocate(size_of(shape), source.dtype)
+    result = Node("leaf", (), shape, source.dtype, storage=storage)
+    if not size_of(shape):
+        return result
+    outer, length, inner = size_of(shape[:axis]), shape[axis], size_of(shape[axis + 1 :])
+    lines = outer * inner
+    elem = dt.WGSL_TYPE[source.dtype]
+    part = max(16, math.isqrt(length))
+    if lines >= 4096 or length <= 64:
+        part = length
+    parts = -(-length // part)
+    totals = runtime.allocate(lines * parts, source.dtype)
+    words = [lines, length, inner, part, parts]
+
+    def make(entry: str) -> Any:
+        text = shader("scan").replace("alias Elem = f32;", f"alias Elem = {elem};")
+        if kind == "prod":
+            text = text.replace("const PRODUCT = false;", "const PRODUCT = true;")
+        return runtime.pipeline(("scan", elem, kind, entry), lambda: text, f"scan_{entry}", entry)
+
+    groups = min(65535, -(-lines * parts // 64))
+    if parts > 1:
+        runtime.dispatch(make("totals"), [runtime.buffer(source), totals.buffer], words, groups)
+        runtime.dispatch_bound(make("carry"), {1: totals.buffer}, words, min(65535, -(-lines // 64)))
+    runtime.dispatch(make("main"), [runtime.buffer(source), totals.buffer, storage.buffer], words, groups)
+    return result

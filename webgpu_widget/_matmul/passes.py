@@ -1,0 +1,143 @@
+"""The small passes around a product: repacking operands, adding partial sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from webgpu_widget._queue import Buffer, Queue, Span
+
+MOST_WORKGROUPS = 65535
+"""Along one axis of a dispatch; WebGPU's guaranteed limit."""
+
+
+@cache
+def source(name: str) -> str:
+    """Return the WGSL of ``shaders/matrix/<name>.wgsl``."""
+    return (files("webgpu_widget.shaders") / "matrix" / f"{name}.wgsl").read_text(encoding="utf-8")
+
+
+def fold(count: int) -> tuple[int, int]:
+    """Return (x, y) workgroups with ``x * y >= count`` and both in the limit."""
+    y = max(1, -(-count // MOST_WORKGROUPS))
+    return max(1, -(-count // y)), y
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A batch of matrices in a buffer: sizes and element strides of (outer, inner, rows, cols)."""
+
+    buffer: Buffer
+    sizes: tuple[int, int, int, int]
+    strides: tuple[int, int, int, int]
+    offset: int
+    half: bool
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return 2 if self.half else 4
+
+    def reach(self) -> tuple[int, int]:
+        """Return the least and the greatest element that the view touches."""
+        low = high = self.offset
+        for size, stride in zip(self.sizes, self.strides, strict=True):
+            step = (size - 1) * stride
+            low, high = low + min(step, 0), high + max(step, 0)
+        return low, high
+
+    def is_run(self) -> bool:
+        """Whether the elements lie one after another in C order."""
+        step = 1
+        for size, stride in zip(reversed(self.sizes), reversed(self.strides), strict=True):
+            if size > 1 and stride != step:
+                return False
+            step *= size
+        return True
+
+    def bytes_spanned(self) -> int:
+        """Bytes from the first to the last element touched, with room for the alignment of a binding."""
+        low, high = self.reach()
+        return (high - low + 1) * self.itemsize + 256
+
+    def window(self, limit: int, alignment: int = 256) -> tuple[Buffer | Span, int]:
+        """Return what to bind and the element offset within it; the whole buffer when the limit allows."""
+        if self.buffer.size_bytes <= limit:
+            return self.buffer, self.offset
+        low, high = self.reach()
+        start = low * self.itemsize // alignment * alignment
+        end = min(self.buffer.size_bytes, -(-(high + 1) * self.itemsize // 16) * 16)
+        return (self.buffer, start, end - start), self.offset - start // self.itemsize
+
+
+def _words(*values: int) -> bytes:
+    return (np.array(values, dtype=np.int64) & 0xFFFFFFFF).astype("<u4").tobytes()
+
+
+def tight(buffer: Buffer, sizes: tuple[int, int, int, int], *, half: bool = False) -> View:
+    """Return the view of a whole C-ordered batch."""
+    _, inner, rows, cols = sizes
+    return View(buffer, sizes, (inner * rows * cols, rows * cols, cols, 1), 0, half)
+
+
+def convert(
+    queue: Queue, x: View, y: View, *, through_half: bool = False, add: bool = False, limit: int = 1 << 62
+) -> None:
+    """Queue ``y = x``, y of the same sizes or padded with zeros.
+
+    Parameters
+    ----------
+    queue
+        Where to.
+    x
+        Any view.
+    y
+        A view of any strides when float32; tight, from the start of its buffer, when float16.
+    through_half
+        Round to float16 on the way from float32 to float32.
+    add
+        Add to y (float32), instead of writing it.
+    limit
+        Bytes of a binding.
+    """
+    outer, inner, out_rows, out_cols = y.sizes
+    total = outer * inner * out_rows * out_cols
+    if y.half and not x.half and x.sizes == y.sizes and x.is_run() and total % 8 == x.offset % 4 == 0:
+        _round_half(queue, x, y, total // 8, limit)
+        return
+    words = -(-total // 2) if y.half else total
+    pipe = queue.pipeline(
+        source("convert"),
+        "matmul convert",
+        None,
+        {"X_HALF": float(x.half), "Y_HALF": float(y.half), "ROUND": float(through_half), "ADD": float(add)},
+    )
+    bound_x, x_offset = x.window(limit)
+    bound_y, y_offset = y.window(limit)
+    (so, si, sr, sc), (to, ti, tr, tc) = x.strides, y.strides
+    params = _words(
+        *x.sizes[2:], out_rows, out_cols, inner, x_offset, sr, sc, so, si, words, total, y_offset, tr, tc, to, ti
+    )
+    queue.dispatch(pipe, [(0, 0, bound_x), (0, 1, bound_y), (1, 0, params)], (*fold(-(-words // 256)), 1))
+
+
+def _round_half(queue: Queue, x: View, y: View, count: int, limit: int) -> None:
+    bound_x, x_offset = x.window(limit)
+    pipe = queue.pipeline(source("round_half"), "matmul round", None, None)
+    params = _words(count, x_offset // 4)
+    queue.dispatch(pipe, [(0, 0, bound_x), (0, 1, y.buffer), (1, 0, params)], (*fold(-(-count // 256)), 1))
+
+
+def reduce_splits(
+    queue: Queue, partial: Buffer, out: Buffer | Span, offset: int, count: int, splits: int, *, accumulate: bool
+) -> None:
+    """Queue ``out = sum of splits`` (plus out, when accumulating) over `count` elements from element `offset`."""
+    pipe = queue.pipeline(source("reduce_splits"), "matmul reduce", None, {"ACCUMULATE": float(accumulate)})
+    queue.dispatch(
+        pipe, [(0, 0, partial), (0, 1, out), (1, 0, _words(count, splits, offset))], (*fold(-(-count // 256)), 1)
+    )

@@ -1,0 +1,155 @@
+"""Which of a few promising kernels is fastest here: measured once for a class of shapes, remembered for the adapter.
+
+The winners live in ``matmul.json`` in the user's cache folder (``XDG_CACHE_HOME``, else ``~/.cache``, under ``webgpu_widget``).
+``WEBGPU_WIDGET_AUTOTUNE=0`` turns measuring and the file off: then the first candidate is taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webgpu_widget.errors import WebGPUWidgetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from webgpu_widget._matmul.choose import Plan, Problem
+    from webgpu_widget.gpu import GPU
+
+FORMAT = 1
+"""Changes when the kernels do: winners of another format are measured anew."""
+LEAST_FLOPS = 2 * 1024**3
+"""Smaller products are not worth measuring: the overhead of a dispatch hides the differences."""
+ROUND_S = 0.03
+TIMEOUT_S = 20.0
+
+_lock = threading.Lock()
+_known: dict[str, str] = {}
+_loaded_from: Path | None = None
+
+
+def enabled() -> bool:
+    """Whether the environment allows measuring."""
+    return os.environ.get("WEBGPU_WIDGET_AUTOTUNE", "1") != "0"
+
+
+def cache_path() -> Path:
+    """Return where the winners are kept."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "webgpu_widget" / "matmul.json"
+
+
+def key(gpu: GPU, problem: Problem, plans: Sequence[Plan]) -> str:
+    """Return what a winner is remembered under: the adapter, the class of shapes and the candidates."""
+    info = gpu.info
+    adapter = f"{info.vendor}/{info.architecture}/{info.device}/{info.description}"
+    sizes = "x".join(str(_class(size)) for size in (problem.m, problem.n, problem.k))
+    return f"{adapter} | {sizes} batch {_class(problem.batch)} | {' ; '.join(plan.name for plan in plans)}"
+
+
+def _class(size: int) -> int:
+    """Return the size rounded up to a power of two."""
+    return 1 << max(0, size - 1).bit_length()
+
+
+def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan], None]) -> Plan:
+    """Return the fastest plan: remembered, or measured now, or the first when measuring is off or not worth it.
+
+    Parameters
+    ----------
+    gpu
+        Where it would run.
+    problem
+        Decides the class of shapes.
+    plans
+        Candidates, most promising first.
+    emit
+        Queues a plan's dispatches; they may be repeated, since each writes the same result.
+    """
+    if len(plans) == 1 or problem.flops < LEAST_FLOPS or gpu.info.is_fallback or not enabled() or gpu._queue.recording:
+        return plans[0]
+    name = key(gpu, problem, plans)
+    with _lock:
+        _load()
+        found = _known.get(name)
+    for plan in plans:
+        if plan.name == found:
+            return plan
+    try:
+        winner = measure(gpu, plans, emit)
+    except WebGPUWidgetError:
+        return plans[
+            0
+        ]  # the host cannot wait here, or a candidate does not compile: what the first one says at the next read counts
+    with _lock:
+        _known[name] = winner.name
+        _save()
+    return winner
+
+
+def measure(gpu: GPU, plans: Sequence[Plan], emit: Callable[[Plan], None]) -> Plan:
+    """Return the plan whose chained dispatches finish first, each timed on the real queue against an empty wait."""
+    times: dict[str, float] = {}
+    for plan in plans:
+        emit(plan)
+        gpu._queue.request({"op": "synchronize"}, "measuring matmul", TIMEOUT_S)
+    for _ in range(2):
+        for plan in plans:
+            empty = _timed(gpu, plan, emit, 0)
+            once = max(_timed(gpu, plan, emit, 1) - empty, 1e-4)
+            count = max(3, min(200, int(ROUND_S / once)))
+            spent = (_timed(gpu, plan, emit, count) - empty) / count
+            times[plan.name] = min(times.get(plan.name, spent), spent)
+    return min(plans, key=lambda plan: times[plan.name])
+
+
+def _timed(gpu: GPU, plan: Plan, emit: Callable[[Plan], None], count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count):
+        emit(plan)
+    gpu._queue.request({"op": "synchronize"}, "measuring matmul", TIMEOUT_S)
+    return time.perf_counter() - start
+
+
+def _load() -> None:
+    """Read the winners once for each file; whatever is wrong with the file, it is as if there were none."""
+    global _loaded_from  # noqa: PLW0603
+    path = cache_path()
+    if _loaded_from == path:
+        return
+    _loaded_from = path
+    _known.clear()
+    _known.update(_read(path))
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("winners"), dict):
+        return {}
+    return {str(name): str(value) for name, value in content["winners"].items()}
+
+
+def _save() -> None:
+    """Write the winners, whole or not at all; a folder that cannot be written is no error."""
+    path = cache_path()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        winners = {**_read(path), **_known}
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix="matmul-", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump({"format": FORMAT, "winners": winners}, file, indent=1)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,266 @@
+"""Dask in this process: a scheduler, a worker for each browser, a client, on a loop in a thread of its own.
+
+Where the scheduler is our own it speaks Dask's in-process protocol: no port is opened, and what tasks return is handed over as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import dask
+from dask.sizeof import sizeof
+from distributed import Client, Reschedule, Scheduler, Worker, get_worker
+from distributed.threadpoolexecutor import ThreadPoolExecutor
+from distributed.utils import silence_logging_cmgr
+from tornado.ioloop import IOLoop
+
+from webgpu_widget import errors
+from webgpu_widget.array import GPUArray
+from webgpu_widget.gpu import use_in_this_thread
+
+if TYPE_CHECKING:
+    from webgpu_widget.cluster.hub import Member
+
+log = logging.getLogger("webgpu_widget.cluster")
+T = TypeVar("T")
+
+GPU_RESOURCE = "webgpu"
+HALF = 0.5
+"""What one of two tasks that share a browser asks for: while one is read back, the other computes."""
+_ALLOWED_FAILURES = 8
+_LOCAL = "127.0.0.1:0"
+_GONE_S = 15.0
+# A worker is a thread of this process, so it has no memory of its own to watch, and sampling its stacks a hundred times a second is not for free.
+_CONFIG = {"distributed.worker.profile.enabled": False, "distributed.worker.memory.spill": False}
+
+
+class GarbageError(errors.ClusterError):
+    """A browser returned what no correct one returns."""
+
+
+@sizeof.register(GPUArray)
+def _sizeof(array: GPUArray) -> int:
+    return array.nbytes
+
+
+class BrowserThreadPoolExecutor(ThreadPoolExecutor):  # type: ignore[misc]
+    """Threads whose default GPU is a browser's, also for tasks that are Dask's own and know of no cluster.
+
+    Dask tells executors that share its memory by ``ThreadPoolExecutor`` in the name of their type.
+    """
+
+    def __init__(self, member: Member) -> None:
+        super().__init__(2, thread_name_prefix=member.id)
+        self._member = member
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        def with_gpu() -> Any:
+            use_in_this_thread(self._member.gpu)
+            return fn(*args, **kwargs)
+
+        return super().submit(with_gpu)
+
+
+class BrowserWorker(Worker):  # type: ignore[misc]
+    """A Dask worker whose tasks run in threads of this process and compute in a browser."""
+
+    member: Member
+    move: Callable[[GPUArray, Member], GPUArray]
+    drop: Callable[[Member, str], None]
+
+
+def run_on_gpu(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Call ``fn(gpu, *args, **kwargs)`` in a task, with the GPU of the browser whose Dask worker runs it.
+
+    Arrays of other browsers' GPUs among the arguments are brought over first. When the browser is lost meanwhile, the task goes elsewhere.
+
+    Raises
+    ------
+    ClusterError
+        When the Dask worker that runs this has no browser.
+    """
+    worker = get_worker()
+    member: Member | None = getattr(worker, "member", None)
+    if member is None:
+        raise errors.ClusterError(
+            f"the Dask worker {worker.name!r} has no browser: submit with resources={{'{GPU_RESOURCE}': 1}}, as cluster.submit does"
+        )
+    member.begin(getattr(fn, "__name__", type(fn).__name__))
+    ok = False
+    try:
+        brought = [worker.move(value, member) if isinstance(value, GPUArray) else value for value in args]
+        value = fn(member.gpu, *brought, **kwargs)
+        ok = True
+    except GarbageError as error:
+        worker.drop(member, str(error))
+    except (errors.FrontendTimeoutError, errors.NoAdapterError):
+        raise
+    except (errors.FrontendError, errors.ClosedError) as error:
+        if type(error) is errors.FrontendError:
+            worker.drop(member, str(error))
+        elif not member.gone.wait(_GONE_S):
+            # Not this browser's end: the function used something else that is closed.
+            raise
+    else:
+        return value
+    finally:
+        member.end(ok=ok)
+    member.gone.wait(_GONE_S)
+    raise Reschedule
+
+
+class Room:
+    """The loop, the scheduler and the workers.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        Address of a scheduler to join; a new one when left out.
+    dashboard_address : str, optional
+        Where Dask's dashboard listens, when it is wanted.
+    """
+
+    def __init__(self, scheduler: str | None = None, dashboard_address: str | None = None) -> None:
+        self._given = scheduler
+        self._dashboard = dashboard_address
+        self.scheduler: Scheduler | None = None
+        self.workers: dict[str, BrowserWorker] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="webgpu_widget-dask-", ignore_cleanup_errors=True)
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="webgpu_widget cluster", daemon=True)
+        self._thread.start()
+        ready.result(timeout=60)
+
+    def _run(self, ready: Future[None]) -> None:
+        with silence_logging_cmgr(logging.CRITICAL):
+            asyncio.run(self._main(ready))
+
+    async def _main(self, ready: Future[None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.io_loop = IOLoop.current()
+        self._stop = asyncio.Event()
+        try:
+            if self._given is None:
+                with dask.config.set(_CONFIG):
+                    self.scheduler = Scheduler(
+                        protocol="inproc://",
+                        dashboard=self._dashboard is not None,
+                        dashboard_address=self._dashboard or _LOCAL,
+                    )
+                self.scheduler.allowed_failures = _ALLOWED_FAILURES
+                await self.scheduler
+                self.address = self.scheduler.address
+            else:
+                self.address = self._given
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            ready.set_exception(error)
+            return
+        ready.set_result(None)
+        await self._stop.wait()
+
+    def call(self, work: Coroutine[Any, Any, T], timeout: float | None = 60) -> T:
+        """Run a coroutine on the loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine on the loop and forget it; its errors are logged."""
+
+        def done(future: Future[Any]) -> None:
+            if not future.cancelled() and future.exception() is not None:
+                log.error("the cluster's own work failed", exc_info=future.exception())
+
+        with contextlib.suppress(RuntimeError):
+            asyncio.run_coroutine_threadsafe(work, self.loop).add_done_callback(done)
+
+    def client(self) -> Client:
+        """Make a client on the same loop."""
+        return Client(self.address, loop=self.io_loop, set_as_default=True, timeout=30)
+
+    def values(self, futures: Sequence[Any], client: Client) -> list[Any]:
+        """Return what finished tasks returned: looked up where it lies in this process, else asked for through the client."""
+        found: dict[str, Any] = {}
+        if self.scheduler is not None:
+            for future in futures:
+                task = self.scheduler.tasks.get(future.key)
+                for state in list(task.who_has or ()) if task is not None else ():
+                    worker = self.workers.get(state.name)
+                    if worker is not None and future.key in worker.data:
+                        found[future.key] = worker.data[future.key]
+        rest = [future for future in futures if future.key not in found]
+        if rest:
+            found.update(zip((future.key for future in rest), client.gather(rest), strict=True))
+        return [found[future.key] for future in futures]
+
+    async def add_worker(
+        self,
+        member: Member,
+        move: Callable[[GPUArray, Member], GPUArray],
+        drop: Callable[[Member, str], None],
+    ) -> None:
+        """Start the Dask worker of a member."""
+        inproc = self.scheduler is not None
+        with dask.config.set(_CONFIG):
+            worker = BrowserWorker(
+                self.address,
+                name=member.id,
+                nthreads=2,
+                executor=BrowserThreadPoolExecutor(member),
+                resources={GPU_RESOURCE: 1},
+                memory_limit=0,
+                local_directory=self._folder.name,
+                dashboard_address=_LOCAL,
+                protocol="inproc://" if inproc else None,
+                nanny=None,
+            )
+        worker.member = member
+        worker.move = move
+        worker.drop = drop
+        self.workers[member.id] = worker
+        await worker
+        member.address = worker.address
+        if member.state == "gone":
+            await self.remove_worker(member, expected=True)
+
+    async def remove_worker(self, member: Member, *, expected: bool) -> None:
+        """Close the Dask worker of a member that is gone: its tasks go elsewhere."""
+        worker = self.workers.get(member.id)
+        if worker is not None and not member.address:
+            # Still starting: add_worker looks once more when it has started.
+            return
+        self.workers.pop(member.id, None)
+        if worker is None:
+            member.gone.set()
+            return
+        if self.scheduler is not None:
+            await self.scheduler.remove_worker(
+                member.address, stimulus_id=f"browser-gone-{member.id}", expected=expected, close=False
+            )
+            member.gone.set()
+        await worker.close(timeout=2, executor_wait=False, nanny=False, reason=member.reason)
+        member.gone.set()
+
+    def close(self) -> None:
+        """Close workers and scheduler, and end the thread."""
+        if not self._thread.is_alive():
+            return
+        with contextlib.suppress(TimeoutError, RuntimeError):
+            self.call(self._close(), timeout=20)
+        self._thread.join(timeout=10)
+        self._folder.cleanup()
+
+    async def _close(self) -> None:
+        workers = list(self.workers.values())
+        self.workers.clear()
+        await asyncio.gather(
+            *(worker.close(timeout=2, executor_wait=False, nanny=False) for worker in workers), return_exceptions=True
+        )
+        if self.scheduler is not None:
+            await self.scheduler.close()
+        self._stop.set()

@@ -1,0 +1,549 @@
+"""`Cluster`: what a user holds."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import importlib.util
+import os
+import socket
+import ssl
+import threading
+import time
+import uuid
+import warnings
+import weakref
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from webgpu_widget import errors
+from webgpu_widget.transports._hub import Hub, is_loopback
+
+if importlib.util.find_spec("distributed") is None:
+    raise errors.ClusterError(
+        "a cluster needs Dask's scheduler, which is not installed: pip install 'webgpu_widget[cluster]'"
+    )
+
+from webgpu_widget.cluster.dask import GPU_RESOURCE, Room, run_on_gpu
+from webgpu_widget.cluster.exchange import Exchange, ask
+from webgpu_widget.cluster.hub import Member, Roster
+from webgpu_widget.transports._chromium import Browser
+
+if TYPE_CHECKING:
+    import numpy as np
+    from distributed import Client, Future
+    from numpy.typing import NDArray
+
+    from webgpu_widget.cluster.mandelbrot import Picture
+    from webgpu_widget.cluster.views import LiveTable, Table
+
+T = TypeVar("T")
+
+_WATCH_S = 0.5
+_JOIN_S = 60.0
+_running: weakref.WeakSet[Cluster] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for cluster in list(_running):
+        cluster.close()
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """A row of `Cluster.workers`.
+
+    Attributes
+    ----------
+    id : str
+        Name of the browser in this cluster.
+    adapter : str
+        Its GPU; empty while it is joining.
+    is_fallback : bool
+        Whether a CPU does the work.
+    state : str
+        ``joining``, ``ready``, ``working`` or ``gone``.
+    tasks_done, tasks_failed : int
+        Finished with its GPU.
+    bytes_in, bytes_out : int
+        To and from the browser through the hub.
+    peer_bytes_in, peer_bytes_out : int
+        To and from other browsers, past the hub.
+    busy_s : float
+        Seconds in which a task ran.
+    reason : str
+        Why it is gone.
+    """
+
+    id: str
+    adapter: str
+    is_fallback: bool
+    state: str
+    tasks_done: int
+    tasks_failed: int
+    bytes_in: int
+    bytes_out: int
+    peer_bytes_in: int
+    peer_bytes_out: int
+    busy_s: float
+    reason: str
+
+
+def _row(member: Member) -> WorkerInfo:
+    info = member.info
+    state = "working" if member.state == "ready" and member.tasks_running else member.state
+    return WorkerInfo(
+        id=member.id,
+        adapter=info.name if info else "",
+        is_fallback=bool(info and info.is_fallback),
+        state=state,
+        tasks_done=member.tasks_done,
+        tasks_failed=member.tasks_failed,
+        bytes_in=member.bytes_in,
+        bytes_out=member.bytes_out,
+        peer_bytes_in=member.peer_bytes_in,
+        peer_bytes_out=member.peer_bytes_out,
+        busy_s=member.busy_s,
+        reason=member.reason,
+    )
+
+
+class Cluster:
+    """Browsers as workers of a Dask cluster.
+
+    Any browser that opens `url` joins: it gets a GPU here and a Dask worker with ``resources={"webgpu": 1}``. Its tasks go elsewhere when it leaves.
+
+    Parameters
+    ----------
+    host : str
+        Where to listen. ``"0.0.0.0"`` lets other machines in; browsers offer WebGPU there only by https, so pass a certificate.
+    port : int
+        0 picks a free one.
+    scheduler : str, optional
+        Address of a running Dask scheduler to join; one in this process when left out.
+    token : str, optional
+        Secret of the address. With the same one and a fixed port, pages rejoin after this process was started again.
+    certificate : (str, str), optional
+        Paths of a certificate and its key, in PEM, for https.
+    exchange : {"auto", "peer", "hub"}
+        How blocks go from browser to browser: ``peer`` by WebRTC and by the hub where no channel opens, ``hub`` always by the hub, ``auto`` by the way that has
+        been faster between the two.
+    ice_servers : sequence of dict
+        ``RTCIceServer``s for browsers that do not see each other directly; none by default.
+    dashboard_address : str, optional
+        Where Dask's dashboard shall listen, as ``"127.0.0.1:8787"``; needs bokeh.
+
+    Raises
+    ------
+    ClusterError
+        When the port is taken, Dask is not installed, or the scheduler does not answer.
+
+    Examples
+    --------
+    >>> import webgpu_widget as wg
+    >>> with wg.Cluster() as cluster:
+    ...     cluster.launch(1)
+    ...     cluster.wait(1)
+    ...     cluster.submit(lambda gpu, x: float(gpu.array([x]).numpy()[0]) + 1, 2.0).result()
+    3.0
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        scheduler: str | None = None,
+        token: str | None = None,
+        certificate: tuple[str, str] | None = None,
+        exchange: str = "auto",
+        ice_servers: Sequence[dict[str, Any]] = (),
+        dashboard_address: str | None = None,
+    ) -> None:
+        self._closed = False
+        self._client: Client | None = None
+        self._browsers: list[Browser] = []
+        self._joined = threading.Condition()
+        self._listeners: list[Callable[[], None]] = []
+        self._tables: set[LiveTable] = set()
+        if not is_loopback(host):
+            warnings.warn(
+                f"the cluster listens on {host}: every machine that reaches this one and knows the address with its token can compute for you, "
+                "and see the data of the tasks that it runs",
+                stacklevel=2,
+            )
+        tls = None
+        if certificate is not None:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(*certificate)
+        self._exchange = Exchange(exchange, ice_servers)
+        self._roster = Roster(self._on_join, self._on_gone)
+        try:
+            self._hub = Hub(host, port, tls)
+        except OSError as error:
+            raise errors.ClusterError(
+                f"the cluster cannot listen on {host}:{port}: {error}; pass another port, or 0"
+            ) from error
+        self._token = self._hub.add_endpoint(self._roster.accept, token)
+        try:
+            self._room = Room(scheduler, dashboard_address)
+        except (OSError, ValueError, TimeoutError) as error:
+            self._hub.close()
+            raise errors.ClusterError(f"Dask's scheduler could not be started: {error}") from error
+        self._exchange.loop = self._room.loop
+        self._room.start(self._watch())
+        _running.add(self)
+
+    # ------------------------------------------------------------ members
+
+    def _on_join(self, member: Member) -> None:
+        self._room.start(self._join(member))
+
+    async def _join(self, member: Member) -> None:
+        try:
+            member.info = await member.gpu.ready_async(_JOIN_S)
+            await self._room.add_worker(member, self._exchange.move, self._roster.drop)
+        except (errors.WebGPUWidgetError, OSError, ValueError) as error:
+            self._roster.give_up(member, str(error))
+            return
+        if member.state == "joining":
+            member.state = "ready"
+        self._changed()
+
+    def _on_gone(self, member: Member) -> None:
+        if self._closed:
+            member.gone.set()
+            return
+        self._room.start(self._leave(member))
+
+    async def _leave(self, member: Member) -> None:
+        self._exchange.forget(member)
+        # Told to the scheduler first, so that it sends the tasks elsewhere; only then do they fail here.
+        await self._room.remove_worker(member, expected=member.tasks_running == 0)
+        member.connection.page_gone(member.reason)
+        await asyncio.to_thread(member.gpu.close)
+        self._changed()
+
+    async def _watch(self) -> None:
+        while not self._closed:
+            self._roster.watch()
+            for shown in list(self._tables):
+                shown.refresh()
+            self._tell_pages()
+            await asyncio.sleep(_WATCH_S)
+
+    def _tell_pages(self) -> None:
+        """Have each browser show what it does, when that has changed."""
+        for member in self._roster.present("ready"):
+            shown = {
+                "name": member.id,
+                "doing": member.doing,
+                "tasks_done": member.tasks_done,
+                "tasks_failed": member.tasks_failed,
+                "busy_s": round(member.busy_s, 1),
+                "bytes_in": member.bytes_in >> 16 << 16,
+                "bytes_out": member.bytes_out >> 16 << 16,
+                "peer_bytes_in": member.peer_bytes_in,
+                "peer_bytes_out": member.peer_bytes_out,
+            }
+            if shown != member.shown:
+                member.shown = shown
+                with contextlib.suppress(errors.WebGPUWidgetError):
+                    ask(member, "worker-view", shown)
+
+    def _changed(self) -> None:
+        with self._joined:
+            self._joined.notify_all()
+        for listener in list(self._listeners):
+            listener()
+
+    # ------------------------------------------------------------ what users call
+
+    @property
+    def url(self) -> str:
+        """The address that a browser opens to join; the token is in it, so printing it into a notebook that is saved gives it away."""
+        self._open()
+        url = self._hub.page_url(self._token)
+        return url if is_loopback(self._hub.netloc) and is_loopback(self._hub.host) else self._public(url)
+
+    def _public(self, url: str) -> str:
+        if self._hub.host not in {"0.0.0.0", "::", ""}:  # noqa: S104
+            return url
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            # Connecting a UDP socket sends nothing; it only picks the address that this machine has towards others.
+            probe.connect(("192.0.2.1", 9))
+            return url.replace("127.0.0.1", probe.getsockname()[0], 1)
+        return url
+
+    def launch(
+        self, n: int = 1, *, cores: int | Sequence[Collection[int]] | None = None, flags: Sequence[str] = ()
+    ) -> None:
+        """Start browsers without a window on this machine, each its own process; returns at once.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        cores : int or sequence of collections of int, optional
+            Pin each browser to this many cores of its own, or to the cores given for it (Linux). Not pinned when left out.
+        flags : sequence of str
+            More command line flags for Chromium.
+
+        Raises
+        ------
+        ClusterError
+            When there are not enough cores to pin to.
+        NoFrontendError
+            When no browser is installed.
+        """
+        self._open()
+        if n < 1:
+            raise errors.ClusterError(f"launch({n}): start at least one browser")
+        url = self._hub.page_url(self._token)
+        for pinned in self._cores(n, cores):
+            self._browsers.append(Browser(url, flags, pinned))
+
+    @staticmethod
+    def _cores(n: int, cores: int | Sequence[Collection[int]] | None) -> Sequence[Collection[int]]:
+        if cores is None:
+            return [()] * n
+        if not hasattr(os, "sched_setaffinity"):
+            raise errors.ClusterError("this system cannot pin a process to cores; leave cores out")
+        if isinstance(cores, int):
+            mine = sorted(os.sched_getaffinity(0))
+            if cores < 1 or n * cores > len(mine):
+                raise errors.ClusterError(
+                    f"{n} browsers with {cores} cores each need {n * cores} cores, and this process may use {len(mine)}"
+                )
+            return [mine[i * cores : (i + 1) * cores] for i in range(n)]
+        if len(cores) != n:
+            raise errors.ClusterError(f"cores names {len(cores)} sets of cores for {n} browsers; pass one for each")
+        return cores
+
+    def wait(self, n: int = 1, timeout: float | None = 60.0) -> None:
+        """Return when at least ``n`` browsers are ready.
+
+        Raises
+        ------
+        ClusterError
+            When there are fewer after ``timeout`` seconds, with what became of the others.
+        """
+        self._open()
+        end = None if timeout is None else time.monotonic() + timeout
+        with self._joined:
+            while len(self._roster.present("ready")) < n:
+                self._open()
+                if end is not None and time.monotonic() > end:
+                    raise errors.ClusterError(
+                        f"{len(self._roster.present('ready'))} of {n} browsers are ready after {timeout:g} s.{self._troubles()} "
+                        "Open cluster.url in a browser, or start one here with cluster.launch()"
+                    )
+                self._joined.wait(0.1)
+
+    def _troubles(self) -> str:
+        ended = [text for browser in self._browsers if (text := browser.failure())]
+        gone = [f"{member.id}: {member.reason}" for member in self._roster.members.values() if member.state == "gone"]
+        return "".join(f" {text}." for text in (*ended[-2:], *gone[-2:]))
+
+    @property
+    def workers(self) -> list[WorkerInfo]:
+        """The browsers that have joined, those that are gone at the end; shows as a table."""
+        from webgpu_widget.cluster.views import Table
+
+        rows = [_row(member) for member in self._roster.members.values()]
+        return Table(sorted(rows, key=lambda row: row.state == "gone"))
+
+    @property
+    def client(self) -> Client:
+        """An ordinary ``dask.distributed.Client`` of the scheduler."""
+        self._open()
+        if self._client is None:
+            self._client = self._room.client()
+        return self._client
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, retries: int = 0, **kwargs: Any) -> Future:
+        """Run ``fn(gpu, *args, **kwargs)`` with the GPU of one of the browsers.
+
+        Parameters
+        ----------
+        fn : callable
+            Gets the GPU first. It runs in a thread of this process (or of the one that the browser joined) and may return anything: what shall
+            survive its browser is returned as NumPy arrays, a `GPUArray` stays where it was made.
+        *args, **kwargs
+            Futures among them are waited for; a `GPUArray` of another browser is brought over.
+        retries : int
+            How often to try again when ``fn`` raises. A browser that is lost needs none: its tasks go elsewhere.
+
+        Returns
+        -------
+        distributed.Future
+        """
+        name = getattr(fn, "__name__", type(fn).__name__)
+        return self.client.submit(
+            run_on_gpu,
+            fn,
+            *args,
+            key=f"{name}-{uuid.uuid4().hex[:12]}",
+            resources={GPU_RESOURCE: 1},
+            retries=retries,
+            **kwargs,
+        )
+
+    def map(self, fn: Callable[..., T], items: Iterable[Any], *, retries: int = 0) -> list[Future]:
+        """`submit` for each item.
+
+        Returns
+        -------
+        list of distributed.Future
+            In the order of the items.
+        """
+        name = getattr(fn, "__name__", type(fn).__name__)
+        batch = uuid.uuid4().hex[:12]
+        values = list(items)
+        made: list[Future] = self.client.map(
+            partial(run_on_gpu, fn),
+            values,
+            key=[f"{name}-{batch}-{i}" for i in range(len(values))],
+            resources={GPU_RESOURCE: 1},
+            retries=retries,
+            pure=False,
+        )
+        return made
+
+    # ------------------------------------------------------------ work in many pieces
+
+    def mandelbrot(
+        self,
+        center: Any = (-0.75, 0.0),
+        width: Any = 3.0,
+        size: tuple[int, int] = (800, 600),
+        max_iter: int = 1000,
+        tile: int = 256,
+        *,
+        progress: bool | Callable[[float], None] = False,
+        live: bool = False,
+    ) -> Picture:
+        """Compute the Mandelbrot set by tiles.
+
+        Dear tiles, by an estimate, go first, and a browser gets the next one when it has done one. Each pixel is computed alike
+        whoever computes it: the picture is the same, bit for bit, with one browser or ten, and when some are lost, as long as their adapters are of one kind.
+
+        Parameters
+        ----------
+        center : complex or pair of reals
+            Middle of the picture.
+        width : real
+            Width of the picture in the plane.
+        size : tuple of int
+            (width, height) in pixels.
+        max_iter : int
+            Most iterations of a pixel.
+        tile : int
+            Pixels a side of a tile.
+        progress : bool or callable
+            True shows a bar; a callable gets the part that is done.
+        live : bool
+            Show the picture in the notebook as its tiles arrive.
+
+        Returns
+        -------
+        Picture
+            ``iterations``, ``smooth``, ``rgba()``.
+        """
+        from webgpu_widget.cluster import mandelbrot as tiled
+        from webgpu_widget.cluster.views import LivePicture
+
+        self._open()
+        shown = LivePicture(size, tiled.colours) if live else None
+        try:
+            return tiled.render(
+                self, center, width, size, max_iter, tile, progress, None if shown is None else shown.add
+            )
+        finally:
+            if shown is not None:
+                shown.finish()
+
+    def matmul(
+        self, a: Any, b: Any, block: int = 1024, *, progress: bool | Callable[[float], None] = False
+    ) -> NDArray[np.float32]:
+        """Multiply two matrices by blocks.
+
+        Operands may be larger than one browser's GPU: a browser keeps the blocks that it used last. Each block of the result is checked against
+        the operands before it is taken, and computed elsewhere when it is wrong.
+
+        Parameters
+        ----------
+        a : array_like of float32, shape (M, K)
+        b : array_like of float32, shape (K, N)
+        block : int
+            Rows and columns of a block.
+        progress : bool or callable
+            True shows a bar; a callable gets the part that is done.
+
+        Returns
+        -------
+        ndarray of float32, shape (M, N)
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            When the operands do not fit.
+        ClusterError
+            When there is no browser left.
+        """
+        from webgpu_widget.cluster.matmul import matmul
+
+        self._open()
+        return matmul(self, a, b, block, progress)
+
+    def table(self) -> Any:
+        """Return `workers` as a widget that follows the cluster."""
+        from webgpu_widget.cluster.views import LiveTable
+
+        shown = LiveTable(lambda: cast("Table", self.workers))
+        self._tables.add(shown)
+        return shown.widget
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.table()._repr_mimebundle_(**options)
+
+    # ------------------------------------------------------------ the end
+
+    def _open(self) -> None:
+        if self._closed:
+            raise errors.ClosedError("this cluster is closed; make a new one with wg.Cluster()")
+
+    def close(self) -> None:
+        """Send the browsers away, end those that were launched, and stop Dask. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        _running.discard(self)
+        if self._client is not None:
+            with contextlib.suppress(TimeoutError, OSError):
+                self._client.close(timeout=5)
+        members = self._roster.present()
+        for member in members:
+            member.gone.set()
+        self._room.close()
+        for member in members:
+            member.gpu.close()
+        self._hub.remove_endpoint(self._token)
+        self._hub.close()
+        for browser in self._browsers:
+            browser.close()
+        self._changed()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._roster.present('ready'))} browsers"
+        return f"Cluster({self._hub.netloc}, {state})"

@@ -1,0 +1,55 @@
+"""Linear algebra on the GPU, in float32: the array API's extension, and `norm` as NumPy has it.
+
+All work is done on the GPU; nothing goes through the CPU. `solve`, `inv` and `cholesky` raise numpy.linalg.LinAlgError, and
+wait for the GPU to know that they must (not while a program is recorded). Each docstring states the accuracy.
+"""
+
+from __future__ import annotations
+
+from webgpu_widget.linalg._common import LinAlgError
+from webgpu_widget.linalg._factor import eigh, eigvalsh, qr, svd, svdvals
+from webgpu_widget.linalg._products import (
+    cross,
+    matrix_norm,
+    matrix_power,
+    matrix_rank,
+    matrix_transpose,
+    norm,
+    outer,
+    pinv,
+    tensordot,
+    trace,
+    vecdot,
+    vector_norm,
+)
+from webgpu_widget.linalg._products import matrix_diagonal as diagonal
+from webgpu_widget.linalg._solve import cholesky, det, inv, slogdet, solve
+from webgpu_widget.matrix import _matmul as matmul
+
+__all__ = [
+    "LinAlgError",
+    "cholesky",
+    "cross",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
+    "norm",
+    "outer",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+    "tensordot",
+    "trace",
+    "vecdot",
+    "vector_norm",
+]

@@ -1,0 +1,113 @@
+"""What the decompositions share: checks, working copies, launches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget._lazy import dtypes as dt
+from webgpu_widget._lazy.build import cast_node, const, is_array, same_gpu, wrap
+from webgpu_widget._lazy.create import from_host
+from webgpu_widget._lazy.library import shader
+from webgpu_widget._lazy.node import Node, size_of
+from webgpu_widget._lazy.search import values_copy
+from webgpu_widget.errors import DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from webgpu_widget._lazy.node import Shape
+    from webgpu_widget._lazy.runtime import Runtime
+    from webgpu_widget.array import GPUArray
+    from webgpu_widget.gpu import GPU
+
+LinAlgError = np.linalg.LinAlgError
+PANEL = 32
+
+
+def as_array(x: Any, gpu: GPU | None = None) -> GPUArray:
+    """Return an operand as an array, uploaded to `gpu` or the default GPU where it is not one."""
+    if is_array(x):
+        return x
+    if gpu is None:
+        from webgpu_widget.gpu import default_gpu
+
+        gpu = default_gpu()
+    return from_host(gpu, x)
+
+
+def operands(name: str, values: tuple[Any, ...], gpu: GPU | None = None) -> list[GPUArray]:
+    """Return operands as arrays of one GPU: that of the arrays among them, else `gpu`, else the default one."""
+    found = [v for v in values if is_array(v)]
+    if found:
+        same_gpu(name, found)
+        gpu = found[0]._gpu
+    arrays = [as_array(v, gpu) for v in values]
+    same_gpu(name, arrays)
+    return arrays
+
+
+def floats(name: str, x: GPUArray) -> Node:
+    """Return a node of float32; linear algebra is done in it.
+
+    Raises
+    ------
+    webgpu_widget.DTypeError
+        For bools.
+    """
+    if x.dtype == dt.BOOL:
+        raise DTypeError(f"{name} takes numbers, not bool: convert with astype(np.float32) first.")
+    return cast_node(x._node, dt.FLOAT32)
+
+
+def matrices(name: str, x: GPUArray, *, square: bool = False) -> Shape:
+    """Return the batch shape of a stack of matrices.
+
+    Raises
+    ------
+    webgpu_widget.ShapeError
+        When there are fewer than 2 axes, or the matrices are to be square and are not.
+    """
+    if x.ndim < 2:
+        raise ShapeError(f"{name} takes matrices, with at least 2 axes, not an array of shape {x.shape}.")
+    if square and x.shape[-1] != x.shape[-2]:
+        raise ShapeError(f"{name} takes square matrices: the last two sides of shape {x.shape} must be equal.")
+    return x.shape[:-2]
+
+
+def working_copy(runtime: Runtime, node: Node) -> Node:
+    """Return a leaf with a storage of its own, to be overwritten."""
+    return values_copy(runtime, node)
+
+
+def filled(runtime: Runtime, shape: Shape, value: float = 0.0, dtype: dt.DType = dt.FLOAT32) -> Node:
+    """Return a leaf with one value everywhere."""
+    node = const(value, dtype, shape)
+    runtime.materialise(node)
+    return node
+
+
+def blank(runtime: Runtime, shape: Shape, dtype: dt.DType = dt.FLOAT32) -> Node:
+    """Return a leaf whose content is undefined."""
+    return Node("leaf", (), shape, dtype, storage=runtime.allocate(size_of(shape), dtype))
+
+
+def launch(
+    runtime: Runtime, name: str, entry: str, bound: dict[int, Node], words: list[int], count: int, *, group: int = 64
+) -> None:
+    """Queue an entry point of ``shaders/array/<name>.wgsl`` for `count` invocations, `group` of them a workgroup."""
+    if count <= 0:
+        return
+    pipeline = runtime.pipeline((name, entry), lambda: shader(name), f"{name}_{entry}", entry)
+    buffers = {i: runtime.buffer(node) for i, node in bound.items()}
+    runtime.dispatch_bound(pipeline, buffers, words, min(65535, -(-count // group)))
+
+
+def array(runtime: Runtime, node: Node) -> GPUArray:
+    """Return an array of a node."""
+    return wrap(runtime.gpu, node)
+
+
+def check(runtime: Runtime, flag: GPUArray, message: str) -> None:
+    """Raise LinAlgError if the 0-d bool array is true. Waits for the GPU, except while a program is recorded."""
+    if not runtime.recording and bool(flag):
+        raise LinAlgError(message)

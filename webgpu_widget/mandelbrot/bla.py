@@ -1,0 +1,298 @@
+"""From a reference orbit to what perturb.wgsl reads: the orbit in f32, and the table of bilinear approximations."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from webgpu_widget.mandelbrot.orbit import Orbit
+
+__all__ = [
+    "BLOCK",
+    "FIRST_LEVEL",
+    "Reference",
+    "Scaled",
+    "Table",
+    "build_table",
+    "fine_reference",
+    "limbs",
+    "pack_reference",
+]
+
+FIRST_LEVEL = 4
+BLOCK = 1 << FIRST_LEVEL
+"""Steps of the shortest table entry, and plain steps between two tests."""
+ERROR_LOG2 = -24.0
+"""A step is linear while the quadratic part is under 2**-24 of it."""
+FINE_ERROR_LOG2 = -53.0
+"""The same for refine.wgsl."""
+LIMB_NOTHING = -0x20000000
+"""Exponent of zero in refine.wgsl."""
+MAX_LEVELS = 31
+END = -4.0
+NEAR_MARK = 2**20
+"""How perturb.wgsl is told of the end of an orbit, and of points near radius 2."""
+_NOTHING = -(2**30)
+_serial = itertools.count(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled:
+    """Complex numbers with exponents of their own: ``mantissa * 2**exponent``, the mantissa's larger part in [0.5, 1)."""
+
+    mantissa: NDArray[np.complex128]
+    exponent: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, mantissa: NDArray[np.complex128], exponent: NDArray[np.int64] | int = 0) -> Scaled:
+        """Normalise."""
+        size = np.maximum(np.abs(mantissa.real), np.abs(mantissa.imag))
+        _, shift = np.frexp(size)
+        zero = size == 0
+        scaled = np.ldexp(mantissa.real, -shift) + 1j * np.ldexp(mantissa.imag, -shift)
+        return cls(scaled, np.where(zero, _NOTHING, np.maximum(exponent + shift.astype(np.int64), _NOTHING)))
+
+    def __mul__(self, other: Scaled) -> Scaled:
+        return Scaled.of(self.mantissa * other.mantissa, self.exponent + other.exponent)
+
+    def __add__(self, other: Scaled) -> Scaled:
+        top = np.maximum(self.exponent, other.exponent)
+        parts = [a.mantissa * np.exp2(np.maximum(a.exponent - top, -1000).astype(np.float64)) for a in (self, other)]
+        return Scaled.of(parts[0] + parts[1], top)
+
+    def __getitem__(self, key: slice) -> Scaled:
+        return Scaled(self.mantissa[key], self.exponent[key])
+
+    def log2(self) -> NDArray[np.float64]:
+        """Base-2 logarithm of the absolute value."""
+        with np.errstate(divide="ignore"):
+            return np.where(self.exponent <= _NOTHING, -np.inf, np.log2(np.abs(self.mantissa)) + self.exponent)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A reference as the shader reads it.
+
+    Parameters
+    ----------
+    packed : ndarray of float32, (points + BLOCK, 4)
+        (2 Z 2**-w, limit, w); see perturb.wgsl.
+    points : Scaled
+        The same points, for the table.
+    steps : ndarray of bool
+        Whether the orbit goes on from this point.
+    near : dict
+        As in `Orbit`.
+    start : int
+        Where a new pixel begins: 1, or the first point of a Julia set's own orbit.
+    serial : int
+        Names it, for those who keep a copy.
+    """
+
+    packed: NDArray[np.float32]
+    points: Scaled
+    steps: NDArray[np.bool_]
+    near: dict[int, tuple[float, int]]
+    start: int
+    serial: int = dataclasses.field(default_factory=lambda: next(_serial))
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Bilinear approximations over 2**level steps, level by level from FIRST_LEVEL.
+
+    Parameters
+    ----------
+    packed : ndarray of uint32, (entries, 8 or 24)
+        As perturb.wgsl reads them, or refine.wgsl.
+    offsets : list of int
+        First entry of each level, and the end.
+    highest : int
+        Largest radius exponent.
+    serial : int
+        Names it, for those who keep a copy.
+    """
+
+    packed: NDArray[np.uint32]
+    offsets: list[int]
+    highest: int
+    serial: int = dataclasses.field(default_factory=lambda: next(_serial))
+
+    @property
+    def levels(self) -> int:
+        """Number of levels."""
+        return len(self.offsets) - 1
+
+
+def pack_reference(orbit: Orbit, critical: Orbit | None = None) -> Reference:
+    """Lay out a reference for the shader.
+
+    Parameters
+    ----------
+    orbit : Orbit
+        The reference point's orbit.
+    critical : Orbit, optional
+        For a Julia set: the orbit of 0 under the same map, which pixels rebase to.
+
+    Returns
+    -------
+    Reference
+        With the critical orbit first, when there are two, and the other one where a table entry begins.
+    """
+    if critical is None:
+        scaled = _scaled(orbit)
+        ends = [len(orbit.values) - 1]
+        start = 1
+        near = dict(orbit.near)
+    else:
+        first = _scaled(critical)
+        gap = (1 - len(first.exponent)) % BLOCK
+        filler = Scaled(np.ones(gap, np.complex128), np.zeros(gap, np.int64))
+        start = len(first.exponent) + gap
+        parts = [first, filler, _scaled(orbit)]
+        scaled = Scaled(np.concatenate([p.mantissa for p in parts]), np.concatenate([p.exponent for p in parts]))
+        ends = [*range(len(critical.values) - 1, start), len(scaled.exponent) - 1]
+        near = {**critical.near, **{start + index: value for index, value in orbit.near.items()}}
+    size = np.exp2(scaled.log2().clip(-1000, 10))
+    shown = scaled.exponent >= -23
+    exponent = np.where(shown | (scaled.exponent <= _NOTHING), 0, scaled.exponent)
+    values = 2 * scaled.mantissa * np.where(shown, np.exp2(np.maximum(scaled.exponent, -30).astype(np.float64)), 1.0)
+    limit = np.minimum(0.5 * size, 2.0 - size) * (math.sqrt(0.5) * 0.999)
+    limit = np.where(shown, np.maximum(limit, 0.0), 0.0)
+    for index, (mantissa, power) in near.items():
+        limit[index], exponent[index] = -mantissa, NEAR_MARK + power
+    limit[ends], exponent[ends] = END, 0
+    packed = np.zeros((len(size) + BLOCK, 4), np.float32)
+    packed[: len(size)] = np.stack([values.real, values.imag, limit, exponent], axis=1)
+    steps = np.ones(len(size), bool)
+    steps[ends] = False
+    return Reference(packed, scaled, steps, near, start)
+
+
+def build_table(reference: Reference, power: int, log2_dc: float, *, fine: bool = False) -> Table:
+    """Merge single steps into longer and longer ones.
+
+    Parameters
+    ----------
+    reference : Reference
+        The orbit.
+    power : int
+        Exponent of the map.
+    log2_dc : float
+        Base-2 logarithm of the largest distance of a pixel from the reference point; -inf for a Julia set.
+    fine : bool
+        For refine.wgsl: 56-bit coefficients, and radii for an error that is as small.
+
+    Returns
+    -------
+    Table
+        Without levels when no entry of the first level has a radius.
+
+    Notes
+    -----
+    One step is ``A = p Z**(p-1)``, ``B = 1``, good while ``|delta| < 2 eps |Z| / (p - 1)``. Two steps x, then y, merge to
+    ``A = Ay Ax``, ``B = Ay Bx + By``, good while ``|delta| < min(Rx, (Ry - |Bx| |dc|) / |Ax|)``.
+    """
+    error_log2 = FINE_ERROR_LOG2 if fine else ERROR_LOG2
+    pack = _pack_fine if fine else _pack
+    z = reference.points[slice(1, None)]
+    a = z
+    for _ in range(power - 2):
+        a = a * z
+    a = Scaled.of(a.mantissa * power, a.exponent)
+    b = Scaled.of(np.ones(len(z.exponent), np.complex128))
+    radius = np.where(reference.steps[1:], z.log2() + error_log2 + 1 - math.log2(power - 1), -np.inf)
+    # A step that may be the one that escapes is not skipped.
+    radius[[index - 1 for index in reference.near if index]] = -np.inf
+    blocks: list[NDArray[Any]] = []
+    offsets, highest = [0], _NOTHING
+    for level in range(1, FIRST_LEVEL + MAX_LEVELS):
+        pairs = len(radius) // 2
+        if pairs == 0:
+            break
+        x, y = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            lost = (
+                np.exp2(np.minimum(b[x].log2() + log2_dc - radius[y], 1.0)) if log2_dc > -math.inf else np.zeros(pairs)
+            )
+            left = np.where(lost < 1, radius[y] + np.log2(1 - np.minimum(lost, 1)) - a[x].log2(), -np.inf)
+        radius = np.fmin(radius[x], np.where(np.isnan(left), -np.inf, left))
+        b = a[y] * b[x] + b[y]
+        a = a[y] * a[x]
+        if level < FIRST_LEVEL:
+            continue
+        if not np.isfinite(radius).any() or len(blocks) == MAX_LEVELS:
+            break
+        # The shader compares the exponent of max(|re|, |im|), which may be sqrt(2) short of |delta|.
+        whole = np.floor(np.where(np.isfinite(radius), radius, _NOTHING + 1) - 0.5).astype(np.int32)
+        highest = max(highest, int(whole.max()))
+        blocks.append(pack(a, b, whole))
+        offsets.append(offsets[-1] + pairs)
+    packed = np.concatenate(blocks) if blocks else np.zeros((1, 24 if fine else 8), np.uint32)
+    return Table(packed, offsets, highest)
+
+
+def _pack(a: Scaled, b: Scaled, radius: NDArray[np.int32]) -> NDArray[np.uint32]:
+    packed = np.zeros((len(radius), 8), np.uint32)
+    for column, part in ((0, a), (4, b)):
+        packed[:, column] = part.mantissa.real.astype(np.float32).view(np.uint32)
+        packed[:, column + 1] = part.mantissa.imag.astype(np.float32).view(np.uint32)
+        packed[:, column + 2] = part.exponent.astype(np.int32).view(np.uint32)
+    packed[:, 3] = radius.view(np.uint32)
+    return packed
+
+
+def _pack_fine(a: Scaled, b: Scaled, radius: NDArray[np.int32]) -> NDArray[np.uint32]:
+    return np.concatenate([limbs(a, radius), limbs(b)], axis=1).view(np.uint32)
+
+
+def limbs(numbers: Scaled, last: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
+    """Write numbers as refine.wgsl reads them.
+
+    Parameters
+    ----------
+    numbers : Scaled
+        n numbers.
+    last : ndarray of int32, (n,), optional
+        The mark; 0 when left out.
+
+    Returns
+    -------
+    ndarray of int32, (n, 12)
+        (a.re, a.im, b.re, b.im, c.re, c.im, d.re, d.im, exponent, mark, 0, 0): the value is
+        (a 2**-14 + b 2**-28 + c 2**-42 + d 2**-56) 2**exponent, with b, c and d from -2**13 to 2**13.
+    """
+    packed = np.zeros((len(numbers.exponent), 12), np.int32)
+    for column, part in enumerate((numbers.mantissa.real, numbers.mantissa.imag)):
+        rest = np.rint(part * 2.0**56).astype(np.int64)
+        for limb in (6, 4, 2):
+            low = ((rest + 8192) & 16383) - 8192
+            packed[:, limb + column] = low
+            rest = (rest - low) >> 14
+        packed[:, column] = rest
+    packed[:, 8] = np.maximum(numbers.exponent, LIMB_NOTHING)
+    if last is not None:
+        packed[:, 9] = last
+    return packed
+
+
+def fine_reference(reference: Reference) -> NDArray[np.int32]:
+    """Write a reference as refine.wgsl reads it: 2 Z and its mark, (points, 12)."""
+    twice = Scaled(reference.points.mantissa, reference.points.exponent + 1)
+    packed = limbs(twice, (~reference.steps).astype(np.int32))
+    for index, (mantissa, exponent) in reference.near.items():
+        packed[index, 9:] = 2, int(np.float32(mantissa).view(np.int32)), max(exponent, LIMB_NOTHING)
+    return packed
+
+
+def _scaled(orbit: Orbit) -> Scaled:
+    scaled = Scaled.of(orbit.values)
+    for index, (mantissa, exponent) in orbit.tiny.items():
+        scaled.mantissa[index] = mantissa
+        scaled.exponent[index] = exponent
+    return scaled

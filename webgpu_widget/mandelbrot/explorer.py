@@ -1,0 +1,362 @@
+"""The explorer: a widget to wander about in."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.resources
+import json
+import math
+import os
+import pathlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anywidget
+import numpy as np
+import traitlets
+from numpy.typing import NDArray
+
+from webgpu_widget.errors import CancelledError, WebGPUWidgetError
+from webgpu_widget.mandelbrot import film, work
+from webgpu_widget.mandelbrot.image import Image
+from webgpu_widget.mandelbrot.numbers import exact, log2_abs
+from webgpu_widget.mandelbrot.palette import names, palette_colors
+from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
+from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
+from webgpu_widget.mandelbrot.view import View, make_view
+
+if TYPE_CHECKING:
+    from webgpu_widget.gpu import GPU
+
+__all__ = ["MandelbrotExplorer", "landmarks"]
+
+_BUNDLE = pathlib.Path(__file__).resolve().parents[1] / "static" / "explorer.js"
+_MISSING = (
+    "export default { render({ el }) { el.textContent = 'webgpu_widget: the bundle of the explorer is not built'; } };"
+)
+_CYCLES = {"log": 2.0, "sqrt": 8.0, "linear": 64.0}
+
+
+@functools.cache
+def landmarks() -> dict[str, View]:
+    """Places worth going to.
+
+    Returns
+    -------
+    dict
+        name -> `View`, from the whole set to widths of 1e-1000.
+    """
+    text = importlib.resources.files("webgpu_widget").joinpath("mandelbrot/landmarks.json").read_text("utf-8")
+    return {name: View.from_dict({"size": (800, 600), **fields}) for name, fields in json.loads(text).items()}
+
+
+class MandelbrotExplorer(anywidget.AnyWidget):
+    """A picture of the Mandelbrot set to move about in.
+
+    Drag it, turn the wheel, pinch, double-click, or use the keyboard; the page's own GPU computes, and the kernel computes reference orbits where
+    it is deep. Where the page has no GPU, or ``gpu`` is not the page's, the kernel's GPU computes and sends pictures.
+
+    Parameters
+    ----------
+    center : complex, real, or pair of reals
+        Middle of the picture; kept as two decimal texts of full precision.
+    width : real
+        Width of the picture in the plane; kept as text.
+    max_iter : int, optional
+        Most iterations; chosen by the depth when left out.
+    palette : str or list of str
+        As in `Image.rgba`.
+    power : int
+        2 to 5, of z**power + c.
+    julia : number, optional
+        The constant of a Julia set.
+    gpu : GPU, optional
+        For `image`, `animate` and where the page cannot compute; `default_gpu` when left out.
+    height : int
+        Height of the widget in pixels.
+
+    Attributes
+    ----------
+    center, width, max_iter, auto_iterations, palette, scale, cycle, offset, histogram, power, julia, height
+        Traits; setting one moves the view, and ``observe`` tells of moves made in the page.
+    status : dict
+        What the last finished picture was: method, iterations, seconds, adapter.
+
+    Examples
+    --------
+    >>> import webgpu_widget as wg
+    >>> explorer = wg.MandelbrotExplorer(center=("-0.7436438870371587", "0.1318259042053120"), width="1e-10")
+    >>> explorer.center
+    ['-0.7436438870371587', '0.1318259042053120']
+    >>> explorer.width = 1e-3
+    >>> explorer.width
+    '0.001'
+    """
+
+    _esm: ClassVar[Any] = _BUNDLE if _BUNDLE.is_file() else _MISSING
+
+    center = PointTrait(["-0.75", "0"]).tag(sync=True)
+    width = WidthTrait("3.5").tag(sync=True)
+    max_iter = traitlets.Int(1000, min=1, max=2**31 - 1024).tag(sync=True)
+    auto_iterations = traitlets.Bool(True).tag(sync=True)
+    palette = PaletteTrait("lagoon").tag(sync=True)
+    scale = traitlets.Enum(["log", "sqrt", "linear"], "log").tag(sync=True)
+    cycle = traitlets.Float(1.0, min=1 / 64, max=64).tag(sync=True)
+    offset = traitlets.Float(0.0).tag(sync=True)
+    histogram = traitlets.Bool(False).tag(sync=True)
+    power = traitlets.Int(2, min=2, max=5).tag(sync=True)
+    julia = PointTrait(None, allow_none=True).tag(sync=True)
+    height = traitlets.Int(520, min=200, max=4000).tag(sync=True)
+    status = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self,
+        center: Any = None,
+        width: Any = None,
+        max_iter: int | None = None,
+        palette: str | list[str] = "lagoon",
+        *,
+        power: int = 2,
+        julia: Any = None,
+        gpu: GPU | None = None,
+        **traits: Any,
+    ) -> None:
+        chosen: dict[str, Any] = {"palette": palette, "power": power, "julia": julia, **traits}
+        if center is not None:
+            chosen["center"] = center
+        elif julia is not None:
+            chosen["center"] = ("0", "0")
+        if width is not None:
+            chosen["width"] = width
+        if max_iter is not None:
+            chosen["max_iter"] = max_iter
+            chosen.setdefault("auto_iterations", False)
+        super().__init__(**chosen)
+        self._gpu = gpu
+        self._pool = ThreadPoolExecutor(1, "mandelbrot-explorer")
+        self._cancelled: set[str] = set()
+        self._pending: set[str] = set()
+        self._lock = threading.Lock()
+        self.on_msg(self._on_message)
+
+    @property
+    def gpu(self) -> GPU:
+        """The GPU of `image` and `animate`."""
+        if self._gpu is None:
+            from webgpu_widget.gpu import default_gpu
+
+            self._gpu = default_gpu()
+        return self._gpu
+
+    @property
+    def view(self) -> View:
+        """The present view, in the size of the last picture (or 800 x 600)."""
+        size = self.status.get("size") or (800, 600)
+        count = automatic_iterations(log2_abs(exact(self.width, "width"))) if self.auto_iterations else self.max_iter
+        count = max(count, int(self.status.get("max_iter", 0))) if self.auto_iterations else count
+        return make_view(self.center, self.width, (int(size[0]), int(size[1])), count, self.power, self.julia)
+
+    @property
+    def link(self) -> str:
+        """The view as one line of text; `goto` and the page's coordinate field take it."""
+        return self.view.link
+
+    def goto(self, place: str | View) -> None:
+        """Move to a landmark by its name, to a `View`, or to a link.
+
+        Parameters
+        ----------
+        place : str or View
+            A name of `landmarks`, or ``#v=1&re=...``.
+        """
+        view = (
+            place if isinstance(place, View) else landmarks()[place] if place in landmarks() else View.from_link(place)
+        )
+        with self.hold_sync():
+            self.center, self.width, self.power, self.julia = list(view.center), view.width, view.power, view.julia
+            if not self.auto_iterations:
+                self.max_iter = view.max_iter
+
+    def render(self, size: tuple[int, int] | None = None, samples: int = 1, **options: Any) -> Image:
+        """Compute the present view in Python.
+
+        Parameters
+        ----------
+        size : tuple of int, optional
+            The page's size when left out.
+        samples : int
+            As in `mandelbrot.render`.
+        **options
+            More of `mandelbrot.render`.
+
+        Returns
+        -------
+        Image
+            Counts, in the kernel.
+        """
+        view = self.view if size is None else self.view.replace(size=size)
+        return render_view(view, self.gpu, samples=samples, **options)
+
+    def image(self, size: tuple[int, int] | None = None, samples: int = 1, **options: Any) -> NDArray[np.uint8]:
+        """Compute the present view and colour it as the page does.
+
+        Parameters
+        ----------
+        size, samples, **options
+            As in `render`.
+
+        Returns
+        -------
+        ndarray of uint8, (height, width, 4)
+            The pixels.
+        """
+        return self.render(size, samples, **options).rgba(**self.colors)
+
+    @property
+    def colors(self) -> dict[str, Any]:
+        """Arguments of `Image.rgba` for the present colours."""
+        cycle = self.cycle if self.histogram else self.cycle * _CYCLES[self.scale]
+        return {
+            "palette": self.palette,
+            "scale": self.scale,
+            "cycle": cycle,
+            "offset": self.offset,
+            "histogram": self.histogram,
+        }
+
+    def animate(self, path: str | os.PathLike[str], **options: Any) -> pathlib.Path:
+        """Write a film that zooms from far out to the present view.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.mp4`` (needs imageio-ffmpeg) or ``.gif``.
+        **options
+            As in `film.animate`: seconds, frames_per_second, size, start, samples, progress.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+        """
+        return film.animate(self.view, path, self.gpu, colors=self.colors, **options)
+
+    # ------------------------------------------------------------ the page's questions
+
+    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        if not isinstance(content, dict) or not isinstance(content.get("id"), str):
+            return
+        question = content["id"]
+        if content.get("kind") == "hello":
+            self.send(self._welcome(question))
+        elif content.get("kind") == "cancel":
+            with self._lock:
+                if question in self._pending:
+                    self._cancelled.add(question)
+        elif content.get("kind") in {"prepare", "draw"}:
+            with self._lock:
+                self._pending.add(question)
+            self._pool.submit(self._answer, question, content)
+
+    def _welcome(self, question: str) -> dict[str, Any]:
+        remote = self._gpu is not None and self._gpu.transport != "comm"
+        adapter = ""
+        if remote and self._gpu is not None:
+            adapter = str(self._gpu.status.get("adapter", ""))
+        chosen = {self.palette} if isinstance(self.palette, str) else set()
+        return {
+            "id": question,
+            "kind": "welcome",
+            "shaders": {"direct": work.shader("direct"), "perturb": work.shader("perturb")},
+            "palettes": {name: palette_colors(name) for name in sorted({*names(), *chosen})},
+            "landmarks": [{"name": name, "link": view.link} for name, view in landmarks().items()],
+            "remote": remote,
+            "adapter": adapter,
+        }
+
+    def _is_cancelled(self, question: str) -> bool:
+        with self._lock:
+            return question in self._cancelled
+
+    @contextlib.contextmanager
+    def _work_on(self, question: str) -> Iterator[None]:
+        try:
+            yield
+        except CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - the page shows it; nobody else would
+            text = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
+            self.send({"id": question, "kind": "error", "message": text})
+        finally:
+            with self._lock:
+                self._pending.discard(question)
+                self._cancelled.discard(question)
+
+    def _answer(self, question: str, content: dict[str, Any]) -> None:
+        with self._work_on(question):
+            self._check(question)
+            view = make_view(**content["view"])
+            if content["kind"] == "prepare":
+                self._prepare(question, view, str(content.get("have", "")))
+            else:
+                self._draw(question, view)
+
+    def _check(self, question: str, *_: object) -> None:
+        if self._is_cancelled(question):
+            raise CancelledError("the page moved on")
+
+    def _prepare(self, question: str, view: View, have: str) -> None:
+        prepared = work.prepare(view, progress=lambda *_: self._check(question))
+        self._check(question)
+        reference, table = prepared.reference, prepared.table
+        if reference is None:
+            # The page decides by its own rounding; it asked, so it gets perturbation.
+            prepared = work.prepare(view, "perturbation")
+            reference, table = prepared.reference, prepared.table
+        assert reference is not None
+        key = f"{reference.serial}-{table.serial if table else 0}"
+        constant = None if view.constant is None else [float(part) for part in view.constant]
+        radius = 2.0 if constant is None else max(2.0, math.hypot(*constant))
+        offsets = table.offsets if table else [0]
+        plan = {
+            "method": prepared.method,
+            "size": list(view.size),
+            "maxIter": view.max_iter,
+            "power": view.power,
+            "julia": constant,
+            "radiusSquared": radius * radius,
+            "center": [work.scaled(part, prepared.scale) for part in prepared.offset],
+            "step": work.scaled(view.spacing, prepared.scale),
+            "scale": prepared.scale,
+            "start": reference.start,
+            "offsets": offsets + [offsets[-1]] * (32 - len(offsets)),
+            "levels": len(offsets) - 1,
+            "highest": table.highest if table else -(2**30),
+            "key": key,
+        }
+        buffers: list[Any] = []
+        if key != have:
+            empty = np.zeros((1, 8), np.uint32)
+            buffers = [
+                memoryview(np.ascontiguousarray(reference.packed)),
+                memoryview(np.ascontiguousarray(table.packed if table else empty)),
+            ]
+        self.send(
+            {"id": question, "kind": "prepared", "plan": plan, "text": work.method_text(prepared, view)},
+            buffers=buffers,
+        )
+
+    def _draw(self, question: str, view: View) -> None:
+        image = render_view(view, self.gpu, refine=False, progress=lambda _: self._check(question), timeout=60.0)
+        self._check(question)
+        text = work.method_text(work.Prepared(image.method), view)  # type: ignore[arg-type]
+        answer = {"id": question, "kind": "drawn", "text": f"{text}, by the kernel", "method": image.method}
+        self.send(answer, buffers=[memoryview(image.iterations), memoryview(image.smooth)])
+
+    def close(self) -> None:
+        """Close the widget and end its thread."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        super().close()

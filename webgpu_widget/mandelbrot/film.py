@@ -1,0 +1,213 @@
+"""Zoom films."""
+
+from __future__ import annotations
+
+import math
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from gmpy2 import mpq
+from numpy.typing import NDArray
+
+from webgpu_widget.errors import WebGPUWidgetError
+from webgpu_widget.mandelbrot.image import Image
+from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, exact, log2_abs
+from webgpu_widget.mandelbrot.palette import Histogram
+from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
+from webgpu_widget.mandelbrot.view import View
+
+if TYPE_CHECKING:
+    from webgpu_widget.gpu import GPU
+
+__all__ = ["animate", "frames", "widths"]
+
+CALM = 0.15
+"""How far the histogram and the floor of a film move toward those of a new frame."""
+
+
+def widths(start: Any, end: Any, count: int) -> list[str]:
+    """Widths from ``start`` to ``end`` at equal factors, as text.
+
+    Parameters
+    ----------
+    start, end : real
+        First and last width.
+    count : int
+        How many.
+
+    Returns
+    -------
+    list of str
+        The last one is ``end`` itself.
+    """
+    first, last = exact(start, "start"), exact(end, "width")
+    steps = np.linspace(log2_abs(first), log2_abs(last), count)
+    texts = [decimal_text(mpq(2 ** float(step % 1)) * mpq(2) ** math.floor(step), 17) for step in steps]
+    return [*texts[:-1], decimal_text(last, 17)]
+
+
+def frames(
+    view: View, gpu: GPU | None, *, count: int, start: Any = 3, samples: int = 1, automatic: bool = True
+) -> Iterator[Image]:
+    """Render the pictures of a zoom, one by one.
+
+    Parameters
+    ----------
+    view : View
+        The last picture.
+    gpu : GPU or None
+        Where to render.
+    count : int
+        Number of pictures.
+    start : real
+        First width.
+    samples : int
+        As in `render`.
+    automatic : bool
+        Whether ``max_iter`` grows with the depth, up to that of the view.
+
+    Yields
+    ------
+    Image
+        A picture.
+    """
+    for text in widths(start, view.width, count):
+        suggested = 2 * automatic_iterations(log2_abs(exact(text, "width")))
+        frame = view.replace(width=text, max_iter=min(view.max_iter, suggested) if automatic else view.max_iter)
+        yield render_view(frame, gpu, samples=samples, refine=False)
+
+
+class _Writer(Protocol):
+    def add(self, rgb: NDArray[np.uint8]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Gif:
+    def __init__(self, path: pathlib.Path, rate: float) -> None:
+        self.path, self.rate = path, rate
+        self.pictures: list[Any] = []
+
+    def add(self, rgb: NDArray[np.uint8]) -> None:
+        from PIL import Image as Pillow
+
+        self.pictures.append(
+            Pillow.fromarray(rgb).quantize(256, method=Pillow.Quantize.FASTOCTREE, dither=Pillow.Dither.NONE)
+        )
+
+    def close(self) -> None:
+        first, *rest = self.pictures
+        first.save(
+            self.path, save_all=True, append_images=rest, duration=round(1000 / self.rate), loop=0, optimize=False
+        )
+
+
+class _Mp4:
+    def __init__(self, path: pathlib.Path, rate: float, size: tuple[int, int]) -> None:
+        try:
+            import imageio_ffmpeg
+        except ImportError:
+            raise WebGPUWidgetError(
+                "writing mp4 needs imageio-ffmpeg: `pip install imageio-ffmpeg`, or write a .gif"
+            ) from None
+        self.stream = imageio_ffmpeg.write_frames(str(path), size, fps=rate, quality=8, macro_block_size=2)
+        self.stream.send(None)
+
+    def add(self, rgb: NDArray[np.uint8]) -> None:
+        self.stream.send(np.ascontiguousarray(rgb))
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+def animate(
+    view: View,
+    path: str | os.PathLike[str],
+    gpu: GPU | None = None,
+    *,
+    seconds: float = 10.0,
+    frames_per_second: float = 30.0,
+    size: tuple[int, int] | None = None,
+    start: Any = 3,
+    samples: int = 1,
+    colors: dict[str, Any] | None = None,
+    progress: bool | Callable[[float], None] = True,
+) -> pathlib.Path:
+    """Write a film that zooms to a view.
+
+    Parameters
+    ----------
+    view : View
+        Where it ends.
+    path : path
+        Ends in ``.mp4`` (needs imageio-ffmpeg) or ``.gif``.
+    gpu : GPU, optional
+        Where to render.
+    seconds, frames_per_second : float
+        Length and rate.
+    size : tuple of int, optional
+        (width, height), even for mp4; the view's when left out.
+    start : real
+        First width.
+    samples : int
+        Samples a pixel at edges.
+    colors : dict, optional
+        Arguments of `Image.rgba`. With ``histogram`` the ranks glide from frame to frame.
+    progress : bool or callable
+        Whether to show a bar; or called with the part that is done.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    ViewError
+        Another ending, or a length that is not positive.
+    """
+    target = pathlib.Path(path)
+    kind = target.suffix.lower()
+    if kind not in {".mp4", ".gif"}:
+        raise ViewError(f"{target.name} ends in {target.suffix!r}; films are written as .mp4 or .gif")
+    if not (
+        math.isfinite(seconds) and seconds > 0 and math.isfinite(frames_per_second) and 0 < frames_per_second <= 240
+    ):
+        raise ViewError(
+            f"seconds is {seconds} and frames_per_second {frames_per_second}; both must be positive, the rate at most 240"
+        )
+    wide, high = size or view.size
+    if kind == ".mp4":
+        wide, high = wide - wide % 2, high - high % 2
+    shown = view.replace(size=(wide, high))
+    count = max(2, round(seconds * frames_per_second))
+    how = dict(colors or {"palette": "lagoon"})
+    by_rank = bool(how.pop("histogram", False))
+    ranks: Histogram | None = None
+    floor: float | None = None
+    writer: _Writer = (
+        _Gif(target, frames_per_second) if kind == ".gif" else _Mp4(target, frames_per_second, (wide, high))
+    )
+    bar = None
+    if progress is True:
+        from tqdm.auto import tqdm
+
+        bar = tqdm(total=count, desc=target.name, unit="frame")
+    try:
+        for number, image in enumerate(frames(shown, gpu, count=count, start=start, samples=samples), 1):
+            if by_rank:
+                ranks = image.histogram if ranks is None else ranks.blend(image.histogram, CALM)
+            floor = image.floor if floor is None else floor + CALM * (image.floor - floor)
+            writer.add(image.rgba(**how, floor=floor, histogram=ranks or False)[..., :3])
+            if bar is not None:
+                bar.update()
+            elif callable(progress):
+                progress(number / count)
+        writer.close()
+    finally:
+        if bar is not None:
+            bar.close()
+    return target

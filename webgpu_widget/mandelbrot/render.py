@@ -1,0 +1,265 @@
+"""`render` and its coroutine twin."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget.mandelbrot import work
+from webgpu_widget.mandelbrot.image import Extra, Image, Stats, edges, jitter
+from webgpu_widget.mandelbrot.numbers import ViewError, exact_point
+from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
+
+if TYPE_CHECKING:
+    from webgpu_widget.gpu import GPU
+
+__all__ = ["automatic_iterations", "render", "render_async", "render_view"]
+
+MAX_SAMPLES = 256
+REFINED = 2.0
+"""Pixels that differ from a neighbour by more counts than this are refined."""
+_slices: weakref.WeakKeyDictionary[Any, tuple[work.Slices, work.Slices]] = weakref.WeakKeyDictionary()
+
+
+def automatic_iterations(log2_width: float) -> int:
+    """Suggest ``max_iter`` for a width: most of what is seen there escapes within it."""
+    depth = max(0.0, 2 - log2_width) * 0.30103
+    return int(min(MAX_ITER, 256 + 180 * depth + 6 * depth**1.5))
+
+
+def render(
+    center: Any = ("-0.75", "0"),
+    width: Any = 3,
+    size: tuple[int, int] = (800, 600),
+    max_iter: int = 1000,
+    gpu: GPU | None = None,
+    samples: int = 1,
+    julia: Any = None,
+    power: int = 2,
+    *,
+    formula: str = "mandelbrot",
+    method: str = "auto",
+    distance: bool = False,
+    refine: bool = True,
+    reference: Any = None,
+    progress: Callable[[float], None] | bool | None = None,
+    timeout: float | None = 30.0,
+) -> Image:
+    """Compute escape counts of a part of the plane.
+
+    Parameters
+    ----------
+    center : complex, real, pair of reals, or a gmpy2 or mpmath number
+        Middle of the picture; text keeps all its digits.
+    width : real
+        Width of the picture in the plane.
+    size : tuple of int
+        (width, height) in pixels.
+    max_iter : int
+        Most iterations of a pixel.
+    gpu : GPU, optional
+        Where to compute; `default_gpu` when left out.
+    samples : int
+        Samples a pixel at edges, where counts of neighbours differ; elsewhere one is enough.
+    julia : number, optional
+        The constant of a Julia set; then the plane is that of z_0.
+    power : int
+        2 to 5, of z**power + c.
+    formula : {"mandelbrot", "burning_ship"}
+        The burning ship exists where f32 resolves the pixels.
+    method : {"auto", "direct", "perturbation", "bla"}
+        Direct f32, perturbation of a reference orbit with rebasing, or that with bilinear approximation.
+        ``auto`` takes direct while a pixel is wider than 2**-18 of its coordinates, else bla.
+    distance : bool
+        Whether to estimate the distance to the set too.
+    refine : bool
+        Whether pixels of a perturbed picture that differ from a neighbour by more than two counts are done again with 56-bit
+        numbers: there the count hangs on more than f32 holds. It costs about ten times the time of those pixels.
+    reference : number, optional
+        Reference point of the perturbation; the centre, or one kept from before, when left out.
+    progress : callable or True, optional
+        Called with the part that is done, 0 to 1; True shows a bar.
+    timeout : float or None
+        Seconds of silence of the browser.
+
+    Returns
+    -------
+    Image
+        Counts; `Image.rgba` colours them.
+
+    Raises
+    ------
+    ViewError
+        A number that is not finite, a width that is not positive, a size, count or power out of range, a method that the view does not have.
+    DTypeError
+        Something that is not a number.
+
+    Notes
+    -----
+    Pixel (i, j) is the point ``center + ((i + 0.5) / W - 0.5) * width + 1j * (0.5 - (j + 0.5) / H) * width * H / W``.
+    The work is cut into dispatches of about 30 ms; Ctrl-C ends it between two of them.
+    """
+    view = make_view(center, width, size, max_iter, power, julia, formula)
+    target = _gpu(gpu)
+    steps = _picture(view, target.info.is_fallback, target, samples, method, distance, refine, reference, progress)
+    answer: Any = None
+    try:
+        while True:
+            wait = steps.send(answer)
+            answer = target._queue.read(wait.reads, timeout) if wait.reads is not None else wait.compute()  # type: ignore[misc]
+    except StopIteration as stop:
+        return _image(stop.value)
+    finally:
+        steps.close()
+
+
+async def render_async(
+    center: Any = ("-0.75", "0"),
+    width: Any = 3,
+    size: tuple[int, int] = (800, 600),
+    max_iter: int = 1000,
+    gpu: GPU | None = None,
+    samples: int = 1,
+    julia: Any = None,
+    power: int = 2,
+    *,
+    formula: str = "mandelbrot",
+    method: str = "auto",
+    distance: bool = False,
+    refine: bool = True,
+    reference: Any = None,
+    progress: Callable[[float], None] | bool | None = None,
+    timeout: float | None = 30.0,  # noqa: ASYNC109 - seconds of silence, not of the whole
+) -> Image:
+    """Coroutine twin of `render`; the reference orbit is computed in a thread."""
+    view = make_view(center, width, size, max_iter, power, julia, formula)
+    target = _gpu(gpu)
+    info = await target.ready_async(timeout)
+    steps = _picture(view, info.is_fallback, target, samples, method, distance, refine, reference, progress)
+    answer: Any = None
+    try:
+        while True:
+            wait = steps.send(answer)
+            if wait.reads is not None:
+                answer = await target._queue.read_async(wait.reads, timeout)
+            else:
+                answer = await asyncio.to_thread(wait.compute)  # type: ignore[arg-type]
+    except StopIteration as stop:
+        return _image(stop.value)
+    finally:
+        steps.close()
+
+
+def render_view(view: View, gpu: GPU | None = None, **options: Any) -> Image:
+    """`render` of a `View`."""
+    return render(
+        view.center,
+        view.width,
+        view.size,
+        view.max_iter,
+        gpu,
+        julia=view.julia,
+        power=view.power,
+        formula=view.formula,
+        **options,
+    )
+
+
+def _image(value: Any) -> Image:
+    assert isinstance(value, Image)
+    return value
+
+
+def _gpu(gpu: GPU | None) -> GPU:
+    if gpu is not None:
+        return gpu
+    from webgpu_widget.gpu import default_gpu
+
+    return default_gpu()
+
+
+def _meter(
+    progress: Callable[[float], None] | bool | None,
+) -> tuple[Callable[[float], None] | None, Callable[[], None]]:
+    if callable(progress):
+        return progress, lambda: None
+    if not progress:
+        return None, lambda: None
+    from tqdm.auto import tqdm
+
+    bar = tqdm(total=100, desc="rendering", unit="%", leave=False)
+
+    def show(part: float) -> None:
+        bar.update(round(100 * part) - bar.n)
+
+    return show, bar.close
+
+
+def _picture(
+    view: View,
+    is_fallback: bool,
+    gpu: Any,
+    samples: int,
+    method: str,
+    distance: bool,
+    refine: bool,
+    reference: Any,
+    progress: Callable[[float], None] | bool | None,
+) -> work.Waits:
+    if isinstance(samples, bool) or not hasattr(samples, "__index__") or not 1 <= int(samples) <= MAX_SAMPLES:
+        raise ViewError(f"samples is {samples!r}; pass an int from 1 to {MAX_SAMPLES}")
+    work.choose_method(view, method)
+    point = None if reference is None else exact_point(reference, "reference")
+    show, finish = _meter(progress)
+    try:
+        prepared = yield work.Wait(compute=lambda: work.prepare(view, method, point))
+        begun = time.perf_counter()
+        first = work.FIRST_RATE[is_fallback] * work.TARGET_S
+        slices, fine_slices = _slices.setdefault(gpu, (work.Slices(first), work.Slices(first / 20)))
+        before = slices.count + fine_slices.count
+        kernel = work.make_kernel(gpu._queue, view, prepared, derivative=distance)
+        planes = yield from work.run(kernel, slices, progress=show)
+        shape = view.size[1], view.size[0]
+        iterations = planes[0].reshape(shape)
+        smooth = planes[1].view(np.float32).reshape(shape)
+        refined = 0
+        if refine and prepared.reference is not None:
+            pixels = edges(smooth, REFINED)
+            refined = len(pixels)
+            if refined:
+                again = yield from work.run(
+                    work.make_refiner(gpu._queue, view, prepared), fine_slices, pixels, progress=show
+                )
+                iterations.reshape(-1)[pixels] = again[0]
+                smooth.reshape(-1)[pixels] = again[1].view(np.float32)
+        total = int(iterations.sum(dtype=np.int64))
+        extra = None
+        if samples > 1:
+            pixels = edges(smooth)
+            rows = []
+            if len(pixels):
+                listed = work.make_kernel(gpu._queue, view, prepared, listed=True, shared=kernel)
+                for sample in range(1, samples):
+                    more = yield from work.run(listed, slices, pixels, jitter(sample))
+                    rows.append(more[1].view(np.float32).copy())
+                    total += int(more[0].sum(dtype=np.int64))
+            extra = Extra(pixels, np.array(rows, np.float32).reshape(samples - 1, len(pixels)))
+        stats = Stats(
+            iterations=total,
+            seconds=time.perf_counter() - begun,
+            slices=slices.count + fine_slices.count - before,
+            orbit_steps=0 if prepared.reference is None else int(prepared.reference.steps.sum()),
+            orbit_seconds=prepared.seconds,
+            table_levels=0 if prepared.table is None else prepared.table.levels,
+            refined=refined,
+            samples=iterations.size + (0 if extra is None else extra.smooth.size),
+        )
+        reach = planes[2].view(np.float32).reshape(shape) if distance else None
+        return Image(view, prepared.method, iterations, smooth, reach, stats, extra)
+    finally:
+        finish()

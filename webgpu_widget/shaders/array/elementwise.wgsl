@@ -1,0 +1,266 @@
+// Elementwise functions of arrays: bits, order, rounding, remainder, integers and casts.
+//
+// What      scalar functions with NumPy's meaning: f_ takes float, i_ int, u_ uint, b_ bits. No entry point, no bindings:
+//           a library from which the generator of fused kernels takes what an expression needs.
+// Shapes    one element each; the generated kernel calls them in a loop over its result.
+// NaN, inf  WGSL may assume that neither occurs, so every test of them and every order is on bit patterns.
+// Accuracy  exact, save f_sqrt and f_divide (WGSL's: 2.5 ulp at worst). Subnormal results may be flushed to 0.
+// Twin      webgpu_widget.reference.array.elementwise
+
+var<private> nan_bits: u32 = 0x7fc00000u;
+var<private> inf_bits: u32 = 0x7f800000u;
+
+fn b_abs(x: f32) -> u32 { return bitcast<u32>(x) & 0x7fffffffu; }
+
+fn f_nan() -> f32 { return bitcast<f32>(nan_bits); }
+
+fn f_inf() -> f32 { return bitcast<f32>(inf_bits); }
+
+fn f_isnan(x: f32) -> bool { return b_abs(x) > 0x7f800000u; }
+
+fn f_isinf(x: f32) -> bool { return b_abs(x) == 0x7f800000u; }
+
+fn f_isfinite(x: f32) -> bool { return b_abs(x) < 0x7f800000u; }
+
+fn f_signbit(x: f32) -> bool { return (bitcast<u32>(x) >> 31u) != 0u; }
+
+fn f_copysign(x: f32, y: f32) -> f32 {
+  return bitcast<f32>(b_abs(x) | (bitcast<u32>(y) & 0x80000000u));
+}
+
+fn f_abs(x: f32) -> f32 { return bitcast<f32>(b_abs(x)); }
+
+fn f_negative(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ 0x80000000u); }
+
+// Integers in the order of the floats; both zeros are 0. NaN lies outside the infinities.
+fn f_order(x: f32) -> i32 {
+  let m = i32(b_abs(x));
+  return select(m, -m, f_signbit(x));
+}
+
+fn f_less(x: f32, y: f32) -> bool { return f_order(x) < f_order(y) && !f_isnan(x) && !f_isnan(y); }
+
+fn f_less_equal(x: f32, y: f32) -> bool { return f_order(x) <= f_order(y) && !f_isnan(x) && !f_isnan(y); }
+
+fn f_equal(x: f32, y: f32) -> bool { return f_order(x) == f_order(y) && !f_isnan(x); }
+
+fn f_not_equal(x: f32, y: f32) -> bool { return !f_equal(x, y); }
+
+// An unsigned key that sorts as NumPy does: NaN after +inf.
+fn f_sort_key(x: f32) -> u32 {
+  if (f_isnan(x)) { return 0xffffffffu; }
+  return bitcast<u32>(f_order(x)) ^ 0x80000000u;
+}
+
+fn f_maximum(x: f32, y: f32) -> f32 {
+  if (f_isnan(x)) { return x; }
+  if (f_isnan(y)) { return y; }
+  return select(x, y, f_order(y) > f_order(x));
+}
+
+fn f_minimum(x: f32, y: f32) -> f32 {
+  if (f_isnan(x)) { return x; }
+  if (f_isnan(y)) { return y; }
+  return select(x, y, f_order(y) < f_order(x));
+}
+
+fn f_sign(x: f32) -> f32 {
+  if (f_isnan(x)) { return x; }
+  return f32(sign(f_order(x)));
+}
+
+fn f_ceil(x: f32) -> f32 {
+  if (b_abs(x) >= 0x4b000000u) { return x; }
+  return f_copysign(ceil(x), x);
+}
+
+fn f_floor(x: f32) -> f32 {
+  if (b_abs(x) >= 0x4b000000u) { return x; }
+  return f_copysign(floor(x), x);
+}
+
+fn f_trunc(x: f32) -> f32 {
+  if (b_abs(x) >= 0x4b000000u) { return x; }
+  return f_copysign(trunc(x), x);
+}
+
+fn f_round(x: f32) -> f32 {
+  if (b_abs(x) >= 0x4b000000u) { return x; }
+  return f_copysign(round(x), x);
+}
+
+fn f_nextafter(x: f32, y: f32) -> f32 {
+  if (f_isnan(x)) { return x; }
+  if (f_isnan(y)) { return y; }
+  let a = f_order(x);
+  let b = f_order(y);
+  if (a == b) { return y; }
+  let next = a + select(-1, 1, b > a);
+  let bits = u32(abs(next)) | select(0u, 0x80000000u, next < 0 || (next == 0 && a < 0));
+  return bitcast<f32>(bits);
+}
+
+fn f_sqrt(x: f32) -> f32 {
+  if (b_abs(x) == 0u) { return x; }
+  if (f_signbit(x)) { return f_nan(); }
+  if (!f_isfinite(x)) { return x; }
+  return sqrt(x);
+}
+
+fn f_divide(x: f32, y: f32) -> f32 {
+  let ax = b_abs(x);
+  let ay = b_abs(y);
+  let s = (bitcast<u32>(x) ^ bitcast<u32>(y)) & 0x80000000u;
+  if (ax > 0x7f800000u || ay > 0x7f800000u || (ax == 0u && ay == 0u) || (ax == 0x7f800000u && ay == 0x7f800000u)) {
+    return f_nan();
+  }
+  if (ay == 0u || ax == 0x7f800000u) { return bitcast<f32>(inf_bits | s); }
+  if (ax == 0u || ay == 0x7f800000u) { return bitcast<f32>(s); }
+  // WGSL bounds the error of a quotient only for divisors in 2**-126 .. 2**126: bring the large ones inside.
+  if (ay > 0x7e000000u) { return (x * 0.0625) / (y * 0.0625); }
+  return x / y;
+}
+
+// ---------------------------------------------------------------- remainder
+
+fn f_fmod(x: f32, y: f32) -> f32 {
+  let ux = b_abs(x);
+  let uy = b_abs(y);
+  let s = bitcast<u32>(x) & 0x80000000u;
+  if (uy == 0u || ux >= 0x7f800000u || uy > 0x7f800000u) { return f_nan(); }
+  if (ux < uy) { return x; }
+  var ex = i32(ux >> 23u);
+  var mx = (ux & 0x7fffffu) | 0x800000u;
+  if (ex == 0) { mx = ux; ex = 1; }
+  var ey = i32(uy >> 23u);
+  var my = (uy & 0x7fffffu) | 0x800000u;
+  if (ey == 0) { my = uy; ey = 1; }
+  // Long division in binary: exact whatever the quotient.
+  for (; ex > ey; ex--) {
+    if (mx >= my) { mx -= my; }
+    mx <<= 1u;
+    if (mx == 0u) { break; }
+  }
+  if (mx >= my) { mx -= my; }
+  if (mx == 0u) { return bitcast<f32>(s); }
+  let shift = min(i32(countLeadingZeros(mx)) - 8, ey - 1);
+  mx <<= u32(shift);
+  let e = ey - shift;
+  let body = select(mx & 0x7fffffu, mx, (mx & 0x800000u) == 0u);
+  return bitcast<f32>(s | body | select(0u, u32(e) << 23u, (mx & 0x800000u) != 0u));
+}
+
+fn f_remainder(x: f32, y: f32) -> f32 {
+  let m = f_fmod(x, y);
+  if (f_isnan(m)) { return m; }
+  if (b_abs(m) == 0u) { return f_copysign(0.0, y); }
+  if (f_signbit(m) != f_signbit(y)) { return m + y; }
+  return m;
+}
+
+fn f_floor_divide(x: f32, y: f32) -> f32 {
+  if (b_abs(y) == 0u || f_isnan(x) || f_isnan(y)) { return f_divide(x, y); }
+  if (f_isinf(x)) { return f_nan(); }
+  let m = f_fmod(x, y);
+  var d = f_divide(x - m, y);
+  if (f_isinf(y)) { d = f_copysign(0.0, f_divide(x, y)); }
+  if (b_abs(m) != 0u && f_signbit(m) != f_signbit(y)) { d -= 1.0; }
+  if (b_abs(d) == 0u) { return f_copysign(0.0, f_divide(x, y)); }
+  var q = f_floor(d);
+  if (d - q > 0.5) { q += 1.0; }
+  return q;
+}
+
+// ---------------------------------------------------------------- integers
+
+fn i_floor_divide(x: i32, y: i32) -> i32 {
+  if (y == 0) { return 0; }
+  if (y == -1) { return -x; }
+  let q = x / y;
+  return q - select(0, 1, q * y != x && ((x < 0) != (y < 0)));
+}
+
+fn i_remainder(x: i32, y: i32) -> i32 {
+  if (y == 0 || y == -1) { return 0; }
+  let m = x % y;
+  return m + select(0, y, m != 0 && ((m < 0) != (y < 0)));
+}
+
+fn u_floor_divide(x: u32, y: u32) -> u32 {
+  if (y == 0u) { return 0u; }
+  return x / y;
+}
+
+fn u_remainder(x: u32, y: u32) -> u32 {
+  if (y == 0u) { return 0u; }
+  return x % y;
+}
+
+fn u_pow(x: u32, y: u32) -> u32 {
+  var r = 1u;
+  var b = x;
+  for (var e = y; e != 0u; e >>= 1u) {
+    if ((e & 1u) == 1u) { r *= b; }
+    b *= b;
+  }
+  return r;
+}
+
+// A negative exponent gives the truncated quotient 1 / x**-y, and 0 for x = 0.
+fn i_pow(x: i32, y: i32) -> i32 {
+  if (y >= 0) { return bitcast<i32>(u_pow(bitcast<u32>(x), bitcast<u32>(y))); }
+  if (x == 1) { return 1; }
+  if (x == -1) { return select(1, -1, (y & 1) == 1); }
+  return 0;
+}
+
+fn i_left_shift(x: i32, y: i32) -> i32 { return select(x << (u32(y) & 31u), 0, u32(y) > 31u); }
+
+fn u_left_shift(x: u32, y: u32) -> u32 { return select(x << (y & 31u), 0u, y > 31u); }
+
+fn i_right_shift(x: i32, y: i32) -> i32 { return x >> min(u32(y), 31u); }
+
+fn u_right_shift(x: u32, y: u32) -> u32 { return select(x >> (y & 31u), 0u, y > 31u); }
+
+fn i_sort_key(x: i32) -> u32 { return bitcast<u32>(x) ^ 0x80000000u; }
+
+// ---------------------------------------------------------------- casts
+
+// Toward zero; out of range saturates, NaN is 0.
+fn f_to_i32(x: f32) -> i32 {
+  if (f_isnan(x)) { return 0; }
+  if (x >= 2147483648.0) { return 2147483647; }
+  if (x <= -2147483648.0) { return i32(-2147483647) - 1; }
+  return i32(x);
+}
+
+fn f_to_u32(x: f32) -> u32 {
+  if (f_isnan(x) || x <= 0.0) { return 0u; }
+  if (x >= 4294967296.0) { return 4294967295u; }
+  return u32(x);
+}
+
+// float16 bits to float32, exactly.
+fn h_to_f32(h: u32) -> f32 {
+  let s = (h & 0x8000u) << 16u;
+  let m = h & 0x7fffu;
+  if (m >= 0x7c00u) { return bitcast<f32>(s | inf_bits | ((m & 0x3ffu) << 13u)); }
+  if (m >= 0x400u) { return bitcast<f32>(s | ((m << 13u) + 0x38000000u)); }
+  return bitcast<f32>(bitcast<u32>(f32(m) * 0x1p-24f) | s);
+}
+
+// float32 to float16 bits, to nearest, ties to even.
+fn f_to_f16(x: f32) -> u32 {
+  let s = (bitcast<u32>(x) >> 16u) & 0x8000u;
+  let a = b_abs(x);
+  if (a > 0x7f800000u) { return s | 0x7e00u; }
+  if (a >= 0x477ff000u) { return s | 0x7c00u; }
+  if (a >= 0x38800000u) { return s | ((a - 0x38000000u + 0xfffu + ((a >> 13u) & 1u)) >> 13u); }
+  if (a < 0x33000000u) { return s; }
+  let shift = 126u - (a >> 23u);
+  let m = (a & 0x7fffffu) | 0x800000u;
+  let q = m >> shift;
+  let rest = m & ((1u << shift) - 1u);
+  let half = 1u << (shift - 1u);
+  return s | (q + select(0u, 1u, rest > half || (rest == half && (q & 1u) == 1u)));
+}

@@ -1,0 +1,28 @@
+// Write values to places of an array; of several values for one place the last stays, as in NumPy.
+//
+// Entry     claim: the largest position that wants each place.  main: that position writes.
+// Bindings  0 place (count) int32, 1 owner (size of y) atomic, zero at first, 2 value (count), 3 y; uniform: count.
+//           Elements are 32 bits of any type.
+// Dispatch  64 invocations a workgroup in a grid-stride loop over count.
+// Accuracy  exact.
+// Twin      webgpu_widget.reference.array.scatter
+
+@group(0) @binding(0) var<storage, read> place: array<i32>;
+@group(0) @binding(1) var<storage, read_write> owner: array<atomic<u32>>;
+@group(0) @binding(2) var<storage, read> value: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+
+struct Params { count: u32, _a: u32, _b: u32, _c: u32 }
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(64)
+fn claim(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  for (var t = id.x; t < p.count; t += groups.x * 64u) { atomicMax(&owner[place[t]], t + 1u); }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  for (var t = id.x; t < p.count; t += groups.x * 64u) {
+    if (atomicLoad(&owner[place[t]]) == t + 1u) { y[place[t]] = value[t]; }
+  }
+}

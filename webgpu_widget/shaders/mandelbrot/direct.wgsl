@@ -1,0 +1,220 @@
+// direct.wgsl - escape counts by iterating each pixel in f32.
+//
+// What      z -> z^POWER + c from z = 0 (Mandelbrot), from the pixel (JULIA), or with |re|, |im| taken first (SHIP).
+//           BLOCK iterations run between two escape tests; when a test fails, the block is replayed step by step.
+//           A pixel keeps its state, so a dispatch does at most `budget` iterations of it and the next one goes on.
+// Shapes    list u32[] (LISTED: the pixels to do), state u32[4 or 7][count], result u32[2 or 3][count], remaining u32[1].
+// Result    plane 0: first n with |z_n| > radius, or max_iter. Plane 1: f32 bits of the continuous count at radius 2^8,
+//           NaN where it did not escape. Plane 2 (DERIVATIVE): f32 bits of the exterior distance in pixels.
+// Dispatch  ceil(count / 64) workgroups, folded into rows of `row_groups`.
+// Accuracy  c is rounded to f32, so a pixel must be wider than about 2^-18 |c|; deeper views are perturb.wgsl's.
+// Source    Escape time with the distance estimate of Milnor and Thurston; Brent's cycle test on the f32 orbit, which is exact:
+//           an f32 orbit that meets an earlier state never leaves.
+
+override BLOCK: u32 = 16u;         // a multiple of 8
+override POWER: u32 = 2u;
+override JULIA: bool = false;
+override SHIP: bool = false;
+override INTERIOR: bool = true;    // skip the cardioid, the disc of period 2, and cycles
+override DERIVATIVE: bool = false;
+override LISTED: bool = false;
+
+struct Params {
+  size: vec2u,          // the whole picture
+  first: u32,           // first pixel of this band (not LISTED)
+  count: u32,           // pixels in this band
+  center: vec2f,        // offset (0, 0) in the plane
+  step: vec2f,          // one pixel to the right, one pixel down (negative)
+  shift: vec2f,         // of the sample in its pixel; (0, 0) is the pixel's centre
+  julia: vec2f,
+  radius_squared: f32,
+  max_iter: u32,
+  budget: u32,          // most iterations of a pixel in this dispatch
+  fresh: u32,           // 1: begin, 0: go on
+  row_groups: u32,
+  unused: u32,
+}
+
+@group(0) @binding(0) var<storage, read> list: array<u32>;
+@group(0) @binding(1) var<storage, read_write> state: array<u32>;
+@group(0) @binding(2) var<storage, read_write> result: array<u32>;
+@group(0) @binding(3) var<storage, read_write> remaining: array<atomic<u32>>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+const DONE = 0x80000000u;
+const NAN_BITS = 0x7fc00000u;
+const FAR_SQUARED = 65536.0;
+
+fn multiply(a: vec2f, b: vec2f) -> vec2f {
+  return vec2f(fma(a.x, b.x, -a.y * b.y), fma(a.x, b.y, a.y * b.x));
+}
+
+fn advance(z: vec2f, c: vec2f) -> vec2f {
+  if (SHIP) {
+    return vec2f(fma(z.x, z.x, fma(-z.y, z.y, c.x)), fma(abs(z.x + z.x), abs(z.y), c.y));
+  }
+  if (POWER == 2u) {
+    return vec2f(fma(z.x, z.x, fma(-z.y, z.y, c.x)), fma(z.x + z.x, z.y, c.y));
+  }
+  var w = multiply(z, z);
+  if (POWER == 3u) {
+    w = multiply(w, z);
+  } else {
+    w = multiply(w, w);
+    if (POWER == 5u) { w = multiply(w, z); }
+  }
+  return w + c;
+}
+
+// Written out: not every driver unrolls the loop, and without that it is three times slower.
+fn eight(z0: vec2f, c: vec2f) -> vec2f {
+  let z1 = advance(z0, c);
+  let z2 = advance(z1, c);
+  let z3 = advance(z2, c);
+  let z4 = advance(z3, c);
+  let z5 = advance(z4, c);
+  let z6 = advance(z5, c);
+  let z7 = advance(z6, c);
+  return advance(z7, c);
+}
+
+fn slope(z: vec2f) -> vec2f {
+  if (POWER == 2u) { return z + z; }
+  if (POWER == 3u) { return 3.0 * multiply(z, z); }
+  if (POWER == 4u) { return 4.0 * multiply(z, multiply(z, z)); }
+  let w = multiply(z, z);
+  return 5.0 * multiply(w, w);
+}
+
+// True for inf and NaN too, which comparisons of floats need not see.
+fn outside(squared: f32, limit: f32) -> bool {
+  return (bitcast<u32>(squared) & 0x7fffffffu) > bitcast<u32>(limit);
+}
+
+fn known_inside(c: vec2f) -> bool {
+  let y2 = c.y * c.y;
+  let x = c.x - 0.25;
+  let q = fma(x, x, y2);
+  let right = c.x + 1.0;
+  return q * (q + x) < 0.2499999 * y2 || fma(right, right, y2) < 0.0624999;
+}
+
+struct Derivative { value: vec2f, exponent: i32 }
+
+fn differentiate(d: Derivative, z: vec2f) -> Derivative {
+  var value = multiply(slope(z), d.value);
+  if (!JULIA) { value.x += exp2(-f32(d.exponent)); }
+  let size = max(abs(value.x), abs(value.y));
+  if (size > 1e9) { return Derivative(value * exp2(-30.0), d.exponent + 30); }
+  return Derivative(value, d.exponent);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = (group.y * params.row_groups + group.x) * 64u + lane;
+  let count = params.count;
+  if (id >= count) { return; }
+  var pixel = params.first + id;
+  if (LISTED) { pixel = list[id]; }
+  let column = pixel % params.size.x;
+  let row = pixel / params.size.x;
+  let half = 0.5 * vec2f(params.size) - 0.5;
+  let point = fma(vec2f(f32(column), f32(row)) - half + params.shift, params.step, params.center);
+  var c = point;
+  var z = vec2f(0.0);
+  if (JULIA) {
+    c = params.julia;
+    z = point;
+  }
+  var n = 0u;
+  var crossed = DONE;   // first n outside the radius
+  var derivative = Derivative(vec2f(select(0.0, 1.0, JULIA), 0.0), 0);
+  if (params.fresh == 0u) {
+    n = state[2u * count + id];
+    if ((n & DONE) != 0u) { return; }
+    z = bitcast<vec2f>(vec2u(state[id], state[count + id]));
+    crossed = state[3u * count + id];
+    if (DERIVATIVE) {
+      derivative.value = bitcast<vec2f>(vec2u(state[4u * count + id], state[5u * count + id]));
+      derivative.exponent = bitcast<i32>(state[6u * count + id]);
+    }
+  } else if (JULIA && outside(dot(z, z), params.radius_squared)) {
+    crossed = 0u;
+  } else if (INTERIOR && !JULIA && !SHIP && POWER == 2u && known_inside(c)) {
+    n = params.max_iter;
+  }
+
+  let stop = n + min(params.budget, params.max_iter - n);
+  var held = z;         // Brent: compare with an earlier z, renewed at powers of two
+  var window = 64u;
+  var seen = 0u;
+  var inside = false;
+  if (!DERIVATIVE) {
+    while (crossed == DONE && n + BLOCK <= stop) {
+      var w = eight(z, c);
+      for (var i = 8u; i < BLOCK; i += 8u) { w = eight(w, c); }
+      if (outside(dot(w, w), params.radius_squared)) { break; }
+      z = w;
+      n += BLOCK;
+      if (INTERIOR) {
+        if (all(z == held)) {
+          inside = true;
+          n = params.max_iter;
+          break;
+        }
+        seen += BLOCK;
+        if (seen >= window) {
+          held = z;
+          seen = 0u;
+          window *= 2u;
+        }
+      }
+    }
+  }
+  // The last block again, or what is left of the budget, step by step; then on to the far radius.
+  var extra = 0u;
+  if (!inside) {
+    loop {
+      if (crossed == DONE) {
+        if (n >= stop) { break; }
+      } else if (outside(dot(z, z), FAR_SQUARED) || extra >= 64u) {
+        break;
+      } else {
+        extra += 1u;
+      }
+      if (DERIVATIVE) { derivative = differentiate(derivative, z); }
+      z = advance(z, c);
+      n += 1u;
+      if (crossed == DONE && outside(dot(z, z), params.radius_squared)) { crossed = n; }
+    }
+  }
+
+  if (crossed == DONE && n < params.max_iter) {
+    state[id] = bitcast<u32>(z.x);
+    state[count + id] = bitcast<u32>(z.y);
+    state[2u * count + id] = n;
+    state[3u * count + id] = crossed;
+    if (DERIVATIVE) {
+      state[4u * count + id] = bitcast<u32>(derivative.value.x);
+      state[5u * count + id] = bitcast<u32>(derivative.value.y);
+      state[6u * count + id] = bitcast<u32>(derivative.exponent);
+    }
+    atomicAdd(&remaining[0], 1u);
+    return;
+  }
+  if (params.budget < params.max_iter) { state[2u * count + id] = n | DONE; }
+  if (crossed >= params.max_iter) {
+    result[id] = params.max_iter;
+    result[count + id] = NAN_BITS;
+    if (DERIVATIVE) { result[2u * count + id] = NAN_BITS; }
+    return;
+  }
+  result[id] = crossed;
+  let squared = dot(z, z);
+  let turns = log2(log2(squared) / 16.0) / log2(f32(POWER));
+  result[count + id] = bitcast<u32>(f32(n) - turns);
+  if (DERIVATIVE) {
+    let reach = 0.5 * log2(squared) + log2(0.5 * log(squared)) - log2(length(derivative.value)) - f32(derivative.exponent);
+    result[2u * count + id] = bitcast<u32>(exp2(reach - log2(params.step.x)));
+  }
+}

@@ -1,0 +1,71 @@
+// y[r, n] (+)= FACTOR * scale[n] * dot(weight[n, :], f(x[r, :])): a row of activations times a matrix, for one decoding step.
+// f is RMSNorm with `gain` where NORM, else the identity. Every team computes the norm anew: cheaper than a dispatch.
+// Shapes: x (rows, IN), gain (IN), weight (OUT, IN) in Packed words of four, scale (OUT), y (rows, OUT). IN is a multiple of 4.
+// Dispatch: (any, rows, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
+// Accuracy: f32 sums over IN in the order of lanes; about 1e-6 relative.
+// Source: RMSNorm: Zhang and Sennrich, 2019.
+enable subgroups;
+
+override WG: u32 = 64;
+override IN: u32 = 4;
+override OUT: u32 = 1;
+override NORM: bool = false;
+override RESIDUAL: bool = false;
+override EPSILON: f32 = 1e-6;
+override FACTOR: f32 = 1.0;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> gain: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weight: array<Packed>;
+@group(0) @binding(3) var<storage, read> scale: array<f32>;
+@group(0) @binding(4) var<storage, read> state: array<u32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+
+// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
+alias Packed = vec4f;
+fn unpack(p: Packed) -> vec4f { return p; }
+
+// team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
+fn team_sum(v: f32) -> f32 { return subgroupAdd(v); }
+// end team
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(local_invocation_index) index: u32,
+  @builtin(subgroup_size) lanes: u32,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+  if (state[0] != 0u) { return; }
+  let lane = index % lanes;
+  let words = IN / 4u;
+  let row = group.y * words;
+  var inverse = FACTOR;
+  if (NORM) {
+    var squares = 0.0;
+    for (var i = lane; i < words; i += lanes) {
+      let v = x[row + i];
+      squares += dot(v, v);
+    }
+    inverse *= inverseSqrt(team_sum(squares) / f32(IN) + EPSILON);
+  }
+  let teams = groups.x * (WG / lanes);
+  let team = group.x * (WG / lanes) + index / lanes;
+  let turns = (OUT + teams - 1u) / teams;
+  for (var turn = 0u; turn < turns; turn++) {
+    let n = turn * teams + team;
+    let at = min(n, OUT - 1u) * words;
+    var sum = 0.0;
+    if (NORM) {
+      for (var i = lane; i < words; i += lanes) { sum += dot(unpack(weight[at + i]), x[row + i] * gain[i]); }
+    } else {
+      for (var i = lane; i < words; i += lanes) { sum += dot(unpack(weight[at + i]), x[row + i]); }
+    }
+    let total = team_sum(sum) * inverse;
+    if (lane == 0u && n < OUT) {
+      let o = group.y * OUT + n;
+      let value = total * scale[n];
+      if (RESIDUAL) { y[o] += value; } else { y[o] = value; }
+    }
+  }
+}

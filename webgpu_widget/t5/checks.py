@@ -1,0 +1,178 @@
+"""What lies between the ids and the text: encoder output, logits, cross-attention, for checking and for pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget import errors
+from webgpu_widget.t5 import forward
+
+if TYPE_CHECKING:
+    from webgpu_widget._queue import Span
+    from webgpu_widget.gpu import GPU
+    from webgpu_widget.t5.config import T5Config
+    from webgpu_widget.t5.parts import Parts
+
+__all__ = ["Checks"]
+
+
+def _floats(data: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    values: np.ndarray[Any, Any] = data.view(np.float32).reshape(shape)
+    return values
+
+
+class Checks:
+    """The part of `T5` that takes and returns arrays."""
+
+    config: T5Config
+    _gpu: GPU
+
+    def _ready(self) -> Parts:
+        """Return the parts for the page and device that there are now."""
+        raise NotImplementedError
+
+    async def _settled(self) -> None:
+        """Wait for what a coroutine must not block on."""
+        raise NotImplementedError
+
+    def _ids(self, ids: Any, what: str) -> np.ndarray[Any, Any]:
+        values: np.ndarray[Any, Any] = np.asarray(ids)
+        if values.ndim == 1:
+            values = values[None]
+        if values.ndim != 2 or values.size == 0:
+            raise errors.ShapeError(f"{what} has shape {np.shape(ids)}, but must be (batch, tokens), both at least 1")
+        if values.dtype.kind not in "iu":
+            raise errors.DTypeError(f"{what} is {values.dtype}, but must be whole numbers")
+        if values.min() < 0 or values.max() >= self.config.vocab_size:
+            raise errors.ShapeError(
+                f"{what} holds ids from {values.min()} to {values.max()}, but the model has those from 0 to {self.config.vocab_size - 1}"
+            )
+        return values
+
+    def _mask(self, ids: np.ndarray[Any, Any], mask: Any) -> np.ndarray[Any, Any]:
+        if mask is None:
+            found: np.ndarray[Any, Any] = ids != self.config.pad_token_id
+            return found
+        values: np.ndarray[Any, Any] = np.asarray(mask)
+        values = values[None] if values.ndim == 1 else values
+        if values.shape != ids.shape:
+            raise errors.ShapeError(
+                f"attention_mask has shape {values.shape}, but input_ids have {ids.shape}; they must be the same"
+            )
+        opened: np.ndarray[Any, Any] = values != 0
+        return opened
+
+    def _encode(self, input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
+        ids = self._ids(input_ids, "input_ids")
+        encoded = forward.encode(self._ready(), ids, self._mask(ids, attention_mask))
+        shape = (encoded.batch, encoded.source, self.config.d_model)
+        return (encoded.states, 0, 4 * int(np.prod(shape))), shape
+
+    def encode(self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+        """Return the encoder's output.
+
+        Parameters
+        ----------
+        input_ids
+            (batch, source) whole numbers; one row may be 1-D.
+        attention_mask
+            0 where a token is to be ignored; left out: where it is the pad.
+        timeout
+            Seconds of silence.
+
+        Returns
+        -------
+        ndarray
+            (batch, source, d_model) float32.
+        """
+        span, shape = self._encode(input_ids, attention_mask)
+        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
+
+    async def encode_async(
+        self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
+    ) -> np.ndarray[Any, Any]:
+        """Coroutine twin of `encode`."""
+        await self._settled()
+        span, shape = self._encode(input_ids, attention_mask)
+        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
+
+    def _logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
+        ids, target, parts = self._pair(input_ids, decoder_input_ids)
+        logits = forward.decode(parts, forward.encode(parts, ids, self._mask(ids, attention_mask)), target)
+        shape = (*target.shape, self.config.vocab_size)
+        return (logits, 0, 4 * int(np.prod(shape))), shape
+
+    def logits(
+        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
+    ) -> np.ndarray[Any, Any]:
+        """Return the logits after each of the given decoder inputs.
+
+        Parameters
+        ----------
+        input_ids, decoder_input_ids
+            (batch, source) and (batch, target) whole numbers; one row may be 1-D. The decoder's begin with the start token (0).
+        attention_mask
+            0 where a source token is to be ignored; left out: where it is the pad.
+        timeout
+            Seconds of silence.
+
+        Returns
+        -------
+        ndarray
+            (batch, target, vocab) float32.
+        """
+        span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
+        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
+
+    async def logits_async(
+        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
+    ) -> np.ndarray[Any, Any]:
+        """Coroutine twin of `logits`."""
+        await self._settled()
+        span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
+        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
+
+    def cross_attention(
+        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
+    ) -> np.ndarray[Any, Any]:
+        """Return where the decoder looks in the source.
+
+        Parameters
+        ----------
+        input_ids, decoder_input_ids, attention_mask, timeout
+            As in `logits`.
+
+        Returns
+        -------
+        ndarray
+            (layers, batch, heads, target, source) float32; the last axis sums to 1.
+        """
+        spans, shape = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
+        return np.stack([_floats(data, shape) for data in self._gpu._queue.read(spans, timeout)])
+
+    async def cross_attention_async(
+        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
+    ) -> np.ndarray[Any, Any]:
+        """Coroutine twin of `cross_attention`."""
+        await self._settled()
+        spans, shape = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
+        return np.stack([_floats(data, shape) for data in await self._gpu._queue.read_async(spans, timeout)])
+
+    def _cross_attention(
+        self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any
+    ) -> tuple[list[Span], tuple[int, ...]]:
+        ids, target, parts = self._pair(input_ids, decoder_input_ids)
+        seen: list[Any] = []
+        forward.decode(parts, forward.encode(parts, ids, self._mask(ids, attention_mask)), target, seen=seen)
+        shape = (len(ids), self.config.num_heads, target.shape[1], ids.shape[1])
+        return [(buffer, 0, 4 * int(np.prod(shape))) for buffer in seen], shape
+
+    def _pair(self, input_ids: Any, decoder_input_ids: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Parts]:
+        ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")
+        if len(ids) != len(target):
+            raise errors.ShapeError(
+                f"input_ids have {len(ids)} rows and decoder_input_ids {len(target)}; they must be the same"
+            )
+        return ids, target, self._ready()

@@ -1,0 +1,198 @@
+"""What a T5 checkpoint's config.json says, checked, and the tensors that it promises."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from webgpu_widget.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Activation = Literal["relu", "gelu_new", "silu"]
+
+_FEED_FORWARD: dict[str, tuple[bool, Activation]] = {
+    "relu": (False, "relu"),
+    "gelu_new": (False, "gelu_new"),
+    "silu": (False, "silu"),
+    "gated-relu": (True, "relu"),
+    "gated-gelu": (True, "gelu_new"),
+    "gated-gelu_new": (True, "gelu_new"),
+    "gated-silu": (True, "silu"),
+}
+_MODEL_TYPES = ("t5",)
+_SIZES = ("vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_layers")
+
+
+@dataclass(frozen=True)
+class T5Config:
+    """The shape of a T5 v1.0 or v1.1 (FLAN) model.
+
+    Names are those of the hub's config.json. ``is_gated`` and ``activation`` are what ``feed_forward_proj`` says:
+    "gated-gelu" means a gate with the tanh form of GELU. With ``tie_word_embeddings`` the decoder's output is
+    scaled by ``d_model ** -0.5`` and multiplied by the shared embedding.
+    """
+
+    vocab_size: int
+    d_model: int
+    d_kv: int
+    d_ff: int
+    num_heads: int
+    num_layers: int
+    num_decoder_layers: int
+    relative_attention_num_buckets: int = 32
+    relative_attention_max_distance: int = 128
+    layer_norm_epsilon: float = 1e-6
+    is_gated: bool = False
+    activation: Activation = "relu"
+    tie_word_embeddings: bool = True
+    pad_token_id: int = 0
+    eos_token_id: int = 1
+    decoder_start_token_id: int = 0
+
+    @property
+    def inner(self) -> int:
+        """Width of all heads together."""
+        return self.num_heads * self.d_kv
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any], *, where: str = "config.json") -> T5Config:
+        """Check a parsed config.json.
+
+        Parameters
+        ----------
+        raw
+            The parsed JSON.
+        where
+            What to call it in errors.
+
+        Raises
+        ------
+        FormatError
+            When it is not a T5 encoder-decoder, or a size is missing or out of range.
+        """
+        kind = raw.get("model_type")
+        if kind not in _MODEL_TYPES:
+            raise FormatError(
+                f"{where} is not a T5 model: model_type is {kind!r}, allowed is 't5' (T5 v1.0, v1.1 and FLAN-T5). "
+                "Pass the folder or hub name of a T5 checkpoint, for example 'hf:google/flan-t5-small'."
+            )
+        values: dict[str, Any] = {}
+        for name in _SIZES:
+            values[name] = _positive(raw, name, where)
+        values["num_decoder_layers"] = (
+            values["num_layers"]
+            if raw.get("num_decoder_layers") is None
+            else _positive(raw, "num_decoder_layers", where)
+        )
+        for name in ("relative_attention_num_buckets", "relative_attention_max_distance"):
+            if name in raw:
+                values[name] = _positive(raw, name, where)
+        for name in ("d_model", "d_kv", "d_ff"):
+            if values[name] % 4:
+                raise FormatError(
+                    f"{where}: {name} is {values[name]}, but must be a multiple of 4 (the kernels read four values at a time)."
+                )
+        projection = str(raw.get("feed_forward_proj", "relu"))
+        if projection not in _FEED_FORWARD:
+            allowed = ", ".join(_FEED_FORWARD)
+            raise FormatError(f"{where}: feed_forward_proj is {projection!r}; allowed are {allowed}.")
+        values["is_gated"], values["activation"] = _FEED_FORWARD[projection]
+        values["layer_norm_epsilon"] = float(raw.get("layer_norm_epsilon", 1e-6))
+        values["tie_word_embeddings"] = bool(raw.get("tie_word_embeddings", True))
+        for name, default in (("pad_token_id", 0), ("eos_token_id", 1), ("decoder_start_token_id", 0)):
+            value = raw.get(name, default)
+            value = default if value is None else value
+            if not isinstance(value, int) or not 0 <= value < values["vocab_size"]:
+                raise FormatError(
+                    f"{where}: {name} is {value!r}, but must be an id below vocab_size {values['vocab_size']}."
+                )
+            values[name] = value
+        return cls(**values)
+
+    @classmethod
+    def from_file(cls, path: Path) -> T5Config:
+        """Read and check a config.json.
+
+        Raises
+        ------
+        FormatError
+            When the file is missing, is no JSON object, or is not a T5's.
+        """
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise FormatError(
+                f"{path} does not exist. A T5 checkpoint is a folder with config.json, model.safetensors and tokenizer.json."
+            ) from None
+        except ValueError as error:
+            raise FormatError(f"{path} is not JSON: {error}. Download the checkpoint again.") from error
+        if not isinstance(raw, dict):
+            raise FormatError(f"{path} holds a JSON {type(raw).__name__}, but must hold an object.")
+        return cls.from_dict(raw, where=str(path))
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the tensors that the model needs, with their shapes, encoder first."""
+        d, inner, ff = self.d_model, self.inner, self.d_ff
+        shapes: dict[str, tuple[int, ...]] = {"shared.weight": (self.vocab_size, d)}
+
+        def attention(prefix: str, name: str) -> None:
+            for part in "qkv":
+                shapes[f"{prefix}.{name}.{part}.weight"] = (inner, d)
+            shapes[f"{prefix}.{name}.o.weight"] = (d, inner)
+            shapes[f"{prefix}.layer_norm.weight"] = (d,)
+
+        for stack, count in (("encoder", self.num_layers), ("decoder", self.num_decoder_layers)):
+            shapes[f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"] = (
+                self.relative_attention_num_buckets,
+                self.num_heads,
+            )
+            for i in range(count):
+                block = f"{stack}.block.{i}.layer"
+                attention(f"{block}.0", "SelfAttention")
+                if stack == "decoder":
+                    attention(f"{block}.1", "EncDecAttention")
+                last = f"{block}.{2 if stack == 'decoder' else 1}"
+                for part in ("wi_0", "wi_1") if self.is_gated else ("wi",):
+                    shapes[f"{last}.DenseReluDense.{part}.weight"] = (ff, d)
+                shapes[f"{last}.DenseReluDense.wo.weight"] = (d, ff)
+                shapes[f"{last}.layer_norm.weight"] = (d,)
+            shapes[f"{stack}.final_layer_norm.weight"] = (d,)
+        if not self.tie_word_embeddings:
+            shapes["lm_head.weight"] = (self.vocab_size, d)
+        return shapes
+
+    def check_tensors(self, found: Mapping[str, tuple[int, ...]], *, where: str) -> None:
+        """Compare the tensors of a file with those that the model needs.
+
+        Raises
+        ------
+        FormatError
+            Naming the first missing tensors, or the first of another shape with both shapes.
+        """
+        wanted = self.tensor_shapes()
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise FormatError(
+                f"{where} lacks {', '.join(missing[:3])}{more}, which this config.json promises "
+                f"({self.num_layers} encoder and {self.num_decoder_layers} decoder layers, "
+                f"{'tied' if self.tie_word_embeddings else 'untied'} embeddings). Use the config.json that belongs to the weights."
+            )
+        for name, shape in wanted.items():
+            if tuple(found[name]) != shape:
+                raise FormatError(
+                    f"{where}: {name} has shape {tuple(found[name])}, but config.json asks for {shape}. "
+                    "Use the config.json that belongs to the weights."
+                )
+
+
+def _positive(raw: Mapping[str, Any], name: str, where: str) -> int:
+    value = raw.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        state = "is missing" if name not in raw else f"is {value!r}"
+        raise FormatError(f"{where}: {name} {state}, but must be a whole number of at least 1.")
+    return value

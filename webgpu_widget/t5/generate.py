@@ -1,0 +1,220 @@
+"""Decoding that stays in the browser: one recorded step, replayed many times a message, tokens read back in chunks."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget.program import Program
+from webgpu_widget.t5 import forward
+
+if TYPE_CHECKING:
+    from webgpu_widget._queue import Span
+    from webgpu_widget.t5.forward import Encoded
+    from webgpu_widget.t5.parts import Parts
+
+__all__ = ["Chunk", "Decoder", "Reads", "Settings", "generate"]
+
+MOST_BEAMS = 16
+_CHUNKS = (1, 4, 8, 16, 32)
+_TARGET_S = 0.08
+"""A chunk grows while it takes less: a reader sees text move."""
+
+Reads = Generator["list[Span]", "list[np.ndarray[Any, Any]]", None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How tokens are chosen. ``top_k`` 0 and ``top_p`` 1 leave all tokens in."""
+
+    max_new_tokens: int = 64
+    num_beams: int = 1
+    do_sample: bool = False
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Tokens that have come: one list per source, ended ones cut after the end token."""
+
+    tokens: list[list[int]]
+    done: bool
+
+
+def _rounded(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+class Decoder:
+    """Caches, buffers and the recorded step for one shape of work.
+
+    Parameters
+    ----------
+    parts
+        The model.
+    sources, beams
+        Rows are ``sources * beams``.
+    source
+        Width of the encoder's output.
+    capacity
+        Most tokens.
+    """
+
+    def __init__(self, parts: Parts, sources: int, beams: int, source: int, capacity: int) -> None:
+        self.parts = parts
+        self.sources, self.beams, self.source, self.capacity = sources, beams, source, capacity
+        self.rows = rows = sources * beams
+        c = parts.config
+        alloc = parts.kernels.queue.alloc
+        self.x = alloc(4 * rows * c.d_model, label="t5 step states")
+        self.qkv = alloc(4 * rows * 3 * c.inner, label="t5 step qkv")
+        self.q = alloc(4 * rows * c.inner, label="t5 step q")
+        self.context = alloc(4 * rows * c.inner, label="t5 step context")
+        self.inner = alloc(4 * rows * c.d_ff, label="t5 step feed-forward")
+        self.logits = alloc(4 * rows * c.vocab_size, label="t5 step logits")
+        self.state = alloc(4 * (4 + rows), label="t5 state")
+        self.settings = alloc(32, label="t5 settings")
+        self.mask = alloc(4 * sources * source, label="t5 mask")
+        self.tokens = alloc(4 * rows * capacity * (3 if beams > 1 else 1), label="t5 tokens")
+        self.beam = alloc(4 * sources * 4 * beams, label="t5 beams")
+        self.origin = alloc(4 * 2 * rows * capacity, label="t5 origin")
+        cache = 4 * rows * capacity * c.inner
+        self.keys = [alloc(cache, label="t5 keys") for _ in range(c.num_decoder_layers)]
+        self.values = [alloc(cache, label="t5 values") for _ in range(c.num_decoder_layers)]
+        self.kv = [
+            alloc(4 * sources * source * 2 * c.inner, label="t5 source keys and values")
+            for _ in range(c.num_decoder_layers)
+        ]
+        self.start_ids = forward.upload(parts, np.full(rows, c.decoder_start_token_id), "t5 ids")
+        parts.load_decoder()  # what still has to be moved cannot be moved while recording
+        self.program = Program(parts.kernels.gpu)
+        with self.program:
+            self._step()
+        self.dispatches = self.program.stats["dispatches"]
+
+    def _step(self) -> None:
+        k, c, rows = self.parts.kernels, self.parts.config, self.rows
+        bias = self.parts.bias("decoder")
+        for i in range(c.num_decoder_layers):
+            layer = self.parts.decoder(i)
+            k.step_linear(self.x, layer.attention.gain, layer.attention.into, self.state, self.qkv, rows)
+            k.step_self(
+                self.qkv, bias, self.origin, self.state, self.keys[i], self.values[i], self.context, rows, self.capacity
+            )
+            k.step_linear(self.context, None, layer.attention.out, self.state, self.x, rows, residual=True)
+            k.step_linear(self.x, layer.cross.gain, layer.cross.into, self.state, self.q, rows)
+            k.step_cross(self.q, self.kv[i], self.mask, self.state, self.context, rows, self.source, self.beams)
+            k.step_linear(self.context, None, layer.cross.out, self.state, self.x, rows, residual=True)
+            k.step_gate(self.x, layer.feed_forward.gain, layer.feed_forward.into, self.state, self.inner, rows)
+            k.step_linear(self.inner, None, layer.feed_forward.out, self.state, self.x, rows, residual=True)
+        final = self.parts.gain("decoder.final_layer_norm.weight")
+        factor = c.d_model**-0.5 if c.tie_word_embeddings else 1.0
+        k.step_linear(self.x, final, self.parts.head, self.state, self.logits, rows, factor=factor)
+        table = self.parts.embedding
+        if self.beams == 1:
+            k.pick(self.logits, table, self.state, self.tokens, self.x, self.settings, rows, self.capacity)
+        else:
+            k.beam(
+                self.logits,
+                table,
+                self.state,
+                self.tokens,
+                self.beam,
+                self.origin,
+                self.x,
+                self.sources,
+                self.beams,
+                self.capacity,
+            )
+
+    def start(self, encoded: Encoded, settings: Settings) -> None:
+        """Prepare for new sources: their keys and values, fresh state, the start token."""
+        k, c = self.parts.kernels, self.parts.config
+        queue = k.queue
+        for i in range(c.num_decoder_layers):
+            k.linear(encoded.states, self.parts.decoder(i).source, self.kv[i], encoded.batch * encoded.source)
+        if encoded.source < self.source:
+            queue.clear(self.mask)
+        queue.copy(encoded.mask, 0, self.mask, 0, 4 * encoded.batch * encoded.source)
+        state = np.zeros(4 + self.rows, np.uint32)
+        state[3] = settings.max_new_tokens
+        queue.write(self.state, state)
+        sampled = struct.pack(
+            "<3I2f",
+            settings.do_sample,
+            settings.top_k,
+            (settings.seed ^ settings.seed >> 32) & 0xFFFFFFFF,
+            settings.top_p,
+            settings.temperature,
+        )
+        queue.write(self.settings, sampled)
+        rows = np.broadcast_to(np.arange(self.rows, dtype=np.uint32)[:, None], (2, self.rows, self.capacity))
+        queue.write(self.origin, np.ascontiguousarray(rows))
+        if self.beams > 1:
+            beam = np.zeros((self.sources, 4, self.beams), np.float32)
+            beam[:, 0, 1:] = -1e9
+            beam[:, 1] = -1e9
+            beam[:, 2] = np.arange(self.beams)
+            queue.write(self.beam, beam)
+        k.embed(self.start_ids, self.rows, self.parts.embedding, self.x)
+
+    def reads(self) -> list[Span]:
+        """Return what to read back to know the tokens so far."""
+        state = (self.state, 0, self.state.size_bytes)
+        if self.beams == 1:
+            return [state, (self.tokens, 0, self.tokens.size_bytes)]
+        kept = 4 * self.rows * self.capacity
+        return [state, (self.tokens, 2 * kept, kept), (self.beam, 0, self.beam.size_bytes)]
+
+    def chunk(self, data: list[np.ndarray[Any, Any]]) -> Chunk:
+        """Make sense of what was read."""
+        state = data[0].view(np.uint32)
+        done, step = bool(state[0]), int(state[1])
+        tokens = data[1].view(np.uint32).reshape(-1, self.capacity)
+        end = self.parts.config.eos_token_id
+        if self.beams == 1:
+            rows = tokens[:, :step].tolist()
+            return Chunk([row[: row.index(end) + 1] if end in row else row for row in rows], done)
+        beam = data[2].view(np.float32).reshape(self.sources, 4, self.beams)
+        best = [(i * self.beams + int(beam[i, 2, 0]), int(beam[i, 3, 0])) for i in range(self.sources)]
+        return Chunk([tokens[row, :length].tolist() for row, length in best], done)
+
+
+def generate(
+    decoder: Decoder, encoded: Encoded, settings: Settings, *, streaming: bool
+) -> Generator[list[Span] | Chunk, list[np.ndarray[Any, Any]] | None, None]:
+    """Run a decoder, without waiting itself: yields spans to read, is sent their bytes, and yields chunks.
+
+    Parameters
+    ----------
+    decoder
+        Of the encoded sources' shape.
+    streaming
+        Short chunks at first, for a reader; else long ones.
+    """
+    decoder.start(encoded, settings)
+    size = 0 if streaming else 2
+    left = settings.max_new_tokens
+    while True:
+        count = min(_CHUNKS[size], left)
+        began = time.perf_counter()
+        decoder.program.replay(count)
+        data = yield decoder.reads()
+        assert data is not None  # noqa: S101 (a generator's contract, for the type checker)
+        chunk = decoder.chunk(data)
+        left -= count
+        is_over = chunk.done or left == 0
+        yield Chunk(chunk.tokens, is_over)
+        if is_over:
+            return
+        spent = time.perf_counter() - began
+        if size + 1 < len(_CHUNKS) and spent * _CHUNKS[size + 1] / count < _TARGET_S * (1 if streaming else 8):
+            size += 1

@@ -1,0 +1,171 @@
+"""The model's matrices and norms on the GPU, each made when it is first wanted, so that the encoder runs while the decoder still loads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from webgpu_widget.reference.t5 import bias_table
+
+if TYPE_CHECKING:
+    from webgpu_widget._queue import Buffer
+    from webgpu_widget.t5.config import T5Config
+    from webgpu_widget.t5.kernels import Kernels, Matrix
+    from webgpu_widget.t5.source import Tensors
+
+__all__ = ["Attention", "DecoderLayer", "EncoderLayer", "FeedForward", "Parts"]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A norm's gain, the stacked projections that read its output, and the output projection."""
+
+    gain: Buffer
+    into: Matrix
+    out: Matrix
+
+
+@dataclass(frozen=True)
+class FeedForward:
+    """A norm's gain, ``wi_0`` over ``wi_1`` (or ``wi``), and ``wo``."""
+
+    gain: Buffer
+    into: Matrix
+    out: Matrix
+
+
+@dataclass(frozen=True)
+class EncoderLayer:
+    """Self-attention and feed-forward."""
+
+    attention: Attention
+    feed_forward: FeedForward
+
+
+@dataclass(frozen=True)
+class DecoderLayer:
+    """Self-attention, cross-attention (``cross.into`` is q alone), the source's stacked k and v, and feed-forward."""
+
+    attention: Attention
+    cross: Attention
+    source: Matrix
+    feed_forward: FeedForward
+
+
+class Parts:
+    """Layers by number, in the kernels' format.
+
+    Parameters
+    ----------
+    kernels
+        What brings matrices into their format.
+    tensors
+        The checkpoint's tensors by name; asking for one waits for that one alone.
+    """
+
+    def __init__(self, kernels: Kernels, tensors: Tensors) -> None:
+        self.kernels, self.tensors = kernels, tensors
+        self.config: T5Config = kernels.config
+        self._encoder: dict[int, EncoderLayer] = {}
+        self._decoder: dict[int, DecoderLayer] = {}
+        self._single: dict[str, Matrix] = {}
+        self._gains: dict[str, Buffer] = {}
+        self._bias: dict[str, Buffer] = {}
+
+    def matrix(self, *names: str) -> Matrix:
+        """Stack tensors into memory of their own, and give theirs back."""
+        made = self.kernels.stack([self.tensors[name] for name in names])
+        self.tensors.release(names)
+        return made
+
+    def gain(self, name: str) -> Buffer:
+        """Return a norm's gain, float32."""
+        if name not in self._gains:
+            array = self.tensors[name]
+            made = self._gains[name] = self.kernels.queue.alloc(array.nbytes, label="t5 gain")
+            self.kernels.queue.copy(array._buffer(), 0, made, 0, array.nbytes)
+            self.tensors.release([name])
+        return self._gains[name]
+
+    @property
+    def embedding(self) -> Matrix:
+        """The shared embedding."""
+        if "shared" not in self._single:
+            self._single["shared"] = self.matrix("shared.weight")
+        return self._single["shared"]
+
+    @property
+    def head(self) -> Matrix:
+        """The vocabulary projection: the shared embedding itself where they are tied."""
+        if self.config.tie_word_embeddings:
+            return self.embedding
+        if "head" not in self._single:
+            self._single["head"] = self.matrix("lm_head.weight")
+        return self._single["head"]
+
+    def bias(self, stack: str) -> Buffer:
+        """Position bias by head and clamped distance."""
+        if stack not in self._bias:
+            name = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+            table = self.tensors[name].numpy()
+            self.tensors.release([name])
+            values = bias_table(
+                table, bidirectional=stack == "encoder", max_distance=self.config.relative_attention_max_distance
+            )
+            queue = self.kernels.queue
+            self._bias[stack] = queue.alloc(values.nbytes, label="t5 position bias")
+            queue.write(self._bias[stack], values)
+        return self._bias[stack]
+
+    def _attention(self, prefix: str, name: str, parts: str) -> Attention:
+        return Attention(
+            self.gain(f"{prefix}.layer_norm.weight"),
+            self.matrix(*(f"{prefix}.{name}.{part}.weight" for part in parts)),
+            self.matrix(f"{prefix}.{name}.o.weight"),
+        )
+
+    def _feed_forward(self, prefix: str) -> FeedForward:
+        names = ("wi_0", "wi_1") if self.config.is_gated else ("wi",)
+        return FeedForward(
+            self.gain(f"{prefix}.layer_norm.weight"),
+            self.matrix(*(f"{prefix}.DenseReluDense.{part}.weight" for part in names)),
+            self.matrix(f"{prefix}.DenseReluDense.wo.weight"),
+        )
+
+    def encoder(self, i: int) -> EncoderLayer:
+        """Layer ``i`` of the encoder, waiting for its tensors."""
+        if i not in self._encoder:
+            block = f"encoder.block.{i}.layer"
+            self._encoder[i] = EncoderLayer(
+                self._attention(f"{block}.0", "SelfAttention", "qkv"), self._feed_forward(f"{block}.1")
+            )
+        return self._encoder[i]
+
+    def decoder(self, i: int) -> DecoderLayer:
+        """Layer ``i`` of the decoder, waiting for its tensors."""
+        if i not in self._decoder:
+            block = f"decoder.block.{i}.layer"
+            cross = f"{block}.1.EncDecAttention"
+            self._decoder[i] = DecoderLayer(
+                self._attention(f"{block}.0", "SelfAttention", "qkv"),
+                self._attention(f"{block}.1", "EncDecAttention", "q"),
+                self.matrix(f"{cross}.k.weight", f"{cross}.v.weight"),
+                self._feed_forward(f"{block}.2"),
+            )
+        return self._decoder[i]
+
+    def load_encoder(self) -> None:
+        """Wait for the encoder."""
+        _ = self.embedding
+        self.bias("encoder")
+        for i in range(self.config.num_layers):
+            self.encoder(i)
+        self.gain("encoder.final_layer_norm.weight")
+
+    def load_decoder(self) -> None:
+        """Wait for the decoder."""
+        self.bias("decoder")
+        for i in range(self.config.num_decoder_layers):
+            self.decoder(i)
+        self.gain("decoder.final_layer_norm.weight")
+        _ = self.embedding, self.head

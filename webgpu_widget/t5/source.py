@@ -1,0 +1,166 @@
+"""Where a checkpoint is, and its tensors on the GPU."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from webgpu_widget.array import GPUArray
+from webgpu_widget.errors import FormatError, LimitError, WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from webgpu_widget.gpu import GPU
+    from webgpu_widget.t5.config import T5Config
+    from webgpu_widget.t5.shaders import Format
+
+__all__ = ["Checkpoint", "Tensors", "find"]
+
+
+class Tensors(Protocol):
+    """Tensors by name; asking for one waits for that one."""
+
+    def __getitem__(self, name: str) -> GPUArray: ...
+
+    def release(self, names: Sequence[str]) -> None:
+        """Give back tensors whose values are elsewhere now."""
+
+    def close(self) -> None:
+        """Stop loading and give everything back."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's files: ``weights`` is what a loader of weights takes."""
+
+    name: str
+    config: Path
+    tokenizer: Path
+    weights: Path | str
+
+
+def find(source: str | os.PathLike[str]) -> Checkpoint:
+    """Find the files of a checkpoint.
+
+    Parameters
+    ----------
+    source
+        A folder with config.json, model.safetensors and tokenizer.json, or ``"hf:owner/name"``, whose local copy is used first.
+
+    Raises
+    ------
+    WeightsError
+        When there is no such folder, or the hub cannot be asked.
+    FormatError
+        When a file is missing.
+    """
+    text = os.fspath(source)
+    if text.startswith("hf:"):
+        return _from_hub(text)
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        raise WeightsError(
+            f"{text!r} is no folder. Pass a folder with config.json, model.safetensors and tokenizer.json, or 'hf:owner/name'."
+        )
+    files = {name: folder / name for name in ("config.json", "tokenizer.json", "model.safetensors")}
+    missing = [name for name, path in files.items() if not path.is_file()]
+    if missing:
+        raise FormatError(
+            f"{folder} lacks {' and '.join(missing)}. A T5 checkpoint is a folder with config.json, model.safetensors and tokenizer.json."
+        )
+    return Checkpoint(folder.name, files["config.json"], files["tokenizer.json"], files["model.safetensors"])
+
+
+def _from_hub(text: str) -> Checkpoint:
+    repository = text.removeprefix("hf:")
+    if repository.count("/") != 1 or not all(repository.split("/")):
+        raise WeightsError(f"{text!r} is no hub name; write 'hf:owner/name', for example 'hf:google/flan-t5-small'.")
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise WeightsError(f"{text!r} needs the package huggingface_hub: pip install 'webgpu_widget[hub]'.") from error
+
+    def get(name: str) -> Path:
+        try:
+            return Path(hf_hub_download(repository, name, local_files_only=True))
+        except LocalEntryNotFoundError:
+            pass
+        try:
+            return Path(hf_hub_download(repository, name))
+        except (HfHubHTTPError, OSError) as error:
+            raise WeightsError(
+                f"{name} of {text!r} cannot be fetched: {error}. Check the name, the network, and the token of a private model."
+            ) from error
+
+    return Checkpoint(repository, get("config.json"), get("tokenizer.json"), f"{text}/model.safetensors")
+
+
+class LoadedTensors:
+    """Tensors that come in stages: the encoder's first layer, the embedding, the other layers in the order of use.
+
+    A stage's memory is given back when all of its tensors have been released.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, config: T5Config, gpu: GPU, weights: Format, *, progress: bool) -> None:
+        from webgpu_widget.weights import inspect_weights, load_weights
+
+        plan = inspect_weights(checkpoint.weights, gpu=gpu)
+        config.check_tensors({tensor.name: tensor.shape for tensor in plan.tensors}, where=str(checkpoint.weights))
+        wanted = config.tensor_shapes()
+        last = 3 + config.num_layers + config.num_decoder_layers
+
+        def stage(name: str) -> int:
+            if name not in wanted:
+                return last  # a duplicate of the embedding, say: never asked for
+            head, _, rest = name.partition(".block.")
+            number = int(rest.split(".")[0]) if rest else 0
+            if head == "encoder":
+                return number + 1 if number else 0
+            if head == "decoder":
+                return 2 + config.num_layers + number
+            return {"shared.weight": 1, "encoder.final_layer_norm.weight": 1 + config.num_layers}.get(name, last - 1)
+
+        self._weights = load_weights(
+            checkpoint.weights,
+            gpu,
+            stages=stage,
+            dtype={
+                "*layer_norm*": "f32",
+                "*relative_attention_bias*": "f32",
+                "*": "f16" if weights == "f16" else "f32",
+            },
+            progress=progress,
+        )
+        self._stage = {tensor.name: stage(tensor.name) for tensor in plan.tensors}
+        self._left: dict[int, set[str]] = {}
+        for name in wanted:
+            self._left.setdefault(self._stage[name], set()).add(name)
+
+    def __getitem__(self, name: str) -> GPUArray:
+        value = self._weights[name]
+        if not isinstance(value, GPUArray):
+            raise LimitError(
+                f"{name} is larger than a buffer of this adapter; use an adapter with a larger maxBufferSize, or a smaller model"
+            )
+        return value
+
+    def release(self, names: Sequence[str]) -> None:
+        """Free stages of which nothing is left to use."""
+        for name in names:
+            left = self._left[self._stage[name]]
+            left.discard(name)
+            if not left:
+                self._weights.free(self._stage[name])
+
+    def close(self) -> None:
+        """Stop loading and give everything back."""
+        self._weights.cancel()
+
+
+def open_tensors(checkpoint: Checkpoint, config: T5Config, gpu: GPU, weights: Format, *, progress: bool) -> Tensors:
+    """Begin to load a checkpoint's tensors, checked against its config."""
+    return LoadedTensors(checkpoint, config, gpu, weights, progress=progress)

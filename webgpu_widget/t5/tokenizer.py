@@ -1,0 +1,122 @@
+"""Text to T5's ids and back, with the pieces of a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webgpu_widget.errors import FormatError, PromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from webgpu_widget.t5.config import T5Config
+
+__all__ = ["Pieces", "Tokenizer"]
+
+
+class Tokenizer:
+    """A tokenizer.json, checked against the model.
+
+    Parameters
+    ----------
+    path
+        The file.
+    config
+        Whose vocabulary the ids must fit.
+
+    Raises
+    ------
+    FormatError
+        When the file is no tokenizer, or has more pieces than the model has rows.
+    """
+
+    def __init__(self, path: Path, config: T5Config) -> None:
+        from tokenizers import Tokenizer as Backend
+
+        try:
+            self.backend = Backend.from_file(str(path))
+        except Exception as error:  # tokenizers raises plain Exception
+            raise FormatError(f"{path} is not a tokenizer.json: {error}. Download it again.") from error
+        size = self.backend.get_vocab_size()
+        if size > config.vocab_size:
+            raise FormatError(
+                f"{path} has {size} pieces, but the model's vocab_size is {config.vocab_size}. Use the tokenizer.json that belongs to the weights."
+            )
+        self.backend.no_padding()
+        self.backend.no_truncation()
+        self.config = config
+        self.special = {config.pad_token_id, config.eos_token_id, config.decoder_start_token_id}
+
+    def encode(self, text: str, *, limit: int, truncation: bool) -> list[int]:
+        """Return ids with the end token.
+
+        Parameters
+        ----------
+        text
+            Not empty.
+        limit
+            Most ids, the end token included.
+        truncation
+            Cut longer text, keeping the end token, instead of raising.
+
+        Raises
+        ------
+        PromptError
+            When the text is empty or too long.
+        """
+        if not isinstance(text, str):
+            raise PromptError(f"a prompt is a str, not {type(text).__name__}; pass a str, or a list of them")
+        if not text.strip():
+            raise PromptError(
+                f"the prompt {text!r} is empty; write what the model shall do, for example 'translate English to German: Hello.'"
+            )
+        ids: list[int] = list(self.backend.encode(text).ids)
+        end = self.config.eos_token_id
+        if not ids or ids[-1] != end:
+            ids.append(end)
+        if len(ids) > limit:
+            if not truncation:
+                raise PromptError(
+                    f"the prompt has {len(ids)} tokens, but the limit is {limit}. Shorten it, pass truncation=True to cut it, "
+                    "or load the model with a larger max_source_tokens."
+                )
+            ids = [*ids[: limit - 1], end]
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, without special tokens."""
+        return str(self.backend.decode([i for i in ids if i not in self.special], skip_special_tokens=True))
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """Return each id's piece, with a space where a word begins."""
+        return [(self.backend.id_to_token(i) or f"<{i}>").replace("\u2581", " ") for i in ids]
+
+
+class Pieces:
+    """Text of a growing list of ids, piece by piece: what is said is never taken back.
+
+    Parameters
+    ----------
+    tokenizer
+        What decodes.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._said = ""
+
+    def add(self, ids: Iterable[int]) -> str:
+        """Return the text that new ids add; empty while a character is incomplete."""
+        self._ids.extend(ids)
+        text = self._tokenizer.decode(self._ids)
+        if text.endswith("\ufffd") or not text.startswith(self._said):
+            return ""
+        piece, self._said = text[len(self._said) :], text
+        return piece
+
+    def rest(self) -> str:
+        """Return what is left to say at the end."""
+        text = self._tokenizer.decode(self._ids)
+        return text[len(self._said) :] if text.startswith(self._said) else ""

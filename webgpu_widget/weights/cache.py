@@ -1,0 +1,208 @@
+"""The browser's copy of weights, in its origin-private file system.
+
+It belongs to the address that the page was loaded from (a Jupyter server, say) and to that browser's profile: another port is
+another cache, and a browser that ``transport="headless"`` starts forgets it when it ends.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from webgpu_widget.gpu import GPU
+
+__all__ = [
+    "CacheEntry",
+    "CacheQuota",
+    "CacheReport",
+    "clear",
+    "clear_async",
+    "list",
+    "list_async",
+    "quota",
+    "quota_async",
+    "verify",
+    "verify_async",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """One cached file.
+
+    Attributes
+    ----------
+    name : str
+    key : str
+        Names this content: where it is, its length, validator and header.
+    size : int
+        Of the whole file.
+    bytes : int
+        Of it that is cached.
+    complete : bool
+    """
+
+    name: str
+    key: str
+    size: int
+    bytes: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CacheQuota:
+    """How much this page may store and stores, all of its site's data together.
+
+    Attributes
+    ----------
+    quota_bytes, used_bytes : int
+    persisted : bool
+        Whether the browser keeps it when its disk gets full.
+    """
+
+    quota_bytes: int
+    used_bytes: int
+    persisted: bool
+
+    @property
+    def available_bytes(self) -> int:
+        """What is left."""
+        return max(0, self.quota_bytes - self.used_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheReport:
+    """What ``verify`` found; true in a condition when all was good.
+
+    Attributes
+    ----------
+    checked : int
+        Chunks compared with their SHA-256.
+    bytes : int
+    bad : tuple of (str, int)
+        File key and chunk number of what was damaged, and has been dropped: the next load fetches it again.
+    """
+
+    checked: int
+    bytes: int
+    bad: tuple[tuple[str, int], ...]
+
+    def __bool__(self) -> bool:
+        return not self.bad
+
+
+def _request(name: str, params: dict[str, Any]) -> dict[str, Any]:
+    return {"op": "service", "name": f"cache.{name}", "params": params}
+
+
+def _gpu(gpu: GPU | None) -> GPU:
+    from webgpu_widget.gpu import default_gpu
+
+    return gpu or default_gpu()
+
+
+def _keys(source: str | os.PathLike[str] | None) -> builtins.list[str] | None:
+    from webgpu_widget.weights.source import open_source
+
+    if source is None:
+        return None
+    with open_source(source) as opened:
+        return [file.key for file in opened.files]
+
+
+def _entries(reply: dict[str, Any]) -> builtins.list[CacheEntry]:
+    fields = ("name", "key", "size", "bytes", "complete")
+    return [CacheEntry(**{field: item[field] for field in fields}) for item in reply["entries"]]
+
+
+def _report(reply: dict[str, Any]) -> CacheReport:
+    return CacheReport(reply["checked"], reply["bytes"], tuple((item["key"], item["chunk"]) for item in reply["bad"]))
+
+
+def list(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> builtins.list[CacheEntry]:  # noqa: A001
+    """Say what is cached, the last used first.
+
+    Parameters
+    ----------
+    gpu : GPU, optional
+        Whose browser; the default GPU's when left out.
+    timeout : float or None
+        Seconds of silence.
+    """
+    return _entries(_gpu(gpu)._queue.request(_request("list", {}), "listing the cache", timeout))
+
+
+async def list_async(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> builtins.list[CacheEntry]:
+    """Coroutine twin of `list`."""
+    return _entries(await _gpu(gpu)._queue.request_async(_request("list", {}), "listing the cache", timeout))
+
+
+def clear(source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 30.0) -> int:
+    """Drop one source's files from the cache, or everything.
+
+    Parameters
+    ----------
+    source : str or path, optional
+        As for ``load_weights``; its files are opened to find their keys.
+    gpu, timeout
+        As for `list`.
+
+    Returns
+    -------
+    int
+        Bytes given back.
+    """
+    reply = _gpu(gpu)._queue.request(_request("clear", {"keys": _keys(source)}), "clearing the cache", timeout)
+    return int(reply["freed_bytes"])
+
+
+async def clear_async(
+    source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 30.0
+) -> int:
+    """Coroutine twin of `clear`."""
+    request = _request("clear", {"keys": _keys(source)})
+    return int((await _gpu(gpu)._queue.request_async(request, "clearing the cache", timeout))["freed_bytes"])
+
+
+def verify(
+    source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 300.0
+) -> CacheReport:
+    """Compare every cached chunk with its SHA-256 and drop the damaged ones.
+
+    Parameters
+    ----------
+    source, gpu, timeout
+        As for `clear`.
+    """
+    return _report(
+        _gpu(gpu)._queue.request(_request("verify", {"keys": _keys(source)}), "verifying the cache", timeout)
+    )
+
+
+async def verify_async(
+    source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 300.0
+) -> CacheReport:
+    """Coroutine twin of `verify`."""
+    request = _request("verify", {"keys": _keys(source)})
+    return _report(await _gpu(gpu)._queue.request_async(request, "verifying the cache", timeout))
+
+
+def quota(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> CacheQuota:
+    """Say how much the browser lets this page store.
+
+    Parameters
+    ----------
+    gpu, timeout
+        As for `list`.
+    """
+    return CacheQuota(**_gpu(gpu)._queue.request(_request("quota", {}), "asking for the storage quota", timeout))
+
+
+async def quota_async(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> CacheQuota:
+    """Coroutine twin of `quota`."""
+    return CacheQuota(
+        **await _gpu(gpu)._queue.request_async(_request("quota", {}), "asking for the storage quota", timeout)
+    )

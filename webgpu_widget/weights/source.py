@@ -1,0 +1,330 @@
+"""From what a caller names to files, tensors and a way to read them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import tempfile
+import urllib.parse
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from webgpu_widget.errors import FormatError, WeightsError
+from webgpu_widget.weights.formats import gguf, npz, safetensors
+from webgpu_widget.weights.readers import HttpReader, LocalReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webgpu_widget.weights.formats import Parsed
+    from webgpu_widget.weights.tensors import TensorInfo
+
+__all__ = ["Source", "SourceFile", "open_source"]
+
+_SUFFIXES = (".safetensors", ".gguf", ".npz")
+_INDEX = ".safetensors.index.json"
+MAX_INDEX_BYTES = 100_000_000
+
+
+@dataclass(slots=True)
+class SourceFile:
+    """One file of a source.
+
+    Attributes
+    ----------
+    name : str
+    reader : LocalReader or HttpReader
+    key : str
+        Names this very content in the browser's cache: a hash of where it is, its length, its validator and its header.
+    temporary : bool
+        Made by this package, from compressed members; removed on close.
+    sha256 : str
+        Of the whole file, where the origin tells it; otherwise empty.
+    """
+
+    name: str
+    reader: LocalReader | HttpReader
+    key: str
+    temporary: bool = False
+    sha256: str = ""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return self.reader.size
+
+    @property
+    def url(self) -> str | None:
+        """Where a browser may fetch it, if anywhere."""
+        return self.reader.url if isinstance(self.reader, HttpReader) else None
+
+    @property
+    def path(self) -> Path | None:
+        """Where it lies on this machine, if it does."""
+        return self.reader.path if isinstance(self.reader, LocalReader) else None
+
+
+@dataclass(slots=True)
+class Source:
+    """An opened source: its files stay open until ``close``.
+
+    Attributes
+    ----------
+    name : str
+        As the caller gave it.
+    format : str
+        ``safetensors``, ``gguf`` or ``npz``.
+    files : list of SourceFile
+    tensors : list of TensorInfo
+        In file order; no stages yet.
+    metadata : dict
+        The files' own key-value pairs.
+    """
+
+    name: str
+    format: str
+    files: list[SourceFile]
+    tensors: list[TensorInfo]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    on_close: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close the files and remove temporary ones."""
+        for call in self.on_close:
+            call()
+        self.on_close.clear()
+        for file in self.files:
+            file.reader.close()
+            if file.temporary and file.path is not None:
+                file.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_source(source: str | os.PathLike[str]) -> Source:
+    """Find the files of a source and read their headers; no tensor is read.
+
+    Parameters
+    ----------
+    source : str or path
+        A ``.safetensors`` file or its index, a ``.gguf`` or ``.npz`` file, a folder with one of them; an http(s) URL of one;
+        ``hf:owner/name`` or ``hf:owner/name/file``.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    FormatError
+        A file is not what it says.
+    WeightsError
+        There is no such file, or the server refuses.
+    """
+    text = os.fspath(source)
+    if text.startswith(("http://", "https://")):
+        return _open_url(text, text)
+    if text.startswith("hf:"):
+        return _open_hub(text)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        path = _in_folder(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"{str(path)!r}: no such file; a source is a path to {', '.join(_SUFFIXES)}, an http(s) URL, or 'hf:owner/name'"
+        )
+    return _open_files(text, path.name, lambda name: LocalReader(path.parent / name), str(path.parent.absolute()))
+
+
+def _open_url(name: str, url: str, headers: dict[str, str] | None = None) -> Source:
+    parts = urllib.parse.urlsplit(url)
+    folder, _, file = parts.path.rpartition("/")
+
+    def reader(member: str) -> HttpReader:
+        path = f"{folder}/{member if member == file else urllib.parse.quote(member)}"
+        return HttpReader(urllib.parse.urlunsplit(parts._replace(path=path, fragment="")), headers)
+
+    return _open_files(name, file, reader, f"{parts.scheme}://{parts.netloc}{folder}")
+
+
+def _open_files(name: str, first: str, reader: Callable[[str], LocalReader | HttpReader], place: str) -> Source:
+    if urllib.parse.unquote(first).endswith(_INDEX):
+        return _open_sharded(name, first, reader, place)
+    opened = reader(first)
+    try:
+        kind, parsed = _parse(opened)
+        files = [SourceFile(opened.name, opened, _key(place, opened, parsed))]
+        tensors = list(parsed.tensors)
+        if parsed.indirect:
+            unpacked, more = _unpack(opened, parsed, files[0].key)
+            files.append(unpacked)
+            tensors += [replace(tensor, file=1) for tensor in more]
+    except BaseException:
+        opened.close()
+        raise
+    return Source(name, kind, files, tensors, parsed.metadata)
+
+
+def _open_sharded(name: str, index: str, reader: Callable[[str], LocalReader | HttpReader], place: str) -> Source:
+    opened = reader(index)
+    if opened.size > MAX_INDEX_BYTES:
+        opened.close()
+        raise FormatError(f"{opened.name}: an index of {opened.size} bytes (at most {MAX_INDEX_BYTES})")
+    try:
+        wanted = safetensors.parse_index(opened.read(0, opened.size), opened.name)
+    finally:
+        opened.close()
+    result = Source(name, "safetensors", [], [])
+    try:
+        for shard in dict.fromkeys(wanted.values()):
+            file = _open_shard(reader, shard, index)
+            try:
+                parsed = safetensors.parse(file)
+            except BaseException:
+                file.close()
+                raise
+            result.files.append(SourceFile(shard, file, _key(place, file, parsed)))
+            held = {tensor.name: tensor for tensor in parsed.tensors}
+            for tensor, place_of in wanted.items():
+                if place_of == shard:
+                    if tensor not in held:
+                        raise FormatError(  # noqa: TRY301
+                            f"{index}: says that {shard} holds {tensor[:80]!r}, but it does not"
+                        )
+                    result.tensors.append(replace(held[tensor], file=len(result.files) - 1))
+            result.metadata.update(parsed.metadata)
+    except BaseException:
+        result.close()
+        raise
+    result.tensors.sort(key=lambda tensor: (tensor.file, tensor.offset))
+    return result
+
+
+def _open_shard(reader: Callable[[str], LocalReader | HttpReader], shard: str, index: str) -> LocalReader | HttpReader:
+    try:
+        return reader(shard)
+    except FileNotFoundError:
+        raise WeightsError(f"{index} names the shard {shard}, which is not beside it; fetch the missing file") from None
+
+
+def _parse(reader: LocalReader | HttpReader) -> tuple[str, Parsed]:
+    head = reader.read(0, min(8, reader.size))
+    if head[:4] == b"GGUF":
+        return "gguf", gguf.parse(reader)
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return "npz", npz.parse(reader)
+    suffix = Path(reader.name).suffix
+    if suffix == ".gguf":
+        return "gguf", gguf.parse(reader)
+    if suffix == ".npz":
+        return "npz", npz.parse(reader)
+    return "safetensors", safetensors.parse(reader)
+
+
+def _key(place: str, reader: LocalReader | HttpReader, parsed: Parsed) -> str:
+    digest = hashlib.sha256()
+    for part in (place, reader.name, str(reader.size), reader.validator):
+        digest.update(part.encode() + b"\0")
+    digest.update(hashlib.sha256(parsed.header_bytes).digest())
+    return digest.hexdigest()[:40]
+
+
+def _unpack(reader: LocalReader | HttpReader, parsed: Parsed, key: str) -> tuple[SourceFile, list[TensorInfo]]:
+    handle, path = tempfile.mkstemp(prefix="webgpu_widget-", suffix=".bin")
+    try:
+        with os.fdopen(handle, "w+b") as target:
+            tensors = npz.unpack(reader, parsed.indirect, target)
+        file = SourceFile(
+            f"{reader.name} (unpacked)",
+            LocalReader(path),
+            hashlib.sha256(key.encode()).hexdigest()[:40],
+            temporary=True,
+        )
+    except BaseException:
+        Path(path).unlink(missing_ok=True)
+        raise
+    return file, tensors
+
+
+def _in_folder(folder: Path) -> Path:
+    return folder / _choose(sorted(entry.name for entry in folder.iterdir()), str(folder))
+
+
+def _choose(names: list[str], where: str) -> str:
+    for name in ("model.safetensors", "model.safetensors.index.json"):
+        if name in names:
+            return name
+    indexes = [name for name in names if name.endswith(_INDEX)]
+    found = indexes or [name for name in names if name.endswith(_SUFFIXES)]
+    if len(found) != 1:
+        listed = ", ".join(found[:8]) or "none"
+        raise WeightsError(f"{where}: {len(found)} weights files ({listed}); name the one to load")
+    return found[0]
+
+
+# ---------------------------------------------------------------- the Hugging Face hub
+
+
+def _open_hub(text: str) -> Source:
+    parts = text[3:].split("/")
+    if len(parts) < 2 or not all(parts) or any(part in (".", "..") for part in parts):
+        raise WeightsError(f"{text!r}: write 'hf:owner/name' or 'hf:owner/name/file'")
+    repo, name = "/".join(parts[:2]), "/".join(parts[2:])
+    cached = _hub_cached(repo, name)
+    if cached is not None:
+        source = open_source(cached)
+        source.name = text
+        return source
+    base = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    headers = _hub_headers()
+    if not name:
+        name = _choose(_hub_listing(base, repo, headers), text)
+    return _open_url(text, f"{base}/{repo}/resolve/main/{urllib.parse.quote(name)}", headers)
+
+
+def _hub_cached(repo: str, name: str) -> Path | None:
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    for candidate in [name] if name else ["model.safetensors", "model.safetensors.index.json"]:
+        found = try_to_load_from_cache(repo, candidate)
+        if isinstance(found, str) and _complete(Path(found)):
+            return Path(found)
+    return None
+
+
+def _complete(path: Path) -> bool:
+    """Whether an index in the hub's cache has all its shards beside it."""
+    if not path.name.endswith(_INDEX):
+        return True
+    shards = safetensors.parse_index(path.read_bytes(), path.name)
+    return all((path.parent / shard).is_file() for shard in shards.values())
+
+
+def _hub_headers() -> dict[str, str]:
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return {}
+    from huggingface_hub import get_token
+
+    token = get_token()
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _hub_listing(base: str, repo: str, headers: dict[str, str]) -> list[str]:
+    reader = HttpReader(f"{base}/api/models/{repo}", headers)
+    try:
+        found = json.loads(reader.read(0, reader.size))
+        names = [item["rfilename"] for item in found["siblings"]]
+    except (ValueError, KeyError, TypeError):
+        raise WeightsError(
+            f"{base}/api/models/{repo} does not list files; name the file: 'hf:{repo}/model.safetensors'"
+        ) from None
+    return [name for name in names if isinstance(name, str)]

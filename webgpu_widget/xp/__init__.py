@@ -1,0 +1,195 @@
+"""The Python array API standard, 2024.12, on the GPU of the browser.
+
+What is there: float32, int32, uint32 and bool (float16 besides, which the standard does not name). float64, the 64-bit, 8-bit and
+16-bit integers and complex numbers are absent, since WGSL has none; ``__array_namespace_info__().dtypes()`` says so.
+Indices are int32. Arrays are made on ``wg.default_gpu()`` unless ``device=`` names a `webgpu_widget.GPU`.
+
+Functions whose result has a size that depends on values (boolean masks, `nonzero`, the ``unique_`` family, `repeat` with an array)
+wait for that size; nothing else waits. Integer arrays that are used as indices are checked when they come from the host; on the
+GPU an index out of bounds is taken to the nearer end.
+"""
+
+from __future__ import annotations
+
+import math
+
+from webgpu_widget import linalg
+from webgpu_widget.linalg import matmul, matrix_transpose, outer, tensordot, vecdot
+from webgpu_widget.xp import random
+from webgpu_widget.xp._creation import (
+    arange,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    linspace,
+    meshgrid,
+    ones,
+    ones_like,
+    tril,
+    triu,
+    zeros,
+    zeros_like,
+)
+from webgpu_widget.xp._dtypes import (
+    __array_namespace_info__,
+    astype,
+    bool,  # noqa: A004 - the standard's name
+    can_cast,
+    finfo,
+    float16,
+    float32,
+    iinfo,
+    int32,
+    isdtype,
+    result_type,
+    uint32,
+)
+from webgpu_widget.xp._elementwise import *  # noqa: F403
+from webgpu_widget.xp._elementwise import __all__ as _elementwise
+from webgpu_widget.xp._manipulation import (
+    broadcast_arrays,
+    broadcast_to,
+    concat,
+    expand_dims,
+    flip,
+    moveaxis,
+    permute_dims,
+    repeat,
+    reshape,
+    roll,
+    squeeze,
+    stack,
+    tile,
+    unstack,
+)
+from webgpu_widget.xp._search import (
+    argmax,
+    argmin,
+    argsort,
+    count_nonzero,
+    nonzero,
+    searchsorted,
+    sort,
+    take,
+    take_along_axis,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+    where,
+)
+from webgpu_widget.xp._statistics import (
+    all,  # noqa: A004 - the standard's name
+    any,  # noqa: A004 - the standard's name
+    cumulative_prod,
+    cumulative_sum,
+    diff,
+    max,  # noqa: A004 - the standard's name
+    mean,
+    min,  # noqa: A004 - the standard's name
+    prod,
+    std,
+    sum,  # noqa: A004 - the standard's name
+    var,
+)
+
+__array_api_version__ = "2024.12"
+
+e = math.e
+inf = math.inf
+nan = math.nan
+pi = math.pi
+newaxis = None
+
+__all__ = [  # noqa: PLE0604
+    *_elementwise,
+    "__array_api_version__",
+    "__array_namespace_info__",
+    "all",
+    "any",
+    "arange",
+    "argmax",
+    "argmin",
+    "argsort",
+    "asarray",
+    "astype",
+    "bool",
+    "broadcast_arrays",
+    "broadcast_to",
+    "can_cast",
+    "concat",
+    "count_nonzero",
+    "cumulative_prod",
+    "cumulative_sum",
+    "diff",
+    "e",
+    "empty",
+    "empty_like",
+    "expand_dims",
+    "eye",
+    "finfo",
+    "flip",
+    "float16",
+    "float32",
+    "from_dlpack",
+    "full",
+    "full_like",
+    "iinfo",
+    "inf",
+    "int32",
+    "isdtype",
+    "linalg",
+    "linspace",
+    "matmul",
+    "matrix_transpose",
+    "max",
+    "mean",
+    "meshgrid",
+    "min",
+    "moveaxis",
+    "nan",
+    "newaxis",
+    "nonzero",
+    "ones",
+    "ones_like",
+    "outer",
+    "permute_dims",
+    "pi",
+    "prod",
+    "random",
+    "repeat",
+    "reshape",
+    "result_type",
+    "roll",
+    "searchsorted",
+    "sort",
+    "squeeze",
+    "stack",
+    "std",
+    "sum",
+    "take",
+    "take_along_axis",
+    "tensordot",
+    "tile",
+    "tril",
+    "triu",
+    "uint32",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+    "unstack",
+    "var",
+    "vecdot",
+    "where",
+    "zeros",
+    "zeros_like",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

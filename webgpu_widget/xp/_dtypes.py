@@ -1,0 +1,164 @@
+"""dtypes, promotion and inspection of the array API."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget._lazy import dtypes as dt
+from webgpu_widget._lazy.build import common_dtype, is_array
+from webgpu_widget._lazy.create import asarray as _asarray
+
+if TYPE_CHECKING:
+    from webgpu_widget.array import GPUArray
+    from webgpu_widget.gpu import GPU
+
+float32 = dt.FLOAT32
+float16 = dt.FLOAT16
+int32 = dt.INT32
+uint32 = dt.UINT32
+bool = dt.BOOL  # noqa: A001 - the standard's name
+
+_KINDS: dict[str, tuple[dt.DType, ...]] = {
+    "bool": (dt.BOOL,),
+    "signed integer": (dt.INT32,),
+    "unsigned integer": (dt.UINT32,),
+    "integral": (dt.INT32, dt.UINT32),
+    "real floating": (dt.FLOAT32, dt.FLOAT16),
+    "complex floating": (),
+    "numeric": (dt.INT32, dt.UINT32, dt.FLOAT32, dt.FLOAT16),
+}
+
+
+def astype(x: GPUArray, dtype: Any, /, *, copy: builtins.bool = True, device: GPU | None = None) -> GPUArray:
+    """Return the array converted: floats go to integers toward zero."""
+    result = x.astype(dtype, copy=copy)
+    return result if device is None else _asarray(device, result)
+
+
+def _dtype_of(value: Any) -> dt.DType:
+    return value.dtype if is_array(value) else dt.check_dtype(value)
+
+
+def can_cast(from_: Any, to: Any, /) -> builtins.bool:
+    """Whether promotion leads from one dtype (or array) to the other."""
+    source, target = _dtype_of(from_), dt.check_dtype(to)
+    try:
+        return dt.promote(source, target) == target
+    except dt.DTypeError:
+        return False
+
+
+def result_type(*arrays_and_dtypes: Any) -> dt.DType:
+    """Return the dtype that arrays, dtypes and Python scalars combine to, whatever their order.
+
+    Raises
+    ------
+    webgpu_widget.DTypeError
+        Where the standard's answer is a dtype that WGSL does not have.
+    """
+    scalars = [v for v in arrays_and_dtypes if dt.is_scalar(v)]
+    dtypes = [_dtype_of(v) for v in arrays_and_dtypes if not dt.is_scalar(v)]
+    if not dtypes:
+        if not scalars:
+            raise ValueError("result_type takes at least one array, dtype or scalar.")
+        return common_dtype(scalars)
+    result = dt.promote(*dtypes)
+    for scalar in scalars:
+        result = dt.promote_scalar(scalar, result)
+    return result
+
+
+def isdtype(dtype: Any, kind: Any) -> builtins.bool:
+    """Whether a dtype is of a kind: a dtype, a name of the standard, or a tuple of them."""
+    if isinstance(kind, tuple):
+        return any(isdtype(dtype, k) for k in kind)
+    target = dt.check_dtype(dtype)
+    if isinstance(kind, str):
+        if kind not in _KINDS:
+            raise ValueError(f"isdtype: {kind!r} is no kind; {', '.join(map(repr, _KINDS))} are.")
+        return target in _KINDS[kind]
+    return builtins.bool(target == np.dtype(kind))
+
+
+@dataclass(frozen=True)
+class FloatInfo:
+    """Machine limits of a floating-point dtype, as Python numbers."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: dt.DType
+
+
+@dataclass(frozen=True)
+class IntInfo:
+    """Machine limits of an integer dtype, as Python numbers."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: dt.DType
+
+
+def finfo(type: Any, /) -> FloatInfo:  # noqa: A002 - the standard's name
+    """Return the limits of a floating-point dtype, or of an array's."""
+    dtype = _dtype_of(type)
+    if dtype.kind != "f":
+        raise dt.DTypeError(f"finfo is of floating-point dtypes, not {dtype.name}; iinfo is of integers.")
+    info = np.finfo(dtype)
+    normal = float(info.smallest_normal)
+    return FloatInfo(int(info.bits), float(info.eps), float(info.max), float(info.min), normal, dtype)
+
+
+def iinfo(type: Any, /) -> IntInfo:  # noqa: A002 - the standard's name
+    """Return the limits of an integer dtype, or of an array's."""
+    dtype = _dtype_of(type)
+    if dtype.kind not in "iu":
+        raise dt.DTypeError(f"iinfo is of integer dtypes, not {dtype.name}; finfo is of floats.")
+    info = np.iinfo(dtype)
+    return IntInfo(int(info.bits), int(info.max), int(info.min), dtype)
+
+
+class NamespaceInfo:
+    """What the namespace has, for programs that ask."""
+
+    def capabilities(self) -> dict[str, Any]:
+        """Return what is optional in the standard and there."""
+        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": None}
+
+    def default_device(self) -> GPU:
+        """Return the GPU that is used when none is named."""
+        from webgpu_widget.gpu import default_gpu
+
+        return default_gpu()
+
+    def devices(self) -> list[GPU]:
+        """Return the GPUs: the default one (any other `webgpu_widget.GPU` is one, too)."""
+        return [self.default_device()]
+
+    def default_dtypes(self, *, device: GPU | None = None) -> dict[str, dt.DType]:  # noqa: ARG002 - alike on all
+        """Return the dtypes that are used when none is named. There is no complex one."""
+        return {"real floating": dt.FLOAT32, "integral": dt.INT32, "indexing": dt.INT32}
+
+    def dtypes(
+        self,
+        *,
+        device: GPU | None = None,  # noqa: ARG002 - alike on all
+        kind: str | tuple[str, ...] | None = None,
+    ) -> dict[str, dt.DType]:
+        """Return the standard's dtypes that are there, of a kind or of several."""
+        standard = {"bool": dt.BOOL, "int32": dt.INT32, "uint32": dt.UINT32, "float32": dt.FLOAT32}
+        if kind is None:
+            return standard
+        return {name: dtype for name, dtype in standard.items() if isdtype(dtype, kind)}
+
+
+def __array_namespace_info__() -> NamespaceInfo:  # noqa: N807 - the standard's name
+    """Return what the namespace has."""
+    return NamespaceInfo()
