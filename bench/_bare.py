@@ -61,7 +61,7 @@ class BareSocket:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         application = tornado.web.Application(
-            [(r"/", _Handler, {"bare": self})], websocket_max_message_size=2 * CHUNK, log_function=lambda handler: None
+            [(r"/", _Handler, {"bare": self})], websocket_max_message_size=2 * CHUNK, log_function=lambda _handler: None
         )
         sockets = tornado.netutil.bind_sockets(0, address="127.0.0.1")
         self.port = sockets[0].getsockname()[1]

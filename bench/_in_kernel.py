@@ -1,5 +1,6 @@
 """The cell that `transport.py` runs first in a notebook: bare anywidget and bare WebSocket, and ours, as functions."""
 
+import json  # noqa: F401 - for the cells that follow
 import os
 import pathlib
 import statistics
@@ -39,10 +40,10 @@ export default { initialize({ model }) {
     else if (message.do === "give") {
       if (!chunks.has(message.bytes)) chunks.set(message.bytes, new ArrayBuffer(message.bytes));
       for (let i = 0; i < message.count; i++) model.send({ do: "given" }, undefined, [chunks.get(message.bytes).slice(0)]);
-    } else if (message.do === "open") (%s)();
+    } else if (message.do === "open") (OPEN)();
   });
   model.send({ do: "hello" });
-} };""" % bare_socket.javascript()
+} };""".replace("OPEN", bare_socket.javascript())
 
 
 class Talk:
@@ -51,7 +52,7 @@ class Talk:
     def __init__(self) -> None:
         self.widget = Bare()
         self.came = threading.Semaphore(0)
-        waiting.install(kernel, self.widget.comm.comm_id, lambda content, buffers: self.came.release())
+        waiting.install(kernel, self.widget.comm.comm_id, lambda _content, _buffers: self.came.release())
         assert self.came.acquire(timeout=20), "the bare widget did not say hello"
 
     def echo_ms(self, count: int) -> float:

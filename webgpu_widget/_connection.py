@@ -30,8 +30,8 @@ _PING_AFTER_S = 2.0
 _LOST_AFTER_S = 10.0
 _CONTEST_S = 1.5
 _RECONNECT_S = 3.0
-_REPORTS = frozenset({"result", "error", "chunk", "progress", "lost"})
 _GAP_S = 1.0
+_REPORTS = frozenset({"result", "error", "chunk", "progress", "lost"})
 
 Send = Callable[[Message, Sequence[Bytes]], None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -235,12 +236,8 @@ class Notebook:
 
     def close(self) -> None:
         """Close the page and end the kernel."""
-        try:
-            self.page.evaluate(
-                "() => window.jupyterapp.shell.currentWidget?.sessionContext?.shutdown()",
-            )
-        except PlaywrightError:
-            pass  # the page, or the notebook in it, is gone already
+        with contextlib.suppress(PlaywrightError):  # the page, or the notebook in it, may be gone already
+            self.page.evaluate("() => window.jupyterapp.shell.currentWidget?.sessionContext?.shutdown()")
         self.page.close()
 
 

@@ -1,8 +1,8 @@
-"""Write ``vectors/*.json`` and ``*.bin``: frames that both sides must read and write alike.
+"""Write ``vectors/*.json``: frames that both sides must read and write alike.
 
     python tests/protocol/make_vectors.py
 
-Each JSON has the message, its buffers as hex, and ``exact``: whether another encoder must give the same bytes (numbers and text have one spelling).
+Each has the message, its buffers and the frame as hex, and ``exact``: whether another encoder must give the same bytes (numbers and text have one spelling).
 """
 
 from __future__ import annotations
@@ -41,7 +41,14 @@ DISPATCH = {
 CASES: dict[str, tuple[dict[str, Any], list[bytes], bool]] = {
     "hello": (HELLO, [], True),
     "welcome": (
-        {"kind": "welcome", **WHO, "protocol_version": 1, "session": "s1", "received": 7, "lane": {"url": "ws://127.0.0.1:1/ws", "token": "t"}},
+        {
+            "kind": "welcome",
+            **WHO,
+            "protocol_version": 1,
+            "session": "s1",
+            "received": 7,
+            "lane": {"url": "ws://127.0.0.1:1/ws", "token": "t"},
+        },
         [],
         True,
     ),
@@ -95,7 +102,11 @@ CASES: dict[str, tuple[dict[str, Any], list[bytes], bool]] = {
         [],
         False,
     ),
-    "result": ({"kind": "result", **WHO, "seq": 3, "id": "r7", "value": {"buffers": 2, "bytes": 8192, "peak_bytes": 8192}}, [], True),
+    "result": (
+        {"kind": "result", **WHO, "seq": 3, "id": "r7", "value": {"buffers": 2, "bytes": 8192, "peak_bytes": 8192}},
+        [],
+        True,
+    ),
     "error": (
         {
             "kind": "error",
@@ -104,23 +115,37 @@ CASES: dict[str, tuple[dict[str, Any], list[bytes], bool]] = {
             "id": "r1",
             "code": "shader",
             "message": "unresolved value 'nothing'",
-            "details": {"messages": [{"severity": "error", "message": "unresolved value 'nothing'", "line": 5, "column": 12, "length": 7}], "line": 5, "column": 12},
+            "details": {
+                "messages": [
+                    {"severity": "error", "message": "unresolved value 'nothing'", "line": 5, "column": 12, "length": 7}
+                ],
+                "line": 5,
+                "column": 12,
+            },
         },
         [],
         True,
     ),
-    "chunk": ({"kind": "chunk", **WHO, "seq": 5, "id": "r7", "item": 0, "offset": 60, "total": 64}, [b"\x00\x01\xfe\xff"], True),
+    "chunk": (
+        {"kind": "chunk", **WHO, "seq": 5, "id": "r7", "item": 0, "offset": 60, "total": 64},
+        [b"\x00\x01\xfe\xff"],
+        True,
+    ),
     "progress": ({"kind": "progress", **WHO, "seq": 6, "id": "r9", "done": 9, "value": {"completed": 0.25}}, [], True),
     "lost": ({"kind": "lost", **WHO, "seq": 7, "id": "", "epoch": 2, "reason": "destroyed"}, [], True),
-    "many-buffers": ({"kind": "chunk", **WHO, "seq": 8, "id": "r7", "item": 1, "offset": 0, "total": 21}, [b"", b"a", b"12345678", bytes(12)], True),
+    "many-buffers": (
+        {"kind": "chunk", **WHO, "seq": 8, "id": "r7", "item": 1, "offset": 0, "total": 21},
+        [b"", b"a", b"12345678", bytes(12)],
+        True,
+    ),
 }
 
 
 def main() -> None:
     for name, (message, buffers, exact) in CASES.items():
-        text = {"message": message, "buffers": [item.hex() for item in buffers], "exact": exact}
+        frame = _codec.encode(message, buffers)
+        text = {"message": message, "buffers": [item.hex() for item in buffers], "frame": frame.hex(), "exact": exact}
         (VECTORS / f"{name}.json").write_text(json.dumps(text, indent=1) + "\n")
-        (VECTORS / f"{name}.bin").write_bytes(_codec.encode(message, buffers))
 
 
 if __name__ == "__main__":

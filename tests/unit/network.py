@@ -80,7 +80,7 @@ class Network:
         self._actions: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._socket_numbers = itertools.count(1)
-        self.session = Session((lambda hello: {"url": "ws://lane", "token": "t"}) if lane else None)
+        self.session = Session((lambda _hello: {"url": "ws://lane", "token": "t"}) if lane else None)
         self.wires: dict[str, Wire] = {"comm": Wire(self, "comm")}
         self.pages: list[FakePage] = []
         self.events: list[Event] = []

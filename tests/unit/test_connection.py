@@ -65,7 +65,7 @@ class Direct(Transport):
         """Nothing is held."""
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection's patience, shortened."""
     for name, value in {
@@ -80,7 +80,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def way(quick: None) -> Iterator[Direct]:
+def way() -> Iterator[Direct]:
     made = Direct()
     made.start(Connection(made))
     yield made
@@ -128,7 +128,7 @@ def test_none_waits_on(way: Direct) -> None:
     assert way.connection.wait(ask(way), timeout=None) == {}
 
 
-def test_no_page_says_what_to_do(quick: None) -> None:
+def test_no_page_says_what_to_do() -> None:
     way = Direct(pages=0)
     way.start(Connection(way))
     with pytest.raises(errors.NoFrontendError, match=r"no browser page answered for 0\.2 s\. Open a page"):
@@ -139,7 +139,7 @@ def test_no_page_says_what_to_do(quick: None) -> None:
     way.connection.close()
 
 
-def test_a_browser_that_cannot_come_is_said_at_once(quick: None) -> None:
+def test_a_browser_that_cannot_come_is_said_at_once() -> None:
     way = Direct(pages=0)
     way.start(Connection(way))
     way.broken = "the browser ended with status 1"
@@ -267,7 +267,7 @@ def test_an_error_reply_is_raised_as_its_class(way: Direct) -> None:
         way.connection.wait(request)
 
 
-def test_a_page_of_another_version_is_named(quick: None) -> None:
+def test_a_page_of_another_version_is_named() -> None:
     way = Direct(pages=0)
     way.start(Connection(way))
     hello = {"kind": "hello", "protocol_version": 99, "instance": "x", "session": None, "received": 0}
@@ -288,8 +288,7 @@ def test_threads_share_a_connection(way: Direct) -> None:
     done: list[dict[str, Any]] = []
 
     def work() -> None:
-        for _ in range(25):
-            done.append(way.connection.wait(ask(way)))
+        done.extend(way.connection.wait(ask(way)) for _ in range(25))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:

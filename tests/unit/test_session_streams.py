@@ -9,7 +9,12 @@ from network import Network
 
 from webgpu_widget import protocol
 
-COUNT_ONCE = {"op": "dispatch", "pipeline": 1, "workgroups": [1, 1, 1], "args": [{"group": 0, "binding": 0, "buffer": 1}]}
+COUNT_ONCE = {
+    "op": "dispatch",
+    "pipeline": 1,
+    "workgroups": [1, 1, 1],
+    "args": [{"group": 0, "binding": 0, "buffer": 1}],
+}
 
 
 def some_seeds(rng: np.random.Generator, count: int) -> list[int]:
@@ -42,7 +47,10 @@ def number_of(network: Network, key: str) -> int:
 def start(network: Network) -> FakePage:
     page = network.add_page()
     network.run(1)
-    commands = [{"op": "compile", "id": "c", "pipeline": 1, "source": COUNT}, {"op": "create-buffer", "buffer": 1, "size_bytes": 4}]
+    commands = [
+        {"op": "compile", "id": "c", "pipeline": 1, "source": COUNT},
+        {"op": "create-buffer", "buffer": 1, "size_bytes": 4},
+    ]
     network.session.submit(commands, [], ("c",))
     network.settle()
     return page
