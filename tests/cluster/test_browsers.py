@@ -186,7 +186,7 @@ def test_a_browser_that_sleeps_loses_its_tasks_and_comes_back(monkeypatch: pytes
         assert len(made.workers) == 3
 
 
-def test_the_worker_page_says_what_it_does_and_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worker_page_says_what_it_does_and_stops() -> None:
     """A page whose timers are slowed down as in a tab in the background still computes."""
     with (
         wg.Cluster() as made,

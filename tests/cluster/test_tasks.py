@@ -9,10 +9,14 @@ import time
 
 import numpy as np
 import pytest
+from distributed import LocalCluster
 from fake_browser import FakeBrowser, until
 
 import webgpu_widget as wg
+from webgpu_widget.cluster import mandelbrot
+from webgpu_widget.cluster.dask import run_on_gpu
 from webgpu_widget.cluster.tasks import Flow, Piece
+from webgpu_widget.mandelbrot.view import make_view
 
 
 def echo(gpu: wg.GPU, x: float) -> float:
@@ -49,8 +53,6 @@ def test_an_array_of_one_browser_is_brought_to_another(empty: wg.Cluster) -> Non
             lambda a: (a.device is wg.default_gpu(), a.numpy().tolist()), made, workers=[worker], pure=False
         )
         seen.add(where.result(60)[0])
-        from webgpu_widget.cluster.dask import run_on_gpu
-
         here = empty.client.submit(
             run_on_gpu, lambda gpu, a: (a.device is gpu, a.numpy().tolist()), made, workers=[worker], pure=False
         )
@@ -63,7 +65,7 @@ def test_errors_come_back_and_retries_are_counted(empty: wg.Cluster) -> None:
     empty.wait(1)
     calls: list[int] = []
 
-    def moody(gpu: wg.GPU) -> int:
+    def moody(_gpu: wg.GPU) -> int:
         calls.append(1)
         if len(calls) < 3:
             raise wg.ShapeError("not yet")
@@ -96,7 +98,7 @@ def test_cancellation(empty: wg.Cluster) -> None:
     [
         (lambda data: data[:-4], "bytes were asked for"),
         (lambda data: data + b"abcd", "pieces that do not fit"),
-        (lambda data: b"", "0 bytes"),
+        (lambda _: b"", "0 bytes"),
     ],
 )
 def test_a_browser_that_sends_the_wrong_length_is_dropped(
@@ -136,10 +138,9 @@ def test_garbage_in_a_product_is_found_and_done_elsewhere(
 def test_garbage_in_a_picture_is_found(empty: wg.Cluster, caplog: pytest.LogCaptureFixture) -> None:
     bad = FakeBrowser(empty.url)
     empty.wait(1)
+    view = make_view(-0.5, 3, (8, 8), 50)
+    pieces = [Piece(0, (view, mandelbrot.tiles(view.size, 8)[0], "direct"))]
     with pytest.raises(wg.ClusterError, match="no browser is left"):
-        from webgpu_widget.cluster import mandelbrot
-
-        pieces = [Piece(0, (*mandelbrot.axes(-0.5 + 0j, 3.0, (8, 8)), 50))]
         Flow(empty, mandelbrot.compute_tile).run(pieces, lambda *_: None, timeout=1.0)
     until(lambda: bad.refused)
     assert "counts out of 1 to 50" in caplog.text
@@ -214,29 +215,27 @@ def test_no_browser_is_said(empty: wg.Cluster) -> None:
 
 
 def test_a_worker_without_a_browser_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    from distributed import LocalCluster
-
-    from webgpu_widget.cluster.dask import run_on_gpu
-
     caplog.set_level(logging.CRITICAL, "distributed")
-    with LocalCluster(
-        n_workers=1,
-        processes=False,
-        threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",
-        worker_dashboard_address="127.0.0.1:0",
-    ) as plain:
-        # Browsers join a scheduler that has other workers too.
-        with wg.Cluster(scheduler=plain.scheduler_address) as cluster:
-            FakeBrowser(cluster.url)
-            cluster.wait(1)
-            assert cluster.submit(echo, 5.0).result(60) == 5.0
-            other = next(iter(plain.workers.values())).address
-            with pytest.raises(wg.ClusterError, match="has no browser"):
-                cluster.client.submit(run_on_gpu, echo, 1.0, workers=[other], pure=False).result(60)
-            got: list[float] = []
-            Flow(cluster, echo).run([Piece(i, (float(i),)) for i in range(6)], lambda _, value: got.append(value))
-            assert sorted(got) == [0, 1, 2, 3, 4, 5]
+    # Browsers join a scheduler that has other workers too.
+    with (
+        LocalCluster(
+            n_workers=1,
+            processes=False,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+        ) as plain,
+        wg.Cluster(scheduler=plain.scheduler_address) as cluster,
+    ):
+        FakeBrowser(cluster.url)
+        cluster.wait(1)
+        assert cluster.submit(echo, 5.0).result(60) == 5.0
+        other = next(iter(plain.workers.values())).address
+        with pytest.raises(wg.ClusterError, match="has no browser"):
+            cluster.client.submit(run_on_gpu, echo, 1.0, workers=[other], pure=False).result(60)
+        got: list[float] = []
+        Flow(cluster, echo).run([Piece(i, (float(i),)) for i in range(6)], lambda _, value: got.append(value))
+        assert sorted(got) == [0, 1, 2, 3, 4, 5]
 
 
 def test_the_table(empty: wg.Cluster) -> None:

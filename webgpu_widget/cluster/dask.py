@@ -45,12 +45,15 @@ class GarbageError(errors.ClusterError):
     """A browser returned what no correct one returns."""
 
 
-@sizeof.register(GPUArray)
-def _sizeof(array: GPUArray) -> int:
+def _size_of(array: GPUArray) -> int:
     return array.nbytes
 
 
-class BrowserThreadPoolExecutor(ThreadPoolExecutor):  # type: ignore[misc]
+# So that the scheduler knows what it costs to compute elsewhere.
+sizeof.register(GPUArray, _size_of)
+
+
+class BrowserThreadPoolExecutor(ThreadPoolExecutor):
     """Threads whose default GPU is a browser's, also for tasks that are Dask's own and know of no cluster.
 
     Dask tells executors that share its memory by ``ThreadPoolExecutor`` in the name of their type.
@@ -60,7 +63,9 @@ class BrowserThreadPoolExecutor(ThreadPoolExecutor):  # type: ignore[misc]
         super().__init__(2, thread_name_prefix=member.id)
         self._member = member
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Run a function in a thread."""
+
         def with_gpu() -> Any:
             use_in_this_thread(self._member.gpu)
             return fn(*args, **kwargs)
@@ -68,7 +73,7 @@ class BrowserThreadPoolExecutor(ThreadPoolExecutor):  # type: ignore[misc]
         return super().submit(with_gpu)
 
 
-class BrowserWorker(Worker):  # type: ignore[misc]
+class BrowserWorker(Worker):
     """A Dask worker whose tasks run in threads of this process and compute in a browser."""
 
     member: Member
@@ -87,11 +92,11 @@ def run_on_gpu(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         When the Dask worker that runs this has no browser.
     """
     worker = get_worker()
-    member: Member | None = getattr(worker, "member", None)
-    if member is None:
+    if not isinstance(worker, BrowserWorker):
         raise errors.ClusterError(
             f"the Dask worker {worker.name!r} has no browser: submit with resources={{'{GPU_RESOURCE}': 1}}, as cluster.submit does"
         )
+    member = worker.member
     member.begin(getattr(fn, "__name__", type(fn).__name__))
     ok = False
     try:
@@ -190,7 +195,7 @@ class Room:
             for future in futures:
                 task = self.scheduler.tasks.get(future.key)
                 for state in list(task.who_has or ()) if task is not None else ():
-                    worker = self.workers.get(state.name)
+                    worker = self.workers.get(str(state.name))
                     if worker is not None and future.key in worker.data:
                         found[future.key] = worker.data[future.key]
         rest = [future for future in futures if future.key not in found]

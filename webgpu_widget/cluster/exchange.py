@@ -116,6 +116,7 @@ class Exchange:
             raise errors.ClusterError(f"exchange is {way!r}; it is 'auto', 'peer' or 'hub'")
         self.way = way
         self.traffic: dict[Way, Traffic] = {"peer": Traffic(), "hub": Traffic()}
+        self.waited_s = 0.0
         self._ice_servers = list(ice_servers)
         self._lock = threading.Lock()
         self._pairs: dict[frozenset[str], _Pair] = {}
@@ -137,6 +138,14 @@ class Exchange:
         FrontendError, DeviceError
             When that browser is lost meanwhile.
         """
+        began = time.monotonic()
+        try:
+            return self._get(block, member)
+        finally:
+            with self._lock:
+                self.waited_s += time.monotonic() - began
+
+    def _get(self, block: Block, member: Member) -> GPUArray:
         mine: Future[GPUArray] | None = None
         with self._lock:
             self._members[member.id] = member
@@ -287,7 +296,7 @@ class Exchange:
         """Send a block so that the browser keeps its bytes to pass them on."""
         made = member.gpu.empty(block.values.shape, block.values.dtype)
         member.gpu._queue.flush()
-        view = memoryview(np.ascontiguousarray(block.values).reshape(-1).view(np.uint8))
+        view = memoryview(cast("Any", np.ascontiguousarray(block.values))).cast("B")
         requests = [
             ask(
                 member,
@@ -425,7 +434,7 @@ class Exchange:
         request = ask(
             source, "peer-bare", {"peer": member.id, "size_bytes": size_bytes, "message_bytes": message_bytes}
         )
-        return size_bytes / (source.connection.wait(request, 120.0)["ms"] / 1000)
+        return size_bytes / (float(source.connection.wait(request, 120.0)["ms"]) / 1000)
 
 
 def _learn(known: float | None, seen: float) -> float:

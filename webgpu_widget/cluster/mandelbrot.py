@@ -66,7 +66,7 @@ def points(view: View, columns: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.
     step = float(view.spacing)
     x = re + (columns + 0.5 - view.size[0] / 2) * step
     y = im + (view.size[1] / 2 - rows - 0.5) * step
-    return x[None, :] + 1j * y[:, None]
+    return np.asarray(x[None, :] + 1j * y[:, None], np.complex128)
 
 
 def count(c: NDArray[np.complex128], max_iter: int) -> NDArray[np.int64]:
@@ -98,7 +98,7 @@ def costs(view: View, parts: list[Tile]) -> NDArray[np.float64]:
         near_y = np.abs(rows - part.top - part.height / 2) <= max(part.height, _COARSE) / 2
         piece = counts[np.ix_(near_y, near_x)]
         means[i] = piece.mean() if piece.size else counts.mean()
-    return (means + 2) * areas
+    return np.asarray((means + 2) * areas, np.float64)
 
 
 def compute_tile(gpu: GPU, view: View, part: Tile, method: str) -> Counts:

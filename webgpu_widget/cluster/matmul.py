@@ -11,7 +11,7 @@ import math
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from distributed import get_worker
@@ -25,6 +25,7 @@ from webgpu_widget.matrix import matmul as multiply
 
 if TYPE_CHECKING:
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.cluster.dask import BrowserWorker
     from webgpu_widget.cluster.hub import Member
     from webgpu_widget.cluster.pool import Cluster
     from webgpu_widget.gpu import GPU
@@ -119,7 +120,7 @@ def compute_block(gpu: GPU, name: str, i: int, j: int) -> NDArray[np.float32]:
     product = _jobs.get(name)
     if product is None:
         raise errors.ClusterError(f"the product {name} is over, or it belongs to another process")
-    return product.compute(gpu, get_worker().member, i, j)
+    return product.compute(gpu, cast("BrowserWorker", get_worker()).member, i, j)
 
 
 def grid(n: int) -> tuple[int, int]:

@@ -365,7 +365,7 @@ class Cluster:
             self._client = self._room.client()
         return self._client
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, retries: int = 0, **kwargs: Any) -> Future:
+    def submit(self, fn: Callable[..., T], /, *args: Any, retries: int = 0, **kwargs: Any) -> Future[Any]:
         """Run ``fn(gpu, *args, **kwargs)`` with the GPU of one of the browsers.
 
         Parameters
@@ -393,7 +393,7 @@ class Cluster:
             **kwargs,
         )
 
-    def map(self, fn: Callable[..., T], items: Iterable[Any], *, retries: int = 0) -> list[Future]:
+    def map(self, fn: Callable[..., T], items: Iterable[Any], *, retries: int = 0) -> list[Future[Any]]:
         """`submit` for each item.
 
         Returns
@@ -404,7 +404,7 @@ class Cluster:
         name = getattr(fn, "__name__", type(fn).__name__)
         batch = uuid.uuid4().hex[:12]
         values = list(items)
-        made: list[Future] = self.client.map(
+        made: list[Future[Any]] = self.client.map(
             partial(run_on_gpu, fn),
             values,
             key=[f"{name}-{batch}-{i}" for i in range(len(values))],

@@ -13,6 +13,7 @@ import itertools
 import logging
 import pathlib
 import secrets
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
@@ -21,7 +22,6 @@ from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 import tornado.httpserver
-import tornado.netutil
 import tornado.web
 import tornado.websocket
 
@@ -309,17 +309,21 @@ class Hub:
             websocket_max_message_size=MAX_FRAME_BYTES,
         )
         try:
-            sockets = tornado.netutil.bind_sockets(port, address=self.host)
+            # Closes the socket when it cannot be bound; tornado's own function leaves that to the collector.
+            listening = socket.create_server(
+                (self.host, port), family=socket.AF_INET6 if ":" in self.host else socket.AF_INET, backlog=128
+            )
         except OSError as error:
             ready.set_exception(error)
             return
         server = tornado.httpserver.HTTPServer(application, ssl_options=self._tls, max_buffer_size=2 * MAX_FRAME_BYTES)
-        server.add_sockets(sockets)
-        ready.set_result(sockets[0].getsockname()[1])
+        listening.setblocking(False)
+        server.add_sockets([listening])
+        ready.set_result(listening.getsockname()[1])
         await self._stop.wait()
         server.stop()
-        for socket in list(self.sockets):
-            socket._handler.close(1001, "the hub is closing")
+        for opened in list(self.sockets):
+            opened._handler.close(1001, "the hub is closing")
         await server.close_all_connections()
 
     @property
