@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import webgpu_widget as wg
-from webgpu_widget.mandelbrot import work
+from webgpu_widget.mandelbrot import kernels, work
 
 Run = Callable[..., NDArray[np.uint32]]
 
@@ -22,7 +22,7 @@ def run(gpu: wg.GPU) -> Run:
     def run(
         kernel: Any, pixels: NDArray[np.uint32] | None = None, steps: float = 1e6, **options: Any
     ) -> NDArray[np.uint32]:
-        waits = work.run(kernel, work.Slices(steps, 256), pixels, **options)
+        waits = kernels.run(kernel, work.Slices(steps, 256), pixels, **options)
         answer: Any = None
         while True:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import pathlib
 import time
@@ -86,7 +87,15 @@ def test_colours(whole: mandelbrot.Image) -> None:
     assert deep_inside.tolist() == [255, 0, 0, 255]
     seen = {name: whole.rgba(name).tobytes() for name in palettes()}
     assert len(set(seen.values())) == len(seen) >= 18
-    for change in ({"scale": "linear"}, {"scale": "sqrt"}, {"cycle": 0.5}, {"offset": 0.3}, {"histogram": True}, {"edge": 3}, {"floor": 5}):
+    for change in (
+        {"scale": "linear"},
+        {"scale": "sqrt"},
+        {"cycle": 0.5},
+        {"offset": 0.3},
+        {"histogram": True},
+        {"edge": 3},
+        {"floor": 5},
+    ):
         assert whole.rgba(**change).tobytes() != first.tobytes(), change  # type: ignore[arg-type]
     assert np.array_equal(whole.rgba(offset=1.0), first), "a whole turn"
     assert np.array_equal(whole.rgba(["#000000", "#ffffff"]), whole.rgba(["#000000", "#FFFFFF"]))
@@ -170,7 +179,10 @@ def test_refining_changes_only_what_differs_from_its_neighbours(gpu: wg.GPU) -> 
 
 def test_the_coroutine_gives_the_same(gpu: wg.GPU) -> None:
     async def two() -> list[mandelbrot.Image]:
-        return [await mandelbrot.render_async(center, width, (40, 30), 400, gpu) for center, width in ((-0.7, 3), (SEAHORSE, "1e-9"))]
+        return [
+            await mandelbrot.render_async(center, width, (40, 30), 400, gpu)
+            for center, width in ((-0.7, 3), (SEAHORSE, "1e-9"))
+        ]
 
     direct, deep = asyncio.run(two())
     assert np.array_equal(direct.iterations, mandelbrot.render(-0.7, 3, (40, 30), 400, gpu).iterations)
@@ -192,7 +204,7 @@ def test_an_interrupt_ends_it_between_two_slices_and_frees_the_memory(gpu: wg.GP
     gc.collect()
     before = gpu.memory().buffers
 
-    def stop(part: float) -> None:
+    def stop(_part: float) -> None:
         raise KeyboardInterrupt
 
     begun = time.monotonic()
@@ -250,19 +262,29 @@ def test_automatic_iterations_grow_with_the_depth() -> None:
 def test_films(gpu: wg.GPU, tmp_path: pathlib.Path) -> None:
     view = mandelbrot.make_view(-0.7453 + 0.1127j, "0.02", (48, 36), 300)
     texts = film.widths(3, "0.02", 5)
-    ratios = [float(b) / float(a) for a, b in zip(texts, texts[1:], strict=False)]
+    ratios = [float(b) / float(a) for a, b in itertools.pairwise(texts)]
     assert texts[0] == "3"
     assert texts[-1] == "0.02"
     assert np.allclose(ratios, ratios[0])
     middle = exact(film.widths("1e-900", "1e-1000", 3)[1], "width")
     assert abs(log2_abs(middle) / np.log2(10) + 950) < 1e-9
     parts: list[float] = []
-    path = film.animate(view, tmp_path / "zoom.gif", gpu, seconds=0.5, frames_per_second=10, colors={"histogram": True}, progress=parts.append)
+    path = film.animate(
+        view,
+        tmp_path / "zoom.gif",
+        gpu,
+        seconds=0.5,
+        frames_per_second=10,
+        colors={"histogram": True},
+        progress=parts.append,
+    )
     with Pillow.open(path) as picture:
         assert picture.n_frames == 5  # type: ignore[attr-defined]
         assert picture.size == (48, 36)
     assert parts == [0.2, 0.4, 0.6, 0.8, 1.0]
-    movie = film.animate(view, tmp_path / "zoom.mp4", gpu, seconds=0.3, frames_per_second=10, size=(49, 37), progress=False)
+    movie = film.animate(
+        view, tmp_path / "zoom.mp4", gpu, seconds=0.3, frames_per_second=10, size=(49, 37), progress=False
+    )
     assert b"ftyp" in movie.read_bytes()[:64]
     with pytest.raises(ViewError, match="avi"):
         film.animate(view, tmp_path / "zoom.avi", gpu)
@@ -279,7 +301,9 @@ class Sent:
     def __init__(self, explorer: wg.MandelbrotExplorer, monkeypatch: pytest.MonkeyPatch) -> None:
         self.explorer = explorer
         self.messages: list[tuple[dict[str, Any], list[Any]]] = []
-        monkeypatch.setattr(explorer, "send", lambda content, buffers=None: self.messages.append((content, list(buffers or []))))
+        monkeypatch.setattr(
+            explorer, "send", lambda content, buffers=None: self.messages.append((content, list(buffers or [])))
+        )
 
     def ask(self, **content: Any) -> tuple[dict[str, Any], list[Any]]:
         before = len(self.messages)
@@ -299,7 +323,15 @@ def sent(gpu: wg.GPU, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def request(**change: Any) -> dict[str, Any]:
-    return {"center": list(SEAHORSE), "width": "1e-20", "size": [40, 30], "max_iter": 500, "power": 2, "julia": None, **change}
+    return {
+        "center": list(SEAHORSE),
+        "width": "1e-20",
+        "size": [40, 30],
+        "max_iter": 500,
+        "power": 2,
+        "julia": None,
+        **change,
+    }
 
 
 def test_traits_take_numbers_of_any_kind_and_keep_text() -> None:
@@ -327,7 +359,16 @@ def test_traits_take_numbers_of_any_kind_and_keep_text() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("center", "here"), ("center", float("nan")), ("width", 0), ("width", "-1"), ("width", "1e-99999"), ("palette", "none such"), ("max_iter", 2**31), ("power", 7)],
+    [
+        ("center", "here"),
+        ("center", float("nan")),
+        ("width", 0),
+        ("width", "-1"),
+        ("width", "1e-99999"),
+        ("palette", "none such"),
+        ("max_iter", 2**31),
+        ("power", 7),
+    ],
 )
 def test_bad_traits_are_refused_and_leave_the_old_value(name: str, value: object) -> None:
     explorer = wg.MandelbrotExplorer()
@@ -359,7 +400,9 @@ def test_a_reference_is_sent_once(sent: Sent) -> None:
 
 
 def test_the_kernel_draws(sent: Sent) -> None:
-    answer, (iterations, smooth) = sent.ask(id="1", kind="draw", view=request(width="3", center=["-0.7", "0"]), coarse=1)
+    answer, (iterations, smooth) = sent.ask(
+        id="1", kind="draw", view=request(width="3", center=["-0.7", "0"]), coarse=1
+    )
     assert answer["method"] == "direct"
     assert "by the kernel" in answer["text"]
     assert np.frombuffer(iterations, np.uint32).size == 1200
@@ -371,7 +414,11 @@ def test_errors_and_cancelling(sent: Sent) -> None:
     assert answer["kind"] == "error"
     assert "not positive" in answer["message"]
     count = len(sent.messages)
-    sent.explorer._on_message(sent.explorer, {"id": "2", "kind": "draw", "view": request(size=[400, 300], max_iter=2_000_000, width="3"), "coarse": 1}, [])
+    sent.explorer._on_message(
+        sent.explorer,
+        {"id": "2", "kind": "draw", "view": request(size=[400, 300], max_iter=2_000_000, width="3"), "coarse": 1},
+        [],
+    )
     sent.explorer._on_message(sent.explorer, {"id": "2", "kind": "cancel"}, [])
     answer, _ = sent.ask(id="3", kind="prepare", view=request(), have="")
     assert answer["id"] == "3"

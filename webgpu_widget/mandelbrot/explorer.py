@@ -296,12 +296,10 @@ class MandelbrotExplorer(anywidget.AnyWidget):
     def _prepare(self, question: str, view: View, have: str) -> None:
         prepared = work.prepare(view, progress=lambda *_: self._check(question))
         self._check(question)
-        reference, table = prepared.reference, prepared.table
-        if reference is None:
+        if prepared.reference is None:
             # The page decides by its own rounding; it asked, so it gets perturbation.
             prepared = work.prepare(view, "perturbation")
-            reference, table = prepared.reference, prepared.table
-        assert reference is not None
+        reference, table = prepared.orbit, prepared.table
         key = f"{reference.serial}-{table.serial if table else 0}"
         constant = None if view.constant is None else [float(part) for part in view.constant]
         radius = 2.0 if constant is None else max(2.0, math.hypot(*constant))
@@ -326,8 +324,8 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         if key != have:
             empty = np.zeros((1, 8), np.uint32)
             buffers = [
-                memoryview(np.ascontiguousarray(reference.packed)),
-                memoryview(np.ascontiguousarray(table.packed if table else empty)),
+                np.ascontiguousarray(reference.packed).data,
+                np.ascontiguousarray(table.packed if table else empty).data,
             ]
         self.send(
             {"id": question, "kind": "prepared", "plan": plan, "text": work.method_text(prepared, view)},
@@ -339,7 +337,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         self._check(question)
         text = work.method_text(work.Prepared(image.method), view)  # type: ignore[arg-type]
         answer = {"id": question, "kind": "drawn", "text": f"{text}, by the kernel", "method": image.method}
-        self.send(answer, buffers=[memoryview(image.iterations), memoryview(image.smooth)])
+        self.send(answer, buffers=[image.iterations.data, image.smooth.data])
 
     def close(self) -> None:
         """Close the widget and end its thread."""

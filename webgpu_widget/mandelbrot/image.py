@@ -313,7 +313,7 @@ def load(path: str | os.PathLike[str]) -> Saved:
             fields = _fields(str(arrays["parameters"]), target)
             view = View.from_dict(fields["view"])
             extra = Extra(arrays["extra_pixels"], arrays["extra_smooth"]) if "extra_pixels" in arrays else None
-            distance = arrays["distance"] if "distance" in arrays else None
+            distance = arrays.get("distance")
             image = Image(
                 view,
                 fields["method"],
@@ -354,7 +354,7 @@ def _fields(text: str, path: pathlib.Path) -> dict[str, Any]:
 
 
 def edges(smooth: NDArray[np.float32], least: float = 1.0) -> NDArray[np.uint32]:
-    """Indices of pixels that differ from a neighbour by more than ``least`` counts, or in being inside."""
+    """Find the pixels that differ from a neighbour by more than ``least`` counts, or in being inside."""
     inside = np.isnan(smooth)
     value = np.where(inside, np.float32(-1e30), smooth)
     marked = np.zeros(smooth.shape, bool)

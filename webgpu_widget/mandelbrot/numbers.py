@@ -143,7 +143,7 @@ def log2_abs(value: mpq) -> float:
         return -math.inf
     top, bottom = abs(value.numerator), value.denominator
     shift_top, shift_bottom = max(0, top.bit_length() - 60), max(0, bottom.bit_length() - 60)
-    return math.log2(int(top >> shift_top)) - math.log2(int(bottom >> shift_bottom)) + shift_top - shift_bottom
+    return float(math.log2(int(top >> shift_top)) - math.log2(int(bottom >> shift_bottom)) + shift_top - shift_bottom)
 
 
 def _from_decimal(text: str) -> mpq:

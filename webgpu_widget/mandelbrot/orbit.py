@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -77,7 +78,7 @@ class Orbit:
         if self.power != view.power or self.constant != constant or self.precision < view.precision:
             return False
         far = max(log2_abs(self.point[0] - point[0]), log2_abs(self.point[1] - point[1]))
-        return far <= view.log2_spacing + np.log2(view.size[0]) + REACH_LOG2
+        return bool(far <= view.log2_spacing + math.log2(view.size[0]) + REACH_LOG2)
 
     def mark(self, marked: Marked, done: int) -> None:
         """Keep what floats do not tell of some points; their indices count from ``done``."""

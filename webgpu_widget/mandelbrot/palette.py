@@ -228,7 +228,10 @@ def positions(
 ) -> NDArray[np.float64]:
     """Place of each pixel on the palette, 0 to 1; NaN inside."""
     if histogram is not None:
-        return np.mod(histogram.rank(smooth) * (1.0 if cycle is None else cycle) * 0.999 + offset, 1.0)
+        ranked: NDArray[np.float64] = np.asarray(
+            np.mod(histogram.rank(smooth) * (1.0 if cycle is None else cycle) * 0.999 + offset, 1.0)
+        )
+        return ranked
     values = np.maximum(smooth.astype(np.float64), 0)
     if scale == "log":
         values, usual = np.log2(np.maximum(values - floor, 0) + 1), 2.0
@@ -241,7 +244,8 @@ def positions(
     length = usual if cycle is None else float(cycle)
     if not (math.isfinite(length) and length > 0):
         raise ViewError(f"cycle is {cycle!r}; pass a positive number")
-    return np.mod(values / length + offset, 1.0)
+    placed: NDArray[np.float64] = np.mod(values / length + offset, 1.0)
+    return placed
 
 
 def colors(at: NDArray[np.float64], table: NDArray[np.float32], inside: str) -> NDArray[np.float32]:

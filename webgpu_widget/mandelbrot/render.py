@@ -6,11 +6,11 @@ import asyncio
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from webgpu_widget.mandelbrot import work
+from webgpu_widget.mandelbrot import kernels, work
 from webgpu_widget.mandelbrot.image import Extra, Image, Stats, edges, jitter
 from webgpu_widget.mandelbrot.numbers import ViewError, exact_point
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
@@ -113,7 +113,7 @@ def render(
             wait = steps.send(answer)
             answer = target._queue.read(wait.reads, timeout) if wait.reads is not None else wait.compute()  # type: ignore[misc]
     except StopIteration as stop:
-        return _image(stop.value)
+        return cast("Image", stop.value)
     finally:
         steps.close()
 
@@ -134,7 +134,7 @@ async def render_async(
     refine: bool = True,
     reference: Any = None,
     progress: Callable[[float], None] | bool | None = None,
-    timeout: float | None = 30.0,  # noqa: ASYNC109 - seconds of silence, not of the whole
+    timeout: float | None = 30.0,
 ) -> Image:
     """Coroutine twin of `render`; the reference orbit is computed in a thread."""
     view = make_view(center, width, size, max_iter, power, julia, formula)
@@ -150,7 +150,7 @@ async def render_async(
             else:
                 answer = await asyncio.to_thread(wait.compute)  # type: ignore[arg-type]
     except StopIteration as stop:
-        return _image(stop.value)
+        return cast("Image", stop.value)
     finally:
         steps.close()
 
@@ -168,11 +168,6 @@ def render_view(view: View, gpu: GPU | None = None, **options: Any) -> Image:
         formula=view.formula,
         **options,
     )
-
-
-def _image(value: Any) -> Image:
-    assert isinstance(value, Image)
-    return value
 
 
 def _gpu(gpu: GPU | None) -> GPU:
@@ -223,8 +218,8 @@ def _picture(
         first = work.FIRST_RATE[is_fallback] * work.TARGET_S
         slices, fine_slices = _slices.setdefault(gpu, (work.Slices(first, parallel), work.Slices(first / 20, parallel)))
         before = slices.count + fine_slices.count
-        kernel = work.make_kernel(gpu._queue, view, prepared, derivative=distance)
-        planes = yield from work.run(kernel, slices, progress=show)
+        kernel = kernels.make_kernel(gpu._queue, view, prepared, derivative=distance)
+        planes = yield from kernels.run(kernel, slices, progress=show)
         shape = view.size[1], view.size[0]
         iterations = planes[0].reshape(shape)
         smooth = planes[1].view(np.float32).reshape(shape)
@@ -233,8 +228,8 @@ def _picture(
             pixels = edges(smooth, REFINED)
             refined = len(pixels)
             if refined:
-                again = yield from work.run(
-                    work.make_refiner(gpu._queue, view, prepared), fine_slices, pixels, progress=show
+                again = yield from kernels.run(
+                    kernels.make_refiner(gpu._queue, view, prepared), fine_slices, pixels, progress=show
                 )
                 iterations.reshape(-1)[pixels] = again[0]
                 smooth.reshape(-1)[pixels] = again[1].view(np.float32)
@@ -244,9 +239,9 @@ def _picture(
             pixels = edges(smooth)
             rows = []
             if len(pixels):
-                listed = work.make_kernel(gpu._queue, view, prepared, listed=True, shared=kernel)
+                listed = kernels.make_kernel(gpu._queue, view, prepared, listed=True, shared=kernel)
                 for sample in range(1, samples):
-                    more = yield from work.run(listed, slices, pixels, jitter(sample))
+                    more = yield from kernels.run(listed, slices, pixels, jitter(sample))
                     rows.append(more[1].view(np.float32).copy())
                     total += int(more[0].sum(dtype=np.int64))
             extra = Extra(pixels, np.array(rows, np.float32).reshape(samples - 1, len(pixels)))

@@ -1,8 +1,4 @@
-"""The work of a picture: choice of the method, parameters of the kernels, slices.
-
-Everything here is a generator of waits, so that the blocking and the async renderer share it: it yields a `Wait`,
-and is sent the answer.
-"""
+"""The work of a picture before its kernels: choice of the method, reference and table, length of slices."""
 
 from __future__ import annotations
 
@@ -10,25 +6,18 @@ import dataclasses
 import functools
 import importlib.resources
 import math
-import struct
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
-import numpy as np
 from gmpy2 import mpq
-from numpy.typing import NDArray
 
 from webgpu_widget.mandelbrot.bla import (
     BLOCK,
-    FIRST_LEVEL,
     Reference,
-    Scaled,
     Table,
     build_table,
-    fine_reference,
-    limbs,
     pack_reference,
 )
 from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, log2_abs
@@ -41,14 +30,13 @@ __all__ = [
     "Progress",
     "Slices",
     "Wait",
+    "Waits",
     "choose_method",
     "direct_limit",
-    "make_kernel",
-    "make_refiner",
+    "make_table",
     "method_text",
     "orbits",
     "prepare",
-    "run",
     "scaled",
     "shader",
 ]
@@ -104,7 +92,7 @@ class Slices:
     count: int = 0
 
     def budget(self, pixels: int) -> int:
-        """Steps of one pixel, a multiple of BLOCK."""
+        """Give the steps of one pixel, a multiple of BLOCK."""
         return max(4, min(int(self.steps / max(pixels, self.parallel)) // BLOCK, 2**26)) * BLOCK
 
     def learn(self, seconds: float, before: int, after: int) -> None:
@@ -143,6 +131,13 @@ class Prepared:
     scale: int = 0
     reach: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def orbit(self) -> Reference:
+        """The reference, of a method that has one."""
+        if self.reference is None:
+            raise RuntimeError(f"the method {self.method!r} has no reference orbit")
+        return self.reference
 
 
 @functools.cache
@@ -247,7 +242,7 @@ def prepare(
     reach = -math.inf if view.julia is not None else 4.0 * math.ceil(reach / 4)
     table = None
     if chosen == "bla":
-        table = _table(packed, view.power, reach)
+        table = make_table(packed, view.power, reach)
         if table.levels == 0:
             chosen, table = "perturbation", None
     return Prepared(chosen, packed, table, offset, math.ceil(view.log2_spacing), reach, time.perf_counter() - begun)
@@ -277,7 +272,8 @@ def _packed(orbit: Orbit, critical: Orbit | None) -> Reference:
     return cast("Reference", _keep(key, lambda: pack_reference(orbit, critical)))
 
 
-def _table(reference: Reference, power: int, log2_dc: float, *, fine: bool = False) -> Table:
+def make_table(reference: Reference, power: int, log2_dc: float, *, fine: bool = False) -> Table:
+    """Build a table, or find it among the last few."""
     key = ("table", reference.serial, log2_dc, fine)
     return cast("Table", _keep(key, lambda: build_table(reference, power, log2_dc, fine=fine)))
 
@@ -285,312 +281,3 @@ def _table(reference: Reference, power: int, log2_dc: float, *, fine: bool = Fal
 def scaled(value: mpq, scale: int) -> float:
     """``value`` in units of 2**scale."""
     return float(value * mpq(2) ** -scale)
-
-
-class Runnable(Protocol):
-    """What `run` needs of a kernel.
-
-    Attributes
-    ----------
-    planes, state_planes : int
-        Words of a pixel in the result and in the state.
-    list_words : int
-        Words of a pixel in the list; 0 for a kernel that takes the whole picture.
-    """
-
-    queue: Any
-    view: View
-    pipeline: Any
-    data: list[Any]
-
-    @property
-    def planes(self) -> int: ...
-    @property
-    def state_planes(self) -> int: ...
-    @property
-    def list_words(self) -> int: ...
-    def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes: ...
-    def listing(self, pixels: NDArray[np.uint32], shift: tuple[float, float]) -> NDArray[Any]: ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Kernel:
-    """Pipeline and buffers of direct.wgsl or perturb.wgsl for one view."""
-
-    queue: Any
-    view: View
-    prepared: Prepared
-    pipeline: Any
-    data: list[Any]
-    derivative: bool
-    listed: bool
-
-    @property
-    def planes(self) -> int:
-        """As in `Runnable`."""
-        return 3 if self.derivative else 2
-
-    @property
-    def state_planes(self) -> int:
-        """As in `Runnable`."""
-        return (4 if self.prepared.method == "direct" else 6) + (3 if self.derivative else 0)
-
-    @property
-    def list_words(self) -> int:
-        """As in `Runnable`."""
-        return int(self.listed)
-
-    def listing(self, pixels: NDArray[np.uint32], shift: tuple[float, float]) -> NDArray[Any]:  # noqa: ARG002
-        """Give the list's words for some pixels."""
-        return pixels
-
-    def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:
-        """Pack the uniform of a dispatch."""
-        view, prepared = self.view, self.prepared
-        radius = _radius(view)
-        head = struct.pack("<4I", *view.size, first, count)
-        tail = (radius * radius, view.max_iter, budget, int(fresh), ROW_GROUPS)
-        step = scaled(view.spacing, prepared.scale)
-        if prepared.method == "direct":
-            center = (float(part) for part in view.point)
-            julia = (float(part) for part in view.constant or (0, 0))
-            return head + struct.pack("<8ff4I4x", *center, step, -step, *shift, *julia, *tail)
-        assert prepared.reference is not None
-        offsets = prepared.table.offsets if prepared.table else [0]
-        return head + struct.pack(
-            "<6fif6IiI32I",
-            *(scaled(part, prepared.scale) for part in prepared.offset),
-            step,
-            -step,
-            *shift,
-            prepared.scale,
-            *tail,
-            prepared.reference.start,
-            len(offsets) - 1,
-            prepared.table.highest if prepared.table else -(2**30),
-            0,
-            *(offsets + [0] * (32 - len(offsets))),
-        )
-
-
-def make_kernel(
-    queue: Any,
-    view: View,
-    prepared: Prepared,
-    *,
-    derivative: bool = False,
-    listed: bool = False,
-    shared: Kernel | None = None,
-) -> Kernel:
-    """Compile the kernel of a view and upload its reference.
-
-    Parameters
-    ----------
-    queue : Queue
-        Where the commands go.
-    view, prepared : View and Prepared
-        What to draw.
-    derivative : bool
-        Whether the distance estimate is wanted.
-    listed : bool
-        Whether the pixels come as a list.
-    shared : Kernel, optional
-        One of the same view, whose uploaded reference is used.
-
-    Returns
-    -------
-    Kernel
-        Ready for `run`.
-    """
-    constants: dict[str, float] = {
-        "POWER": view.power,
-        "JULIA": int(view.julia is not None),
-        "DERIVATIVE": int(derivative),
-        "LISTED": int(listed),
-    }
-    if prepared.method == "direct":
-        constants["SHIP"] = int(view.formula == "burning_ship")
-        return Kernel(
-            queue,
-            view,
-            prepared,
-            queue.pipeline(shader("direct"), "mandelbrot direct", None, constants),
-            [],
-            derivative,
-            listed,
-        )
-    assert prepared.reference is not None
-    constants |= {"TABLE": int(prepared.table is not None), "BLOCK": BLOCK, "FIRST_LEVEL": FIRST_LEVEL}
-    data: list[Any] = [] if shared is None else shared.data
-    for array in (
-        ()
-        if shared
-        else (prepared.reference.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32))
-    ):
-        buffer = queue.alloc(array.nbytes, "mandelbrot reference")
-        queue.write(buffer, np.ascontiguousarray(array))
-        data.append(buffer)
-    pipeline = queue.pipeline(shader("perturb"), "mandelbrot perturb", None, constants)
-    return Kernel(queue, view, prepared, pipeline, data, derivative, listed)
-
-
-@dataclasses.dataclass(frozen=True)
-class Refiner:
-    """Pipeline and buffers of refine.wgsl for one view."""
-
-    queue: Any
-    view: View
-    prepared: Prepared
-    table: Table | None
-    pipeline: Any
-    data: list[Any]
-    planes: int = 2
-    state_planes: int = 11
-    list_words: int = 12
-
-    def listing(self, pixels: NDArray[np.uint32], shift: tuple[float, float]) -> NDArray[Any]:
-        """Distance of each pixel from the reference point, in limbs."""
-        view, prepared = self.view, self.prepared
-        width, height = view.size
-        step = scaled(view.spacing, prepared.scale)
-        re, im = (scaled(part, prepared.scale) for part in prepared.offset)
-        column, row = (pixels % width).astype(np.float64), (pixels // width).astype(np.float64)
-        points = (
-            re + (column + 0.5 - width / 2 + shift[0]) * step + 1j * (im + (height / 2 - 0.5 - row - shift[1]) * step)
-        )
-        return limbs(Scaled.of(points, prepared.scale))
-
-    def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:  # noqa: ARG002
-        """Pack the uniform of a dispatch."""
-        assert self.prepared.reference is not None
-        offsets = self.table.offsets if self.table else [0]
-        highest = self.table.highest if self.table else -(2**30)
-        radius = _radius(self.view)
-        return struct.pack(
-            "<7Iif3I32I",
-            *(
-                count,
-                self.view.max_iter,
-                budget,
-                int(fresh),
-                ROW_GROUPS,
-                self.prepared.reference.start,
-                len(offsets) - 1,
-                highest,
-                radius * radius,
-            ),
-            *(0, 0, 0),
-            *(offsets + [0] * (32 - len(offsets))),
-        )
-
-
-def make_refiner(queue: Any, view: View, prepared: Prepared) -> Refiner:
-    """Compile refine.wgsl for a view that was prepared for perturbation, and upload its reference.
-
-    Parameters
-    ----------
-    queue : Queue
-        Where the commands go.
-    view, prepared : View and Prepared
-        What to draw.
-
-    Returns
-    -------
-    Refiner
-        Ready for `run` with a list of pixels.
-    """
-    assert prepared.reference is not None
-    table: Table | None = (
-        _table(prepared.reference, view.power, prepared.reach, fine=True) if prepared.method == "bla" else None
-    )
-    if table is not None and table.levels == 0:
-        table = None
-    constants = {
-        "POWER": view.power,
-        "JULIA": int(view.julia is not None),
-        "TABLE": int(table is not None),
-        "FIRST_LEVEL": FIRST_LEVEL,
-    }
-    data = []
-    for array in (fine_reference(prepared.reference), table.packed if table else np.zeros((1, 24), np.uint32)):
-        buffer = queue.alloc(array.nbytes, "mandelbrot reference")
-        queue.write(buffer, np.ascontiguousarray(array))
-        data.append(buffer)
-    return Refiner(
-        queue, view, prepared, table, queue.pipeline(shader("refine"), "mandelbrot refine", None, constants), data
-    )
-
-
-def _radius(view: View) -> float:
-    return 2.0 if view.constant is None else max(2.0, math.hypot(*(float(part) for part in view.constant)))
-
-
-def run(
-    kernel: Runnable,
-    slices: Slices,
-    pixels: NDArray[np.uint32] | None = None,
-    shift: tuple[float, float] = (0.0, 0.0),
-    progress: Progress | None = None,
-) -> Waits:
-    """Compute a picture, or the listed pixels of it, slice by slice.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        What to run.
-    slices : Slices
-        Kept from picture to picture.
-    pixels : ndarray of uint32, optional
-        Indices of the pixels wanted, for a kernel that is ``listed``.
-    shift : tuple of float
-        Of the sample in its pixel, -0.5 to 0.5 each way.
-    progress : callable, optional
-        Called with the part that is done, 0 to 1.
-
-    Yields
-    ------
-    Wait
-        Bytes to read.
-
-    Returns
-    -------
-    ndarray of uint32, (2 or 3, pixels)
-        The result planes of the shader.
-    """
-    queue, view = kernel.queue, kernel.view
-    total = view.size[0] * view.size[1] if pixels is None else len(pixels)
-    planes, state_planes = kernel.planes, kernel.state_planes
-    # Few pixels a band where that alone makes a slice short, so that the first budgets need not be tiny.
-    band = min(total, BAND_BYTES // (4 * max(state_planes, kernel.list_words)), max(int(slices.steps / 256), 16_384))
-    state = queue.alloc(4 * state_planes * band, "mandelbrot state")
-    result = queue.alloc(4 * planes * band, "mandelbrot result")
-    remaining = queue.alloc(4, "mandelbrot remaining")
-    listing = queue.alloc(max(4, 4 * band * kernel.list_words), "mandelbrot list")
-    buffers = [listing, *kernel.data, state, result, remaining]
-    answer = np.empty((planes, total), np.uint32)
-    try:
-        for first in range(0, total, band):
-            count = min(band, total - first)
-            if pixels is not None:
-                queue.write(listing, np.ascontiguousarray(kernel.listing(pixels[first : first + count], shift)))
-            left, fresh = count, True
-            groups = math.ceil(count / GROUP)
-            shape = (min(groups, ROW_GROUPS), math.ceil(groups / ROW_GROUPS), 1)
-            while left:
-                uniform = kernel.params(first, count, shift, slices.budget(left), fresh=fresh)
-                queue.clear(remaining, 0, 4)
-                queue.dispatch(
-                    kernel.pipeline, [*((0, i, buffer) for i, buffer in enumerate(buffers)), (1, 0, uniform)], shape
-                )
-                begun = time.perf_counter()
-                (raw,) = yield Wait(reads=[(remaining, 0, 4)])
-                before, left, fresh = left, int(np.frombuffer(raw, np.uint32)[0]), False
-                slices.learn(time.perf_counter() - begun, before, left)
-                if progress is not None:
-                    progress((first + count - left) / total)
-            (raw,) = yield Wait(reads=[(result, 0, 4 * planes * count)])
-            answer[:, first : first + count] = np.frombuffer(raw, np.uint32).reshape(planes, count)
-    finally:
-        for buffer in (state, result, remaining, listing):
-            buffer.free()
-    return answer

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ FAR = 256.0
 
 def smooth_count(z: NDArray[np.complex128], n: NDArray[np.int64], power: int = 2) -> NDArray[np.float64]:
     """Continuous count of points with |z_n| > 2**8: the real number at which |z| passes 2**8."""
-    return n - np.log(np.log(np.abs(z)) / np.log(FAR)) / np.log(power)
+    return np.asarray(n - np.log(np.log(np.abs(z)) / np.log(FAR)) / np.log(power))
 
 
 def direct(
@@ -27,7 +29,7 @@ def direct(
     power: int = 2,
     julia: complex | None = None,
     ship: bool = False,
-    dtype: type[np.float32] | type[np.float64] = np.float32,
+    dtype: type[np.float32 | np.float64] = np.float32,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Iterate points of the plane.
 
@@ -49,7 +51,8 @@ def direct(
     distance : ndarray of float64, (n,)
         Exterior distance in the plane, NaN inside.
     """
-    x, y = points.real.astype(dtype), points.imag.astype(dtype)
+    x: NDArray[Any] = points.real.astype(dtype)
+    y: NDArray[Any] = points.imag.astype(dtype)
     if julia is None:
         cx, cy, x, y = x, y, np.zeros_like(x), np.zeros_like(y)
         slope = np.zeros(len(points), complex)
@@ -95,7 +98,7 @@ def perturb(
     *,
     power: int = 2,
     julia: complex | None = None,
-    dtype: type[np.complex64] | type[np.complex128] = np.complex128,
+    dtype: type[np.complex64 | np.complex128] = np.complex128,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Iterate distances from a reference orbit, rebasing where |z| falls under them.
 
@@ -155,7 +158,7 @@ def perturb(
             break
         here = Scaled(points.mantissa[m], points.exponent[m])
         z = here + delta
-        # (z^p - Z^p) / (z - Z)
+        # The slope of the chord from Z to z under the power.
         powers = [(Scaled.of(np.ones(len(m), np.complex128)), Scaled.of(np.ones(len(m), np.complex128)))]
         for _ in range(power - 1):
             powers.append((powers[-1][0] * z, powers[-1][1] * here))

@@ -40,7 +40,7 @@ export class Ranks {
     const counts = new Float64Array(BINS + 1);
     let total = 0;
     for (const value of smooth) {
-      if (value !== value) continue;
+      if (Number.isNaN(value)) continue;
       const bin = Math.min(BINS - 1, Math.floor((Math.log2(Math.max(value, 0) + 1) * BINS) / TOP_LOG2));
       counts[bin + 1] = (counts[bin + 1] ?? 0) + 1;
       total++;
@@ -69,7 +69,7 @@ export function floorOf(smooth: Float32Array): number {
   const some: number[] = [];
   for (let i = 0; i < smooth.length; i += stride) {
     const value = smooth[i] ?? Number.NaN;
-    if (value === value) some.push(value);
+    if (!Number.isNaN(value)) some.push(value);
   }
   some.sort((a, b) => a - b);
   return Math.max(0, some[Math.floor(0.005 * some.length)] ?? 0);
@@ -80,7 +80,7 @@ export function colorize(smooth: Float32Array, target: Uint32Array, table: Uint3
   const { scale, cycle, offset } = how;
   for (let i = 0; i < smooth.length; i++) {
     const value = smooth[i] ?? Number.NaN;
-    if (value !== value) {
+    if (Number.isNaN(value)) {
       target[i] = 0xff000000;
       continue;
     }

@@ -1,42 +1,29 @@
 /** The explorer: a picture that answers at once, and gets better while it is left alone. */
 import type { AnyModel } from "@anywidget/types";
-import { type Coloring, colorize, floorOf, lookupTable, Ranks } from "./colors.js";
+import { lookupTable } from "./colors.js";
 import { formatWide, log2Wide, pointTexts, shiftPoint, toNumbers } from "./decimal.js";
+import { directPlan } from "./direct.js";
 import { build, make, type Parts } from "./dom.js";
 import { listen } from "./gestures.js";
 import { drawJulia, orbit } from "./inset.js";
 import { Kernel, type Request, type Welcome } from "./kernel.js";
-import { withText } from "./png.js";
+import { type ColorTraits, Palettes } from "./palettes.js";
+import { makeFrame, Picture } from "./picture.js";
+import { download } from "./png.js";
 import { type Band, type Plan, Renderer } from "./renderer.js";
-import { automaticIterations, DEEPEST, dragged, History, HOME, linkOf, parseLink, placed, same, type View, viewOf, zoomed } from "./state.js";
+import { automaticIterations, DEEPEST, dragged, History, HOME, linkOf, parseLink, same, type View, viewOf, zoomed } from "./state.js";
 
-export interface Traits {
+export interface Traits extends ColorTraits {
   center: [string, string];
   width: string;
   max_iter: number;
   auto_iterations: boolean;
-  palette: string | string[];
-  scale: Coloring["scale"];
-  cycle: number;
-  offset: number;
-  histogram: boolean;
   power: number;
   julia: [string, string] | null;
   height: number;
   status: Record<string, unknown>;
 }
 
-interface Frame {
-  readonly view: View;
-  readonly canvas: HTMLCanvasElement;
-  readonly size: readonly [number, number];
-  readonly smooth: Float32Array;
-  readonly pixels: Uint32Array<ArrayBuffer>;
-  /** Pixels that are there, row by row. */
-  done: number;
-}
-
-const DIRECT_BITS = 18;
 const KEYWORD = "webgpu_widget.mandelbrot";
 
 export class Explorer {
@@ -49,18 +36,13 @@ export class Explorer {
   private renderer: Renderer | null = null;
   private noGpu = "";
   private job = new AbortController();
-  private base: Frame | null = null;
-  private fresh: Frame | null = null;
-  private ranks: Ranks | null = null;
-  private floor: number | null = null;
-  private table = lookupTable(["#000000", "#ffffff"]);
+  private readonly picture: Picture;
+  private readonly palettes: Palettes;
   private cursor: { x: number; y: number } | null = null;
   private columns = 0;
   private rows = 0;
   private wanted = 0;
   private raised = 1;
-  private drawPending = false;
-  private cycling = 0;
   private settle = 0;
   private said = { center: "", width: "" };
 
@@ -69,6 +51,21 @@ export class Explorer {
     el: HTMLElement,
   ) {
     this.kernel = new Kernel(model as unknown as AnyModel);
+    this.picture = new Picture(
+      this.parts.main,
+      () => this.palettes.coloring,
+      () => this.view,
+      () => this.drawOrbit(),
+    );
+    this.palettes = new Palettes(
+      model as unknown as AnyModel<ColorTraits>,
+      this.parts,
+      (colors) => {
+        this.picture.table = lookupTable(colors);
+        this.picture.recolor();
+      },
+      this.over.signal,
+    );
     el.append(this.parts.root);
     this.parts.root.style.height = `${model.get("height")}px`;
     this.connect();
@@ -85,7 +82,6 @@ export class Explorer {
     this.job.abort();
     this.kernel.close();
     this.renderer?.destroy();
-    cancelAnimationFrame(this.cycling);
     clearTimeout(this.settle);
     this.parts.root.remove();
   }
@@ -96,7 +92,7 @@ export class Explorer {
     this.welcome = await this.kernel.hello();
     if (this.over.signal.aborted) return;
     this.fillLists();
-    this.takeColors();
+    this.palettes.take();
     await this.findGpu();
     this.resize();
     // Nobody has asked for a place yet.
@@ -136,7 +132,7 @@ export class Explorer {
   private refresh(): void {
     this.wanted = performance.now();
     this.job.abort();
-    this.draw();
+    this.picture.draw();
     if (!this.welcome || this.columns === 0) return;
     this.job = new AbortController();
     this.mark("busy");
@@ -154,20 +150,13 @@ export class Explorer {
   }
 
   private request(view: View, size: readonly [number, number], maxIter: number): Request {
-    return { center: pointTexts(view.point, view.width), width: formatWide(view.width), size, max_iter: maxIter, power: this.model.get("power"), julia: this.model.get("julia") };
-  }
-
-  private directPlan(view: View, size: readonly [number, number], maxIter: number): Plan | null {
-    const center = toNumbers(view.point);
-    const step = (view.width.mantissa / size[0]) * 10 ** view.width.exponent;
-    const reach = Math.max(...center.map((part, i) => Math.abs(part) + ((size[i] ?? 0) * step) / 2), 0.5);
-    if (log2Wide(view.width) - Math.log2(size[0]) < Math.log2(reach) - DIRECT_BITS) return null;
-    const julia = this.model.get("julia");
-    const constant = julia ? ([Number(julia[0]), Number(julia[1])] as const) : null;
-    const radius = constant ? Math.max(2, Math.hypot(...constant)) : 2;
     return {
-      method: "direct", size, maxIter, power: this.model.get("power"), julia: constant, radiusSquared: radius * radius, center, step,
-      scale: 0, start: 0, offsets: [], levels: 0, highest: 0, key: "", reference: null, table: null,
+      center: pointTexts(view.point, view.width),
+      width: formatWide(view.width),
+      size,
+      max_iter: maxIter,
+      power: this.model.get("power"),
+      julia: this.model.get("julia"),
     };
   }
 
@@ -180,7 +169,7 @@ export class Explorer {
     let plan: Plan | null = null;
     const { renderer } = this;
     if (renderer) {
-      plan = this.directPlan(view, size, maxIter);
+      plan = directPlan(view, size, maxIter, this.model.get("power"), this.model.get("julia"));
       if (!plan) {
         this.say("computing the reference orbit…");
         ({ plan, text } = await this.kernel.prepare(this.request(view, size, maxIter), renderer.heldKey, signal));
@@ -192,7 +181,7 @@ export class Explorer {
     for (const coarse of slow ? [8, 4, 2, 1] : [4, 1]) {
       if (signal.aborted) return;
       const shape: [number, number] = [Math.max(1, Math.ceil(size[0] / coarse)), Math.max(1, Math.ceil(size[1] / coarse))];
-      const frame = this.frame(view, shape);
+      const frame = makeFrame(view, shape);
       iterations = 0;
       let far = 0;
       let escaped = 0;
@@ -204,11 +193,8 @@ export class Explorer {
           escaped++;
           if (n > 0.7 * maxIter) far++;
         }
-        if (band.first === 0 && (this.floor === null || coarse >= 4)) this.floor = floorOf(band.smooth);
-        this.paint(frame, band.first, band.first + band.smooth.length);
-        this.fresh = frame;
+        this.picture.took(frame, band.first, band.first + band.smooth.length, coarse);
         this.progress((frame.done / frame.smooth.length) * (coarse === 1 ? 1 : 0.3));
-        this.draw();
       };
       if (renderer && plan) {
         for await (const band of renderer.run(plan, coarse, signal)) {
@@ -221,9 +207,7 @@ export class Explorer {
         take(drawn.band);
       }
       if (signal.aborted) return;
-      this.base = frame;
-      this.fresh = null;
-      this.rerank();
+      this.picture.finish(frame);
       if (coarse > 1 && this.parts.root.dataset["coarse"] !== String(coarse)) this.parts.root.dataset["coarse"] = String(coarse);
       this.parts.root.dataset["firstMs"] ??= "";
       if (this.parts.root.dataset["firstMs"] === "") this.parts.root.dataset["firstMs"] = (performance.now() - this.wanted).toFixed(0);
@@ -237,15 +221,26 @@ export class Explorer {
     const seconds = (performance.now() - this.wanted) / 1000;
     const rate = iterations / seconds / 1e9;
     const adapter = this.renderer?.name ?? this.welcome?.adapter ?? "";
-    this.say(`${text} · ${rate >= 0.1 ? rate.toFixed(rate < 10 ? 2 : 0) : rate.toFixed(4)} Giter/s · ${seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(1)} s`} · ${adapter}`);
+    this.say(
+      `${text} · ${rate >= 0.1 ? rate.toFixed(rate < 10 ? 2 : 0) : rate.toFixed(4)} Giter/s · ${seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(1)} s`} · ${adapter}`,
+    );
     this.progress(0);
     this.note("");
     this.mark("idle");
     this.parts.root.dataset["method"] = method;
     this.parts.root.dataset["seconds"] = seconds.toFixed(3);
     this.model.set("status", {
-      state: "idle", method, text, adapter, iterations, seconds, iterations_per_second: iterations / seconds, size: [this.columns, this.rows],
-      max_iter: this.maxIter, center: pointTexts(this.view.point, this.view.width), width: formatWide(this.view.width),
+      state: "idle",
+      method,
+      text,
+      adapter,
+      iterations,
+      seconds,
+      iterations_per_second: iterations / seconds,
+      size: [this.columns, this.rows],
+      max_iter: this.maxIter,
+      center: pointTexts(this.view.point, this.view.width),
+      width: formatWide(this.view.width),
     });
     this.model.save_changes();
     if (!this.model.get("auto_iterations")) return;
@@ -256,80 +251,6 @@ export class Explorer {
       this.raised *= 2;
       this.refresh();
     }
-  }
-
-  private frame(view: View, size: readonly [number, number]): Frame {
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = size;
-    const count = size[0] * size[1];
-    return { view, canvas, size, smooth: new Float32Array(count).fill(Number.NaN), pixels: new Uint32Array(count), done: 0 };
-  }
-
-  /** Colour pixels [from, to) of a frame. */
-  private paint(frame: Frame, from: number, to: number): void {
-    const columns = frame.size[0];
-    colorize(frame.smooth.subarray(from, to), frame.pixels.subarray(from, to), this.table, this.coloring, this.floor ?? 0, this.model.get("histogram") ? this.ranks : null);
-    const [top, bottom] = [Math.floor(from / columns), Math.ceil(to / columns)];
-    const bytes = new Uint8ClampedArray(frame.pixels.buffer, top * columns * 4, (bottom - top) * columns * 4);
-    frame.canvas.getContext("2d")?.putImageData(new ImageData(bytes, columns, bottom - top), 0, top);
-    frame.done = Math.max(frame.done, to);
-  }
-
-  private get coloring(): Coloring {
-    return { colors: [], scale: this.model.get("scale"), cycle: this.model.get("cycle"), offset: this.model.get("offset"), histogram: this.model.get("histogram") };
-  }
-
-  /** Let the colours follow what the newest picture shows. */
-  private rerank(): void {
-    if (!this.base) return;
-    const floor = floorOf(this.base.smooth);
-    if (floor !== this.floor) {
-      this.floor = floor;
-      if (!this.model.get("histogram")) {
-        this.paint(this.base, 0, this.base.smooth.length);
-        this.draw();
-      }
-    }
-    if (!this.model.get("histogram")) return;
-    const now = Ranks.of(this.base.smooth);
-    this.ranks = this.ranks ? this.ranks.toward(now, 0.35) : now;
-    this.paint(this.base, 0, this.base.smooth.length);
-    this.draw();
-  }
-
-  private recolor(): void {
-    if (this.base) this.paint(this.base, 0, this.base.smooth.length);
-    if (this.fresh) this.paint(this.fresh, 0, this.fresh.done);
-    this.draw();
-  }
-
-  /** Show the newest picture, and under it the one before, both where they lie in the present view. */
-  private draw(): void {
-    if (this.drawPending) return;
-    this.drawPending = true;
-    requestAnimationFrame(() => {
-      this.drawPending = false;
-      const { main } = this.parts;
-      const context = main.getContext("2d");
-      if (!context || this.over.signal.aborted) return;
-      context.setTransform(1, 0, 0, 1, 0, 0);
-      context.fillStyle = "#000";
-      context.fillRect(0, 0, main.width, main.height);
-      for (const frame of [this.base, this.fresh]) {
-        if (!frame) continue;
-        const at = placed(frame.view, this.view, this.columns);
-        if (!Number.isFinite(at.x + at.y + at.scale) || at.scale > 1e4 || at.scale < 1e-4) continue;
-        const wide = this.columns * at.scale;
-        const high = ((wide * frame.size[1]) / frame.size[0]) | 0 ? (wide * frame.size[1]) / frame.size[0] : 1;
-        const rows = Math.floor(frame.done / frame.size[0]);
-        if (rows === 0) continue;
-        context.imageSmoothingEnabled = at.scale * (this.columns / frame.size[0]) < 3;
-        const left = this.columns / 2 + at.x - wide / 2;
-        const top = this.rows / 2 + at.y - high / 2;
-        context.drawImage(frame.canvas, 0, 0, frame.size[0], rows, left, top, wide, (high * rows) / frame.size[1]);
-      }
-      this.drawOrbit();
-    });
   }
 
   private resize(): void {
@@ -457,7 +378,6 @@ export class Explorer {
     on(buttons.forward, "click", () => this.step(1));
     on(buttons.in, "click", () => this.go(zoomed(this.view, 0.5, 0, 0, this.columns)));
     on(buttons.out, "click", () => this.go(zoomed(this.view, 2, 0, 0, this.columns)));
-    on(buttons.cycle, "click", () => this.toggleCycling());
     on(buttons.edit, "click", () => this.toggle(buttons.edit, parts.editor));
     on(buttons.place, "click", () => this.toggle(buttons.place, parts.panel));
     for (const one of [buttons.julia, buttons.orbit]) {
@@ -474,7 +394,6 @@ export class Explorer {
       parts.landmarks.selectedIndex = 0;
       if (link) this.jump(() => this.follow(link));
     });
-    on(parts.palettes, "change", () => this.change("palette", parts.palettes.value));
     on(parts.count, "change", () => this.setCount(Number(parts.count.value)));
     on(parts.automatic, "change", () => {
       this.raised = 1;
@@ -489,12 +408,6 @@ export class Explorer {
       },
       options,
     );
-    on(parts.scale, "change", () => this.change("scale", parts.scale.value as Coloring["scale"]));
-    on(parts.cycle, "input", () => this.change("cycle", 2 ** Number(parts.cycle.value)));
-    on(parts.offset, "input", () => this.change("offset", Number(parts.offset.value)));
-    on(parts.histogram, "change", () => this.change("histogram", parts.histogram.checked));
-    on(parts.fewer, "click", () => this.editColors((colors) => colors.slice(0, Math.max(2, colors.length - 1))));
-    on(parts.more, "click", () => this.editColors((colors) => [...colors, colors[0] ?? "#000000"]));
     const model = this.model as unknown as AnyModel;
     const watch = (names: string, act: () => void): void => {
       model.on(names, act);
@@ -508,7 +421,6 @@ export class Explorer {
         this.refresh();
       });
     }
-    for (const name of ["palette", "scale", "cycle", "offset", "histogram"]) watch(`change:${name}`, () => this.takeColors());
     watch("change:height", () => {
       parts.root.style.height = `${this.model.get("height")}px`;
     });
@@ -564,73 +476,18 @@ export class Explorer {
     this.enable();
   }
 
-  private colors(): readonly string[] {
-    const palette = this.model.get("palette");
-    return typeof palette === "string" ? (this.welcome?.palettes[palette] ?? ["#000000", "#ffffff"]) : palette;
-  }
-
-  private takeColors(): void {
-    const { parts } = this;
-    const palette = this.model.get("palette");
-    const colors = this.colors();
-    this.table = lookupTable(colors);
-    parts.palettes.value = typeof palette === "string" ? palette : "";
-    parts.scale.value = this.model.get("scale");
-    parts.cycle.value = String(Math.log2(this.model.get("cycle")));
-    parts.offset.value = String(this.model.get("offset") % 1);
-    parts.histogram.checked = this.model.get("histogram");
-    const shown = colors.length > 16 ? Array.from({ length: 9 }, (_, i) => colors[Math.round((i * (colors.length - 1)) / 8)] ?? "#000000") : colors;
-    if (parts.stops.childElementCount !== shown.length) {
-      parts.stops.replaceChildren(
-        ...shown.map((_, i) => {
-          const input = make("input", { type: "color", "aria-label": `Colour ${i + 1}` });
-          input.addEventListener("input", () => this.editColors((all) => all.map((color, k) => (k === i ? input.value : color))));
-          return input;
-        }),
-      );
-    }
-    [...parts.stops.children].forEach((input, i) => {
-      (input as HTMLInputElement).value = shown[i] ?? "#000000";
-    });
-    if (this.model.get("histogram") && !this.ranks && this.base) this.ranks = Ranks.of(this.base.smooth);
-    this.recolor();
-  }
-
-  private editColors(edit: (colors: string[]) => string[]): void {
-    this.change("palette", edit([...this.parts.stops.children].map((input) => (input as HTMLInputElement).value)));
-  }
-
   private fillLists(): void {
     if (!this.welcome) return;
-    const { landmarks, palettes } = this.parts;
-    landmarks.replaceChildren(make("option", { value: "" }, "Landmarks"), ...this.welcome.landmarks.map(({ name, link }) => make("option", { value: link }, name)));
-    palettes.replaceChildren(...Object.keys(this.welcome.palettes).map((name) => make("option", { value: name }, name)), make("option", { value: "" }, "own"));
+    this.parts.landmarks.replaceChildren(
+      make("option", { value: "" }, "Landmarks"),
+      ...this.welcome.landmarks.map(({ name, link }) => make("option", { value: link }, name)),
+    );
+    this.palettes.fill(this.welcome.palettes);
   }
 
   private toggle(one: HTMLButtonElement, panel: HTMLElement): void {
     const open = panel.classList.toggle("wgmb-hidden");
     one.setAttribute("aria-pressed", String(!open));
-  }
-
-  private toggleCycling(): void {
-    const on = this.cycling === 0;
-    this.parts.buttons.cycle.setAttribute("aria-pressed", String(on));
-    cancelAnimationFrame(this.cycling);
-    this.cycling = 0;
-    if (!on) {
-      this.model.save_changes();
-      return;
-    }
-    let before = performance.now();
-    const turn = (now: number): void => {
-      if (this.over.signal.aborted) return;
-      if (now - before > 30) {
-        this.model.set("offset", (this.model.get("offset") + ((now - before) / 1000) * 0.12) % 1);
-        before = now;
-      }
-      this.cycling = requestAnimationFrame(turn);
-    };
-    this.cycling = requestAnimationFrame(turn);
   }
 
   private async copyLink(): Promise<void> {
@@ -647,27 +504,18 @@ export class Explorer {
     setTimeout(() => this.note(""), 2500);
   }
 
-  private async save(): Promise<void> {
-    const blob = await new Promise<Blob | null>((resolve) => this.parts.main.toBlob(resolve, "image/png"));
-    if (!blob) return;
-    const request = this.request(this.view, [this.columns, this.rows], this.maxIter);
+  private save(): Promise<void> {
+    const { model } = this;
+    const [histogram, scale] = [model.get("histogram"), model.get("scale")];
+    const usual = histogram ? 1 : { log: 2, sqrt: 8, linear: 64 }[scale];
     const parameters = {
       format: 1,
-      view: { ...request, formula: "mandelbrot" },
+      view: { ...this.request(this.view, [this.columns, this.rows], this.maxIter), formula: "mandelbrot" },
       method: this.parts.root.dataset["method"] ?? "",
-      colors: { palette: this.model.get("palette"), scale: this.model.get("scale"), cycle: this.cycleForPython(), offset: this.model.get("offset"), histogram: this.model.get("histogram") },
+      colors: { palette: model.get("palette"), scale, cycle: usual * model.get("cycle"), offset: model.get("offset"), histogram },
       stats: {},
     };
-    const png = withText(new Uint8Array(await blob.arrayBuffer()), KEYWORD, JSON.stringify(parameters));
-    const url = URL.createObjectURL(new Blob([png as BlobPart], { type: "image/png" }));
-    const link = make("a", { href: url, download: `mandelbrot-${formatWide(this.view.width)}.png` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
-  }
-
-  private cycleForPython(): number {
-    const usual = { log: 2, sqrt: 8, linear: 64 }[this.model.get("scale")];
-    return this.model.get("histogram") ? this.model.get("cycle") : usual * this.model.get("cycle");
+    return download(this.parts.main, `mandelbrot-${formatWide(this.view.width)}.png`, KEYWORD, parameters);
   }
 
   // ------------------------------------------------------------ what is shown beside the picture
@@ -679,7 +527,7 @@ export class Explorer {
     inset.classList.toggle("wgmb-hidden", !julia);
     if (this.cursor && julia) {
       const [re, im] = toNumbers(shiftPoint(this.view.point, this.cursor.x / this.columns, -this.cursor.y / this.columns, this.view.width));
-      drawJulia(insetCanvas, [re, im], this.model.get("power"), this.table);
+      drawJulia(insetCanvas, [re, im], this.model.get("power"), this.picture.table);
       insetText.textContent = `Julia set of ${re.toPrecision(7)} ${im < 0 ? "−" : "+"} ${Math.abs(im).toPrecision(7)}i`;
     }
     this.drawOrbit();
@@ -697,7 +545,9 @@ export class Explorer {
     context.strokeStyle = context.fillStyle = "rgba(255,255,255,.9)";
     context.lineWidth = Math.max(1, this.pixelRatio);
     context.beginPath();
-    const points = orbit(toNumbers(place), this.model.get("power"), 400).map(([x, y]) => [this.columns / 2 + (x - x0) * unit, this.rows / 2 - (y - y0) * unit] as const);
+    const points = orbit(toNumbers(place), this.model.get("power"), 400).map(
+      ([x, y]) => [this.columns / 2 + (x - x0) * unit, this.rows / 2 - (y - y0) * unit] as const,
+    );
     for (const [x, y] of points) if (Number.isFinite(x + y)) context.lineTo(Math.max(-1e5, Math.min(1e5, x)), Math.max(-1e5, Math.min(1e5, y)));
     context.stroke();
     for (const [x, y] of points) context.fillRect(x - 1.5, y - 1.5, 3, 3);

@@ -91,6 +91,10 @@ export class Kernel {
     const { answer, buffers } = await this.ask("draw", { view: request, coarse }, signal);
     const [iterations, smooth] = [tight(buffers[0]), tight(buffers[1])];
     if (!iterations || !smooth) throw new Error("the kernel sent no picture");
-    return { band: { first: 0, iterations: new Uint32Array(iterations), smooth: new Float32Array(smooth) }, text: String(answer["text"]), method: String(answer["method"]) };
+    return {
+      band: { first: 0, iterations: new Uint32Array(iterations), smooth: new Float32Array(smooth) },
+      text: String(answer["text"]),
+      method: String(answer["method"]),
+    };
   }
 }

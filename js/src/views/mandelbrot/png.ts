@@ -27,3 +27,16 @@ export function withText(png: Uint8Array, keyword: string, text: string): Uint8A
   result.set(png.subarray(header), header + chunk.length);
   return result;
 }
+
+/** Let the browser save a canvas as a PNG with a text chunk. */
+export async function download(canvas: HTMLCanvasElement, name: string, keyword: string, parameters: object): Promise<void> {
+  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
+  if (!blob) return;
+  const png = withText(new Uint8Array(await blob.arrayBuffer()), keyword, JSON.stringify(parameters));
+  const url = URL.createObjectURL(new Blob([png], { type: "image/png" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

@@ -107,16 +107,22 @@ export class Renderer {
     return [this.held.reference, this.held.table];
   }
 
-  private params(plan: Plan, coarse: number, size: readonly [number, number], first: number, count: number, budget: number, fresh: boolean): ArrayBuffer {
+  private params(plan: Plan, size: readonly [number, number], first: number, count: number, budget: number, fresh: boolean): ArrayBuffer {
     const direct = plan.method === "direct";
     const bytes = new ArrayBuffer(direct ? 72 : 208);
     const view = new DataView(bytes);
     let at = 0;
     const u32 = (...values: number[]): void => {
-      for (const value of values) view.setUint32((at += 4) - 4, value >>> 0, true);
+      for (const value of values) {
+        view.setUint32(at, value >>> 0, true);
+        at += 4;
+      }
     };
     const f32 = (...values: number[]): void => {
-      for (const value of values) view.setFloat32((at += 4) - 4, value, true);
+      for (const value of values) {
+        view.setFloat32(at, value, true);
+        at += 4;
+      }
     };
     // A coarse picture covers the same width with fewer pixels.
     const step = (plan.step * plan.size[0]) / size[0];
@@ -165,7 +171,7 @@ export class Renderer {
           const before = left;
           const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
           const budget = Math.max(64, Math.min(Math.floor(this.steps / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
-          device.queue.writeBuffer(uniform, 0, this.params(plan, coarse, size, first, count, budget, fresh));
+          device.queue.writeBuffer(uniform, 0, this.params(plan, size, first, count, budget, fresh));
           const encoder = device.createCommandEncoder();
           encoder.clearBuffer(remaining);
           const pass = encoder.beginComputePass();
@@ -184,7 +190,8 @@ export class Renderer {
           left = new Uint32Array(mapped, 0, 1)[0] ?? 0;
           fresh = false;
           if (took > 2 * TARGET_MS) this.steps *= Math.max(0.1, TARGET_MS / took);
-          else if (2 * left > before && before >= parallel && took < TARGET_MS) this.steps = Math.min(1e12, this.steps * Math.min(4, Math.max(1.2, (0.8 * TARGET_MS) / took)));
+          else if (2 * left > before && before >= parallel && took < TARGET_MS)
+            this.steps = Math.min(1e12, this.steps * Math.min(4, Math.max(1.2, (0.8 * TARGET_MS) / took)));
           const done = left === 0 ? mapped.slice(16) : null;
           staging.unmap();
           if (done) yield { first, iterations: new Uint32Array(done, 0, count), smooth: new Float32Array(done, 4 * count, count) };

@@ -1,5 +1,5 @@
 /** What the explorer shows, and where it has been. */
-import { difference, log2Wide, type Point, parsePoint, parseWide, pointTexts, ratio, scaleWide, shiftPoint, type Wide, formatWide } from "./decimal.js";
+import { difference, formatWide, log2Wide, type Point, parsePoint, parseWide, pointTexts, ratio, scaleWide, shiftPoint, type Wide } from "./decimal.js";
 
 export const DEEPEST = -9_990;
 

@@ -1,0 +1,359 @@
+"""The kernels of a picture and how they are run, slice by slice.
+
+`run` is a generator of waits, so that the blocking and the async renderer share it: it yields a `Wait`, and is sent the answer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import struct
+import time
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from webgpu_widget.mandelbrot.bla import BLOCK, FIRST_LEVEL, Scaled, Table, fine_reference, limbs
+from webgpu_widget.mandelbrot.view import View
+from webgpu_widget.mandelbrot.work import (
+    BAND_BYTES,
+    GROUP,
+    ROW_GROUPS,
+    Prepared,
+    Progress,
+    Slices,
+    Wait,
+    Waits,
+    make_table,
+    scaled,
+    shader,
+)
+
+__all__ = ["Kernel", "Refiner", "Runnable", "make_kernel", "make_refiner", "run"]
+
+
+class Runnable(Protocol):
+    """What `run` needs of a kernel."""
+
+    @property
+    def queue(self) -> Any:
+        """Where commands go."""
+        ...
+
+    @property
+    def view(self) -> View:
+        """What is drawn."""
+        ...
+
+    @property
+    def pipeline(self) -> Any:
+        """The compiled kernel."""
+        ...
+
+    @property
+    def data(self) -> list[Any]:
+        """Buffers between the list and the state."""
+        ...
+
+    @property
+    def planes(self) -> int:
+        """Words of a pixel in the result."""
+        ...
+
+    @property
+    def state_planes(self) -> int:
+        """Words of a pixel in the state."""
+        ...
+
+    @property
+    def list_words(self) -> int:
+        """Words of a pixel in the list; 0 for a kernel that takes the whole picture."""
+        ...
+
+    def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:
+        """Pack the uniform of a dispatch."""
+        ...
+
+    def listing(self, pixels: NDArray[np.uint32], shift: tuple[float, float]) -> NDArray[Any]:
+        """Give the list's words for some pixels."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """Pipeline and buffers of direct.wgsl or perturb.wgsl for one view."""
+
+    queue: Any
+    view: View
+    prepared: Prepared
+    pipeline: Any
+    data: list[Any]
+    derivative: bool
+    listed: bool
+
+    @property
+    def planes(self) -> int:
+        """As `Runnable` says."""
+        return 3 if self.derivative else 2
+
+    @property
+    def state_planes(self) -> int:
+        """As `Runnable` says."""
+        return (4 if self.prepared.method == "direct" else 6) + (3 if self.derivative else 0)
+
+    @property
+    def list_words(self) -> int:
+        """As `Runnable` says."""
+        return int(self.listed)
+
+    def listing(self, pixels: NDArray[np.uint32], shift: tuple[float, float]) -> NDArray[Any]:  # noqa: ARG002
+        """Give the list's words for some pixels."""
+        return pixels
+
+    def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:
+        """Pack the uniform of a dispatch."""
+        view, prepared = self.view, self.prepared
+        radius = _radius(view)
+        head = struct.pack("<4I", *view.size, first, count)
+        tail = (radius * radius, view.max_iter, budget, int(fresh), ROW_GROUPS)
+        step = scaled(view.spacing, prepared.scale)
+        if prepared.method == "direct":
+            center = (float(part) for part in view.point)
+            julia = (float(part) for part in view.constant or (0, 0))
+            return head + struct.pack("<8ff4I4x", *center, step, -step, *shift, *julia, *tail)
+        offsets = prepared.table.offsets if prepared.table else [0]
+        return head + struct.pack(
+            "<6fif6IiI32I",
+            *(scaled(part, prepared.scale) for part in prepared.offset),
+            step,
+            -step,
+            *shift,
+            prepared.scale,
+            *tail,
+            prepared.orbit.start,
+            len(offsets) - 1,
+            prepared.table.highest if prepared.table else -(2**30),
+            0,
+            *(offsets + [0] * (32 - len(offsets))),
+        )
+
+
+def make_kernel(
+    queue: Any,
+    view: View,
+    prepared: Prepared,
+    *,
+    derivative: bool = False,
+    listed: bool = False,
+    shared: Kernel | None = None,
+) -> Kernel:
+    """Compile the kernel of a view and upload its reference.
+
+    Parameters
+    ----------
+    queue : Queue
+        Where the commands go.
+    view, prepared : View and Prepared
+        What to draw.
+    derivative : bool
+        Whether the distance estimate is wanted.
+    listed : bool
+        Whether the pixels come as a list.
+    shared : Kernel, optional
+        One of the same view, whose uploaded reference is used.
+
+    Returns
+    -------
+    Kernel
+        Ready for `run`.
+    """
+    constants: dict[str, float] = {
+        "POWER": view.power,
+        "JULIA": int(view.julia is not None),
+        "DERIVATIVE": int(derivative),
+        "LISTED": int(listed),
+    }
+    if prepared.method == "direct":
+        constants["SHIP"] = int(view.formula == "burning_ship")
+        return Kernel(
+            queue,
+            view,
+            prepared,
+            queue.pipeline(shader("direct"), "mandelbrot direct", None, constants),
+            [],
+            derivative,
+            listed,
+        )
+    constants |= {"TABLE": int(prepared.table is not None), "BLOCK": BLOCK, "FIRST_LEVEL": FIRST_LEVEL}
+    data: list[Any] = [] if shared is None else shared.data
+    for array in (
+        ()
+        if shared
+        else (prepared.orbit.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32))
+    ):
+        buffer = queue.alloc(array.nbytes, "mandelbrot reference")
+        queue.write(buffer, np.ascontiguousarray(array))
+        data.append(buffer)
+    pipeline = queue.pipeline(shader("perturb"), "mandelbrot perturb", None, constants)
+    return Kernel(queue, view, prepared, pipeline, data, derivative, listed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Refiner:
+    """Pipeline and buffers of refine.wgsl for one view."""
+
+    queue: Any
+    view: View
+    prepared: Prepared
+    table: Table | None
+    pipeline: Any
+    data: list[Any]
+    planes: int = 2
+    state_planes: int = 11
+    list_words: int = 12
+
+    def listing(self, pixels: NDArray[np.uint32], shift: tuple[float, float]) -> NDArray[Any]:
+        """Distance of each pixel from the reference point, in limbs."""
+        view, prepared = self.view, self.prepared
+        width, height = view.size
+        step = scaled(view.spacing, prepared.scale)
+        re, im = (scaled(part, prepared.scale) for part in prepared.offset)
+        column, row = (pixels % width).astype(np.float64), (pixels // width).astype(np.float64)
+        points = (
+            re + (column + 0.5 - width / 2 + shift[0]) * step + 1j * (im + (height / 2 - 0.5 - row - shift[1]) * step)
+        )
+        return limbs(Scaled.of(points, prepared.scale))
+
+    def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:  # noqa: ARG002
+        """Pack the uniform of a dispatch."""
+        offsets = self.table.offsets if self.table else [0]
+        highest = self.table.highest if self.table else -(2**30)
+        radius = _radius(self.view)
+        return struct.pack(
+            "<7Iif3I32I",
+            *(
+                count,
+                self.view.max_iter,
+                budget,
+                int(fresh),
+                ROW_GROUPS,
+                self.prepared.orbit.start,
+                len(offsets) - 1,
+                highest,
+                radius * radius,
+            ),
+            *(0, 0, 0),
+            *(offsets + [0] * (32 - len(offsets))),
+        )
+
+
+def make_refiner(queue: Any, view: View, prepared: Prepared) -> Refiner:
+    """Compile refine.wgsl for a view that was prepared for perturbation, and upload its reference.
+
+    Parameters
+    ----------
+    queue : Queue
+        Where the commands go.
+    view, prepared : View and Prepared
+        What to draw.
+
+    Returns
+    -------
+    Refiner
+        Ready for `run` with a list of pixels.
+    """
+    table: Table | None = (
+        make_table(prepared.orbit, view.power, prepared.reach, fine=True) if prepared.method == "bla" else None
+    )
+    if table is not None and table.levels == 0:
+        table = None
+    constants = {
+        "POWER": view.power,
+        "JULIA": int(view.julia is not None),
+        "TABLE": int(table is not None),
+        "FIRST_LEVEL": FIRST_LEVEL,
+    }
+    data = []
+    for array in (fine_reference(prepared.orbit), table.packed if table else np.zeros((1, 24), np.uint32)):
+        buffer = queue.alloc(array.nbytes, "mandelbrot reference")
+        queue.write(buffer, np.ascontiguousarray(array))
+        data.append(buffer)
+    return Refiner(
+        queue, view, prepared, table, queue.pipeline(shader("refine"), "mandelbrot refine", None, constants), data
+    )
+
+
+def _radius(view: View) -> float:
+    return 2.0 if view.constant is None else max(2.0, math.hypot(*(float(part) for part in view.constant)))
+
+
+def run(
+    kernel: Runnable,
+    slices: Slices,
+    pixels: NDArray[np.uint32] | None = None,
+    shift: tuple[float, float] = (0.0, 0.0),
+    progress: Progress | None = None,
+) -> Waits:
+    """Compute a picture, or the listed pixels of it, slice by slice.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        What to run.
+    slices : Slices
+        Kept from picture to picture.
+    pixels : ndarray of uint32, optional
+        Indices of the pixels wanted, for a kernel that is ``listed``.
+    shift : tuple of float
+        Of the sample in its pixel, -0.5 to 0.5 each way.
+    progress : callable, optional
+        Called with the part that is done, 0 to 1.
+
+    Yields
+    ------
+    Wait
+        Bytes to read.
+
+    Returns
+    -------
+    ndarray of uint32, (2 or 3, pixels)
+        The result planes of the shader.
+    """
+    queue, view = kernel.queue, kernel.view
+    total = view.size[0] * view.size[1] if pixels is None else len(pixels)
+    planes, state_planes = kernel.planes, kernel.state_planes
+    # Few pixels a band where that alone makes a slice short, so that the first budgets need not be tiny.
+    band = min(total, BAND_BYTES // (4 * max(state_planes, kernel.list_words)), max(int(slices.steps / 256), 16_384))
+    state = queue.alloc(4 * state_planes * band, "mandelbrot state")
+    result = queue.alloc(4 * planes * band, "mandelbrot result")
+    remaining = queue.alloc(4, "mandelbrot remaining")
+    listing = queue.alloc(max(4, 4 * band * kernel.list_words), "mandelbrot list")
+    buffers = [listing, *kernel.data, state, result, remaining]
+    answer = np.empty((planes, total), np.uint32)
+    try:
+        for first in range(0, total, band):
+            count = min(band, total - first)
+            if pixels is not None:
+                queue.write(listing, np.ascontiguousarray(kernel.listing(pixels[first : first + count], shift)))
+            left, fresh = count, True
+            groups = math.ceil(count / GROUP)
+            shape = (min(groups, ROW_GROUPS), math.ceil(groups / ROW_GROUPS), 1)
+            while left:
+                uniform = kernel.params(first, count, shift, slices.budget(left), fresh=fresh)
+                queue.clear(remaining, 0, 4)
+                queue.dispatch(
+                    kernel.pipeline, [*((0, i, buffer) for i, buffer in enumerate(buffers)), (1, 0, uniform)], shape
+                )
+                begun = time.perf_counter()
+                (raw,) = yield Wait(reads=[(remaining, 0, 4)])
+                before, left, fresh = left, int(np.frombuffer(raw, np.uint32)[0]), False
+                slices.learn(time.perf_counter() - begun, before, left)
+                if progress is not None:
+                    progress((first + count - left) / total)
+            (raw,) = yield Wait(reads=[(result, 0, 4 * planes * count)])
+            answer[:, first : first + count] = np.frombuffer(raw, np.uint32).reshape(planes, count)
+    finally:
+        for buffer in (state, result, remaining, listing):
+            buffer.free()
+    return answer
