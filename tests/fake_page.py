@@ -146,7 +146,7 @@ class FakePage:
         if was_active:
             self._say("resume", received=self.received)
 
-    def receive(self, link: Link, message: Message, buffers: Sequence[Any]) -> None:  # noqa: PLR0912 - one branch a kind
+    def receive(self, link: Link, message: Message, buffers: Sequence[Any]) -> None:
         if self.dead or self.role == "closed":
             return
         kind = message["kind"]
