@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from jupyter import Lab, Notebook
+from lab_harness import Lab, Notebook
 
 SETUP = """
 import json, os, tempfile, time
