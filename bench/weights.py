@@ -144,7 +144,24 @@ def load(path, gpu, **options):
     return seconds, report, first
 
 
-def routes(gpu, page, path, rounds):
+def messages(gpu, path):
+    """Seconds for the same bytes by the queue's own messages into buffers of 4 MiB."""
+    size = path.stat().st_size
+    buffers = []
+    began = time.perf_counter()
+    with path.open("rb") as file:
+        for _ in range(0, size, 4 * 2**20):
+            piece = file.read(4 * 2**20)
+            buffers.append(gpu._queue.alloc(len(piece)))
+            gpu._queue.write(buffers[-1], piece)
+    gpu.synchronize(timeout=120)
+    seconds = time.perf_counter() - began
+    for buffer in buffers:
+        buffer.free()
+    return seconds
+
+
+def routes(gpu, alone, page, path, rounds):
     size = path.stat().st_size
     url = Hub.shared().serve_file(path)
     local = "/" + url.split("/", 3)[3]
@@ -169,18 +186,9 @@ def routes(gpu, page, path, rounds):
         assert report.route == "cache", report
         note("from the cache", seconds)
         wg.cache.clear(gpu=gpu)
-        note("comm, no cache", load(path, gpu, cache=False, route="comm")[0])
-        data = memoryview(np.fromfile(path, np.uint8))
-        part = 512 * 2**20
-        began = time.perf_counter()
-        for at in range(0, size, part):
-            piece = data[at : at + part]
-            buffer = gpu._queue.alloc(len(piece))
-            gpu._queue.write(buffer, piece)
-            buffer.free()
-        gpu.synchronize(timeout=120)
-        note("bare messages", time.perf_counter() - began)
-        del data, piece
+        note("comm, no cache", load(path, alone, cache=False, route="comm")[0])
+        note("comm, no cache, no hashes", load(path, alone, cache=False, route="comm", verify=False)[0])
+        note("bare messages", messages(alone, path))
     rates = {name: size / seconds / 1e6 for name, seconds in times.items()}
     bare = max(rates["bare fetch().arrayBuffer() + writeBuffer"], rates["bare streamed fetch + writeBuffer"])
     ratios = {
@@ -189,11 +197,13 @@ def routes(gpu, page, path, rounds):
         / rates["bare fetch().arrayBuffer() + writeBuffer"],
         "from the cache / first load": rates["from the cache"] / rates["url, into the cache"],
         "comm / bare messages": rates["comm, no cache"] / rates["bare messages"],
+        "comm without hashes / bare messages": rates["comm, no cache, no hashes"] / rates["bare messages"],
+        "url without hashes / best bare fetch + writeBuffer": rates["url, no cache, no hashes"] / bare,
     }
     return {"MB_per_second": rates, "ratios": ratios, "moved_when_first_stage_was_usable": min(first_stage)}
 
 
-def memory(gpu, page, path, profile):
+def memory(gpu, alone, page, path, profile):
     found = {}
     for name, options in {
         "url, into the cache": {},
@@ -201,8 +211,14 @@ def memory(gpu, page, path, profile):
         "comm": {"cache": False, "route": "comm"},
     }.items():
         page.evaluate("globalThis.gc?.()")
-        with Peak(page=page_process(profile), python=psutil.Process()) as peak:
-            seconds, report, _ = load(path, gpu, **options)
+        used, where = (
+            (alone, page_process(alone._transport._browser._profile.name))
+            if name == "comm"
+            else (gpu, page_process(profile))
+        )
+        with Peak(page=where, python=psutil.Process()) as peak:
+            seconds, report, _ = load(path, used, **options)
+        assert report.route == ("comm" if name == "comm" else "cache" if "from" in name else "url"), report
         found[name] = {**peak.above, "peak_buffer_bytes": report.peak_buffer_bytes / 2**20, "seconds": seconds}
     wg.cache.clear(gpu=gpu)
     return found
@@ -221,6 +237,9 @@ def main():
     try:
         make_file(path, given.megabytes)
         gpu = wg.GPU(transport="page")
+        # Playwright listens to every frame of a page's sockets, which slows them tenfold: messages are measured in a page of their own.
+        alone = wg.GPU(transport="headless")
+        alone.ready(timeout=60)
         with sync_playwright() as playwright:
             flags = ["--no-sandbox", "--enable-unsafe-webgpu", "--js-flags=--expose-gc"]
             context = playwright.chromium.launch_persistent_context(profile, executable_path=find_browser(), args=flags)
@@ -229,11 +248,12 @@ def main():
             adapter = gpu.ready(timeout=60).name
             result = {"adapter": adapter, "megabytes": path.stat().st_size / 1e6, "load": os.getloadavg()[0]}
             if "routes" in given.parts:
-                result |= routes(gpu, page, path, given.rounds)
+                result |= routes(gpu, alone, page, path, given.rounds)
             if "memory" in given.parts:
-                result["memory_MiB_above_the_beginning"] = memory(gpu, page, path, profile)
+                result["memory_MiB_above_the_beginning"] = memory(gpu, alone, page, path, profile)
             context.close()
         gpu.close()
+        alone.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text = json.dumps(result, indent=2)

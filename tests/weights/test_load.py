@@ -66,6 +66,11 @@ def test_without_cache_nothing_is_kept(clean, path, model):
     with wg.load_weights(path, clean, cache=False, **QUICK) as weights:
         same(weights, model)
     assert wg.cache.list(gpu=clean) == []
+    with wg.load_weights(path, clean, **QUICK) as weights:
+        weights.wait(timeout=30)
+    with wg.load_weights(path, clean, cache=False, **QUICK) as weights:
+        weights.wait(timeout=30)
+        assert weights.report.route == "url", "what others have kept is not read either"
 
 
 def test_stages_come_in_order(clean, path):

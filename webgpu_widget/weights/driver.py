@@ -5,6 +5,7 @@ Messages from the page arrive with the connection's lock held, so they only note
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import queue
@@ -13,6 +14,7 @@ import time
 import uuid
 import weakref
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.errors import (
@@ -41,6 +43,7 @@ __all__ = ["Driver"]
 
 _OUT_BITS = {"encode_f16": 16, "encode_int8": 8, "encode_int4": 4}
 _RELOADS = 5
+_SENDERS = 2
 _DIGESTS_AT_ONCE = 4
 _COUNTS = ("bytes_done", "bytes_moved", "bytes_from_cache")
 _LOST = (DeviceLostError, FrontendLostError)
@@ -102,6 +105,7 @@ class Driver:
         self._reloads = 0
         self._stopped = False
         self._thread: threading.Thread | None = None
+        self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self.paused = False
         self.listeners: list[Callable[[], None]] = []
@@ -229,6 +233,8 @@ class Driver:
             # Break the circle through the request's callbacks: buffers are freed when the last array goes, not at the next collection.
             job.items, job.request = [], None
         self._events.put(("stop", None))
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def reload_later(self) -> None:
         """Load again what was there: the device or page is gone. Called with the connection's lock held."""
@@ -259,7 +265,11 @@ class Driver:
     def _step(self, kind: str, value: Any) -> None:
         try:
             if kind == "want":
+                with contextlib.suppress(RuntimeError):  # stopped meanwhile
+                    self._sender().submit(self._step, "send", value)
+            elif kind == "send":
                 self._send_chunk(*value)
+                return
             elif kind == "digests":
                 self._digest_work.extend(value)
             elif kind == "digests first":
@@ -276,12 +286,20 @@ class Driver:
         except (WebGPUWidgetError, OSError, ValueError) as error:
             self._give_up(error)
 
+    def _sender(self) -> ThreadPoolExecutor:
+        """Give the threads that read, hash and send chunks, two at a time."""
+        if self._stopped:
+            raise RuntimeError("stopped")
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_SENDERS, "webgpu_widget weights")
+        return self._pool
+
     def _tell(self) -> None:
         for listener in list(self.listeners):
             listener()
 
     def _send_chunk(self, job: _Job, file: int, index: int) -> None:
-        if job.ended:
+        if job.ended or self._stopped:
             return
         data = self._read(file, index)
         digest = hashlib.sha256(data).hexdigest() if self._verify else ""

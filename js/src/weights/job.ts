@@ -19,8 +19,8 @@ const DEPTH = 4;
 /** Requests at once: another machine's answers are worth waiting for in parallel, this one's are not. */
 const REMOTE_LANES = 3;
 const REMOTE_SPAN_BYTES = 16 * 2 ** 20;
-const CACHE_READERS = 2;
-const PYTHON_LANES = 3;
+const CACHE_READERS = 4;
+const PYTHON_LANES = 4;
 const BAD_TRIES = 3;
 const REPORT_MS = 100;
 const HEARTBEAT_MS = 400;
@@ -186,7 +186,7 @@ export class Job {
       const changed = new Promise<void>((resolve) => {
         this.changed = resolve;
       });
-      for (const [file, { key }] of this.spec.files.entries()) this.schedule.cached(file, kept.get(key) ?? []);
+      for (const [file, { key, cache }] of this.spec.files.entries()) if (cache) this.schedule.cached(file, kept.get(key) ?? []);
       for (const lane of lanes) {
         while (lane.busy.size < lane.most) {
           const started = lane.start();
