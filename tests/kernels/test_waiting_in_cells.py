@@ -227,7 +227,7 @@ def test_a_page_that_died_without_a_word_is_replaced_by_the_next_hello(front: Fr
 
 
 def test_ten_thousand_calls_are_few_messages(front: FrontEnd) -> None:
-    front.run("gpu = wg.GPU(); count = gpu.kernel(COUNT); n = gpu.zeros(1, np.uint32); gpu.synchronize()")
+    front.run("gpu = wg.GPU(); count = gpu.kernel(COUNT); n = gpu.array(np.zeros(1, np.uint32)); gpu.synchronize()")
     before = front.page.batches, front.comm_messages
     found = front.run("for _ in range(10_000):\n    count(n=n, threads=1)\nprint(int(n.numpy()[0]))", 60)
     assert found == "10000"
