@@ -44,7 +44,9 @@ def launch(cluster: wg.Cluster, wanted: int, cores: int) -> None:
     cluster.wait(wanted, timeout=120)
 
 
-def scale(args: argparse.Namespace, name: str, work: Callable[[wg.Cluster], Any], warm: Callable[[wg.Cluster], Any]) -> None:
+def scale(
+    args: argparse.Namespace, name: str, work: Callable[[wg.Cluster], Any], warm: Callable[[wg.Cluster], Any]
+) -> None:
     """Time ``work`` with 1, 2, ... browsers of one cluster, and compare what they make, bit for bit."""
     first: Any = None
     alone = 0.0
