@@ -193,23 +193,23 @@ def test_python_moves_the_view_and_observe_hears_the_page(opened: Opened) -> Non
 
 
 def test_deep_views_use_reference_orbits_of_the_kernel(opened: Opened) -> None:
+    # A small picture: a CPU has much to do here.
+    opened.notebook.run("explorer.height = 200").ok()
+    opened.settle()
     seen = {}
-    for name, method in (
-        ("Copy on a spiral, 1e-10", "bla"),
-        ("Dendrite tip, 1e-60", "bla"),
-        ("Misiurewicz spiral, 1e-600", "bla"),
-    ):
+    for name in ("Dendrite tip, 1e-60", "Misiurewicz spiral, 1e-600"):
         opened.page.locator('select[aria-label="Landmarks"]').select_option(label=name)
         opened.settle(120)
-        assert opened.data["method"] == method, name
+        assert opened.data["method"] == "bla", name
         shown = opened.pixels()
         assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 100, name
         seen[name] = opened.python("explorer.width")
-    assert list(seen.values()) == ["1e-10", "1e-60", "1e-600"]
+    assert list(seen.values()) == ["1e-60", "1e-600"]
     opened.key("+")
     opened.settle(120)
     assert opened.python("explorer.width") == "5e-601"
     assert len(opened.python("explorer.center[0]")) > 600, "all digits come back"
+    opened.notebook.run("explorer.height = 420").ok()
 
 
 def test_colours_change_without_a_new_computation(opened: Opened) -> None:

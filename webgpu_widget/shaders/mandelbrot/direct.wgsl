@@ -66,7 +66,7 @@ fn advance(z: vec2f, c: vec2f) -> vec2f {
   return w + c;
 }
 
-// Written out: not every driver unrolls the loop, and without that it is three times slower.
+// Written out: a driver that does not unroll a loop would pay for its test at each iteration.
 fn eight(z0: vec2f, c: vec2f) -> vec2f {
   let z1 = advance(z0, c);
   let z2 = advance(z1, c);

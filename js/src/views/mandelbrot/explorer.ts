@@ -207,7 +207,7 @@ export class Explorer {
         take(drawn.band);
       }
       if (signal.aborted) return;
-      this.picture.finish(frame);
+      this.picture.finish(frame, coarse);
       if (coarse > 1 && this.parts.root.dataset["coarse"] !== String(coarse)) this.parts.root.dataset["coarse"] = String(coarse);
       this.parts.root.dataset["firstMs"] ??= "";
       if (this.parts.root.dataset["firstMs"] === "") this.parts.root.dataset["firstMs"] = (performance.now() - this.wanted).toFixed(0);
@@ -418,6 +418,7 @@ export class Explorer {
     for (const name of ["max_iter", "auto_iterations", "power", "julia"]) {
       watch(`change:${name}`, () => {
         this.takeTraits();
+        this.picture.forget();
         this.refresh();
       });
     }

@@ -1,4 +1,4 @@
-/** Pictures on their way to the screen: the newest one, and under it the one before, both where they lie in the present view. */
+/** Pictures on their way to the screen, each where it lies in the present view, the finer above the coarser. */
 import { type Coloring, colorize, floorOf, lookupTable, Ranks } from "./colors.js";
 import { placed, type View } from "./state.js";
 
@@ -10,18 +10,26 @@ export interface Frame {
   readonly pixels: Uint32Array<ArrayBuffer>;
   /** Pixels that are there, row by row. */
   done: number;
+  /** It shows another map, or other counts: better than nothing only. */
+  stale: boolean;
 }
+
+/** Floors this near, in octaves, are left alone while a picture is coarse: colours shall not flicker. */
+const CALM = 1;
 
 export function makeFrame(view: View, size: readonly [number, number]): Frame {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = size;
   const count = size[0] * size[1];
-  return { view, canvas, size, smooth: new Float32Array(count).fill(Number.NaN), pixels: new Uint32Array(count), done: 0 };
+  return { view, canvas, size, smooth: new Float32Array(count).fill(Number.NaN), pixels: new Uint32Array(count), done: 0, stale: false };
 }
 
 export class Picture {
   table = lookupTable(["#000000", "#ffffff"]);
+  /** The best that is whole. */
   private base: Frame | null = null;
+  /** A newer one that is whole and coarser. */
+  private under: Frame | null = null;
   private fresh: Frame | null = null;
   private ranks: Ranks | null = null;
   private floor: number | null = null;
@@ -34,39 +42,57 @@ export class Picture {
     private readonly drawn: () => void,
   ) {}
 
+  /** What is shown is of another map now. */
+  forget(): void {
+    for (const frame of [this.base, this.under, this.fresh]) if (frame) frame.stale = true;
+  }
+
   /** Pixels [from, to) of a frame have come. */
   took(frame: Frame, from: number, to: number, coarse: number): void {
-    if (from === 0 && (this.floor === null || coarse >= 4)) this.floor = floorOf(frame.smooth.subarray(from, to));
+    if (from === 0 && coarse > 1) this.follow(floorOf(frame.smooth.subarray(from, to)), coarse);
     this.paint(frame, from, to);
     this.fresh = frame;
     this.draw();
   }
 
-  /** A frame is whole: let the colours follow what it shows. */
-  finish(frame: Frame): void {
-    this.base = frame;
+  /** A frame is whole. The last of a view takes the place of all; a coarse one waits under what is finer. */
+  finish(frame: Frame, coarse: number): void {
+    if (coarse === 1 || !this.base || this.base.stale || this.grain(this.base) >= this.grain(frame)) {
+      this.base = frame;
+      this.under = null;
+    } else {
+      this.under = frame;
+    }
     this.fresh = null;
-    const floor = floorOf(frame.smooth);
-    const moved = floor !== this.floor;
-    this.floor = floor;
+    const moved = this.follow(floorOf(frame.smooth), coarse);
     if (this.coloring().histogram) {
       const now = Ranks.of(frame.smooth);
       this.ranks = this.ranks ? this.ranks.toward(now, 0.35) : now;
+      this.recolor();
+    } else if (moved) {
+      this.recolor();
     } else {
-      this.ranks = null;
-      if (!moved) {
-        this.draw();
-        return;
-      }
+      this.draw();
     }
-    this.paint(frame, 0, frame.smooth.length);
-    this.draw();
+  }
+
+  /** Let the colours begin at a new floor; true when they moved. */
+  private follow(floor: number, coarse: number): boolean {
+    const near = this.floor !== null && Math.abs(Math.log2((floor + 8) / (this.floor + 8))) < CALM;
+    if (floor === this.floor || (coarse > 1 && near)) return false;
+    this.floor = floor;
+    return true;
+  }
+
+  /** Size of a frame's pixels on the screen. */
+  private grain(frame: Frame): number {
+    return (placed(frame.view, this.view(), this.canvas.width).scale * this.canvas.width) / frame.size[0];
   }
 
   recolor(): void {
     if (!this.coloring().histogram) this.ranks = null;
     else if (!this.ranks && this.base) this.ranks = Ranks.of(this.base.smooth);
-    if (this.base) this.paint(this.base, 0, this.base.smooth.length);
+    for (const frame of [this.under, this.base]) if (frame) this.paint(frame, 0, frame.smooth.length);
     if (this.fresh) this.paint(this.fresh, 0, this.fresh.done);
     this.draw();
   }
@@ -91,7 +117,9 @@ export class Picture {
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.fillStyle = "#000";
       context.fillRect(0, 0, width, height);
-      for (const frame of [this.base, this.fresh]) if (frame) this.place(context, frame, width, height);
+      const frames = [this.base, this.under, this.fresh].filter((frame) => frame !== null);
+      const rank = (frame: Frame): number => (frame.stale ? Number.POSITIVE_INFINITY : this.grain(frame));
+      for (const frame of frames.sort((a, b) => rank(b) - rank(a) || 0)) this.place(context, frame, width, height);
       this.drawn();
     });
   }

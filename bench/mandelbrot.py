@@ -1,0 +1,124 @@
+"""Escape counts a second, on the adapter of an embedded browser: the plain loop that tests each iteration, and this package's kernels.
+
+    python bench/mandelbrot.py [--width 3840] [--iterations 2000] [--seconds 1] [--deep]
+
+Giga-iterations a second are the counts of the picture over the time of a dispatch, by timestamps on the GPU where the adapter has them, else by the clock over
+dispatches that take a second together. The kernels also write the continuous count, the plain loop does not. `--deep` adds 1e-25 and 1e-300, where skipped
+iterations count as done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import struct
+import time
+
+import numpy as np
+
+import webgpu_widget as wg
+from webgpu_widget.mandelbrot import kernels, landmarks, make_view, work
+
+PLAIN = """
+struct Params { size: vec2u, center: vec2f, step: vec2f, max_iter: u32, unused: u32 }
+@group(0) @binding(0) var<storage, read_write> result: array<u32>;
+@group(1) @binding(0) var<uniform> params: Params;
+@compute @workgroup_size(8, 8) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (any(id.xy >= params.size)) { return; }
+  let c = params.center + (vec2f(id.xy) + 0.5 - 0.5 * vec2f(params.size)) * params.step;
+  var x = 0.0;
+  var y = 0.0;
+  var n = 0u;
+  loop {
+    let xx = x * x;
+    let yy = y * y;
+    if (n >= params.max_iter || xx + yy > 4.0) { break; }
+    y = 2.0 * x * y + c.y;
+    x = xx - yy + c.x;
+    n += 1u;
+  }
+  result[id.y * params.size.x + id.x] = n;
+}
+"""
+SEAHORSE = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
+
+
+def seconds_each(gpu, dispatch, least):
+    """Time of one dispatch: warmed up, then repeated until ``least`` seconds are full."""
+    dispatch()
+    gpu.synchronize(timeout=None)
+    count = 1
+    while True:
+        with gpu.profile() as profile:
+            start = time.perf_counter()
+            for _ in range(count):
+                dispatch()
+            gpu.synchronize(timeout=None)
+            clock = time.perf_counter() - start
+        if clock >= least or count >= 4096:
+            stamped = [row.gpu_ms for row in profile.rows if row.gpu_ms]
+            return (sum(stamped) / 1000 if stamped else clock) / count
+        count = min(4096, max(2 * count, int(1.2 * count * least / max(clock, 1e-4))))
+
+
+def report(name, gpu, dispatch, result, total, least):
+    each = seconds_each(gpu, dispatch, least)
+    (raw,) = gpu._queue.read([(result, 0, 4 * total)], timeout=None)
+    counted = int(np.frombuffer(raw, np.uint32).sum(dtype=np.int64))
+    print(f"{name:44s} {1000 * each:10.3f} ms {counted / each / 1e9:10.3f} Giter/s", flush=True)
+    return counted / each
+
+
+def ours(gpu, name, view, method, least, constants=None):
+    queue, total = gpu._queue, view.size[0] * view.size[1]
+    kernel = kernels.make_kernel(queue, view, work.prepare(view, method))
+    pipeline = kernel.pipeline
+    if constants:
+        file = "direct" if kernel.prepared.method == "direct" else "perturb"
+        pipeline = queue.pipeline(work.shader(file), name, None, {**pipeline.constants, **constants})
+    state, result, remaining, listing = (
+        queue.alloc(size) for size in (4 * kernel.state_planes * total, 8 * total, 4, 4)
+    )
+    uniform = kernel.params(0, total, (0.0, 0.0), 2**30, fresh=True)
+    groups = -(-total // work.GROUP)
+    shape = (min(groups, work.ROW_GROUPS), -(-groups // work.ROW_GROUPS), 1)
+    args = [
+        *((0, i, buffer) for i, buffer in enumerate([listing, *kernel.data, state, result, remaining])),
+        (1, 0, uniform),
+    ]
+    return report(name, gpu, lambda: queue.dispatch(pipeline, args, shape), result, total, least)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=3840, help="pixels; the height is 9/16 of it")
+    parser.add_argument("--iterations", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=1.0, help="least time of a measurement")
+    parser.add_argument("--deep", action="store_true")
+    options = parser.parse_args()
+    size = (options.width, options.width * 9 // 16)
+    gpu = wg.GPU(transport="headless")
+    print(gpu.info.name, f"{size[0]} x {size[1]}, {options.iterations} iterations")
+    view = make_view("-0.5", 3, size, options.iterations)
+    queue, total = gpu._queue, size[0] * size[1]
+    result = queue.alloc(4 * total)
+    step = float(view.spacing)
+    uniform = struct.pack("<2I4f2I", *size, -0.5, 0.0, step, -step, options.iterations, 0)
+    pipeline = queue.pipeline(PLAIN, "plain loop")
+    shape = (-(-size[0] // 8), -(-size[1] // 8), 1)
+    args = [(0, 0, result), (1, 0, uniform)]
+    plain = report("plain loop", gpu, lambda: queue.dispatch(pipeline, args, shape), result, total, options.seconds)
+    for block in (8, 16, 32):
+        rate = ours(gpu, f"direct, blocks of {block}", view, "direct", options.seconds, {"BLOCK": block, "INTERIOR": 0})
+        print(f"{'':44s} {rate / plain:13.2f} times the plain loop")
+    ours(gpu, "direct, with cardioid, disc and cycles", view, "direct", options.seconds)
+    if options.deep:
+        deep = make_view(SEAHORSE, "1e-25", size, 30_000)
+        copy = landmarks()["Copy, 1e-300"].replace(size=(size[0] // 2, size[1] // 2), max_iter=100_000)
+        for name, where in (("1e-25", deep), ("1e-300", copy)):
+            for method in ("perturbation", "bla"):
+                ours(gpu, f"{name}, {method}", where, method, options.seconds)
+    gpu.close()
+
+
+if __name__ == "__main__":
+    main()
