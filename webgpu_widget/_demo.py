@@ -63,6 +63,7 @@ def demo(output: str) -> dict[str, Any]:
             size=(480, 320),
             max_iter=2000,
             gpu=gpu,
+            refine=False,
         )
         path = pathlib.Path(output).resolve()
         image.save(path)
