@@ -86,6 +86,9 @@ def test_cancellation(empty: wg.Cluster) -> None:
     rest = empty.map(echo, range(5))
     until(lambda: empty.workers[0].state == "working")
     empty.client.cancel(rest)
+    # Until the worker has heard of it, too.
+    (worker,) = empty._room.workers.values()
+    until(lambda: set(worker.state.tasks) == {first.key})
     gate.set()
     assert first.result(60) == 1.0
     assert all(future.cancelled() for future in rest)
