@@ -17,7 +17,7 @@ interface SyncHandle {
   getSize(): number;
   close(): void;
 }
-type SyncFile = FileSystemFileHandle & { createSyncAccessHandle?(): Promise<SyncHandle> };
+type SyncFile = FileSystemFileHandle & { createSyncAccessHandle?(options?: { mode: "read-only" | "readwrite" }): Promise<SyncHandle> };
 type Folder = FileSystemDirectoryHandle & { entries(): AsyncIterable<[string, FileSystemHandle]> };
 
 export async function sha256(bytes: ArrayBuffer): Promise<string> {
@@ -112,7 +112,8 @@ function chunkIndex(name: string): number | undefined {
 async function readFile(folder: Folder, name: string, allocate = (size: number) => new ArrayBuffer(size)): Promise<ArrayBuffer> {
   const handle = (await folder.getFileHandle(name)) as SyncFile;
   if (!inWorker() || !handle.createSyncAccessHandle) return (await handle.getFile()).arrayBuffer();
-  const access = await handle.createSyncAccessHandle();
+  // Several may read at once where the browser knows the mode; elsewhere it is ignored.
+  const access = await handle.createSyncAccessHandle({ mode: "read-only" });
   try {
     const bytes = allocate(access.getSize());
     access.read(bytes, { at: 0 });
