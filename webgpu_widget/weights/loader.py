@@ -220,9 +220,14 @@ class Weights(Mapping[str, Loaded]):
 
     def _reload(self) -> None:
         """Load what was there when the device or page went. Called by the driver."""
+        generation = self._gpu._queue.generation
         with self._lock:
-            names = [name for name, stage in self._stages.items() if stage.state != "absent"]
-            for name in names:
+            names = [
+                name
+                for name, stage in self._stages.items()
+                if stage.state != "absent" and any(self._entries[tensor].stale(generation) for tensor in stage.tensors)
+            ]
+            for name in names:  # not those that a caller has asked for anew meanwhile
                 self._stages[name].state = "absent"
                 for tensor in self._stages[name].tensors:
                     self._entries[tensor].checked = False

@@ -42,7 +42,11 @@ export class ChunkFolder {
       if (index !== undefined && index < chunkCount(file)) names.set(index, name);
     }
     const meta = { name: file.name, size: file.size, chunk_bytes: file.chunk_bytes, validator: file.validator, used: Date.now() };
-    await writeFile(folder, META, new TextEncoder().encode(JSON.stringify(meta)).buffer as ArrayBuffer);
+    try {
+      await writeFile(folder, META, new TextEncoder().encode(JSON.stringify(meta)).buffer as ArrayBuffer);
+    } catch (error) {
+      if (!isHeld(error)) throw error; // another load of the file, or another tab, writes the same just now
+    }
     return opened ?? new ChunkFolder(folder, names);
   }
 
