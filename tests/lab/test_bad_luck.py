@@ -180,32 +180,6 @@ report("made.json", gpu._connection.connected)
     later.close()
 
 
-def test_a_page_that_opens_while_a_cell_waits_for_it(lab: Lab, notebook: Notebook) -> None:
-    """JupyterLab asks a kernel for its widgets on the shell channel, which a running cell holds: that cell cannot be helped, the next one is."""
-    prepared(notebook)
-    notebook.start("""
-time.sleep(2)
-gpu = wg.GPU()
-report("waiting.json", True)
-try:
-    gpu.run(SQUARE, x=a, y=wg.out(a.shape), threads=a.size, timeout=8)
-    outcome = "nothing"
-except wg.WebGPUWidgetError as error:
-    outcome = f"{type(error).__name__}: {error}"
-report("late.json", outcome)
-""")
-    notebook.page.wait_for_timeout(300)
-    notebook.save()
-    notebook.page.close()
-    assert report_of(notebook, "waiting.json")
-    later = lab.open(notebook.path)
-    assert report_of(notebook, "late.json").startswith(("NoFrontendError", "nothing"))
-    assert later.run(
-        "print(json.dumps(bool(np.array_equal(gpu.run(SQUARE, x=a, y=wg.out(a.shape), threads=a.size), a * a))))"
-    ).value
-    later.close()
-
-
 def test_kernel_restart(notebook: Notebook) -> None:
     prepared(notebook)
     story = """
