@@ -89,23 +89,17 @@ def in_kernel() -> str:
 
 
 def bench_lab(rounds: int, mib: int) -> dict[str, Any]:
-    from lab_harness import Lab, LabServer
-    from playwright.sync_api import sync_playwright
+    from _quiet_lab import QuietLab
 
-    server = LabServer(pathlib.Path(tempfile.mkdtemp(prefix="bench-")))
+    lab = QuietLab()
     try:
-        with sync_playwright() as playwright:
-            lab = Lab(server, playwright)
-            notebook = lab.notebook()
-            notebook.run(in_kernel()).ok()
-            collected: dict[str, list[float]] = {}
-            for _ in range(rounds):
-                found = notebook.run(f"print(json.dumps(one_round({mib})))", timeout=300).value
-                for key, value in found.items():
-                    collected.setdefault(key, []).append(value)
-            lab.close()
+        lab.run(in_kernel())
+        collected: dict[str, list[float]] = {}
+        for _ in range(rounds):
+            for key, value in lab.run(f"print(json.dumps(one_round({mib})))").items():
+                collected.setdefault(key, []).append(value)
     finally:
-        server.close()
+        lab.close()
     return {key: median(values) for key, values in collected.items()}
 
 

@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for the session."""
+"""One JupyterLab and one Chromium for all of this folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from lab_harness import Lab, LabServer, Notebook
 from playwright.sync_api import sync_playwright
 
 
-@pytest.fixture(scope="session")
+# Not for the session: an event loop that Playwright keeps running would stand in the way of the tests that follow.
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     server = LabServer(tmp_path_factory.mktemp("lab"))
     try:
