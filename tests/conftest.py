@@ -11,6 +11,11 @@ import pytest
 import webgpu_widget as wg
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put JupyterLab's tests last: Playwright keeps an event loop running, which would stand in the way of tests that run their own."""
+    items.sort(key=lambda item: item.path.parent.name == "lab")
+
+
 @pytest.fixture(scope="session")
 def gpu() -> Iterator[wg.GPU]:
     """One headless GPU for the session; fails, and does not skip, when its adapter is not the expected one."""

@@ -9,8 +9,7 @@ from lab_harness import Lab, LabServer, Notebook
 from playwright.sync_api import sync_playwright
 
 
-# Not for the session: an event loop that Playwright keeps running would stand in the way of the tests that follow.
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     server = LabServer(tmp_path_factory.mktemp("lab"))
     try:
