@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from safetensors.numpy import save, save_file
@@ -20,14 +22,16 @@ def server():
 
 @pytest.fixture
 def clean(gpu):
-    """The session's GPU, with an empty cache, that must be as empty afterwards as before."""
+    """The session's GPU, with an empty cache, that must hold no more afterwards than before (less, where a test lost the device)."""
+    gc.collect()
     wg.cache.clear(gpu=gpu)
     gpu.synchronize()
     before = gpu.memory()
     yield gpu
     gpu.synchronize()
     after = gpu.memory()
-    assert (after.buffers, after.bytes) == (before.buffers, before.bytes), "buffers were left behind"
+    assert after.buffers <= before.buffers, "buffers were left behind"
+    assert after.bytes <= before.bytes, "bytes were left behind"
 
 
 def layers(count=4, rows=64, columns=256, seed=0):
