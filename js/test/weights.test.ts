@@ -14,7 +14,7 @@ const file = (size: number): FileSpec => ({
   validator: "",
   cache: true,
   verify: true,
-  digests: false,
+  digests: "",
 });
 
 const item = (id: number, offset: number, bytes: number, fileNumber = 0): ItemSpec => ({

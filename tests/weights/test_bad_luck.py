@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 
@@ -10,7 +11,7 @@ import pytest
 from safetensors.numpy import save, save_file
 
 import webgpu_widget as wg
-from webgpu_widget.weights import opening, readers
+from webgpu_widget.weights import driver, opening, readers
 
 from .conftest import layers, same
 
@@ -288,6 +289,56 @@ def test_two_loads_at_once_move_the_bytes_once(clean, server, served, model):
     assert first.report.bytes_moved + second.report.bytes_moved <= len(data) + 2 * CHUNK
     first.cancel()
     second.cancel()
+
+
+def test_a_load_after_one_that_was_cut_while_its_chunks_waited_for_hashes(clean, through, server, model, monkeypatch):
+    monkeypatch.setattr(driver, "_STALL_S", 10.0)
+    with monkeypatch.context() as mute:
+        mute.setattr(driver.Driver, "_send_digests", lambda self: self._digest_work.clear())
+        first = wg.load_weights(through, clean, **QUICK)
+        deadline = time.monotonic() + 20
+        while server.sent < 8 * CHUNK:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        second = wg.load_weights(through, clean, **QUICK)  # shares what the first is fetching
+        time.sleep(0.1)
+        first.cancel()
+    second.cancel()
+    with wg.load_weights(through, clean, **QUICK) as third:
+        same(third, model)
+
+
+def test_hashes_of_one_load_outlive_the_end_of_another(clean, through, server, model, monkeypatch):
+    monkeypatch.setattr(driver, "_STALL_S", 10.0)
+    send = driver.Driver._send_digests
+    quick: list[driver.Driver] = []
+    ended = threading.Event()
+
+    def hold(self):
+        """Have all but the first load's hashes come late: one before the first load ends, the rest after."""
+        quick[:] = quick or [self]
+        send(self)
+        if self is not quick[0]:
+            ended.wait(20)
+
+    monkeypatch.setattr(driver.Driver, "_send_digests", hold)
+    monkeypatch.setattr(driver, "_DIGESTS_AT_ONCE", 60)
+    server.faults.bytes_per_second = 500_000
+    with wg.load_weights(through, clean, cache=False, **QUICK) as first:
+        first.wait(0, timeout=30)
+        with wg.load_weights(through, clean, cache=False, **QUICK) as second:
+            first.wait(timeout=30)
+            ended.set()
+            server.faults.bytes_per_second = 0
+            same(second, model)
+
+
+def test_a_load_that_stands_still_is_given_up(clean, through, monkeypatch):
+    monkeypatch.setattr(driver, "_STALL_S", 1.0)
+    monkeypatch.setattr(driver.Driver, "_send_digests", lambda self: self._digest_work.clear())
+    with wg.load_weights(through, clean, **QUICK) as weights:
+        with pytest.raises(wg.WeightsError, match=r"nothing has come for 1 s .*load again"):
+            weights["head.weight"]
 
 
 def test_a_second_load_goes_on_when_the_first_is_cancelled(clean, server, served, model):

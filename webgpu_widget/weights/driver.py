@@ -43,6 +43,7 @@ __all__ = ["Driver"]
 
 _OUT_BITS = {"encode_f16": 16, "encode_int8": 8, "encode_int4": 4}
 _RELOADS = 5
+_STALL_S = 600.0  # longer than a server that fails gets, with all attempts and waits
 _SENDERS = 2
 _DIGESTS_AT_ONCE = 4
 _COUNTS = ("bytes_done", "bytes_moved", "bytes_from_cache")
@@ -59,6 +60,24 @@ class _Job:
         self.counts = dict.fromkeys(_COUNTS, 0)
         self.request: Request | None = None
         self.ended = False
+
+    @property
+    def over(self) -> bool:
+        """Whether the page does nothing more for it."""
+        return self.ended or self.request is None or self.request.future.done()
+
+
+_Chunk = tuple[_Job, int, int]  # of a job, a file's number and an index in it
+
+
+def _after(chunk: _Chunk, steps: int) -> _Chunk:
+    job, file, index = chunk
+    return job, file, index + steps
+
+
+def _digests_name(job: _Job, file: int) -> str:
+    """Name the hashes of a file for one load: another load of the same file gets its own."""
+    return f"{job.id}/{file}"
 
 
 class Driver:
@@ -101,7 +120,7 @@ class Driver:
         self._finished: float | None = None
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._digests: dict[tuple[int, int], str] = {}
-        self._digest_work: deque[tuple[int, int]] = deque()
+        self._digest_work: deque[_Chunk] = deque()
         self._reloads = 0
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -129,19 +148,20 @@ class Driver:
         )
         job.request.future.add_done_callback(lambda future: self._events.put(("ended", (job, future))))
         if self._verify:
-            self._events.put(("digests", self._chunks(items)))
+            self._events.put(("digests", self._chunks(job, items)))
         if self.paused:
             self._control(job, "pause")
 
     def _spec(self, job: _Job) -> dict[str, Any]:
         return {
             "job": job.id,
-            "files": [self._file_spec(number) for number in range(len(self._source.files))],
+            "files": [self._file_spec(job, number) for number in range(len(self._source.files))],
             "items": [self._item_spec(item) for item in job.items],
             "piece_elements": PIECE_ELEMENTS,
+            "stall_s": _STALL_S,
         }
 
-    def _file_spec(self, number: int) -> dict[str, Any]:
+    def _file_spec(self, job: _Job, number: int) -> dict[str, Any]:
         file, route = self._source.files[number], self._routes[number]
         return {
             "key": self._keys[number],
@@ -153,7 +173,7 @@ class Driver:
             "validator": route.validator,
             "cache": self._cache,
             "verify": self._verify,
-            "digests": self._verify and self._has_digests(number),
+            "digests": _digests_name(job, number) if self._verify and self._has_digests(number) else "",
         }
 
     def _has_digests(self, number: int) -> bool:
@@ -184,14 +204,15 @@ class Driver:
     def _pipeline(self, name: str | None) -> int:
         return 0 if name is None else self._gpu._queue.pipeline(kernel_source(name), name).handle
 
-    def _chunks(self, items: list[Item]) -> list[tuple[int, int]]:
-        found: dict[tuple[int, int], None] = {}
+    def _chunks(self, job: _Job, items: list[Item]) -> list[_Chunk]:
+        """List the chunks that items lie in and whose hashes Python can tell."""
+        found: dict[_Chunk, None] = {}
         for item in items:
             file = item.entry.tensor.file
             if item.part.bytes and self._has_digests(file):
                 size = self._chunk_bytes[file]
                 last = (item.part.offset + item.part.bytes - 1) // size
-                found.update(dict.fromkeys((file, index) for index in range(item.part.offset // size, last + 1)))
+                found.update(dict.fromkeys((job, file, index) for index in range(item.part.offset // size, last + 1)))
         return list(found)
 
     def prioritise(self, items: list[Item]) -> None:
@@ -200,8 +221,8 @@ class Driver:
         for job in self._running():
             if wanted & {item.id for item in job.items}:
                 self._control(job, "prioritise", sorted(wanted))
-        if self._verify and self._digest_work:
-            self._events.put(("digests first", self._chunks(items)))
+                if self._verify and self._digest_work:
+                    self._events.put(("digests first", self._chunks(job, items)))
 
     def drop(self, items: list[Item]) -> None:
         """Have nothing more written into these items' buffers."""
@@ -314,18 +335,20 @@ class Driver:
 
     def _send_digests(self) -> None:
         """Hash a few chunks and tell the page."""
-        runs: list[tuple[int, int, list[str]]] = []
+        runs: list[tuple[_Chunk, list[str]]] = []
         for _ in range(min(_DIGESTS_AT_ONCE, len(self._digest_work))):
-            file, index = self._digest_work.popleft()
+            job, file, index = self._digest_work.popleft()
+            if job.over:
+                continue
             if (file, index) not in self._digests:
                 self._digests[file, index] = hashlib.sha256(self._read(file, index)).hexdigest()
             digest = self._digests[file, index]
-            if runs and runs[-1][0] == file and runs[-1][1] + len(runs[-1][2]) == index:
-                runs[-1][2].append(digest)
+            if runs and _after(runs[-1][0], len(runs[-1][1])) == (job, file, index):
+                runs[-1][1].append(digest)
             else:
-                runs.append((file, index, [digest]))
-        for file, first, digests in runs:
-            params = {"key": self._keys[file], "first": first, "digests": digests}
+                runs.append(((job, file, index), [digest]))
+        for (job, file, first), digests in runs:
+            params = {"job": job.id, "name": _digests_name(job, file), "first": first, "digests": digests}
             self._gpu._queue.start({"op": "service", "name": "weights.digests", "params": params}, "sending hashes")
 
     def _end(self, job: _Job, future: Any) -> None:
@@ -367,7 +390,7 @@ class Driver:
             raise DeviceLostError(
                 f"the GPU or its page was lost {_RELOADS} times while {weights.plan.source} was loading"
             )
-        self._digest_work.clear()
+        self._digest_work = deque(chunk for chunk in self._digest_work if not chunk[0].over)
         weights._reload()
 
     def _give_up(self, error: BaseException) -> None:

@@ -29,9 +29,10 @@ export interface IO {
   read(file: FileSpec, index: number): Promise<Chunk | null>;
   /** Check and keep a chunk that came another way. */
   put(file: FileSpec, index: number, bytes: ArrayBuffer, digest: string): Promise<SpanChunk>;
-  /** Hashes that chunks of a file must have, from `first` on. */
-  expect(key: string, first: number, digests: readonly string[]): Promise<void>;
-  forget(key: string): Promise<void>;
+  /** Hashes that chunks of a file must have, from `first` on; `name` is the file's `digests`. */
+  expect(name: string, first: number, digests: readonly string[]): Promise<void>;
+  /** No more hashes come under this name: what waits for one fails. */
+  forget(name: string): Promise<void>;
   /** A chunk's buffer that nobody reads any more, to be filled again: new ones would pile up until they are collected. */
   recycle(buffer: ArrayBuffer): Promise<void>;
   list(): Promise<CacheEntry[]>;
@@ -58,18 +59,24 @@ interface Span {
 /** Hashes by chunk, which may come after the chunk itself. */
 class Expected {
   private readonly known = new Map<number, string>();
-  private readonly waiting = new Map<number, ((digest: string) => void)[]>();
+  private readonly waiting = new Map<number, { resolve(digest: string): void; reject(error: LoadError): void }[]>();
 
   set(index: number, digest: string): void {
     this.known.set(index, digest);
-    for (const resolve of this.waiting.get(index) ?? []) resolve(digest);
+    for (const { resolve } of this.waiting.get(index) ?? []) resolve(digest);
     this.waiting.delete(index);
   }
 
   get(index: number): Promise<string> | string {
     const known = this.known.get(index);
     if (known !== undefined) return known;
-    return new Promise((resolve) => this.waiting.set(index, [...(this.waiting.get(index) ?? []), resolve]));
+    return new Promise((resolve, reject) => this.waiting.set(index, [...(this.waiting.get(index) ?? []), { resolve, reject }]));
+  }
+
+  /** Nothing more comes. */
+  end(): void {
+    for (const list of this.waiting.values()) for (const { reject } of list) reject(new LoadError("cancelled", "the load has ended"));
+    this.waiting.clear();
   }
 }
 
@@ -182,7 +189,7 @@ export class ChunkIO implements IO {
     let warning = "";
     if (folder || (file.verify && (file.digests || wanted))) {
       const digest = await sha256(bytes);
-      const expected = file.verify ? wanted || (file.digests ? await this.expectedOf(file.key).get(index) : "") : "";
+      const expected = file.verify ? wanted || (file.digests ? await this.expectedOf(file.digests).get(index) : "") : "";
       if (expected && expected !== digest) return { index, bytes: null, moved, kept: false, warning };
       if (folder && !folder.has(index)) warning = await this.keep(file, folder, index, digest, bytes);
     }
@@ -201,21 +208,22 @@ export class ChunkIO implements IO {
     }
   }
 
-  private expectedOf(key: string): Expected {
-    const found = this.expected.get(key) ?? new Expected();
-    this.expected.set(key, found);
+  private expectedOf(name: string): Expected {
+    const found = this.expected.get(name) ?? new Expected();
+    this.expected.set(name, found);
     return found;
   }
 
-  async expect(key: string, first: number, digests: readonly string[]): Promise<void> {
-    const expected = this.expectedOf(key);
+  async expect(name: string, first: number, digests: readonly string[]): Promise<void> {
+    const expected = this.expectedOf(name);
     digests.forEach((digest, at) => {
       expected.set(first + at, digest);
     });
   }
 
-  async forget(key: string): Promise<void> {
-    this.expected.delete(key);
+  async forget(name: string): Promise<void> {
+    this.expected.get(name)?.end();
+    this.expected.delete(name);
   }
 
   list(): Promise<CacheEntry[]> {

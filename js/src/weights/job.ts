@@ -24,6 +24,8 @@ const PYTHON_LANES = 4;
 const BAD_TRIES = 3;
 const REPORT_MS = 100;
 const HEARTBEAT_MS = 400;
+/** How long what was under way may take to stop. */
+const LEAVE_MS = 5000;
 
 const ring = new Ring(RING_BYTES);
 let spans = 0;
@@ -40,6 +42,8 @@ export function forgetKept(): void {
 export class Job {
   readonly gate = new Gate();
   private readonly abort = new AbortController();
+  /** Rejects when the load is cancelled. */
+  private readonly cancelled: Promise<never>;
   private readonly schedule: Schedule;
   private readonly scratch: Scratch;
   private readonly sinks = new Map<number, Sink>();
@@ -48,7 +52,7 @@ export class Job {
   private readonly activeSpans = new Map<number, { readonly file: FileSpec; next: Ref }>();
   private readonly drain = new Drain(ring, DRAIN_BYTES);
   private readonly tries = new Map<string, number>();
-  private readonly awaited = new Map<string, (chunk: SpanChunk) => void>();
+  private readonly awaited = new Map<string, (chunk: Promise<SpanChunk>) => void>();
   private readonly lanes = new Set<Promise<void>>();
   private readonly shares = new Set<Share>();
   private changed: () => void = () => undefined;
@@ -59,6 +63,9 @@ export class Job {
   private bytesMoved = 0;
   private bytesCached = 0;
   private reportTimer = 0;
+  private failed: unknown;
+  private mark = -1;
+  private quietBeats = 0;
   private io!: IO; // set first thing in run()
 
   constructor(
@@ -75,6 +82,10 @@ export class Job {
       this.byFile[item.file]?.push(item);
     }
     for (const list of this.byFile) list.sort((a, b) => a.offset - b.offset);
+    this.cancelled = new Promise((_, reject) => {
+      this.abort.signal.addEventListener("abort", () => reject(new LoadError("cancelled", "the load was cancelled")), { once: true });
+    });
+    this.cancelled.catch(() => undefined);
     context.signal.addEventListener("abort", () => this.cancel());
     ring.restart();
   }
@@ -89,6 +100,9 @@ export class Job {
     this.scratch.dispose();
     this.gate.open();
     for (const span of this.activeSpans.keys()) void this.io.stopSpan(span);
+    // What waits for this load's hashes, and other loads that wait for its chunks, wait no longer.
+    for (const { digests } of this.spec.files) if (digests) void this.io?.forget(digests);
+    for (const share of this.shares) share.fail(new LoadError("cancelled", "the load was cancelled"));
     this.changed();
   }
 
@@ -128,11 +142,13 @@ export class Job {
     const resolve = this.awaited.get(key);
     if (!spec || !resolve) return;
     this.awaited.delete(key);
-    resolve(await this.io.put(spec, index, bytes, digest));
+    const chunk = this.io.put(spec, index, bytes, digest);
+    resolve(chunk);
+    await chunk;
   }
 
   async run(): Promise<Record<string, unknown>> {
-    const heartbeat = setInterval(() => this.report(), HEARTBEAT_MS);
+    const heartbeat = setInterval(() => this.beat(), HEARTBEAT_MS);
     try {
       this.io = await this.opening;
       for (const item of this.spec.items) await this.warmUp(item);
@@ -153,9 +169,8 @@ export class Job {
       clearInterval(heartbeat);
       clearTimeout(this.reportTimer);
       this.cancel();
-      await Promise.allSettled(this.lanes);
+      await Promise.race([Promise.allSettled(this.lanes), new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
       await this.drain.end(this.gpu.device.queue);
-      if (this.io) for (const file of this.spec.files) void this.io.forget(file.key);
     }
   }
 
@@ -175,10 +190,9 @@ export class Job {
       { busy: new Set(), most: CACHE_READERS, start: () => this.startCached() },
       { busy: new Set(), most: this.networkLanes(), start: () => this.startNetwork() },
     ];
-    let failed: unknown;
     while (!this.schedule.finished) {
       this.check();
-      if (failed !== undefined) throw failed;
+      if (this.failed !== undefined) throw this.failed;
       if (this.gate.closed) {
         await this.gate.pass();
         continue;
@@ -193,7 +207,7 @@ export class Job {
           if (!started) break;
           const running: Promise<void> = started
             .catch((error: unknown) => {
-              failed ??= error;
+              this.failed ??= error;
             })
             .finally(() => {
               lane.busy.delete(running);
@@ -207,7 +221,7 @@ export class Job {
       if (this.lanes.size === 0) throw new LoadError("internal", "chunks are missing and nothing fetches them");
       await changed;
     }
-    if (failed !== undefined) throw failed;
+    if (this.failed !== undefined) throw this.failed;
   }
 
   private networkLanes(): number {
@@ -267,7 +281,7 @@ export class Job {
     const size = chunkSize(this.file(ref), ref.index);
     let bytes: ArrayBuffer;
     try {
-      bytes = await other;
+      bytes = await Promise.race([other, this.cancelled]);
     } catch {
       this.schedule.giveBack(ref); // the other one was cancelled or failed: fetch it here
       return;
@@ -284,14 +298,12 @@ export class Job {
     let chunk: SpanChunk;
     await ring.take(size);
     try {
-      chunk = await new Promise<SpanChunk>((resolve, reject) => {
-        const cancelled = (): void => reject(new LoadError("cancelled", "the load was cancelled"));
-        if (this.abort.signal.aborted) cancelled();
-        this.abort.signal.addEventListener("abort", cancelled, { once: true });
+      const sent = new Promise<SpanChunk>((resolve) => {
         this.awaited.set(`${ref.file}:${ref.index}`, resolve);
         this.want.push([ref.file, ref.index]);
         this.reportSoon(0);
       });
+      chunk = await Promise.race([sent, this.cancelled]);
     } catch (error) {
       share.fail(error);
       ring.give(size);
@@ -485,6 +497,21 @@ export class Job {
       paused: this.gate.closed,
       warnings: this.warnings,
     };
+  }
+
+  /** Report, and give up when nothing has moved for too long. Beats are counted, not seconds: a sleeping laptop has none. */
+  private beat(): void {
+    const mark = this.bytesDone + this.bytesMoved + this.bytesCached;
+    this.quietBeats = mark === this.mark && !this.gate.closed ? this.quietBeats + 1 : 0;
+    this.mark = mark;
+    if (this.quietBeats * HEARTBEAT_MS > this.spec.stall_s * 1000) {
+      this.failed ??= new LoadError(
+        "weights",
+        `nothing has come for ${this.spec.stall_s} s (${this.lanes.size} requests open, ${this.awaited.size} chunks awaited from Python, ${this.remaining.size} tensors missing); what has arrived is kept where the cache is on: load again to go on`,
+      );
+      this.changed();
+    }
+    this.report();
   }
 
   private report(): void {

@@ -16,8 +16,8 @@ export interface FileSpec {
   readonly cache: boolean;
   /** Compare cached chunks with their hashes. */
   readonly verify: boolean;
-  /** Python sends the hash of each chunk. */
-  readonly digests: boolean;
+  /** The name under which Python sends the hash of each chunk to this load; "" where it cannot. */
+  readonly digests: string;
 }
 
 /** One buffer's worth of a tensor: `count` elements from `bytes` bytes at `offset` of file `file`. */
@@ -49,6 +49,8 @@ export interface LoadSpec {
   readonly items: readonly ItemSpec[];
   /** Elements converted by one dispatch. */
   readonly piece_elements: number;
+  /** Seconds without any progress after which it is given up. */
+  readonly stall_s: number;
 }
 
 /** What `progress` carries. */
