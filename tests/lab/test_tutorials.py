@@ -11,10 +11,7 @@ import pytest
 from lab_harness import Lab
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "notebooks"
-# Known fault: in a notebook's page the load of 04_weights has been seen to wait for ever, once in a few runs, with page and kernel alive. Until
-# its cause is found, that tutorial is run by nbval alone; loading in a notebook's page has stories of its own in test_weights.py.
-LEFT_OUT = {"04_weights.ipynb"}
-TUTORIALS = sorted(path.name for path in FOLDER.glob("*.ipynb") if path.name not in LEFT_OUT)
+TUTORIALS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 LIMIT_S = 240
 
 _RUN_ALL = (
