@@ -88,7 +88,9 @@ class FrontEnd:
         self.client = self.manager.client()
         self.client.start_channels(hb=False, stdin=False)
         self.client.wait_for_ready(timeout=60)
-        time.sleep(0.3)  # before 7.4 a request that meets a reply on its way may never be read (see waiting/tap.py): let them go out
+        time.sleep(
+            0.3
+        )  # before 7.4 a request that meets a reply on its way may never be read (see waiting/tap.py): let them go out
         self.pages: dict[str, list[FakePage]] = {}
         self.make_pages = 1
         self.page_options: dict[str, Any] = {"loopback": False}
