@@ -336,9 +336,10 @@ def test_hashes_of_one_load_outlive_the_end_of_another(clean, through, server, m
 def test_a_load_that_stands_still_is_given_up(clean, through, monkeypatch):
     monkeypatch.setattr(driver, "_STALL_S", 1.0)
     monkeypatch.setattr(driver.Driver, "_send_digests", lambda self: self._digest_work.clear())
-    with wg.load_weights(through, clean, **QUICK) as weights:
-        with pytest.raises(wg.WeightsError, match=r"nothing has come for 1 s .*load again"):
-            weights["head.weight"]
+    weights = wg.load_weights(through, clean, **QUICK)
+    with pytest.raises(wg.WeightsError, match=r"nothing has come for 1 s .*load again"):
+        weights["head.weight"]
+    weights.cancel()
 
 
 def test_a_second_load_goes_on_when_the_first_is_cancelled(clean, server, served, model):
