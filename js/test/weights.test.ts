@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Drain, Ring } from "../src/weights/ring.js";
 import { type Ref, Schedule } from "../src/weights/schedule.js";
 import { WordWriter } from "../src/weights/sinks.js";
+import { chunkDigest } from "../src/weights/store.js";
 import type { FileSpec, ItemSpec } from "../src/weights/types.js";
 
 const file = (size: number): FileSpec => ({
@@ -147,5 +148,16 @@ describe("Ring", () => {
     finish();
     await next;
     expect(entered).toBe(true);
+  });
+});
+
+describe("chunkDigest", () => {
+  // The same three are in tests/weights/test_digest.py.
+  it.each([
+    [new Uint8Array(0), "5df6e0e2761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456"],
+    [new TextEncoder().encode("abc"), "4f8b42c22dd3729b519ba6f68d2da7cc5b2d606d05daed5ad5128cc03e6c6358"],
+    [Uint8Array.from({ length: 600_000 }, (_, i) => i % 251), "2fccce4d3eaa739463240bf77394ebd00f6cf31a815c31cbac084c029ab6edfd"],
+  ])("digests %#", async (bytes, digest) => {
+    expect(await chunkDigest(bytes as Uint8Array<ArrayBuffer>)).toBe(digest);
   });
 });

@@ -80,7 +80,7 @@ class CacheReport:
     Attributes
     ----------
     checked : int
-        Chunks compared with their SHA-256.
+        Chunks compared with their digests.
     bytes : int
     bad : tuple of (str, int)
         File key and chunk number of what was damaged, and has been dropped: the next load fetches it again.
@@ -170,7 +170,7 @@ async def clear_async(
 def verify(
     source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 300.0
 ) -> CacheReport:
-    """Compare every cached chunk with its SHA-256 and drop the damaged ones.
+    """Compare every cached chunk with its digest and drop the damaged ones.
 
     Parameters
     ----------

@@ -6,7 +6,6 @@ Messages from the page arrive with the connection's lock held, so they only note
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import queue
 import threading
@@ -26,6 +25,7 @@ from webgpu_widget.errors import (
     WebGPUWidgetError,
 )
 from webgpu_widget.weights.convert import PIECE_ELEMENTS, kernel_source
+from webgpu_widget.weights.digest import chunk_digest
 from webgpu_widget.weights.readers import HttpReader
 from webgpu_widget.weights.report import LoadReport, Progress, Rate
 from webgpu_widget.weights.routes import chunk_bytes_for
@@ -323,7 +323,7 @@ class Driver:
         if job.ended or self._stopped:
             return
         data = self._read(file, index)
-        digest = hashlib.sha256(data).hexdigest() if self._verify else ""
+        digest = chunk_digest(data) if self._verify else ""
         params = {"job": job.id, "file": file, "index": index, "digest": digest}
         command = {"op": "service", "name": "weights.chunk", "params": params}
         self._gpu._queue.start(command, "sending weights", buffers=[data])
@@ -341,7 +341,7 @@ class Driver:
             if job.over:
                 continue
             if (file, index) not in self._digests:
-                self._digests[file, index] = hashlib.sha256(self._read(file, index)).hexdigest()
+                self._digests[file, index] = chunk_digest(self._read(file, index))
             digest = self._digests[file, index]
             if runs and _after(runs[-1][0], len(runs[-1][1])) == (job, file, index):
                 runs[-1][1].append(digest)

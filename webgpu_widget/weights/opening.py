@@ -62,7 +62,8 @@ def load_weights(
     progress : bool
         Show a bar: a widget in a notebook, tqdm in a terminal.
     verify : bool
-        Compare SHA-256 sums: of every chunk with the local file's, and of cached chunks with what they were.
+        Compare digests (SHA-256 of the SHA-256 sums of blocks of 256 KiB): of every chunk with the local file's, and of cached chunks with
+        what they were.
     budget_bytes : int, optional
         Most bytes that all weights on this GPU may take together from now on; the least recently used stages give way.
     timeout : float or None

@@ -51,8 +51,7 @@ async function chunk(_engine: Engine, params: Readonly<Record<string, unknown>>,
   const target = job(params);
   const [view] = context.buffers;
   if (!view) throw new EngineError("weights", "a chunk without bytes");
-  const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-  await target.deliver(Number(params.file), Number(params.index), bytes, String(params.digest ?? ""));
+  await target.deliver(Number(params.file), Number(params.index), view, String(params.digest ?? ""));
   return {};
 }
 

@@ -1,13 +1,14 @@
 /** Chunks from the network and the cache, hashed and kept; runs in a worker, or in the page where there is none. */
 import { asLoadError, LoadError } from "./errors.js";
 import { fetchChunks, Gate } from "./fetching.js";
-import { ChunkFolder, clear, isFull, isHeld, list, quota, sha256, verify } from "./store.js";
+import { ChunkFolder, chunkDigest, clear, isFull, isHeld, list, quota, verify } from "./store.js";
 import type { CacheEntry, Chunk, FileSpec } from "./types.js";
 
-/** A chunk of a span; `bytes` null when its hash is not the expected one. `moved` counts bytes since the last one. */
+/** A chunk on its way to the buffers. `moved` counts bytes since the last one. */
 export interface SpanChunk {
   readonly index: number;
-  readonly bytes: ArrayBuffer | null;
+  /** Null when its hash is not the expected one; a view where the bytes lie in a message. */
+  readonly bytes: ArrayBuffer | Uint8Array<ArrayBuffer> | null;
   readonly moved: number;
   /** Whether the cache holds it now. */
   readonly kept: boolean;
@@ -27,7 +28,7 @@ export interface IO {
   stopSpan(span: number): Promise<number>;
   /** A chunk from the cache. */
   read(file: FileSpec, index: number): Promise<Chunk | null>;
-  /** Check and keep a chunk that came another way. */
+  /** Check and keep a chunk that came another way; takes the buffer over. */
   put(file: FileSpec, index: number, bytes: ArrayBuffer, digest: string): Promise<SpanChunk>;
   /** Hashes that chunks of a file must have, from `first` on; `name` is the file's `digests`. */
   expect(name: string, first: number, digests: readonly string[]): Promise<void>;
@@ -78,6 +79,12 @@ class Expected {
     for (const list of this.waiting.values()) for (const { reject } of list) reject(new LoadError("cancelled", "the load has ended"));
     this.waiting.clear();
   }
+}
+
+/** Check a chunk that is not kept, where it lies. */
+export async function checkChunk(file: FileSpec, index: number, bytes: Uint8Array<ArrayBuffer>, digest: string): Promise<SpanChunk> {
+  const right = !file.verify || digest === "" || (await chunkDigest(bytes)) === digest;
+  return { index, bytes: right ? bytes : null, moved: bytes.byteLength, kept: false, warning: "" };
 }
 
 export class ChunkIO implements IO {
@@ -188,7 +195,7 @@ export class ChunkIO implements IO {
     const folder = this.folders.get(file.key);
     let warning = "";
     if (folder || (file.verify && (file.digests || wanted))) {
-      const digest = await sha256(bytes);
+      const digest = await chunkDigest(new Uint8Array(bytes));
       const expected = file.verify ? wanted || (file.digests ? await this.expectedOf(file.digests).get(index) : "") : "";
       if (expected && expected !== digest) return { index, bytes: null, moved, kept: false, warning };
       if (folder && !folder.has(index)) warning = await this.keep(file, folder, index, digest, bytes);

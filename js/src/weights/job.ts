@@ -2,9 +2,10 @@
 import { EngineError } from "../errors.js";
 import type { Gpu } from "../gpu.js";
 import type { ServiceContext } from "../services.js";
+import type { Bytes } from "../session.js";
 import { asLoadError, LoadError } from "./errors.js";
 import { Gate } from "./fetching.js";
-import type { IO, SpanChunk } from "./io.js";
+import { checkChunk, type IO, type SpanChunk } from "./io.js";
 import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
 import { makeSink, Scratch, type Sink } from "./sinks.js";
@@ -20,7 +21,7 @@ const DEPTH = 4;
 const REMOTE_LANES = 3;
 const REMOTE_SPAN_BYTES = 16 * 2 ** 20;
 const CACHE_READERS = 4;
-const PYTHON_LANES = 4;
+const PYTHON_LANES = 8;
 const BAD_TRIES = 3;
 const REPORT_MS = 100;
 const HEARTBEAT_MS = 400;
@@ -30,7 +31,7 @@ const LEAVE_MS = 5000;
 const ring = new Ring(RING_BYTES);
 let spans = 0;
 /** Chunks that some load of this page is fetching: a second load waits for them instead of fetching them again. */
-const inFlight = new Map<string, { readonly promise: Promise<ArrayBuffer>; shared: boolean }>();
+const inFlight = new Map<string, { readonly promise: Promise<Bytes>; shared: boolean }>();
 /** Chunks that loads of this page have put into the cache, by file key. */
 const kept = new Map<string, Set<number>>();
 
@@ -135,14 +136,14 @@ export class Job {
     this.changed();
   }
 
-  /** A chunk that Python sent. Resolves when it is dealt with. */
-  async deliver(file: number, index: number, bytes: ArrayBuffer, digest: string): Promise<void> {
+  /** A chunk that Python sent. Resolves when it is checked. */
+  async deliver(file: number, index: number, bytes: Bytes, digest: string): Promise<void> {
     const spec = this.spec.files[file];
     const key = `${file}:${index}`;
     const resolve = this.awaited.get(key);
     if (!spec || !resolve) return;
     this.awaited.delete(key);
-    const chunk = this.io.put(spec, index, bytes, digest);
+    const chunk = spec.cache ? this.io.put(spec, index, bytes.slice().buffer, digest) : checkChunk(spec, index, bytes, digest);
     resolve(chunk);
     await chunk;
   }
@@ -254,7 +255,7 @@ export class Job {
       return;
     }
     this.bytesCached += size;
-    await this.arrived(ref, chunk.bytes);
+    await this.arrived(ref, new Uint8Array(chunk.bytes));
     void this.io.recycle(chunk.bytes);
   }
 
@@ -277,9 +278,9 @@ export class Job {
   }
 
   /** Share what another load of this page is fetching. */
-  private async fromOther(ref: Ref, other: Promise<ArrayBuffer>): Promise<void> {
+  private async fromOther(ref: Ref, other: Promise<Bytes>): Promise<void> {
     const size = chunkSize(this.file(ref), ref.index);
-    let bytes: ArrayBuffer;
+    let bytes: Bytes;
     try {
       bytes = await Promise.race([other, this.cancelled]);
     } catch {
@@ -367,9 +368,9 @@ export class Job {
   /** Say that a chunk is being fetched, so that other loads wait for it. */
   private announce(ref: Ref): Share {
     const key = this.globalKey(ref);
-    let resolve: (bytes: ArrayBuffer) => void = () => undefined;
+    let resolve: (bytes: Bytes) => void = () => undefined;
     let reject: (error: unknown) => void = () => undefined;
-    const promise = new Promise<ArrayBuffer>((yes, no) => {
+    const promise = new Promise<Bytes>((yes, no) => {
       resolve = yes;
       reject = no;
     });
@@ -404,9 +405,10 @@ export class Job {
     this.warn(chunk.warning);
     if (chunk.kept) kept.set(file.key, (kept.get(file.key) ?? new Set()).add(ref.index));
     if (chunk.bytes) {
-      share.succeed(chunk.bytes);
-      await this.arrived(ref, chunk.bytes);
-      if (!share.shared) void this.io.recycle(chunk.bytes);
+      const bytes = chunk.bytes instanceof ArrayBuffer ? new Uint8Array(chunk.bytes) : chunk.bytes;
+      share.succeed(bytes);
+      await this.arrived(ref, bytes);
+      if (!share.shared && chunk.bytes instanceof ArrayBuffer) void this.io.recycle(chunk.bytes);
       return;
     }
     share.fail(new LoadError("integrity", "a bad chunk"));
@@ -426,7 +428,7 @@ export class Job {
   // ---------------------------------------------------------------- into the buffers
 
   /** Take a chunk over, and its share of the ring. */
-  private async arrived(ref: Ref, bytes: ArrayBuffer): Promise<void> {
+  private async arrived(ref: Ref, bytes: Bytes): Promise<void> {
     try {
       await this.gate.pass();
       this.check();
@@ -439,7 +441,7 @@ export class Job {
     }
   }
 
-  private scatter(ref: Ref, bytes: ArrayBuffer): void {
+  private scatter(ref: Ref, bytes: Bytes): void {
     const begin = ref.index * this.file(ref).chunk_bytes;
     const end = begin + bytes.byteLength;
     const items = this.byFile[ref.file] ?? [];
@@ -451,7 +453,7 @@ export class Job {
       if (size <= 0 || !this.remaining.has(item)) continue;
       const sink = this.sinks.get(item.id) ?? makeSink(this.gpu, this.scratch, item, this.spec.piece_elements);
       this.sinks.set(item.id, sink);
-      sink.write(from - item.offset, bytes, from - begin, size);
+      sink.write(from - item.offset, bytes.buffer, bytes.byteOffset + from - begin, size);
       this.bytesDone += size;
       if (sink.complete) this.finish(item);
     }
@@ -532,7 +534,7 @@ export class Job {
 interface Share {
   /** Whether another load reads the same buffer. */
   readonly shared: boolean;
-  succeed(bytes: ArrayBuffer): void;
+  succeed(bytes: Bytes): void;
   fail(error: unknown): void;
 }
 

@@ -1,14 +1,15 @@
 /**
  * Chunks of weights files in the origin-private file system.
  *
- * One folder a file (its key), one file a chunk, whose name holds its SHA-256: `<index>.<hex>`. So a listing is the index, a chunk is whole
- * or is told from its hash, tabs share it without a lock, and there is nothing to repair after a crash. `meta.json` is for people.
+ * One folder a file (its key), one file a chunk, whose name holds its digest: `<index>.<hex>`. So a listing is the index, a chunk is whole
+ * or is told from its digest, tabs share it without a lock, and there is nothing to repair after a crash. `meta.json` is for people.
  */
 import type { CacheEntry, FileSpec } from "./types.js";
 import { chunkCount, chunkSize } from "./types.js";
 
 const ROOT = "webgpu_widget-weights";
 const META = "meta.json";
+const BLOCK_BYTES = 256 * 1024;
 
 interface SyncHandle {
   read(buffer: ArrayBuffer, options: { at: number }): number;
@@ -20,8 +21,14 @@ interface SyncHandle {
 type SyncFile = FileSystemFileHandle & { createSyncAccessHandle?(options?: { mode: "read-only" | "readwrite" }): Promise<SyncHandle> };
 type Folder = FileSystemDirectoryHandle & { entries(): AsyncIterable<[string, FileSystemHandle]> };
 
-export async function sha256(bytes: ArrayBuffer): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+/** SHA-256 of the SHA-256 sums of a chunk's blocks, in hex; why blocks: webgpu_widget/weights/digest.py, which makes the same. */
+export async function chunkDigest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const sums = new Uint8Array(32 * Math.max(1, Math.ceil(bytes.byteLength / BLOCK_BYTES)));
+  for (let at = 0; at < sums.byteLength; at += 32) {
+    const begin = (at / 32) * BLOCK_BYTES;
+    sums.set(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.subarray(begin, begin + BLOCK_BYTES))), at);
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", sums));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
@@ -64,7 +71,7 @@ export class ChunkFolder {
     if (name === undefined) return undefined;
     try {
       const bytes = await readFile(this.folder, name, allocate);
-      if (bytes.byteLength === chunkSize(file, index) && (!file.verify || name.endsWith(await sha256(bytes)))) return bytes;
+      if (bytes.byteLength === chunkSize(file, index) && (!file.verify || name.endsWith(await chunkDigest(new Uint8Array(bytes))))) return bytes;
     } catch {
       // Cleared by another tab, or held by it just now: as good as not there.
       this.names.delete(index);
@@ -229,7 +236,7 @@ export async function verify(
       const bytes = await readFile(folder, name);
       result.checked++;
       result.bytes += bytes.byteLength;
-      if (!name.endsWith(await sha256(bytes))) {
+      if (!name.endsWith(await chunkDigest(new Uint8Array(bytes)))) {
         result.bad.push({ key, chunk });
         await folder.removeEntry(name);
       }
