@@ -30,7 +30,7 @@ class QuietLab:
         self.browser = Browser(f"http://127.0.0.1:{self.server.port}/lab/tree/bench.ipynb?token={TOKEN}")
         self.client = BlockingKernelClient(connection_file=str(self._connection_file()))
         self.client.load_connection_file()
-        self.client.start_channels()
+        self.client.start_channels(hb=False)  # a kernel that starts slowly would be called dead
         self.client.wait_for_ready(timeout=60)
         time.sleep(3)
 

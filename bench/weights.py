@@ -1,10 +1,10 @@
 """How fast weights come in beside the bare way, and what they cost in memory.
 
-    python bench/weights.py [--megabytes 300] [--rounds 3] [--parts routes,memory] [--json FILE]
+    python bench/weights.py [--megabytes 300] [--rounds 3] [--parts routes,files,memory] [--json FILE]
 
 All in one page: a bare ``fetch`` of the same file with its ``writeBuffer``; ``load_weights`` by the hub's address without and with the
 cache, from the cache, and by Python's messages beside bare messages (``Queue.write``) of the same bytes. Ratios are of the best rounds,
-which alternate. Memory is the resident set of the page's process and of this one, sampled every 20 ms.
+which alternate. ``files`` is the same in a JupyterLab page that nobody watches, by the server's own ``/files/``. Memory is the resident set of the page's process and of this one, sampled every 20 ms.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -26,6 +27,10 @@ from safetensors.numpy import save_file
 import webgpu_widget as wg
 from webgpu_widget.transports._chromium import find_browser
 from webgpu_widget.transports._hub import Hub
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "lab"), str(ROOT / "bench")]
+from _quiet_lab import QuietLab  # noqa: E402
 
 BARE = """async ([url, size]) => {
   globalThis.bareDevice ??= await (await navigator.gpu.requestAdapter()).requestDevice(
@@ -203,6 +208,64 @@ def routes(gpu, alone, page, path, rounds):
     return {"MB_per_second": rates, "ratios": ratios, "moved_when_first_stage_was_usable": min(first_stage)}
 
 
+_IN_LAB = """
+import json, os, pathlib, sys, threading
+sys.path[:0] = [{bench!r}]
+import anywidget
+import webgpu_widget as wg
+from webgpu_widget import waiting
+from weights import BARE, STREAM, load
+
+class Bare(anywidget.AnyWidget):
+    _esm = '''export default {{ initialize({{ model }}) {{
+      const bare = {bare}, stream = {stream};
+      model.on("msg:custom", async ({{ url, size }}) => {{
+        const [whole] = await bare([url, size]);
+        model.send({{ whole, streamed: await stream([url, size]) }});
+      }});
+      model.send({{}});
+    }} }};'''
+
+widget, heard, found = Bare(), threading.Semaphore(0), []
+waiting.install(get_ipython().kernel, widget.comm.comm_id, lambda content, _buffers: (found.append(content), heard.release()))
+assert heard.acquire(timeout=20)
+path = pathlib.Path("model.safetensors")
+gpu = wg.GPU()
+gpu.ready()
+best = {{}}
+for _ in range({rounds}):
+    widget.send({{"url": "/files/model.safetensors", "size": path.stat().st_size}})
+    assert heard.acquire(timeout=300)
+    for checked in (False, True):
+        seconds, report, _ = load(path, gpu, cache=False, verify=checked)
+        assert report.route == "files", report
+        found[-1]["checked" if checked else "unchecked"] = seconds
+    best = {{name: min(seconds, best.get(name, seconds)) for name, seconds in found[-1].items()}}
+print(json.dumps(best))
+"""
+
+
+def files(path, rounds):
+    """The Jupyter server's own files, beside bare fetches of the same address in the same page."""
+    lab = QuietLab()
+    try:
+        shutil.copy(path, lab.server.notebooks / path.name)
+        bench = str(ROOT / "bench")
+        best = lab.run(_IN_LAB.format(bench=bench, bare=BARE, stream=STREAM, rounds=rounds), 900)
+    finally:
+        lab.close()
+    megabytes = path.stat().st_size / 1e6
+    bare = min(best["whole"], best["streamed"])
+    return {
+        "files_MB_per_second": {name: megabytes / seconds for name, seconds in best.items()},
+        "files_ratios": {
+            "files / best bare fetch + writeBuffer": bare / best["checked"],
+            "files / arrayBuffer + writeBuffer": best["whole"] / best["checked"],
+            "files without hashes / best bare fetch + writeBuffer": bare / best["unchecked"],
+        },
+    }
+
+
 def memory(gpu, alone, page, path, profile):
     found = {}
     for name, options in {
@@ -228,7 +291,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--parts", default="routes,memory")
+    parser.add_argument("--parts", default="routes,files,memory")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="weights-bench-"))
@@ -254,6 +317,8 @@ def main():
             context.close()
         gpu.close()
         alone.close()
+        if "files" in given.parts:
+            result |= files(path, given.rounds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text = json.dumps(result, indent=2)
