@@ -59,6 +59,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+# Devices that the page's code has asked for, so that a test can lose them.
+_KEEP_DEVICES = """
+  window.testDevices = [];
+  if (window.GPUAdapter) {
+    const request = GPUAdapter.prototype.requestDevice;
+    GPUAdapter.prototype.requestDevice = async function (descriptor) {
+      const device = await request.call(this, descriptor);
+      window.testDevices.push(device);
+      return device;
+    };
+  }
+"""
+
+
 class LabServer:
     """`jupyter lab` on a port of its own, with empty settings and directories."""
 
@@ -258,6 +272,7 @@ class Lab:
         self.browser: Browser = playwright.chromium.launch(executable_path=program, args=list(flags))
         self.context: BrowserContext = self.browser.new_context(viewport={"width": 1280, "height": 900})
         self.context.set_default_timeout(60_000)
+        self.context.add_init_script(_KEEP_DEVICES)
         self._count = 0
         self.messages: list[str] = []
 

@@ -352,7 +352,12 @@ def test_the_state_that_is_saved_holds_no_shader_and_no_orbit(opened: Opened) ->
 
 def test_a_lost_device_is_replaced(opened: Opened) -> None:
     before = opened.pixels()
-    opened.page.evaluate("() => document.querySelector('.wgmb').dispatchEvent(new CustomEvent('wgmb-lose-device'))")
+    lost = opened.page.evaluate("""() => {
+      const devices = testDevices.filter(device => device.label === 'mandelbrot explorer');
+      for (const device of devices) device.destroy();
+      return devices.length;
+    }""")
+    assert lost > 0
     end = time.monotonic() + 30
     while (
         "lost" not in opened.page.locator(".wgmb-note").inner_text()

@@ -372,7 +372,6 @@ export class Explorer {
       },
       this.over.signal,
     );
-    on(parts.root, "wgmb-lose-device", () => this.renderer?.device.destroy());
     on(buttons.home, "click", () => this.home());
     on(buttons.back, "click", () => this.step(-1));
     on(buttons.forward, "click", () => this.step(1));
