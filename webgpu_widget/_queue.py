@@ -125,13 +125,33 @@ class Recording:
         self.holds: list[object] = []
 
 
-def _check_filled(what: str, filled: Sequence[int], targets: Sequence[np.ndarray[Any, Any]]) -> None:
-    """Raise when a page that says it is done has not sent the bytes it was asked for."""
-    for got, target in zip(filled, targets, strict=True):
-        if got != target.size:
-            raise errors.FrontendError(
-                f"{what}: the page sent {'pieces that do not fit' if got < 0 else f'{got} bytes'} where {target.size} bytes were asked for; reload it"
-            )
+class _Reply:
+    """Byte arrays that the chunks of a reply fill, each from its beginning on and without a gap."""
+
+    def __init__(self, what: str, sizes: Sequence[int]) -> None:
+        self.what = what
+        self.arrays: list[np.ndarray[Any, Any]] = [np.empty(size, np.uint8) for size in sizes]
+        self._filled = [0] * len(sizes)
+        self._wrong = False
+
+    def take(self, item: int, offset: int, _total: int, data: Bytes) -> None:
+        """Put a chunk in its place."""
+        piece = np.frombuffer(data, np.uint8)
+        known = 0 <= item < len(self.arrays)
+        if not known or self._filled[item] != offset or offset + piece.size > self.arrays[item].size:
+            self._wrong = True
+            return
+        self._filled[item] += piece.size
+        self.arrays[item][offset : offset + piece.size] = piece
+
+    def check(self) -> None:
+        """Raise when a page that says it is done has not sent the bytes it was asked for."""
+        for got, array in zip(self._filled, self.arrays, strict=True):
+            if self._wrong or got != array.size:
+                sent = "pieces that do not fit" if self._wrong else f"{got} bytes"
+                raise errors.FrontendError(
+                    f"{self.what}: the page sent {sent} where {array.size} bytes were asked for; reload it"
+                )
 
 
 class Queue:
@@ -529,7 +549,7 @@ class Queue:
         return await self.connection.wait_async(self.start(command, what or str(command["op"]), **options), timeout)
 
     def _start_read(self, spans: Sequence[Span], what: str) -> tuple[Request, list[np.ndarray[Any, Any]]]:
-        targets, reads, filled = [], [], [0] * len(spans)
+        reads = []
         for buffer, offset, size in spans:
             self.check(buffer)
             padded = size + (-size % 4)
@@ -537,20 +557,12 @@ class Queue:
                 raise errors.LimitError(
                     f"{size} bytes at {offset} cannot be read from a buffer of {buffer.size_bytes} bytes; offsets are multiples of 4"
                 )
-            targets.append(np.empty(padded, np.uint8))
             reads.append({"buffer": buffer.handle, "offset": offset, "size_bytes": padded})
 
-        def on_chunk(item: int, offset: int, _total: int, data: Bytes) -> None:
-            piece = np.frombuffer(data, np.uint8)
-            if not 0 <= item < len(targets) or filled[item] != offset or offset + piece.size > targets[item].size:
-                filled[0] = -1
-                return
-            filled[item] += piece.size
-            targets[item][offset : offset + piece.size] = piece
-
-        request = self.start({"op": "read", "reads": reads}, what, on_chunk=on_chunk)
-        request.check = lambda: _check_filled(what, filled, targets)
-        return request, [target[:size] for target, (_, _, size) in zip(targets, spans, strict=True)]
+        reply = _Reply(what, [read["size_bytes"] for read in reads])
+        request = self.start({"op": "read", "reads": reads}, what, on_chunk=reply.take)
+        request.check = reply.check
+        return request, [array[:size] for array, (_, _, size) in zip(reply.arrays, spans, strict=True)]
 
     def read(
         self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back"
@@ -571,15 +583,12 @@ class Queue:
     def start_texture_read(self, texture: Texture, size_bytes: int) -> tuple[Request, np.ndarray[Any, Any]]:
         """Begin to read mip level 0; the array is filled when the request is done."""
         self.check(texture, "the texture")
-        target = np.empty(size_bytes, np.uint8)
-
-        def on_chunk(_item: int, offset: int, _total: int, data: Bytes) -> None:
-            piece = np.frombuffer(data, np.uint8)
-            target[offset : offset + piece.size] = piece
-
-        return self.start(
-            {"op": "read-texture", "texture": texture.handle}, "reading a texture", on_chunk=on_chunk
-        ), target
+        reply = _Reply("reading a texture", [size_bytes])
+        request = self.start(
+            {"op": "read-texture", "texture": texture.handle}, "reading a texture", on_chunk=reply.take
+        )
+        request.check = reply.check
+        return request, reply.arrays[0]
 
     # ------------------------------------------------------------ record and replay
 
