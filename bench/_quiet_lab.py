@@ -14,7 +14,7 @@ from typing import Any
 
 import nbformat
 from jupyter_client import BlockingKernelClient
-from lab_harness import TOKEN, LabServer
+from lab_server import TOKEN, LabServer
 
 from webgpu_widget.transports._chromium import Browser
 

@@ -2,9 +2,10 @@
 
     python bench/weights.py [--megabytes 300] [--rounds 3] [--parts routes,files,memory] [--json FILE]
 
-All in one page: a bare ``fetch`` of the same file with its ``writeBuffer``; ``load_weights`` by the hub's address without and with the
+All in one page that nobody watches: a bare ``fetch`` of the same file with its ``writeBuffer``; ``load_weights`` by the hub's address without and with the
 cache, from the cache, and by Python's messages beside bare messages (``Queue.write``) of the same bytes. Ratios are of the best rounds,
-which alternate. ``files`` is the same in a JupyterLab page that nobody watches, by the server's own ``/files/``. Memory is the resident set of the page's process and of this one, sampled every 20 ms.
+which alternate. ``files`` is the same in a JupyterLab page, by the server's own ``/files/``. Memory is the resident set of the page's process
+and of this one, sampled every 20 ms.
 """
 
 from __future__ import annotations
@@ -21,15 +22,14 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from playwright.sync_api import sync_playwright
 from safetensors.numpy import save_file
 
 import webgpu_widget as wg
-from webgpu_widget.transports._chromium import find_browser
 from webgpu_widget.transports._hub import Hub
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "lab"), str(ROOT / "bench")]
+from _devtools import DevToolsPage  # noqa: E402
 from _quiet_lab import QuietLab  # noqa: E402
 
 BARE = """async ([url, size]) => {
@@ -166,7 +166,7 @@ def messages(gpu, path):
     return seconds
 
 
-def routes(gpu, alone, page, path, rounds):
+def routes(gpu, page, path, rounds):
     size = path.stat().st_size
     url = Hub.shared().serve_file(path)
     local = "/" + url.split("/", 3)[3]
@@ -191,9 +191,9 @@ def routes(gpu, alone, page, path, rounds):
         assert report.route == "cache", report
         note("from the cache", seconds)
         wg.cache.clear(gpu=gpu)
-        note("comm, no cache", load(path, alone, cache=False, route="comm")[0])
-        note("comm, no cache, no hashes", load(path, alone, cache=False, route="comm", verify=False)[0])
-        note("bare messages", messages(alone, path))
+        note("comm, no cache", load(path, gpu, cache=False, route="comm")[0])
+        note("comm, no cache, no hashes", load(path, gpu, cache=False, route="comm", verify=False)[0])
+        note("bare messages", messages(gpu, path))
     rates = {name: size / seconds / 1e6 for name, seconds in times.items()}
     bare = max(rates["bare fetch().arrayBuffer() + writeBuffer"], rates["bare streamed fetch + writeBuffer"])
     ratios = {
@@ -266,21 +266,16 @@ def files(path, rounds):
     }
 
 
-def memory(gpu, alone, page, path, profile):
+def memory(gpu, page, path):
     found = {}
     for name, options in {
         "url, into the cache": {},
         "from the cache": {},
         "comm": {"cache": False, "route": "comm"},
     }.items():
-        page.evaluate("globalThis.gc?.()")
-        used, where = (
-            (alone, page_process(alone._transport._browser._profile.name))
-            if name == "comm"
-            else (gpu, page_process(profile))
-        )
-        with Peak(page=where, python=psutil.Process()) as peak:
-            seconds, report, _ = load(path, used, **options)
+        page.evaluate("() => globalThis.gc?.()")
+        with Peak(page=page_process(page.profile), python=psutil.Process()) as peak:
+            seconds, report, _ = load(path, gpu, **options)
         assert report.route == ("comm" if name == "comm" else "cache" if "from" in name else "url"), report
         found[name] = {**peak.above, "peak_buffer_bytes": report.peak_buffer_bytes / 2**20, "seconds": seconds}
     wg.cache.clear(gpu=gpu)
@@ -295,28 +290,23 @@ def main():
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="weights-bench-"))
-    profile = folder / "profile"
     path = folder / "model.safetensors"
     try:
         make_file(path, given.megabytes)
         gpu = wg.GPU(transport="page")
-        # Playwright listens to every frame of a page's sockets, which slows them tenfold: messages are measured in a page of their own.
-        alone = wg.GPU(transport="headless")
-        alone.ready(timeout=60)
-        with sync_playwright() as playwright:
-            flags = ["--no-sandbox", "--enable-unsafe-webgpu", "--js-flags=--expose-gc"]
-            context = playwright.chromium.launch_persistent_context(profile, executable_path=find_browser(), args=flags)
-            page = context.new_page()
-            page.goto(gpu.url)
-            adapter = gpu.ready(timeout=60).name
-            result = {"adapter": adapter, "megabytes": path.stat().st_size / 1e6, "load": os.getloadavg()[0]}
-            if "routes" in given.parts:
-                result |= routes(gpu, alone, page, path, given.rounds)
-            if "memory" in given.parts:
-                result["memory_MiB_above_the_beginning"] = memory(gpu, alone, page, path, profile)
-            context.close()
+        page = DevToolsPage(gpu.url, ("--js-flags=--expose-gc",))
+        result = {
+            "adapter": gpu.ready(timeout=60).name,
+            "megabytes": path.stat().st_size / 1e6,
+            "load": os.getloadavg()[0],
+            "cores": os.cpu_count(),
+        }
+        if "routes" in given.parts:
+            result |= routes(gpu, page, path, given.rounds)
+        if "memory" in given.parts:
+            result["memory_MiB_above_the_beginning"] = memory(gpu, page, path)
+        page.close()
         gpu.close()
-        alone.close()
         if "files" in given.parts:
             result |= files(path, given.rounds)
     finally:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from lab_harness import Lab, LabServer, Notebook
+from lab_harness import Lab, Notebook
+from lab_server import LabServer
 from playwright.sync_api import sync_playwright
 
 
