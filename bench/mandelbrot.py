@@ -1,10 +1,11 @@
 """Escape counts a second, on the adapter of an embedded browser: the plain loop that tests each iteration, and this package's kernels.
 
-    python bench/mandelbrot.py [--width 3840] [--iterations 2000] [--seconds 1] [--deep]
+    python bench/mandelbrot.py [--width 3840] [--iterations 2000] [--seconds 1] [--deep | --sweep [WORD]]
 
 Giga-iterations a second are the counts of the picture over the time of a dispatch, by timestamps on the GPU where the adapter has them, else by the clock over
 dispatches that take a second together. The kernels also write the continuous count, the plain loop does not. `--deep` adds 1e-25 and 1e-300, where skipped
-iterations count as done.
+iterations count as done. `--sweep` times the shapes of mandelbrot_variants.py (those with WORD in the name) beside the plain loop instead, and says on what
+part of the pixels each agrees with it: the plain loop rounds differently, so near the boundary counts differ.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import struct
 import time
 
 import numpy as np
+from mandelbrot_variants import variants
 
 import webgpu_widget as wg
 from webgpu_widget.mandelbrot import kernels, landmarks, make_view, work
@@ -68,6 +70,58 @@ def report(name, gpu, dispatch, result, total, least):
     return counted / each
 
 
+def counts(gpu, result, total):
+    (raw,) = gpu._queue.read([(result, 0, 4 * total)], timeout=None)
+    return np.frombuffer(raw, np.uint32)
+
+
+def sweep(gpu, size, uniform, plain, plain_args, least, word):
+    """Time the variants, the plain loop between every ten of them, for clocks drift."""
+    queue, total = gpu._queue, size[0] * size[1]
+    result = queue.alloc(8 * total)
+    expected = None
+    rows = []
+    beside = []
+
+    def time_plain():
+        each = seconds_each(gpu, lambda: queue.dispatch(plain, plain_args[0], plain_args[1]), least)
+        done = counts(gpu, plain_args[0][0][2], total)
+        rate = done.sum(dtype=np.int64) / each / 1e9
+        beside.append(rate)
+        print(f"{'plain loop':56s} {1000 * each:9.3f} ms {rate:9.2f} Giter/s", flush=True)
+        return done
+
+    chosen = [variant for variant in dict.fromkeys(variants()) if word in variant.name]
+    for number, variant in enumerate(chosen):
+        if number % 10 == 0:
+            expected = time_plain()
+        queue.clear(result, 0, 8 * total)
+        pipeline = queue.pipeline(variant.source(), variant.name)
+        shape = (-(-size[0] // variant.tile[0]), -(-size[1] // variant.tile[1]), 1)
+        args = [(0, 0, result), (1, 0, uniform)]
+        try:
+            each = seconds_each(
+                gpu, lambda args=args, pipeline=pipeline, shape=shape: queue.dispatch(pipeline, args, shape), least
+            )
+        except wg.WebGPUWidgetError as error:
+            print(f"{variant.name:56s} failed: {str(error)[:300]}", flush=True)
+            continue
+        found = counts(gpu, result, total)
+        rate = found.sum(dtype=np.int64) / each / 1e9
+        same = float(np.mean(found == expected))
+        rows.append((rate, variant.name, same))
+        print(
+            f"{variant.name:56s} {1000 * each:9.3f} ms {rate:9.2f} Giter/s {rate / beside[-1]:6.2f} x plain, {100 * same:7.3f} % equal",
+            flush=True,
+        )
+    time_plain()
+    middle = float(np.median(beside))
+    print(f"\nplain loop, median of {len(beside)}: {middle:.2f} Giter/s ({min(beside):.2f} to {max(beside):.2f})\n")
+    print("| variant | Giter/s | to plain | equal counts |\n| --- | --- | --- | --- |")
+    for rate, name, same in sorted(rows, reverse=True)[:25]:
+        print(f"| {name} | {rate:.2f} | {rate / middle:.2f} | {100 * same:.3f} % |")
+
+
 def ours(gpu, name, view, method, least, constants=None):
     queue, total = gpu._queue, view.size[0] * view.size[1]
     kernel = kernels.make_kernel(queue, view, work.prepare(view, method))
@@ -94,6 +148,7 @@ def main():
     parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=1.0, help="least time of a measurement")
     parser.add_argument("--deep", action="store_true")
+    parser.add_argument("--sweep", nargs="?", const="", metavar="WORD")
     options = parser.parse_args()
     size = (options.width, options.width * 9 // 16)
     gpu = wg.GPU(transport="headless")
@@ -106,6 +161,10 @@ def main():
     pipeline = queue.pipeline(PLAIN, "plain loop")
     shape = (-(-size[0] // 8), -(-size[1] // 8), 1)
     args = [(0, 0, result), (1, 0, uniform)]
+    if options.sweep is not None:
+        sweep(gpu, size, uniform, pipeline, (args, shape), options.seconds, options.sweep)
+        gpu.close()
+        return
     plain = report("plain loop", gpu, lambda: queue.dispatch(pipeline, args, shape), result, total, options.seconds)
     for block in (8, 16, 32):
         rate = ours(gpu, f"direct, blocks of {block}", view, "direct", options.seconds, {"BLOCK": block, "INTERIOR": 0})
