@@ -307,34 +307,35 @@ export class WorkerIO {
     };
   }
 
-  /** Start the worker; undefined where the page may not have one. */
+  /** Start the workers; undefined where the page may not have any. */
   static async start(source: string): Promise<IO | undefined> {
-    let url = "";
     try {
-      url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-      const start = (name: string): Worker => new Worker(url, { name });
-      const made = new WorkerIO(start("webgpu_widget weights"));
+      // Never revoked: Chromium 156 reads it some time after the constructor, and a worker whose text is gone says nothing.
+      const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+      const made = new WorkerIO(new Worker(url, { name: "webgpu_widget weights" }));
       const proxy = new Proxy(
         {},
         { get: (_target, method) => (typeof method === "string" && method !== "then" ? made.method(method as keyof IO) : undefined) },
       ) as IO;
       const alive = await Promise.race([proxy.quota().then(() => true), new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 5000))]);
-      if (!alive) {
-        made.worker.terminate();
-        return undefined;
+      if (alive) {
+        made.startHashers(url);
+        return proxy;
       }
-      for (let n = hasherCount(navigator.hardwareConcurrency); n > 0; n--) {
-        const { port1, port2 } = new MessageChannel();
-        start("webgpu_widget hashes").postMessage({ role: "hasher", port: port1 } satisfies Introduction, [port1]);
-        made.worker.postMessage({ role: "loader", port: port2 } satisfies Introduction, [port2]);
-      }
-      return proxy;
+      made.worker.terminate();
     } catch {
       // A content policy without worker-src blob:, or no workers at all.
-    } finally {
-      if (url) URL.revokeObjectURL(url);
     }
     return undefined;
+  }
+
+  private startHashers(url: string): void {
+    for (let n = hasherCount(navigator.hardwareConcurrency); n > 0; n--) {
+      const { port1, port2 } = new MessageChannel();
+      const hasher = new Worker(url, { name: "webgpu_widget hashes" });
+      hasher.postMessage({ role: "hasher", port: port1 } satisfies Introduction, [port1]);
+      this.worker.postMessage({ role: "loader", port: port2 } satisfies Introduction, [port2]);
+    }
   }
 
   private method(method: keyof IO): (...args: unknown[]) => Promise<unknown> {
