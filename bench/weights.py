@@ -36,13 +36,12 @@ BARE = """async ([url, size]) => {
   globalThis.bareDevice ??= await (await navigator.gpu.requestAdapter()).requestDevice(
     { requiredLimits: { maxBufferSize: (await navigator.gpu.requestAdapter()).limits.maxBufferSize } });
   const buffers = [];
-  const limit = bareDevice.limits.maxBufferSize & ~3;
   const take = (n) => { const b = bareDevice.createBuffer({ size: n, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST }); buffers.push(b); return b; };
   const began = performance.now();
   const bytes = await (await fetch(url, { cache: "no-store" })).arrayBuffer();
   const fetched = performance.now();
-  for (let at = 0; at < size; at += limit) {
-    const n = Math.min(limit, size - at) & ~3;
+  for (let at = 0, n; size - at >= 4; at += n) {
+    n = Math.min(2 ** 30, bareDevice.limits.maxBufferSize, size - at) & ~3;
     bareDevice.queue.writeBuffer(take(n), 0, bytes, at, n);
   }
   await bareDevice.queue.onSubmittedWorkDone();
@@ -123,16 +122,11 @@ class Peak:
         return {name: (self.most[name] - self.begin[name]) / 2**20 for name in self.most}
 
 
-def page_process(profile):
+def page_process(page):
     """The renderer that uses most memory: the page's."""
-    found = [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if p.info["cmdline"]
-        and "--type=renderer" in p.info["cmdline"]
-        and str(profile) in " ".join(p.parent().cmdline() + p.info["cmdline"])
-    ]
-    return max(found, key=lambda p: p.memory_info().rss)
+    tree = psutil.Process(page.browser.pid).children(recursive=True)
+    alive = [one for one in tree if one.status() != psutil.STATUS_ZOMBIE]
+    return max((one for one in alive if "--type=renderer" in one.cmdline()), key=lambda one: one.memory_info().rss)
 
 
 def load(path, gpu, **options):
@@ -274,7 +268,7 @@ def memory(gpu, page, path):
         "comm": {"cache": False, "route": "comm"},
     }.items():
         page.evaluate("() => globalThis.gc?.()")
-        with Peak(page=page_process(page.profile), python=psutil.Process()) as peak:
+        with Peak(page=page_process(page), python=psutil.Process()) as peak:
             seconds, report, _ = load(path, gpu, **options)
         assert report.route == ("comm" if name == "comm" else "cache" if "from" in name else "url"), report
         found[name] = {**peak.above, "peak_buffer_bytes": report.peak_buffer_bytes / 2**20, "seconds": seconds}
@@ -291,11 +285,12 @@ def main():
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="weights-bench-"))
     path = folder / "model.safetensors"
+    result = {}
     try:
         make_file(path, given.megabytes)
         gpu = wg.GPU(transport="page")
         page = DevToolsPage(gpu.url, ("--js-flags=--expose-gc",))
-        result = {
+        result |= {
             "adapter": gpu.ready(timeout=60).name,
             "megabytes": path.stat().st_size / 1e6,
             "load": os.getloadavg()[0],
@@ -311,10 +306,10 @@ def main():
             result |= files(path, given.rounds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if given.json:
-        given.json.write_text(text + "\n")
+        text = json.dumps(result, indent=2)  # also what there is when a later part fails
+        print(text)
+        if given.json:
+            given.json.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Hashers, hasherCount, serveHashes } from "../src/weights/hashing.js";
 import { Drain, Ring } from "../src/weights/ring.js";
 import { type Ref, Schedule } from "../src/weights/schedule.js";
 import { WordWriter } from "../src/weights/sinks.js";
@@ -159,5 +160,43 @@ describe("chunkDigest", () => {
     [Uint8Array.from({ length: 600_000 }, (_, i) => i % 251), "2fccce4d3eaa739463240bf77394ebd00f6cf31a815c31cbac084c029ab6edfd"],
   ])("digests %#", async (bytes, digest) => {
     expect(await chunkDigest(bytes as Uint8Array<ArrayBuffer>)).toBe(digest);
+  });
+});
+
+describe("Hashers", () => {
+  it("digests on its own thread before a hasher lives", async () => {
+    const hashers = new Hashers();
+    const { port1, port2 } = new MessageChannel();
+    hashers.add(port2); // the other side never says that it lives
+    const { digest, bytes } = await hashers.digest(new TextEncoder().encode("abc").buffer as ArrayBuffer);
+    expect(digest).toBe("4f8b42c22dd3729b519ba6f68d2da7cc5b2d606d05daed5ad5128cc03e6c6358");
+    expect(bytes.byteLength).toBe(3);
+    port1.close();
+    port2.close();
+  });
+
+  it("gives buffers away and back, to several hashers at once, each with its own digest", async () => {
+    const hashers = new Hashers();
+    const channels = [new MessageChannel(), new MessageChannel()];
+    for (const { port1, port2 } of channels) {
+      hashers.add(port2);
+      serveHashes(port1);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const chunks = Array.from({ length: 7 }, (_, n) => new Uint8Array(n === 3 ? 700_000 : 1000 + n).fill(n));
+    const wanted = await Promise.all(chunks.map((chunk) => chunkDigest(chunk)));
+    const pending = chunks.map((chunk) => hashers.digest(chunk.buffer));
+    expect(chunks.every((chunk) => chunk.byteLength === 0)).toBe(true); // moved, not copied
+    const hashed = await Promise.all(pending);
+    expect(hashed.map(({ digest }) => digest)).toEqual(wanted);
+    expect(hashed.map(({ bytes }) => new Uint8Array(bytes)[999])).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    for (const { port1, port2 } of channels) {
+      port1.close();
+      port2.close();
+    }
+  });
+
+  it("leaves cores to the page and to what moves bytes", () => {
+    expect([1, 2, 3, 4, 5, 16].map(hasherCount)).toEqual([1, 1, 1, 2, 3, 3]);
   });
 });

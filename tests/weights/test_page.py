@@ -175,3 +175,28 @@ def test_two_tabs_of_one_site_share_the_cache(page_gpu, browser, server, served,
         assert weights.report.bytes_moved == 0
     second.close()
     other.close()
+
+
+COUNT_DIGESTS = """() => {
+  const digest = crypto.subtle.digest.bind(crypto.subtle);
+  globalThis.digests = 0;
+  crypto.subtle.digest = (...given) => { globalThis.digests++; return digest(...given); };
+}"""
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_chunks_are_hashed_beside_the_thread_that_moves_them(page_gpu, served, model, cache):
+    made, page = page_gpu
+    url, data = served
+    wg.load_weights(url, made, **QUICK).cancel()  # starts the workers
+    wait_until(lambda: len(page.workers) >= 2, page)
+    page.wait_for_timeout(300)  # the hashers say that they live
+    for worker in page.workers:
+        worker.evaluate(COUNT_DIGESTS)
+    weights = wg.load_weights(url, made, cache=cache, **QUICK)
+    same(weights, model)
+    weights.wait(timeout=30)
+    counts = sorted(worker.evaluate("() => globalThis.digests") for worker in page.workers)
+    assert counts[0] == 0  # the loader's own thread
+    assert sum(counts) >= 2 * (len(data) // CHUNK)  # a block and the tree of each chunk
+    weights.cancel()

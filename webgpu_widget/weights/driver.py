@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import queue
 import threading
 import time
@@ -44,7 +45,7 @@ __all__ = ["Driver"]
 _OUT_BITS = {"encode_f16": 16, "encode_int8": 8, "encode_int4": 4}
 _RELOADS = 5
 _STALL_S = 600.0  # longer than a server that fails gets, with all attempts and waits
-_SENDERS = 2
+_SENDERS = max(2, min(4, (os.cpu_count() or 2) // 2))  # they read and hash, which needs no lock of Python
 _DIGESTS_AT_ONCE = 4
 _COUNTS = ("bytes_done", "bytes_moved", "bytes_from_cache")
 _LOST = (DeviceLostError, FrontendLostError)
@@ -308,7 +309,7 @@ class Driver:
             self._give_up(error)
 
     def _sender(self) -> ThreadPoolExecutor:
-        """Give the threads that read, hash and send chunks, two at a time."""
+        """Give the threads that read, hash and send chunks."""
         if self._stopped:
             raise RuntimeError("stopped")
         if self._pool is None:

@@ -3,7 +3,7 @@ import type { Engine } from "../engine.js";
 import { EngineError } from "../errors.js";
 import { registerService, type ServiceContext } from "../services.js";
 import { ChunkIO, type IO, WorkerIO } from "./io.js";
-import { forgetKept, Job } from "./job.js";
+import { dropSpares, forgetKept, Job } from "./job.js";
 import { probe } from "./probe.js";
 import type { LoadSpec } from "./types.js";
 import workerSource from "./worker.js?worker";
@@ -33,6 +33,10 @@ async function load(engine: Engine, params: Readonly<Record<string, unknown>>, c
     return await made.run();
   } finally {
     jobs.delete(spec.job);
+    if (jobs.size === 0) {
+      dropSpares();
+      void (await io()).rest();
+    }
   }
 }
 

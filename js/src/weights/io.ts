@@ -1,14 +1,15 @@
 /** Chunks from the network and the cache, hashed and kept; runs in a worker, or in the page where there is none. */
 import { asLoadError, LoadError } from "./errors.js";
 import { fetchChunks, Gate } from "./fetching.js";
-import { ChunkFolder, chunkDigest, clear, isFull, isHeld, list, quota, verify } from "./store.js";
+import { Hashers, hasherCount } from "./hashing.js";
+import { ChunkFolder, clear, isFull, isHeld, list, quota, verify } from "./store.js";
 import type { CacheEntry, Chunk, FileSpec } from "./types.js";
 
 /** A chunk on its way to the buffers. `moved` counts bytes since the last one. */
 export interface SpanChunk {
   readonly index: number;
-  /** Null when its hash is not the expected one; a view where the bytes lie in a message. */
-  readonly bytes: ArrayBuffer | Uint8Array<ArrayBuffer> | null;
+  /** Null when its hash is not the expected one. */
+  readonly bytes: ArrayBuffer | null;
   readonly moved: number;
   /** Whether the cache holds it now. */
   readonly kept: boolean;
@@ -36,6 +37,8 @@ export interface IO {
   forget(name: string): Promise<void>;
   /** A chunk's buffer that nobody reads any more, to be filled again: new ones would pile up until they are collected. */
   recycle(buffer: ArrayBuffer): Promise<void>;
+  /** No load is under way: hold no spare buffers. */
+  rest(): Promise<void>;
   list(): Promise<CacheEntry[]>;
   clear(keys: readonly string[] | null): Promise<number>;
   verify(keys: readonly string[] | null): Promise<{ checked: number; bytes: number; bad: { key: string; chunk: number }[] }>;
@@ -81,13 +84,8 @@ class Expected {
   }
 }
 
-/** Check a chunk that is not kept, where it lies. */
-export async function checkChunk(file: FileSpec, index: number, bytes: Uint8Array<ArrayBuffer>, digest: string): Promise<SpanChunk> {
-  const right = !file.verify || digest === "" || (await chunkDigest(bytes)) === digest;
-  return { index, bytes: right ? bytes : null, moved: bytes.byteLength, kept: false, warning: "" };
-}
-
 export class ChunkIO implements IO {
+  readonly hashers = new Hashers();
   private readonly folders = new Map<string, ChunkFolder>();
   private readonly spans = new Map<number, Span>();
   private readonly expected = new Map<string, Expected>();
@@ -103,6 +101,10 @@ export class ChunkIO implements IO {
   async recycle(buffer: ArrayBuffer): Promise<void> {
     this.spares.push(buffer);
     if (this.spares.length > MAX_SPARES) this.spares.shift();
+  }
+
+  async rest(): Promise<void> {
+    this.spares.length = 0;
   }
 
   async open(file: FileSpec): Promise<{ have: number[]; warning: string }> {
@@ -183,7 +185,7 @@ export class ChunkIO implements IO {
   }
 
   async read(file: FileSpec, index: number): Promise<Chunk | null> {
-    const bytes = await this.folders.get(file.key)?.read(file, index, this.allocate);
+    const bytes = await this.folders.get(file.key)?.read(file, index, this.allocate, this.hashers);
     return bytes ? { index, bytes, cached: true } : null;
   }
 
@@ -191,11 +193,14 @@ export class ChunkIO implements IO {
     return this.accept(file, index, bytes, bytes.byteLength, digest);
   }
 
-  private async accept(file: FileSpec, index: number, bytes: ArrayBuffer, moved: number, wanted: string | undefined): Promise<SpanChunk> {
+  private async accept(file: FileSpec, index: number, given: ArrayBuffer, moved: number, wanted: string | undefined): Promise<SpanChunk> {
     const folder = this.folders.get(file.key);
+    let bytes = given;
     let warning = "";
     if (folder || (file.verify && (file.digests || wanted))) {
-      const digest = await chunkDigest(new Uint8Array(bytes));
+      const hashed = await this.hashers.digest(bytes);
+      const { digest } = hashed;
+      bytes = hashed.bytes;
       const expected = file.verify ? wanted || (file.digests ? await this.expectedOf(file.digests).get(index) : "") : "";
       if (expected && expected !== digest) return { index, bytes: null, moved, kept: false, warning };
       if (folder && !folder.has(index)) warning = await this.keep(file, folder, index, digest, bytes);
@@ -278,7 +283,13 @@ export async function serve(io: ChunkIO, call: Call): Promise<[Reply, Transferab
   }
 }
 
-/** An IO whose work is done by a worker. */
+/** What a worker is told first when it is a hasher, or gets one. */
+export interface Introduction {
+  readonly role: "hasher" | "loader";
+  readonly port: MessagePort;
+}
+
+/** An IO whose work is done by a worker, with others that hash for it. */
 export class WorkerIO {
   private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(error: LoadError): void }>();
   private ids = 0;
@@ -296,25 +307,35 @@ export class WorkerIO {
     };
   }
 
-  /** Start the worker; undefined where the page may not have one. */
+  /** Start the workers; undefined where the page may not have any. */
   static async start(source: string): Promise<IO | undefined> {
-    let url = "";
     try {
-      url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+      // Never revoked: Chromium 156 reads it some time after the constructor, and a worker whose text is gone says nothing.
+      const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
       const made = new WorkerIO(new Worker(url, { name: "webgpu_widget weights" }));
       const proxy = new Proxy(
         {},
         { get: (_target, method) => (typeof method === "string" && method !== "then" ? made.method(method as keyof IO) : undefined) },
       ) as IO;
       const alive = await Promise.race([proxy.quota().then(() => true), new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 5000))]);
-      if (alive) return proxy;
+      if (alive) {
+        made.startHashers(url);
+        return proxy;
+      }
       made.worker.terminate();
     } catch {
       // A content policy without worker-src blob:, or no workers at all.
-    } finally {
-      if (url) URL.revokeObjectURL(url);
     }
     return undefined;
+  }
+
+  private startHashers(url: string): void {
+    for (let n = hasherCount(navigator.hardwareConcurrency); n > 0; n--) {
+      const { port1, port2 } = new MessageChannel();
+      const hasher = new Worker(url, { name: "webgpu_widget hashes" });
+      hasher.postMessage({ role: "hasher", port: port1 } satisfies Introduction, [port1]);
+      this.worker.postMessage({ role: "loader", port: port2 } satisfies Introduction, [port2]);
+    }
   }
 
   private method(method: keyof IO): (...args: unknown[]) => Promise<unknown> {

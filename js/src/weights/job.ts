@@ -5,7 +5,7 @@ import type { ServiceContext } from "../services.js";
 import type { Bytes } from "../session.js";
 import { asLoadError, LoadError } from "./errors.js";
 import { Gate } from "./fetching.js";
-import { checkChunk, type IO, type SpanChunk } from "./io.js";
+import type { IO, SpanChunk } from "./io.js";
 import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
 import { makeSink, Scratch, type Sink } from "./sinks.js";
@@ -34,6 +34,26 @@ let spans = 0;
 const inFlight = new Map<string, { readonly promise: Promise<Bytes>; shared: boolean }>();
 /** Chunks that loads of this page have put into the cache, by file key. */
 const kept = new Map<string, Set<number>>();
+
+/** Buffers that held a message's chunk and will hold the next: fresh memory costs as much as hashing it. */
+const spares: ArrayBuffer[] = [];
+
+function copyOf(bytes: Bytes): ArrayBuffer {
+  const at = spares.findIndex((spare) => spare.byteLength === bytes.byteLength);
+  const copy = at < 0 ? new ArrayBuffer(bytes.byteLength) : (spares.splice(at, 1)[0] as ArrayBuffer);
+  new Uint8Array(copy).set(bytes);
+  return copy;
+}
+
+function keepSpare(buffer: ArrayBuffer): void {
+  spares.push(buffer);
+  if (spares.length > PYTHON_LANES) spares.shift();
+}
+
+/** No load is under way. */
+export function dropSpares(): void {
+  spares.length = 0;
+}
 
 /** The cache was cleared. */
 export function forgetKept(): void {
@@ -143,7 +163,11 @@ export class Job {
     const resolve = this.awaited.get(key);
     if (!spec || !resolve) return;
     this.awaited.delete(key);
-    const chunk = spec.cache ? this.io.put(spec, index, bytes.slice().buffer, digest) : checkChunk(spec, index, bytes, digest);
+    const copy = copyOf(bytes);
+    const looked = spec.cache || (spec.verify && digest !== "");
+    const chunk: Promise<SpanChunk> = looked
+      ? this.io.put(spec, index, copy, digest)
+      : Promise.resolve({ index, bytes: copy, moved: bytes.byteLength, kept: false, warning: "" });
     resolve(chunk);
     await chunk;
   }
@@ -405,10 +429,12 @@ export class Job {
     this.warn(chunk.warning);
     if (chunk.kept) kept.set(file.key, (kept.get(file.key) ?? new Set()).add(ref.index));
     if (chunk.bytes) {
-      const bytes = chunk.bytes instanceof ArrayBuffer ? new Uint8Array(chunk.bytes) : chunk.bytes;
+      const bytes = new Uint8Array(chunk.bytes);
       share.succeed(bytes);
       await this.arrived(ref, bytes);
-      if (!share.shared && chunk.bytes instanceof ArrayBuffer) void this.io.recycle(chunk.bytes);
+      if (share.shared) return;
+      if (file.url === null) keepSpare(chunk.bytes);
+      else void this.io.recycle(chunk.bytes);
       return;
     }
     share.fail(new LoadError("integrity", "a bad chunk"));

@@ -4,6 +4,7 @@
  * One folder a file (its key), one file a chunk, whose name holds its digest: `<index>.<hex>`. So a listing is the index, a chunk is whole
  * or is told from its digest, tabs share it without a lock, and there is nothing to repair after a crash. `meta.json` is for people.
  */
+import type { Hashers } from "./hashing.js";
 import type { CacheEntry, FileSpec } from "./types.js";
 import { chunkCount, chunkSize } from "./types.js";
 
@@ -66,12 +67,16 @@ export class ChunkFolder {
   }
 
   /** A chunk, or undefined when it is not there or (with `verify`) not what it was. A bad one is dropped. */
-  async read(file: FileSpec, index: number, allocate?: (size: number) => ArrayBuffer): Promise<ArrayBuffer | undefined> {
+  async read(file: FileSpec, index: number, allocate: (size: number) => ArrayBuffer, hashers: Hashers): Promise<ArrayBuffer | undefined> {
     const name = this.names.get(index);
     if (name === undefined) return undefined;
     try {
       const bytes = await readFile(this.folder, name, allocate);
-      if (bytes.byteLength === chunkSize(file, index) && (!file.verify || name.endsWith(await chunkDigest(new Uint8Array(bytes))))) return bytes;
+      if (bytes.byteLength === chunkSize(file, index)) {
+        if (!file.verify) return bytes;
+        const hashed = await hashers.digest(bytes);
+        if (name.endsWith(hashed.digest)) return hashed.bytes;
+      }
     } catch {
       // Cleared by another tab, or held by it just now: as good as not there.
       this.names.delete(index);
