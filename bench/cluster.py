@@ -119,7 +119,9 @@ def matmul(args: argparse.Namespace) -> None:
             """Have each browser choose and compile its kernels for blocks of this side."""
             members = cluster._roster.present("ready")
             threads = [
-                threading.Thread(target=lambda gpu=member.gpu: wg.matmul(a[:side, :side], b[:side, :side], gpu=gpu).numpy())
+                threading.Thread(
+                    target=lambda gpu=member.gpu: wg.matmul(a[:side, :side], b[:side, :side], gpu=gpu).numpy()
+                )
                 for member in members
             ]
             for thread in threads:
@@ -213,10 +215,14 @@ def main() -> None:
     parser.add_argument("--what", nargs="+", choices=list(PARTS), default=["mandelbrot", "matmul"])
     parser.add_argument("--browsers", nargs="+", type=int, default=[1, 2, 4, 8])
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--python-cores", type=int, default=0, help="cores kept for Python and Dask, away from the browsers")
+    parser.add_argument(
+        "--python-cores", type=int, default=0, help="cores kept for Python and Dask, away from the browsers"
+    )
     parser.add_argument("--repeats", type=int, default=6, help="most runs for each number of browsers")
     parser.add_argument("--seconds", type=float, default=12.0, help="no further run once they have taken this long")
-    parser.add_argument("--burn", type=int, default=4000, help="steps of the dispatch that shows what the machine gives")
+    parser.add_argument(
+        "--burn", type=int, default=4000, help="steps of the dispatch that shows what the machine gives"
+    )
     parser.add_argument("--size", nargs=2, type=int, default=[2048, 1536])
     parser.add_argument("--max-iter", type=int, default=50000)
     parser.add_argument("--tile", type=int, default=128)
