@@ -140,7 +140,7 @@ class Cluster:
     Raises
     ------
     ClusterError
-        When the port is taken, Dask is not installed, or the scheduler does not answer.
+        When the port is taken, the certificate cannot be read, Dask is not installed, or the scheduler does not answer.
 
     Examples
     --------
@@ -179,7 +179,12 @@ class Cluster:
         tls = None
         if certificate is not None:
             tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            tls.load_cert_chain(*certificate)
+            try:
+                tls.load_cert_chain(*certificate)
+            except (OSError, TypeError) as error:
+                raise errors.ClusterError(
+                    f"the certificate {certificate!r} cannot be used: {error}; pass the paths of a certificate and of its key, both in PEM"
+                ) from error
         self._exchange = Exchange(exchange, ice_servers)
         self._roster = Roster(self._on_join, self._on_gone)
         try:
