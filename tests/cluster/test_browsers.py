@@ -168,6 +168,24 @@ def test_the_hub_steps_in_where_no_channel_opens(
     assert "but the hub" in caplog.text
 
 
+def test_a_pinned_browser_computes_on_its_cores(rng: Generator) -> None:
+    """Also the threads of SwiftShader's scheduler, which put themselves on core 0."""
+    last = max(os.sched_getaffinity(0))
+    assert last > 0, "one core cannot tell"
+    with wg.Cluster() as cluster:
+        cluster.launch(1, cores=[[last]])
+        cluster.wait(1, JOIN_S)
+        a = rng.standard_normal((96, 96), dtype=np.float32)
+        product = cluster.submit(lambda gpu: wg.matmul(a, a, gpu=gpu).numpy()).result(60)
+        assert np.allclose(product, a @ a, atol=1e-3)
+        allowed = []
+        for thread in _chromium._session_threads(cluster._browsers[0].pid):
+            with contextlib.suppress(ProcessLookupError):
+                allowed.append(os.sched_getaffinity(thread))
+    assert len(allowed) > 20  # of the browser, its renderer and its GPU process
+    assert allowed == [{last}] * len(allowed)
+
+
 def test_kill_9_at_random_times(rng: Generator) -> None:
     a, b = rng.standard_normal((192, 96), np.float32), rng.standard_normal((96, 128), np.float32)
     dice = random.Random(int(rng.integers(1 << 30)))  # noqa: S311

@@ -211,6 +211,7 @@ class Cluster:
     async def _join(self, member: Member) -> None:
         try:
             member.info = await member.gpu.ready_async(_JOIN_S)
+            await asyncio.to_thread(self._pin)
             await self._room.add_worker(member, self._exchange.move, self._roster.drop)
         except (errors.WebGPUWidgetError, OSError, ValueError) as error:
             self._roster.give_up(member, str(error))
@@ -218,6 +219,10 @@ class Cluster:
         if member.state == "joining":
             member.state = "ready"
         self._changed()
+
+    def _pin(self) -> None:
+        for browser in list(self._browsers):
+            browser.pin()
 
     def _on_gone(self, member: Member) -> None:
         if self._closed:
