@@ -110,7 +110,7 @@ class SimulatedWorker:
                     if message["op"] != "compute-task":
                         continue
                     now = time.monotonic()
-                    if self._free_at and now > self._free_at:
+                    if now > self._free_at:
                         self.gaps.append((self._free_at, now))
                     # Log-normal with a shape of 0.5: a long tail, as tiles have.
                     seconds = self._mean_s / self.speed * self._random.lognormvariate(-0.125, 0.5)
@@ -151,8 +151,8 @@ class SimulatedWorker:
 class Simulated:
     """What a simulation gave.
 
-    ``cpu_ms_per_task`` is the processor time of the whole process. ``idle`` is the share of the workers' time, while tasks waited to be handed out, in which they had none.
-    ``ideal_s`` is how long the work takes when it is spread to the last second.
+    ``cpu_ms_per_task`` is the processor time of the whole process. ``idle`` is the share of the workers' time, while tasks waited to be handed out, in which they had none;
+    ``idle_at_first`` is what of it was before a worker's first task. ``ideal_s`` is how long the work takes when it is spread to the last second.
     """
 
     workers: int
@@ -163,6 +163,8 @@ class Simulated:
     cpu_ms_per_task: float
     tasks_per_s: float
     idle: float
+    idle_at_first: float
+    tasks_per_graph: float
 
 
 def simulate(workers: int = 1000, tasks: int = 5000, mean_s: float = 4.0, seed: int = 1) -> Simulated:
@@ -183,7 +185,9 @@ def simulate(workers: int = 1000, tasks: int = 5000, mean_s: float = 4.0, seed: 
             _roster=SimpleNamespace(present=lambda _state=None: members),
             # What a real worker holds is looked up in this process; a simulated one holds nothing.
             _room=SimpleNamespace(
-                scheduler=cluster._room.scheduler, values=lambda futures, _client: [None] * len(futures)
+                scheduler=cluster._room.scheduler,
+                soon=cluster._room.soon,
+                values=lambda futures, _client: [None] * len(futures),
             ),
             _listeners=cluster._listeners,
             _open=cluster._open,
@@ -197,7 +201,8 @@ def simulate(workers: int = 1000, tasks: int = 5000, mean_s: float = 4.0, seed: 
         cluster._room.call(stop(), timeout=60)
         assert sum(one.done for one in crowd) == tasks
         until = flow.all_handed_out_at
-        idle = sum(max(0.0, min(end, until) - start) for one in crowd for start, end in one.gaps)
+        gaps = [[max(0.0, min(end, until) - max(start, began)) for start, end in one.gaps] for one in crowd]
+        all_s = workers * (until - began)
         return Simulated(
             workers=workers,
             tasks=tasks,
@@ -206,7 +211,9 @@ def simulate(workers: int = 1000, tasks: int = 5000, mean_s: float = 4.0, seed: 
             ideal_s=tasks * mean_s / sum(one.speed for one in crowd),
             cpu_ms_per_task=1000 * cpu_s / tasks,
             tasks_per_s=tasks / (ended - began),
-            idle=idle / (workers * (until - began)),
+            idle=sum(map(sum, gaps)) / all_s,
+            idle_at_first=sum(own[0] for own in gaps if own) / all_s,
+            tasks_per_graph=tasks / flow.graphs,
         )
 
 

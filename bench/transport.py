@@ -16,7 +16,6 @@ import pathlib
 import platform
 import statistics
 import sys
-import tempfile
 import time
 from typing import Any
 

@@ -46,7 +46,7 @@ class FakeBrowser:
     """Joins the cluster at ``url`` from a thread of its own.
 
     ``spoil`` changes the bytes of every read; ``before_read`` is called for each, in the browser's thread; ``twice`` sends every result a second time.
-    ``after`` is the one that this one is again, on another socket.
+    ``after`` is the one that this one is again, on another socket; ``certificate`` is the path of one that is trusted for https.
     """
 
     def __init__(
@@ -58,9 +58,11 @@ class FakeBrowser:
         twice: bool = False,
         headers: dict[str, str] | None = None,
         after: FakeBrowser | None = None,
+        certificate: str | None = None,
     ) -> None:
         parts = urlsplit(url)
-        self._url = f"ws://{parts.netloc}/ws?{parts.query}"
+        self._url = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/ws?{parts.query}"
+        self._certificate = certificate
         self._headers = headers or {}
         self._spoil, self._before_read, self._twice = spoil, before_read, twice
         self.instance = after.instance if after else uuid.uuid4().hex[:12]
@@ -81,7 +83,8 @@ class FakeBrowser:
         self._loop = asyncio.get_running_loop()
         try:
             self._socket = await tornado.websocket.websocket_connect(
-                tornado.httpclient.HTTPRequest(self._url, headers=self._headers), max_message_size=1 << 27
+                tornado.httpclient.HTTPRequest(self._url, headers=self._headers, ca_certs=self._certificate),
+                max_message_size=1 << 27,
             )
         except Exception as error:  # noqa: BLE001 - told to the test
             opened.set_exception(error)

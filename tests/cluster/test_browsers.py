@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from fake_browser import until
 from numpy.random import Generator
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Request, sync_playwright
 
 import webgpu_widget as wg
 from webgpu_widget.cluster import exchange, hub, mandelbrot
@@ -23,6 +24,7 @@ from webgpu_widget.cluster.exchange import Block
 from webgpu_widget.transports import _chromium
 
 JOIN_S = 120.0
+SECRET = "of-our-own-choice"  # noqa: S105
 VIEW = {"center": (-0.75, 0.1), "width": 2.5, "size": (192, 128), "max_iter": 300}
 
 
@@ -120,6 +122,24 @@ def test_dask_array_chunks_run_in_browsers(cluster: wg.Cluster) -> None:
         assert values.map_blocks(double, dtype=np.float32).sum().compute() == 4032
 
 
+def test_dask_array_chunks_are_multiplied_in_browsers(cluster: wg.Cluster, rng: Generator) -> None:
+    import dask.array as da
+
+    def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return wg.matmul(a, b).numpy()
+
+    a, b = rng.standard_normal((96, 64), np.float32), rng.standard_normal((64, 80), np.float32)
+    left, right = da.from_array(a, chunks=(32, 64)), da.from_array(b, chunks=(64, 40))
+    done = sum(row.bytes_out for row in cluster.workers)
+    with cluster.client.as_current():
+        made = da.blockwise(product, "ij", left, "ik", right, "kj", dtype=np.float32, concatenate=True)
+        found = (made + 1).compute()
+    exact = a.astype(np.float64) @ b + 1
+    # 64 products, each rounded once and added with one rounding.
+    assert (np.abs(found - exact) <= 64 * 2**-24 * (np.abs(a) @ np.abs(b) + 1)).all()
+    assert sum(row.bytes_out for row in cluster.workers) - done >= found.nbytes
+
+
 @contextlib.contextmanager
 def launched(n: int, **options: object) -> Iterator[wg.Cluster]:
     with wg.Cluster(**options) as made:  # type: ignore[arg-type]
@@ -146,6 +166,24 @@ def test_the_hub_steps_in_where_no_channel_opens(
         np.testing.assert_allclose(made.matmul(a, b, block=16), a @ b, atol=1e-4)
         assert made._exchange.traffic["peer"].transfers == 0
     assert "but the hub" in caplog.text
+
+
+def test_a_pinned_browser_computes_on_its_cores(rng: Generator) -> None:
+    """Also the threads of SwiftShader's scheduler, which put themselves on core 0."""
+    last = max(os.sched_getaffinity(0))
+    assert last > 0, "one core cannot tell"
+    with wg.Cluster() as cluster:
+        cluster.launch(1, cores=[[last]])
+        cluster.wait(1, JOIN_S)
+        a = rng.standard_normal((96, 96), dtype=np.float32)
+        product = cluster.submit(lambda gpu: wg.matmul(a, a, gpu=gpu).numpy()).result(60)
+        assert np.allclose(product, a @ a, atol=1e-3)
+        allowed = []
+        for thread in _chromium._session_threads(cluster._browsers[0].pid):
+            with contextlib.suppress(ProcessLookupError):
+                allowed.append(os.sched_getaffinity(thread))
+    assert len(allowed) > 20  # of the browser, its renderer and its GPU process
+    assert allowed == [{last}] * len(allowed)
 
 
 def test_kill_9_at_random_times(rng: Generator) -> None:
@@ -186,6 +224,22 @@ def test_a_browser_that_sleeps_loses_its_tasks_and_comes_back(monkeypatch: pytes
         assert len(made.workers) == 3
 
 
+def test_the_process_starts_again_and_its_browsers_rejoin() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with wg.Cluster(port=port, token=SECRET) as first:
+        first.launch(2)
+        first.wait(2, timeout=JOIN_S)
+        alone = first.mandelbrot(**VIEW, tile=64)
+        # As when the process dies: nobody is told anything.
+        first._hub.close()
+        with wg.Cluster(port=port, token=SECRET) as second:
+            second.wait(2, timeout=JOIN_S)
+            again = second.mandelbrot(**VIEW, tile=64)
+            assert np.array_equal(again.iterations, alone.iterations)
+
+
 def test_the_worker_page_says_what_it_does_and_stops() -> None:
     """A page whose timers are slowed down as in a tab in the background still computes."""
     with (
@@ -199,9 +253,13 @@ def test_the_worker_page_says_what_it_does_and_stops() -> None:
         page.add_init_script(
             "const soon = setTimeout; globalThis.setTimeout = (f, ms = 0, ...more) => soon(f, Math.max(1000, ms), ...more);"
         )
+        asked: list[Request] = []
+        page.on("request", lambda request: asked.append(request))  # noqa: PLW0108 - Playwright wants a Python function
         page.goto(made.url)
         made.wait(1, timeout=JOIN_S)
         assert "token" not in page.url
+        assert len(asked) >= 2
+        assert not any("referer" in request.all_headers() for request in asked)
         began = time.monotonic()
         made.mandelbrot(**VIEW, tile=64)
         assert time.monotonic() - began < 60

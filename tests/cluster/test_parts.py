@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from webgpu_widget.cluster import mandelbrot, matmul, views
+from webgpu_widget.cluster import exchange, mandelbrot, matmul, views
 from webgpu_widget.cluster.dask import GarbageError
 from webgpu_widget.mandelbrot.view import make_view
 
@@ -86,6 +86,41 @@ def test_a_wrong_block_is_found_and_a_right_one_is_not(rng: Generator) -> None:
             check(1, 0, spoil(right))
 
 
+def test_rows_with_an_infinite_operand_are_not_judged(rng: Generator) -> None:
+    a, b = rng.standard_normal((8, 5), np.float32), rng.standard_normal((5, 8), np.float32)
+    a[3, 2] = np.inf
+    check = matmul.Check(a, b, 8)
+    with np.errstate(invalid="ignore"):
+        right = a @ b
+    check(0, 0, right)
+    right[4, 1] += 100
+    with pytest.raises(GarbageError, match="in 1 rows"):
+        check(0, 0, right)
+
+
+def test_the_hubs_rate_is_of_all_transfers_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(exchange.time, "monotonic", lambda: now[0])
+    rate = exchange.HubRate()
+    size = 8 << 20
+    assert rate.seconds_for(size) == pytest.approx(size / 3e8)
+    for _ in range(40):
+        for _ in range(4):
+            rate.begin(size)
+        assert rate.seconds_for(size) > 4 * size / 3e8
+        # Side by side: each takes the whole time.
+        now[0] += 4 * size / 1e8
+        for _ in range(4):
+            rate.end(size, ok=True)
+        now[0] += 1000
+    assert rate.seconds_for(size) == pytest.approx(size / 1e8, rel=0.01)
+    # Short ones tell nothing.
+    rate.begin(100)
+    now[0] += 10
+    rate.end(100, ok=True)
+    assert rate.seconds_for(size) == pytest.approx(size / 1e8, rel=0.01)
+
+
 @pytest.mark.parametrize(("n", "shape"), [(1, (1, 1)), (4, (2, 2)), (7, (1, 7)), (8, (2, 4)), (12, (3, 4))])
 def test_the_grid_is_as_square_as_can_be(n: int, shape: tuple[int, int]) -> None:
     assert matmul.grid(n) == shape
@@ -115,3 +150,5 @@ def test_the_scheduler_keeps_a_crowd_busy() -> None:
     # Loose, for a machine that does other things too; the figures are in docs/cluster.md.
     assert found.cpu_ms_per_task < 10
     assert found.idle < 0.3
+    # Pieces that are taken up one by one would make a graph each.
+    assert found.tasks_per_graph > 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import threading
@@ -249,6 +250,9 @@ def test_the_table(empty: wg.Cluster) -> None:
     html = rows._repr_html_()  # type: ignore[attr-defined]
     assert "<td>browser-1</td><td>test fake (CPU)</td><td>ready</td><td>1</td>" in html
     assert "browser-1" in repr(rows)
+    token = empty.url.split("token=")[1]
+    for text in (html, repr(rows), repr(empty), json.dumps(empty._repr_mimebundle_()), repr(empty._hub)):
+        assert token not in text, "what a saved notebook keeps"
     widget = empty.table()
     FakeBrowser(empty.url)
     empty.wait(2)

@@ -234,6 +234,17 @@ def test_slices_learn_to_stay_short() -> None:
     assert slices.budget(1) == slices.budget(100) == 10_000
 
 
+def test_slices_keep_their_least_on_a_busy_machine() -> None:
+    slices = work.Slices(1e6, parallel=100, target_s=0.2, limit_s=0.6, least=1e5)
+    slices.learn(0.5, 1000, 1000)
+    assert slices.steps == 1e6
+    for _ in range(10):
+        slices.learn(5.0, 1000, 1000)
+    assert slices.steps == 1e5
+    slices.learn(0.01, 1000, 1000)
+    assert slices.steps == pytest.approx(4e5)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -184,6 +184,11 @@ class Room:
         with contextlib.suppress(RuntimeError):
             asyncio.run_coroutine_threadsafe(work, self.loop).add_done_callback(done)
 
+    def soon(self, work: Callable[..., None], *args: Any) -> None:
+        """Call a function on the loop."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(work, *args)
+
     def client(self) -> Client:
         """Make a client on the same loop."""
         return Client(self.address, loop=self.io_loop, set_as_default=True, timeout=30)

@@ -37,6 +37,12 @@ _SLOWEST = 0.5e6
 _PATIENCE_S = 10.0
 _COPIES_BYTES = 1 << 30
 _LEARN = 0.3
+_PEER_RATE = 16e6
+_HUB_RATE = 3e8
+"""Bytes a second that are assumed before anything was seen (docs/cluster.md)."""
+_TELLING_BYTES = 1 << 18
+"""Shorter transfers tell of latency, not of bytes a second."""
+_MEMORY_BYTES = 64 << 20
 
 
 @dataclass
@@ -70,6 +76,42 @@ class Block:
     values: NDArray[Any]
     copies: dict[str, GPUArray] = field(default_factory=dict)
     coming: dict[str, Future[GPUArray]] = field(default_factory=dict)
+
+
+class HubRate:
+    """Bytes a second that the hub carries, over the time in which it has any to carry. Not its own lock.
+
+    Transfers go on side by side, so that the time of one says how long it waited for the others, too.
+    """
+
+    def __init__(self) -> None:
+        self.waiting_bytes = 0
+        self._bytes, self._seconds = _MEMORY_BYTES / 16, _MEMORY_BYTES / 16 / _HUB_RATE
+        self._since = 0.0
+
+    def begin(self, size_bytes: int) -> None:
+        """Take note of a transfer."""
+        self._pass()
+        self.waiting_bytes += size_bytes
+
+    def end(self, size_bytes: int, *, ok: bool) -> None:
+        """Take note of its end."""
+        if self.waiting_bytes >= _TELLING_BYTES:
+            self._pass()
+            self._bytes += size_bytes if ok else 0
+        self.waiting_bytes -= size_bytes
+        if self._bytes > _MEMORY_BYTES:
+            self._bytes, self._seconds = self._bytes / 2, self._seconds / 2
+
+    def _pass(self) -> None:
+        now = time.monotonic()
+        if self.waiting_bytes >= _TELLING_BYTES:
+            self._seconds += now - self._since
+        self._since = now
+
+    def seconds_for(self, size_bytes: int) -> float:
+        """Return how long a transfer would take that begins now."""
+        return (size_bytes + self.waiting_bytes) * self._seconds / self._bytes
 
 
 class _Pair:
@@ -124,8 +166,7 @@ class Exchange:
         self._held: dict[str, dict[Block, None]] = {}
         self._sending: dict[str, int] = {}
         self._numbers = itertools.count(1)
-        self._hub_rate: float | None = None
-        self._hub_waiting_bytes = 0
+        self.hub_rate = HubRate()
         self.loop: asyncio.AbstractEventLoop | None = None
 
     # ------------------------------------------------------------ blocks
@@ -262,33 +303,29 @@ class Exchange:
         return self._pairs.setdefault(frozenset((a, b)), _Pair())
 
     def _peer_is_faster(self, size_bytes: int, a: str, b: str) -> bool:
-        if self._hub_rate is None:
-            return True
         known = [pair.rate for pair in self._pairs.values() if pair.rate is not None]
-        rate = self._pair(a, b).rate or (float(np.mean(known)) if known else None)
-        if rate is None:
-            return True
-        return size_bytes / rate < (size_bytes + self._hub_waiting_bytes) / self._hub_rate
+        rate = self._pair(a, b).rate or (float(np.mean(known)) if known else _PEER_RATE)
+        return size_bytes / rate < self.hub_rate.seconds_for(size_bytes)
 
     # ------------------------------------------------------------ the hub's way
 
     def _by_hub(self, block: Block, member: Member) -> GPUArray:
         began = time.monotonic()
+        ok = False
         with self._lock:
-            self._hub_waiting_bytes += block.values.nbytes
+            self.hub_rate.begin(block.values.nbytes)
         try:
             if self.way == "hub":
                 made = member.gpu.array(block.values)
                 member.gpu._queue.flush()
             else:
                 made = self._put(block, member)
+            ok = True
         finally:
             with self._lock:
-                self._hub_waiting_bytes -= block.values.nbytes
-        seconds = time.monotonic() - began
+                self.hub_rate.end(block.values.nbytes, ok=ok)
         with self._lock:
-            self.traffic["hub"].add(block.values.nbytes, seconds)
-            self._hub_rate = _learn(self._hub_rate, block.values.nbytes / max(seconds, 1e-6))
+            self.traffic["hub"].add(block.values.nbytes, time.monotonic() - began)
         return made
 
     @staticmethod
@@ -345,9 +382,9 @@ class Exchange:
     def _by_peer(self, name: str, array: GPUArray, source: Member, member: Member) -> GPUArray | None:
         """Bring an array over a channel; None when that did not work, and the hub has to do it."""
         pair = self._pair(source.id, member.id)
-        began = time.monotonic()
         try:
             self._open(pair, source, member)
+            began = time.monotonic()
             made = member.gpu.empty(array.shape, array.dtype)
             member.gpu._queue.flush()
             array._gpu._queue.flush()
@@ -367,7 +404,8 @@ class Exchange:
         seconds = time.monotonic() - began
         with self._lock:
             self.traffic["peer"].add(array.nbytes, seconds)
-            pair.rate = _learn(pair.rate, array.nbytes / max(seconds, 1e-6))
+            if array.nbytes >= _TELLING_BYTES:
+                pair.rate = _learn(pair.rate, array.nbytes / max(seconds, 1e-6))
         source.peer_bytes_out += array.nbytes
         member.peer_bytes_in += array.nbytes
         return made

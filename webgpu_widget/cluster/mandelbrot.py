@@ -15,6 +15,7 @@ from webgpu_widget import errors
 from webgpu_widget.cluster.dask import GarbageError
 from webgpu_widget.cluster.tasks import Flow, Piece
 from webgpu_widget.mandelbrot.image import Image, Stats
+from webgpu_widget.mandelbrot.render import longer_slices
 from webgpu_widget.mandelbrot.render import render as render_part
 from webgpu_widget.mandelbrot.view import View, make_view
 from webgpu_widget.mandelbrot.work import choose_method
@@ -29,6 +30,8 @@ _COARSE = 12
 _COARSE_ITER = 256
 _SPOT = 4
 _SPOT_ITER = 8
+_LONGER = 6.0
+"""How much longer a CPU adapter's dispatches are than in a notebook: it has no screen to keep alive, and each ends with a round trip through Python."""
 _DOUBLE = -44
 """log2 of the spacing below which doubles near 1 do not tell pixels apart."""
 
@@ -115,6 +118,8 @@ def compute_tile(gpu: GPU, view: View, part: Tile, method: str) -> Counts:
         re + (part.left + part.width / gmpy2.mpq(2) - view.size[0] / gmpy2.mpq(2)) * step,
         im + (view.size[1] / gmpy2.mpq(2) - part.top - part.height / gmpy2.mpq(2)) * step,
     )
+    if gpu.info.is_fallback:
+        longer_slices(gpu, _LONGER)
     image = render_part(
         center,
         step * part.width,

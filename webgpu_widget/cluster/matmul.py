@@ -3,11 +3,14 @@
 The result is cut into blocks of ``block`` rows and columns, one task each. A task walks along a row of blocks of A and a column of blocks of B, which the exchange
 brings to its browser once, and adds their products to a block that stays on the GPU until it is complete. Browsers are given blocks of the result whose operands they
 have, and at first cells of a grid as square as their number allows: what has to be brought then grows with the square root of the number of browsers.
+
+Of a browser's two tasks the second brings nothing before the first has all its operands: so the first is done sooner and is read back while the second computes.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
@@ -33,20 +36,19 @@ if TYPE_CHECKING:
 __all__ = ["matmul"]
 
 _TOLERANCE = 2e-5
+_DEPTH = 512
+"""Most columns of a block of A: the thinner it is, the sooner all browsers have something to do."""
 _jobs: weakref.WeakValueDictionary[str, Product] = weakref.WeakValueDictionary()
 
 
 class Operand:
-    """A matrix as blocks."""
+    """A matrix as blocks of some height and width; they are copied when they are sent, not before."""
 
-    def __init__(self, values: NDArray[np.float32], block: int, name: str) -> None:
-        self.rows = -(-values.shape[0] // block)
-        self.columns = -(-values.shape[1] // block)
+    def __init__(self, values: NDArray[np.float32], height: int, width: int, name: str) -> None:
+        self.rows = -(-values.shape[0] // height)
+        self.columns = -(-values.shape[1] // width)
         self.blocks = {
-            (i, j): Block(
-                f"{name}.{i}.{j}",
-                np.ascontiguousarray(values[i * block : (i + 1) * block, j * block : (j + 1) * block]),
-            )
+            (i, j): Block(f"{name}.{i}.{j}", values[i * height : (i + 1) * height, j * width : (j + 1) * width])
             for i in range(self.rows)
             for j in range(self.columns)
         }
@@ -58,11 +60,11 @@ class Product:
     def __init__(self, exchange: Exchange, a: NDArray[np.float32], b: NDArray[np.float32], block: int) -> None:
         self.name = f"matmul-{uuid.uuid4().hex[:10]}"
         self.exchange = exchange
-        self.left = Operand(a, block, f"{self.name}.a")
-        self.right = Operand(b, block, f"{self.name}.b")
-        self.block = block
-        self.shape = (a.shape[0], b.shape[1])
-        self._check = Check(a, b, block) if np.isfinite(a).all() and np.isfinite(b).all() else None
+        depth = min(block, _DEPTH)
+        self.left = Operand(a, block, depth, f"{self.name}.a")
+        self.right = Operand(b, depth, block, f"{self.name}.b")
+        self._check = Check(a, b, block)
+        self._turns: dict[str, threading.Lock] = {}
         _jobs[self.name] = self
 
     def operands(self, i: int, j: int) -> list[tuple[Block, Block]]:
@@ -72,16 +74,16 @@ class Product:
     def compute(self, gpu: GPU, member: Member, i: int, j: int) -> NDArray[np.float32]:
         """Compute block (i, j) of the result."""
         total: GPUArray | None = None
-        for first, second in self.operands(i, j):
-            part = multiply(self.exchange.get(first, member), self.exchange.get(second, member), gpu=gpu)
-            total = part if total is None else total + part
-            # The browser begins while the next operands are on their way.
-            total._buffer()
-            gpu._queue.flush()
+        with self._turns.setdefault(member.id, threading.Lock()):
+            for first, second in self.operands(i, j):
+                part = multiply(self.exchange.get(first, member), self.exchange.get(second, member), gpu=gpu)
+                total = part if total is None else total + part
+                # The browser begins while the next operands are on their way.
+                total._buffer()
+                gpu._queue.flush()
         assert total is not None  # noqa: S101 - a product has at least one pair
         values = total.numpy(timeout=120.0)
-        if self._check is not None:
-            self._check(i, j, values)
+        self._check(i, j, values)
         return values
 
 
@@ -94,23 +96,31 @@ class Check:
 
     def __init__(self, a: NDArray[np.float32], b: NDArray[np.float32], block: int) -> None:
         random = np.random.default_rng()
-        self._a, self._block = a, block
+        self._a, self._b, self._block = a, b, block
         vector = random.uniform(0.5, 1.5, (b.shape[1], 1)) * random.choice((-1.0, 1.0), (b.shape[1], 1))
         self._vector = vector.astype(np.float32)
-        columns = range(0, b.shape[1], block)
-        self._right = [b[:, start : start + block] @ self._vector[start : start + block] for start in columns]
-        self._size = [
-            np.abs(b[:, start : start + block]) @ np.abs(self._vector[start : start + block]) for start in columns
-        ]
+        self._columns: dict[int, NDArray[np.float32]] = {}
+        self._lock = threading.Lock()
+
+    def _column(self, j: int) -> NDArray[np.float32]:
+        """Return B's blocks of one column times the vector, and their sizes times its size; made when the first result is there, while browsers compute."""
+        with self._lock:
+            if j not in self._columns:
+                part = slice(j * self._block, (j + 1) * self._block)
+                b, vector = self._b[:, part], self._vector[part]
+                self._columns[j] = np.hstack([b @ vector, np.abs(b) @ np.abs(vector)])
+            return self._columns[j]
 
     def __call__(self, i: int, j: int, values: NDArray[np.float32]) -> None:
         """Raise `GarbageError` when block (i, j) is wrong."""
         rows = self._a[i * self._block : (i + 1) * self._block]
-        expected = rows @ self._right[j]
-        # How large the sum of all products' sizes is bounds what rounding can do.
-        bound = np.abs(rows) @ self._size[j] * _TOLERANCE + 1e-30
+        vector = self._vector[j * self._block : (j + 1) * self._block]
         with np.errstate(invalid="ignore", over="ignore"):
-            wrong = ~(np.abs(values @ self._vector[j * self._block : (j + 1) * self._block] - expected) <= bound)
+            column = self._column(j)
+            expected = rows @ column[:, :1]
+            # How large the sum of all products' sizes is bounds what rounding can do. Where an operand is infinite or NaN, nothing can be said.
+            bound = np.abs(rows) @ column[:, 1:] * _TOLERANCE + 1e-30
+            wrong = ~(np.abs(values @ vector - expected) <= bound) & np.isfinite(bound)
         if wrong.any():
             raise GarbageError(f"block ({i}, {j}) of a product is wrong in {int(wrong.sum())} rows")
 

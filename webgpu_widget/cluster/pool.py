@@ -140,7 +140,7 @@ class Cluster:
     Raises
     ------
     ClusterError
-        When the port is taken, Dask is not installed, or the scheduler does not answer.
+        When the port is taken, the certificate cannot be read, Dask is not installed, or the scheduler does not answer.
 
     Examples
     --------
@@ -179,7 +179,12 @@ class Cluster:
         tls = None
         if certificate is not None:
             tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            tls.load_cert_chain(*certificate)
+            try:
+                tls.load_cert_chain(*certificate)
+            except (OSError, TypeError) as error:
+                raise errors.ClusterError(
+                    f"the certificate {certificate!r} cannot be used: {error}; pass the paths of a certificate and of its key, both in PEM"
+                ) from error
         self._exchange = Exchange(exchange, ice_servers)
         self._roster = Roster(self._on_join, self._on_gone)
         try:
@@ -206,6 +211,7 @@ class Cluster:
     async def _join(self, member: Member) -> None:
         try:
             member.info = await member.gpu.ready_async(_JOIN_S)
+            await asyncio.to_thread(self._pin)
             await self._room.add_worker(member, self._exchange.move, self._roster.drop)
         except (errors.WebGPUWidgetError, OSError, ValueError) as error:
             self._roster.give_up(member, str(error))
@@ -213,6 +219,10 @@ class Cluster:
         if member.state == "joining":
             member.state = "ready"
         self._changed()
+
+    def _pin(self) -> None:
+        for browser in list(self._browsers):
+            browser.pin()
 
     def _on_gone(self, member: Member) -> None:
         if self._closed:

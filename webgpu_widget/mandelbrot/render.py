@@ -26,6 +26,21 @@ REFINED = 2.0
 _slices: weakref.WeakKeyDictionary[Any, tuple[work.Slices, work.Slices]] = weakref.WeakKeyDictionary()
 
 
+def longer_slices(gpu: GPU, times: float) -> None:
+    """Have a GPU run dispatches that are some times as long, where no page has to stay alive beside them. May be called again."""
+    is_fallback = gpu.info.is_fallback
+    for slices, slower in zip(_slices_of(gpu, is_fallback), (1, 20), strict=True):
+        slices.target_s, slices.limit_s = times * work.TARGET_S, 2 * times * work.LIMIT_S
+        slices.least = work.FIRST_RATE[is_fallback] * work.TARGET_S / slower
+
+
+def _slices_of(gpu: Any, is_fallback: bool) -> tuple[work.Slices, work.Slices]:
+    """Return what a GPU has learnt, of f32 and of refined pixels."""
+    parallel = work.PARALLEL[is_fallback]
+    first = work.FIRST_RATE[is_fallback] * work.TARGET_S
+    return _slices.setdefault(gpu, (work.Slices(first, parallel), work.Slices(first / 20, parallel)))
+
+
 def automatic_iterations(log2_width: float) -> int:
     """Suggest ``max_iter`` for a width: most of what is seen there escapes within it."""
     depth = max(0.0, 2 - log2_width) * 0.30103
@@ -214,9 +229,7 @@ def _picture(
     try:
         prepared = yield work.Wait(compute=lambda: work.prepare(view, method, point))
         begun = time.perf_counter()
-        parallel = work.PARALLEL[is_fallback]
-        first = work.FIRST_RATE[is_fallback] * work.TARGET_S
-        slices, fine_slices = _slices.setdefault(gpu, (work.Slices(first, parallel), work.Slices(first / 20, parallel)))
+        slices, fine_slices = _slices_of(gpu, is_fallback)
         before = slices.count + fine_slices.count
         kernel = kernels.make_kernel(gpu._queue, view, prepared, derivative=distance)
         planes = yield from kernels.run(kernel, slices, progress=show)

@@ -85,11 +85,18 @@ class Slices:
         Pixels under which a dispatch does not get faster: each has its own thread, and a thread has a speed.
     count : int
         Dispatches so far.
+    target_s, limit_s : float
+        Seconds that a dispatch aims at, and after which it is cut.
+    least : float
+        Steps that are never gone below: where the time is not the dispatch's but that of a busy machine, shorter ones only add to it.
     """
 
     steps: float
     parallel: int = 16_384
     count: int = 0
+    target_s: float = TARGET_S
+    limit_s: float = LIMIT_S
+    least: float = 0.0
 
     def budget(self, pixels: int) -> int:
         """Give the steps of one pixel, a multiple of BLOCK."""
@@ -98,10 +105,10 @@ class Slices:
     def learn(self, seconds: float, before: int, after: int) -> None:
         """Take note of a dispatch that began with ``before`` unfinished pixels and left ``after``."""
         self.count += 1
-        if seconds > LIMIT_S:
-            self.steps *= max(0.1, TARGET_S / seconds)
-        elif seconds < TARGET_S and before >= self.parallel and 2 * after > before:
-            self.steps = min(MOST_STEPS, self.steps * min(4.0, max(1.2, 0.8 * TARGET_S / max(seconds, 1e-4))))
+        if seconds > self.limit_s:
+            self.steps = max(self.least, self.steps * max(0.1, self.target_s / seconds))
+        elif seconds < self.target_s and before >= self.parallel and 2 * after > before:
+            self.steps = min(MOST_STEPS, self.steps * min(4.0, max(1.2, 0.8 * self.target_s / max(seconds, 1e-4))))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -113,6 +113,15 @@ def _on_cores(cores: Collection[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def _session_threads(session: int) -> Iterator[int]:
+    """Yield the ids of all threads of a session's processes (Linux)."""
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            # pid (name) state parent group session ...: a name may hold spaces and brackets.
+            if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                yield from (int(task.name) for task in (process / "task").iterdir())
+
+
 class Browser:
     """A running Chromium with one page.
 
@@ -128,6 +137,7 @@ class Browser:
 
     def __init__(self, url: str, extra_flags: Sequence[str] = (), cores: Collection[int] = ()) -> None:
         self.program = find_browser()
+        self._cores = frozenset(cores)
         self._profile = tempfile.TemporaryDirectory(prefix="webgpu_widget-", ignore_cleanup_errors=True)
         self._log = pathlib.Path(self._profile.name) / "browser.log"
         command = [self.program, *flags(), *extra_flags, f"--user-data-dir={self._profile.name}", url]
@@ -159,6 +169,17 @@ class Browser:
     def pid(self) -> int:
         """Process id."""
         return self._process.pid
+
+    def pin(self) -> None:
+        """Put every thread on the browser's cores again; to be called once its page has a device.
+
+        SwiftShader's scheduler, marl, puts its workers on cores 0 to n - 1, where n is how many cores the process may use, whichever they are
+        (``Thread::Affinity::all`` in marl's src/thread.cc): browsers that were given cores of their own would all compute on the first ones.
+        """
+        if self._cores:
+            for thread in _session_threads(self._process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setaffinity(thread, self._cores)
 
     def failure(self) -> str | None:
         """Say why it has ended, if it has."""
