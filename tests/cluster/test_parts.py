@@ -151,4 +151,4 @@ def test_the_scheduler_keeps_a_crowd_busy() -> None:
     assert found.cpu_ms_per_task < 10
     assert found.idle < 0.3
     # Pieces that are taken up one by one would make a graph each.
-    assert found.tasks_per_graph > 2
+    assert found.tasks_per_graph > 1.5
