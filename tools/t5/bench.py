@@ -139,6 +139,32 @@ def measure(model: T5, a: argparse.Namespace, name: str, peer_logits: np.ndarray
     return row
 
 
+def as_line(row: dict[str, Any]) -> str:
+    """Return a row for a reader."""
+    if "peer" in row:
+        peer = row["peer"]
+        return f"{row['model']}: PyTorch {peer['torch']} eager on {peer['device']} {peer['tokens_per_second']:.1f} tokens/s"
+    one = row["batch_1"]
+    parts = [
+        f"loaded in {row['load_s']:.2f} s, first piece of text {row['first_piece_s']:.2f} s later",
+        f"{one['tokens_per_second']:.1f} tokens/s",
+    ]
+    if one["decode_tokens_per_second"]:
+        parts[-1] += f" ({one['decode_tokens_per_second']:.1f} after the first chunk)"
+    if row["bare_step_ms"]:
+        parts.append(f"a bare step {row['bare_step_ms']:.3f} ms")
+    parts.append(f"{row['dispatches_per_token']} dispatches a token")
+    parts += [f"encoder of {key.split('_')[1]} tokens {row[key]:.1f} ms" for key in row if key.startswith("encoder_")]
+    if "batch_8" in row:
+        parts.append(f"batch 8 {row['batch_8']['tokens_per_second']:.0f} tokens/s")
+    if "logits_relative_error" in row:
+        parts.append(f"logits differ from PyTorch's by {row['logits_relative_error']:.1e}")
+    lines = [f"{row['model']} {row['dtype']}: " + ", ".join(parts)]
+    for name, (count, microseconds) in row.get("gpu_us_by_kernel", {}).items():
+        lines.append(f"  {count:3} {name} {microseconds or 0:8.2f} us each")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -156,7 +182,7 @@ def main() -> None:
 
     def note(row: dict[str, Any]) -> None:
         report["models"].append(row)
-        sys.stdout.write(json.dumps(row, indent=1) + "\n")
+        sys.stdout.write(as_line(row) + "\n")
         sys.stdout.flush()
         if a.output:
             a.output.write_text(json.dumps(report, indent=1) + "\n")

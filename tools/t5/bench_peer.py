@@ -108,6 +108,15 @@ def compare(checkpoint: Path, name: str, a: argparse.Namespace) -> dict[str, Any
     }
 
 
+def as_line(row: dict[str, Any]) -> str:
+    """Return a row for a reader."""
+    return (
+        f"{row['model']}, {row['what']}, {row['adapter']}: ours {row['ours_tokens_per_second']:.1f} tokens/s, "
+        f"onnxruntime-web {row['onnxruntime_web_tokens_per_second']:.1f}, ratio {row['ratio']:.1f}, "
+        f"{'the same' if row['same_tokens'] else 'OTHER'} tokens"
+    )
+
+
 def main() -> None:
     """Run and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -125,7 +134,7 @@ def main() -> None:
             else:
                 found = compare(Path(wanted), Path(wanted).name, a)
             reports.append(found)
-            sys.stdout.write(json.dumps(found, indent=1) + "\n")
+            sys.stdout.write(as_line(found) + "\n")
             sys.stdout.flush()
             if a.output:
                 a.output.write_text(json.dumps(reports, indent=1) + "\n")
