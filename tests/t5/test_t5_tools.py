@@ -22,3 +22,10 @@ def test_the_bench_reports_every_figure(tmp_path):
     for figure in ("load_s", "first_piece_s", "bare_step_ms"):
         assert row[figure] > 0
     assert "tiny_t5 f32: loaded in" in done.stdout
+
+
+def test_readers_see_how_good_the_shipped_model_is():
+    right = json.loads((TINY / "report.json").read_text())["exact_match"]["all"]
+    assert right >= 0.95
+    for path in (TINY / "README.md", TINY.parent / "05_flan_t5.ipynb", TINY.parents[1] / "README.md"):
+        assert f"{100 * right:.1f} %" in path.read_text(encoding="utf-8")
