@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +189,12 @@ class Decoder:
 
 
 def generate(
-    decoder: Decoder, encoded: Encoded, settings: Settings, *, streaming: bool
+    decoder: Decoder,
+    encoded: Encoded,
+    settings: Settings,
+    *,
+    streaming: bool,
+    notice: Callable[[Chunk], None] | None = None,
 ) -> Generator[list[Span] | Chunk, list[np.ndarray[Any, Any]] | None, None]:
     """Run a decoder, without waiting itself: yields spans to read, is sent their bytes, and yields chunks.
 
@@ -199,6 +204,8 @@ def generate(
         Of the encoded sources' shape.
     streaming
         Short chunks at first, for a reader; else long ones.
+    notice
+        Is told of each chunk before it is yielded.
     """
     decoder.start(encoded, settings)
     size = 0 if streaming else 2
@@ -212,7 +219,10 @@ def generate(
         chunk = decoder.chunk(data)
         left -= count
         is_over = chunk.done or left == 0
-        yield Chunk(chunk.tokens, is_over)
+        chunk = Chunk(chunk.tokens, is_over)
+        if notice is not None:
+            notice(chunk)
+        yield chunk
         if is_over:
             return
         spent = time.perf_counter() - began
