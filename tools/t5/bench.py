@@ -1,16 +1,18 @@
 """Tokens a second of T5 checkpoints in the embedded browser.
 
-    python tools/t5/bench.py [MODEL ...] [--dtypes f32,f16,int8] [--tokens 256] [--torch] [--profile] [--output FILE]
+    python tools/t5/bench.py [MODEL ...] [--dtypes f32,f16,int8] [--tokens 256] [--torch] [--profile] [--widths 0,512] [--output FILE]
 
 A MODEL is a checkpoint's folder, or "small" or "base": random weights in the exact shapes of flan-t5-small or -base, which run to the
 limit of tokens. Reports per model: load, what a fresh page waits for the first piece of text (kernels compiled), encoder of 512 tokens, tokens a second at
 batch 1 (prefill included, and without it) and on a GPU at batch 8, the bare recorded step many times in a queue, and with ``--torch`` (needs torch and
-transformers) the difference of its logits from PyTorch's and PyTorch's own speed, eager, on CUDA or the CPU. ``--profile`` adds the GPU time by kernel.
+transformers) the difference of its logits from PyTorch's and PyTorch's own speed, eager, on CUDA or the CPU. ``--profile`` adds the GPU time by kernel. ``--widths`` repeats all with the step's attentions in
+blocks (`webgpu_widget.t5.blocks`) of so many invocations; 0 is a step without blocks, as CPU adapters have it.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -23,6 +25,7 @@ from random_checkpoint import SIZES, build
 
 import webgpu_widget as wg
 from webgpu_widget.t5 import T5, forward
+from webgpu_widget.t5.blocks import Blocks
 from webgpu_widget.t5.generate import Settings
 
 PROMPT = "translate English to German: The house is wonderful and the garden is large, but the street in front of it is loud."
@@ -159,7 +162,8 @@ def as_line(row: dict[str, Any]) -> str:
         parts.append(f"batch 8 {row['batch_8']['tokens_per_second']:.0f} tokens/s")
     if "logits_relative_error" in row:
         parts.append(f"logits differ from PyTorch's by {row['logits_relative_error']:.1e}")
-    lines = [f"{row['model']} {row['dtype']}: " + ", ".join(parts)]
+    blocks = f", blocks of {row['block_width']}" if row["block_width"] else ""
+    lines = [f"{row['model']} {row['dtype']}{blocks}: " + ", ".join(parts)]
     for name, (count, microseconds) in row.get("gpu_us_by_kernel", {}).items():
         lines.append(f"  {count:3} {name} {microseconds or 0:8.2f} us each")
     return "\n".join(lines)
@@ -174,6 +178,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--torch", action="store_true")
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--widths", help="workgroup sizes of the attentions' blocks, 0 for none")
     parser.add_argument("--output", type=Path)
     a = parser.parse_args()
     gpu = wg.GPU(transport="headless")
@@ -194,9 +199,12 @@ def main() -> None:
             else:
                 name, folder = Path(wanted).name, Path(wanted)
             peer = torch_peer(folder, min(a.tokens, 128)) if a.torch else None
-            for dtype in a.dtypes.split(","):
+            for width, dtype in itertools.product(a.widths.split(",") if a.widths else [None], a.dtypes.split(",")):
+                if width is not None:
+                    Blocks.widths = (int(width),) if int(width) else ()
                 with T5.from_pretrained(folder, gpu, dtype, progress=False) as model:
-                    note(measure(model, a, name, peer[1] if peer else None))
+                    row = measure(model, a, name, peer[1] if peer else None)
+                    note({**row, "block_width": model._parts.blocks.width})
             if peer:
                 note({"model": name, "peer": peer[0]})
     gpu.close()

@@ -15,8 +15,9 @@ from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
     from webgpu_widget._queue import Span
+    from webgpu_widget.t5.blocks import Block
     from webgpu_widget.t5.forward import Encoded
-    from webgpu_widget.t5.parts import Parts
+    from webgpu_widget.t5.parts import DecoderLayer, Parts
 
 __all__ = ["Chunk", "Decoder", "Reads", "Settings", "generate"]
 
@@ -87,8 +88,13 @@ class Decoder:
         self.beam = alloc(4 * sources * 4 * beams, label="t5 beams")
         self.origin = alloc(4 * 2 * rows * capacity, label="t5 origin")
         cache = 4 * rows * capacity * c.inner
-        self.keys = [alloc(cache, label="t5 keys") for _ in range(c.num_decoder_layers)]
-        self.values = [alloc(cache, label="t5 values") for _ in range(c.num_decoder_layers)]
+        if parts.blocks.width:
+            slots = 4 * rows * (c.num_heads + 1) * c.d_model
+            self.slots = [alloc(slots, label="t5 step slots") for _ in range(2)]
+            self.caches = [alloc(2 * cache, label="t5 keys and values") for _ in range(c.num_decoder_layers)]
+        else:
+            self.keys = [alloc(cache, label="t5 keys") for _ in range(c.num_decoder_layers)]
+            self.values = [alloc(cache, label="t5 values") for _ in range(c.num_decoder_layers)]
         self.kv = [
             alloc(4 * sources * source * 2 * c.inner, label="t5 source keys and values")
             for _ in range(c.num_decoder_layers)
@@ -102,18 +108,12 @@ class Decoder:
 
     def _step(self) -> None:
         k, c, rows = self.parts.kernels, self.parts.config, self.rows
-        bias = self.parts.bias("decoder")
         for i in range(c.num_decoder_layers):
             layer = self.parts.decoder(i)
-            k.step_linear(self.x, layer.attention.gain, layer.attention.into, self.state, self.qkv, rows)
-            k.step_self(
-                self.qkv, bias, self.origin, self.state, self.keys[i], self.values[i], self.context, rows, self.capacity
-            )
-            k.step_linear(self.context, None, layer.attention.out, self.state, self.x, rows, residual=True)
-            k.step_linear(self.x, layer.cross.gain, layer.cross.into, self.state, self.q, rows)
-            k.step_cross(self.q, self.kv[i], self.mask, self.state, self.context, rows, self.source, self.beams)
-            k.step_linear(self.context, None, layer.cross.out, self.state, self.x, rows, residual=True)
-            k.step_gate(self.x, layer.feed_forward.gain, layer.feed_forward.into, self.state, self.inner, rows)
+            if layer.blocks is None:
+                self._layer(layer, i)
+            else:
+                self._layer_in_blocks(layer, layer.blocks, i)
             k.step_linear(self.inner, None, layer.feed_forward.out, self.state, self.x, rows, residual=True)
         final = self.parts.gain("decoder.final_layer_norm.weight")
         factor = c.d_model**-0.5 if c.tie_word_embeddings else 1.0
@@ -134,6 +134,29 @@ class Decoder:
                 self.beams,
                 self.capacity,
             )
+
+    def _layer(self, layer: DecoderLayer, i: int) -> None:
+        """Record a layer up to its feed-forward's second half."""
+        k, rows = self.parts.kernels, self.rows
+        bias = self.parts.bias("decoder")
+        k.step_linear(self.x, layer.attention.gain, layer.attention.into, self.state, self.qkv, rows)
+        k.step_self(
+            self.qkv, bias, self.origin, self.state, self.keys[i], self.values[i], self.context, rows, self.capacity
+        )
+        k.step_linear(self.context, None, layer.attention.out, self.state, self.x, rows, residual=True)
+        k.step_linear(self.x, layer.cross.gain, layer.cross.into, self.state, self.q, rows)
+        k.step_cross(self.q, self.kv[i], self.mask, self.state, self.context, rows, self.source, self.beams)
+        k.step_linear(self.context, None, layer.cross.out, self.state, self.x, rows, residual=True)
+        k.step_gate(self.x, layer.feed_forward.gain, layer.feed_forward.into, self.state, self.inner, rows)
+
+    def _layer_in_blocks(self, layer: DecoderLayer, blocks: tuple[Block, Block], i: int) -> None:
+        """Record the same in three kernels instead of seven."""
+        b, rows = self.parts.blocks, self.rows
+        own, other = self.slots
+        b.step_self(self.x, blocks[0], self.origin, self.state, self.caches[i], own, rows, self.capacity)
+        b.step_cross(own, blocks[1], self.kv[i], self.mask, self.state, other, rows, self.source, self.beams)
+        feed_forward = layer.feed_forward
+        b.step_gate(other, feed_forward.gain, feed_forward.into, self.state, self.inner, self.x, rows)
 
     def start(self, encoded: Encoded, settings: Settings) -> None:
         """Prepare for new sources: their keys and values, fresh state, the start token."""
