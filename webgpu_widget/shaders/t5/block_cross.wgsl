@@ -92,13 +92,16 @@ fn main(
     let n = h * HEAD + min(wanted, HEAD - 1u);
     let at = n * 4u * WORDS;
     var sum = vec4f();
-    for (var i = lane; i < WORDS; i += lanes) {
+    // two words of each of the four at a time: a multiprocessor needs many bytes under way to be fed
+    for (var i = lane; i < WORDS; i += 2u * lanes) {
+      let j = min(i + lanes, WORDS - 1u);
       let v = row[i];
+      let w = select(vec4f(), row[j], i + lanes < WORDS);
       sum += vec4f(
-        dot(unpack(query[at + i]), v),
-        dot(unpack(query[at + WORDS + i]), v),
-        dot(unpack(query[at + 2u * WORDS + i]), v),
-        dot(unpack(query[at + 3u * WORDS + i]), v),
+        dot(unpack(query[at + i]), v) + dot(unpack(query[at + j]), w),
+        dot(unpack(query[at + WORDS + i]), v) + dot(unpack(query[at + WORDS + j]), w),
+        dot(unpack(query[at + 2u * WORDS + i]), v) + dot(unpack(query[at + 2u * WORDS + j]), w),
+        dot(unpack(query[at + 3u * WORDS + i]), v) + dot(unpack(query[at + 3u * WORDS + j]), w),
       );
     }
     sum = subgroupAdd(sum);
@@ -136,25 +139,22 @@ fn main(
   }
   parts[index] = sum;
   workgroupBarrier();
-  if (index < HEAD) {
-    var total = vec4f();
-    for (var k = 0u; k < slices; k++) { total += parts[k * HEAD + index]; }
-    mine[index] = total / max(weight, 1e-37);
+  for (var left = slices; left > 1u; left = (left + 1u) / 2u) {
+    let half = (left + 1u) / 2u;
+    if (slice < left - half) { parts[index] += parts[index + half * HEAD]; }
+    workgroupBarrier();
   }
+  if (index < HEAD) { mine[index] = parts[index] / max(weight, 1e-37); }
   workgroupBarrier();
 
-  // the head's part of the output projection: four invocations an output
+  // the head's part of the output projection: a quad an output
   for (var first = 0u; first < 4u * WORDS; first += WG / 4u) {
     let d = first + index / 4u;
     let m = min(d, 4u * WORDS - 1u);
     var o = 0.0;
     for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(unpack(output[(m * HEADS + h) * HEAD + i]), mine[i]); }
-    share[index] = o;
-    workgroupBarrier();
-    if (index % 4u == 0u && d < 4u * WORDS) {
-      let total = share[index] + share[index + 1u] + share[index + 2u] + share[index + 3u];
-      out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = total * vectors[WORDS + HEADS * HEAD + d / 4u][d % 4u];
-    }
-    workgroupBarrier();
+    o += quadSwapX(o);
+    o += quadSwapY(o);
+    if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[WORDS + HEADS * HEAD + d / 4u][d % 4u]; }
   }
 }
