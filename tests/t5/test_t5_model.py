@@ -90,6 +90,11 @@ def test_the_dispatches_of_other_adapters_give_the_same(gpu, checkpoint, monkeyp
         for beams in (1, 4) if subgroups else (1,):
             found = tokens_of(model, g["input_ids"], beams, limit)
             assert found == [row[:limit] for row in g["tokens"][beams]]
+        if subgroups:  # a stream that is left has its next chunk under way
+            wanted = model.generate("w5 w6 w7", max_new_tokens=9)
+            for _ in model.stream("w8 w9", max_new_tokens=9):
+                break
+            assert "".join(model.stream("w5 w6 w7", max_new_tokens=9)) == wanted
         layers = model.config.num_decoder_layers
         assert {d.dispatches for d in model._decoders.values()} == {(4 if subgroups else 8) * layers + 2}
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget.t5 import forward
-from webgpu_widget.t5.generate import Chunk, Decoder, Settings, generate
+from webgpu_widget.t5.generate import Chunk, Decoder, Settings, Work, generate
 from webgpu_widget.t5.options import Clock, T5Stats, checked
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from webgpu_widget._queue import Span
     from webgpu_widget.gpu import GPU
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.parts import Parts
-
-    Work = Generator[list[Span] | Chunk, Any, None]
 
 __all__ = ["Answers"]
 
@@ -31,14 +26,6 @@ _KEPT_DECODERS = 2
 def _source_width(tokens: int) -> int:
     """Width of a recorded step's source: like ones share a step; what is padded is masked."""
     return -(-tokens // 32) * 32
-
-
-def _next(work: Work, reply: list[np.ndarray[Any, Any]] | None) -> list[Span] | Chunk | None:
-    """Send bytes that were read; returns what is to be read next, or a result, or None at the end."""
-    try:
-        return work.send(reply)
-    except StopIteration:
-        return None
 
 
 class Answers:
@@ -92,24 +79,20 @@ class Answers:
 
     def _drive(self, work: Work, timeout: float | None) -> Iterator[Chunk]:
         """Do work, waiting for what it reads."""
-        reply: list[np.ndarray[Any, Any]] | None = None
-        while (item := _next(work, reply)) is not None:
-            reply = None
+        for item in work:
             if isinstance(item, Chunk):
                 yield item
             else:
-                reply = self._gpu._queue.read(item, timeout, "generating")
+                self._gpu._connection.wait(item.request, timeout)
 
     async def _drive_async(self, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
         """Coroutine twin of `_drive`."""
         await self._settled()
-        reply: list[np.ndarray[Any, Any]] | None = None
-        while (item := _next(work, reply)) is not None:
-            reply = None
+        for item in work:
             if isinstance(item, Chunk):
                 yield item
             else:
-                reply = await self._gpu._queue.read_async(item, timeout, "generating")
+                await self._gpu._connection.wait_async(item.request, timeout)
 
     def _texts(self, text: str | Sequence[str]) -> list[str]:
         if not isinstance(text, str) and not isinstance(text, Sequence):

@@ -14,19 +14,17 @@ from webgpu_widget.program import Program
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
-    from webgpu_widget._queue import Span
+    from webgpu_widget._connection import Request
     from webgpu_widget.t5.blocks import Block
     from webgpu_widget.t5.forward import Encoded
     from webgpu_widget.t5.parts import DecoderLayer, Parts
 
-__all__ = ["Chunk", "Decoder", "Reads", "Settings", "generate"]
+__all__ = ["Chunk", "Decoder", "Reading", "Settings", "Work", "generate"]
 
 MOST_BEAMS = 16
 _CHUNKS = (1, 4, 8, 16, 32)
 _TARGET_S = 0.08
 """A chunk grows while it takes less: a reader sees text move."""
-
-Reads = Generator["list[Span]", "list[np.ndarray[Any, Any]]", None]
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,15 @@ class Chunk:
     done: bool
 
 
-def _rounded(count: int, step: int) -> int:
-    return -(-count // step) * step
+@dataclass(frozen=True)
+class Reading:
+    """Bytes on their way; the arrays are filled when the request is done."""
+
+    request: Request
+    arrays: list[np.ndarray[Any, Any]]
+
+
+Work = Generator[Reading | Chunk, None, None]
 
 
 class Decoder:
@@ -189,13 +194,15 @@ class Decoder:
             queue.write(self.beam, beam)
         k.embed(self.start_ids, self.rows, self.parts.embedding, self.x)
 
-    def reads(self) -> list[Span]:
-        """Return what to read back to know the tokens so far."""
-        state = (self.state, 0, self.state.size_bytes)
+    def read(self) -> Reading:
+        """Begin to read what tells the tokens so far."""
+        spans = [(self.state, 0, self.state.size_bytes)]
         if self.beams == 1:
-            return [state, (self.tokens, 0, self.tokens.size_bytes)]
-        kept = 4 * self.rows * self.capacity
-        return [state, (self.tokens, 2 * kept, kept), (self.beam, 0, self.beam.size_bytes)]
+            spans.append((self.tokens, 0, self.tokens.size_bytes))
+        else:
+            kept = 4 * self.rows * self.capacity
+            spans += [(self.tokens, 2 * kept, kept), (self.beam, 0, self.beam.size_bytes)]
+        return Reading(*self.parts.kernels.queue.start_read(spans, "generating"))
 
     def chunk(self, data: list[np.ndarray[Any, Any]]) -> Chunk:
         """Make sense of what was read."""
@@ -218,8 +225,11 @@ def generate(
     *,
     streaming: bool,
     notice: Callable[[Chunk], None] | None = None,
-) -> Generator[list[Span] | Chunk, list[np.ndarray[Any, Any]] | None, None]:
-    """Run a decoder, without waiting itself: yields spans to read, is sent their bytes, and yields chunks.
+) -> Work:
+    """Run a decoder, without waiting itself: yields readings to wait for, and chunks.
+
+    A GPU goes on with the next chunk while the tokens of the one before travel; what it does beyond the end token returns at once.
+    A CPU adapter shares its cores with the page, which would be kept from sending them.
 
     Parameters
     ----------
@@ -233,21 +243,29 @@ def generate(
     decoder.start(encoded, settings)
     size = 0 if streaming else 2
     left = settings.max_new_tokens
-    while True:
+
+    def run() -> int:
+        nonlocal left
         count = min(_CHUNKS[size], left)
-        began = time.perf_counter()
         decoder.program.replay(count)
-        data = yield decoder.reads()
-        assert data is not None  # noqa: S101 (a generator's contract, for the type checker)
-        chunk = decoder.chunk(data)
         left -= count
-        is_over = chunk.done or left == 0
-        chunk = Chunk(chunk.tokens, is_over)
+        return count
+
+    began, count = time.perf_counter(), run()
+    while True:
+        reading = decoder.read()
+        ahead = run() if left and not decoder.parts.kernels.on_cpu else 0
+        if ahead:
+            decoder.parts.kernels.queue.flush()
+        yield reading
+        found = decoder.chunk(reading.arrays)
+        chunk = Chunk(found.tokens, found.done or not (ahead or left))
+        spent = time.perf_counter() - began
         if notice is not None:
             notice(chunk)
         yield chunk
-        if is_over:
+        if chunk.done:
             return
-        spent = time.perf_counter() - began
         if size + 1 < len(_CHUNKS) and spent * _CHUNKS[size + 1] / count < _TARGET_S * (1 if streaming else 8):
             size += 1
+        began, count = time.perf_counter(), ahead or run()
