@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -242,6 +243,31 @@ def test_step_cross_and_attention_weights(gpu, rng, subgroups, source, beams):
         error(b.get(shares, (2, 3, beams, source)), reference.attention_weights(q.reshape(2, beams, 3, 8), kv, mask))
         < 1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "differs", "width"),
+    [
+        ((8, 1024, 49_152), {}, 512),
+        ((8, 256, 16_384), {}, 256),  # what every adapter has
+        ((8, 1024, 16_384), {"d_model": 1024, "d_kv": 64}, 256),
+        ((8, 1024, 16_384), {"d_model": 4096}, 0),
+        ((7, 1024, 49_152), {}, 0),
+    ],
+)
+def test_blocks_are_as_wide_as_the_adapter_has_room(limits, differs, width):
+    names = (
+        "maxStorageBuffersPerShaderStage",
+        "maxComputeInvocationsPerWorkgroup",
+        "maxComputeWorkgroupStorageSize",
+    )
+    info = SimpleNamespace(limits=dict(zip(names, limits, strict=True)))
+    made = SimpleNamespace(
+        config=replace(CONFIG, **differs), gpu=SimpleNamespace(info=info), on_cpu=False, has_subgroups=True, widest=1024
+    )
+    assert Blocks(made).width == width
+    made.has_subgroups = False
+    assert Blocks(made).width == 0
 
 
 @FORMATS
