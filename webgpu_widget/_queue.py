@@ -548,7 +548,10 @@ class Queue:
         """Coroutine twin of `request`."""
         return await self.connection.wait_async(self.start(command, what or str(command["op"]), **options), timeout)
 
-    def _start_read(self, spans: Sequence[Span], what: str) -> tuple[Request, list[np.ndarray[Any, Any]]]:
+    def start_read(
+        self, spans: Sequence[Span], what: str = "reading back"
+    ) -> tuple[Request, list[np.ndarray[Any, Any]]]:
+        """Begin to read bytes of buffers; the arrays, one per span, are filled when the request is done."""
         reads = []
         for buffer, offset, size in spans:
             self.check(buffer)
@@ -568,7 +571,7 @@ class Queue:
         self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back"
     ) -> list[np.ndarray[Any, Any]]:
         """Read bytes of buffers; returns one uint8 array per span."""
-        request, results = self._start_read(spans, what)
+        request, results = self.start_read(spans, what)
         self.connection.wait(request, timeout)
         return results
 
@@ -576,7 +579,7 @@ class Queue:
         self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back"
     ) -> list[np.ndarray[Any, Any]]:
         """Coroutine twin of `read`."""
-        request, results = self._start_read(spans, what)
+        request, results = self.start_read(spans, what)
         await self.connection.wait_async(request, timeout)
         return results
 

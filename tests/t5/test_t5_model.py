@@ -90,6 +90,13 @@ def test_the_dispatches_of_other_adapters_give_the_same(gpu, checkpoint, monkeyp
         for beams in (1, 4) if subgroups else (1,):
             found = tokens_of(model, g["input_ids"], beams, limit)
             assert found == [row[:limit] for row in g["tokens"][beams]]
+        if subgroups:  # a stream that is left has its next chunk under way
+            wanted = model.generate("w5 w6 w7", max_new_tokens=9)
+            for _ in model.stream("w8 w9", max_new_tokens=9):
+                break
+            assert "".join(model.stream("w5 w6 w7", max_new_tokens=9)) == wanted
+        layers = model.config.num_decoder_layers
+        assert {d.dispatches for d in model._decoders.values()} == {(4 if subgroups else 8) * layers + 2}
 
 
 def test_the_shapes_of_flan_t5_small(gpu, tmp_path):
@@ -175,6 +182,24 @@ def test_the_shipped_model_says_something(tiny):
     assert tiny.stats.tokens_per_second > 0
     assert tiny.stats.prefill_ms > 0
     assert tiny.stats.dispatches_per_token == 4 * 8 + 2
+
+
+def test_attentions_in_blocks_of_flan_t5_small_choose_the_same(gpu, tmp_path, monkeypatch):
+    """Heads of 64, as GPUs have them: the tokens of the twin, in float32."""
+
+    def other(*args):
+        made = Kernels(*args)
+        made.on_cpu, made.widest = False, 256
+        return made
+
+    folder = random_checkpoint().build("small", tmp_path)
+    ids = np.arange(5, 17)[None]
+    monkeypatch.setattr("webgpu_widget.t5.model.Kernels", other)
+    with T5.from_pretrained(folder, gpu, progress=False, wait=False) as model:
+        assert model._parts.blocks.width == 256
+        wanted = reference.greedy(load_file(folder / "model.safetensors"), model.config, ids, 3)
+        assert tokens_of(model, ids, 1, 3) == wanted
+        assert [decoder.dispatches for decoder in model._decoders.values()] == [4 * 8 + 2]
 
 
 def test_at_most_100_dispatches_a_token_for_base():

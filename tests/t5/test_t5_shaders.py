@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from t5_common import error
 
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import forward
+from webgpu_widget.t5.blocks import Blocks
 from webgpu_widget.t5.config import T5Config
 from webgpu_widget.t5.kernels import Kernels
 from webgpu_widget.t5.parts import Parts
@@ -241,6 +243,86 @@ def test_step_cross_and_attention_weights(gpu, rng, subgroups, source, beams):
         error(b.get(shares, (2, 3, beams, source)), reference.attention_weights(q.reshape(2, beams, 3, 8), kv, mask))
         < 1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "differs", "width"),
+    [
+        ((8, 1024, 49_152), {}, 512),
+        ((8, 256, 16_384), {}, 256),  # what every adapter has
+        ((8, 1024, 16_384), {"d_model": 1024, "d_kv": 64}, 256),
+        ((8, 1024, 16_384), {"d_model": 4096}, 0),
+        ((7, 1024, 49_152), {}, 0),
+    ],
+)
+def test_blocks_are_as_wide_as_the_adapter_has_room(limits, differs, width):
+    names = (
+        "maxStorageBuffersPerShaderStage",
+        "maxComputeInvocationsPerWorkgroup",
+        "maxComputeWorkgroupStorageSize",
+    )
+    info = SimpleNamespace(limits=dict(zip(names, limits, strict=True)))
+    made = SimpleNamespace(
+        config=replace(CONFIG, **differs), gpu=SimpleNamespace(info=info), on_cpu=False, has_subgroups=True, widest=1024
+    )
+    assert Blocks(made).width == width
+    made.has_subgroups = False
+    assert Blocks(made).width == 0
+
+
+@FORMATS
+@pytest.mark.parametrize(("rows", "step"), [(1, 0), (3, 1), (2, 9), (2, 70)])
+def test_block_self(gpu, rng, weights, rows, step):
+    config = replace(CONFIG, relative_attention_max_distance=5)
+    b = Bench(kernels(gpu, config, weights))
+    capacity, cache = step + 2, rng.normal(size=(2, rows, 3, step + 2, 8))
+    x, gain, bias = rng.normal(size=(rows, 20)), rng.normal(size=20), rng.normal(size=(3, 11))
+    into, exact_into = b.matrix(rng.normal(size=(72, 20)) / 4, weights)
+    output, exact_output = b.matrix(rng.normal(size=(20, 24)), weights)
+    origin = rng.integers(0, rows, (2, rows, capacity))
+    state, stopped = np.zeros(8, np.uint32), np.ones(8, np.uint32)
+    state[1] = step
+    blocks, buffers = Blocks(b.kernels), (b.put(cache), b.poison(rows, 4, 20))
+    block = blocks.block(b.put(gain), into, output, b.put(bias))
+    for at in (state, stopped):
+        blocks.step_self(b.put(x), block, b.put(origin), b.put(at), *buffers, rows, capacity)
+    keys, values = cache
+    wanted = reference.block_self(x, gain, exact_into, exact_output, bias, keys, values, origin[step % 2], step)
+    assert error(b.get(buffers[1], (rows, 4, 20)), wanted) < 1e-5
+    assert error(b.get(buffers[0], cache.shape), cache) < 1e-6
+
+
+@FORMATS
+@pytest.mark.parametrize(("source", "beams"), [(1, 1), (13, 2), (65, 1), (130, 1)])
+def test_block_cross(gpu, rng, weights, source, beams):
+    b, rows = Bench(kernels(gpu, weights=weights)), 2 * beams
+    x, gain, kv = rng.normal(size=(rows, 4, 20)), rng.normal(size=20), rng.normal(size=(2, source, 2, 3, 8))
+    query, exact_query = b.matrix(rng.normal(size=(24, 20)) / 4, weights)
+    output, exact_output = b.matrix(rng.normal(size=(20, 24)), weights)
+    mask = rng.integers(0, 2, (2, source))
+    mask[:, -1] = 1
+    mask[1] = 0 if source == 130 else mask[1]  # nothing to look at gives zeros
+    out, blocks = b.poison(rows, 4, 20), Blocks(b.kernels)
+    block = blocks.block(b.put(gain), query, output)
+    for state in (np.zeros(8, np.uint32), np.ones(8, np.uint32)):
+        blocks.step_cross(b.put(x), block, b.put(kv), b.put(mask), b.put(state), out, rows, source, beams)
+    wanted = reference.block_cross(x, gain, exact_query, exact_output, kv, mask, beams)
+    assert error(b.get(out, (rows, 4, 20)), wanted) < 1e-5
+
+
+@FORMATS
+@pytest.mark.parametrize(("is_gated", "activation"), [(True, "gelu_new"), (False, "relu"), (True, "silu")])
+def test_block_gate(gpu, rng, weights, is_gated, activation):
+    config = replace(CONFIG, is_gated=is_gated, activation=activation)
+    b = Bench(kernels(gpu, config, weights))
+    x, gain = rng.normal(size=(3, 4, 20)), rng.normal(size=20)
+    matrix, exact = b.matrix(rng.normal(size=(56 if is_gated else 28, 20)), weights)
+    h, row = b.poison(3, 28), b.poison(3, 20)
+    for state in (np.zeros(8, np.uint32), np.ones(8, np.uint32)):
+        Blocks(b.kernels).step_gate(b.put(x), b.put(gain), matrix, b.put(state), h, row, 3)
+    wanted, rows = reference.block_gate(x, gain, exact, is_gated=is_gated, activation=activation)
+    assert error(b.get(h, (3, 28)), wanted) < 2e-5
+    assert error(b.get(row, (3, 20)), rows) < 1e-6
 
 
 @pytest.mark.parametrize(("queries", "causal"), [(1, True), (32, False), (33, True), (7, False)])

@@ -35,8 +35,20 @@ def test_pieces_of_a_stream_make_up_the_text(tokenizer):
     ids = tokenizer.encode(text, limit=512, truncation=False)
     for size in (1, 2, 5):
         pieces = Pieces(tokenizer)
-        said = [pieces.add(ids[i : i + size]) for i in range(0, len(ids), size)]
-        assert "".join(said) + pieces.rest() == text
+        ends = range(size, len(ids) + size, size)
+        said = [pieces.upto(ids[:end], done=end >= len(ids)) for end in ends]
+        assert "".join(said) == text
+
+
+def test_half_a_character_waits_for_the_rest_or_the_end():
+    class Bytes:
+        def decode(self, ids):
+            return bytes(ids).decode(errors="replace")
+
+    ids = list("né".encode())
+    assert [Pieces(Bytes()).upto(ids[:2]), Pieces(Bytes()).upto(ids[:2], done=True)] == ["", "n\ufffd"]
+    pieces = Pieces(Bytes())
+    assert [pieces.upto(ids[:1]), pieces.upto(ids[:2]), pieces.upto(ids, done=True)] == ["n", "", "é"]
 
 
 def test_truncation_is_asked_for(tokenizer):

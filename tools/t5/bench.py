@@ -1,15 +1,18 @@
-"""Tokens a second of flan-t5-small and -base shapes with random weights, in the embedded browser.
+"""Tokens a second of T5 checkpoints in the embedded browser.
 
-    python tools/t5/bench.py [--sizes small,base] [--dtypes f32,f16,int8] [--tokens 256] [--torch] [--output FILE]
+    python tools/t5/bench.py [MODEL ...] [--dtypes f32,f16,int8] [--tokens 256] [--torch] [--profile] [--widths 0,512] [--output FILE]
 
-Reports per model: load, encoder of 512 tokens, tokens a second at batch 1 (prefill included, and without it), at batch 8, and the
-difference of its logits from the same model in PyTorch where ``--torch`` asks for it (needs torch and transformers; then also the
-speed of PyTorch eager on CUDA or the CPU).
+A MODEL is a checkpoint's folder, or "small" or "base": random weights in the exact shapes of flan-t5-small or -base, which run to the
+limit of tokens. Reports per model: load, what a fresh page waits for the first piece of text (kernels compiled), encoder of 512 tokens, tokens a second at
+batch 1 (prefill included, and without it) and on a GPU at batch 8, the bare recorded step many times in a queue, and with ``--torch`` (needs torch and
+transformers) the difference of its logits from PyTorch's and PyTorch's own speed, eager, on CUDA or the CPU. ``--profile`` adds the GPU time by kernel. ``--widths`` repeats all with the step's attentions in
+blocks (`webgpu_widget.t5.blocks`) of so many invocations; 0 is a step without blocks, as CPU adapters have it.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -18,12 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from random_checkpoint import build
+from random_checkpoint import SIZES, build
 
 import webgpu_widget as wg
 from webgpu_widget.t5 import T5, forward
+from webgpu_widget.t5.blocks import Blocks
+from webgpu_widget.t5.generate import Settings
 
 PROMPT = "translate English to German: The house is wonderful and the garden is large, but the street in front of it is loud."
+TIMEOUT_S = 300
 
 
 def encoder_ms(model: T5, rows: int, repeats: int) -> float:
@@ -31,20 +37,56 @@ def encoder_ms(model: T5, rows: int, repeats: int) -> float:
     ids = np.random.default_rng(1).integers(2, model.config.vocab_size, (1, rows))
     parts = model._ready()
     forward.encode(parts, ids, ids != 0)
-    model._gpu.synchronize(120)
+    model._gpu.synchronize(TIMEOUT_S)
     began = time.perf_counter()
     for _ in range(repeats):
         forward.encode(parts, ids, ids != 0)
-    model._gpu.synchronize(120)
+    model._gpu.synchronize(TIMEOUT_S)
     return 1e3 * (time.perf_counter() - began) / repeats
+
+
+def step_ms(model: T5, tokens: int, *, profile: bool) -> dict[str, Any]:
+    """Milliseconds of one bare step, ``tokens`` of them in one message and nothing read back; with the GPU time by kernel if asked."""
+    ids = np.array([model.tokenizer.encode(PROMPT, limit=512, truncation=False)])
+    encoded = forward.encode(model._ready(), ids, ids != 0)
+    decoder = model._decoder(1, 1, -(-ids.shape[1] // 32) * 32, tokens)
+    best = np.inf
+    for _ in range(3):
+        decoder.start(encoded, Settings(tokens))
+        model._gpu.synchronize(TIMEOUT_S)
+        began = time.perf_counter()
+        decoder.program.replay(tokens)
+        model._gpu.synchronize(TIMEOUT_S)
+        best = min(best, time.perf_counter() - began)
+    steps = int(model._gpu._queue.read([(decoder.state, 4, 4)], TIMEOUT_S)[0].view(np.uint32)[0])
+    # after the end token a step returns at once and tells nothing
+    found: dict[str, Any] = {"bare_step_ms": 1e3 * best / tokens if steps == tokens else None}
+    if profile:
+        decoder.start(encoded, Settings(tokens))
+        model._gpu.synchronize(TIMEOUT_S)
+        with model._gpu.profile() as p:
+            decoder.program.replay(tokens)
+        found["gpu_us_by_kernel"] = {
+            row.name: [row.dispatches // tokens, row.gpu_ms and round(1e3 * row.gpu_ms / row.dispatches, 2)]
+            for row in p.rows
+        }
+    return found
+
+
+def first_piece_s(model: T5) -> float:
+    """Seconds to the first piece of text of a model that has just been loaded."""
+    began = time.perf_counter()
+    for _ in model.stream(PROMPT, max_new_tokens=8, timeout=TIMEOUT_S):
+        break
+    return time.perf_counter() - began
 
 
 def speed(model: T5, prompts: str | list[str], tokens: int, runs: int) -> dict[str, float | None]:
     """Best of ``runs`` generations."""
-    model.generate(prompts, max_new_tokens=tokens, timeout=120)
+    model.generate(prompts, max_new_tokens=tokens, timeout=TIMEOUT_S)
     best: dict[str, float | None] = {}
     for _ in range(runs):
-        model.generate(prompts, max_new_tokens=tokens, timeout=120)
+        model.generate(prompts, max_new_tokens=tokens, timeout=TIMEOUT_S)
         stats = model.stats
         if stats.tokens_per_second > (best.get("tokens_per_second") or 0):
             best = {
@@ -81,48 +123,91 @@ def torch_peer(folder: Path, tokens: int) -> tuple[dict[str, Any], np.ndarray[An
     }, logits
 
 
+def measure(model: T5, a: argparse.Namespace, name: str, peer_logits: np.ndarray[Any, Any] | None) -> dict[str, Any]:
+    """Return one model's row."""
+    fallback = model._gpu.info.is_fallback
+    row: dict[str, Any] = {"model": name, "dtype": model._dtype, "load_s": model.stats.load_s}
+    row["first_piece_s"] = first_piece_s(model)
+    if peer_logits is not None:
+        ids = np.arange(5, 37)[None]
+        found = model.logits(ids, ids[:, :16], timeout=TIMEOUT_S)
+        row["logits_relative_error"] = float(np.linalg.norm(found - peer_logits) / np.linalg.norm(peer_logits))
+    row["batch_1"] = speed(model, PROMPT, a.tokens, a.runs)
+    row["dispatches_per_token"] = model.stats.dispatches_per_token
+    row |= step_ms(model, min(a.tokens, 64), profile=a.profile)
+    rows = 32 if fallback else 512
+    row[f"encoder_{rows}_ms"] = encoder_ms(model, rows, 1 if fallback else 20)
+    if not fallback:
+        row["batch_8"] = speed(model, [PROMPT] * 8, a.tokens, 1)
+    return row
+
+
+def as_line(row: dict[str, Any]) -> str:
+    """Return a row for a reader."""
+    if "peer" in row:
+        peer = row["peer"]
+        return f"{row['model']}: PyTorch {peer['torch']} eager on {peer['device']} {peer['tokens_per_second']:.1f} tokens/s"
+    one = row["batch_1"]
+    parts = [
+        f"loaded in {row['load_s']:.2f} s, first piece of text {row['first_piece_s']:.2f} s later",
+        f"{one['tokens_per_second']:.1f} tokens/s",
+    ]
+    if one["decode_tokens_per_second"]:
+        parts[-1] += f" ({one['decode_tokens_per_second']:.1f} after the first chunk)"
+    if row["bare_step_ms"]:
+        parts.append(f"a bare step {row['bare_step_ms']:.3f} ms")
+    parts.append(f"{row['dispatches_per_token']} dispatches a token")
+    parts += [f"encoder of {key.split('_')[1]} tokens {row[key]:.1f} ms" for key in row if key.startswith("encoder_")]
+    if "batch_8" in row:
+        parts.append(f"batch 8 {row['batch_8']['tokens_per_second']:.0f} tokens/s")
+    if "logits_relative_error" in row:
+        parts.append(f"logits differ from PyTorch's by {row['logits_relative_error']:.1e}")
+    blocks = f", blocks of {row['block_width']}" if row["block_width"] else ""
+    lines = [f"{row['model']} {row['dtype']}{blocks}: " + ", ".join(parts)]
+    for name, (count, microseconds) in row.get("gpu_us_by_kernel", {}).items():
+        lines.append(f"  {count:3} {name} {microseconds or 0:8.2f} us each")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run and report."""
-    parser = argparse.ArgumentParser(description="Time the T5.")
-    parser.add_argument("--sizes", default="small,base")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=["small", "base"])
     parser.add_argument("--dtypes", default="f32")
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--torch", action="store_true")
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--widths", help="workgroup sizes of the attentions' blocks, 0 for none")
     parser.add_argument("--output", type=Path)
     a = parser.parse_args()
     gpu = wg.GPU(transport="headless")
     report: dict[str, Any] = {"adapter": gpu.ready(120).name, "user_agent": gpu.info.user_agent, "models": []}
+    sys.stdout.write(f"{report['adapter']}, {report['user_agent']}\n")
+
+    def note(row: dict[str, Any]) -> None:
+        report["models"].append(row)
+        sys.stdout.write(as_line(row) + "\n")
+        sys.stdout.flush()
+        if a.output:
+            a.output.write_text(json.dumps(report, indent=1) + "\n")
+
     with tempfile.TemporaryDirectory() as work:
-        for size in a.sizes.split(","):
-            folder = build(size, Path(work) / size)
+        for wanted in a.models:
+            if wanted in SIZES:
+                name, folder = f"flan-t5-{wanted} shapes", build(wanted, Path(work) / wanted)
+            else:
+                name, folder = Path(wanted).name, Path(wanted)
             peer = torch_peer(folder, min(a.tokens, 128)) if a.torch else None
-            for dtype in a.dtypes.split(","):
+            for width, dtype in itertools.product(a.widths.split(",") if a.widths else [None], a.dtypes.split(",")):
+                if width is not None:
+                    Blocks.widths = (int(width),) if int(width) else ()
                 with T5.from_pretrained(folder, gpu, dtype, progress=False) as model:
-                    row: dict[str, Any] = {
-                        "model": f"flan-t5-{size} shapes",
-                        "dtype": dtype,
-                        "load_s": model.stats.load_s,
-                    }
-                    if peer:
-                        ids = np.arange(5, 37)[None]
-                        found = model.logits(ids, ids[:, :16])
-                        row["logits_relative_error"] = float(np.linalg.norm(found - peer[1]) / np.linalg.norm(peer[1]))
-                    row["batch_1"] = speed(model, PROMPT, a.tokens, a.runs)
-                    row["dispatches_per_token"] = model.stats.dispatches_per_token
-                    rows = 32 if gpu.info.is_fallback else 512
-                    row[f"encoder_{rows}_ms"] = encoder_ms(model, rows, 1 if gpu.info.is_fallback else 20)
-                    if not gpu.info.is_fallback:
-                        row["batch_8"] = speed(model, [PROMPT] * 8, a.tokens, 1)
-                    report["models"].append(row)
-                    sys.stdout.write(json.dumps(row) + "\n")
-                    sys.stdout.flush()
+                    row = measure(model, a, name, peer[1] if peer else None)
+                    note({**row, "block_width": model._parts.blocks.width})
             if peer:
-                report["models"].append({"model": f"flan-t5-{size} shapes", "peer": peer[0]})
-                sys.stdout.write(json.dumps(peer[0]) + "\n")
+                note({"model": name, "peer": peer[0]})
     gpu.close()
-    if a.output:
-        a.output.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""One decoding step of a T5 checkpoint as an ONNX graph, for onnxruntime-web: what transformers.js would run, greedy choice included.
+"""One decoding step of a T5 checkpoint as an ONNX graph, for onnxruntime-web.
+
+Why this and not transformers.js: that library runs the same onnxruntime-web, but only checkpoints in an export of its own layout (an encoder
+and a "merged" decoder, whose ``If`` chooses between the first step and the cached ones), and it reads each step's logits back to choose in
+JavaScript. Here the cached step stands alone, caches and the source's keys and values stay on the GPU, and the graph ends with the greedy
+choice, so that 8 bytes a step come back: the runtime's own speed, which transformers.js can only stay below.
 
 Needs the package onnx. Inputs: ``token`` (1), ``bias`` (1, heads, 1, past + 1), and per layer ``k``, ``v`` (1, heads, past, d) and the
 source's ``ck`` (1, heads, d, source), ``cv`` (1, heads, source, d). Outputs: ``next`` (1, 1) and per layer ``nk``, ``nv``.

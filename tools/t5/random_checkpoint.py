@@ -1,8 +1,8 @@
 """Write a checkpoint with the exact shapes of flan-t5-small or -base and random weights, in the hub's layout.
 
-    python tools/t5/random_checkpoint.py small FOLDER [TOKENIZER]
+    python tools/t5/random_checkpoint.py small|base|mini FOLDER [TOKENIZER]
 
-TOKENIZER is T5's tokenizer.json (or .gz); the one in tests/t5/data when left out. The end token is never the likeliest, so that a
+"mini" has T5's vocabulary and hardly any layers, to try the tools on a machine without a GPU. TOKENIZER is T5's tokenizer.json (or .gz); the one in tests/t5/data when left out. The end token is never the likeliest, so that a
 generation runs to its limit.
 """
 
@@ -25,6 +25,7 @@ COMMON = {
 SIZES = {
     "small": {"d_model": 512, "d_ff": 1024, "num_heads": 6, "num_layers": 8, "num_decoder_layers": 8},
     "base": {"d_model": 768, "d_ff": 2048, "num_heads": 12, "num_layers": 12, "num_decoder_layers": 12},
+    "mini": {"d_model": 64, "d_ff": 128, "num_heads": 2, "num_layers": 2, "num_decoder_layers": 2},
 }
 TOKENIZER = Path(__file__).parents[2] / "tests" / "t5" / "data" / "t5_tokenizer.json.gz"
 

@@ -385,6 +385,38 @@ def step_cross(q: Array, kv: Array, mask: Array, beams: int) -> Array:
     return np.einsum("rhij,rjhd->rhd", shares, kv[item][:, :, 1]).reshape(len(q), -1)
 
 
+def _in_slots(context: Array, x: Array, output: Array, count: int) -> Array:
+    by_head = output.reshape(len(output), count, -1)
+    parts = np.einsum("rhd,ohd->rho", context.reshape(len(x), count, -1), by_head)
+    return np.concatenate([parts, x[:, None]], 1)
+
+
+def block_self(
+    x: Array, gain: Array, into: Array, output: Array, bias: Array, keys: Array, values: Array, origin: Array, step: int, *, epsilon: float = 1e-6
+) -> Array:  # fmt: skip
+    """`step_self` from the norm to the output projection: (rows, heads + 1, d_model), a head's part each and the row itself."""
+    count = len(bias)
+    qkv = step_linear(x, gain, into, epsilon=epsilon).reshape(len(x), 3, count, -1)
+    return _in_slots(step_self(qkv, bias, keys, values, origin, step), x, output, count)
+
+
+def block_cross(
+    slots: Array, gain: Array, query: Array, output: Array, kv: Array, mask: Array, beams: int, *, epsilon: float = 1e-6
+) -> Array:
+    """`step_cross` from the norm to the output projection, of rows in slots; as `block_self`."""
+    x, count = slots.sum(1), kv.shape[3]
+    q = step_linear(x, gain, query, epsilon=epsilon).reshape(len(x), count, -1)
+    return _in_slots(step_cross(q, kv, mask, beams), x, output, count)
+
+
+def block_gate(
+    slots: Array, gain: Array, weight: Array, *, is_gated: bool, activation: str, epsilon: float = 1e-6
+) -> tuple[Array, Array]:
+    """`step_gate` of rows in slots, and the rows."""
+    x = slots.sum(1)
+    return step_gate(x, gain, weight, is_gated=is_gated, activation=activation, epsilon=epsilon), x
+
+
 def attention(q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool) -> Array:
     """Attention of all queries: q (batch, queries, heads, d), k and v (batch, keys, heads, d), bias as in `step_self`."""
     scores = np.einsum("bihd,bjhd->bhij", q, k)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +14,17 @@ from webgpu_widget.program import Program
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
-    from webgpu_widget._queue import Span
+    from webgpu_widget._connection import Request
+    from webgpu_widget.t5.blocks import Block
     from webgpu_widget.t5.forward import Encoded
-    from webgpu_widget.t5.parts import Parts
+    from webgpu_widget.t5.parts import DecoderLayer, Parts
 
-__all__ = ["Chunk", "Decoder", "Reads", "Settings", "generate"]
+__all__ = ["Chunk", "Decoder", "Reading", "Settings", "Work", "generate"]
 
 MOST_BEAMS = 16
 _CHUNKS = (1, 4, 8, 16, 32)
 _TARGET_S = 0.08
 """A chunk grows while it takes less: a reader sees text move."""
-
-Reads = Generator["list[Span]", "list[np.ndarray[Any, Any]]", None]
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,15 @@ class Chunk:
     done: bool
 
 
-def _rounded(count: int, step: int) -> int:
-    return -(-count // step) * step
+@dataclass(frozen=True)
+class Reading:
+    """Bytes on their way; the arrays are filled when the request is done."""
+
+    request: Request
+    arrays: list[np.ndarray[Any, Any]]
+
+
+Work = Generator[Reading | Chunk, None, None]
 
 
 class Decoder:
@@ -87,8 +93,13 @@ class Decoder:
         self.beam = alloc(4 * sources * 4 * beams, label="t5 beams")
         self.origin = alloc(4 * 2 * rows * capacity, label="t5 origin")
         cache = 4 * rows * capacity * c.inner
-        self.keys = [alloc(cache, label="t5 keys") for _ in range(c.num_decoder_layers)]
-        self.values = [alloc(cache, label="t5 values") for _ in range(c.num_decoder_layers)]
+        if parts.blocks.width:
+            slots = 4 * rows * (c.num_heads + 1) * c.d_model
+            self.slots = [alloc(slots, label="t5 step slots") for _ in range(2)]
+            self.caches = [alloc(2 * cache, label="t5 keys and values") for _ in range(c.num_decoder_layers)]
+        else:
+            self.keys = [alloc(cache, label="t5 keys") for _ in range(c.num_decoder_layers)]
+            self.values = [alloc(cache, label="t5 values") for _ in range(c.num_decoder_layers)]
         self.kv = [
             alloc(4 * sources * source * 2 * c.inner, label="t5 source keys and values")
             for _ in range(c.num_decoder_layers)
@@ -102,18 +113,12 @@ class Decoder:
 
     def _step(self) -> None:
         k, c, rows = self.parts.kernels, self.parts.config, self.rows
-        bias = self.parts.bias("decoder")
         for i in range(c.num_decoder_layers):
             layer = self.parts.decoder(i)
-            k.step_linear(self.x, layer.attention.gain, layer.attention.into, self.state, self.qkv, rows)
-            k.step_self(
-                self.qkv, bias, self.origin, self.state, self.keys[i], self.values[i], self.context, rows, self.capacity
-            )
-            k.step_linear(self.context, None, layer.attention.out, self.state, self.x, rows, residual=True)
-            k.step_linear(self.x, layer.cross.gain, layer.cross.into, self.state, self.q, rows)
-            k.step_cross(self.q, self.kv[i], self.mask, self.state, self.context, rows, self.source, self.beams)
-            k.step_linear(self.context, None, layer.cross.out, self.state, self.x, rows, residual=True)
-            k.step_gate(self.x, layer.feed_forward.gain, layer.feed_forward.into, self.state, self.inner, rows)
+            if layer.blocks is None:
+                self._layer(layer, i)
+            else:
+                self._layer_in_blocks(layer, layer.blocks, i)
             k.step_linear(self.inner, None, layer.feed_forward.out, self.state, self.x, rows, residual=True)
         final = self.parts.gain("decoder.final_layer_norm.weight")
         factor = c.d_model**-0.5 if c.tie_word_embeddings else 1.0
@@ -134,6 +139,29 @@ class Decoder:
                 self.beams,
                 self.capacity,
             )
+
+    def _layer(self, layer: DecoderLayer, i: int) -> None:
+        """Record a layer up to its feed-forward's second half."""
+        k, rows = self.parts.kernels, self.rows
+        bias = self.parts.bias("decoder")
+        k.step_linear(self.x, layer.attention.gain, layer.attention.into, self.state, self.qkv, rows)
+        k.step_self(
+            self.qkv, bias, self.origin, self.state, self.keys[i], self.values[i], self.context, rows, self.capacity
+        )
+        k.step_linear(self.context, None, layer.attention.out, self.state, self.x, rows, residual=True)
+        k.step_linear(self.x, layer.cross.gain, layer.cross.into, self.state, self.q, rows)
+        k.step_cross(self.q, self.kv[i], self.mask, self.state, self.context, rows, self.source, self.beams)
+        k.step_linear(self.context, None, layer.cross.out, self.state, self.x, rows, residual=True)
+        k.step_gate(self.x, layer.feed_forward.gain, layer.feed_forward.into, self.state, self.inner, rows)
+
+    def _layer_in_blocks(self, layer: DecoderLayer, blocks: tuple[Block, Block], i: int) -> None:
+        """Record the same in three kernels instead of seven."""
+        b, rows = self.parts.blocks, self.rows
+        own, other = self.slots
+        b.step_self(self.x, blocks[0], self.origin, self.state, self.caches[i], own, rows, self.capacity)
+        b.step_cross(own, blocks[1], self.kv[i], self.mask, self.state, other, rows, self.source, self.beams)
+        feed_forward = layer.feed_forward
+        b.step_gate(other, feed_forward.gain, feed_forward.into, self.state, self.inner, self.x, rows)
 
     def start(self, encoded: Encoded, settings: Settings) -> None:
         """Prepare for new sources: their keys and values, fresh state, the start token."""
@@ -166,13 +194,15 @@ class Decoder:
             queue.write(self.beam, beam)
         k.embed(self.start_ids, self.rows, self.parts.embedding, self.x)
 
-    def reads(self) -> list[Span]:
-        """Return what to read back to know the tokens so far."""
-        state = (self.state, 0, self.state.size_bytes)
+    def read(self) -> Reading:
+        """Begin to read what tells the tokens so far."""
+        spans = [(self.state, 0, self.state.size_bytes)]
         if self.beams == 1:
-            return [state, (self.tokens, 0, self.tokens.size_bytes)]
-        kept = 4 * self.rows * self.capacity
-        return [state, (self.tokens, 2 * kept, kept), (self.beam, 0, self.beam.size_bytes)]
+            spans.append((self.tokens, 0, self.tokens.size_bytes))
+        else:
+            kept = 4 * self.rows * self.capacity
+            spans += [(self.tokens, 2 * kept, kept), (self.beam, 0, self.beam.size_bytes)]
+        return Reading(*self.parts.kernels.queue.start_read(spans, "generating"))
 
     def chunk(self, data: list[np.ndarray[Any, Any]]) -> Chunk:
         """Make sense of what was read."""
@@ -189,9 +219,17 @@ class Decoder:
 
 
 def generate(
-    decoder: Decoder, encoded: Encoded, settings: Settings, *, streaming: bool
-) -> Generator[list[Span] | Chunk, list[np.ndarray[Any, Any]] | None, None]:
-    """Run a decoder, without waiting itself: yields spans to read, is sent their bytes, and yields chunks.
+    decoder: Decoder,
+    encoded: Encoded,
+    settings: Settings,
+    *,
+    streaming: bool,
+    notice: Callable[[Chunk], None] | None = None,
+) -> Work:
+    """Run a decoder, without waiting itself: yields readings to wait for, and chunks.
+
+    A GPU goes on with the next chunk while the tokens of the one before travel; what it does beyond the end token returns at once.
+    A CPU adapter shares its cores with the page, which would be kept from sending them.
 
     Parameters
     ----------
@@ -199,22 +237,35 @@ def generate(
         Of the encoded sources' shape.
     streaming
         Short chunks at first, for a reader; else long ones.
+    notice
+        Is told of each chunk before it is yielded.
     """
     decoder.start(encoded, settings)
     size = 0 if streaming else 2
     left = settings.max_new_tokens
-    while True:
+
+    def run() -> int:
+        nonlocal left
         count = min(_CHUNKS[size], left)
-        began = time.perf_counter()
         decoder.program.replay(count)
-        data = yield decoder.reads()
-        assert data is not None  # noqa: S101 (a generator's contract, for the type checker)
-        chunk = decoder.chunk(data)
         left -= count
-        is_over = chunk.done or left == 0
-        yield Chunk(chunk.tokens, is_over)
-        if is_over:
-            return
+        return count
+
+    began, count = time.perf_counter(), run()
+    while True:
+        reading = decoder.read()
+        ahead = run() if left and not decoder.parts.kernels.on_cpu else 0
+        if ahead:
+            decoder.parts.kernels.queue.flush()
+        yield reading
+        found = decoder.chunk(reading.arrays)
+        chunk = Chunk(found.tokens, found.done or not (ahead or left))
         spent = time.perf_counter() - began
+        if notice is not None:
+            notice(chunk)
+        yield chunk
+        if chunk.done:
+            return
         if size + 1 < len(_CHUNKS) and spent * _CHUNKS[size + 1] / count < _TARGET_S * (1 if streaming else 8):
             size += 1
+        began, count = time.perf_counter(), ahead or run()

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.shaders import Format
 
-__all__ = ["ELEMENT_BYTES", "Kernels", "Matrix"]
+__all__ = ["ACTIVATIONS", "ELEMENT_BYTES", "Kernels", "Matrix"]
 
 ELEMENT_BYTES = {"f32": 4, "f16": 2, "int8": 1}
-_ACTIVATIONS = {"relu": 0, "gelu_new": 1, "silu": 2}
+ACTIVATIONS = {"relu": 0, "gelu_new": 1, "silu": 2}
 _MOST_GROUPS = 65_535
 
 
@@ -173,7 +173,7 @@ class Kernels:
         """Apply the feed-forward's activation, and its gate."""
         c = self.config
         groups = min(_MOST_GROUPS, -(-rows * c.d_ff // 64))
-        constants: dict[str, Any] = {"WIDTH": c.d_ff, "GATED": c.is_gated, "ACT": _ACTIVATIONS[c.activation]}
+        constants: dict[str, Any] = {"WIDTH": c.d_ff, "GATED": c.is_gated, "ACT": ACTIVATIONS[c.activation]}
         self._run("gate", [a, h], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
     def attention(
@@ -235,7 +235,7 @@ class Kernels:
         c = self.config
         size, groups = self._teams(c.d_ff)
         constants: dict[str, Any] = {
-            "WG": size, "IN": c.d_model, "OUT": c.d_ff, "GATED": c.is_gated, "ACT": _ACTIVATIONS[c.activation], "EPSILON": c.layer_norm_epsilon,
+            "WG": size, "IN": c.d_model, "OUT": c.d_ff, "GATED": c.is_gated, "ACT": ACTIVATIONS[c.activation], "EPSILON": c.layer_norm_epsilon,
         }  # fmt: skip
         self._run("step_gate", [x, gain, matrix.words, matrix.scale, state, h], (groups, rows, 1), **constants)
 

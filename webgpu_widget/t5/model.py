@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, cast, overload
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget.t5 import forward
+from webgpu_widget.t5.answers import Answers
 from webgpu_widget.t5.checks import Checks
 from webgpu_widget.t5.config import T5Config
-from webgpu_widget.t5.generate import Chunk, Decoder, Settings, generate
 from webgpu_widget.t5.kernels import Kernels
-from webgpu_widget.t5.options import T5Stats, checked
+from webgpu_widget.t5.options import T5Stats
 from webgpu_widget.t5.parts import Parts
 from webgpu_widget.t5.source import Checkpoint, Tensors, find, open_tensors
-from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
+from webgpu_widget.t5.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Generator
 
-    from webgpu_widget._queue import Span
     from webgpu_widget.gpu import GPU
+    from webgpu_widget.t5.generate import Decoder
     from webgpu_widget.t5.shaders import Format
 
 __all__ = ["T5", "T5Stats"]
 
 _FORMATS = ("f32", "f16", "int8")
-_KEPT_DECODERS = 2
 
 
-class T5(Checks):
+class T5(Checks, Answers):
     """A FLAN-T5 (or T5) checkpoint on the GPU of the notebook's browser; made by `from_pretrained`.
 
     Attributes
@@ -100,7 +97,8 @@ class T5(Checks):
             Where it shall live; the default GPU when left out.
         dtype
             How matrices are stored: "f32", "f16" (half the memory), or "int8" (a quarter; each row rounded to 255 steps).
-            Arithmetic is float32 in all of them.
+            Arithmetic is float32 in all of them, so "f16" needs no ``shader-f16`` and gives the same where the adapter lacks it:
+            the kernels unpack two float16 from each 32-bit word as they read.
         progress
             Show a bar.
         max_source_tokens
@@ -217,255 +215,3 @@ class T5(Checks):
     def __repr__(self) -> str:
         c = self.config
         return f"<T5 {self._checkpoint.name!r}: {c.num_layers}+{c.num_decoder_layers} layers of {c.d_model}, {self._dtype}>"
-
-    # ------------------------------------------------------------ generation
-
-    def _decoder(self, sources: int, beams: int, source: int, max_new_tokens: int) -> Decoder:
-        key = (sources, beams, source, -(-max_new_tokens // 64) * 64)
-        if key not in self._decoders:
-            while len(self._decoders) >= _KEPT_DECODERS:
-                self._decoders.pop(next(iter(self._decoders)))
-            self._decoders[key] = Decoder(self._parts, *key)
-        decoder = self._decoders.pop(key)
-        self._decoders[key] = decoder
-        return decoder
-
-    def _run(
-        self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool
-    ) -> Generator[list[Span] | Chunk, Any, None]:
-        """Generate for texts without waiting: see `generate.generate`."""
-        parts = self._ready()
-        rows = [self.tokenizer.encode(text, limit=self.max_source_tokens, truncation=truncation) for text in texts]
-        began = time.perf_counter()
-        longest = max(map(len, rows))
-        # like widths share a recorded step; padding is masked, and a single row is encoded at its own width
-        source = -(-longest // 32) * 32
-        ids = np.full((len(rows), longest if len(rows) == 1 else source), self.config.pad_token_id)
-        mask = np.zeros(ids.shape, bool)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            mask[i, : len(row)] = True
-        encoded = forward.encode(parts, ids, mask)
-        decoder = self._decoder(len(rows), settings.num_beams, source, settings.max_new_tokens)
-        steps = generate(decoder, encoded, settings, streaming=streaming)
-        first: tuple[float, int] | None = None
-        reply: Any = None
-        while True:
-            try:
-                item = steps.send(reply)
-            except StopIteration:
-                return
-            if isinstance(item, Chunk):
-                now, count = time.perf_counter(), sum(map(len, item.tokens))
-                first = first or (now, count)
-                after = now - first[0]
-                self.stats = replace(
-                    self.stats,
-                    prefill_ms=1e3 * (first[0] - began),
-                    tokens=count,
-                    tokens_per_second=count / (now - began),
-                    decode_tokens_per_second=(count - first[1]) / after if count > first[1] and after > 0 else None,
-                    dispatches_per_token=decoder.dispatches,
-                )
-            reply = yield item
-
-    def _drive(self, run: Generator[list[Span] | Chunk, Any, None], timeout: float | None) -> Iterator[Chunk]:
-        reply: Any = None
-        while True:
-            try:
-                item = run.send(reply)
-            except StopIteration:
-                return
-            if isinstance(item, Chunk):
-                yield item
-                reply = None
-            else:
-                reply = self._gpu._queue.read(item, timeout, "generating")
-
-    async def _drive_async(
-        self, run: Generator[list[Span] | Chunk, Any, None], timeout: float | None
-    ) -> AsyncIterator[Chunk]:
-        reply: Any = None
-        while True:
-            try:
-                item = run.send(reply)
-            except StopIteration:
-                return
-            if isinstance(item, Chunk):
-                yield item
-                reply = None
-            else:
-                reply = await self._gpu._queue.read_async(item, timeout, "generating")
-
-    @overload
-    def generate(
-        self,
-        text: str,
-        max_new_tokens: int = 64,
-        num_beams: int = 1,
-        do_sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        *,
-        truncation: bool = False,
-        timeout: float | None = 30.0,
-    ) -> str: ...
-
-    @overload
-    def generate(
-        self,
-        text: list[str] | tuple[str, ...],
-        max_new_tokens: int = 64,
-        num_beams: int = 1,
-        do_sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        *,
-        truncation: bool = False,
-        timeout: float | None = 30.0,
-    ) -> list[str]: ...
-
-    def generate(
-        self,
-        text: str | Sequence[str],
-        max_new_tokens: int = 64,
-        num_beams: int = 1,
-        do_sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        *,
-        truncation: bool = False,
-        timeout: float | None = 30.0,
-    ) -> str | list[str]:
-        """Return the model's answer: a str for a str, a list for a list.
-
-        Parameters
-        ----------
-        text
-            A prompt, or several, which run together.
-        max_new_tokens
-            Most tokens of an answer.
-        num_beams
-            1, or more for beam search (at most 16) as ``transformers`` does it by default.
-        do_sample
-            Draw tokens at random instead of taking the likeliest.
-        temperature, top_k, top_p
-            Of the drawing: logits are divided by the temperature; then only the ``top_k`` likeliest stay (0: all), and of these the
-            fewest whose probability reaches ``top_p``.
-        seed
-            Of the drawing; the same seed gives the same answer. None: another each time.
-        truncation
-            Cut prompts over ``max_source_tokens`` instead of raising.
-        timeout
-            Seconds of silence.
-
-        Raises
-        ------
-        PromptError
-            For an empty or over-long text, or a setting out of range.
-        FrontendError, DeviceError
-            When the page or device is lost; the next call loads the model again.
-        """
-        texts, settings = self._asked(text, max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
-        if not texts:
-            return []
-        answers: list[str] = []
-        for chunk in self._drive(self._run(texts, settings, truncation=truncation, streaming=False), timeout):
-            if chunk.done:
-                answers = [self.tokenizer.decode(ids) for ids in chunk.tokens]
-        return answers[0] if isinstance(text, str) else answers
-
-    async def generate_async(
-        self,
-        text: str | Sequence[str],
-        max_new_tokens: int = 64,
-        num_beams: int = 1,
-        do_sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        *,
-        truncation: bool = False,
-        timeout: float | None = 30.0,
-    ) -> str | list[str]:
-        """Coroutine twin of `generate`."""
-        texts, settings = self._asked(text, max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
-        if not texts:
-            return []
-        await self._settled()
-        answers: list[str] = []
-        async for chunk in self._drive_async(
-            self._run(texts, settings, truncation=truncation, streaming=False), timeout
-        ):
-            if chunk.done:
-                answers = [self.tokenizer.decode(ids) for ids in chunk.tokens]
-        return answers[0] if isinstance(text, str) else answers
-
-    def _asked(self, text: str | Sequence[str], *options: Any) -> tuple[list[str], Settings]:
-        if not isinstance(text, str) and not isinstance(text, Sequence):
-            raise errors.PromptError(f"a prompt is a str or a list of them, not {type(text).__name__}")
-        return ([text] if isinstance(text, str) else list(text)), checked(*options)
-
-    def stream(
-        self,
-        text: str,
-        max_new_tokens: int = 64,
-        do_sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        *,
-        truncation: bool = False,
-        timeout: float | None = 30.0,
-    ) -> Iterator[str]:
-        """Yield pieces of the answer's text as they come; leaving the loop stops the generation.
-
-        Parameters
-        ----------
-        text, max_new_tokens, do_sample, temperature, top_k, top_p, seed, truncation, timeout
-            As in `generate`. Beam search has nothing to stream.
-        """
-        settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
-        pieces, count = Pieces(self.tokenizer), 0
-        for chunk in self._drive(self._run([text], settings, truncation=truncation, streaming=True), timeout):
-            piece = pieces.add(chunk.tokens[0][count:])
-            count = len(chunk.tokens[0])
-            if piece:
-                yield piece
-        if rest := pieces.rest():
-            yield rest
-
-    async def stream_async(
-        self,
-        text: str,
-        max_new_tokens: int = 64,
-        do_sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        *,
-        truncation: bool = False,
-        timeout: float | None = 30.0,
-    ) -> AsyncIterator[str]:
-        """Coroutine twin of `stream`: ``async for``."""
-        settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
-        await self._settled()
-        pieces, count = Pieces(self.tokenizer), 0
-        async for chunk in self._drive_async(
-            self._run([text], settings, truncation=truncation, streaming=True), timeout
-        ):
-            piece = pieces.add(chunk.tokens[0][count:])
-            count = len(chunk.tokens[0])
-            if piece:
-                yield piece
-        if rest := pieces.rest():
-            yield rest

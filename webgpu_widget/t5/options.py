@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from webgpu_widget.errors import PromptError
 from webgpu_widget.t5.generate import MOST_BEAMS, Settings
 
-__all__ = ["T5Stats", "checked"]
+__all__ = ["Clock", "T5Stats", "checked"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,27 @@ class T5Stats:
     tokens_per_second: float = 0.0
     decode_tokens_per_second: float | None = None
     dispatches_per_token: int = 0
+
+
+class Clock:
+    """Times one generation, from when it is made."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._first: tuple[float, int] | None = None
+
+    def stats(self, tokens: int, dispatches: int, before: T5Stats) -> T5Stats:
+        """Return the stats now that there are so many tokens; ``before`` has what does not change."""
+        now = time.perf_counter()
+        self._first = first, early = self._first or (now, tokens)
+        return replace(
+            before,
+            prefill_ms=1e3 * (first - self._began),
+            tokens=tokens,
+            tokens_per_second=tokens / (now - self._began),
+            decode_tokens_per_second=(tokens - early) / (now - first) if tokens > early and now > first else None,
+            dispatches_per_token=dispatches,
+        )
 
 
 def checked(

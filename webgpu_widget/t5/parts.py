@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from webgpu_widget.reference.t5 import bias_table
+from webgpu_widget.t5.blocks import Block, Blocks
 
 if TYPE_CHECKING:
     from webgpu_widget._queue import Buffer
@@ -44,12 +45,16 @@ class EncoderLayer:
 
 @dataclass(frozen=True)
 class DecoderLayer:
-    """Self-attention, cross-attention (``cross.into`` is q alone), the source's stacked k and v, and feed-forward."""
+    """Self-attention, cross-attention (``cross.into`` is q alone), the source's stacked k and v, and feed-forward.
+
+    ``blocks`` are both attentions for the kernels of `Blocks`, where the adapter is for them.
+    """
 
     attention: Attention
     cross: Attention
     source: Matrix
     feed_forward: FeedForward
+    blocks: tuple[Block, Block] | None
 
 
 class Parts:
@@ -66,6 +71,7 @@ class Parts:
     def __init__(self, kernels: Kernels, tensors: Tensors) -> None:
         self.kernels, self.tensors = kernels, tensors
         self.config: T5Config = kernels.config
+        self.blocks = Blocks(kernels)
         self._encoder: dict[int, EncoderLayer] = {}
         self._decoder: dict[int, DecoderLayer] = {}
         self._single: dict[str, Matrix] = {}
@@ -146,11 +152,21 @@ class Parts:
         if i not in self._decoder:
             block = f"decoder.block.{i}.layer"
             cross = f"{block}.1.EncDecAttention"
+            own = self._attention(f"{block}.0", "SelfAttention", "qkv")
+            other = self._attention(f"{block}.1", "EncDecAttention", "q")
+            blocks = None
+            if self.blocks.width:
+                bias = self.bias("decoder")
+                blocks = (
+                    self.blocks.block(own.gain, own.into, own.out, bias),
+                    self.blocks.block(other.gain, other.into, other.out),
+                )
             self._decoder[i] = DecoderLayer(
-                self._attention(f"{block}.0", "SelfAttention", "qkv"),
-                self._attention(f"{block}.1", "EncDecAttention", "q"),
+                own,
+                other,
                 self.matrix(f"{cross}.k.weight", f"{cross}.v.weight"),
                 self._feed_forward(f"{block}.2"),
+                blocks,
             )
         return self._decoder[i]
 

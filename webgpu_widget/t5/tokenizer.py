@@ -104,19 +104,12 @@ class Pieces:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._ids: list[int] = []
         self._said = ""
 
-    def add(self, ids: Iterable[int]) -> str:
-        """Return the text that new ids add; empty while a character is incomplete."""
-        self._ids.extend(ids)
-        text = self._tokenizer.decode(self._ids)
-        if text.endswith("\ufffd") or not text.startswith(self._said):
+    def upto(self, ids: Sequence[int], *, done: bool = False) -> str:
+        """Return what is new in the text of all ids so far; a character that is incomplete waits for the rest, or the end."""
+        text = self._tokenizer.decode(ids)
+        if not text.startswith(self._said) or (text.endswith("\ufffd") and not done):
             return ""
         piece, self._said = text[len(self._said) :], text
         return piece
-
-    def rest(self) -> str:
-        """Return what is left to say at the end."""
-        text = self._tokenizer.decode(self._ids)
-        return text[len(self._said) :] if text.startswith(self._said) else ""

@@ -1,0 +1,31 @@
+"""The tools beside the T5 do what their help says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from t5_common import TINY
+
+TOOLS = TINY.parents[1] / "tools" / "t5"
+
+
+def test_the_bench_reports_every_figure(tmp_path):
+    out = tmp_path / "report.json"
+    command = [sys.executable, TOOLS / "bench.py", TINY, "--tokens", "6", "--runs", "1", "--output", out]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(out.read_text())["models"]
+    assert row["dispatches_per_token"] == 4 * 8 + 2
+    assert row["batch_1"]["tokens"] == 6
+    for figure in ("load_s", "first_piece_s", "bare_step_ms"):
+        assert row[figure] > 0
+    assert "tiny_t5 f32: loaded in" in done.stdout
+
+
+def test_readers_see_how_good_the_shipped_model_is():
+    right = json.loads((TINY / "report.json").read_text())["exact_match"]["all"]
+    assert right >= 0.95
+    for path in (TINY / "README.md", TINY.parent / "05_flan_t5.ipynb", TINY.parents[1] / "README.md"):
+        assert f"{100 * right:.1f} %" in path.read_text(encoding="utf-8")

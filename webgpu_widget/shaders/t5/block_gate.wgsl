@@ -1,0 +1,84 @@
+// The first half of T5's feed-forward for one decoding step, as step_gate, of rows that lie in slots: h = act(a) * b of RMSNorm(row), the row being
+// the sum of its slots; y gets the row itself. Each workgroup adds the slots once for all of its outputs.
+// Shapes: x (rows, SLOTS, d) with d = 4 * WORDS, gain (d), weight (2 * OUT or OUT, d) in Packed words of four, scale (as weight's rows), h (rows, OUT),
+// y (rows, d). ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU. state: stopped.
+// Dispatch: (any, rows, 1); teams take outputs in turns.
+// Accuracy: f32 sums in the order of lanes; about 1e-6 relative.
+// Source: Shazeer, "GLU Variants Improve Transformer", 2020.
+enable subgroups;
+
+override WG: u32 = 64;
+override WORDS: u32 = 1;
+override SLOTS: u32 = 1;
+override OUT: u32 = 1;
+override GATED: bool = true;
+override ACT: u32 = 1;
+override EPSILON: f32 = 1e-6;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> gain: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weight: array<Packed>;
+@group(0) @binding(3) var<storage, read> scale: array<f32>;
+@group(0) @binding(4) var<storage, read> state: array<u32>;
+@group(0) @binding(5) var<storage, read_write> h: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
+
+// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
+alias Packed = vec4f;
+fn unpack(p: Packed) -> vec4f { return p; }
+
+var<workgroup> row: array<vec4f, WORDS>;
+var<workgroup> words: array<f32, WG>;
+
+fn all_sum(value: f32, index: u32, lanes: u32) -> f32 {
+  let sum = subgroupAdd(value);
+  workgroupBarrier();
+  if (index % lanes == 0u) { words[index / lanes] = sum; }
+  workgroupBarrier();
+  var total = 0.0;
+  for (var team = 0u; team < WG / lanes; team++) { total += words[team]; }
+  return total;
+}
+
+fn activate(a: f32) -> f32 {
+  if (ACT == 0u) { return max(a, 0.0); }
+  if (ACT == 1u) { return 0.5 * a * (1.0 + tanh(clamp(0.7978845608 * (a + 0.044715 * a * a * a), -15.0, 15.0))); }
+  return a / (1.0 + exp(-a));
+}
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(local_invocation_index) index: u32,
+  @builtin(subgroup_size) lanes: u32,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+  if (state[0] != 0u) { return; }
+  let lane = index % lanes;
+  let team = index / lanes;
+  let teams = WG / lanes;
+  let r = group.y;
+  var squares = 0.0;
+  for (var i = index; i < WORDS; i += WG) {
+    var v = vec4f();
+    for (var slot = 0u; slot < SLOTS; slot++) { v += x[(r * SLOTS + slot) * WORDS + i]; }
+    row[i] = v * gain[i];
+    squares += dot(v, v);
+    if (group.x == 0u) { y[r * WORDS + i] = v; }
+  }
+  let inverse = inverseSqrt(all_sum(squares, index, lanes) / f32(4u * WORDS) + EPSILON);
+  let turns = (OUT + groups.x * teams - 1u) / (groups.x * teams);
+  for (var turn = 0u; turn < turns; turn++) {
+    let n = (turn * groups.x + group.x) * teams + team;
+    let m = min(n, OUT - 1u);
+    var a = 0.0;
+    var b = 0.0;
+    for (var i = lane; i < WORDS; i += lanes) {
+      a += dot(unpack(weight[m * WORDS + i]), row[i]);
+      if (GATED) { b += dot(unpack(weight[(OUT + m) * WORDS + i]), row[i]); }
+    }
+    a = subgroupAdd(a) * inverse * scale[m];
+    if (GATED) { b = subgroupAdd(b) * inverse * scale[OUT + m]; } else { b = 1.0; }
+    if (lane == 0u && n < OUT) { h[r * OUT + n] = activate(a) * b; }
+  }
+}

@@ -1,0 +1,254 @@
+"""From prompts to text: the part of the T5 that generates."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from webgpu_widget import errors
+from webgpu_widget.t5 import forward
+from webgpu_widget.t5.generate import Chunk, Decoder, Settings, Work, generate
+from webgpu_widget.t5.options import Clock, T5Stats, checked
+from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
+
+if TYPE_CHECKING:
+    from webgpu_widget.gpu import GPU
+    from webgpu_widget.t5.config import T5Config
+    from webgpu_widget.t5.parts import Parts
+
+__all__ = ["Answers"]
+
+_KEPT_DECODERS = 2
+
+
+def _source_width(tokens: int) -> int:
+    """Width of a recorded step's source: like ones share a step; what is padded is masked."""
+    return -(-tokens // 32) * 32
+
+
+class Answers:
+    """The part of `T5` that takes and returns text."""
+
+    config: T5Config
+    tokenizer: Tokenizer
+    max_source_tokens: int
+    stats: T5Stats
+    _gpu: GPU
+    _parts: Parts
+    _decoders: dict[tuple[int, int, int, int], Decoder]
+
+    def _ready(self) -> Parts:
+        """Return the parts for the page and device that there are now."""
+        raise NotImplementedError
+
+    async def _settled(self) -> None:
+        """Wait for what a coroutine must not block on."""
+        raise NotImplementedError
+
+    def _decoder(self, sources: int, beams: int, source: int, max_new_tokens: int) -> Decoder:
+        key = (sources, beams, source, -(-max_new_tokens // 64) * 64)
+        decoder = self._decoders.pop(key, None)
+        if decoder is None:
+            while len(self._decoders) >= _KEPT_DECODERS:
+                self._decoders.pop(next(iter(self._decoders)))
+            decoder = Decoder(self._parts, *key)
+        self._decoders[key] = decoder
+        return decoder
+
+    def _run(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Work:
+        """Generate for texts without waiting (see `generate.generate`), keeping `stats`."""
+        parts = self._ready()
+        rows = [self.tokenizer.encode(text, limit=self.max_source_tokens, truncation=truncation) for text in texts]
+        clock = Clock()
+        longest = max(map(len, rows))
+        # a single row is encoded at its own width
+        ids = np.full((len(rows), longest if len(rows) == 1 else _source_width(longest)), self.config.pad_token_id)
+        mask = np.zeros(ids.shape, bool)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+            mask[i, : len(row)] = True
+        encoded = forward.encode(parts, ids, mask)
+        decoder = self._decoder(len(rows), settings.num_beams, _source_width(longest), settings.max_new_tokens)
+
+        def notice(chunk: Chunk) -> None:
+            self.stats = clock.stats(sum(map(len, chunk.tokens)), decoder.dispatches, self.stats)
+
+        yield from generate(decoder, encoded, settings, streaming=streaming, notice=notice)
+
+    def _drive(self, work: Work, timeout: float | None) -> Iterator[Chunk]:
+        """Do work, waiting for what it reads."""
+        for item in work:
+            if isinstance(item, Chunk):
+                yield item
+            else:
+                self._gpu._connection.wait(item.request, timeout)
+
+    async def _drive_async(self, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
+        """Coroutine twin of `_drive`."""
+        await self._settled()
+        for item in work:
+            if isinstance(item, Chunk):
+                yield item
+            else:
+                await self._gpu._connection.wait_async(item.request, timeout)
+
+    def _texts(self, text: str | Sequence[str]) -> list[str]:
+        if not isinstance(text, str) and not isinstance(text, Sequence):
+            raise errors.PromptError(f"a prompt is a str or a list of them, not {type(text).__name__}")
+        return [text] if isinstance(text, str) else list(text)
+
+    def _answer(self, text: str | Sequence[str], chunks: list[Chunk]) -> str | list[str]:
+        answers = [self.tokenizer.decode(ids) for ids in chunks[-1].tokens]
+        return answers[0] if isinstance(text, str) else answers
+
+    @overload
+    def generate(
+        self,
+        text: str,
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> str: ...
+
+    @overload
+    def generate(
+        self,
+        text: list[str] | tuple[str, ...],
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> list[str]: ...
+
+    def generate(
+        self,
+        text: str | Sequence[str],
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> str | list[str]:
+        """Return the model's answer: a str for a str, a list for a list.
+
+        Parameters
+        ----------
+        text
+            A prompt, or several, which run together.
+        max_new_tokens
+            Most tokens of an answer.
+        num_beams
+            1, or more for beam search (at most 16) as ``transformers`` does it by default.
+        do_sample
+            Draw tokens at random instead of taking the likeliest.
+        temperature, top_k, top_p
+            Of the drawing: logits are divided by the temperature; then only the ``top_k`` likeliest stay (0: all), and of these the
+            fewest whose probability reaches ``top_p``.
+        seed
+            Of the drawing; the same seed gives the same answer. None: another each time.
+        truncation
+            Cut prompts over ``max_source_tokens`` instead of raising.
+        timeout
+            Seconds of silence.
+
+        Raises
+        ------
+        PromptError
+            For an empty or over-long text, or a setting out of range.
+        FrontendError, DeviceError
+            When the page or device is lost; the next call loads the model again.
+        """
+        texts = self._texts(text)
+        settings = checked(max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
+        if not texts:
+            return []
+        work = self._run(texts, settings, truncation=truncation, streaming=False)
+        return self._answer(text, list(self._drive(work, timeout)))
+
+    async def generate_async(
+        self,
+        text: str | Sequence[str],
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> str | list[str]:
+        """Coroutine twin of `generate`."""
+        texts = self._texts(text)
+        settings = checked(max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
+        if not texts:
+            return []
+        work = self._run(texts, settings, truncation=truncation, streaming=False)
+        return self._answer(text, [chunk async for chunk in self._drive_async(work, timeout)])
+
+    def stream(
+        self,
+        text: str,
+        max_new_tokens: int = 64,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> Iterator[str]:
+        """Yield pieces of the answer's text as they come; leaving the loop stops the generation.
+
+        Parameters
+        ----------
+        text, max_new_tokens, do_sample, temperature, top_k, top_p, seed, truncation, timeout
+            As in `generate`. Beam search has nothing to stream.
+        """
+        settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
+        pieces = Pieces(self.tokenizer)
+        for chunk in self._drive(self._run([text], settings, truncation=truncation, streaming=True), timeout):
+            if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
+                yield piece
+
+    async def stream_async(
+        self,
+        text: str,
+        max_new_tokens: int = 64,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        *,
+        truncation: bool = False,
+        timeout: float | None = 30.0,
+    ) -> AsyncIterator[str]:
+        """Coroutine twin of `stream`: ``async for``."""
+        settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
+        pieces, work = Pieces(self.tokenizer), self._run([text], settings, truncation=truncation, streaming=True)
+        async for chunk in self._drive_async(work, timeout):
+            if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
+                yield piece

@@ -1,0 +1,113 @@
+"""A decoding step in fewer kernels, for GPUs: what a dispatch costs there is more than what most of them compute.
+
+An attention is one kernel, a workgroup a head, from the norm to the head's part of the output projection. Heads cannot add their parts to
+a row without waiting for each other, so each writes into a slot of its own, and the next kernel adds the slots as it reads the row.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from webgpu_widget.t5.kernels import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from webgpu_widget._queue import Buffer
+    from webgpu_widget.t5.kernels import Kernels, Matrix
+
+__all__ = ["Block", "Blocks"]
+
+_BINDINGS = 8
+
+
+@dataclass(frozen=True)
+class Block:
+    """An attention's matrices, and its small vectors in one buffer: gain, scales of both matrices, position bias if any."""
+
+    into: Matrix
+    out: Matrix
+    vectors: Buffer
+
+
+class Blocks:
+    """Queues the kernels of a step in blocks.
+
+    Parameters
+    ----------
+    kernels
+        Of the model.
+    """
+
+    widths: tuple[int, ...] = (512, 256, 128)
+    """Workgroup sizes to choose from, the best first."""
+
+    def __init__(self, kernels: Kernels) -> None:
+        self.kernels = kernels
+
+    @property
+    def width(self) -> int:
+        """Invocations of a workgroup that the adapter has room for; 0 when blocks are not for this adapter."""
+        k, c = self.kernels, self.kernels.config
+        limits = k.gpu.info.limits
+        if k.on_cpu or not k.has_subgroups or limits["maxStorageBuffersPerShaderStage"] < _BINDINGS:
+            return 0
+        for width in self.widths:
+            needed = 4 * c.d_model + 12 * c.d_kv + 28 * width  # the arrays in workgroup memory of block_self
+            if (
+                width <= min(k.widest, limits["maxComputeInvocationsPerWorkgroup"])
+                and needed <= limits["maxComputeWorkgroupStorageSize"]
+            ):
+                return width
+        return 0
+
+    def block(self, gain: Buffer, into: Matrix, out: Matrix, bias: Buffer | None = None) -> Block:
+        """Bring an attention's vectors together."""
+        queue = self.kernels.queue
+        parts = [(gain, out.rows), (into.scale, into.rows), (out.scale, out.rows)]
+        if bias is not None:
+            parts.append((bias, bias.size_bytes // 4))
+        total = sum(count for _, count in parts)
+        vectors = queue.alloc(-(-total // 4) * 16, label="t5 vectors")
+        at = 0
+        for source, count in parts:
+            queue.copy(source, 0, vectors, 4 * at, 4 * count)
+            at += count
+        return Block(into, out, vectors)
+
+    def _run(
+        self, name: str, buffers: list[Buffer], groups: tuple[int, int], params: bytes, width: int, **constants: Any
+    ) -> None:
+        c = self.kernels.config
+        constants |= {"WG": width, "WORDS": c.d_model // 4, "EPSILON": c.layer_norm_epsilon}
+        self.kernels._run(name, buffers, (*groups, 1), params, **constants)
+
+    def step_self(
+        self, x: Buffer, block: Block, origin: Buffer, state: Buffer, cache: Buffer, slots: Buffer, rows: int, capacity: int
+    ) -> None:  # fmt: skip
+        """Self-attention of the new position of each row: ``slots`` (rows, heads + 1, d_model) of ``x`` (rows, d_model)."""
+        c = self.kernels.config
+        buffers = [x, block.vectors, block.into.words, block.out.words, origin, state, cache, slots]
+        params = struct.pack("<I", capacity)
+        constants = {"HEADS": c.num_heads, "DISTANCE": c.relative_attention_max_distance}
+        self._run("block_self", buffers, (c.num_heads, rows), params, self.width or 64, **constants)
+
+    def step_cross(
+        self, x: Buffer, block: Block, kv: Buffer, mask: Buffer, state: Buffer, slots: Buffer, rows: int, source: int, beams: int
+    ) -> None:  # fmt: skip
+        """Cross-attention of the new position of each row, from slots to slots."""
+        heads = self.kernels.config.num_heads
+        buffers = [x, block.vectors, block.into.words, block.out.words, kv, mask, state, slots]
+        params = struct.pack("<2I", source, beams)
+        self._run("block_cross", buffers, (heads, rows), params, self.width or 64, HEADS=heads, SLOTS=heads + 1)
+
+    def step_gate(
+        self, slots: Buffer, gain: Buffer, matrix: Matrix, state: Buffer, h: Buffer, x: Buffer, rows: int
+    ) -> None:
+        """`Kernels.step_gate` of rows in slots; ``x`` gets the rows themselves."""
+        c = self.kernels.config
+        width = min(256, self.width) or 64
+        teams = width // (4 if self.kernels.gpu.info.is_fallback else 32)
+        constants = {"SLOTS": c.num_heads + 1, "OUT": c.d_ff, "GATED": c.is_gated, "ACT": ACTIVATIONS[c.activation]}
+        buffers = [slots, gain, matrix.words, matrix.scale, state, h, x]
+        self._run("block_gate", buffers, (-(-c.d_ff // teams), rows), b"", width, **constants)
