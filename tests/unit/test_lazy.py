@@ -108,7 +108,6 @@ def test_common_parts_are_computed_once(fake):
     source = fake._queue.sources[-1]
     body = source[source.index("fn f(") :]
     assert body.count("f_exp(") == 1
-    assert body.count(" * ") - body.count("id.x") >= 1
     assert sum(line.count("= (v") and "*" in line for line in body.splitlines()) == 1
 
 
@@ -182,9 +181,9 @@ def test_heavy_kernels_are_not_written_out_four_times(fake):
     x = floats(fake, 64)
     wg.xp.sin(wg.xp.exp(wg.xp.tan(wg.xp.cos(x))))._buffer()
     source = fake._queue.sources[-1]
-    assert source.count(" f(q0") == 1
+    assert source.count(" f(q0[") == 1
     (x + 1)._buffer()
-    assert fake._queue.sources[-1].count(" f(q0") == 4
+    assert fake._queue.sources[-1].count(" f(q0[") == 4
 
 
 def test_packed_kernels_have_no_index_arithmetic(fake):
@@ -196,6 +195,7 @@ def test_packed_kernels_have_no_index_arithmetic(fake):
 
 
 def test_large_arrays_fold_over_the_limit_of_workgroups(fake):
+    runtime_of(fake).binding_bytes = 2**31
     (create.empty(fake, (65536, 4096)) + 1)._buffer()
     assert fake._queue.dispatched[-1][2] == (65535, 1, 1)
 

@@ -117,6 +117,7 @@ def getitem(x: GPUArray, key: Any) -> GPUArray:
     index, shape = _linear_index(base.shape, advanced, first, split=split)
     runtime = runtime_of(x._gpu)
     source = leaf(runtime, base._node)
+    runtime.check_binding(dt.nbytes_stored(base.size, x.dtype), "Indexing by arrays")
     return lazy(x._gpu, Node("gather", (source, index), shape, x.dtype))
 
 

@@ -170,8 +170,10 @@ def _element(form: ReduceForm, acc: str, first: int, nd: int) -> list[str]:
         else:
             loads.append(f"let q{k} = a{form.bindings[k]}[(({outer_only(k)}) >> 2u) + r];")
             args.append(lane_of(f"q{k}", dtype))
-    loads += four_lanes(acc, f"lift(f({', '.join(args)}).y0, r * 4u + {{lane}})", weight_of(form.code))
-    tail = "  return combine(combine(e[0], e[1]), combine(e[2], e[3]));"
+    call = f"lift(f({', '.join(args)}).y0, r * 4u + {{lane}})"
+    names, uses = four_lanes("e", acc, call, weight_of(form.code))
+    loads += uses
+    tail = "  return combine(combine({}, {}), combine({}, {}));".format(*names)
     return [*head, *(f"  {s}" for s in loads), tail, "}"]
 
 

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._lazy.codegen import WORKGROUP, Form, elementwise_source
+from webgpu_widget._lazy import launch
 from webgpu_widget._lazy.dtypes import FLOAT16, nbytes_allocated, nbytes_stored
-from webgpu_widget._lazy.node import SERIAL, Node, Storage, c_strides, size_of
+from webgpu_widget._lazy.node import SERIAL, Node, Storage, size_of
 from webgpu_widget._lazy.pool import Pool
-from webgpu_widget._lazy.trace import Access, Trace, collapse, narrow_parts
+from webgpu_widget._lazy.trace import Access, Trace, narrow_parts
 from webgpu_widget.errors import ClosedError, LimitError
 
 SAFE_BUFFER_BYTES = 256 * 1024 * 1024
 """Every adapter makes a buffer of this size; only beyond it is its own limit asked for."""
+SAFE_BINDING_BYTES = 128 * 1024 * 1024
+"""Every adapter binds this much of a buffer."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 
 MOST_WEIGHT = 128
 """An expression of more operations than this is computed before more is added to it."""
-MOST_GROUPS = 65535
-_INDEX_LIMIT = 1 << 32
 
 
 class Runtime:
@@ -48,6 +48,8 @@ class Runtime:
         self.record_serial = 0
         self._recorded: list[weakref.ref[GPUArray]] = []
         self._pipelines: dict[object, Any] = {}
+        self.binding_bytes: int | None = None
+        """A smaller `max_binding_bytes` than the adapter's, for tests."""
 
     # ------------------------------------------------------------ the adapter
 
@@ -68,6 +70,14 @@ class Runtime:
         info = self._info
         return True if info is None else bool(info.is_fallback)
 
+    @property
+    def max_binding_bytes(self) -> int:
+        """How much of a buffer one binding may show; what every adapter allows where this one's limit is not known yet."""
+        if self.binding_bytes is not None:
+            return self.binding_bytes
+        info = self._info
+        return SAFE_BINDING_BYTES if info is None else int(info.limits["maxStorageBufferBindingSize"])
+
     # ------------------------------------------------------------ memory
 
     def allocate(self, size: int, dtype: DType) -> Storage:
@@ -83,6 +93,19 @@ class Runtime:
         largest = self.gpu.info.limits["maxBufferSize"]
         if nbytes > largest:
             raise LimitError(f"{what} needs {nbytes} bytes, but this adapter's maxBufferSize is {largest}: split it")
+
+    def check_binding(self, nbytes: int, what: str) -> None:
+        """Raise if a kernel that needs a whole buffer of the size cannot bind it."""
+        if nbytes <= min(SAFE_BINDING_BYTES, self.max_binding_bytes):
+            return
+        if self.binding_bytes is None and self._info is None:
+            self.gpu.ready()
+        largest = self.max_binding_bytes
+        if nbytes > largest:
+            raise LimitError(
+                f"{what} needs {nbytes:,} bytes in one binding, but this adapter's maxStorageBufferBindingSize is {largest:,}. "
+                "Elementwise operations, reductions and products work on arrays of any size; for others, take parts: x[begin:end]."
+            )
 
     def check_open(self) -> None:
         """Raise if the GPU is closed."""
@@ -112,7 +135,7 @@ class Runtime:
         args: list[tuple[int, int, Any]] = [(0, i, b) for i, b in buffers.items()]
         if self.recording:
             for buffer in buffers.values():
-                self.pin(buffer)
+                self.pin(buffer[0] if isinstance(buffer, tuple) else buffer)
         if words:
             args.append((1, 0, pack_words(words)))
         self.dispatches += 1
@@ -203,59 +226,8 @@ class Runtime:
         storages: Sequence[Storage],
         region: Access | None = None,
     ) -> None:
-        """Queue the kernel that stores values of a trace.
-
-        Parameters
-        ----------
-        trace, results, dtypes
-            The program and the values to store, as these dtypes.
-        storages
-            Where to.
-        region
-            Offset and strides of the only output, where it is a part of a larger array.
-        """
-        size = size_of(trace.shape)
-        accesses = trace.accesses
-        # The output takes part in the merging, so that its order is kept.
-        target = region.strides if region is not None else list(c_strides(trace.shape))
-        (sides,), strides = collapse([trace.shape], [*(a.strides for a in accesses), target])
-        ndim = len(sides)
-        buffers = [*(s.buffer for s in trace.storages), *(s.buffer for s in storages)]
-        steps = tuple(s[0] if s else 0 for s in strides[: len(accesses)])
-        vectors = vector_bindings(trace, steps)
-        packed = region is None and ndim <= 1 and size % 4 == 0 and vectors is not None
-        if packed:
-            units = size // 4
-            words = [
-                units,
-                *(a.offset // 4 if s and a.binding >= 0 else a.offset for a, s in zip(accesses, steps, strict=True)),
-            ]
-            ndim = 0
-        else:
-            unit = 2 if FLOAT16 in dtypes and region is None else 1
-            units = -(-size // unit)
-            steps = ()
-            vectors = (False,) * len(trace.storages)
-            ndim = max(1, ndim)
-            sides = sides or [1]
-            words = [units, *sides]
-            for access, stride in zip([*accesses, *([region] if region else [])], strides, strict=False):
-                words += [access.offset, *(stride or [0])]
-        form = Form(
-            tuple(trace.code),
-            tuple(a.binding for a in accesses),
-            steps,
-            tuple(trace.dtypes),
-            vectors or (),
-            tuple(results),
-            tuple(dtypes),
-            len(trace.consts),
-            ndim,
-            region is not None,
-        )
-        pipeline = self.pipeline(form, lambda: elementwise_source(form), "elementwise")
-        groups = min(MOST_GROUPS, -(-units // WORKGROUP))
-        self.dispatch(pipeline, buffers, [*words, *trace.consts], groups)
+        """Queue what stores values of a trace: see `launch.run_elementwise`."""
+        launch.run_elementwise(self, trace, results, dtypes, storages, region)
 
     # ------------------------------------------------------------ programs
 
