@@ -130,6 +130,37 @@ def test_gathers_from_more_than_a_binding_are_refused_at_the_call(narrow):
         a[narrow.array([1, 2, 3])]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint32])
+@pytest.mark.parametrize("shape", [(100_000,), (70_001,), (300, 401), (2, 60_000), (60_000, 2), (12, 80, 100)])
+def test_reductions_of_arrays_larger_than_a_binding(narrow, rng, shape, dtype):
+    x = rng.integers(0, 1000, shape).astype(dtype)
+    a = narrow.array(x)
+    axes = [None, *range(len(shape)), *([(0, 2)] if len(shape) == 3 else [])]
+    for axis in axes:
+        # Sums of up to 120,000 integers below 1,000 stay below 2**27: float32 rounds them to 2**-24 of their size, blockwise.
+        np.testing.assert_allclose(a.sum(axis).numpy(), x.sum(axis, dtype=np.float64), rtol=1e-6)
+        np.testing.assert_array_equal(a.max(axis).numpy(), x.max(axis))
+        np.testing.assert_array_equal((a + 1).min(axis).numpy(), x.min(axis) + 1)
+        if not isinstance(axis, tuple):
+            np.testing.assert_array_equal(a.argmax(axis).numpy(), x.argmax(axis))
+            np.testing.assert_array_equal(a.argmin(axis).numpy(), x.argmin(axis))
+    np.testing.assert_allclose(a.T.sum(0).numpy(), x.T.sum(0, dtype=np.float64), rtol=1e-6)
+    assert bool((a >= 0).all())
+
+
+def test_reductions_of_expressions_of_several_large_arrays(narrow, rng):
+    x, y = (rng.normal(size=(250, 320)).astype(np.float32) for _ in range(2))
+    a, b = narrow.array(x), narrow.array(y)
+    wide = x.astype(np.float64) * y + x[:1]
+    np.testing.assert_allclose(float((a * b + a[:1]).sum()), wide.sum(), rtol=1e-5, atol=1e-2)
+    np.testing.assert_allclose((a * b + a[:1]).mean(0).numpy(), wide.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(a.var(1).numpy(), x.var(1, dtype=np.float64), rtol=1e-5)
+    rows = xp.exp(a - a.max(axis=1, keepdims=True))
+    soft = rows / rows.sum(axis=1, keepdims=True)
+    want = np.exp(x.astype(np.float64))
+    np.testing.assert_allclose(soft.numpy(), want / want.sum(1, keepdims=True), rtol=2e-6)
+
+
 @pytest.mark.parametrize("size", [1, 255, 1024, 4096, 5000, 65_536 + 3, 70_001])
 def test_units_in_flight(hardware, rng, size):
     x, y = (rng.normal(size=size).astype(np.float32) for _ in range(2))

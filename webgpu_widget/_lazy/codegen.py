@@ -151,9 +151,10 @@ def position(offset: str, strides: Sequence[str], prefix: str) -> str:
 
 
 def finish(lines: Sequence[str]) -> str:
-    """Return the module: the library's functions that the lines use, and the lines."""
+    """Return the module: what it enables, the library's functions that the lines use, and the lines."""
     text = "\n".join(lines)
-    return needed(text) + "\n" + text + "\n"
+    enables = "enable subgroups;\n" if "subgroup" in text else ""
+    return enables + needed(text) + "\n" + text + "\n"
 
 
 def weight_of(code: Sequence[Instruction]) -> int:

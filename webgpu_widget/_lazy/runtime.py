@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget._lazy import launch
-from webgpu_widget._lazy.dtypes import FLOAT16, nbytes_allocated, nbytes_stored
+from webgpu_widget._lazy.dtypes import nbytes_allocated, nbytes_stored
 from webgpu_widget._lazy.node import SERIAL, Node, Storage, size_of
 from webgpu_widget._lazy.pool import Pool
 from webgpu_widget._lazy.trace import Access, Trace, narrow_parts
@@ -77,6 +77,12 @@ class Runtime:
             return self.binding_bytes
         info = self._info
         return SAFE_BINDING_BYTES if info is None else int(info.limits["maxStorageBufferBindingSize"])
+
+    @property
+    def has_subgroups(self) -> bool:
+        """Whether kernels may exchange values inside subgroups."""
+        info = self._info
+        return info is not None and "subgroups" in info.features
 
     # ------------------------------------------------------------ memory
 
@@ -334,30 +340,6 @@ def _measure(root: Node) -> tuple[int, int]:
         weight += OPS[node.op].cost if node.op in OPS else 1
         stack += node.inputs
     return weight, len(storages)
-
-
-def vector_bindings(trace: Trace, steps: Sequence[int]) -> tuple[bool, ...] | None:
-    """Return which bindings can be read as vectors of four elements; None where an access that is not constant cannot.
-
-    Parameters
-    ----------
-    trace
-        The program.
-    steps
-        Stride of each access along the axis that the vectors lie along.
-    """
-    vectors = [False] * len(trace.storages)
-    for access, step in zip(trace.accesses, steps, strict=True):
-        if step not in (0, 1):
-            return None
-        if step == 0 or access.binding < 0:
-            continue
-        buffer = trace.storages[access.binding].buffer
-        width = 8 if trace.dtypes[access.binding] == FLOAT16 else 16
-        if access.offset % 4 or buffer is None or buffer.size_bytes % width:
-            return None
-        vectors[access.binding] = True
-    return tuple(vectors)
 
 
 def pack_words(words: Sequence[int]) -> bytes:

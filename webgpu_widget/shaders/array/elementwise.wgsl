@@ -51,6 +51,14 @@ fn f_sort_key(x: f32) -> u32 {
   return select(bitcast<u32>(f_order(x)) ^ 0x80000000u, 0xffffffffu, f_isnan(x));
 }
 
+// Integers in the order of the floats, -0 before 0, and back. NaN lies outside the infinities, on the side of its sign.
+fn f_key(x: f32) -> i32 {
+  let b = bitcast<i32>(x);
+  return b ^ ((b >> 31u) & 0x7fffffff);
+}
+
+fn f_unkey(key: i32) -> i32 { return key ^ ((key >> 31u) & 0x7fffffff); }
+
 fn f_maximum(x: f32, y: f32) -> f32 {
   return select(x, y, !f_isnan(x) & (f_isnan(y) | (f_order(y) > f_order(x))));
 }
