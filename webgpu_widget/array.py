@@ -54,6 +54,10 @@ class GPUArray(Operators):
     elementwise. An array is a value: a slice, a transpose or a copy does not change when the array that it came from is
     written to. The memory is given back when the object is collected, and at once by `free`.
 
+    An array has one buffer, of ``maxBufferSize`` bytes at most: what needs more raises `BufferSizeError`. Elementwise operations,
+    reductions, views, joins and products take arrays of any such size; what must see a whole array in one binding, as sorting,
+    running totals and indexing by arrays do, raises `LimitError` above ``maxStorageBufferBindingSize``.
+
     Parameters
     ----------
     gpu : GPU

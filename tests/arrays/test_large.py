@@ -19,18 +19,18 @@ def narrow(gpu, monkeypatch):
     """A GPU of which a kernel may bind no more than 64 KiB of a buffer; each dispatch is looked at."""
     runtime = runtime_of(gpu)
     monkeypatch.setattr(runtime, "binding_bytes", LIMIT)
-    run = Runtime.dispatch_bound
+    run = gpu._queue.dispatch
 
-    def checked(self, pipeline, buffers, words, groups):
-        for buffer in buffers.values():
-            size = buffer[2] if isinstance(buffer, tuple) else buffer.size_bytes
-            assert size <= LIMIT, f"{pipeline.label} binds {size} bytes"
-            if isinstance(buffer, tuple):
-                assert buffer[1] % 256 == 0
-                assert buffer[1] + size <= buffer[0].size_bytes
-        return run(self, pipeline, buffers, words, groups)
+    def checked(pipeline, args, workgroups):
+        for group, _, value in args:
+            if group == 0:
+                buffer, offset, size = value if isinstance(value, tuple) else (value, 0, value.size_bytes)
+                assert size <= LIMIT, f"{pipeline.label} binds {size} bytes"
+                assert offset % 256 == 0
+                assert offset + size <= buffer.size_bytes
+        return run(pipeline, args, workgroups)
 
-    monkeypatch.setattr(Runtime, "dispatch_bound", checked)
+    monkeypatch.setattr(gpu._queue, "dispatch", checked)
     return gpu
 
 
@@ -124,10 +124,51 @@ def test_several_results_of_one_kernel(narrow, rng):
     np.testing.assert_allclose(twice.numpy(), 2 * np.exp(x.astype(np.float64)), rtol=1e-6)
 
 
-def test_gathers_from_more_than_a_binding_are_refused_at_the_call(narrow):
+def test_what_cannot_be_cut_is_refused_at_the_call(narrow):
     a = narrow.zeros(100_000) + 1
-    with pytest.raises(wg.LimitError, match="400,000 bytes in one binding.*65,536"):
-        a[narrow.array([1, 2, 3])]
+    for use in (
+        lambda: a[narrow.array([1, 2, 3])],
+        lambda: xp.sort(a),
+        lambda: xp.cumulative_sum(a),
+        lambda: xp.nonzero(a),
+        lambda: xp.searchsorted(a, narrow.array([1.0])),
+    ):
+        with pytest.raises(wg.LimitError, match="400000 bytes in one binding.*65536"):
+            use()
+
+
+def test_expressions_that_read_in_too_many_far_places_are_refused(narrow):
+    a = narrow.zeros((400, 400)) + 1
+    total = a
+    for k in range(8):
+        total = total + a[k : k + 1, :] + a.T[:, k : k + 1]
+    np.testing.assert_array_equal((a + a.T + a[::-1]).numpy(), np.full((400, 400), 3))
+    spread = a
+    for steps in ((-1, 1), (1, -1), (-1, -1)):
+        flipped = a[:: steps[0], :: steps[1]]
+        spread = spread + flipped + flipped.T
+    with pytest.raises(wg.LimitError, match="in [0-9]+ places.*bindings"):
+        (spread + a.T + total).numpy()
+
+
+def test_buffers_beyond_the_adapters_limit_are_refused_at_the_call(gpu):
+    largest = gpu.info.limits["maxBufferSize"]
+    side = largest // 4 + 1
+    for make in (
+        lambda: gpu.zeros(side),
+        lambda: gpu.empty((2, side)),
+        lambda: xp.broadcast_to(gpu.ones(1), (side,)).copy().numpy(),
+        lambda: gpu.run(
+            "@group(0) @binding(0) var<storage, read_write> y: array<f32>; @compute @workgroup_size(1) fn main() { y[0] = 1.0; }",
+            y=wg.out(side),
+            threads=1,
+        ),
+    ):
+        with pytest.raises(wg.BufferSizeError, match=f"{largest}") as caught:
+            make()
+        assert caught.value.limit_bytes == largest
+        assert caught.value.wanted_bytes > largest
+        assert isinstance(caught.value, (wg.LimitError, wg.OutOfMemoryError, MemoryError))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint32])

@@ -84,7 +84,7 @@ def inputs_of(runtime: Runtime, trace: Trace, walks: Sequence[Walk], outputs: in
         accesses.append(binding)
     if len(buffers) > len(trace.storages) and len(buffers) + outputs > runtime.most_buffers:
         raise LimitError(
-            f"The expression of shape {trace.shape} reads arrays larger than one binding ({limit:,} bytes) in {len(buffers)} places, "
+            f"The expression of shape {trace.shape} reads arrays larger than one binding ({limit} bytes) in {len(buffers)} places, "
             f"and a kernel of this adapter has {runtime.most_buffers} bindings: compute parts of it first, by copy()."
         )
     bounds = (Bound(b, itemsize(d), tuple(g)) for b, d, g in zip(buffers, dtypes, groups, strict=True))

@@ -15,7 +15,7 @@ from webgpu_widget._lazy.dtypes import nbytes_allocated, nbytes_stored
 from webgpu_widget._lazy.node import SERIAL, Node, Storage, size_of
 from webgpu_widget._lazy.pool import Pool
 from webgpu_widget._lazy.trace import Access, Trace, narrow_parts
-from webgpu_widget.errors import ClosedError, LimitError
+from webgpu_widget.errors import BufferSizeError, ClosedError, LimitError
 
 SAFE_BUFFER_BYTES = 256 * 1024 * 1024
 """Every adapter makes a buffer of this size; only beyond it is its own limit asked for."""
@@ -93,12 +93,12 @@ class Runtime:
         return Storage(self, self.pool.take(nbytes), pooled=True)
 
     def check_bytes(self, nbytes: int, what: str) -> None:
-        """Raise if the adapter cannot have a buffer of the size."""
+        """Raise `BufferSizeError` if the adapter cannot have a buffer of the size."""
         if nbytes <= SAFE_BUFFER_BYTES:
             return
         largest = self.gpu.info.limits["maxBufferSize"]
         if nbytes > largest:
-            raise LimitError(f"{what} needs {nbytes} bytes, but this adapter's maxBufferSize is {largest}: split it")
+            raise BufferSizeError(what, nbytes, largest)
 
     def check_binding(self, nbytes: int, what: str) -> None:
         """Raise if a kernel that needs a whole buffer of the size cannot bind it."""
@@ -109,7 +109,7 @@ class Runtime:
         largest = self.max_binding_bytes
         if nbytes > largest:
             raise LimitError(
-                f"{what} needs {nbytes:,} bytes in one binding, but this adapter's maxStorageBufferBindingSize is {largest:,}. "
+                f"{what} needs {nbytes} bytes in one binding, but this adapter's maxStorageBufferBindingSize is {largest}. "
                 "Elementwise operations, reductions and products work on arrays of any size; for others, take parts: x[begin:end]."
             )
 
@@ -138,6 +138,9 @@ class Runtime:
         self, pipeline: Any, buffers: dict[int, Any], words: Sequence[int], groups: int | tuple[int, int, int]
     ) -> None:
         """As `dispatch`, with the bindings of group 0 by number."""
+        for buffer in buffers.values():
+            if not isinstance(buffer, tuple):
+                self.check_binding(buffer.size_bytes, f"The kernel {pipeline_label(pipeline)!r}")
         args: list[tuple[int, int, Any]] = [(0, i, b) for i, b in buffers.items()]
         if self.recording:
             for buffer in buffers.values():
@@ -340,6 +343,11 @@ def _measure(root: Node) -> tuple[int, int]:
         weight += OPS[node.op].cost if node.op in OPS else 1
         stack += node.inputs
     return weight, len(storages)
+
+
+def pipeline_label(pipeline: Any) -> str:
+    """Return a pipeline's name, for messages."""
+    return str(getattr(pipeline, "label", pipeline))
 
 
 def pack_words(words: Sequence[int]) -> bytes:
