@@ -67,7 +67,7 @@ class GPUArray(Operators):
     shape : tuple of int
         As in NumPy.
     dtype : numpy.dtype
-        float32, int32, uint32, bool or float16 (which is computed as float32 and rounded when it is stored).
+        float32, int32, uint32, bool or float16 (computed as float32, and rounded after each operation).
     """
 
     __array_priority__ = 1000

@@ -6,6 +6,7 @@ reused.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget._lazy.dtypes import BOOL, FLOAT16, WGSL_TYPE
@@ -27,23 +28,27 @@ def slot(index: int) -> str:
     return f"p[{index >> 2}].{_AXES[index & 3]}"
 
 
-def element_type(dtype: DType, *, packed: bool) -> str:
-    """Return the element type of a buffer's binding."""
+def element_type(dtype: DType, *, packed: bool, native: bool = False) -> str:
+    """Return the element type of a buffer's binding; `native` says that float16 is WGSL's f16, not two to a u32."""
+    if dtype == FLOAT16 and native:
+        return "vec4<f16>" if packed else "f16"
     scalar = "u32" if dtype in (BOOL, FLOAT16) else WGSL_TYPE[dtype]
     if not packed:
         return scalar
     return f"vec{2 if dtype == FLOAT16 else 4}<{scalar}>"
 
 
-def loader(binding: int, dtype: DType, *, packed: bool) -> str:
+def loader(binding: int, dtype: DType, *, packed: bool, native: bool) -> str:
     """Return the function ``ld<binding>(i)`` that loads one element."""
-    if dtype == FLOAT16:
+    if dtype == FLOAT16 and not native:
         word = f"a{binding}[i >> 2u][(i >> 1u) & 1u]" if packed else f"a{binding}[i >> 1u]"
         body = f"h_to_f32(({word} >> ((i & 1u) * 16u)) & 0xffffu)"
     else:
         body = f"a{binding}[i >> 2u][i & 3u]" if packed else f"a{binding}[i]"
         if dtype == BOOL:
             body = f"({body} != 0u)"
+        elif dtype == FLOAT16:
+            body = f"f32({body})"
     return f"fn ld{binding}(i: u32) -> {WGSL_TYPE[dtype]} {{ return {body}; }}"
 
 
@@ -77,7 +82,7 @@ def body(code: Sequence[Instruction], const_slot: int) -> tuple[list[str], list[
         elif op == "cast":
             text = CASTS[instruction[1], instruction[2]].format(f"v{instruction[3]}")  # type: ignore[index]
         else:
-            template = OPS[op].code[instruction[1]]  # type: ignore[index]
+            template = OPS[str(op)].template(str(instruction[1]))
             text = template.format(*(f"v{value}" for value in instruction[2:]))
         lines.append(f"  let v{number} = {text};")
     return lines, [f"x{k}: {t}" for k, t in sorted(params.items())]
@@ -95,16 +100,23 @@ def access_types(code: Sequence[Instruction]) -> dict[int, DType | None]:
 
 
 def stored(value: str, dtype: DType) -> str:
-    """Return WGSL for a value of `dtype` as it is stored (not float16, which goes by pairs)."""
+    """Return WGSL for a value of `dtype` as it is stored (float16: natively; else it goes by pairs)."""
+    if dtype == FLOAT16:
+        return f"f16({value})"
     return f"select(0u, 1u, {value})" if dtype == BOOL else value
 
 
 def declarations(
-    dtypes: Sequence[DType], vectors: Sequence[bool], results: Sequence[tuple[str, str]], words: int
+    dtypes: Sequence[DType],
+    vectors: Sequence[bool],
+    results: Sequence[tuple[str, str]],
+    words: int,
+    *,
+    native: bool,
 ) -> list[str]:
     """Return the bindings: inputs ``a<i>`` with their loaders, outputs by (name, element type), and the uniform ``p``."""
     lines = [
-        f"@group(0) @binding({i}) var<storage, read> a{i}: array<{element_type(d, packed=v)}>;"
+        f"@group(0) @binding({i}) var<storage, read> a{i}: array<{element_type(d, packed=v, native=native)}>;"
         for i, (d, v) in enumerate(zip(dtypes, vectors, strict=True))
     ]
     lines += [
@@ -112,7 +124,7 @@ def declarations(
         for i, (name, element) in enumerate(results)
     ]
     lines.append(f"@group(1) @binding(0) var<uniform> p: array<vec4<u32>, {max(1, -(-words // 4))}>;")
-    lines += [loader(i, d, packed=v) for i, (d, v) in enumerate(zip(dtypes, vectors, strict=True))]
+    lines += [loader(i, d, packed=v, native=native) for i, (d, v) in enumerate(zip(dtypes, vectors, strict=True))]
     return lines
 
 
@@ -153,13 +165,14 @@ def position(offset: str, strides: Sequence[str], prefix: str) -> str:
 def finish(lines: Sequence[str]) -> str:
     """Return the module: what it enables, the library's functions that the lines use, and the lines."""
     text = "\n".join(lines)
-    enables = "enable subgroups;\n" if "subgroup" in text else ""
+    enables = "enable f16;\n" if re.search(r"\bf16\b", text) else ""
+    enables += "enable subgroups;\n" if "subgroup" in text else ""
     return enables + needed(text) + "\n" + text + "\n"
 
 
 def weight_of(code: Sequence[Instruction]) -> int:
     """Return what a program costs; transcendental functions count for more than one."""
-    return sum(OPS[str(i[0])].cost if i[0] in OPS else 0 for i in code)
+    return sum(OPS[str(i[0])].cost + (i[1] == "h") if i[0] in OPS else 0 for i in code)
 
 
 def four_lanes(name: str, result: str, call: str, weight: int) -> tuple[list[str], list[str]]:
@@ -175,8 +188,10 @@ def four_lanes(name: str, result: str, call: str, weight: int) -> tuple[list[str
     return names, [f"let {n} = {call.format(lane=f'{lane}u')};" for lane, n in enumerate(names)]
 
 
-def lane_of(vector: str, dtype: DType) -> str:
+def lane_of(vector: str, dtype: DType, *, native: bool) -> str:
     """Return a template for one of the four elements that a packed load fetched, with ``{lane}`` for which."""
     if dtype == FLOAT16:
+        if native:
+            return f"f32({vector}[{{lane}}])"
         return f"h_to_f32(({vector}[{{lane}} >> 1u] >> (16u * ({{lane}} & 1u))) & 0xffffu)"
     return f"({vector}[{{lane}}] != 0u)" if dtype == BOOL else f"{vector}[{{lane}}]"

@@ -61,6 +61,8 @@ class Form(NamedTuple):
         The results have strides of their own, all the same; else they are runs in the order of the index space.
     flight
         Units that are in flight together.
+    native
+        Float16 is WGSL's f16 in buffers, not two to a word.
     """
 
     code: tuple[Instruction, ...]
@@ -74,6 +76,7 @@ class Form(NamedTuple):
     lanes: int
     placed: bool
     flight: int
+    native: bool
 
     @property
     def vectors(self) -> tuple[bool, ...]:
@@ -101,8 +104,9 @@ def elementwise_source(form: Form) -> str:
     places = len(form.bindings) + form.placed
     scalars = 2 + ndim + places * (1 + ndim)
     packed = form.lanes == 4
-    outputs = [(f"r{i}", element_type(d, packed=packed)) for i, d in enumerate(form.result_dtypes)]
-    lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts)
+    native = form.native
+    outputs = [(f"r{i}", element_type(d, packed=packed, native=native)) for i, d in enumerate(form.result_dtypes)]
+    lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts, native=native)
     lines += function(form.code, form.results, form.result_dtypes, scalars)
     if form.lanes == 2:
         lines += _pairs(form)
@@ -180,17 +184,17 @@ def _quad(form: Form, tag: str) -> tuple[list[str], list[str], list[str]]:
             args.append(f"x{k}{tag}")
         else:
             loads.append(f"let q{k}{tag} = a{form.bindings[k]}[{place}];")
-            args.append(lane_of(f"q{k}{tag}", dtype))
+            args.append(lane_of(f"q{k}{tag}", dtype, native=form.native))
     names, values = four_lanes(f"e{tag}", "R", f"f({', '.join(args)})", weight_of(form.code))
     at = _where(form, len(form.bindings), prefix) if form.placed else f"i{tag} + {slot(1)}"
     stores: list[str] = []
     for i, dtype in enumerate(form.result_dtypes):
-        if dtype == FLOAT16:
+        if dtype == FLOAT16 and not form.native:
             half = [f"f_to_f16({name}.y{i})" for name in names]
             stores.append(f"r{i}[{at}] = vec2<u32>({half[0]} | ({half[1]} << 16u), {half[2]} | ({half[3]} << 16u));")
         else:
             parts = ", ".join(stored(f"{name}.y{i}", dtype) for name in names)
-            stores.append(f"r{i}[{at}] = {element_type(dtype, packed=True)}({parts});")
+            stores.append(f"r{i}[{at}] = {element_type(dtype, packed=True, native=form.native)}({parts});")
     return loads, values, stores
 
 

@@ -317,7 +317,7 @@ def _write(runtime: Runtime, x: GPUArray, dims: tuple[Dim, ...], node: Node) -> 
     """Write into a part of an array, whose other readers keep what they saw."""
     if not size_of(node.shape):
         return
-    if x.dtype == dt.FLOAT16:
+    if x.dtype == dt.FLOAT16 and not runtime.has_f16:
         wide = x.astype(np.float32)
         _write(runtime, wide, dims, cast_node(node, dt.FLOAT32))
         x._assign(wide.astype(np.float16)._node)

@@ -136,7 +136,7 @@ def run_elementwise(
         *(Bound(held(s), itemsize(d), (walks[-1],)) for s, d in zip(storages, dtypes, strict=True)),
     ]
     limit = runtime.max_binding_bytes
-    paired = FLOAT16 in dtypes
+    paired = FLOAT16 in dtypes and not runtime.has_f16
     run = _Run(runtime, trace, inputs, tuple(results), tuple(dtypes))
     try:
         cut = list(boxes(sides, bounds, limit, ordered=paired))
@@ -182,7 +182,7 @@ class _Run:
             fits = fits and (step == 0 or (step == 1 and (binding < 0 or _aligned(walk))))
         if fits:
             return 4
-        return 2 if FLOAT16 in self.dtypes else 1
+        return 2 if FLOAT16 in self.dtypes and not self.runtime.has_f16 else 1
 
     def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> None:
         """Queue one dispatch."""
@@ -229,6 +229,7 @@ class _Run:
             lanes,
             placed,
             1 if runtime.is_fallback or units < _FEW_UNITS else in_flight(code, loads),
+            runtime.has_f16 and FLOAT16 in (*self.inputs.dtypes, *self.dtypes),
         )
         pipeline = runtime.pipeline(form, lambda: elementwise_source(form), "elementwise")
         groups = min(MOST_GROUPS, -(-units // (WORKGROUP * form.flight)))

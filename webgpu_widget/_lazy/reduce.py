@@ -223,11 +223,27 @@ class _Reduction:
         if together:
             variant = "subgroup" if runtime.has_subgroups else "group"
         threads = 256 if together and total >= 512 else 64
-        form = ReduceForm(
-            self.kind, self.dtype, (), (), (), 0, 0, 1, 1, 1, (), variant, threads, 1, partial=True, final=True
+        last = ReduceForm(
+            self.kind,
+            self.dtype,
+            (),
+            (),
+            (),
+            0,
+            0,
+            1,
+            1,
+            1,
+            (),
+            variant,
+            threads,
+            1,
+            partial=True,
+            final=True,
+            native=False,
         )
         head = (results, total, 1, total, self.scale, 1, 0, begin - shift, 0)
-        self._dispatch(form, [held(between), output], head, [results, total, 0, by_result, by_part])
+        self._dispatch(last, [held(between), output], head, [results, total, 0, by_result, by_part])
 
     def _first(self, plan: _Pass, output: object, results: int, place: tuple[int, int, int], *, final: bool) -> None:
         """Queue the first pass over a box."""
@@ -259,6 +275,7 @@ class _Reduction:
             1 if self.runtime.is_fallback or heavy else 4,
             partial=False,
             final=final,
+            native=self.runtime.has_f16,
         )
         words = [*plan.sides[:-1], plan.sides[-1] // lanes] if plan.sides else []
         for k, (binding, walk) in enumerate(zip(inputs.accesses, plan.walks, strict=True)):

@@ -63,7 +63,8 @@ class ReduceForm(NamedTuple):
 
     ``partial`` says that the input is the first pass's output, of the accumulator's type; ``final`` that the output is the
     result. ``lanes`` is 4 where a step loads vectors along the last reduced axis; ``steps`` then tells which accesses do.
-    ``threads`` is the workgroup's size, ``flight`` how many steps are in flight together.
+    ``threads`` is the workgroup's size, ``flight`` how many steps are in flight together,
+    and ``native`` says that float16 is WGSL's f16 in buffers.
     """
 
     kind: str
@@ -82,6 +83,7 @@ class ReduceForm(NamedTuple):
     flight: int
     partial: bool
     final: bool
+    native: bool
 
     @property
     def vectors(self) -> tuple[bool, ...]:
@@ -131,7 +133,7 @@ def reduce_source(form: ReduceForm) -> str:
         lines += [f"@group(0) @binding(1) var<storage, read_write> r0: array<{out_type}>;"]
         lines += [f"@group(1) @binding(0) var<uniform> p: array<vec4<u32>, {-(-scalars // 4)}>;"]
     else:
-        lines += declarations(form.dtypes, form.vectors, [("r0", out_type)], scalars + form.consts)
+        lines += declarations(form.dtypes, form.vectors, [("r0", out_type)], scalars + form.consts, native=form.native)
         lines += function(form.code, [form.result], [dtype], scalars)
     lines.append(f"fn combine(a: {acc}, b: {acc}) -> {acc} {{ return {_COMBINE[kind]}; }}")
     if not form.partial:
@@ -193,7 +195,7 @@ def _element(form: ReduceForm, acc: str, nd: int) -> list[str]:
             args.append(f"s{k} + {{lane}}")
         else:
             loads.append(f"let q{k} = a{form.bindings[k]}[{place} + {last}];")
-            args.append(lane_of(f"q{k}", dtype))
+            args.append(lane_of(f"q{k}", dtype, native=form.native))
     call = f"lift(f({', '.join(args)}).y0, r * 4u + {{lane}})"
     names, values = four_lanes("e", acc, call, weight_of(form.code))
     tail = "combine(combine({}, {}), combine({}, {}))".format(*names)

@@ -84,6 +84,12 @@ class Runtime:
         info = self._info
         return info is not None and "subgroups" in info.features
 
+    @property
+    def has_f16(self) -> bool:
+        """Whether buffers may be of WGSL's f16."""
+        info = self._info
+        return info is not None and "shader-f16" in info.features
+
     # ------------------------------------------------------------ memory
 
     def allocate(self, size: int, dtype: DType) -> Storage:

@@ -240,3 +240,49 @@ fn f_to_f16(x: f32) -> u32 {
   h = select(h, 0x7e00u, a > 0x7f800000u);
   return h | ((bitcast<u32>(x) >> 16u) & 0x8000u);
 }
+
+// ---------------------------------------------------------------- float16, held in float32
+
+// To the nearest float16, ties to even.
+fn h_rounded(x: f32) -> f32 {
+  let a = b_abs(x);
+  let normal = (a + 0xfffu + ((a >> 13u) & 1u)) & 0xffffe000u;
+  let small = bitcast<u32>(f32(bitcast<u32>(bitcast<f32>(a) + 0.5) - 0x3f000000u) * 0x1p-24f);
+  var r = select(normal, small, a < 0x38800000u);
+  r = select(r, inf_bits, a >= 0x477ff000u);
+  r = select(r, a, a > 0x7f800000u);
+  return bitcast<f32>(r | (bitcast<u32>(x) & 0x80000000u));
+}
+
+// Half a unit of float16 and float16 itself are the only places where rounding changes its mind. A result that WGSL gives to a few
+// units of float32 is brought to the nearest of them, and then to the side of it on which the exact one lies.
+fn h_nearest(x: f32) -> f32 { return bitcast<f32>((bitcast<u32>(x) + 0x800u) & 0xfffff000u); }
+
+fn h_beside(t: f32, rest: f32) -> u32 {
+  return bitcast<u32>(t) + select(0u, 1u, rest > 0.0) - select(0u, 1u, rest < 0.0);
+}
+
+fn h_divide(x: f32, y: f32) -> f32 {
+  let q = f_divide(x, y);
+  let t = h_nearest(f_abs(q));
+  // 12 bits times 11: exact.
+  let beside = h_beside(t, f_abs(x) - t * f_abs(y)) | (bitcast<u32>(q) & 0x80000000u);
+  let regular = f_isfinite(x) & f_isfinite(y) & (b_abs(x) != 0u) & (b_abs(y) != 0u);
+  return select(q, bitcast<f32>(beside), regular);
+}
+
+fn h_sqrt(x: f32) -> f32 {
+  let root = f_sqrt(x);
+  let t = h_nearest(root);
+  return select(root, bitcast<f32>(h_beside(t, x - t * t)), (x > 0.0) & f_isfinite(x));
+}
+
+fn h_nextafter(x: f32, y: f32) -> f32 {
+  let hx = f_to_f16(x);
+  let mx = i32(hx & 0x7fffu);
+  let from_order = select(mx, -mx, (hx & 0x8000u) != 0u);
+  let next = from_order + select(-1, 1, f_order(y) > f_order(x));
+  let stepped = h_to_f32(u32(abs(next)) | select(0u, 0x8000u, (next < 0) | ((next == 0) & (from_order < 0))));
+  let moved = select(stepped, y, f_order(x) == f_order(y));
+  return select(select(moved, y, f_isnan(y)), x, f_isnan(x));
+}
