@@ -72,6 +72,7 @@ class GPUArray(Operators):
 
     __array_priority__ = 1000
     __array_ufunc__ = None
+    _is_gpu_array = True
     __slots__ = ("__weakref__", "_freed", "_gpu", "_node")
 
     def __init__(self, gpu: GPU, buffer: Buffer, shape: Sequence[int], dtype: Any) -> None:

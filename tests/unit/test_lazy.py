@@ -131,6 +131,33 @@ def test_a_loop_keeps_to_three_arrays(fake):
     assert count(fake) < 100
 
 
+def test_what_was_launched_once_is_launched_again_as_it_was(fake):
+    for _ in range(2):
+        a = floats(fake, 6, 10)
+        (a * 2 + a[0]).sum(axis=0)._buffer()
+        (a[:, 1:] - 1)._buffer()
+        (a + 3).max()._buffer()
+    dispatched = fake._queue.dispatched
+    half = len(dispatched) // 2
+    for (one, args, groups), (two, more, same) in zip(dispatched[:half], dispatched[half:], strict=True):
+        assert (one, groups) == (two, same)
+        assert [v for g, _, v in args if g == 1] == [v for g, _, v in more if g == 1]
+    assert len(fake._queue.sources) == half
+
+
+def test_plans_hold_no_memory(fake):
+    a = floats(fake, 4096)
+    (a + 1)._buffer()
+    a.sum()._buffer()
+    a.reshape(64, 64).max(axis=0)._buffer()
+    del a
+    gc.collect()
+    runtime_of(fake).pool.trim()
+    fake._queue.dispatched.clear()
+    gc.collect()
+    assert fake._queue.live == 0
+
+
 def test_repeated_squaring_is_counted_by_what_it_shares(fake):
     x = floats(fake, 4)
     for _ in range(60):

@@ -31,10 +31,8 @@ def wrap(gpu: GPU, node: Node) -> GPUArray:
 
 
 def is_array(value: object) -> TypeGuard[GPUArray]:
-    """Whether the value is a GPUArray."""
-    from webgpu_widget.array import GPUArray
-
-    return isinstance(value, GPUArray)
+    """Whether the value is a GPUArray (asked often, and its module imports this one)."""
+    return getattr(type(value), "_is_gpu_array", False)
 
 
 def lazy(gpu: GPU, node: Node) -> GPUArray:

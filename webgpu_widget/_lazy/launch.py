@@ -12,13 +12,13 @@ from webgpu_widget._lazy.trace import collapse
 from webgpu_widget.errors import LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Storage
     from webgpu_widget._lazy.runtime import Runtime
     from webgpu_widget._lazy.trace import Access, Trace
-    from webgpu_widget._queue import Buffer
+    from webgpu_widget._queue import Buffer, Span
 
 MOST_GROUPS = 65535
 _FEW_UNITS = 1 << 17
@@ -30,6 +30,15 @@ _LEAST_TAIL = 1 << 16
 def itemsize(dtype: DType) -> int:
     """Return the bytes of an element in a buffer."""
     return 2 if dtype == FLOAT16 else 4
+
+
+class Launch(NamedTuple):
+    """One dispatch: bindings, kernel, words of the uniform without the scalars, workgroups."""
+
+    bound: list[Buffer | Span]
+    form: Form
+    words: list[int]
+    groups: int
 
 
 class Inputs(NamedTuple):
@@ -123,6 +132,44 @@ def run_elementwise(
     region
         Offset and strides of the only output, where it is a part of a larger array.
     """
+    limit = runtime.max_binding_bytes
+    buffers = [held(s) for s in (*trace.storages, *storages)]
+    if any(b.size_bytes > limit for b in buffers):
+        for bound, form, words, groups in _launches(runtime, trace, results, dtypes, storages, region):
+            _dispatch(runtime, form, bound, [*words, *trace.consts], groups)
+        return
+    # What is launched depends on the expression alone: most of a loop's work is done in its first turn.
+    key = (
+        trace.shape,
+        *trace.code,
+        *((a.binding, a.offset, *a.strides) for a in trace.accesses),
+        *trace.dtypes,
+        *results,
+        *dtypes,
+        None if region is None else (region.offset, *region.strides),
+        runtime.is_fallback,
+        runtime.has_f16,
+    )
+    # Buffers are not kept: they would live as long as the plan.
+    make = _launches(runtime, trace, results, dtypes, storages, region)
+    for form, words, groups in runtime.plan(key, lambda: (launch[1:] for launch in make)):
+        _dispatch(runtime, form, buffers, [*words, *trace.consts], groups)
+
+
+def _dispatch(runtime: Runtime, form: Form, bound: Sequence[Buffer | Span], words: list[int], groups: int) -> None:
+    pipeline = runtime.pipeline(form, lambda: elementwise_source(form), "elementwise")
+    runtime.dispatch(pipeline, bound, words, groups)
+
+
+def _launches(
+    runtime: Runtime,
+    trace: Trace,
+    results: Sequence[int],
+    dtypes: Sequence[DType],
+    storages: Sequence[Storage],
+    region: Access | None,
+) -> Iterator[Launch]:
+    """Yield the dispatches of `run_elementwise`."""
     # The output takes part in the merging, so that its order is kept.
     offset, target = (0, list(c_strides(trace.shape))) if region is None else (region.offset, region.strides)
     (sides,), strides = collapse([trace.shape], [*(a.strides for a in trace.accesses), target])
@@ -147,17 +194,17 @@ def run_elementwise(
         ) from None
     for box in cut:
         if len(cut) == 1:
-            run.box(sides, walks, bounds)
+            yield from run.box(sides, walks, bounds)
         else:
             (here,), merged = collapse([sides_of(box)], [list(w.strides) for w in walks])
             if not here:
                 here, merged = [1], [[0] for _ in merged]
             at = [w.within(box).offset for w in walks]
-            run.box(here, [Walk(o, tuple(s)) for o, s in zip(at, merged, strict=True)], bounds)
+            yield from run.box(here, [Walk(o, tuple(s)) for o, s in zip(at, merged, strict=True)], bounds)
 
 
 class _Run:
-    """One trace, launched box by box."""
+    """One trace, made into dispatches box by box."""
 
     def __init__(
         self, runtime: Runtime, trace: Trace, inputs: Inputs, results: tuple[int, ...], dtypes: tuple[DType, ...]
@@ -165,14 +212,14 @@ class _Run:
         self.runtime, self.trace, self.inputs, self.results, self.dtypes = runtime, trace, inputs, results, dtypes
         self.limit = runtime.max_binding_bytes
 
-    def box(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> None:
-        """Queue a box; a long run whose length is no multiple of 4 in two dispatches, the second for the rest."""
+    def box(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Iterator[Launch]:
+        """Yield the dispatches of a box: two for a long run whose length is no multiple of 4, the second for the rest."""
         size = sides[0]
         if len(sides) > 1 or size < _LEAST_TAIL or size % 4 == 0 or self.lanes([size // 4 * 4], walks) != 4:
-            self.one(sides, walks, bounds)
+            yield self.one(sides, walks, bounds)
             return
         for start, stop in ((0, size // 4 * 4), (size // 4 * 4, size)):
-            self.one([stop - start], [w.within(((start, stop),)) for w in walks], bounds)
+            yield self.one([stop - start], [w.within(((start, stop),)) for w in walks], bounds)
 
     def lanes(self, sides: Sequence[int], walks: Sequence[Walk]) -> int:
         """Return how many elements a unit has."""
@@ -184,13 +231,13 @@ class _Run:
             return 4
         return 2 if FLOAT16 in self.dtypes and not self.runtime.has_f16 else 1
 
-    def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> None:
-        """Queue one dispatch."""
+    def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:
+        """Return one dispatch."""
         runtime, trace = self.runtime, self.trace
         lanes = self.lanes(sides, walks)
         accesses = self.inputs.accesses
         count = len(self.inputs.bounds)
-        bound = []
+        bound: list[Buffer | Span] = []
         shifts = []
         # All results have one place, whatever their bytes: either each is bound as a whole, or none.
         most = self.limit if all(b.buffer.size_bytes <= self.limit for b in bounds[count:]) else 0
@@ -231,9 +278,7 @@ class _Run:
             1 if runtime.is_fallback or units < _FEW_UNITS else in_flight(code, loads),
             runtime.has_f16 and FLOAT16 in (*self.inputs.dtypes, *self.dtypes),
         )
-        pipeline = runtime.pipeline(form, lambda: elementwise_source(form), "elementwise")
-        groups = min(MOST_GROUPS, -(-units // (WORKGROUP * form.flight)))
-        runtime.dispatch(pipeline, bound, [*words, *trace.consts], groups)
+        return Launch(bound, form, words, min(MOST_GROUPS, -(-units // (WORKGROUP * form.flight))))
 
 
 def _aligned(walk: Walk) -> bool:

@@ -6,22 +6,24 @@ second dispatch.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.codegen import weight_of
-from webgpu_widget._lazy.launch import MOST_GROUPS, Inputs, held, inputs_of
+from webgpu_widget._lazy.launch import MOST_GROUPS, held, inputs_of
 from webgpu_widget._lazy.node import Node, Storage, c_strides, size_of
 from webgpu_widget._lazy.pieces import Bound, Walk, sides_of
 from webgpu_widget._lazy.reduce_codegen import ReduceForm, reduce_source, result_type
 from webgpu_widget._lazy.trace import Trace, collapse, narrow_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from webgpu_widget._lazy.node import Dim, Shape
+    from webgpu_widget._lazy.node import Dim
     from webgpu_widget._lazy.pieces import Box
     from webgpu_widget._lazy.runtime import Runtime
+    from webgpu_widget._queue import Buffer, Span
 
 _ENOUGH_GROUPS = 4096
 _ENOUGH_THREADS = 1 << 17
@@ -61,8 +63,66 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, sc
             space = tuple(node.shape[a] for a in order)
             if order == tuple(range(len(order))):
                 dims = None
-            _Reduction(runtime, kind, node, dims, space, len(kept), storage, scale).launch()
+            trace = Trace(space)
+            result = trace.value(node, dims)
+            _launch(_Reduction(runtime, kind, node.dtype, trace, result, len(kept), storage, scale))
         return Node("leaf", (), shape, out_dtype, storage=storage)
+
+
+def _launch(reduction: _Reduction) -> None:
+    """Queue all dispatches of a reduction; what they are is kept for the next one of its kind."""
+    runtime, trace = reduction.runtime, reduction.trace
+    inputs = [held(s) for s in trace.storages]
+    if any(b.size_bytes > reduction.limit for b in (*inputs, reduction.output)):
+        _run(reduction, list(reduction.steps()))
+        return
+    key = (
+        *(reduction.kind, reduction.dtype, reduction.result, reduction.kept, reduction.scale),
+        trace.shape,
+        *trace.code,
+        *((a.binding, a.offset, *a.strides) for a in trace.accesses),
+        *trace.dtypes,
+        *(runtime.is_fallback, runtime.has_subgroups, runtime.has_f16),
+    )
+    # Buffers are not kept: they would live as long as the plan.
+    steps = runtime.plan(key, lambda: (s._replace(inputs=(), output=None) for s in reduction.steps()))
+    _run(reduction, [s._replace(inputs=inputs, output=reduction.output) for s in steps])
+
+
+def _run(reduction: _Reduction, steps: Sequence[_Step]) -> None:
+    runtime = reduction.runtime
+    parts: Buffer | None = None
+    for step in steps:
+        form = step.form
+        if step.between:
+            between = runtime.allocate(step.between, dt.UINT32)
+            parts = held(between)
+        source = [parts] if form.partial else step.inputs
+        target = step.output if form.final else parts
+        consts = [] if form.partial else reduction.trace.consts
+        pipeline = runtime.pipeline(form, partial(reduce_source, form), f"reduce_{form.kind}")
+        runtime.dispatch(pipeline, [*source, target], [*step.words, *consts], step.groups)
+
+
+class _Step(NamedTuple):
+    """One dispatch.
+
+    Parameters
+    ----------
+    form, words, groups
+        The kernel, the words of its uniform without the scalars, and its workgroups.
+    inputs, output
+        Bindings; those of the parts between two passes are made when they run.
+    between
+        How many words these parts take, where they begin anew with this step.
+    """
+
+    form: ReduceForm
+    words: tuple[int, ...]
+    groups: int
+    inputs: Sequence[Buffer | Span]
+    output: Buffer | Span | None
+    between: int
 
 
 class _Pass(NamedTuple):
@@ -85,35 +145,36 @@ class _Reduction:
         self,
         runtime: Runtime,
         kind: str,
-        node: Node,
-        dims: tuple[Dim, ...] | None,
-        space: Shape,
+        dtype: dt.DType,
+        trace: Trace,
+        result: int,
         kept: int,
         storage: Storage,
         scale: float,
     ) -> None:
-        self.runtime, self.kind, self.dtype = runtime, kind, node.dtype
-        self.trace = Trace(space)
-        self.result = self.trace.value(node, dims)
+        self.runtime, self.kind, self.dtype = runtime, kind, dtype
+        self.trace, self.result, self.kept = trace, result, kept
         self.output = held(storage)
         self.scale = dt.scalar_bits(scale, dt.FLOAT32)
         self.width = 2 if kind == "arg" else 1
-        accesses = self.trace.accesses
-        # The result's own order takes part in the merging of the kept axes, the order of the index in that of the reduced ones.
-        own = [[*c_strides(space[:kept]), *c_strides(space[kept:])]]
-        (outer, inner), strides = collapse([space[:kept], space[kept:]], [*(a.strides for a in accesses), *own])
-        self.outer, self.inner = tuple(outer), tuple(inner)
-        self.walks = tuple(Walk(a.offset, tuple(s)) for a, s in zip(accesses, strides, strict=False))
-        self.inputs: Inputs = inputs_of(runtime, self.trace, self.walks)
         self.limit = runtime.max_binding_bytes
 
-    def launch(self) -> None:
-        """Queue all dispatches."""
-        kept, reduced = self._cuts()
+    def steps(self) -> Iterator[_Step]:
+        """Yield all dispatches."""
+        trace = self.trace
+        space, kept = trace.shape, self.kept
+        # The result's own order takes part in the merging of the kept axes, the order of the index in that of the reduced ones.
+        own = [[*c_strides(space[:kept]), *c_strides(space[kept:])]]
+        groups = [space[:kept], space[kept:]]
+        (outer, inner), strides = collapse(groups, [*(a.strides for a in trace.accesses), *own])
+        self.outer, self.inner = tuple(outer), tuple(inner)
+        self.walks = tuple(Walk(a.offset, tuple(s)) for a, s in zip(trace.accesses, strides, strict=False))
+        self.inputs = inputs_of(self.runtime, trace, self.walks)
+        bands, reduced = self._cuts()
         begin = 0
-        for box in kept:
+        for box in bands:
             results = size_of(sides_of(box))
-            self._band(box, reduced, begin, results)
+            yield from self._band(box, reduced, begin, results)
             begin += results
 
     # ------------------------------------------------------------ cutting
@@ -193,8 +254,8 @@ class _Reduction:
                 return ()
         return tuple(w.strides[-1] for w in walks)
 
-    def _band(self, outer: Box, reduced: list[Box], begin: int, results: int) -> None:
-        """Queue all passes of a run of results that begins at result `begin`."""
+    def _band(self, outer: Box, reduced: list[Box], begin: int, results: int) -> Iterator[_Step]:
+        """Yield all passes of a run of results that begins at result `begin`."""
         runtime = self.runtime
         plans: list[_Pass] = []
         first = 0
@@ -209,15 +270,15 @@ class _Reduction:
             total = sum(p.parts for p in plans)
         output, shift = Bound(self.output, 4, (Walk(begin, (1,)),)).bind((results,), self.limit)
         if total == 1:
-            self._first(plans[0], output, results, (1, 0, begin - shift), final=True)
+            yield self._first(plans[0], output, results, (1, 0, begin - shift), 0)
             return
-        between = runtime.allocate(results * total * self.width, dt.UINT32)
         # Parts of a result lie together for a workgroup, results of a part lie together for threads.
         together = not runtime.is_fallback and total >= 64
         by_result, by_part = (total, 1) if together else (1, results)
         done = 0
         for plan in plans:
-            self._first(plan, held(between), results, (by_result, by_part, done * by_part), final=False)
+            between = 0 if done else results * total * self.width
+            yield self._first(plan, None, results, (by_result, by_part, done * by_part), between)
             done += plan.parts
         variant = "thread"
         if together:
@@ -243,12 +304,14 @@ class _Reduction:
             native=False,
         )
         head = (results, total, 1, total, self.scale, 1, 0, begin - shift, 0)
-        self._dispatch(last, [held(between), output], head, [results, total, 0, by_result, by_part])
+        yield _step(last, (), output, head, [results, total, 0, by_result, by_part])
 
-    def _first(self, plan: _Pass, output: object, results: int, place: tuple[int, int, int], *, final: bool) -> None:
-        """Queue the first pass over a box."""
+    def _first(
+        self, plan: _Pass, output: Buffer | Span | None, results: int, place: tuple[int, int, int], between: int
+    ) -> _Step:
+        """Return the first pass over a box."""
         inputs = self.inputs
-        bound: list[object] = []
+        bound: list[Buffer | Span] = []
         shifts: list[int] = []
         for i, whole in enumerate(inputs.bounds):
             mine = tuple(w for a, w in zip(inputs.accesses, plan.walks, strict=True) if a == i)
@@ -274,7 +337,7 @@ class _Reduction:
             plan.threads,
             1 if self.runtime.is_fallback or heavy else 4,
             partial=False,
-            final=final,
+            final=output is not None,
             native=self.runtime.has_f16,
         )
         words = [*plan.sides[:-1], plan.sides[-1] // lanes] if plan.sides else []
@@ -284,14 +347,20 @@ class _Reduction:
             words += [at // by, *(s // by for s in walk.strides)]
         chunk = -(-plan.length // plan.parts)
         head = (results, plan.length, plan.parts, chunk, self.scale, *place, plan.first)
-        self._dispatch(form, [*bound, output], head, [*words, *self.trace.consts])
+        return _step(form, bound, output, head, words, between)
 
-    def _dispatch(self, form: ReduceForm, buffers: Sequence[object], head: Sequence[int], words: Sequence[int]) -> None:
-        runtime = self.runtime
-        pipeline = runtime.pipeline(form, lambda: reduce_source(form), f"reduce_{form.kind}")
-        count = head[0] * head[2]
-        groups = min(MOST_GROUPS, -(-count // form.threads) if form.variant == "thread" else count)
-        runtime.dispatch(pipeline, buffers, [*head, *words], groups)
+
+def _step(
+    form: ReduceForm,
+    inputs: Sequence[Buffer | Span],
+    output: Buffer | Span | None,
+    head: Sequence[int],
+    words: Sequence[int],
+    between: int = 0,
+) -> _Step:
+    count = head[0] * head[2]
+    groups = min(MOST_GROUPS, -(-count // form.threads) if form.variant == "thread" else count)
+    return _Step(form, (*head, *words), groups, inputs, output, between)
 
 
 def _long(box: Box) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import weakref
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,13 +24,16 @@ SAFE_BINDING_BYTES = 128 * 1024 * 1024
 """Every adapter binds this much of a buffer."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._queue import Buffer
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
 
+Launch = TypeVar("Launch")
+
+_MOST_PLANS = 4096
 MOST_WEIGHT = 128
 """An expression of more operations than this is computed before more is added to it."""
 
@@ -48,6 +52,7 @@ class Runtime:
         self.record_serial = 0
         self._recorded: list[weakref.ref[GPUArray]] = []
         self._pipelines: dict[object, Any] = {}
+        self._plans: dict[object, Any] = {}
         self.binding_bytes: int | None = None
         """A smaller `max_binding_bytes` than the adapter's, for tests."""
 
@@ -132,6 +137,15 @@ class Runtime:
         if found is None:
             found = self.queue.pipeline(make(), label=label, entry_point=entry_point)
             self._pipelines[key] = found
+        return found
+
+    def plan(self, key: object, make: Callable[[], Iterable[Launch]]) -> tuple[Launch, ...]:
+        """Return the launches of an expression, made at first use of its key."""
+        found = self._plans.get(key)
+        if found is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            found = self._plans[key] = tuple(make())
         return found
 
     def dispatch(
@@ -360,7 +374,7 @@ def pack_words(words: Sequence[int]) -> bytes:
     """Return the uniform: each integer modulo 2**32, padded to whole vec4s."""
     padded = [w & 0xFFFFFFFF for w in words]
     padded += [0] * (-len(padded) % 4)
-    return np.array(padded, np.uint32).tobytes()
+    return struct.pack(f"<{len(padded)}I", *padded)
 
 
 def runtime_of(gpu: GPU) -> Runtime:
