@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from webgpu_widget._queue import Buffer, Span
 
 _ENOUGH_GROUPS = 4096
-_ENOUGH_THREADS = 1 << 17
+_ENOUGH_THREADS = 1 << 18
 _ENOUGH_CPU_THREADS = 256
 
 
@@ -320,7 +320,9 @@ class _Reduction:
             shifts.append(shift)
         code = tuple(self.trace.code)
         lanes = 4 if plan.steps else 1
-        heavy = weight_of(code) > 12 or len(inputs.accesses) > 4
+        heavy = self.runtime.is_fallback or weight_of(code) > 12 or len(inputs.accesses) > 4
+        # Enough bytes on their way to hide the latency of memory: single elements more of them.
+        flight = 1 if heavy else 4 if lanes == 4 or len(inputs.accesses) > 2 else 8
         form = ReduceForm(
             self.kind,
             self.dtype,
@@ -335,7 +337,7 @@ class _Reduction:
             plan.steps,
             plan.variant,
             plan.threads,
-            1 if self.runtime.is_fallback or heavy else 4,
+            flight,
             partial=False,
             final=output is not None,
             native=self.runtime.has_f16,
