@@ -158,6 +158,24 @@ def test_plans_hold_no_memory(fake):
     assert fake._queue.live == 0
 
 
+def test_a_loop_over_large_arrays_makes_no_fresh_ones(fake):
+    side = 2**27
+    runtime_of(fake).binding_bytes = 2**31
+    x, y = create.empty(fake, side), create.empty(fake, side)
+    for turn in range(10):
+        x = x * 0.5 + y
+        x._buffer()
+        if turn == 2:
+            made = next(fake._queue.handles)
+    assert next(fake._queue.handles) == made + 1
+    assert fake._queue.peak <= 4 * 4 * side
+    fresh = [create.empty(fake, n) for n in (side, side, side, side // 2)]
+    del x, fresh
+    gc.collect()
+    runtime_of(fake).pool._collect()
+    assert runtime_of(fake).pool.idle_bytes <= 2 * 4 * side
+
+
 def test_repeated_squaring_is_counted_by_what_it_shares(fake):
     x = floats(fake, 4)
     for _ in range(60):
