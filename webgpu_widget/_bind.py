@@ -224,11 +224,13 @@ def check_bytes(gpu: GPU, size_bytes: int, where: str) -> None:
     if size_bytes <= SAFE_BINDING_BYTES:
         return
     limits = gpu.info.limits
-    for key in ("maxStorageBufferBindingSize", "maxBufferSize"):
-        if size_bytes > limits[key]:
-            raise errors.LimitError(
-                f"{where} needs {size_bytes} bytes in one binding, but this adapter's {key} is {limits[key]}: work on parts of it"
-            )
+    largest, bound = limits["maxBufferSize"], limits["maxStorageBufferBindingSize"]
+    if size_bytes > largest:
+        raise errors.BufferSizeError(where, size_bytes, largest)
+    if size_bytes > bound:
+        raise errors.LimitError(
+            f"{where} needs {size_bytes} bytes in one binding, but this adapter's maxStorageBufferBindingSize is {bound}: work on parts of it"
+        )
 
 
 def _output(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -> Buffer:
@@ -357,6 +359,7 @@ def _resident(gpu: GPU, info: BindingInfo, value: GPUArray, where: str, bound: B
     scalar = layout.SCALARS[name]
     if stored_dtype(value.dtype) != scalar.newbyteorder("="):
         raise layout.dtype_error(where, value.dtype, kind)
+    check_bytes(gpu, value.nbytes, where)
     buffer = value._buffer() if info["access"] == "read" else value._buffer_for_writing()
     if kind["type"] == "array" and kind["count"] == 0:
         elem, stride = kind["elem"], kind["stride"]

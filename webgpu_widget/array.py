@@ -54,6 +54,10 @@ class GPUArray(Operators):
     elementwise. An array is a value: a slice, a transpose or a copy does not change when the array that it came from is
     written to. The memory is given back when the object is collected, and at once by `free`.
 
+    An array has one buffer, of ``maxBufferSize`` bytes at most: what needs more raises `BufferSizeError`. Elementwise operations,
+    reductions, views, joins and products take arrays of any such size; what must see a whole array in one binding, as sorting,
+    running totals and indexing by arrays do, raises `LimitError` above ``maxStorageBufferBindingSize``.
+
     Parameters
     ----------
     gpu : GPU
@@ -63,11 +67,12 @@ class GPUArray(Operators):
     shape : tuple of int
         As in NumPy.
     dtype : numpy.dtype
-        float32, int32, uint32, bool or float16 (which is computed as float32 and rounded when it is stored).
+        float32, int32, uint32, bool or float16 (computed as float32, and rounded after each operation).
     """
 
     __array_priority__ = 1000
     __array_ufunc__ = None
+    _is_gpu_array = True
     __slots__ = ("__weakref__", "_freed", "_gpu", "_node")
 
     def __init__(self, gpu: GPU, buffer: Buffer, shape: Sequence[int], dtype: Any) -> None:

@@ -12,7 +12,8 @@
     │   ├── NoAdapterError           the browser has no WebGPU for this page (with the reason)
     │   ├── DeviceLostError          the GPU was reset; arrays from before are gone
     │   ├── OutOfMemoryError         also a MemoryError
-    │   └── LimitError               over a limit of the adapter (both numbers)
+    │   ├── LimitError               over a limit of the adapter (both numbers)
+    │   └── BufferSizeError          a buffer beyond maxBufferSize (an OutOfMemoryError and a LimitError)
     ├── ShaderError                  WGSL that does not compile: source, line, column
     ├── BindingError                 arguments that do not fit the shader's variables
     ├── ShapeError                   also a ValueError
@@ -35,6 +36,7 @@ from typing import Any
 
 __all__ = [
     "BindingError",
+    "BufferSizeError",
     "CancelledError",
     "ClosedError",
     "ClusterError",
@@ -102,6 +104,31 @@ class OutOfMemoryError(DeviceError, MemoryError):
 
 class LimitError(DeviceError):
     """Something is over a limit of the adapter."""
+
+
+class BufferSizeError(OutOfMemoryError, LimitError):
+    """A buffer larger than the adapter makes any, whatever memory is free.
+
+    Attributes
+    ----------
+    wanted_bytes : int
+        How large it would have been.
+    limit_bytes : int
+        The adapter's ``maxBufferSize``.
+
+    Parameters
+    ----------
+    what : str
+        What needs the buffer, for the message.
+    """
+
+    def __init__(self, what: str, wanted_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"{what} needs a buffer of {wanted_bytes} bytes, but this adapter's maxBufferSize is {limit_bytes}, whatever "
+            "memory is free. Work on parts of it, each an array of its own, or use a smaller dtype such as float16."
+        )
+        self.wanted_bytes = wanted_bytes
+        self.limit_bytes = limit_bytes
 
 
 class ShaderError(WebGPUWidgetError):

@@ -214,33 +214,47 @@ def _real(name: str, x: Any, gpu: GPU | None) -> GPUArray:
     return a
 
 
+def _wide(x: GPUArray) -> GPUArray:
+    """Return float16 as float32: what is made of several operations is rounded once, at its end."""
+    return x.astype(dt.FLOAT32, copy=False)
+
+
 def softmax(x: Any, axis: int = -1, *, gpu: GPU | None = None) -> GPUArray:
     """Return ``exp(x) / sum(exp(x))`` along an axis, shifted by the maximum so that nothing overflows."""
-    a = _real("softmax", x, gpu)
+    given = _real("softmax", x, gpu)
+    a = _wide(given)
     e = apply("exp", a - a.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+    return (e / e.sum(axis=axis, keepdims=True)).astype(given.dtype, copy=False)
 
 
 def layer_norm(
     x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5, axis: int = -1, gpu: GPU | None = None
 ) -> GPUArray:
     """Return ``(x - mean) / sqrt(var + eps) * weight + bias`` along an axis."""
-    a = _real("layer_norm", x, gpu)
+    given = _real("layer_norm", x, gpu)
+    a = _wide(given)
     distance = a - a.mean(axis=axis, keepdims=True)
     variance = apply("square", distance).mean(axis=axis, keepdims=True)
-    return _affine(distance / apply("sqrt", variance + eps), weight, bias)
+    return _affine(given, distance / apply("sqrt", variance + eps), weight, bias)
 
 
 def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-6, axis: int = -1, gpu: GPU | None = None) -> GPUArray:
     """Return ``x / sqrt(mean(x * x) + eps) * weight`` along an axis."""
-    a = _real("rms_norm", x, gpu)
-    return _affine(a / apply("sqrt", apply("square", a).mean(axis=axis, keepdims=True) + eps), weight, None)
+    given = _real("rms_norm", x, gpu)
+    a = _wide(given)
+    scaled = a / apply("sqrt", apply("square", a).mean(axis=axis, keepdims=True) + eps)
+    return _affine(given, scaled, weight, None)
 
 
-def _affine(x: GPUArray, weight: Any, bias: Any) -> GPUArray:
+def _affine(given: GPUArray, x: GPUArray, weight: Any, bias: Any) -> GPUArray:
+    """Return ``x * weight + bias``, in the dtype that `given` has with both."""
+    parts = coerce("weight and bias", (given, *(p for p in (weight, bias) if p is not None)))[1]
+    dtype = common_dtype(parts)
     if weight is not None:
         x = apply("multiply", x, weight)
-    return x if bias is None else apply("add", x, bias)
+    if bias is not None:
+        x = apply("add", x, bias)
+    return x.astype(dtype, copy=False)
 
 
 def relu(x: Any, *, gpu: GPU | None = None) -> GPUArray:
@@ -250,19 +264,23 @@ def relu(x: Any, *, gpu: GPU | None = None) -> GPUArray:
 
 def silu(x: Any, *, gpu: GPU | None = None) -> GPUArray:
     """Return ``x / (1 + exp(-x))``."""
-    a = _real("silu", x, gpu)
-    return a / (apply("exp", -a) + 1.0)
+    given = _real("silu", x, gpu)
+    a = _wide(given)
+    return (a / (apply("exp", -a) + 1.0)).astype(given.dtype, copy=False)
 
 
 def gelu(x: Any, *, approximate: Literal["none", "tanh"] = "none", gpu: GPU | None = None) -> GPUArray:
     """Return ``x`` times the normal distribution function of x, exactly (erf) or by the usual approximation (tanh)."""
-    a = _real("gelu", x, gpu)
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
+    given = _real("gelu", x, gpu)
+    a = _wide(given)
     if approximate == "tanh":
         inner = (a + a * a * a * 0.044715) * math.sqrt(2.0 / math.pi)
-        return a * 0.5 * (apply("tanh", inner) + 1.0)
-    if approximate != "none":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
-    return a * 0.5 * (apply("erf", a * math.sqrt(0.5)) + 1.0)
+        result = a * 0.5 * (apply("tanh", inner) + 1.0)
+    else:
+        result = a * 0.5 * (apply("erf", a * math.sqrt(0.5)) + 1.0)
+    return result.astype(given.dtype, copy=False)
 
 
 def einsum(subscripts: str, *operands: Any, gpu: GPU | None = None) -> GPUArray:

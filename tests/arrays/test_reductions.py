@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 import webgpu_widget as wg
 from webgpu_widget import xp
+from webgpu_widget._lazy import reduce
 from webgpu_widget._lazy.runtime import runtime_of
 
 FEW = settings(
@@ -43,16 +47,98 @@ def test_sizes_on_both_sides_of_each_choice(gpu, rng, shape):
         np.testing.assert_allclose(a.var(axis).numpy(), x.var(axis, dtype=np.float64), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(70, 260), (100, 4097), (1, 50000), (40000,), (64, 128, 4)])
-def test_the_variant_with_workgroups_agrees(gpu, rng, monkeypatch, shape):
+EXCHANGE = """
+var<workgroup> exchange_values: array<Acc, THREADS>;
+var<private> exchange_lid: u32;
+fn exchange(value: Acc, mask: u32) -> Acc {
+  workgroupBarrier();
+  exchange_values[exchange_lid] = value;
+  workgroupBarrier();
+  return exchange_values[exchange_lid ^ mask];
+}
+"""
+
+
+def with_subgroups_of(size, source):
+    """Return a kernel with its subgroups replaced by ones of another size, whose exchanges go through workgroup memory."""
+    if "subgroupShuffleXor" not in source:
+        return source
+    acc = re.search(r"fn across\(value: ([\w<>]+)", source)[1]
+    threads = re.search(r"@workgroup_size\((\d+)\)", source)[1]
+    text = source.replace("enable subgroups;\n", "").replace("subgroupShuffleXor(", "exchange(")
+    text = text.replace(", @builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) lane: u32", "")
+    begin = f"  exchange_lid = lid;\n  let size = {size}u;\n  let lane = lid % {size}u;\n  let count ="
+    text = text.replace("  let count =", begin, 1)
+    assert "subgroup" not in text
+    return EXCHANGE.replace("Acc", acc).replace("THREADS", threads) + text
+
+
+@pytest.fixture
+def workgroups(request, gpu, monkeypatch):
+    """A GPU whose reductions get the kernels of hardware adapters; a size stands for adapters with such subgroups."""
+    assert "subgroups" in gpu.info.features
+    runtime = runtime_of(gpu)
+    monkeypatch.setattr(type(runtime), "is_fallback", False)
+    monkeypatch.setattr(runtime, "_pipelines", {})
+    if request.param == "group":
+        monkeypatch.setattr(type(runtime), "has_subgroups", False)
+    elif request.param != "subgroup":
+        make = reduce.reduce_source
+        monkeypatch.setattr(reduce, "reduce_source", lambda form: with_subgroups_of(request.param, make(form)))
+    return gpu
+
+
+SHAPES = [(70, 260), (20, 4097), (1, 50000), (100004,), (16, 128, 4)]
+
+
+@pytest.mark.parametrize(
+    ("workgroups", "shape"),
+    [
+        *itertools.product(["group", "subgroup"], SHAPES),
+        *itertools.product([8, 16, 32, 64, 128], [(70, 260), (40004,)]),
+    ],
+    indirect=["workgroups"],
+)
+def test_the_variants_with_workgroups_agree(workgroups, rng, shape):
     x = rng.normal(size=shape).astype(np.float32)
-    a = gpu.array(x)
-    monkeypatch.setattr(type(runtime_of(gpu)), "is_fallback", False)
+    a = workgroups.array(x)
     for axis in (None, -1, 0):
-        np.testing.assert_allclose((a * 2).sum(axis).numpy(), x.sum(axis, dtype=np.float64) * 2, rtol=2e-6, atol=4e-4)
+        # In blocks and trees the error of a sum grows with the logarithm of its length: some 2**-24 of the sum of magnitudes.
+        bound = 1e-6 * np.abs(x).sum(axis, dtype=np.float64).max()
+        got = (a * 2).sum(axis).numpy()
+        np.testing.assert_allclose(got, x.sum(axis, dtype=np.float64) * 2, rtol=0, atol=bound)
+        np.testing.assert_array_equal((a * 2).sum(axis).numpy().view(np.uint32), got.view(np.uint32))
         np.testing.assert_array_equal(a.argmax(axis).numpy(), x.argmax(axis))
         np.testing.assert_array_equal((a > 3).any(axis).numpy(), (x > 3).any(axis))
         np.testing.assert_array_equal(a.min(axis).numpy(), x.min(axis))
+    flat = x.copy().reshape(-1)
+    flat[flat.size // 3] = np.nan
+    assert np.isnan(float(workgroups.array(flat).max()))
+    assert int(workgroups.array(flat).argmin()) == flat.size // 3
+
+
+def test_subgroups_are_used_where_there_are_some_and_never_on_cpus(gpu, monkeypatch):
+    runtime = runtime_of(gpu)
+    made = []
+    make = reduce.reduce_source
+    monkeypatch.setattr(reduce, "reduce_source", lambda form: made.append(make(form)) or made[-1])
+    monkeypatch.setattr(runtime, "_pipelines", {})
+    x = gpu.zeros(100_000) + 1
+    assert float(x.sum()) == 100_000
+    assert not any(word in source for source in made for word in ("workgroupBarrier", "var<workgroup>", "subgroup"))
+    monkeypatch.setattr(type(runtime), "is_fallback", False)
+    assert float(x.sum()) == 100_000
+    assert any("subgroupShuffleXor" in source for source in made)
+
+
+def test_extremes_keep_the_signs_of_zeros_and_of_nan(gpu):
+    for x, low, high in (([0.0, -0.0], True, False), ([-0.0, -0.0], True, True), ([0.0, 0.0], False, False)):
+        a = gpu.array(np.array(x, np.float32))
+        assert np.signbit(float(a.min())) == low
+        assert np.signbit(float(a.max())) == high
+    negative = np.array([0xFFC00001, 0x3F800000], np.uint32).view(np.float32)
+    assert np.isnan(float(gpu.array(negative).max()))
+    assert np.isnan(float(gpu.array(negative).min()))
 
 
 def test_dispatches_of_fused_reductions(gpu, rng):

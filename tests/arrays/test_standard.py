@@ -93,8 +93,21 @@ def test_inspection_tells_the_truth(gpu):
     assert not xp.can_cast(xp.uint32, xp.int32)
 
 
+def run_with_array_api(program):
+    """Run a program of which SciPy and scikit-learn must hear at their import that arrays of others come."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)],
+        env={**os.environ, "SCIPY_ARRAY_API": "1", "WEBGPU_WIDGET_TRANSPORT": "headless"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.endswith("agree\n"), done.stderr[-2000:]
+
+
 def test_scipy_runs_on_it_unchanged():
-    program = """
+    run_with_array_api("""
         import numpy as np, webgpu_widget as wg
         from scipy import cluster, special, stats
         x = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
@@ -111,13 +124,20 @@ def test_scipy_runs_on_it_unchanged():
             np.testing.assert_allclose(got.numpy(), want, rtol=2e-4, atol=2e-5)
         wg.default_gpu().close()
         print("agree")
-    """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)],
-        env={**os.environ, "SCIPY_ARRAY_API": "1", "WEBGPU_WIDGET_TRANSPORT": "headless"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.stdout.endswith("agree\n"), done.stderr[-2000:]
+    """)
+
+
+def test_scikit_learn_runs_on_it_unchanged():
+    run_with_array_api("""
+        import numpy as np, sklearn, webgpu_widget as wg
+        from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer
+        x = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+        a = wg.default_gpu().array(x)
+        for scaler in (MinMaxScaler, MaxAbsScaler, Normalizer):
+            with sklearn.config_context(array_api_dispatch=True):
+                got = scaler().fit_transform(a)
+            assert isinstance(got, wg.GPUArray)
+            np.testing.assert_allclose(got.numpy(), scaler().fit_transform(x), rtol=1e-6, atol=1e-6)
+        wg.default_gpu().close()
+        print("agree")
+    """)

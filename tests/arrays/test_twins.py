@@ -154,7 +154,7 @@ def test_jacobi(gpu, rng, side):
 @pytest.mark.parametrize("name", sorted({**twins.elementwise, **twins.transcendental}))
 def test_library(gpu, rng, name):
     integers, exact = name.startswith(("i_", "u_")), name in twins.elementwise
-    dtype = {"f": np.float32, "i": np.int32, "u": np.uint32}[name[0]]
+    dtype = {"f": np.float32, "h": np.float32, "i": np.int32, "u": np.uint32}[name[0]]
     function = {**twins.elementwise, **twins.transcendental}[name]
     two = name in ("f_logaddexp", "f_atan2", "f_hypot", "f_pow") or getattr(function, "nin", 1) == 2
     if integers:
@@ -169,7 +169,7 @@ def test_library(gpu, rng, name):
     arguments = (x, y) if two else (x,)
     with np.errstate(all="ignore"):
         want = function(*arguments) if exact else function(*(a.astype(np.float64) for a in arguments)).astype(dtype)
-    elem = {"f": "f32", "i": "i32", "u": "u32"}[name[0]]
+    elem = {"f": "f32", "h": "f32", "i": "i32", "u": "u32"}[name[0]]
     value = f"select(0u, 1u, {call})" if want.dtype == bool else f"bitcast<u32>({call})"
     source += f"""
 @group(0) @binding(0) var<storage, read> x: array<{elem}>;

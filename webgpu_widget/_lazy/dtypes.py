@@ -20,7 +20,7 @@ BOOL: DType = np.dtype(np.bool_)
 
 SUPPORTED: tuple[DType, ...] = (BOOL, INT32, UINT32, FLOAT16, FLOAT32)
 WGSL_TYPE: dict[DType, str] = {FLOAT32: "f32", FLOAT16: "f32", INT32: "i32", UINT32: "u32", BOOL: "bool"}
-"""The type of a value inside a kernel; float16 is computed as float32."""
+"""The type of a value inside a kernel; float16 is computed as float32, and rounded after each operation."""
 STORE_TYPE: dict[DType, str] = {FLOAT32: "f32", FLOAT16: "u32", INT32: "i32", UINT32: "u32", BOOL: "u32"}
 """The element type of a buffer's binding; float16 lies two to a u32."""
 
@@ -99,6 +99,11 @@ def promote(*dtypes: DType) -> DType:
         f"{names} combine to {result.name} in NumPy, which WGSL does not have, and nothing is rounded silently. "
         f"Convert one of them first, as in x.astype(np.{'float32' if result.kind == 'f' else 'int32'})."
     )
+
+
+def kind_of(dtype: DType) -> str:
+    """Return ``f``, ``h`` (float16), ``i``, ``u`` or ``b``: what an operation's WGSL depends on."""
+    return "h" if dtype == FLOAT16 else dtype.kind
 
 
 def is_float(dtype: DType) -> bool:

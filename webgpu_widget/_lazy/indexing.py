@@ -117,6 +117,7 @@ def getitem(x: GPUArray, key: Any) -> GPUArray:
     index, shape = _linear_index(base.shape, advanced, first, split=split)
     runtime = runtime_of(x._gpu)
     source = leaf(runtime, base._node)
+    runtime.check_binding(dt.nbytes_stored(base.size, x.dtype), "Indexing by arrays")
     return lazy(x._gpu, Node("gather", (source, index), shape, x.dtype))
 
 
@@ -316,7 +317,7 @@ def _write(runtime: Runtime, x: GPUArray, dims: tuple[Dim, ...], node: Node) -> 
     """Write into a part of an array, whose other readers keep what they saw."""
     if not size_of(node.shape):
         return
-    if x.dtype == dt.FLOAT16:
+    if x.dtype == dt.FLOAT16 and not runtime.has_f16:
         wide = x.astype(np.float32)
         _write(runtime, wide, dims, cast_node(node, dt.FLOAT32))
         x._assign(wide.astype(np.float16)._node)

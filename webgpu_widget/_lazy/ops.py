@@ -1,6 +1,9 @@
 """The elementwise operations: what WGSL each one is, by the kind of its operands.
 
 A template has ``{0}``, ``{1}``, ``{2}`` for its operands, which are scalars of WGSL type f32, i32, u32 or bool.
+Float16 is kind ``h``: an f32 that float16 holds exactly, computed as float32 and rounded. For ``+ - *`` that is what one rounding
+would give, since 24 bits are more than twice 11 and two (Figueroa, When is double rounding innocuous?, 1995); quotients and roots,
+which WGSL need not round well, are corrected first.
 Names with a prefix ``f_ i_ u_ b_ h_`` are functions of ``shaders/array/elementwise.wgsl`` and ``transcendental.wgsl``.
 """
 
@@ -28,6 +31,10 @@ class Op:
         Integer and bool operands are converted to float32 first.
     cost
         Weight against the limit of an expression; transcendental functions count for more.
+    half
+        Template for float16 where it is not that of ``f``.
+    exact
+        The result for float16 operands is always a float16.
     """
 
     name: str
@@ -35,6 +42,15 @@ class Op:
     result: Literal["same", "bool"] = "same"
     floats: bool = False
     cost: int = 1
+    half: str = ""
+    exact: bool = False
+
+    def template(self, kind: str) -> str:
+        """Return the WGSL for operands of a kind, ``h`` among them."""
+        if kind != "h":
+            return self.code[kind]
+        text = self.half or self.code["f"]
+        return text if self.exact or self.result == "bool" else f"h_rounded({text})"
 
 
 def _all(template: str, kinds: str = "fiu") -> dict[str, str]:
@@ -51,15 +67,17 @@ def _op(
     *,
     floats: bool = False,
     cost: int = 1,
+    half: str = "",
+    exact: bool = False,
 ) -> None:
-    OPS[name] = Op(name, code, result, floats, cost)
+    OPS[name] = Op(name, code, result, floats, cost, half, exact)
 
 
 # Arithmetic.
 _op("add", {**_all("({0} + {1})"), "b": "({0} || {1})"})
 _op("subtract", _all("({0} - {1})"))
 _op("multiply", {**_all("({0} * {1})"), "b": "({0} && {1})"})
-_op("divide", {"f": "f_divide({0}, {1})"}, floats=True, cost=2)
+_op("divide", {"f": "f_divide({0}, {1})"}, floats=True, cost=2, half="h_divide({0}, {1})")
 _op(
     "floor_divide",
     {"f": "f_floor_divide({0}, {1})", "i": "i_floor_divide({0}, {1})", "u": "u_floor_divide({0}, {1})"},
@@ -67,17 +85,17 @@ _op(
 )
 _op("remainder", {"f": "f_remainder({0}, {1})", "i": "i_remainder({0}, {1})", "u": "u_remainder({0}, {1})"}, cost=4)
 _op("pow", {"f": "f_pow({0}, {1})", "i": "i_pow({0}, {1})", "u": "u_pow({0}, {1})"}, cost=6)
-_op("negative", {"f": "f_negative({0})", "i": "(-{0})", "u": "(0u - {0})"})
-_op("positive", _all("{0}"))
-_op("abs", {"f": "f_abs({0})", "i": "abs({0})", "u": "{0}", "b": "{0}"})
+_op("negative", {"f": "f_negative({0})", "i": "(-{0})", "u": "(0u - {0})"}, exact=True)
+_op("positive", _all("{0}"), exact=True)
+_op("abs", {"f": "f_abs({0})", "i": "abs({0})", "u": "{0}", "b": "{0}"}, exact=True)
 _op("square", {**_all("({0} * {0})"), "b": "{0}"})
-_op("reciprocal", {"f": "f_divide(1.0, {0})"}, floats=True, cost=2)
-_op("sign", {"f": "f_sign({0})", "i": "sign({0})", "u": "min({0}, 1u)"})
-_op("maximum", {"f": "f_maximum({0}, {1})", **_all("max({0}, {1})", "iu"), "b": "({0} || {1})"})
-_op("minimum", {"f": "f_minimum({0}, {1})", **_all("min({0}, {1})", "iu"), "b": "({0} && {1})"})
+_op("reciprocal", {"f": "f_divide(1.0, {0})"}, floats=True, cost=2, half="h_divide(1.0, {0})")
+_op("sign", {"f": "f_sign({0})", "i": "sign({0})", "u": "min({0}, 1u)"}, exact=True)
+_op("maximum", {"f": "f_maximum({0}, {1})", **_all("max({0}, {1})", "iu"), "b": "({0} || {1})"}, exact=True)
+_op("minimum", {"f": "f_minimum({0}, {1})", **_all("min({0}, {1})", "iu"), "b": "({0} && {1})"}, exact=True)
 _op("hypot", {"f": "f_hypot({0}, {1})"}, floats=True, cost=2)
-_op("copysign", {"f": "f_copysign({0}, {1})"}, floats=True)
-_op("nextafter", {"f": "f_nextafter({0}, {1})"}, floats=True)
+_op("copysign", {"f": "f_copysign({0}, {1})"}, floats=True, exact=True)
+_op("nextafter", {"f": "f_nextafter({0}, {1})"}, floats=True, half="h_nextafter({0}, {1})", exact=True)
 _op("atan2", {"f": "f_atan2({0}, {1})"}, floats=True, cost=4)
 _op("logaddexp", {"f": "f_logaddexp({0}, {1})"}, floats=True, cost=6)
 
@@ -109,10 +127,10 @@ _op("signbit", {"f": "f_signbit({0})", "i": "({0} < 0)", "u": "false"}, "bool")
 
 # Rounding: nothing to do for integers.
 for _name in ("ceil", "floor", "trunc", "round"):
-    _op(_name, {"f": f"f_{_name}({{0}})", **_all("{0}", "iub")})
+    _op(_name, {"f": f"f_{_name}({{0}})", **_all("{0}", "iub")}, exact=True)
 
 # Functions of real numbers.
-_op("sqrt", {"f": "f_sqrt({0})"}, floats=True, cost=2)
+_op("sqrt", {"f": "f_sqrt({0})"}, floats=True, cost=2, half="h_sqrt({0})")
 for _name in (
     *("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan"),
     *("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf"),
@@ -120,8 +138,8 @@ for _name in (
     _op(_name, {"f": f"f_{_name}({{0}})"}, floats=True, cost=4)
 
 # Choice.
-_op("where", _all("select({2}, {1}, {0})", "fiub"))
-_op("sort_key", {"f": "f_sort_key({0})", "i": "i_sort_key({0})", "u": "{0}", "b": "select(0u, 1u, {0})"})
+_op("where", _all("select({2}, {1}, {0})", "fiub"), exact=True)
+_op("sort_key", {"f": "f_sort_key({0})", "i": "i_sort_key({0})", "u": "{0}", "b": "select(0u, 1u, {0})"}, exact=True)
 
 CASTS: dict[tuple[str, str], str] = {
     ("f", "i"): "f_to_i32({0})",
@@ -136,5 +154,9 @@ CASTS: dict[tuple[str, str], str] = {
     ("b", "f"): "select(0.0, 1.0, {0})",
     ("b", "i"): "select(0, 1, {0})",
     ("b", "u"): "select(0u, 1u, {0})",
+    ("f", "h"): "h_rounded({0})",
+    ("i", "h"): "h_rounded(f32({0}))",
+    ("u", "h"): "h_rounded(f32({0}))",
+    ("b", "h"): "select(0.0, 1.0, {0})",
 }
-"""Conversions by kind. Between float16 and float32 the value stays; rounding is done when it is stored."""
+"""Conversions by kind, float16 being ``f`` where it comes from. Integers that float32 does not hold are infinite in float16."""

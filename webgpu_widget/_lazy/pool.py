@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from webgpu_widget._queue import Buffer, Queue
 
 _MOST_BYTES = 256 * 1024 * 1024
+"""Idle bytes that are kept, and if that is more, two buffers of the size that came back last: a fresh buffer is filled with zeros
+before its first use, which costs a large array's kernel as much again."""
 
 
 class Pool:
@@ -68,8 +70,18 @@ class Pool:
                 continue
             self._idle.setdefault(buffer.size_bytes, deque()).append((self._age, buffer))
             self.idle_bytes += buffer.size_bytes
-        if self.idle_bytes > _MOST_BYTES:
-            self._drop(self._age + 1)
+            if self.idle_bytes > _MOST_BYTES:
+                self._shrink(max(_MOST_BYTES, 2 * buffer.size_bytes), buffer.size_bytes)
+
+    def _shrink(self, most_bytes: int, kept_size: int) -> None:
+        """Give idle buffers back until few enough bytes are left, those of one size last."""
+        for size in sorted(self._idle, key=lambda s: (s == kept_size, -s)):
+            idle = self._idle[size]
+            while idle and self.idle_bytes > most_bytes:
+                idle.popleft()[1].free()
+                self.idle_bytes -= size
+            if not idle:
+                del self._idle[size]
 
     def tick(self) -> None:
         """Note that values were read: buffers idle since the read before go back."""

@@ -1,242 +1,33 @@
 """Reductions fused with the expression that they reduce: one dispatch, or two where a result has too few elements to keep the GPU busy.
 
-Two variants of one generator. *thread*: an invocation for each result (or part of one), no workgroup memory, no barrier: the way on
-CPU adapters, and where the reduced axis is not the contiguous one. *group*: a workgroup for each result (or part of one), a tree
-in workgroup memory at the end. Sums run in blocks of 64, so that the rounding error grows with the number of blocks.
+Where a buffer is larger than one binding, the kept axes and the reduced ones are cut into runs; parts of one result join in the
+second dispatch.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.codegen import (
-    access_types,
-    coordinates,
-    declarations,
-    element_type,
-    finish,
-    four_lanes,
-    function,
-    lane_of,
-    position,
-    slot,
-    weight_of,
-)
+from webgpu_widget._lazy.codegen import weight_of
+from webgpu_widget._lazy.launch import MOST_GROUPS, held, inputs_of
 from webgpu_widget._lazy.node import Node, Storage, c_strides, size_of
-from webgpu_widget._lazy.runtime import vector_bindings
-from webgpu_widget._lazy.trace import Instruction, Trace, collapse, narrow_parts
+from webgpu_widget._lazy.pieces import Bound, Walk, sides_of
+from webgpu_widget._lazy.reduce_codegen import ReduceForm, reduce_source, result_type
+from webgpu_widget._lazy.trace import Trace, collapse, narrow_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from webgpu_widget._lazy.dtypes import DType
-    from webgpu_widget._lazy.node import Dim, Shape
+    from webgpu_widget._lazy.node import Dim
+    from webgpu_widget._lazy.pieces import Box
     from webgpu_widget._lazy.runtime import Runtime
+    from webgpu_widget._queue import Buffer, Span
 
-GROUP = 256
-_BLOCK = 64
-
-_INIT = {
-    "sum": {"f": "0.0", "i": "0", "u": "0u"},
-    "prod": {"f": "1.0", "i": "1", "u": "1u"},
-    "max": {"f": "bitcast<f32>(inf_bits | 0x80000000u)", "i": "bitcast<i32>(0x80000000u)", "u": "0u"},
-    "min": {"f": "bitcast<f32>(inf_bits)", "i": "2147483647", "u": "4294967295u"},
-    "any": {"b": "0u"},
-    "all": {"b": "1u"},
-    "arg": {"u": "vec2<u32>(0u, 0xffffffffu)"},
-}
-_COMBINE = {
-    "sum": "{0} + {1}",
-    "prod": "{0} * {1}",
-    "max": "max({0}, {1})",
-    "min": "min({0}, {1})",
-    "any": "{0} | {1}",
-    "all": "{0} & {1}",
-    "arg": "select({0}, {1}, {1}.x > {0}.x || ({1}.x == {0}.x && {1}.y < {0}.y))",
-}
-
-
-class ReduceForm(NamedTuple):
-    """All that the source of a reduction depends on.
-
-    ``partial`` says that the input is the first pass's output, of the accumulator's type; ``final`` that the output is the
-    result. ``lanes`` is 4 where a step loads vectors along the reduced axis; ``strides`` then tells which accesses do.
-    """
-
-    kind: str
-    dtype: DType
-    code: tuple[Instruction, ...]
-    bindings: tuple[int, ...]
-    dtypes: tuple[DType, ...]
-    vectors: tuple[bool, ...]
-    result: int
-    consts: int
-    outer: int
-    inner: int
-    lanes: int
-    strides: tuple[int, ...]
-    variant: str
-    partial: bool
-    final: bool
-
-
-def accumulator(kind: str, dtype: DType) -> str:
-    """Return the WGSL type of the running value."""
-    if kind == "arg":
-        return "vec2<u32>"
-    return "u32" if kind in ("any", "all") else dt.WGSL_TYPE[dtype]
-
-
-def result_type(kind: str, dtype: DType) -> DType:
-    """Return the dtype of what is stored at the end (float16 comes as float32)."""
-    if kind == "arg":
-        return dt.INT32
-    return dt.FLOAT32 if dtype == dt.FLOAT16 else dtype
-
-
-def reduce_source(form: ReduceForm) -> str:
-    """Return the WGSL of one pass.
-
-    Uniform words: results, length, parts, length of a part, scale (bits of a float), stride of a result and of a part in the
-    output; then the sides of both groups of axes, for each access its offset and strides, the scalars.
-    """
-    kind, dtype = form.kind, form.dtype
-    acc = accumulator(kind, dtype)
-    nd = form.outer + form.inner
-    first = 7
-    accesses = 1 if form.partial else len(form.bindings)
-    scalars = first + nd + accesses * (1 + nd)
-    out_dtype = result_type(kind, dtype)
-    out_type = element_type(out_dtype, packed=False) if form.final else acc
-    lines: list[str] = []
-    if form.partial:
-        lines += [f"@group(0) @binding(0) var<storage, read> a0: array<{acc}>;"]
-        lines += [f"@group(0) @binding(1) var<storage, read_write> r0: array<{out_type}>;"]
-        lines += [f"@group(1) @binding(0) var<uniform> p: array<vec4<u32>, {-(-scalars // 4)}>;"]
-    else:
-        lines += declarations(form.dtypes, form.vectors, [("r0", out_type)], scalars + form.consts)
-        lines += function(form.code, [form.result], [dtype], scalars)
-    combine = _COMBINE[kind].format("a", "b")
-    if dtype.kind == "f" and kind in ("max", "min"):
-        combine = f"f_{kind}imum(a, b)"
-    lines.append(f"fn combine(a: {acc}, b: {acc}) -> {acc} {{ return {combine}; }}")
-    lift = {"arg": "vec2<u32>(v, r)", "any": "select(0u, 1u, v)", "all": "select(0u, 1u, v)"}.get(kind, "v")
-    if not form.partial:
-        lines.append(f"fn lift(v: {dt.WGSL_TYPE[dtype]}, r: u32) -> {acc} {{ return {lift}; }}")
-    lines += _element(form, acc, first, nd)
-    lines += _segment(form, acc)
-    store = "acc"
-    if form.final:
-        store = {"arg": "bitcast<i32>(acc.y)"}.get(kind, "acc")
-        if kind == "sum" and out_dtype.kind == "f":
-            store = f"acc * bitcast<f32>({slot(4)})"
-    lines += _main(form, acc, store)
-    return finish(lines)
-
-
-def _element(form: ReduceForm, acc: str, first: int, nd: int) -> list[str]:
-    """Return the function ``element(o, r)``: the accumulator's value for step `r` of result `o`."""
-    outer = [slot(first + i) for i in range(form.outer)]
-    inner = [slot(first + form.outer + i) for i in range(form.inner)]
-    steps = [*coordinates(outer, "o", "g"), *coordinates(inner, "r", "c")]
-
-    def where(k: int) -> str:
-        at = first + nd + k * (1 + nd)
-        offset = position(slot(at), [slot(at + 1 + i) for i in range(form.outer)], "g")
-        return position(offset, [slot(at + 1 + form.outer + i) for i in range(form.inner)], "c")
-
-    def outer_only(k: int) -> str:
-        at = first + nd + k * (1 + nd)
-        return position(slot(at), [slot(at + 1 + i) for i in range(form.outer)], "g")
-
-    head = [f"fn element(o: u32, r: u32) -> {acc} {{", *(f"  {s}" for s in steps)]
-    if form.partial:
-        return [*head, f"  return a0[{where(0)}];", "}"]
-    types = access_types(form.code)
-    if form.lanes == 1:
-        args = [where(k) if d is None else f"ld{form.bindings[k]}({where(k)})" for k, d in types.items()]
-        return [*head, f"  return lift(f({', '.join(args)}).y0, r);", "}"]
-    args = []
-    loads: list[str] = []
-    for k, dtype in types.items():
-        if form.strides[k] == 0:
-            load = outer_only(k) if dtype is None else f"ld{form.bindings[k]}({outer_only(k)})"
-            loads.append(f"let s{k} = {load};")
-            args.append(f"s{k}")
-        elif dtype is None:
-            loads.append(f"let s{k} = {outer_only(k)} + r * 4u;")
-            args.append(f"s{k} + {{lane}}")
-        else:
-            loads.append(f"let q{k} = a{form.bindings[k]}[(({outer_only(k)}) >> 2u) + r];")
-            args.append(lane_of(f"q{k}", dtype))
-    loads += four_lanes(acc, f"lift(f({', '.join(args)}).y0, r * 4u + {{lane}})", weight_of(form.code))
-    tail = "  return combine(combine(e[0], e[1]), combine(e[2], e[3]));"
-    return [*head, *(f"  {s}" for s in loads), tail, "}"]
-
-
-def _segment(form: ReduceForm, acc: str) -> list[str]:
-    """Return the function that reduces steps ``begin, begin + by, ... < end`` of one result."""
-    init = _INIT[form.kind][form.dtype.kind]
-    return [
-        f"fn initial() -> {acc} {{ return {init}; }}",
-        f"fn segment(o: u32, begin: u32, end: u32, by: u32) -> {acc} {{",
-        "  var total = initial();",
-        "  var r = begin;",
-        "  while (r < end) {",
-        "    var block = initial();",
-        f"    for (var k = 0u; k < {_BLOCK}u && r < end; k++) {{",
-        "      block = combine(block, element(o, r));",
-        "      r += by;",
-        "    }",
-        "    total = combine(total, block);",
-        "  }",
-        "  return total;",
-        "}",
-    ]
-
-
-def _main(form: ReduceForm, acc: str, store: str) -> list[str]:
-    place = f"r0[o * {slot(5)} + part * {slot(6)}]"
-    span = [f"let begin = part * {slot(3)};", f"let end = min(begin + {slot(3)}, {slot(1)});"]
-    if form.variant == "thread":
-        return [
-            "@compute @workgroup_size(64)",
-            "fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {",
-            f"  let count = {slot(0)} * {slot(2)};",
-            "  for (var t = id.x; t < count; t += groups.x * 64u) {",
-            f"    let o = t % {slot(0)};",
-            f"    let part = t / {slot(0)};",
-            *(f"    {s}" for s in span),
-            "    let acc = segment(o, begin, end, 1u);",
-            f"    {place} = {store};",
-            "  }",
-            "}",
-        ]
-    return [
-        f"var<workgroup> shared_acc: array<{acc}, {GROUP}>;",
-        f"@compute @workgroup_size({GROUP})",
-        "fn main(@builtin(local_invocation_id) id: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>,",
-        "        @builtin(num_workgroups) groups: vec3<u32>) {",
-        f"  let count = {slot(0)} * {slot(2)};",
-        "  for (var t = group.x; t < count; t += groups.x) {",
-        f"    let part = t % {slot(2)};",
-        f"    let o = t / {slot(2)};",
-        *(f"    {s}" for s in span),
-        f"    shared_acc[id.x] = segment(o, begin + id.x, end, {GROUP}u);",
-        "    workgroupBarrier();",
-        f"    for (var half = {GROUP // 2}u; half > 0u; half >>= 1u) {{",
-        "      if (id.x < half) { shared_acc[id.x] = combine(shared_acc[id.x], shared_acc[id.x + half]); }",
-        "      workgroupBarrier();",
-        "    }",
-        "    if (id.x == 0u) {",
-        "      let acc = shared_acc[0];",
-        f"      {place} = {store};",
-        "    }",
-        "    workgroupBarrier();",
-        "  }",
-        "}",
-    ]
+_ENOUGH_GROUPS = 4096
+_ENOUGH_THREADS = 1 << 18
+_ENOUGH_CPU_THREADS = 256
 
 
 def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, scale: float = 1.0) -> Node:
@@ -244,6 +35,8 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, sc
 
     Parameters
     ----------
+    runtime
+        Where.
     kind
         ``sum prod max min any all``, or ``arg``: the place of the largest uint32 along one axis or all.
     node
@@ -270,98 +63,318 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, sc
             space = tuple(node.shape[a] for a in order)
             if order == tuple(range(len(order))):
                 dims = None
-            _launch(runtime, kind, node, dims, space, len(kept), storage, scale)
+            trace = Trace(space)
+            result = trace.value(node, dims)
+            _launch(_Reduction(runtime, kind, node.dtype, trace, result, len(kept), storage, scale))
         return Node("leaf", (), shape, out_dtype, storage=storage)
 
 
-def _launch(
-    runtime: Runtime,
-    kind: str,
-    node: Node,
-    dims: tuple[Dim, ...] | None,
-    space: Shape,
-    kept: int,
-    storage: Storage,
-    scale: float,
-) -> None:
-    trace = Trace(space)
-    result = trace.value(node, dims)
-    results, length = size_of(space[:kept]), size_of(space[kept:])
-    # The result's own order takes part in the merging of the kept axes, the order of the index in that of the reduced ones.
-    own = [[*c_strides(space[:kept]), *c_strides(space[kept:])]]
-    (outer, inner), strides = collapse([space[:kept], space[kept:]], [*(a.strides for a in trace.accesses), *own])
-    strides = strides[:-1]
-    fallback = runtime.is_fallback
-    steps_in = tuple(s[-1] if s else 0 for s in strides)
-    vectors = vector_bindings(trace, steps_in) if len(inner) == 1 and length % 4 == 0 else None
-    # Rows must begin at a vector, too.
-    vector = vectors is not None and all(
-        step == 0 or access.binding < 0 or all(v % 4 == 0 for v in stride[:-1])
-        for access, stride, step in zip(trace.accesses, strides, steps_in, strict=True)
-    )
-    lanes = 4 if vector else 1
-    steps = length // lanes
-    contiguous = len(inner) <= 1 and any(s and s[-1] == 1 for s in strides) if inner else False
-    variant = "group" if not fallback and contiguous and steps >= 32 else "thread"
-    if variant == "group":
-        parts = 1 if results >= 1024 else min(-(-steps // (GROUP * 4)), -(-4096 // results))
-    else:
-        wanted = 256 if fallback else 16384
-        parts = 1 if results >= wanted else min(-(-steps // 64), -(-wanted // results))
-    parts = max(1, parts)
-    form = ReduceForm(
-        kind,
-        node.dtype,
-        tuple(trace.code),
-        tuple(a.binding for a in trace.accesses),
-        tuple(trace.dtypes),
-        vectors if vector and vectors is not None else (False,) * len(trace.storages),
-        result,
-        len(trace.consts),
-        len(outer),
-        len(inner),
-        lanes,
-        steps_in if vector else (),
-        variant,
-        partial=False,
-        final=parts == 1,
-    )
-    words = [*outer, *inner]
-    for access, stride in zip(trace.accesses, strides, strict=True):
-        words += [access.offset, *stride]
-    words += trace.consts
-    inputs = [s.buffer for s in trace.storages]
-    bits = dt.scalar_bits(scale, dt.FLOAT32)
-    if parts == 1:
-        _dispatch(runtime, form, inputs, storage, (results, steps, 1, steps, bits, 1, 0), words)
+def _launch(reduction: _Reduction) -> None:
+    """Queue all dispatches of a reduction; what they are is kept for the next one of its kind."""
+    runtime, trace = reduction.runtime, reduction.trace
+    inputs = [held(s) for s in trace.storages]
+    if any(b.size_bytes > reduction.limit for b in (*inputs, reduction.output)):
+        _run(reduction, list(reduction.steps()))
         return
-    width = 2 if kind == "arg" else 1
-    between = runtime.allocate(results * parts * width, dt.UINT32)
-    # Parts of a result lie together for a workgroup, results of a part lie together for threads.
-    second = "group" if not fallback and parts >= 64 else "thread"
-    by_result, by_part = (parts, 1) if second == "group" else (1, results)
-    chunk = -(-steps // parts)
-    _dispatch(runtime, form, inputs, between, (results, steps, parts, chunk, bits, by_result, by_part), words)
-    last = ReduceForm(kind, node.dtype, (), (), (), (), 0, 0, 1, 1, 1, (), second, partial=True, final=True)
-    _dispatch(
-        runtime,
-        last,
-        [between.buffer],
-        storage,
-        (results, parts, 1, parts, bits, 1, 0),
-        [results, parts, 0, by_result, by_part],
+    key = (
+        *(reduction.kind, reduction.dtype, reduction.result, reduction.kept, reduction.scale),
+        trace.shape,
+        *trace.code,
+        *((a.binding, a.offset, *a.strides) for a in trace.accesses),
+        *trace.dtypes,
+        *(runtime.is_fallback, runtime.has_subgroups, runtime.has_f16),
     )
+    # Buffers are not kept: they would live as long as the plan.
+    steps = runtime.plan(key, lambda: (s._replace(inputs=(), output=None) for s in reduction.steps()))
+    _run(reduction, [s._replace(inputs=inputs, output=reduction.output) for s in steps])
 
 
-def _dispatch(
-    runtime: Runtime,
+def _run(reduction: _Reduction, steps: Sequence[_Step]) -> None:
+    runtime = reduction.runtime
+    parts: Buffer | None = None
+    for step in steps:
+        form = step.form
+        if step.between:
+            between = runtime.allocate(step.between, dt.UINT32)
+            parts = held(between)
+        source = [parts] if form.partial else step.inputs
+        target = step.output if form.final else parts
+        consts = [] if form.partial else reduction.trace.consts
+        pipeline = runtime.pipeline(form, partial(reduce_source, form), f"reduce_{form.kind}")
+        runtime.dispatch(pipeline, [*source, target], [*step.words, *consts], step.groups)
+
+
+class _Step(NamedTuple):
+    """One dispatch.
+
+    Parameters
+    ----------
+    form, words, groups
+        The kernel, the words of its uniform without the scalars, and its workgroups.
+    inputs, output
+        Bindings; those of the parts between two passes are made when they run.
+    between
+        How many words these parts take, where they begin anew with this step.
+    """
+
+    form: ReduceForm
+    words: tuple[int, ...]
+    groups: int
+    inputs: Sequence[Buffer | Span]
+    output: Buffer | Span | None
+    between: int
+
+
+class _Pass(NamedTuple):
+    """The first pass over one box of the index space."""
+
+    sides: tuple[int, ...]
+    walks: tuple[Walk, ...]
+    steps: tuple[int, ...]
+    length: int
+    first: int
+    variant: str
+    threads: int
+    parts: int
+
+
+class _Reduction:
+    """One reduction on its way to dispatches."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        kind: str,
+        dtype: dt.DType,
+        trace: Trace,
+        result: int,
+        kept: int,
+        storage: Storage,
+        scale: float,
+    ) -> None:
+        self.runtime, self.kind, self.dtype = runtime, kind, dtype
+        self.trace, self.result, self.kept = trace, result, kept
+        self.output = held(storage)
+        self.scale = dt.scalar_bits(scale, dt.FLOAT32)
+        self.width = 2 if kind == "arg" else 1
+        self.limit = runtime.max_binding_bytes
+
+    def steps(self) -> Iterator[_Step]:
+        """Yield all dispatches."""
+        trace = self.trace
+        space, kept = trace.shape, self.kept
+        # The result's own order takes part in the merging of the kept axes, the order of the index in that of the reduced ones.
+        own = [[*c_strides(space[:kept]), *c_strides(space[kept:])]]
+        groups = [space[:kept], space[kept:]]
+        (outer, inner), strides = collapse(groups, [*(a.strides for a in trace.accesses), *own])
+        self.outer, self.inner = tuple(outer), tuple(inner)
+        self.walks = tuple(Walk(a.offset, tuple(s)) for a, s in zip(trace.accesses, strides, strict=False))
+        self.inputs = inputs_of(self.runtime, trace, self.walks)
+        bands, reduced = self._cuts()
+        begin = 0
+        for box in bands:
+            results = size_of(sides_of(box))
+            yield from self._band(box, reduced, begin, results)
+            begin += results
+
+    # ------------------------------------------------------------ cutting
+
+    def _cuts(self) -> tuple[list[Box], list[Box]]:
+        """Return runs of the kept axes and of the reduced axes, any two of which fit together."""
+        kept: list[Box] = [tuple((0, s) for s in self.outer)]
+        reduced: list[Box] = [tuple((0, s) for s in self.inner)]
+        here = Bound(self.output, 4, (Walk(0, (*c_strides(self.outer), *(0 for _ in self.inner))),))
+        wide = [b for b in (*self.inputs.bounds, here) if b.buffer.size_bytes > self.limit]
+        while True:
+            found = self._misfit(kept, reduced, wide)
+            if found is None:
+                return kept, reduced
+            group, index = found
+            boxes = kept if group == 0 else reduced
+            boxes[index : index + 1] = _halves(boxes[index])
+
+    def _misfit(self, kept: list[Box], reduced: list[Box], wide: list[Bound]) -> tuple[int, int] | None:
+        """Return which box is to be halved, as (0 kept or 1 reduced, index); None where all fit."""
+        for i, outer in enumerate(kept):
+            many = len(reduced) > 1
+            if many and size_of(sides_of(outer)) * len(reduced) * 4 * self.width > self.limit and _long(outer):
+                return 0, i
+            for j, inner in enumerate(reduced):
+                box = (*outer, *inner)
+                sides = sides_of(box)
+                for bound in wide:
+                    part = bound.within(box)
+                    if part.window(sides)[1] <= self.limit:
+                        continue
+                    split = len(outer)
+                    reach = [
+                        max(
+                            sum((s - 1) * abs(d) for s, d in zip(sides[axes], w.strides[axes], strict=True))
+                            for w in part.walks
+                        )
+                        for axes in (slice(split), slice(split, None))
+                    ]
+                    first = reach[0] >= reach[1] and _long(outer)
+                    return (0, i) if first or not _long(inner) else (1, j)
+        return None
+
+    # ------------------------------------------------------------ passes
+
+    def _plan(self, outer: Box, inner: Box, results: int, first: int) -> _Pass:
+        """Return how the box of some results and a run of the reduced axes is reduced."""
+        runtime = self.runtime
+        box = (*outer, *inner)
+        walks = tuple(w.within(box) for w in self.walks)
+        sides = sides_of(box)
+        length = size_of(sides_of(inner))
+        steps = self._vectors(sides, walks) if inner else ()
+        count = length // 4 if steps else length
+        if runtime.is_fallback:
+            variant, threads = "thread", 64
+            parts = 1 if results >= _ENOUGH_CPU_THREADS else min(-(-count // 64), -(-_ENOUGH_CPU_THREADS // results))
+            return _Pass(sides, walks, steps, count, first, variant, threads, max(1, parts))
+        contiguous = bool(inner) and any(w.strides[-1] == 1 for w in walks)
+        if contiguous and count >= 32:
+            variant = "subgroup" if runtime.has_subgroups else "group"
+            threads = 64 if count < 512 else 256
+            parts = 1 if results >= 1024 else min(-(-count // (threads * 4)), -(-_ENOUGH_GROUPS // results))
+        else:
+            variant, threads = "thread", 64
+            parts = 1 if results >= _ENOUGH_THREADS else min(-(-count // 32), -(-_ENOUGH_THREADS // results))
+        return _Pass(sides, walks, steps, count, first, variant, threads, max(1, parts))
+
+    def _vectors(self, sides: tuple[int, ...], walks: tuple[Walk, ...]) -> tuple[int, ...]:
+        """Return the stride of each access along the last axis, where it can be read by vectors; else nothing."""
+        if sides[-1] % 4:
+            return ()
+        for binding, walk in zip(self.inputs.accesses, walks, strict=True):
+            step = walk.strides[-1]
+            aligned = walk.offset % 4 == 0 and all(stride % 4 == 0 for stride in walk.strides[:-1])
+            if step not in (0, 1) or (step == 1 and binding >= 0 and not aligned):
+                return ()
+        return tuple(w.strides[-1] for w in walks)
+
+    def _band(self, outer: Box, reduced: list[Box], begin: int, results: int) -> Iterator[_Step]:
+        """Yield all passes of a run of results that begins at result `begin`."""
+        runtime = self.runtime
+        plans: list[_Pass] = []
+        first = 0
+        for inner in reduced:
+            plans.append(self._plan(outer, inner, results, first))
+            first += size_of(sides_of(inner))
+        total = sum(p.parts for p in plans)
+        # Where the parts would not fit one binding there are fewer of them: one for each box does, see _misfit.
+        if total > len(plans) and total * results * 4 * self.width > self.limit:
+            most = max(1, self.limit // (4 * self.width * results * len(plans)))
+            plans = [p._replace(parts=min(p.parts, most)) for p in plans]
+            total = sum(p.parts for p in plans)
+        output, shift = Bound(self.output, 4, (Walk(begin, (1,)),)).bind((results,), self.limit)
+        if total == 1:
+            yield self._first(plans[0], output, results, (1, 0, begin - shift), 0)
+            return
+        # Parts of a result lie together for a workgroup, results of a part lie together for threads.
+        together = not runtime.is_fallback and total >= 64
+        by_result, by_part = (total, 1) if together else (1, results)
+        done = 0
+        for plan in plans:
+            between = 0 if done else results * total * self.width
+            yield self._first(plan, None, results, (by_result, by_part, done * by_part), between)
+            done += plan.parts
+        variant = "thread"
+        if together:
+            variant = "subgroup" if runtime.has_subgroups else "group"
+        threads = 256 if together and total >= 512 else 64
+        last = ReduceForm(
+            self.kind,
+            self.dtype,
+            (),
+            (),
+            (),
+            0,
+            0,
+            1,
+            1,
+            1,
+            (),
+            variant,
+            threads,
+            1,
+            partial=True,
+            final=True,
+            native=False,
+        )
+        head = (results, total, 1, total, self.scale, 1, 0, begin - shift, 0)
+        yield _step(last, (), output, head, [results, total, 0, by_result, by_part])
+
+    def _first(
+        self, plan: _Pass, output: Buffer | Span | None, results: int, place: tuple[int, int, int], between: int
+    ) -> _Step:
+        """Return the first pass over a box."""
+        inputs = self.inputs
+        bound: list[Buffer | Span] = []
+        shifts: list[int] = []
+        for i, whole in enumerate(inputs.bounds):
+            mine = tuple(w for a, w in zip(inputs.accesses, plan.walks, strict=True) if a == i)
+            what, shift = Bound(whole.buffer, whole.itemsize, mine).bind(plan.sides, self.limit)
+            bound.append(what)
+            shifts.append(shift)
+        code = tuple(self.trace.code)
+        lanes = 4 if plan.steps else 1
+        heavy = self.runtime.is_fallback or weight_of(code) > 12 or len(inputs.accesses) > 4
+        # Enough bytes on their way to hide the latency of memory: single elements more of them.
+        flight = 1 if heavy else 4 if lanes == 4 or len(inputs.accesses) > 2 else 8
+        form = ReduceForm(
+            self.kind,
+            self.dtype,
+            code,
+            inputs.accesses,
+            inputs.dtypes,
+            self.result,
+            len(self.trace.consts),
+            len(self.outer),
+            len(self.inner),
+            lanes,
+            plan.steps,
+            plan.variant,
+            plan.threads,
+            flight,
+            partial=False,
+            final=output is not None,
+            native=self.runtime.has_f16,
+        )
+        words = [*plan.sides[:-1], plan.sides[-1] // lanes] if plan.sides else []
+        for k, (binding, walk) in enumerate(zip(inputs.accesses, plan.walks, strict=True)):
+            by = 4 if plan.steps and plan.steps[k] and binding >= 0 else 1
+            at = walk.offset - (shifts[binding] if binding >= 0 else 0)
+            words += [at // by, *(s // by for s in walk.strides)]
+        chunk = -(-plan.length // plan.parts)
+        head = (results, plan.length, plan.parts, chunk, self.scale, *place, plan.first)
+        return _step(form, bound, output, head, words, between)
+
+
+def _step(
     form: ReduceForm,
-    inputs: Sequence[object],
-    output: Storage,
-    head: tuple[int, ...],
+    inputs: Sequence[Buffer | Span],
+    output: Buffer | Span | None,
+    head: Sequence[int],
     words: Sequence[int],
-) -> None:
-    pipeline = runtime.pipeline(form, lambda: reduce_source(form), f"reduce_{form.kind}")
+    between: int = 0,
+) -> _Step:
     count = head[0] * head[2]
-    groups = min(65535, count if form.variant == "group" else -(-count // 64))
-    runtime.dispatch(pipeline, [*inputs, output.buffer], [*head, *words], groups)
+    groups = min(MOST_GROUPS, -(-count // form.threads) if form.variant == "thread" else count)
+    return _Step(form, (*head, *words), groups, inputs, output, between)
+
+
+def _long(box: Box) -> bool:
+    return any(stop - start > 1 for start, stop in box)
+
+
+def _halves(box: Box) -> list[Box]:
+    """Return a run of an index space in two runs, by its first axis that has more than one index."""
+    axis = next(i for i, (start, stop) in enumerate(box) if stop - start > 1)
+    start, stop = box[axis]
+    half = (stop - start) // 2
+    # Vectors must not be cut through.
+    unit = 1024 if half >= 2048 else 4 if half >= 4 else 1
+    at = start + half // unit * unit
+    return [(*box[:axis], part, *box[axis + 1 :]) for part in ((start, at), (at, stop))]

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import weakref
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from webgpu_widget._lazy.codegen import WORKGROUP, Form, elementwise_source
-from webgpu_widget._lazy.dtypes import FLOAT16, nbytes_allocated, nbytes_stored
-from webgpu_widget._lazy.node import SERIAL, Node, Storage, c_strides, size_of
+from webgpu_widget._lazy import launch
+from webgpu_widget._lazy.dtypes import nbytes_allocated, nbytes_stored
+from webgpu_widget._lazy.node import SERIAL, Node, Storage, size_of
 from webgpu_widget._lazy.pool import Pool
-from webgpu_widget._lazy.trace import Access, Trace, collapse, narrow_parts
-from webgpu_widget.errors import ClosedError, LimitError
+from webgpu_widget._lazy.trace import Access, Trace, narrow_parts
+from webgpu_widget.errors import BufferSizeError, ClosedError, LimitError
 
 SAFE_BUFFER_BYTES = 256 * 1024 * 1024
 """Every adapter makes a buffer of this size; only beyond it is its own limit asked for."""
+SAFE_BINDING_BYTES = 128 * 1024 * 1024
+"""Every adapter binds this much of a buffer."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._queue import Buffer
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
 
+Launch = TypeVar("Launch")
+
+_MOST_PLANS = 4096
 MOST_WEIGHT = 128
 """An expression of more operations than this is computed before more is added to it."""
-MOST_GROUPS = 65535
-_INDEX_LIMIT = 1 << 32
 
 
 class Runtime:
@@ -48,6 +52,9 @@ class Runtime:
         self.record_serial = 0
         self._recorded: list[weakref.ref[GPUArray]] = []
         self._pipelines: dict[object, Any] = {}
+        self._plans: dict[object, Any] = {}
+        self.binding_bytes: int | None = None
+        """A smaller `max_binding_bytes` than the adapter's, for tests."""
 
     # ------------------------------------------------------------ the adapter
 
@@ -68,6 +75,26 @@ class Runtime:
         info = self._info
         return True if info is None else bool(info.is_fallback)
 
+    @property
+    def max_binding_bytes(self) -> int:
+        """How much of a buffer one binding may show; what every adapter allows where this one's limit is not known yet."""
+        if self.binding_bytes is not None:
+            return self.binding_bytes
+        info = self._info
+        return SAFE_BINDING_BYTES if info is None else int(info.limits["maxStorageBufferBindingSize"])
+
+    @property
+    def has_subgroups(self) -> bool:
+        """Whether kernels may exchange values inside subgroups."""
+        info = self._info
+        return info is not None and "subgroups" in info.features
+
+    @property
+    def has_f16(self) -> bool:
+        """Whether buffers may be of WGSL's f16."""
+        info = self._info
+        return info is not None and "shader-f16" in info.features
+
     # ------------------------------------------------------------ memory
 
     def allocate(self, size: int, dtype: DType) -> Storage:
@@ -77,12 +104,25 @@ class Runtime:
         return Storage(self, self.pool.take(nbytes), pooled=True)
 
     def check_bytes(self, nbytes: int, what: str) -> None:
-        """Raise if the adapter cannot have a buffer of the size."""
+        """Raise `BufferSizeError` if the adapter cannot have a buffer of the size."""
         if nbytes <= SAFE_BUFFER_BYTES:
             return
         largest = self.gpu.info.limits["maxBufferSize"]
         if nbytes > largest:
-            raise LimitError(f"{what} needs {nbytes} bytes, but this adapter's maxBufferSize is {largest}: split it")
+            raise BufferSizeError(what, nbytes, largest)
+
+    def check_binding(self, nbytes: int, what: str) -> None:
+        """Raise if a kernel that needs a whole buffer of the size cannot bind it."""
+        if nbytes <= min(SAFE_BINDING_BYTES, self.max_binding_bytes):
+            return
+        if self.binding_bytes is None and self._info is None:
+            self.gpu.ready()
+        largest = self.max_binding_bytes
+        if nbytes > largest:
+            raise LimitError(
+                f"{what} needs {nbytes} bytes in one binding, but this adapter's maxStorageBufferBindingSize is {largest}. "
+                "Elementwise operations, reductions and products work on arrays of any size; for others, take parts: x[begin:end]."
+            )
 
     def check_open(self) -> None:
         """Raise if the GPU is closed."""
@@ -99,6 +139,15 @@ class Runtime:
             self._pipelines[key] = found
         return found
 
+    def plan(self, key: object, make: Callable[[], Iterable[Launch]]) -> tuple[Launch, ...]:
+        """Return the launches of an expression, made at first use of its key."""
+        found = self._plans.get(key)
+        if found is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            found = self._plans[key] = tuple(make())
+        return found
+
     def dispatch(
         self, pipeline: Any, buffers: Sequence[Any], words: Sequence[int], groups: int | tuple[int, int, int]
     ) -> None:
@@ -109,10 +158,13 @@ class Runtime:
         self, pipeline: Any, buffers: dict[int, Any], words: Sequence[int], groups: int | tuple[int, int, int]
     ) -> None:
         """As `dispatch`, with the bindings of group 0 by number."""
+        for buffer in buffers.values():
+            if not isinstance(buffer, tuple):
+                self.check_binding(buffer.size_bytes, f"The kernel {pipeline_label(pipeline)!r}")
         args: list[tuple[int, int, Any]] = [(0, i, b) for i, b in buffers.items()]
         if self.recording:
             for buffer in buffers.values():
-                self.pin(buffer)
+                self.pin(buffer[0] if isinstance(buffer, tuple) else buffer)
         if words:
             args.append((1, 0, pack_words(words)))
         self.dispatches += 1
@@ -203,59 +255,8 @@ class Runtime:
         storages: Sequence[Storage],
         region: Access | None = None,
     ) -> None:
-        """Queue the kernel that stores values of a trace.
-
-        Parameters
-        ----------
-        trace, results, dtypes
-            The program and the values to store, as these dtypes.
-        storages
-            Where to.
-        region
-            Offset and strides of the only output, where it is a part of a larger array.
-        """
-        size = size_of(trace.shape)
-        accesses = trace.accesses
-        # The output takes part in the merging, so that its order is kept.
-        target = region.strides if region is not None else list(c_strides(trace.shape))
-        (sides,), strides = collapse([trace.shape], [*(a.strides for a in accesses), target])
-        ndim = len(sides)
-        buffers = [*(s.buffer for s in trace.storages), *(s.buffer for s in storages)]
-        steps = tuple(s[0] if s else 0 for s in strides[: len(accesses)])
-        vectors = vector_bindings(trace, steps)
-        packed = region is None and ndim <= 1 and size % 4 == 0 and vectors is not None
-        if packed:
-            units = size // 4
-            words = [
-                units,
-                *(a.offset // 4 if s and a.binding >= 0 else a.offset for a, s in zip(accesses, steps, strict=True)),
-            ]
-            ndim = 0
-        else:
-            unit = 2 if FLOAT16 in dtypes and region is None else 1
-            units = -(-size // unit)
-            steps = ()
-            vectors = (False,) * len(trace.storages)
-            ndim = max(1, ndim)
-            sides = sides or [1]
-            words = [units, *sides]
-            for access, stride in zip([*accesses, *([region] if region else [])], strides, strict=False):
-                words += [access.offset, *(stride or [0])]
-        form = Form(
-            tuple(trace.code),
-            tuple(a.binding for a in accesses),
-            steps,
-            tuple(trace.dtypes),
-            vectors or (),
-            tuple(results),
-            tuple(dtypes),
-            len(trace.consts),
-            ndim,
-            region is not None,
-        )
-        pipeline = self.pipeline(form, lambda: elementwise_source(form), "elementwise")
-        groups = min(MOST_GROUPS, -(-units // WORKGROUP))
-        self.dispatch(pipeline, buffers, [*words, *trace.consts], groups)
+        """Queue what stores values of a trace: see `launch.run_elementwise`."""
+        launch.run_elementwise(self, trace, results, dtypes, storages, region)
 
     # ------------------------------------------------------------ programs
 
@@ -364,35 +365,16 @@ def _measure(root: Node) -> tuple[int, int]:
     return weight, len(storages)
 
 
-def vector_bindings(trace: Trace, steps: Sequence[int]) -> tuple[bool, ...] | None:
-    """Return which bindings can be read as vectors of four elements; None where an access that is not constant cannot.
-
-    Parameters
-    ----------
-    trace
-        The program.
-    steps
-        Stride of each access along the axis that the vectors lie along.
-    """
-    vectors = [False] * len(trace.storages)
-    for access, step in zip(trace.accesses, steps, strict=True):
-        if step not in (0, 1):
-            return None
-        if step == 0 or access.binding < 0:
-            continue
-        buffer = trace.storages[access.binding].buffer
-        width = 8 if trace.dtypes[access.binding] == FLOAT16 else 16
-        if access.offset % 4 or buffer is None or buffer.size_bytes % width:
-            return None
-        vectors[access.binding] = True
-    return tuple(vectors)
+def pipeline_label(pipeline: Any) -> str:
+    """Return a pipeline's name, for messages."""
+    return str(getattr(pipeline, "label", pipeline))
 
 
 def pack_words(words: Sequence[int]) -> bytes:
     """Return the uniform: each integer modulo 2**32, padded to whole vec4s."""
     padded = [w & 0xFFFFFFFF for w in words]
     padded += [0] * (-len(padded) % 4)
-    return np.array(padded, np.uint32).tobytes()
+    return struct.pack(f"<{len(padded)}I", *padded)
 
 
 def runtime_of(gpu: GPU) -> Runtime:

@@ -184,7 +184,7 @@ def write_region(runtime: Runtime, target: Storage, shape: Shape, dims: tuple[Di
     dims
         For each axis of it, where its index comes from in the value's index space.
     value
-        Of the part's shape and the array's dtype, which is not float16.
+        Of the part's shape and the array's dtype, which is float16 only where buffers may be of f16.
     """
     if size_of(value.shape) == 0:
         return
@@ -224,7 +224,7 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> GPUArray:
                 f"concat: shapes {' and '.join(str(m.shape) for m in nodes)} do not join along axis {axis}. "
                 "All other sides must be equal."
             )
-    if dtype == dt.FLOAT16:
+    if dtype == dt.FLOAT16 and not runtime.has_f16:
         joined = concat([wrap(runtime.gpu, cast_node(n, dt.FLOAT32)) for n in nodes], axis)
         return joined.astype(dtype)
     shape = (*rest[:axis], sum(n.shape[axis] for n in nodes), *rest[axis:])

@@ -101,7 +101,8 @@ def variance(x: GPUArray, axis: Any, correction: float, *, keepdims: bool) -> GP
     scale = 1.0 / rest if count and rest > 0 else math.inf
     if not count:
         return mean(x, axis, keepdims=keepdims)
-    values = wrap(x._gpu, cast_node(x._node, target))
+    # Distances of float16 are taken in float32, as in NumPy: their squares may be beyond float16.
+    values = wrap(x._gpu, cast_node(x._node, dt.FLOAT32))
     distance = apply("subtract", values, mean(values, axis, keepdims=True))
     square = apply("square", distance)
     if math.isinf(scale):

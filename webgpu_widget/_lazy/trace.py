@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from webgpu_widget._lazy.dtypes import kind_of
 from webgpu_widget._lazy.node import c_strides, identity_dims, size_of
 
 if TYPE_CHECKING:
@@ -93,11 +94,11 @@ class Trace:
         if op == "cast":
             source = node.inputs[0]
             value = self._input(node, source, dims)
-            if source.dtype.kind == node.dtype.kind:
+            if source.dtype.kind == node.dtype.kind and kind_of(node.dtype) != "h":
                 return value
-            return self._emit(("cast", source.dtype.kind, node.dtype.kind, value))
+            return self._emit(("cast", source.dtype.kind, kind_of(node.dtype), value))
         values = tuple(self._input(node, n, dims) for n in node.inputs)
-        kind = node.inputs[-1].dtype.kind
+        kind = kind_of(node.inputs[-1].dtype)
         return self._emit((op, kind, *values))
 
     def _input(self, node: Node, source: Node, dims: tuple[Dim, ...] | None) -> int:

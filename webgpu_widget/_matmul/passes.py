@@ -61,9 +61,9 @@ class View:
         return True
 
     def bytes_spanned(self) -> int:
-        """Bytes from the first to the last element touched, with room for the alignment of a binding."""
+        """Bytes from the first to the last element touched, with room for the alignment of a binding's ends (256 and 16 bytes)."""
         low, high = self.reach()
-        return (high - low + 1) * self.itemsize + 256
+        return (high - low + 1) * self.itemsize + 272
 
     def window(self, limit: int, alignment: int = 256) -> tuple[Buffer | Span, int]:
         """Return what to bind and the element offset within it; the whole buffer when the limit allows."""

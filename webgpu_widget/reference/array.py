@@ -33,6 +33,7 @@ elementwise: dict[str, Callable[..., Array]] = {
     "f_divide": np.divide,
     "f_fmod": np.fmod,
     "f_remainder": np.remainder,
+    "h_rounded": lambda x: x.astype(np.float16).astype(np.float32),
     "i_floor_divide": np.floor_divide,
     "i_remainder": np.remainder,
     "u_floor_divide": np.floor_divide,

@@ -38,56 +38,44 @@ fn f_order(x: f32) -> i32 {
   return select(m, -m, f_signbit(x));
 }
 
-fn f_less(x: f32, y: f32) -> bool { return f_order(x) < f_order(y) && !f_isnan(x) && !f_isnan(y); }
+fn f_less(x: f32, y: f32) -> bool { return (f_order(x) < f_order(y)) & !(f_isnan(x) | f_isnan(y)); }
 
-fn f_less_equal(x: f32, y: f32) -> bool { return f_order(x) <= f_order(y) && !f_isnan(x) && !f_isnan(y); }
+fn f_less_equal(x: f32, y: f32) -> bool { return (f_order(x) <= f_order(y)) & !(f_isnan(x) | f_isnan(y)); }
 
-fn f_equal(x: f32, y: f32) -> bool { return f_order(x) == f_order(y) && !f_isnan(x); }
+fn f_equal(x: f32, y: f32) -> bool { return (f_order(x) == f_order(y)) & !f_isnan(x); }
 
 fn f_not_equal(x: f32, y: f32) -> bool { return !f_equal(x, y); }
 
 // An unsigned key that sorts as NumPy does: NaN after +inf.
 fn f_sort_key(x: f32) -> u32 {
-  if (f_isnan(x)) { return 0xffffffffu; }
-  return bitcast<u32>(f_order(x)) ^ 0x80000000u;
+  return select(bitcast<u32>(f_order(x)) ^ 0x80000000u, 0xffffffffu, f_isnan(x));
 }
 
+// Integers in the order of the floats, -0 before 0, and back. NaN lies outside the infinities, on the side of its sign.
+fn f_key(x: f32) -> i32 {
+  let b = bitcast<i32>(x);
+  return b ^ ((b >> 31u) & 0x7fffffff);
+}
+
+fn f_unkey(key: i32) -> i32 { return key ^ ((key >> 31u) & 0x7fffffff); }
+
 fn f_maximum(x: f32, y: f32) -> f32 {
-  if (f_isnan(x)) { return x; }
-  if (f_isnan(y)) { return y; }
-  return select(x, y, f_order(y) > f_order(x));
+  return select(x, y, !f_isnan(x) & (f_isnan(y) | (f_order(y) > f_order(x))));
 }
 
 fn f_minimum(x: f32, y: f32) -> f32 {
-  if (f_isnan(x)) { return x; }
-  if (f_isnan(y)) { return y; }
-  return select(x, y, f_order(y) < f_order(x));
+  return select(x, y, !f_isnan(x) & (f_isnan(y) | (f_order(y) < f_order(x))));
 }
 
-fn f_sign(x: f32) -> f32 {
-  if (f_isnan(x)) { return x; }
-  return f32(sign(f_order(x)));
-}
+fn f_sign(x: f32) -> f32 { return select(f32(sign(f_order(x))), x, f_isnan(x)); }
 
-fn f_ceil(x: f32) -> f32 {
-  if (b_abs(x) >= 0x4b000000u) { return x; }
-  return f_copysign(ceil(x), x);
-}
+fn f_ceil(x: f32) -> f32 { return select(f_copysign(ceil(x), x), x, b_abs(x) >= 0x4b000000u); }
 
-fn f_floor(x: f32) -> f32 {
-  if (b_abs(x) >= 0x4b000000u) { return x; }
-  return f_copysign(floor(x), x);
-}
+fn f_floor(x: f32) -> f32 { return select(f_copysign(floor(x), x), x, b_abs(x) >= 0x4b000000u); }
 
-fn f_trunc(x: f32) -> f32 {
-  if (b_abs(x) >= 0x4b000000u) { return x; }
-  return f_copysign(trunc(x), x);
-}
+fn f_trunc(x: f32) -> f32 { return select(f_copysign(trunc(x), x), x, b_abs(x) >= 0x4b000000u); }
 
-fn f_round(x: f32) -> f32 {
-  if (b_abs(x) >= 0x4b000000u) { return x; }
-  return f_copysign(round(x), x);
-}
+fn f_round(x: f32) -> f32 { return select(f_copysign(round(x), x), x, b_abs(x) >= 0x4b000000u); }
 
 fn f_nextafter(x: f32, y: f32) -> f32 {
   if (f_isnan(x)) { return x; }
@@ -101,24 +89,21 @@ fn f_nextafter(x: f32, y: f32) -> f32 {
 }
 
 fn f_sqrt(x: f32) -> f32 {
-  if (b_abs(x) == 0u) { return x; }
-  if (f_signbit(x)) { return f_nan(); }
-  if (!f_isfinite(x)) { return x; }
-  return sqrt(x);
+  let root = select(sqrt(f_abs(x)), x, (b_abs(x) == 0u) | !f_isfinite(x));
+  return select(root, f_nan(), f_signbit(x) & (b_abs(x) != 0u));
 }
 
 fn f_divide(x: f32, y: f32) -> f32 {
   let ax = b_abs(x);
   let ay = b_abs(y);
   let s = (bitcast<u32>(x) ^ bitcast<u32>(y)) & 0x80000000u;
-  if (ax > 0x7f800000u || ay > 0x7f800000u || (ax == 0u && ay == 0u) || (ax == 0x7f800000u && ay == 0x7f800000u)) {
-    return f_nan();
-  }
-  if (ay == 0u || ax == 0x7f800000u) { return bitcast<f32>(inf_bits | s); }
-  if (ax == 0u || ay == 0x7f800000u) { return bitcast<f32>(s); }
   // WGSL bounds the error of a quotient only for divisors in 2**-126 .. 2**126: bring the large ones inside.
-  if (ay > 0x7e000000u) { return (x * 0.0625) / (y * 0.0625); }
-  return x / y;
+  let scale = select(1.0, 0.0625, ay > 0x7e000000u);
+  var q = bitcast<u32>((x * scale) / (y * scale));
+  q = select(q, inf_bits | s, (ay == 0u) | (ax == 0x7f800000u));
+  q = select(q, s, (ax == 0u) | (ay == 0x7f800000u));
+  let none = (max(ax, ay) > 0x7f800000u) | ((ax == ay) & ((ax == 0u) | (ax == 0x7f800000u)));
+  return bitcast<f32>(select(q, nan_bits, none));
 }
 
 // ---------------------------------------------------------------- remainder
@@ -228,39 +213,76 @@ fn i_sort_key(x: i32) -> u32 { return bitcast<u32>(x) ^ 0x80000000u; }
 
 // Toward zero; out of range saturates, NaN is 0.
 fn f_to_i32(x: f32) -> i32 {
-  if (f_isnan(x)) { return 0; }
-  if (x >= 2147483648.0) { return 2147483647; }
-  if (x <= -2147483648.0) { return i32(-2147483647) - 1; }
-  return i32(x);
+  let low = select(i32(x), i32(-2147483647) - 1, x <= -2147483648.0);
+  return select(select(low, 2147483647, x >= 2147483648.0), 0, f_isnan(x));
 }
 
 fn f_to_u32(x: f32) -> u32 {
-  if (f_isnan(x) || x <= 0.0) { return 0u; }
-  if (x >= 4294967296.0) { return 4294967295u; }
-  return u32(x);
+  return select(select(u32(x), 4294967295u, x >= 4294967296.0), 0u, f_isnan(x) | (x <= 0.0));
 }
 
 // float16 bits to float32, exactly.
 fn h_to_f32(h: u32) -> f32 {
-  let s = (h & 0x8000u) << 16u;
   let m = h & 0x7fffu;
-  if (m >= 0x7c00u) { return bitcast<f32>(s | inf_bits | ((m & 0x3ffu) << 13u)); }
-  if (m >= 0x400u) { return bitcast<f32>(s | ((m << 13u) + 0x38000000u)); }
-  return bitcast<f32>(bitcast<u32>(f32(m) * 0x1p-24f) | s);
+  let normal = (m << 13u) + select(0x38000000u, 0x70000000u, m >= 0x7c00u);
+  let small = bitcast<u32>(f32(m) * 0x1p-24f);
+  return bitcast<f32>(select(normal, small, m < 0x400u) | ((h & 0x8000u) << 16u));
 }
 
 // float32 to float16 bits, to nearest, ties to even.
 fn f_to_f16(x: f32) -> u32 {
-  let s = (bitcast<u32>(x) >> 16u) & 0x8000u;
   let a = b_abs(x);
-  if (a > 0x7f800000u) { return s | 0x7e00u; }
-  if (a >= 0x477ff000u) { return s | 0x7c00u; }
-  if (a >= 0x38800000u) { return s | ((a - 0x38000000u + 0xfffu + ((a >> 13u) & 1u)) >> 13u); }
-  if (a < 0x33000000u) { return s; }
-  let shift = 126u - (a >> 23u);
-  let m = (a & 0x7fffffu) | 0x800000u;
-  let q = m >> shift;
-  let rest = m & ((1u << shift) - 1u);
-  let half = 1u << (shift - 1u);
-  return s | (q + select(0u, 1u, rest > half || (rest == half && (q & 1u) == 1u)));
+  let normal = (a - 0x38000000u + 0xfffu + ((a >> 13u) & 1u)) >> 13u;
+  // Adding 0.5 leaves in the low bits how many units of 2**-24 there are.
+  let small = bitcast<u32>(bitcast<f32>(a) + 0.5) - 0x3f000000u;
+  var h = select(normal, small, a < 0x38800000u);
+  h = select(h, 0x7c00u, a >= 0x477ff000u);
+  h = select(h, 0x7e00u, a > 0x7f800000u);
+  return h | ((bitcast<u32>(x) >> 16u) & 0x8000u);
+}
+
+// ---------------------------------------------------------------- float16, held in float32
+
+// To the nearest float16, ties to even.
+fn h_rounded(x: f32) -> f32 {
+  let a = b_abs(x);
+  let normal = (a + 0xfffu + ((a >> 13u) & 1u)) & 0xffffe000u;
+  let small = bitcast<u32>(f32(bitcast<u32>(bitcast<f32>(a) + 0.5) - 0x3f000000u) * 0x1p-24f);
+  var r = select(normal, small, a < 0x38800000u);
+  r = select(r, inf_bits, a >= 0x477ff000u);
+  r = select(r, a, a > 0x7f800000u);
+  return bitcast<f32>(r | (bitcast<u32>(x) & 0x80000000u));
+}
+
+// Half a unit of float16 and float16 itself are the only places where rounding changes its mind. A result that WGSL gives to a few
+// units of float32 is brought to the nearest of them, and then to the side of it on which the exact one lies.
+fn h_nearest(x: f32) -> f32 { return bitcast<f32>((bitcast<u32>(x) + 0x800u) & 0xfffff000u); }
+
+fn h_beside(t: f32, rest: f32) -> u32 {
+  return bitcast<u32>(t) + select(0u, 1u, rest > 0.0) - select(0u, 1u, rest < 0.0);
+}
+
+fn h_divide(x: f32, y: f32) -> f32 {
+  let q = f_divide(x, y);
+  let t = h_nearest(f_abs(q));
+  // 12 bits times 11: exact.
+  let beside = h_beside(t, f_abs(x) - t * f_abs(y)) | (bitcast<u32>(q) & 0x80000000u);
+  let regular = f_isfinite(x) & f_isfinite(y) & (b_abs(x) != 0u) & (b_abs(y) != 0u);
+  return select(q, bitcast<f32>(beside), regular);
+}
+
+fn h_sqrt(x: f32) -> f32 {
+  let root = f_sqrt(x);
+  let t = h_nearest(root);
+  return select(root, bitcast<f32>(h_beside(t, x - t * t)), (x > 0.0) & f_isfinite(x));
+}
+
+fn h_nextafter(x: f32, y: f32) -> f32 {
+  let hx = f_to_f16(x);
+  let mx = i32(hx & 0x7fffu);
+  let from_order = select(mx, -mx, (hx & 0x8000u) != 0u);
+  let next = from_order + select(-1, 1, f_order(y) > f_order(x));
+  let stepped = h_to_f32(u32(abs(next)) | select(0u, 0x8000u, (next < 0) | ((next == 0) & (from_order < 0))));
+  let moved = select(stepped, y, f_order(x) == f_order(y));
+  return select(select(moved, y, f_isnan(y)), x, f_isnan(x));
 }

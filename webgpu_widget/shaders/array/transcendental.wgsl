@@ -38,29 +38,24 @@ fn f_order(x: f32) -> i32 {
 }
 
 fn f_maximum(x: f32, y: f32) -> f32 {
-  if (f_isnan(x)) { return x; }
-  if (f_isnan(y)) { return y; }
-  return select(x, y, f_order(y) > f_order(x));
+  return select(x, y, !f_isnan(x) & (f_isnan(y) | (f_order(y) > f_order(x))));
 }
 
 fn f_minimum(x: f32, y: f32) -> f32 {
-  if (f_isnan(x)) { return x; }
-  if (f_isnan(y)) { return y; }
-  return select(x, y, f_order(y) < f_order(x));
+  return select(x, y, !f_isnan(x) & (f_isnan(y) | (f_order(y) < f_order(x))));
 }
 
 fn f_divide(x: f32, y: f32) -> f32 {
   let ax = b_abs(x);
   let ay = b_abs(y);
   let s = (bitcast<u32>(x) ^ bitcast<u32>(y)) & 0x80000000u;
-  if (ax > 0x7f800000u || ay > 0x7f800000u || (ax == 0u && ay == 0u) || (ax == 0x7f800000u && ay == 0x7f800000u)) {
-    return f_nan();
-  }
-  if (ay == 0u || ax == 0x7f800000u) { return bitcast<f32>(inf_bits | s); }
-  if (ax == 0u || ay == 0x7f800000u) { return bitcast<f32>(s); }
   // WGSL bounds the error of a quotient only for divisors in 2**-126 .. 2**126: bring the large ones inside.
-  if (ay > 0x7e000000u) { return (x * 0.0625) / (y * 0.0625); }
-  return x / y;
+  let scale = select(1.0, 0.0625, ay > 0x7e000000u);
+  var q = bitcast<u32>((x * scale) / (y * scale));
+  q = select(q, inf_bits | s, (ay == 0u) | (ax == 0x7f800000u));
+  q = select(q, s, (ax == 0u) | (ay == 0x7f800000u));
+  let none = (max(ax, ay) > 0x7f800000u) | ((ax == ay) & ((ax == 0u) | (ax == 0x7f800000u)));
+  return bitcast<f32>(select(q, nan_bits, none));
 }
 
 // ---------------------------------------------------------------- exponentials
