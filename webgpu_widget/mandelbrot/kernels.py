@@ -20,6 +20,7 @@ from webgpu_widget.mandelbrot.work import (
     BAND_BYTES,
     GROUP,
     ROW_GROUPS,
+    TILE,
     Prepared,
     Progress,
     Slices,
@@ -30,7 +31,7 @@ from webgpu_widget.mandelbrot.work import (
     shader,
 )
 
-__all__ = ["Kernel", "Refiner", "Runnable", "make_kernel", "make_refiner", "run"]
+__all__ = ["Kernel", "Refiner", "Runnable", "make_kernel", "make_refiner", "run", "workgroups"]
 
 
 class Runnable(Protocol):
@@ -147,6 +148,7 @@ def make_kernel(
     derivative: bool = False,
     listed: bool = False,
     shared: Kernel | None = None,
+    fallback: bool = False,
 ) -> Kernel:
     """Compile the kernel of a view and upload its reference.
 
@@ -162,6 +164,8 @@ def make_kernel(
         Whether the pixels come as a list.
     shared : Kernel, optional
         One of the same view, whose uploaded reference is used.
+    fallback : bool
+        Whether the adapter is a processor.
 
     Returns
     -------
@@ -175,7 +179,7 @@ def make_kernel(
         "LISTED": int(listed),
     }
     if prepared.method == "direct":
-        constants["SHIP"] = int(view.formula == "burning_ship")
+        constants |= {"SHIP": int(view.formula == "burning_ship"), "LADDER": int(not fallback)}
         return Kernel(
             queue,
             view,
@@ -288,6 +292,14 @@ def _radius(view: View) -> float:
     return 2.0 if view.constant is None else max(2.0, math.hypot(*(float(part) for part in view.constant)))
 
 
+def workgroups(view: View, count: int, *, listed: bool) -> tuple[int, int, int]:
+    """Give the shape of a dispatch over ``count`` pixels: a workgroup has 64 of a list, or a tile of 8 x 8."""
+    groups = math.ceil(count / GROUP)
+    if not listed:
+        groups = math.ceil(view.size[0] / TILE) * math.ceil(math.ceil(count / view.size[0]) / TILE)
+    return min(groups, ROW_GROUPS), math.ceil(groups / ROW_GROUPS), 1
+
+
 def run(
     kernel: Runnable,
     slices: Slices,
@@ -325,6 +337,10 @@ def run(
     planes, state_planes = kernel.planes, kernel.state_planes
     # Few pixels a band where that alone makes a slice short, so that the first budgets need not be tiny.
     band = min(total, BAND_BYTES // (4 * max(state_planes, kernel.list_words)), max(int(slices.steps / 256), 16_384))
+    if kernel.list_words == 0:
+        # Whole rows of tiles, where a row is short enough.
+        rows = TILE * view.size[0]
+        band = min(total, band // rows * rows or band)
     state = queue.alloc(4 * state_planes * band, "mandelbrot state")
     result = queue.alloc(4 * planes * band, "mandelbrot result")
     remaining = queue.alloc(4, "mandelbrot remaining")
@@ -337,8 +353,7 @@ def run(
             if pixels is not None:
                 queue.write(listing, np.ascontiguousarray(kernel.listing(pixels[first : first + count], shift)))
             left, fresh = count, True
-            groups = math.ceil(count / GROUP)
-            shape = (min(groups, ROW_GROUPS), math.ceil(groups / ROW_GROUPS), 1)
+            shape = workgroups(view, count, listed=kernel.list_words > 0)
             while left:
                 uniform = kernel.params(first, count, shift, slices.budget(left), fresh=fresh)
                 queue.clear(remaining, 0, 4)

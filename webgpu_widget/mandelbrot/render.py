@@ -218,7 +218,7 @@ def _picture(
         first = work.FIRST_RATE[is_fallback] * work.TARGET_S
         slices, fine_slices = _slices.setdefault(gpu, (work.Slices(first, parallel), work.Slices(first / 20, parallel)))
         before = slices.count + fine_slices.count
-        kernel = kernels.make_kernel(gpu._queue, view, prepared, derivative=distance)
+        kernel = kernels.make_kernel(gpu._queue, view, prepared, derivative=distance, fallback=is_fallback)
         planes = yield from kernels.run(kernel, slices, progress=show)
         shape = view.size[1], view.size[0]
         iterations = planes[0].reshape(shape)
@@ -239,7 +239,9 @@ def _picture(
             pixels = edges(smooth)
             rows = []
             if len(pixels):
-                listed = kernels.make_kernel(gpu._queue, view, prepared, listed=True, shared=kernel)
+                listed = kernels.make_kernel(
+                    gpu._queue, view, prepared, listed=True, shared=kernel, fallback=is_fallback
+                )
                 for sample in range(1, samples):
                     more = yield from kernels.run(listed, slices, pixels, jitter(sample))
                     rows.append(more[1].view(np.float32).copy())

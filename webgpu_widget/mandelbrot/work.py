@@ -47,6 +47,8 @@ Progress = Callable[[float], None]
 DIRECT_BITS = 18
 """A pixel is iterated directly in f32 while it is wider than 2**-18 of its coordinates."""
 GROUP = 64
+TILE = 8
+"""Pixels of a workgroup, and the side of a tile of them."""
 ROW_GROUPS = 16_384
 TARGET_S = 0.03
 LIMIT_S = 0.05

@@ -33,7 +33,7 @@ export interface Band {
   readonly smooth: Float32Array;
 }
 
-const GROUP = 64;
+const TILE = 8;
 const ROW_GROUPS = 16_384;
 const BLOCK = 16;
 const TARGET_MS = 25;
@@ -75,7 +75,8 @@ export class Renderer {
   private pipeline(plan: Plan): Promise<GPUComputePipeline> {
     const direct = plan.method === "direct";
     const constants: Record<string, number> = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
-    if (!direct) Object.assign(constants, { TABLE: plan.method === "bla" ? 1 : 0, BLOCK, FIRST_LEVEL: 4 });
+    if (direct) constants["LADDER"] = this.isFallback ? 0 : 1;
+    else Object.assign(constants, { TABLE: plan.method === "bla" ? 1 : 0, BLOCK, FIRST_LEVEL: 4 });
     const key = JSON.stringify([direct, constants]);
     let made = this.pipelines.get(key);
     if (!made) {
@@ -148,7 +149,7 @@ export class Renderer {
     const pipeline = await this.pipeline(plan);
     if (signal.aborted) return;
     const data = this.data(plan);
-    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 128, 16_384)) / size[0]));
+    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 128, 16_384)) / size[0] / TILE)) * TILE;
     const band = Math.min(total, rows * size[0]);
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const list = this.buffer(16, storage);
@@ -163,7 +164,7 @@ export class Renderer {
     try {
       for (let first = 0; first < total; first += band) {
         const count = Math.min(band, total - first);
-        const groups = Math.ceil(count / GROUP);
+        const groups = Math.ceil(size[0] / TILE) * Math.ceil(count / size[0] / TILE);
         let left = count;
         let fresh = true;
         while (left > 0) {
