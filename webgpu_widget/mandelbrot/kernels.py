@@ -191,14 +191,13 @@ def make_kernel(
         )
     constants |= {"TABLE": int(prepared.table is not None), "BLOCK": BLOCK, "FIRST_LEVEL": FIRST_LEVEL}
     data: list[Any] = [] if shared is None else shared.data
-    for array in (
-        ()
-        if shared
-        else (prepared.orbit.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32))
-    ):
-        buffer = queue.alloc(array.nbytes, "mandelbrot reference")
-        queue.write(buffer, np.ascontiguousarray(array))
-        data.append(buffer)
+    if not shared:
+        table = prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32)
+        for array in (prepared.orbit.packed, table, prepared.orbit.orbit):
+            buffer = queue.alloc(array.nbytes, "mandelbrot reference")
+            queue.write(buffer, np.ascontiguousarray(array))
+            data.append(buffer)
+        data.append(data[-1])  # the orbit in pairs
     pipeline = queue.pipeline(shader("perturb"), "mandelbrot perturb", None, constants)
     return Kernel(queue, view, prepared, pipeline, data, derivative, listed)
 
@@ -335,8 +334,12 @@ def run(
     queue, view = kernel.queue, kernel.view
     total = view.size[0] * view.size[1] if pixels is None else len(pixels)
     planes, state_planes = kernel.planes, kernel.state_planes
-    # Few pixels a band where that alone makes a slice short, so that the first budgets need not be tiny.
-    band = min(total, BAND_BYTES // (4 * max(state_planes, kernel.list_words)), max(int(slices.steps / 256), 16_384))
+    # So few pixels a band that a slice gives each a thousand steps: beginning, testing and ending cost a processor a hundred.
+    band = min(
+        total,
+        BAND_BYTES // (4 * max(state_planes, kernel.list_words)),
+        max(int(slices.steps / 1024), 4 * slices.parallel),
+    )
     if kernel.list_words == 0:
         # Whole rows of tiles, where a row is short enough.
         rows = TILE * view.size[0]

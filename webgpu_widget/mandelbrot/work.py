@@ -18,6 +18,7 @@ from webgpu_widget.mandelbrot.bla import (
     Reference,
     Table,
     build_table,
+    limit_blocks,
     pack_reference,
 )
 from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, log2_abs
@@ -235,13 +236,14 @@ def prepare(
     critical = None
     if view.constant is not None:
         critical = orbits.get(view.replace(julia=None, center=view.julia), view.constant, progress)
-    packed = _packed(orbit, critical)
+    bare = _packed(orbit, critical)
     offset = view.point[0] - orbit.point[0], view.point[1] - orbit.point[1]
     reach = (
         max(log2_abs(abs(part) + view.spacing * side / 2) for part, side in zip(offset, view.size, strict=True)) + 0.51
     )
     # One table serves all views of some sizes: radii suffer a little from a larger |dc|, and only where B counts.
     reach = -math.inf if view.julia is not None else 4.0 * math.ceil(reach / 4)
+    packed = cast("Reference", _keep(("limits", bare.serial, reach), lambda: limit_blocks(bare, view.power, reach)))
     table = None
     if chosen == "bla":
         table = make_table(packed, view.power, reach)
@@ -252,7 +254,7 @@ def prepare(
 
 _kept: dict[tuple[Any, ...], Any] = {}
 _kept_lock = threading.Lock()
-KEPT = 8
+KEPT = 12
 
 
 def _keep(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:

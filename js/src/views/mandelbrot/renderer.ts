@@ -1,6 +1,6 @@
 /** Escape counts on the page's own GPU, in slices that can be given up. */
 
-/** What a picture needs beside the shaders; `reference` and `table` are there for perturbation. */
+/** What a picture needs beside the shaders; `reference`, `table` and `orbit` are there for perturbation. */
 export interface Plan {
   readonly method: "direct" | "perturbation" | "bla";
   readonly size: readonly [number, number];
@@ -20,6 +20,7 @@ export interface Plan {
   readonly key: string;
   readonly reference: ArrayBuffer | null;
   readonly table: ArrayBuffer | null;
+  readonly orbit: ArrayBuffer | null;
 }
 
 export interface Shaders {
@@ -42,7 +43,7 @@ export class Stopped extends Error {}
 
 export class Renderer {
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
-  private held: { key: string; reference: GPUBuffer; table: GPUBuffer } | null = null;
+  private held: { key: string; buffers: GPUBuffer[] } | null = null;
   private steps: number;
   readonly isFallback: boolean;
   readonly name: string;
@@ -99,13 +100,13 @@ export class Renderer {
 
   private data(plan: Plan): GPUBuffer[] {
     if (plan.method === "direct") return [];
-    if (plan.reference && plan.table && this.held?.key !== plan.key) {
-      this.held?.reference.destroy();
-      this.held?.table.destroy();
-      this.held = { key: plan.key, reference: this.upload(plan.reference), table: this.upload(plan.table) };
+    if (plan.reference && plan.table && plan.orbit && this.held?.key !== plan.key) {
+      for (const buffer of this.held?.buffers ?? []) buffer.destroy();
+      const orbit = this.upload(plan.orbit); // bound twice, the second time in pairs
+      this.held = { key: plan.key, buffers: [this.upload(plan.reference), this.upload(plan.table), orbit, orbit] };
     }
     if (this.held?.key !== plan.key) throw new Error("the reference orbit of this view is not on the GPU");
-    return [this.held.reference, this.held.table];
+    return this.held.buffers;
   }
 
   private params(plan: Plan, size: readonly [number, number], first: number, count: number, budget: number, fresh: boolean): ArrayBuffer {
@@ -149,7 +150,9 @@ export class Renderer {
     const pipeline = await this.pipeline(plan);
     if (signal.aborted) return;
     const data = this.data(plan);
-    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 128, 16_384)) / size[0] / TILE)) * TILE;
+    const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
+    // So few pixels a band that a slice gives each a thousand steps: beginning, testing and ending cost a processor a hundred.
+    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 1024, 4 * parallel)) / size[0] / TILE)) * TILE;
     const band = Math.min(total, rows * size[0]);
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const list = this.buffer(16, storage);
@@ -170,7 +173,6 @@ export class Renderer {
         while (left > 0) {
           if (signal.aborted) return;
           const before = left;
-          const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
           const budget = Math.max(64, Math.min(Math.floor(this.steps / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
           device.queue.writeBuffer(uniform, 0, this.params(plan, size, first, count, budget, fresh));
           const encoder = device.createCommandEncoder();
