@@ -23,7 +23,8 @@ __all__ = ["automatic_iterations", "render", "render_async", "render_view"]
 MAX_SAMPLES = 256
 REFINED = 2.0
 """Pixels that differ from a neighbour by more counts than this are refined."""
-_slices: weakref.WeakKeyDictionary[Any, tuple[work.Slices, work.Slices]] = weakref.WeakKeyDictionary()
+_slices: weakref.WeakKeyDictionary[Any, tuple[work.Slices, work.Slices, work.Slices]] = weakref.WeakKeyDictionary()
+"""Of each GPU: for direct.wgsl, perturb.wgsl and refine.wgsl, which differ in speed."""
 
 
 def automatic_iterations(log2_width: float) -> int:
@@ -216,7 +217,12 @@ def _picture(
         begun = time.perf_counter()
         parallel = work.PARALLEL[is_fallback]
         first = work.FIRST_RATE[is_fallback] * work.TARGET_S
-        slices, fine_slices = _slices.setdefault(gpu, (work.Slices(first, parallel), work.Slices(first / 20, parallel)))
+        least = work.LEAST[is_fallback]
+        if gpu not in _slices:
+            direct, perturbed = (work.Slices(steps, parallel, least) for steps in (first, first / 4))
+            _slices[gpu] = direct, perturbed, work.Slices(first / 20, parallel)
+        slices = _slices[gpu][int(prepared.method != "direct")]
+        fine_slices = _slices[gpu][2]
         before = slices.count + fine_slices.count
         kernel = kernels.make_kernel(gpu._queue, view, prepared, derivative=distance, fallback=is_fallback)
         planes = yield from kernels.run(kernel, slices, progress=show)

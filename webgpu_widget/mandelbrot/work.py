@@ -59,6 +59,8 @@ FIRST_RATE = {True: 2e8, False: 2e10}
 MOST_STEPS = 1e12
 PARALLEL = {True: 256, False: 16_384}
 """Pixels that keep a CPU adapter, and a GPU, busy."""
+LEAST = {True: 256, False: 64}
+"""Steps of a pixel in a dispatch: to begin and end one costs a CPU adapter a hundred."""
 BAND_BYTES = 96 * 1024 * 1024
 
 orbits = OrbitCache()
@@ -86,17 +88,20 @@ class Slices:
         Steps of all pixels together that a dispatch aims at.
     parallel : int
         Pixels under which a dispatch does not get faster: each has its own thread, and a thread has a speed.
+    least : int
+        Steps of a pixel in a dispatch, however slow they are.
     count : int
         Dispatches so far.
     """
 
     steps: float
     parallel: int = 16_384
+    least: int = 4 * BLOCK
     count: int = 0
 
     def budget(self, pixels: int) -> int:
         """Give the steps of one pixel, a multiple of BLOCK."""
-        return max(4, min(int(self.steps / max(pixels, self.parallel)) // BLOCK, 2**26)) * BLOCK
+        return max(self.least // BLOCK, min(int(self.steps / max(pixels, self.parallel)) // BLOCK, 2**26)) * BLOCK
 
     def learn(self, seconds: float, before: int, after: int) -> None:
         """Take note of a dispatch that began with ``before`` unfinished pixels and left ``after``."""

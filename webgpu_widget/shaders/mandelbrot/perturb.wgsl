@@ -113,8 +113,9 @@ fn plus(a: Scaled, b: Scaled) -> Scaled {
 }
 
 // delta as the loops want it: exponent 0 where f32 can square it in comfort
-fn settled(a: Scaled) -> Scaled {
-  let b = normal(a);
+fn settled(a: Scaled) -> Scaled { return eased(normal(a)); }
+
+fn eased(b: Scaled) -> Scaled {
   if (b.exponent >= -23) { return Scaled(b.value * power_of_two(b.exponent), 0); }
   return b;
 }
@@ -172,34 +173,24 @@ fn point(R: vec4f) -> Scaled {
 }
 
 // Whether |Z + delta|^2 > 4 where |Z| is nearly 2: 2 Re(conj(Z) delta) + |delta|^2 > 4 - |Z|^2.
-fn over(R: vec4f, delta: Scaled) -> bool {
-  let d = normal(delta);
+fn over(R: vec4f, d: Scaled) -> bool {
   let rest = -R.z * power_of_two(i32(R.w - NEAR) - d.exponent);
   return fma(dot(d.value, d.value), power_of_two(d.exponent), dot(R.xy, d.value)) > rest;
 }
 
 // Z + delta of the point just reached: escape, rebase.
 fn inspect(pixel: ptr<function, Pixel>, R: vec4f) {
-  var delta = (*pixel).delta;
-  var small: bool;
-  if (delta.exponent == 0 && R.w == 0.0) {
-    (*pixel).z = fma(vec2f(0.5), R.xy, delta.value);
-    small = dot((*pixel).z, (*pixel).z) < dot(delta.value, delta.value);
-    if (small || R.z < END) { delta = settled(Scaled((*pixel).z, 0)); }
-  } else {
-    let sum = plus(point(R), delta);
-    (*pixel).z = sum.value * power_of_two(sum.exponent);
-    let near = normal(delta);
-    small = sum.exponent < near.exponent || (sum.exponent == near.exponent && dot(sum.value, sum.value) < dot(near.value, near.value));
-    if (small || R.z < END) { delta = settled(sum); }
-  }
+  let sum = plus(point(R), (*pixel).delta);
+  (*pixel).z = sum.value * power_of_two(sum.exponent);
+  let near = normal((*pixel).delta);
+  let small = sum.exponent < near.exponent || (sum.exponent == near.exponent && dot(sum.value, sum.value) < dot(near.value, near.value));
   if ((*pixel).crossed == DONE) {
     var crossed = outside(dot((*pixel).z, (*pixel).z), params.radius_squared);
-    if (R.w > 0.0 && params.radius_squared == 4.0) { crossed = over(R, (*pixel).delta); }
+    if (R.w > 0.0 && params.radius_squared == 4.0) { crossed = over(R, near); }
     if (crossed) { (*pixel).crossed = (*pixel).n; }
   }
   if (small || R.z < END) {
-    (*pixel).delta = delta;
+    (*pixel).delta = eased(sum);
     (*pixel).m = 0u;
   }
 }
@@ -215,7 +206,7 @@ fn single(pixel: ptr<function, Pixel>, dc: Scaled) {
   let Z = point(reference[(*pixel).m]);
   let z = plus(Z, (*pixel).delta);
   if (DERIVATIVE) { (*pixel).derivative = differentiated((*pixel).derivative, scaled_slope(z)); }
-  (*pixel).delta = settled(plus(times(scaled_chord(Z, z), (*pixel).delta), dc));
+  (*pixel).delta = eased(plus(times(scaled_chord(Z, z), (*pixel).delta), dc));
   (*pixel).m += 1u;
   (*pixel).n += 1u;
 }
@@ -304,7 +295,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let b = table[2u * chosen - 1u];
       let A = Scaled(bitcast<vec2f>(a.xy), bitcast<i32>(a.z));
       let B = Scaled(bitcast<vec2f>(b.xy), bitcast<i32>(b.z));
-      let delta = settled(plus(times(A, Scaled(q, e)), times(B, dc)));
+      let delta = eased(plus(Scaled(multiply(A.value, q), A.exponent + e), Scaled(multiply(B.value, dc.value), B.exponent + dc.exponent)));
       if (DERIVATIVE) {
         derivative = times(A, derivative);
         if (!JULIA) { derivative = plus(derivative, B); }

@@ -73,7 +73,12 @@ export class Renderer {
     return this.held?.key ?? "";
   }
 
-  private pipeline(plan: Plan): Promise<GPUComputePipeline> {
+  /** Compile what a deeper view will need, so that its first picture does not wait for it. */
+  warm(power: number, julia: boolean): void {
+    void this.pipeline({ method: "bla", power, julia: julia ? [0, 0] : null }).catch(() => undefined);
+  }
+
+  private pipeline(plan: Pick<Plan, "method" | "power" | "julia">): Promise<GPUComputePipeline> {
     const direct = plan.method === "direct";
     const constants: Record<string, number> = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
     if (direct) constants["LADDER"] = this.isFallback ? 0 : 1;
@@ -152,7 +157,9 @@ export class Renderer {
     const data = this.data(plan);
     const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
     // So few pixels a band that a slice gives each a thousand steps: beginning, testing and ending cost a processor a hundred.
-    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 1024, 4 * parallel)) / size[0] / TILE)) * TILE;
+    const least = this.isFallback ? 256 : 64;
+    const tall = this.isFallback ? 1 : TILE; // rows of tiles that are not whole cost a GPU much, and a processor nothing
+    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 1024, 4 * parallel)) / size[0] / tall)) * tall;
     const band = Math.min(total, rows * size[0]);
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const list = this.buffer(16, storage);
@@ -173,7 +180,7 @@ export class Renderer {
         while (left > 0) {
           if (signal.aborted) return;
           const before = left;
-          const budget = Math.max(64, Math.min(Math.floor(this.steps / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
+          const budget = Math.max(least, Math.min(Math.floor(this.steps / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
           device.queue.writeBuffer(uniform, 0, this.params(plan, size, first, count, budget, fresh));
           const encoder = device.createCommandEncoder();
           encoder.clearBuffer(remaining);
