@@ -334,11 +334,11 @@ def run(
     queue, view = kernel.queue, kernel.view
     total = view.size[0] * view.size[1] if pixels is None else len(pixels)
     planes, state_planes = kernel.planes, kernel.state_planes
-    # So few pixels a band that a slice gives each a thousand steps: beginning, testing and ending cost a processor a hundred.
+    # Few pixels a slice with many steps each, since to begin and end one costs a processor a hundred; not so few that slices are many.
     band = min(
         total,
         BAND_BYTES // (4 * max(state_planes, kernel.list_words)),
-        max(int(slices.steps / 1024), 4 * slices.parallel),
+        max(int(slices.steps / 1024), 8192),
     )
     if kernel.list_words == 0:
         # Whole rows of tiles, where a row is short enough.

@@ -156,10 +156,10 @@ export class Renderer {
     if (signal.aborted) return;
     const data = this.data(plan);
     const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
-    // So few pixels a band that a slice gives each a thousand steps: beginning, testing and ending cost a processor a hundred.
+    // As in kernels.py: few pixels a slice with many steps each, since to begin and end one costs a processor a hundred.
     const least = this.isFallback ? 256 : 64;
     const tall = this.isFallback ? 1 : TILE; // rows of tiles that are not whole cost a GPU much, and a processor nothing
-    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 1024, 4 * parallel)) / size[0] / tall)) * tall;
+    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 1024, 8192)) / size[0] / tall)) * tall;
     const band = Math.min(total, rows * size[0]);
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const list = this.buffer(16, storage);
