@@ -172,6 +172,7 @@ export class Explorer {
       plan = directPlan(view, size, maxIter, this.model.get("power"), this.model.get("julia"));
       if (!plan) {
         this.say("computing the reference orbit…");
+        renderer.warm(this.model.get("power"), this.model.get("julia") !== null);
         ({ plan, text } = await this.kernel.prepare(this.request(view, size, maxIter), renderer.heldKey, signal));
       }
     }
