@@ -175,7 +175,8 @@ def main():
         copy = landmarks()["Copy, 1e-300"].replace(size=(size[0] // 2, size[1] // 2), max_iter=100_000)
         for name, where in (("1e-25", deep), ("1e-300", copy)):
             for method in ("perturbation", "bla"):
-                ours(gpu, f"{name}, {method}", where, method, options.seconds)
+                deep_rate = ours(gpu, f"{name}, {method}", where, method, options.seconds)
+                print(f"{'':44s} {deep_rate / rate:13.2f} of direct")
     gpu.close()
 
 

@@ -318,11 +318,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
 
-    while (!stuck && work > 0 && ((m - 1u) & (BLOCK - 1u)) == 0u && n + BLOCK <= params.max_iter) {
-      let s = power_of_two(e);
+    // A limit covers its own point too, so that points between two blocks need no look either.
+    let begun = n;
+    var s = power_of_two(e);
+    var dcs = dc.value * power_of_two(dc.exponent - e);
+    let fast = !stuck && ((m - 1u) & (BLOCK - 1u)) == 0u;
+    while (fast && work > 0 && n + BLOCK <= params.max_iter) {
       // Beside a dc that outweighs it by far, delta has to be scaled anew at each step.
       if (largest(q) * s >= reference[m].z || dc.exponent - e > 60) { break; }
-      let dcs = dc.value * power_of_two(dc.exponent - e);
       if (DERIVATIVE) {
         derivative = normal(derivative);
         let unit = power_of_two(-derivative.exponent);
@@ -346,13 +349,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           q = step(step(q, R3.xy, s, dcs), R3.zw, s, dcs);
         }
       }
-      let delta = settled(Scaled(q, e));
-      q = delta.value;
-      e = delta.exponent;
       m += BLOCK;
       n += BLOCK;
       work -= i32(BLOCK);
-      let u = q * power_of_two(e);
+      if (bitcast<u32>(largest(q)) - LOW > RANGE) {
+        let delta = settled(Scaled(q, e));
+        q = delta.value;
+        e = delta.exponent;
+        s = power_of_two(e);
+        dcs = dc.value * power_of_two(dc.exponent - e);
+      }
+    }
+    if (n > begun) {
+      let u = s * q;
       let z = fma(vec2f(0.5), orbit[m + 1u], u);
       let squared = dot(z, z);
       arrived = squared > params.radius_squared || squared < TINY_SQUARED;
@@ -360,6 +369,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (!arrived && squared < dot(u, u)) {
         q = z;
         e = 0;
+        s = 1.0;
+        dcs = dc.value * power_of_two(dc.exponent);
         m = 0u;
       }
     }
@@ -368,8 +379,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // Steps in f32 until one of them needs more, or something faster may be tried.
     let first = n;
     var left = select(min(stint + BLOCK, params.max_iter - n), 0u, stuck || work <= 0);
-    var s = power_of_two(e);
-    var dcs = dc.value * power_of_two(dc.exponent - e);
     var R = orbit[m + 1u];
     while (left > 0u) {
       left -= 1u;
