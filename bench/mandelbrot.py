@@ -124,7 +124,7 @@ def sweep(gpu, size, uniform, plain, plain_args, least, word):
 
 def ours(gpu, name, view, method, least, constants=None):
     queue, total = gpu._queue, view.size[0] * view.size[1]
-    kernel = kernels.make_kernel(queue, view, work.prepare(view, method))
+    kernel = kernels.make_kernel(queue, view, work.prepare(view, method), fallback=gpu.info.is_fallback)
     pipeline = kernel.pipeline
     if constants:
         file = "direct" if kernel.prepared.method == "direct" else "perturb"
@@ -133,8 +133,7 @@ def ours(gpu, name, view, method, least, constants=None):
         queue.alloc(size) for size in (4 * kernel.state_planes * total, 8 * total, 4, 4)
     )
     uniform = kernel.params(0, total, (0.0, 0.0), 2**30, fresh=True)
-    groups = -(-total // work.GROUP)
-    shape = (min(groups, work.ROW_GROUPS), -(-groups // work.ROW_GROUPS), 1)
+    shape = kernels.workgroups(view, total, listed=False)
     args = [
         *((0, i, buffer) for i, buffer in enumerate([listing, *kernel.data, state, result, remaining])),
         (1, 0, uniform),
@@ -166,16 +165,18 @@ def main():
         gpu.close()
         return
     plain = report("plain loop", gpu, lambda: queue.dispatch(pipeline, args, shape), result, total, options.seconds)
-    for block in (8, 16, 32):
-        rate = ours(gpu, f"direct, blocks of {block}", view, "direct", options.seconds, {"BLOCK": block, "INTERIOR": 0})
-        print(f"{'':44s} {rate / plain:13.2f} times the plain loop")
+    rate = ours(
+        gpu, "direct", view, "direct", options.seconds, {"INTERIOR": 0, "LADDER": int(not gpu.info.is_fallback)}
+    )
+    print(f"{'':44s} {rate / plain:13.2f} times the plain loop")
     ours(gpu, "direct, with cardioid, disc and cycles", view, "direct", options.seconds)
     if options.deep:
         deep = make_view(SEAHORSE, "1e-25", size, 30_000)
         copy = landmarks()["Copy, 1e-300"].replace(size=(size[0] // 2, size[1] // 2), max_iter=100_000)
         for name, where in (("1e-25", deep), ("1e-300", copy)):
             for method in ("perturbation", "bla"):
-                ours(gpu, f"{name}, {method}", where, method, options.seconds)
+                deep_rate = ours(gpu, f"{name}, {method}", where, method, options.seconds)
+                print(f"{'':44s} {deep_rate / rate:13.2f} of direct")
     gpu.close()
 
 

@@ -81,10 +81,13 @@ def test_direct_does_not_depend_on_slices_blocks_or_shortcuts(gpu: wg.GPU, run: 
     whole = run(kernel(gpu, view))
     assert np.array_equal(run(kernel(gpu, view), steps=1), whole), "slices of 64 steps"
     made = kernel(gpu, view)
-    for constants in ({"BLOCK": 8}, {"BLOCK": 32}, {"INTERIOR": 0}):
+    for constants in ({"INTERIOR": 0}, {"LADDER": 0}):
         pipeline = gpu._queue.pipeline(work.shader("direct"), "variant", None, {"POWER": 2, **constants})
         variant = kernels.Kernel(gpu._queue, view, made.prepared, pipeline, [], derivative=False, listed=False)
         assert np.array_equal(run(variant), whole), constants
+    # The derivative is taken step by step, so this is the loop without blocks and pairs.
+    stepwise = run(kernel(gpu, view, derivative=True))[:2]
+    assert np.array_equal(stepwise, whole), "no blocks"
 
 
 @pytest.mark.parametrize("method", ["direct", "bla"])
@@ -128,10 +131,12 @@ def test_perturbation_of_many_kinds(gpu: wg.GPU, run: Run, change: dict[str, Any
 
 def test_perturbation_does_not_depend_on_slices(gpu: wg.GPU, run: Run) -> None:
     view = make_view(SEAHORSE, "1e-12", (40, 30), 2500)
-    prepared = work.prepare(view)
-    # Where a slice ends decides which steps are plain and which are single, so their rounding differs.
-    sliced = run(kernels.make_kernel(gpu._queue, view, prepared), steps=1)[0]
-    assert np.mean(sliced == run(kernels.make_kernel(gpu._queue, view, prepared))[0]) > 0.95
+    # Where a slice ends decides which steps have tests and where the table is asked. Blocks and steps round alike, entries do not:
+    # pixels whose count hangs on more than f32 holds may differ, a tenth of this view.
+    for method, least in (("perturbation", 0.99), ("bla", 0.9)):
+        prepared = work.prepare(view, method)
+        sliced = run(kernels.make_kernel(gpu._queue, view, prepared), steps=1)[0]
+        assert np.mean(sliced == run(kernels.make_kernel(gpu._queue, view, prepared))[0]) > least, method
     some = np.arange(0, 1200, 7, dtype=np.uint32)
     refiner = kernels.make_refiner(gpu._queue, view, prepared)
     assert np.array_equal(run(refiner, some, steps=1), run(refiner, some))

@@ -11,7 +11,7 @@ import pytest
 from gmpy2 import mpfr, mpq
 
 from webgpu_widget.mandelbrot import landmarks, make_view
-from webgpu_widget.mandelbrot.bla import BLOCK, Scaled, build_table, fine_reference, limbs, pack_reference
+from webgpu_widget.mandelbrot.bla import BLOCK, Scaled, build_table, fine_reference, limbs, limit_blocks, pack_reference
 from webgpu_widget.mandelbrot.numbers import exact_point
 from webgpu_widget.mandelbrot.orbit import OrbitCache, compute_orbit
 from webgpu_widget.mandelbrot.points import copy_size, cycle_point, find_period, nucleus
@@ -165,3 +165,29 @@ def test_points_are_found_by_newton() -> None:
     assert 2**scale == pytest.approx(0.019035515913132, rel=1e-6)
     tip = cycle_point(exact_point(-0.1011 + 0.9563j, "c"), 4, 1, -300)
     assert complex(float(tip[0]), float(tip[1])) == pytest.approx(-0.10109636384562216 + 0.9562865108091415j, abs=1e-15)
+
+
+@pytest.mark.parametrize("power", [2, 3])
+def test_under_a_block_limit_no_step_needs_a_test(power: int) -> None:
+    seed = int(np.random.default_rng().integers(2**32))
+    print("seed", seed)
+    random = np.random.default_rng(seed)
+    center = ("-0.743643887037158704", "0.131825904205311970") if power == 2 else ("0.2", "0.3")
+    view = make_view(center, "1e-9", (64, 48), 1500, power)
+    reference = limit_blocks(pack_reference(OrbitCache().get(view)), power, -30.0)
+    z = reference.points.mantissa * np.exp2(reference.points.exponent.clip(-1000).astype(float))
+    tried = 0
+    for first in range(1, len(z) - BLOCK, BLOCK):
+        limit = float(reference.packed[first, 2])
+        if limit <= 0:
+            continue
+        tried += 1
+        angle, other = np.exp(2j * np.pi * random.random((2, 200)))
+        # The limit is for the larger part, so |delta| is up to sqrt(2) of it.
+        delta, dc = math.sqrt(2) * limit * angle * random.random(200) ** 0.1, 2.0**-30 * other
+        for m in range(first, first + BLOCK):
+            here = z[m] + delta
+            assert (np.abs(here) >= np.abs(delta)).all(), "a rebase was due"
+            assert (np.abs(here) <= 2).all(), "an escape was missed"
+            delta = here**power - z[m] ** power + dc
+    assert tried > 10

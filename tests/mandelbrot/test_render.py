@@ -403,7 +403,7 @@ def test_a_reference_is_sent_once(sent: Sent) -> None:
     answer, buffers = sent.ask(id="1", kind="prepare", view=request(), have="")
     plan = answer["plan"]
     assert plan["method"] == "bla"
-    assert len(buffers) == 2
+    assert len(buffers) == 3
     assert len(plan["offsets"]) == 32
     again, nothing = sent.ask(id="2", kind="prepare", view=request(), have=plan["key"])
     assert again["plan"]["key"] == plan["key"]

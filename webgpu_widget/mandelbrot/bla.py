@@ -21,6 +21,7 @@ __all__ = [
     "build_table",
     "fine_reference",
     "limbs",
+    "limit_blocks",
     "pack_reference",
 ]
 
@@ -36,7 +37,8 @@ LIMB_NOTHING = -0x20000000
 MAX_LEVELS = 31
 END = -4.0
 NEAR_MARK = 2**20
-"""How perturb.wgsl is told of the end of an orbit, and of points near radius 2."""
+MARKED = 2e10
+"""How perturb.wgsl is told of the end of an orbit, and of points near radius 2; and in ``orbit`` of all that ``packed`` has to be asked about."""
 _NOTHING = -(2**30)
 _serial = itertools.count(1)
 
@@ -82,6 +84,10 @@ class Reference:
     ----------
     packed : ndarray of float32, (points + BLOCK, 4)
         (2 Z 2**-w, limit, w); see perturb.wgsl.
+    orbit : ndarray of float32, (points + BLOCK + 2 or 3, 2)
+        2 Z of point m in row m + 1.
+    limit : ndarray of float64, (points,)
+        While ``|delta|`` is under it, no rebase and no escape can come.
     points : Scaled
         The same points, for the table.
     steps : ndarray of bool
@@ -95,6 +101,8 @@ class Reference:
     """
 
     packed: NDArray[np.float32]
+    orbit: NDArray[np.float32]
+    limit: NDArray[np.float64]
     points: Scaled
     steps: NDArray[np.bool_]
     near: dict[int, tuple[float, int]]
@@ -162,16 +170,63 @@ def pack_reference(orbit: Orbit, critical: Orbit | None = None) -> Reference:
     shown = scaled.exponent >= -23
     exponent = np.where(shown | (scaled.exponent <= _NOTHING), 0, scaled.exponent)
     values = 2 * scaled.mantissa * np.where(shown, np.exp2(np.maximum(scaled.exponent, -30).astype(np.float64)), 1.0)
-    limit = np.minimum(0.5 * size, 2.0 - size) * (math.sqrt(0.5) * 0.999)
-    limit = np.where(shown, np.maximum(limit, 0.0), 0.0)
+    limit = np.where(shown, np.maximum(np.minimum(0.5 * size, 2.0 - size) * 0.999, 0.0), 0.0)
+    mark = np.zeros(len(size))
     for index, (mantissa, power) in near.items():
-        limit[index], exponent[index] = -mantissa, NEAR_MARK + power
-    limit[ends], exponent[ends] = END, 0
+        mark[index], exponent[index] = -mantissa, NEAR_MARK + power
+    mark[ends], exponent[ends] = END, 0
+    limit[mark < 0] = 0
     packed = np.zeros((len(size) + BLOCK, 4), np.float32)
-    packed[: len(size)] = np.stack([values.real, values.imag, limit, exponent], axis=1)
+    packed[: len(size)] = np.stack([values.real, values.imag, mark, exponent], axis=1)
+    # An even number of rows: they are read in pairs, too.
+    hot = np.full((len(size) + BLOCK + 2 + len(size) % 2, 2), MARKED, np.float32)
+    hot[1 : len(size) + 1] = np.where(
+        ((mark < 0) | (exponent != 0))[:, None], np.float32(MARKED), packed[: len(size), :2]
+    )
     steps = np.ones(len(size), bool)
     steps[ends] = False
-    return Reference(packed, scaled, steps, near, start)
+    return Reference(packed, hot, limit, scaled, steps, near, start)
+
+
+def limit_blocks(reference: Reference, power: int, log2_dc: float) -> Reference:
+    """Find how large delta may be at the start of a block for none of its steps to need a test.
+
+    Parameters
+    ----------
+    reference : Reference
+        As packed.
+    power : int
+        Exponent of the map.
+    log2_dc : float
+        As in `build_table`.
+
+    Returns
+    -------
+    Reference
+        With these limits in ``packed``.
+
+    Notes
+    -----
+    From the block's end back: ``|delta'| <= p (|Z| + |delta|)**(p - 1) |delta| + |dc|`` must be under the limit that follows.
+    """
+    count = len(reference.limit)
+    blocks = -(-count // BLOCK)
+    limit, size = np.zeros((2, blocks * BLOCK))
+    limit[: count - 1] = reference.limit[1:]
+    size[: count - 1] = np.exp2(reference.points.log2().clip(-1000, 10))[1:]
+    dc = 2.0**log2_dc if log2_dc > -1000 else 0.0
+    least = np.full(blocks, 1e30)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for at in range(BLOCK - 1, -1, -1):
+            here, z = limit[at::BLOCK], size[at::BLOCK]
+            left = np.maximum(least - dc, 0.0)
+            most = np.fmin(here, left / (power * z ** (power - 1)))
+            least = np.fmin(here, left / (power * (z + most) ** (power - 1)))
+    packed = reference.packed.copy()
+    starts = packed[1 : 1 + blocks * BLOCK : BLOCK]
+    # The shader compares max(|re|, |im|).
+    starts[:, 2] = np.where(starts[:, 2] < 0, starts[:, 2], (math.sqrt(0.5) * least)[: len(starts)])
+    return dataclasses.replace(reference, packed=packed, serial=next(_serial))
 
 
 def build_table(reference: Reference, power: int, log2_dc: float, *, fine: bool = False) -> Table:

@@ -326,6 +326,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             buffers = [
                 np.ascontiguousarray(reference.packed).data,
                 np.ascontiguousarray(table.packed if table else empty).data,
+                np.ascontiguousarray(reference.orbit).data,
             ]
         self.send(
             {"id": question, "kind": "prepared", "plan": plan, "text": work.method_text(prepared, view)},

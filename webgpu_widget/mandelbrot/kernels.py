@@ -20,6 +20,7 @@ from webgpu_widget.mandelbrot.work import (
     BAND_BYTES,
     GROUP,
     ROW_GROUPS,
+    TILE,
     Prepared,
     Progress,
     Slices,
@@ -30,7 +31,7 @@ from webgpu_widget.mandelbrot.work import (
     shader,
 )
 
-__all__ = ["Kernel", "Refiner", "Runnable", "make_kernel", "make_refiner", "run"]
+__all__ = ["Kernel", "Refiner", "Runnable", "make_kernel", "make_refiner", "run", "workgroups"]
 
 
 class Runnable(Protocol):
@@ -147,6 +148,7 @@ def make_kernel(
     derivative: bool = False,
     listed: bool = False,
     shared: Kernel | None = None,
+    fallback: bool = False,
 ) -> Kernel:
     """Compile the kernel of a view and upload its reference.
 
@@ -162,6 +164,8 @@ def make_kernel(
         Whether the pixels come as a list.
     shared : Kernel, optional
         One of the same view, whose uploaded reference is used.
+    fallback : bool
+        Whether the adapter is a processor.
 
     Returns
     -------
@@ -175,7 +179,7 @@ def make_kernel(
         "LISTED": int(listed),
     }
     if prepared.method == "direct":
-        constants["SHIP"] = int(view.formula == "burning_ship")
+        constants |= {"SHIP": int(view.formula == "burning_ship"), "LADDER": int(not fallback)}
         return Kernel(
             queue,
             view,
@@ -187,14 +191,13 @@ def make_kernel(
         )
     constants |= {"TABLE": int(prepared.table is not None), "BLOCK": BLOCK, "FIRST_LEVEL": FIRST_LEVEL}
     data: list[Any] = [] if shared is None else shared.data
-    for array in (
-        ()
-        if shared
-        else (prepared.orbit.packed, prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32))
-    ):
-        buffer = queue.alloc(array.nbytes, "mandelbrot reference")
-        queue.write(buffer, np.ascontiguousarray(array))
-        data.append(buffer)
+    if not shared:
+        table = prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32)
+        for array in (prepared.orbit.packed, table, prepared.orbit.orbit):
+            buffer = queue.alloc(array.nbytes, "mandelbrot reference")
+            queue.write(buffer, np.ascontiguousarray(array))
+            data.append(buffer)
+        data.append(data[-1])  # the orbit in pairs
     pipeline = queue.pipeline(shader("perturb"), "mandelbrot perturb", None, constants)
     return Kernel(queue, view, prepared, pipeline, data, derivative, listed)
 
@@ -288,6 +291,14 @@ def _radius(view: View) -> float:
     return 2.0 if view.constant is None else max(2.0, math.hypot(*(float(part) for part in view.constant)))
 
 
+def workgroups(view: View, count: int, *, listed: bool) -> tuple[int, int, int]:
+    """Give the shape of a dispatch over ``count`` pixels: a workgroup has 64 of a list, or a tile of 8 x 8."""
+    groups = math.ceil(count / GROUP)
+    if not listed:
+        groups = math.ceil(view.size[0] / TILE) * math.ceil(math.ceil(count / view.size[0]) / TILE)
+    return min(groups, ROW_GROUPS), math.ceil(groups / ROW_GROUPS), 1
+
+
 def run(
     kernel: Runnable,
     slices: Slices,
@@ -323,8 +334,16 @@ def run(
     queue, view = kernel.queue, kernel.view
     total = view.size[0] * view.size[1] if pixels is None else len(pixels)
     planes, state_planes = kernel.planes, kernel.state_planes
-    # Few pixels a band where that alone makes a slice short, so that the first budgets need not be tiny.
-    band = min(total, BAND_BYTES // (4 * max(state_planes, kernel.list_words)), max(int(slices.steps / 256), 16_384))
+    # Few pixels a slice with many steps each, since to begin and end one costs a processor a hundred; not so few that slices are many.
+    band = min(
+        total,
+        BAND_BYTES // (4 * max(state_planes, kernel.list_words)),
+        max(int(slices.steps / 1024), 8192),
+    )
+    if kernel.list_words == 0:
+        # Whole rows of tiles, where a row is short enough.
+        rows = TILE * view.size[0]
+        band = min(total, band // rows * rows or band)
     state = queue.alloc(4 * state_planes * band, "mandelbrot state")
     result = queue.alloc(4 * planes * band, "mandelbrot result")
     remaining = queue.alloc(4, "mandelbrot remaining")
@@ -337,8 +356,7 @@ def run(
             if pixels is not None:
                 queue.write(listing, np.ascontiguousarray(kernel.listing(pixels[first : first + count], shift)))
             left, fresh = count, True
-            groups = math.ceil(count / GROUP)
-            shape = (min(groups, ROW_GROUPS), math.ceil(groups / ROW_GROUPS), 1)
+            shape = workgroups(view, count, listed=kernel.list_words > 0)
             while left:
                 uniform = kernel.params(first, count, shift, slices.budget(left), fresh=fresh)
                 queue.clear(remaining, 0, 4)

@@ -23,22 +23,31 @@ __all__ = ["automatic_iterations", "render", "render_async", "render_view"]
 MAX_SAMPLES = 256
 REFINED = 2.0
 """Pixels that differ from a neighbour by more counts than this are refined."""
-_slices: weakref.WeakKeyDictionary[Any, tuple[work.Slices, work.Slices]] = weakref.WeakKeyDictionary()
+_slices: weakref.WeakKeyDictionary[Any, tuple[work.Slices, work.Slices, work.Slices]] = weakref.WeakKeyDictionary()
+"""Of each GPU: for direct.wgsl, perturb.wgsl and refine.wgsl, which differ in speed."""
+_PARTS = (1.0, 1 / 4, 1 / 20)
+"""Of the first one's speed, before anything was seen."""
 
 
 def longer_slices(gpu: GPU, times: float) -> None:
     """Have a GPU run dispatches that are some times as long, where no page has to stay alive beside them. May be called again."""
-    is_fallback = gpu.info.is_fallback
-    for slices, slower in zip(_slices_of(gpu, is_fallback), (1, 20), strict=True):
+    for slices, part in zip(_slices_of(gpu, gpu.info.is_fallback), _PARTS, strict=True):
         slices.target_s, slices.limit_s = times * work.TARGET_S, 2 * times * work.LIMIT_S
-        slices.least = work.FIRST_RATE[is_fallback] * work.TARGET_S / slower
+        slices.floor = part * work.FIRST_RATE[gpu.info.is_fallback] * work.TARGET_S
 
 
-def _slices_of(gpu: Any, is_fallback: bool) -> tuple[work.Slices, work.Slices]:
-    """Return what a GPU has learnt, of f32 and of refined pixels."""
-    parallel = work.PARALLEL[is_fallback]
-    first = work.FIRST_RATE[is_fallback] * work.TARGET_S
-    return _slices.setdefault(gpu, (work.Slices(first, parallel), work.Slices(first / 20, parallel)))
+def _slices_of(gpu: Any, is_fallback: bool) -> tuple[work.Slices, work.Slices, work.Slices]:
+    """Return what a GPU has learnt."""
+    if gpu not in _slices:
+        first = work.FIRST_RATE[is_fallback] * work.TARGET_S
+        parallel, least = work.PARALLEL[is_fallback], work.LEAST[is_fallback]
+        direct, perturbed, refined = (part * first for part in _PARTS)
+        _slices[gpu] = (
+            work.Slices(direct, parallel, least),
+            work.Slices(perturbed, parallel, least),
+            work.Slices(refined, parallel),
+        )
+    return _slices[gpu]
 
 
 def automatic_iterations(log2_width: float) -> int:
@@ -229,9 +238,10 @@ def _picture(
     try:
         prepared = yield work.Wait(compute=lambda: work.prepare(view, method, point))
         begun = time.perf_counter()
-        slices, fine_slices = _slices_of(gpu, is_fallback)
+        *of_method, fine_slices = _slices_of(gpu, is_fallback)
+        slices = of_method[int(prepared.method != "direct")]
         before = slices.count + fine_slices.count
-        kernel = kernels.make_kernel(gpu._queue, view, prepared, derivative=distance)
+        kernel = kernels.make_kernel(gpu._queue, view, prepared, derivative=distance, fallback=is_fallback)
         planes = yield from kernels.run(kernel, slices, progress=show)
         shape = view.size[1], view.size[0]
         iterations = planes[0].reshape(shape)
@@ -252,7 +262,9 @@ def _picture(
             pixels = edges(smooth)
             rows = []
             if len(pixels):
-                listed = kernels.make_kernel(gpu._queue, view, prepared, listed=True, shared=kernel)
+                listed = kernels.make_kernel(
+                    gpu._queue, view, prepared, listed=True, shared=kernel, fallback=is_fallback
+                )
                 for sample in range(1, samples):
                     more = yield from kernels.run(listed, slices, pixels, jitter(sample))
                     rows.append(more[1].view(np.float32).copy())

@@ -18,6 +18,7 @@ from webgpu_widget.mandelbrot.bla import (
     Reference,
     Table,
     build_table,
+    limit_blocks,
     pack_reference,
 )
 from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, log2_abs
@@ -47,6 +48,8 @@ Progress = Callable[[float], None]
 DIRECT_BITS = 18
 """A pixel is iterated directly in f32 while it is wider than 2**-18 of its coordinates."""
 GROUP = 64
+TILE = 8
+"""Pixels of a workgroup, and the side of a tile of them."""
 ROW_GROUPS = 16_384
 TARGET_S = 0.03
 LIMIT_S = 0.05
@@ -56,6 +59,8 @@ FIRST_RATE = {True: 2e8, False: 2e10}
 MOST_STEPS = 1e12
 PARALLEL = {True: 256, False: 16_384}
 """Pixels that keep a CPU adapter, and a GPU, busy."""
+LEAST = {True: 256, False: 64}
+"""Steps of a pixel in a dispatch: to begin and end one costs a CPU adapter a hundred."""
 BAND_BYTES = 96 * 1024 * 1024
 
 orbits = OrbitCache()
@@ -83,30 +88,33 @@ class Slices:
         Steps of all pixels together that a dispatch aims at.
     parallel : int
         Pixels under which a dispatch does not get faster: each has its own thread, and a thread has a speed.
+    least : int
+        Steps of a pixel in a dispatch, however slow they are.
     count : int
         Dispatches so far.
     target_s, limit_s : float
         Seconds that a dispatch aims at, and after which it is cut.
-    least : float
-        Steps that are never gone below: where the time is not the dispatch's but that of a busy machine, shorter ones only add to it.
+    floor : float
+        Steps of all pixels together that are never gone below: where the time is not the dispatch's but that of a busy machine, shorter ones only add to it.
     """
 
     steps: float
     parallel: int = 16_384
+    least: int = 4 * BLOCK
     count: int = 0
     target_s: float = TARGET_S
     limit_s: float = LIMIT_S
-    least: float = 0.0
+    floor: float = 0.0
 
     def budget(self, pixels: int) -> int:
         """Give the steps of one pixel, a multiple of BLOCK."""
-        return max(4, min(int(self.steps / max(pixels, self.parallel)) // BLOCK, 2**26)) * BLOCK
+        return max(self.least // BLOCK, min(int(self.steps / max(pixels, self.parallel)) // BLOCK, 2**26)) * BLOCK
 
     def learn(self, seconds: float, before: int, after: int) -> None:
         """Take note of a dispatch that began with ``before`` unfinished pixels and left ``after``."""
         self.count += 1
         if seconds > self.limit_s:
-            self.steps = max(self.least, self.steps * max(0.1, self.target_s / seconds))
+            self.steps = max(self.floor, self.steps * max(0.1, self.target_s / seconds))
         elif seconds < self.target_s and before >= self.parallel and 2 * after > before:
             self.steps = min(MOST_STEPS, self.steps * min(4.0, max(1.2, 0.8 * self.target_s / max(seconds, 1e-4))))
 
@@ -240,13 +248,14 @@ def prepare(
     critical = None
     if view.constant is not None:
         critical = orbits.get(view.replace(julia=None, center=view.julia), view.constant, progress)
-    packed = _packed(orbit, critical)
+    bare = _packed(orbit, critical)
     offset = view.point[0] - orbit.point[0], view.point[1] - orbit.point[1]
     reach = (
         max(log2_abs(abs(part) + view.spacing * side / 2) for part, side in zip(offset, view.size, strict=True)) + 0.51
     )
     # One table serves all views of some sizes: radii suffer a little from a larger |dc|, and only where B counts.
     reach = -math.inf if view.julia is not None else 4.0 * math.ceil(reach / 4)
+    packed = cast("Reference", _keep(("limits", bare.serial, reach), lambda: limit_blocks(bare, view.power, reach)))
     table = None
     if chosen == "bla":
         table = make_table(packed, view.power, reach)
@@ -257,7 +266,7 @@ def prepare(
 
 _kept: dict[tuple[Any, ...], Any] = {}
 _kept_lock = threading.Lock()
-KEPT = 8
+KEPT = 12
 
 
 def _keep(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:

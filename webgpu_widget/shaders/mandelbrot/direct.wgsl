@@ -1,23 +1,24 @@
 // direct.wgsl - escape counts by iterating each pixel in f32.
 //
 // What      z -> z^POWER + c from z = 0 (Mandelbrot), from the pixel (JULIA), or with |re|, |im| taken first (SHIP).
-//           BLOCK iterations run between two escape tests; when a test fails, the block is replayed step by step.
+//           16 iterations run between two escape tests, 64 once 64 are done; when a test fails, the block is done again by
+//           sixteens, and the last sixteen step by step.
 //           A pixel keeps its state, so a dispatch does at most `budget` iterations of it and the next one goes on.
 // Shapes    list u32[] (LISTED: the pixels to do), state u32[4 or 7][count], result u32[2 or 3][count], remaining u32[1].
 // Result    plane 0: first n with |z_n| > radius, or max_iter. Plane 1: f32 bits of the continuous count at radius 2^8,
 //           NaN where it did not escape. Plane 2 (DERIVATIVE): f32 bits of the exterior distance in pixels.
-// Dispatch  ceil(count / 64) workgroups, folded into rows of `row_groups`.
+// Dispatch  a workgroup for each tile of 8 x 8 pixels of the band (LISTED: for 64 pixels), folded into rows of `row_groups`.
 // Accuracy  c is rounded to f32, so a pixel must be wider than about 2^-18 |c|; deeper views are perturb.wgsl's.
 // Source    Escape time with the distance estimate of Milnor and Thurston; Brent's cycle test on the f32 orbit, which is exact:
 //           an f32 orbit that meets an earlier state never leaves.
 
-override BLOCK: u32 = 16u;         // a multiple of 8
 override POWER: u32 = 2u;
 override JULIA: bool = false;
 override SHIP: bool = false;
 override INTERIOR: bool = true;    // skip the cardioid, the disc of period 2, and cycles
 override DERIVATIVE: bool = false;
 override LISTED: bool = false;
+override LADDER: bool = true;      // false for a processor's lanes, which go through both loops whether they need them or not
 
 struct Params {
   size: vec2u,          // the whole picture
@@ -66,16 +67,25 @@ fn advance(z: vec2f, c: vec2f) -> vec2f {
   return w + c;
 }
 
+// Two steps. In the plane of power 2 they take seven instructions, not eight: the first leaves y / 2, which needs no doubling,
+// and 4 (y / 2) serves both products of the second. Powers of two change no rounding.
+fn pair(z: vec2f, c: vec2f) -> vec2f {
+  if (POWER != 2u) { return advance(advance(z, c), c); }
+  let x = fma(z.x, z.x, fma(-z.y, z.y, c.x));
+  var h = fma(z.x, z.y, 0.5 * c.y);
+  if (SHIP) { h = fma(abs(z.x), abs(z.y), 0.5 * c.y); }
+  let t = 4.0 * h;
+  let last = fma(x, x, fma(-t, h, c.x));
+  if (SHIP) { return vec2f(last, fma(abs(x), abs(t), c.y)); }
+  return vec2f(last, fma(x, t, c.y));
+}
+
 // Written out: a driver that does not unroll a loop would pay for its test at each iteration.
-fn eight(z0: vec2f, c: vec2f) -> vec2f {
-  let z1 = advance(z0, c);
-  let z2 = advance(z1, c);
-  let z3 = advance(z2, c);
-  let z4 = advance(z3, c);
-  let z5 = advance(z4, c);
-  let z6 = advance(z5, c);
-  let z7 = advance(z6, c);
-  return advance(z7, c);
+fn sixteen(z: vec2f, c: vec2f) -> vec2f {
+  let four = pair(pair(z, c), c);
+  let eight = pair(pair(four, c), c);
+  let twelve = pair(pair(eight, c), c);
+  return pair(pair(twelve, c), c);
 }
 
 fn slope(z: vec2f) -> vec2f {
@@ -99,6 +109,20 @@ fn known_inside(c: vec2f) -> bool {
   return q * (q + x) < 0.2499999 * y2 || fma(right, right, y2) < 0.0624999;
 }
 
+// Brent: z is compared with an earlier one, which is renewed at powers of two.
+struct Cycle { held: vec2f, window: u32, seen: u32 }
+
+fn closed(cycle: ptr<function, Cycle>, z: vec2f, steps: u32) -> bool {
+  if (all(z == (*cycle).held)) { return true; }
+  (*cycle).seen += steps;
+  if ((*cycle).seen >= (*cycle).window) {
+    (*cycle).held = z;
+    (*cycle).seen = 0u;
+    (*cycle).window *= 2u;
+  }
+  return false;
+}
+
 struct Derivative { value: vec2f, exponent: i32 }
 
 fn differentiate(d: Derivative, z: vec2f) -> Derivative {
@@ -111,8 +135,16 @@ fn differentiate(d: Derivative, z: vec2f) -> Derivative {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = (group.y * params.row_groups + group.x) * 64u + lane;
+  let index = group.y * params.row_groups + group.x;
   let count = params.count;
+  var id = index * 64u + lane;
+  if (!LISTED) {
+    // Pixels of a tile escape together more often than those of a row.
+    let tiles = (params.size.x + 7u) / 8u;
+    let across = (index % tiles) * 8u + lane % 8u;
+    if (across >= params.size.x) { return; }
+    id = ((index / tiles) * 8u + lane / 8u) * params.size.x + across;
+  }
   if (id >= count) { return; }
   var pixel = params.first + id;
   if (LISTED) { pixel = list[id]; }
@@ -145,33 +177,38 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 
   let stop = n + min(params.budget, params.max_iter - n);
-  var held = z;         // Brent: compare with an earlier z, renewed at powers of two
-  var window = 64u;
-  var seen = 0u;
+  var cycle = Cycle(z, 64u, 0u);
   var inside = false;
-  if (!DERIVATIVE) {
-    while (crossed == DONE && n + BLOCK <= stop) {
-      var w = eight(z, c);
-      for (var i = 8u; i < BLOCK; i += 8u) { w = eight(w, c); }
-      if (outside(dot(w, w), params.radius_squared)) { break; }
-      z = w;
-      n += BLOCK;
-      if (INTERIOR) {
-        if (all(z == held)) {
-          inside = true;
-          n = params.max_iter;
-          break;
-        }
-        seen += BLOCK;
-        if (seen >= window) {
-          held = z;
-          seen = 0u;
-          window *= 2u;
-        }
+  if (!DERIVATIVE && crossed == DONE) {
+    var left = false;
+    if (LADDER) {
+      while (n < 64u && n + 16u <= stop) {
+        let w = sixteen(z, c);
+        left = outside(dot(w, w), params.radius_squared);
+        if (left) { break; }
+        z = w;
+        n += 16u;
+      }
+      while (!left && n + 64u <= stop) {
+        let w = sixteen(sixteen(sixteen(sixteen(z, c), c), c), c);
+        if (outside(dot(w, w), params.radius_squared)) { break; }
+        z = w;
+        n += 64u;
+        inside = INTERIOR && closed(&cycle, z, 64u);
+        if (inside) { break; }
       }
     }
+    while (!left && !inside && n + 16u <= stop) {
+      let w = sixteen(z, c);
+      left = outside(dot(w, w), params.radius_squared);
+      if (left) { break; }
+      z = w;
+      n += 16u;
+      inside = INTERIOR && closed(&cycle, z, 16u);
+    }
+    if (inside) { n = params.max_iter; }
   }
-  // The last block again, or what is left of the budget, step by step; then on to the far radius.
+  // The last sixteen again, or what is left of the budget, step by step; then on to the far radius.
   var extra = 0u;
   if (!inside) {
     loop {

@@ -4,16 +4,20 @@
 //           it to full precision. A pixel whose |z| falls under |delta|, or whose reference ends, goes on from the start of
 //           the reference with delta = z (rebasing), so that no pixel needs another reference.
 //           delta is d 2^e: e is 0 from 2^-24 up, below that d is kept near 1, so that width knows no smallest value.
-//           At each turn a pixel takes the longest table entry (BLA: delta' = A delta + B dc for 2^level steps) that covers
-//           delta; else BLOCK plain steps without a test, taken back if the pixel came near rebasing or escape; else single steps.
-// Shapes    list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], state u32[6 or 9][count],
-//           result u32[2 or 3][count], remaining u32[1].
-//           reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. While |delta| < limit no rebase and no escape
-//           can come; 0 is never, -4 marks the last index of an orbit. Where |Z| is nearly 2, limit and w tell 4 - |Z|^2 as
-//           -limit 2^(w - 2^20): escape may hang on a delta that Z + delta does not show.
+//           At each turn a pixel takes the longest table entries (BLA: delta' = A delta + B dc for 2^level steps) that cover
+//           delta; then blocks of BLOCK steps without a test, where the host found that none is needed; then steps with
+//           cheap tests; and at last, where those would not do, one step with every test. Each of these is a loop of its own,
+//           because a processor's lanes go through all that a loop holds whenever one of them is in it.
+// Shapes    list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], orbit vec2f[length + BLOCK + 2], pairs: the same
+//           buffer, state u32[6 or 9][count], result u32[2 or 3][count], remaining u32[1].
+//           reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. Where m begins a block: while |delta| < limit
+//           there, no rebase and no escape can come before the block's end; 0 is never. -4 marks the last index of an orbit.
+//           Where |Z| is nearly 2, limit and w tell 4 - |Z|^2 as -limit 2^(w - 2^20): escape may hang on a delta that
+//           Z + delta does not show.
+//           orbit[m + 1] = 2 Z, or a number past all of them where w or limit say that m is one of those.
 //           table: entry k of a level covers m = 1 + k 2^level: (A, exponent, exponent of the radius), (B, exponent, 0).
 // Result    as direct.wgsl.
-// Dispatch  ceil(count / 64) workgroups, folded into rows of `row_groups`.
+// Dispatch  as direct.wgsl.
 // Accuracy  delta is right to about 2^-24 sqrt(n) of itself, 1e-4 of a pixel after many thousand steps.
 // Source    Rebasing and BLA: Zhuoran, fractalforums.org, 2021; C. Heiland-Allen, "Deep zoom theory and practice (again)", 2022.
 
@@ -48,15 +52,21 @@ struct Params {
 @group(0) @binding(0) var<storage, read> list: array<u32>;
 @group(0) @binding(1) var<storage, read> reference: array<vec4f>;
 @group(0) @binding(2) var<storage, read> table: array<vec4u>;
-@group(0) @binding(3) var<storage, read_write> state: array<u32>;
-@group(0) @binding(4) var<storage, read_write> result: array<u32>;
-@group(0) @binding(5) var<storage, read_write> remaining: array<atomic<u32>>;
+@group(0) @binding(3) var<storage, read> orbit: array<vec2f>;
+@group(0) @binding(4) var<storage, read> pairs: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> state: array<u32>;
+@group(0) @binding(6) var<storage, read_write> result: array<u32>;
+@group(0) @binding(7) var<storage, read_write> remaining: array<atomic<u32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 const DONE = 0x80000000u;
 const NAN_BITS = 0x7fc00000u;
 const FAR_SQUARED = 65536.0;
-const SMALL = 5.9604644775390625e-8;   // 2^-24
+const CLEAR_SQUARED = 6.25;            // from here on z itself can be iterated
+const TINY_SQUARED = 1.4210854715202004e-14;   // 2^-46
+const LOW = 0x26800000u;               // 2^-50, as bits
+const RANGE = 0x37000000u;             // up to 2^60
+const MARKED = 1e10;                   // in `orbit`
 const NOTHING = -0x40000000;           // exponent of zero
 const NEAR = 1048576.0;                // 2^20
 const END = -2.0;                      // limits under it end an orbit
@@ -103,8 +113,9 @@ fn plus(a: Scaled, b: Scaled) -> Scaled {
 }
 
 // delta as the loops want it: exponent 0 where f32 can square it in comfort
-fn settled(a: Scaled) -> Scaled {
-  let b = normal(a);
+fn settled(a: Scaled) -> Scaled { return eased(normal(a)); }
+
+fn eased(b: Scaled) -> Scaled {
   if (b.exponent >= -23) { return Scaled(b.value * power_of_two(b.exponent), 0); }
   return b;
 }
@@ -162,77 +173,48 @@ fn point(R: vec4f) -> Scaled {
 }
 
 // Whether |Z + delta|^2 > 4 where |Z| is nearly 2: 2 Re(conj(Z) delta) + |delta|^2 > 4 - |Z|^2.
-fn over(R: vec4f, delta: Scaled) -> bool {
-  let d = normal(delta);
+fn over(R: vec4f, d: Scaled) -> bool {
   let rest = -R.z * power_of_two(i32(R.w - NEAR) - d.exponent);
   return fma(dot(d.value, d.value), power_of_two(d.exponent), dot(R.xy, d.value)) > rest;
 }
 
 // Z + delta of the point just reached: escape, rebase.
 fn inspect(pixel: ptr<function, Pixel>, R: vec4f) {
-  var delta = (*pixel).delta;
-  var small: bool;
-  if (delta.exponent == 0 && R.w == 0.0) {
-    (*pixel).z = fma(vec2f(0.5), R.xy, delta.value);
-    small = dot((*pixel).z, (*pixel).z) < dot(delta.value, delta.value);
-    if (small || R.z < END) { delta = settled(Scaled((*pixel).z, 0)); }
-  } else {
-    let sum = plus(point(R), delta);
-    (*pixel).z = sum.value * power_of_two(sum.exponent);
-    let near = normal(delta);
-    small = sum.exponent < near.exponent || (sum.exponent == near.exponent && dot(sum.value, sum.value) < dot(near.value, near.value));
-    if (small || R.z < END) { delta = settled(sum); }
-  }
+  let sum = plus(point(R), (*pixel).delta);
+  (*pixel).z = sum.value * power_of_two(sum.exponent);
+  let near = normal((*pixel).delta);
+  let small = sum.exponent < near.exponent || (sum.exponent == near.exponent && dot(sum.value, sum.value) < dot(near.value, near.value));
   if ((*pixel).crossed == DONE) {
     var crossed = outside(dot((*pixel).z, (*pixel).z), params.radius_squared);
-    if (R.w > 0.0 && params.radius_squared == 4.0) { crossed = over(R, (*pixel).delta); }
+    if (R.w > 0.0 && params.radius_squared == 4.0) { crossed = over(R, near); }
     if (crossed) { (*pixel).crossed = (*pixel).n; }
   }
   if (small || R.z < END) {
-    (*pixel).delta = delta;
+    (*pixel).delta = eased(sum);
     (*pixel).m = 0u;
   }
 }
 
-// A plain step; `worst` rises to 0 when delta is not under the limit.
-struct Plain { q: vec2f, worst: f32 }
-
-fn plain(p: Plain, R: vec4f, s: f32, dcs: vec2f) -> Plain {
-  let worst = max(p.worst, fma(largest(p.q), s, -R.z));
-  if (POWER == 2u) { return Plain(multiply_add(fma(vec2f(s), p.q, R.xy), p.q, dcs), worst); }
-  let Z = 0.5 * R.xy;
-  return Plain(multiply_add(chord(Z, fma(vec2f(s), p.q, Z)), p.q, dcs), worst);
+fn step(q: vec2f, R: vec2f, s: f32, dcs: vec2f) -> vec2f {
+  if (POWER == 2u) { return multiply_add(fma(vec2f(s), q, R), q, dcs); }
+  let Z = 0.5 * R;
+  return multiply_add(chord(Z, fma(vec2f(s), q, Z)), q, dcs);
 }
 
-// One iteration with every test.
+// One step of any delta, but for what `inspect` does.
 fn single(pixel: ptr<function, Pixel>, dc: Scaled) {
-  let R = reference[(*pixel).m];
-  let delta = (*pixel).delta;
-  if (delta.exponent == 0 && R.w == 0.0) {
-    let Z = 0.5 * R.xy;
-    var h = R.xy + delta.value;
-    if (POWER != 2u) { h = chord(Z, Z + delta.value); }
-    if (DERIVATIVE) {
-      var derivative = times(Scaled(slope(Z + delta.value), 0), (*pixel).derivative);
-      if (!JULIA) { derivative = plus(derivative, ONE); }
-      (*pixel).derivative = derivative;
-    }
-    let next = multiply(h, delta.value) + dc.value * power_of_two(dc.exponent);
-    if (largest(next) < SMALL) { (*pixel).delta = settled(plus(times(Scaled(h, 0), delta), dc)); }
-    else { (*pixel).delta = Scaled(next, 0); }
-  } else {
-    let Z = point(R);
-    let z = plus(Z, delta);
-    if (DERIVATIVE) {
-      var derivative = times(scaled_slope(z), (*pixel).derivative);
-      if (!JULIA) { derivative = plus(derivative, ONE); }
-      (*pixel).derivative = derivative;
-    }
-    (*pixel).delta = settled(plus(times(scaled_chord(Z, z), delta), dc));
-  }
+  let Z = point(reference[(*pixel).m]);
+  let z = plus(Z, (*pixel).delta);
+  if (DERIVATIVE) { (*pixel).derivative = differentiated((*pixel).derivative, scaled_slope(z)); }
+  (*pixel).delta = eased(plus(times(scaled_chord(Z, z), (*pixel).delta), dc));
   (*pixel).m += 1u;
   (*pixel).n += 1u;
-  inspect(pixel, reference[(*pixel).m]);
+}
+
+fn differentiated(d: Scaled, slope: Scaled) -> Scaled {
+  let grown = times(slope, d);
+  if (JULIA) { return grown; }
+  return plus(grown, ONE);
 }
 
 fn first_entry(level: u32) -> u32 {
@@ -241,8 +223,15 @@ fn first_entry(level: u32) -> u32 {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = (group.y * params.row_groups + group.x) * 64u + lane;
+  let tile = group.y * params.row_groups + group.x;
   let count = params.count;
+  var id = tile * 64u + lane;
+  if (!LISTED) {
+    let tiles = (params.size.x + 7u) / 8u;
+    let across = (tile % tiles) * 8u + lane % 8u;
+    if (across >= params.size.x) { return; }
+    id = ((tile / tiles) * 8u + lane / 8u) * params.size.x + across;
+  }
   if (id >= count) { return; }
   var index = params.first + id;
   if (LISTED) { index = list[id]; }
@@ -262,142 +251,173 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (DERIVATIVE) {
       pixel.derivative = Scaled(bitcast<vec2f>(vec2u(state[6u * count + id], state[7u * count + id])), bitcast<i32>(state[8u * count + id]));
     }
-  } else {
-    if (!JULIA) { pixel.n = 1u; }   // z_1 = c, so delta is dc
-    inspect(&pixel, reference[pixel.m]);
+  } else if (!JULIA) {
+    pixel.n = 1u;       // z_1 = c, so delta is dc
   }
 
   var work = i32(params.budget);
   var extra = 0u;
-  var failures = 0u;
-  var patience = 0u;    // aligned turns to go before plain blocks are tried again
+  var stint = 0u;       // steps with tests before anything faster is tried again
+  var arrived = params.fresh != 0u;   // at a point that has to be inspected
   loop {
-    if (pixel.crossed != DONE) {
-      if (outside(dot(pixel.z, pixel.z), FAR_SQUARED) || extra >= 65536u) { break; }
+    let escaped = pixel.crossed != DONE;
+    if (escaped) {
+      if (outside(dot(pixel.z, pixel.z), CLEAR_SQUARED) || extra >= 65536u) { break; }
       extra += 1u;
-      single(&pixel, dc);
-      continue;
+    } else if (!arrived && (pixel.n >= params.max_iter || work <= 0)) {
+      break;
     }
-    if (pixel.n >= params.max_iter || work <= 0) { break; }
-    let aligned = ((pixel.m - 1u) & (BLOCK - 1u)) == 0u;
-    if (aligned) {
-      if (TABLE) {
-        // |delta| < 2^reach, but for the corner that the host took off the radius
-        let reach = pixel.delta.exponent + exponent_of(largest(pixel.delta.value));
-        if (reach <= params.highest) {
-          var chosen = 0u;
-          var level = 0u;
-          let position = (pixel.m - 1u) >> FIRST_LEVEL;
-          loop {
-            if (level >= params.levels || ((position >> level) << level) != position) { break; }
-            if (pixel.n + (BLOCK << level) > params.max_iter) { break; }
-            let entry = first_entry(level) + (position >> level);
-            if (entry >= first_entry(level + 1u) || reach > bitcast<i32>(table[2u * entry].w)) { break; }
-            level += 1u;
-            chosen = entry + 1u;
-          }
-          if (chosen != 0u) {
-            let a = table[2u * chosen - 2u];
-            let b = table[2u * chosen - 1u];
-            let A = Scaled(bitcast<vec2f>(a.xy), bitcast<i32>(a.z));
-            let B = Scaled(bitcast<vec2f>(b.xy), bitcast<i32>(b.z));
-            pixel.delta = settled(plus(times(A, pixel.delta), times(B, dc)));
-            if (DERIVATIVE) {
-              pixel.derivative = times(A, pixel.derivative);
-              if (!JULIA) { pixel.derivative = plus(pixel.derivative, B); }
-            }
-            let steps = BLOCK << (level - 1u);
-            pixel.m += steps;
-            pixel.n += steps;
-            work -= 12;
-            inspect(&pixel, reference[pixel.m]);
-            continue;
-          }
-        }
-      }
-      if (patience == 0u && pixel.n + BLOCK <= params.max_iter && largest(pixel.delta.value) * power_of_two(pixel.delta.exponent) < reference[pixel.m].z) {
-        var q = pixel.delta.value;
-        let s = power_of_two(pixel.delta.exponent);
-        let dcs = dc.value * power_of_two(dc.exponent - pixel.delta.exponent);
-        var p = Plain(q, -1.0);
-        var derivative = normal(pixel.derivative);
-        if (DERIVATIVE) {
-          let unit = power_of_two(-derivative.exponent);
-          for (var i = 0u; i < BLOCK; i++) {
-            let R = reference[pixel.m + i];
-            derivative.value = multiply(slope(fma(vec2f(0.5), R.xy, s * p.q)), derivative.value);
-            if (!JULIA) { derivative.value.x += unit; }
-            p = plain(p, R, s, dcs);
-          }
-        } else {
-          // Written out in fours, as in direct.wgsl.
-          for (var m = pixel.m; m < pixel.m + BLOCK; m += 4u) {
-            let R0 = reference[m];
-            let R1 = reference[m + 1u];
-            let R2 = reference[m + 2u];
-            let R3 = reference[m + 3u];
-            p = plain(plain(plain(plain(p, R0, s, dcs), R1, s, dcs), R2, s, dcs), R3, s, dcs);
-          }
-        }
-        q = p.q;
-        let near = p.worst >= 0.0;
-        work -= i32(BLOCK);
-        if (!near) {
-          failures = 0u;
-          pixel.delta = settled(Scaled(q, pixel.delta.exponent));
-          if (DERIVATIVE) { pixel.derivative = normal(derivative); }
-          pixel.m += BLOCK;
-          pixel.n += BLOCK;
-          inspect(&pixel, reference[pixel.m]);
-          continue;
-        }
-        // Near once, near again: look less often.
-        failures = min(failures + 1u, 3u);
-        patience = (1u << failures) - 1u;
-      } else if (patience > 0u) {
-        patience -= 1u;
-      }
-    }
-    // Step by step to the next aligned index, in plain f32 while numbers are of a size for that.
-    let first = pixel.n;
-    if (!DERIVATIVE && pixel.delta.exponent == 0) {
-      var q = pixel.delta.value;
-      var m = pixel.m;
-      var n = pixel.n;
-      var R = reference[m];
-      let dcs = dc.value * power_of_two(dc.exponent);
+    var q = pixel.delta.value;
+    var e = pixel.delta.exponent;
+    var m = pixel.m;
+    var n = pixel.n;
+    var derivative = pixel.derivative;
+    let before = n;
+    var stuck = escaped || arrived;
+
+    while (TABLE && !stuck && work > 0 && ((m - 1u) & (BLOCK - 1u)) == 0u) {
+      // |delta| < 2^reach, but for the corner that the host took off the radius
+      let reach = e + exponent_of(largest(q));
+      if (reach > params.highest) { break; }
+      var chosen = 0u;
+      var level = 0u;
+      let position = (m - 1u) >> FIRST_LEVEL;
       loop {
-        if (R.w != 0.0 || n >= params.max_iter) { break; }
-        var next: vec2f;
-        if (POWER == 2u) {
-          next = multiply_add(R.xy + q, q, dcs);
-        } else {
-          next = multiply_add(chord(0.5 * R.xy, fma(vec2f(0.5), R.xy, q)), q, dcs);
-        }
-        let S = reference[m + 1u];
-        if (largest(next) < SMALL || S.w != 0.0) { break; }
-        let z = fma(vec2f(0.5), S.xy, next);
-        let squared = dot(z, z);
-        if (squared > params.radius_squared || largest(z) < SMALL) { break; }
-        q = next;
-        R = S;
-        m += 1u;
-        n += 1u;
-        if (squared < dot(q, q) || S.z < END) {
-          q = z;
-          m = 0u;
-          R = reference[0];
-        }
-        if (((m - 1u) & (BLOCK - 1u)) == 0u) { break; }
+        if (level >= params.levels || ((position >> level) << level) != position) { break; }
+        if (n + (BLOCK << level) > params.max_iter) { break; }
+        let entry = first_entry(level) + (position >> level);
+        if (entry >= first_entry(level + 1u) || reach > bitcast<i32>(table[2u * entry].w)) { break; }
+        level += 1u;
+        chosen = entry + 1u;
       }
-      pixel.delta.value = q;
-      pixel.m = m;
-      pixel.n = n;
-      work -= 2 * i32(n - first);
+      if (chosen == 0u) { break; }
+      let a = table[2u * chosen - 2u];
+      let b = table[2u * chosen - 1u];
+      let A = Scaled(bitcast<vec2f>(a.xy), bitcast<i32>(a.z));
+      let B = Scaled(bitcast<vec2f>(b.xy), bitcast<i32>(b.z));
+      let delta = eased(plus(Scaled(multiply(A.value, q), A.exponent + e), Scaled(multiply(B.value, dc.value), B.exponent + dc.exponent)));
+      if (DERIVATIVE) {
+        derivative = times(A, derivative);
+        if (!JULIA) { derivative = plus(derivative, B); }
+      }
+      let steps = BLOCK << (level - 1u);
+      q = delta.value;
+      e = delta.exponent;
+      m += steps;
+      n += steps;
+      work -= 12;
+      let u = q * power_of_two(e);
+      let z = fma(vec2f(0.5), orbit[m + 1u], u);
+      let squared = dot(z, z);
+      arrived = squared > params.radius_squared || squared < TINY_SQUARED;
+      stuck = arrived;
+      if (!arrived && squared < dot(u, u)) {
+        q = z;
+        e = 0;
+        m = 0u;
+      }
     }
-    if (pixel.n == first) {
-      single(&pixel, dc);
-      work -= 6;
+
+    // A limit covers its own point too, so that points between two blocks need no look either.
+    let begun = n;
+    var s = power_of_two(e);
+    var dcs = dc.value * power_of_two(dc.exponent - e);
+    let fast = !stuck && ((m - 1u) & (BLOCK - 1u)) == 0u;
+    while (fast && work > 0 && n + BLOCK <= params.max_iter) {
+      // Beside a dc that outweighs it by far, delta has to be scaled anew at each step.
+      if (largest(q) * s >= reference[m].z || dc.exponent - e > 60) { break; }
+      if (DERIVATIVE) {
+        derivative = normal(derivative);
+        let unit = power_of_two(-derivative.exponent);
+        for (var i = 0u; i < BLOCK; i++) {
+          let R = orbit[m + i + 1u];
+          derivative.value = multiply(slope(fma(vec2f(0.5), R, s * q)), derivative.value);
+          if (!JULIA) { derivative.value.x += unit; }
+          q = step(q, R, s, dcs);
+        }
+        derivative = normal(derivative);
+      } else {
+        // Written out by eights, as in direct.wgsl.
+        for (var k = (m + 1u) / 2u; k < (m + 1u + BLOCK) / 2u; k += 4u) {
+          let R0 = pairs[k];
+          let R1 = pairs[k + 1u];
+          let R2 = pairs[k + 2u];
+          let R3 = pairs[k + 3u];
+          q = step(step(q, R0.xy, s, dcs), R0.zw, s, dcs);
+          q = step(step(q, R1.xy, s, dcs), R1.zw, s, dcs);
+          q = step(step(q, R2.xy, s, dcs), R2.zw, s, dcs);
+          q = step(step(q, R3.xy, s, dcs), R3.zw, s, dcs);
+        }
+      }
+      m += BLOCK;
+      n += BLOCK;
+      work -= i32(BLOCK);
+      if (bitcast<u32>(largest(q)) - LOW > RANGE) {
+        let delta = settled(Scaled(q, e));
+        q = delta.value;
+        e = delta.exponent;
+        s = power_of_two(e);
+        dcs = dc.value * power_of_two(dc.exponent - e);
+      }
+    }
+    if (n > begun) {
+      let u = s * q;
+      let z = fma(vec2f(0.5), orbit[m + 1u], u);
+      let squared = dot(z, z);
+      arrived = squared > params.radius_squared || squared < TINY_SQUARED;
+      stuck = arrived;
+      if (!arrived && squared < dot(u, u)) {
+        q = z;
+        e = 0;
+        s = 1.0;
+        dcs = dc.value * power_of_two(dc.exponent);
+        m = 0u;
+      }
+    }
+    stint = select(min(2u * stint + BLOCK, 7u * BLOCK), 0u, n > before);
+
+    // Steps in f32 until one of them needs more, or something faster may be tried.
+    let first = n;
+    var left = select(min(stint + BLOCK, params.max_iter - n), 0u, stuck || work <= 0);
+    var R = orbit[m + 1u];
+    while (left > 0u) {
+      left -= 1u;
+      let next = step(q, R, s, dcs);
+      let S = orbit[m + 2u];
+      let u = s * next;
+      let z = fma(vec2f(0.5), S, u);
+      let squared = dot(z, z);
+      let size = bitcast<u32>(largest(next));
+      stuck = R.x >= MARKED || squared > params.radius_squared || squared < TINY_SQUARED || (size != 0u && size - LOW > RANGE);
+      if (stuck) { break; }
+      if (DERIVATIVE) { derivative = differentiated(derivative, Scaled(slope(fma(vec2f(0.5), R, s * q)), 0)); }
+      q = next;
+      m += 1u;
+      n += 1u;
+      R = S;
+      if (squared < dot(u, u)) {
+        q = z;
+        e = 0;
+        s = 1.0;
+        dcs = dc.value * power_of_two(dc.exponent);
+        m = 0u;
+        R = vec2f(0.0);
+      }
+      if (((m - 1u) & (BLOCK - 1u)) == 0u && left <= BLOCK) { break; }
+    }
+    work -= 2 * i32(n - first);
+
+    pixel.delta = settled(Scaled(q, e));
+    pixel.m = m;
+    pixel.n = n;
+    pixel.derivative = derivative;
+    if (stuck) {
+      if (!arrived) {
+        single(&pixel, dc);
+        work -= 6;
+      }
+      arrived = false;
+      inspect(&pixel, reference[pixel.m]);
     }
   }
 
@@ -422,6 +442,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     result[count + id] = NAN_BITS;
     if (DERIVATIVE) { result[2u * count + id] = NAN_BITS; }
     return;
+  }
+  // On to the far radius.
+  let start = point(reference[1]);
+  let c = start.value * power_of_two(start.exponent) + dc.value * power_of_two(dc.exponent);
+  for (var i = 0u; i < 256u; i++) {
+    if (outside(dot(pixel.z, pixel.z), FAR_SQUARED)) { break; }
+    if (DERIVATIVE) { pixel.derivative = differentiated(pixel.derivative, Scaled(slope(pixel.z), 0)); }
+    var z = pixel.z;
+    for (var k = 1u; k < POWER; k++) { z = multiply(z, pixel.z); }
+    pixel.z = z + c;
+    pixel.n += 1u;
   }
   result[id] = pixel.crossed;
   let squared = dot(pixel.z, pixel.z);

@@ -31,5 +31,6 @@ export function directPlan(view: View, size: readonly [number, number], maxIter:
     key: "",
     reference: null,
     table: null,
+    orbit: null,
   };
 }

@@ -172,6 +172,7 @@ export class Explorer {
       plan = directPlan(view, size, maxIter, this.model.get("power"), this.model.get("julia"));
       if (!plan) {
         this.say("computing the reference orbit…");
+        renderer.warm(this.model.get("power"), this.model.get("julia") !== null);
         ({ plan, text } = await this.kernel.prepare(this.request(view, size, maxIter), renderer.heldKey, signal));
       }
     }
@@ -208,16 +209,30 @@ export class Explorer {
       }
       if (signal.aborted) return;
       this.picture.finish(frame, coarse);
+      // A coarse picture tells as well; but a tiny one has few pixels to tell by.
+      if (frame.smooth.length > 1000 && this.raise(frame.smooth.length, far, escaped)) return;
       if (coarse > 1 && this.parts.root.dataset["coarse"] !== String(coarse)) this.parts.root.dataset["coarse"] = String(coarse);
       this.parts.root.dataset["firstMs"] ??= "";
       if (this.parts.root.dataset["firstMs"] === "") this.parts.root.dataset["firstMs"] = (performance.now() - this.wanted).toFixed(0);
       this.say(`${text} · ${coarse > 1 ? `1/${coarse} size…` : ""}`);
-      if (coarse === 1) this.finished(text, method, iterations, far, escaped);
+      if (coarse === 1) this.finished(text, method, iterations);
       else if (slow) await new Promise((resolve) => setTimeout(resolve));
     }
   }
 
-  private finished(text: string, method: string, iterations: number, far: number, escaped: number): void {
+  /** Begin anew with more iterations, where the picture asks for them and nobody has chosen their number. */
+  private raise(pixels: number, far: number, escaped: number): boolean {
+    if (!this.model.get("auto_iterations")) return false;
+    // Counts crowd under the limit: there is more to see behind it. Or nothing escapes where it is deep: perhaps all is behind it.
+    const crowded = far > 0.004 * pixels && this.raised < 64;
+    const nothing = escaped < 0.01 * pixels && this.raised < 16 && log2Wide(this.view.width) < -10;
+    if (!crowded && !nothing) return false;
+    this.raised *= 2;
+    this.refresh();
+    return true;
+  }
+
+  private finished(text: string, method: string, iterations: number): void {
     const seconds = (performance.now() - this.wanted) / 1000;
     const rate = iterations / seconds / 1e9;
     const adapter = this.renderer?.name ?? this.welcome?.adapter ?? "";
@@ -243,14 +258,7 @@ export class Explorer {
       width: formatWide(this.view.width),
     });
     this.model.save_changes();
-    if (!this.model.get("auto_iterations")) return;
-    // Counts crowd under the limit: there is more to see behind it. Or nothing escapes where it is deep: perhaps all is behind it.
-    const crowded = far > 0.004 * this.columns * this.rows && this.raised < 64;
-    const nothing = escaped < 0.01 * this.columns * this.rows && this.raised < 16 && log2Wide(this.view.width) < -10;
-    if (crowded || nothing) {
-      this.raised *= 2;
-      this.refresh();
-    }
+    this.renderer?.warm(this.model.get("power"), this.model.get("julia") !== null);
   }
 
   private resize(): void {

@@ -82,7 +82,7 @@ export class Kernel {
   /** What a view needs; `have` is the key of the reference that the page holds. */
   async prepare(request: Request, have: string, signal: AbortSignal): Promise<{ plan: Plan; text: string }> {
     const { answer, buffers } = await this.ask("prepare", { view: request, have }, signal);
-    const plan = { ...(answer["plan"] as object), reference: tight(buffers[0]), table: tight(buffers[1]) } as Plan;
+    const plan = { ...(answer["plan"] as object), reference: tight(buffers[0]), table: tight(buffers[1]), orbit: tight(buffers[2]) } as Plan;
     return { plan, text: String(answer["text"]) };
   }
 

@@ -1,6 +1,6 @@
 /** Escape counts on the page's own GPU, in slices that can be given up. */
 
-/** What a picture needs beside the shaders; `reference` and `table` are there for perturbation. */
+/** What a picture needs beside the shaders; `reference`, `table` and `orbit` are there for perturbation. */
 export interface Plan {
   readonly method: "direct" | "perturbation" | "bla";
   readonly size: readonly [number, number];
@@ -20,6 +20,7 @@ export interface Plan {
   readonly key: string;
   readonly reference: ArrayBuffer | null;
   readonly table: ArrayBuffer | null;
+  readonly orbit: ArrayBuffer | null;
 }
 
 export interface Shaders {
@@ -33,7 +34,7 @@ export interface Band {
   readonly smooth: Float32Array;
 }
 
-const GROUP = 64;
+const TILE = 8;
 const ROW_GROUPS = 16_384;
 const BLOCK = 16;
 const TARGET_MS = 25;
@@ -42,7 +43,7 @@ export class Stopped extends Error {}
 
 export class Renderer {
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
-  private held: { key: string; reference: GPUBuffer; table: GPUBuffer } | null = null;
+  private held: { key: string; buffers: GPUBuffer[] } | null = null;
   private steps: number;
   readonly isFallback: boolean;
   readonly name: string;
@@ -72,10 +73,16 @@ export class Renderer {
     return this.held?.key ?? "";
   }
 
-  private pipeline(plan: Plan): Promise<GPUComputePipeline> {
+  /** Compile what a deeper view will need, so that its first picture does not wait for it. */
+  warm(power: number, julia: boolean): void {
+    void this.pipeline({ method: "bla", power, julia: julia ? [0, 0] : null }).catch(() => undefined);
+  }
+
+  private pipeline(plan: Pick<Plan, "method" | "power" | "julia">): Promise<GPUComputePipeline> {
     const direct = plan.method === "direct";
     const constants: Record<string, number> = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
-    if (!direct) Object.assign(constants, { TABLE: plan.method === "bla" ? 1 : 0, BLOCK, FIRST_LEVEL: 4 });
+    if (direct) constants["LADDER"] = this.isFallback ? 0 : 1;
+    else Object.assign(constants, { TABLE: plan.method === "bla" ? 1 : 0, BLOCK, FIRST_LEVEL: 4 });
     const key = JSON.stringify([direct, constants]);
     let made = this.pipelines.get(key);
     if (!made) {
@@ -98,13 +105,13 @@ export class Renderer {
 
   private data(plan: Plan): GPUBuffer[] {
     if (plan.method === "direct") return [];
-    if (plan.reference && plan.table && this.held?.key !== plan.key) {
-      this.held?.reference.destroy();
-      this.held?.table.destroy();
-      this.held = { key: plan.key, reference: this.upload(plan.reference), table: this.upload(plan.table) };
+    if (plan.reference && plan.table && plan.orbit && this.held?.key !== plan.key) {
+      for (const buffer of this.held?.buffers ?? []) buffer.destroy();
+      const orbit = this.upload(plan.orbit); // bound twice, the second time in pairs
+      this.held = { key: plan.key, buffers: [this.upload(plan.reference), this.upload(plan.table), orbit, orbit] };
     }
     if (this.held?.key !== plan.key) throw new Error("the reference orbit of this view is not on the GPU");
-    return [this.held.reference, this.held.table];
+    return this.held.buffers;
   }
 
   private params(plan: Plan, size: readonly [number, number], first: number, count: number, budget: number, fresh: boolean): ArrayBuffer {
@@ -148,7 +155,11 @@ export class Renderer {
     const pipeline = await this.pipeline(plan);
     if (signal.aborted) return;
     const data = this.data(plan);
-    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 128, 16_384)) / size[0]));
+    const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
+    // As in kernels.py: few pixels a slice with many steps each, since to begin and end one costs a processor a hundred.
+    const least = this.isFallback ? 256 : 64;
+    const tall = this.isFallback ? 1 : TILE; // rows of tiles that are not whole cost a GPU much, and a processor nothing
+    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 1024, 8192)) / size[0] / tall)) * tall;
     const band = Math.min(total, rows * size[0]);
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const list = this.buffer(16, storage);
@@ -163,14 +174,13 @@ export class Renderer {
     try {
       for (let first = 0; first < total; first += band) {
         const count = Math.min(band, total - first);
-        const groups = Math.ceil(count / GROUP);
+        const groups = Math.ceil(size[0] / TILE) * Math.ceil(count / size[0] / TILE);
         let left = count;
         let fresh = true;
         while (left > 0) {
           if (signal.aborted) return;
           const before = left;
-          const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
-          const budget = Math.max(64, Math.min(Math.floor(this.steps / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
+          const budget = Math.max(least, Math.min(Math.floor(this.steps / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
           device.queue.writeBuffer(uniform, 0, this.params(plan, size, first, count, budget, fresh));
           const encoder = device.createCommandEncoder();
           encoder.clearBuffer(remaining);
