@@ -47,7 +47,8 @@ export interface IO {
 
 /** Writes that may fail, for other reasons than a full storage, before it is left alone. */
 const MAX_FAILURES = 3;
-const MAX_SPARES = 8;
+/** As many as can be in flight: fewer would be dropped and made anew, and lie about until they are collected. */
+const MAX_SPARES = 16;
 
 interface Span {
   readonly file: FileSpec;
