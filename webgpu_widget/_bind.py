@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from webgpu_widget import errors, layout, shaders
-from webgpu_widget._queue import Arg, Buffer, Sampler, Texture
+from webgpu_widget._handles import Arg, Buffer, Sampler, Texture
 from webgpu_widget.array import GPUArray, GPURecords, stored_dtype
 from webgpu_widget.protocol import ArrayType, BindingInfo, TypeInfo
 from webgpu_widget.textures import GPUTexture, OutTexture, TextureInput, texture

@@ -18,7 +18,7 @@ from webgpu_widget.errors import ClosedError, WebGPUWidgetError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from webgpu_widget._queue import Buffer, Span
+    from webgpu_widget._handles import Buffer, Span
     from webgpu_widget.gpu import GPU
 
 __all__ = ["GPUArray", "GPURecords"]

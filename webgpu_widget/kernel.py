@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget import _bind, errors, layout
-from webgpu_widget._queue import Pipeline
+from webgpu_widget._handles import Pipeline
 from webgpu_widget.array import GPUArray, GPURecords
 from webgpu_widget.protocol import BindingInfo, CompileResult
 from webgpu_widget.textures import GPUTexture

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from webgpu_widget import errors
-from webgpu_widget._queue import Recording
+from webgpu_widget._handles import Recording
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

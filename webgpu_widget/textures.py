@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget._queue import Sampler, Texture
+from webgpu_widget._handles import Sampler, Texture
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

@@ -26,8 +26,8 @@ SAFE_BINDING_BYTES = 128 * 1024 * 1024
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from webgpu_widget._handles import Buffer
     from webgpu_widget._lazy.dtypes import DType
-    from webgpu_widget._queue import Buffer
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
 

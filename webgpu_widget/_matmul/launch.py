@@ -18,7 +18,7 @@ from webgpu_widget._matmul.subgroup import Subgroup
 from webgpu_widget._matmul.vector import Vector
 
 if TYPE_CHECKING:
-    from webgpu_widget._queue import Buffer
+    from webgpu_widget._handles import Buffer
     from webgpu_widget.gpu import GPU
 
 Precision = Literal["f32", "f16"]

@@ -10,7 +10,7 @@ from webgpu_widget import errors
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
-    from webgpu_widget._queue import Span
+    from webgpu_widget._handles import Span
     from webgpu_widget.gpu import GPU
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.parts import Parts

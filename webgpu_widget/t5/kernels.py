@@ -15,7 +15,7 @@ from webgpu_widget.t5.shaders import variant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget._queue import Buffer, Pipeline
+    from webgpu_widget._handles import Buffer, Pipeline
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
     from webgpu_widget.t5.config import T5Config

@@ -9,7 +9,7 @@ from webgpu_widget.reference.t5 import bias_table
 from webgpu_widget.t5.blocks import Block, Blocks
 
 if TYPE_CHECKING:
-    from webgpu_widget._queue import Buffer
+    from webgpu_widget._handles import Buffer
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.kernels import Kernels, Matrix
     from webgpu_widget.t5.source import Tensors

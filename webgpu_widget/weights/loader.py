@@ -22,7 +22,7 @@ from webgpu_widget.weights.plan import stage_name
 from webgpu_widget.weights.report import LoadReport, Progress, Stage
 
 if TYPE_CHECKING:
-    from webgpu_widget._queue import Buffer
+    from webgpu_widget._handles import Buffer
     from webgpu_widget.gpu import GPU
     from webgpu_widget.weights.convert import Part, Rules, Target
     from webgpu_widget.weights.plan import Plan

@@ -1,0 +1,111 @@
+"""What the browser holds for Python, by number: buffers, textures, pipelines; and recordings on their way there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from webgpu_widget._connection import Request
+    from webgpu_widget._queue import Queue
+
+Bytes = bytes | bytearray | memoryview
+Span = tuple["Buffer", int, int]
+"""(buffer, byte offset, size in bytes)"""
+
+
+class Buffer:
+    """Memory in the browser; given back when this object is collected, or by `free`."""
+
+    __slots__ = ("__weakref__", "_queue", "freed", "generation", "handle", "size_bytes")
+
+    def __init__(self, queue: Queue, handle: int, size_bytes: int) -> None:
+        self._queue = queue
+        self.handle = handle
+        self.size_bytes = size_bytes
+        self.generation = queue.generation
+        self.freed = False
+
+    def free(self) -> None:
+        """Give the memory back once what was queued before has run."""
+        if not self.freed:
+            self.freed = True
+            self._queue.discard("free-buffer", "buffer", self.handle, self.generation)
+
+    def __del__(self) -> None:
+        self.free()
+
+
+class Texture:
+    """A texture in the browser."""
+
+    __slots__ = ("__weakref__", "_queue", "format", "freed", "generation", "handle", "size")
+
+    def __init__(self, queue: Queue, handle: int, texture_format: str, size: tuple[int, int, int]) -> None:
+        self._queue = queue
+        self.handle = handle
+        self.format = texture_format
+        self.size = size
+        self.generation = queue.generation
+        self.freed = False
+
+    def free(self) -> None:
+        """As `Buffer.free`."""
+        if not self.freed:
+            self.freed = True
+            self._queue.discard("free-texture", "texture", self.handle, self.generation)
+
+    def __del__(self) -> None:
+        self.free()
+
+
+class Sampler:
+    """How a texture is sampled: a description; the engine keeps one sampler of each.
+
+    Parameters
+    ----------
+    description : dict
+        ``filter`` and ``address``, as in `sampler`.
+    """
+
+    __slots__ = ("description",)
+
+    def __init__(self, description: dict[str, str]) -> None:
+        self.description = description
+
+
+class Pipeline:
+    """WGSL with an entry point and constants, being compiled in the browser."""
+
+    __slots__ = ("constants", "entry_point", "generation", "handle", "label", "request", "source")
+
+    def __init__(
+        self,
+        handle: int,
+        generation: int,
+        source: str,
+        label: str,
+        entry_point: str | None,
+        constants: dict[str, float],
+    ) -> None:
+        self.handle = handle
+        self.generation = generation
+        self.source = source
+        self.label = label
+        self.entry_point = entry_point
+        self.constants = constants
+        self.request: Request | None = None
+
+
+Value = Buffer | Span | Bytes | Texture | Sampler
+Arg = tuple[int, int, Value]
+"""(group, binding, value); bytes are a uniform's."""
+
+
+class Recording:
+    """Commands on their way to become a program."""
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+        self.commands: list[Any] = []
+        self.blob = bytearray()
+        self.holds: list[object] = []
