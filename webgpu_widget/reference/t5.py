@@ -428,6 +428,11 @@ def attention(q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, 
     return np.einsum("bhij,bjhd->bihd", shares, v)
 
 
+def attention_tiled(q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool) -> Array:
+    """As `attention`: the same values, made in another order."""
+    return attention(q, k, v, bias, mask, causal=causal)
+
+
 def random_words(seed: int, row: int, step: int, tokens: Array) -> NDArray[np.uint32]:
     """First word of pcg4d of (seed, row, step, token), a token each."""
     v = [np.full(np.shape(tokens), value, np.uint32) for value in (seed, row, step)] + [np.asarray(tokens, np.uint32)]

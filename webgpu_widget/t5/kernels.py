@@ -26,6 +26,7 @@ __all__ = ["ACTIVATIONS", "ELEMENT_BYTES", "Kernels", "Matrix"]
 ELEMENT_BYTES = {"f32": 4, "f16": 2, "int8": 1}
 ACTIVATIONS = {"relu": 0, "gelu_new": 1, "silu": 2}
 _MOST_GROUPS = 65_535
+_WIDEST_TILED_HEAD = 64
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,9 @@ class Kernels:
             "BIASED": biased,
         }
         groups = (-(-queries // 32), c.num_heads, batch)
-        self._run("attention", [q, kv, bias, mask, out], groups, params, **constants)
+        # barriers are what costs where a CPU runs the shader, and registers where heads are wide
+        name = "attention" if self.on_cpu or c.d_kv > _WIDEST_TILED_HEAD else "attention_tiled"
+        self._run(name, [q, kv, bias, mask, out], groups, params, **constants)
 
     def attention_weights(self, q: Buffer, kv: Buffer, mask: Buffer, w: Buffer, shape: tuple[int, int, int]) -> None:
         """Cross-attention's probabilities; ``shape`` is batch, queries, keys."""
