@@ -318,11 +318,6 @@ def linear(x: Array, weight: Array, *, factor: float = 1.0, y: Array | None = No
     return np.asarray(out if y is None else y + out)
 
 
-def add(x: Array, y: Array) -> Array:
-    """Return ``y + x``."""
-    return np.asarray(y + x)
-
-
 def gate(a: Array, *, is_gated: bool, activation: str) -> Array:
     """Activation of the first half of the last axis, times the second; of all of it without a gate."""
     if not is_gated:

@@ -41,7 +41,7 @@ def _feed_forward(parts: Parts, part: FeedForward, x: Buffer, scratch: dict[str,
     k.norm(x, part.gain, scratch["normed"], rows)
     k.linear(scratch["normed"], part.into, scratch["wide"], rows)
     k.gate(scratch["wide"], scratch["inner"], rows)
-    k.linear(scratch["inner"], part.out, x, rows, residual=True, scratch=scratch["product"])
+    k.linear(scratch["inner"], part.out, x, rows, residual=True)
 
 
 def _scratch(parts: Parts, rows: int) -> dict[str, Buffer]:
@@ -52,7 +52,6 @@ def _scratch(parts: Parts, rows: int) -> dict[str, Buffer]:
         "context": _floats(parts, rows * c.inner, "context"),
         "wide": _floats(parts, rows * c.d_ff * (2 if c.is_gated else 1), "feed-forward"),
         "inner": _floats(parts, rows * c.d_ff, "feed-forward"),
-        "product": _floats(parts, rows * c.d_model, "product"),
     }
 
 
@@ -81,7 +80,7 @@ def encode(parts: Parts, ids: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) 
             causal=False,
             biased=True,
         )
-        k.linear(scratch["context"], layer.attention.out, x, rows, residual=True, scratch=scratch["product"])
+        k.linear(scratch["context"], layer.attention.out, x, rows, residual=True)
         _feed_forward(parts, layer.feed_forward, x, scratch, rows)
         k.queue.flush()  # a batch a layer: a slow adapter reports each, and nobody takes it for dead
     states = scratch["normed"]
@@ -121,7 +120,7 @@ def decode(parts: Parts, encoded: Encoded, ids: np.ndarray[Any, Any], *, seen: l
             causal=True,
             biased=True,
         )
-        k.linear(scratch["context"], layer.attention.out, x, rows, residual=True, scratch=scratch["product"])
+        k.linear(scratch["context"], layer.attention.out, x, rows, residual=True)
         k.norm(x, layer.cross.gain, scratch["normed"], rows)
         k.linear(scratch["normed"], layer.cross.into, scratch["qkv"], rows)
         k.linear(encoded.states, layer.source, kv, batch * encoded.source)
@@ -132,7 +131,7 @@ def decode(parts: Parts, encoded: Encoded, ids: np.ndarray[Any, Any], *, seen: l
         k.attention(
             scratch["qkv"], kv, bias, encoded.mask, scratch["context"], shape, parts=(1, 2), causal=False, biased=False
         )
-        k.linear(scratch["context"], layer.cross.out, x, rows, residual=True, scratch=scratch["product"])
+        k.linear(scratch["context"], layer.cross.out, x, rows, residual=True)
         _feed_forward(parts, layer.feed_forward, x, scratch, rows)
     k.norm(x, parts.gain("decoder.final_layer_norm.weight"), scratch["normed"], rows)
     logits = _floats(parts, rows * c.vocab_size, "logits")

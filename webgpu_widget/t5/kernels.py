@@ -146,21 +146,12 @@ class Kernels:
         *,
         residual: bool = False,
         factor: float = 1.0,
-        scratch: Buffer | None = None,
     ) -> None:
-        """``y (+)= factor * x @ matrix.T``; ``scratch`` (as large as y) may hold the product before it is added."""
+        """``y (+)= factor * x @ matrix.T``."""
         if self._is_for_tiles(matrix, rows) and factor == 1:
             columns, outputs = matrix.columns, matrix.rows
-            product = y
-            if residual:
-                product = scratch or self.queue.alloc(4 * rows * outputs, label="t5 product")
-            launch(
-                self.gpu, Operand.tight(x, (rows, columns)), Operand.tight(matrix.words, (outputs, columns)).mT, product
-            )
-            if residual:
-                words = rows * outputs // 4
-                count = min(_MOST_GROUPS, -(-words // 64))
-                self._run("add", [product, y], (count, 1, 1), struct.pack("<I", words))
+            weight = Operand.tight(matrix.words, (outputs, columns)).mT
+            launch(self.gpu, Operand.tight(x, (rows, columns)), weight, y, accumulate=residual)
             return
         constants: dict[str, Any] = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
