@@ -7,8 +7,9 @@ import asyncio
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from t5_common import TINY, error
+from t5_common import TINY, error, lose_device
 
+import webgpu_widget as wg
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5, encoder
 from webgpu_widget.t5.encoder import Encoders
@@ -92,3 +93,16 @@ def test_recorded_encodings_are_freed_with_the_model(gpu, monkeypatch):
     assert made._encoders.recorded
     made.free()
     assert gpu.memory().bytes <= before
+
+
+def test_after_a_lost_device_the_encoder_is_recorded_anew(monkeypatch):
+    monkeypatch.setattr("webgpu_widget.t5.model.Kernels", hardware)
+    own = wg.GPU(transport="headless")
+    try:
+        made = T5.from_pretrained(TINY, own, progress=False)
+        wanted, before = made.encode([[5, 6, 7]]), made._encoders.recorded[1, 32]
+        lose_device(own)
+        assert (made.encode([[5, 6, 7]]) == wanted).all()
+        assert made._encoders.recorded[1, 32] is not before
+    finally:
+        own.close()
