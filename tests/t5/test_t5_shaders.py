@@ -360,6 +360,18 @@ def test_attention_of_a_source_skips_closed_keys(gpu, rng, queries, keys, head):
     assert error(b.get(out, wanted.shape), wanted) < 1e-5
 
 
+@pytest.mark.parametrize(("head", "name"), [(64, "t5/attention_tiled"), (68, "t5/attention")])
+def test_heads_too_wide_for_registers_are_not_tiled(gpu, rng, head, name):
+    b = Bench(kernels(gpu, replace(CONFIG, d_kv=head)))
+    b.kernels.on_cpu = False
+    q, kv, one = b.put(rng.normal(size=(3, head))), b.put(rng.normal(size=(2, 3, head))), b.put(np.ones(1, int))
+    with gpu.profile() as profile:
+        b.kernels.attention(
+            q, kv, b.put(np.zeros(3)), one, b.poison(3, head), (1, 1, 1), parts=(1, 2), causal=False, biased=False
+        )
+    assert [row.name for row in profile.rows] == [name]
+
+
 def test_attention_puts_up_with_large_scores(gpu, rng):
     """Scores that grow from key to key: each tile moves the running softmax, and late keys hide early ones."""
     b = Bench(kernels(gpu))

@@ -127,7 +127,9 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   let to = ((b * params.queries + query) * HEADS + h) * HEAD;
   for (var i = 0u; i < HEAD; i++) {
     let half = i % 2u * WG;  // the other half may still be read
-    tile[half + index] = sum[i] * factor;
+    tile[half + index] = sum[0] * factor;
+    // the sums move up, since a loop with a barrier may not be unrolled, and sum[i] would then take them all out of their registers
+    for (var j = 1u; j < HEAD; j++) { sum[j - 1u] = sum[j]; }
     workgroupBarrier();
     if (share == i % SHARES && query < params.queries) {
       var whole = vec4f();
