@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,3 +35,15 @@ def error(found: np.ndarray, wanted: np.ndarray) -> float:
     assert found.shape == wanted.shape
     assert np.isfinite(found).all()
     return float(np.linalg.norm(found.astype(np.float64) - wanted) / np.linalg.norm(wanted))
+
+
+def lose_device(gpu):
+    connection = gpu._connection
+    with connection._lock:
+        before = gpu._queue.generation
+        connection._session.reset("a test")
+        connection._settle()
+    deadline = time.monotonic() + 20
+    while gpu._queue.generation == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

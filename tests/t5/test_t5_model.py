@@ -6,12 +6,11 @@ import asyncio
 import importlib.util
 import json
 import shutil
-import time
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from t5_common import DATA, TINY, VARIANTS, error, golden
+from t5_common import DATA, TINY, VARIANTS, error, golden, lose_device
 
 import webgpu_widget as wg
 from webgpu_widget.reference import t5 as reference
@@ -340,18 +339,6 @@ def test_a_lost_device_is_typed_and_the_next_call_loads_again(checkpoint):
         assert model.generate("w5 w6 w7", max_new_tokens=8) == wanted
     finally:
         own.close()
-
-
-def lose_device(gpu):
-    connection = gpu._connection
-    with connection._lock:
-        before = gpu._queue.generation
-        connection._session.reset("a test")
-        connection._settle()
-    deadline = time.monotonic() + 20
-    while gpu._queue.generation == before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # ---------------------------------------------------------------- files

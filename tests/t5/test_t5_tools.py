@@ -24,6 +24,19 @@ def test_the_bench_reports_every_figure(tmp_path):
     assert "tiny_t5 f32: loaded in" in done.stdout
 
 
+def test_the_bench_times_the_encoder_alone(tmp_path):
+    out = tmp_path / "report.json"
+    command = [sys.executable, TOOLS / "bench.py", TINY, "--encoder-only", "--encoder-tokens", "5", "--profile"]
+    done = subprocess.run([*command, "--output", out], capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(out.read_text())["models"]
+    assert row["encoder_5_ms"] > 0
+    assert row["encoder_5_alone_ms"] > 0
+    assert row["encoder_dispatches"] == 8 * 4 + 2
+    assert "encoder   4 t5/attention" in done.stdout
+    assert "tokens/s" not in done.stdout
+
+
 def test_readers_see_how_good_the_shipped_model_is():
     right = json.loads((TINY / "report.json").read_text())["exact_match"]["all"]
     assert right >= 0.95

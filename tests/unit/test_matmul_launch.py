@@ -196,6 +196,32 @@ def test_launch_computes_numpys_matmul(rng, left, right, turned, fallback):
     close(got, a, b)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"fallback": True}, {"limit": 64 * 1024}, {"features": F16, "configs": UNITS}], ids=str
+)
+@pytest.mark.parametrize(
+    ("left", "right"), [((65, 67), (67, 69)), ((40, 2000), (2000, 40)), ((3, 7, 8), (8,)), ((2, 0), (0, 3))]
+)
+def test_a_product_is_added_to_what_is_there(rng, options, left, right):
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in (left, right))
+    info, shape = adapter(**options), product_shape(left, right)
+    old, out = rng.standard_normal(shape).astype(np.float32), Buffer(4 * int(np.prod(shape)))
+    out.data.view(np.float32)[:] = old.ravel()
+    gpu = SimpleNamespace(_queue=NumpyQueue(info.limits["maxStorageBufferBindingSize"]), info=info)
+    half = "features" in options
+    launch(gpu, operand(a), operand(b), out, precision="f16" if half else "f32", accumulate=True)
+    if half:
+        a, b = (x.astype(np.float16).astype(np.float32) for x in (a, b))
+    room = (np.matmul(np.abs(a), np.abs(b)) + np.abs(old)) * EPS * 64
+    assert np.all(np.abs(out.data.view(np.float32).reshape(shape) - old - np.matmul(a.astype(np.float64), b)) <= room)
+
+
+def test_a_float16_result_cannot_be_added_to(rng):
+    a = operand(rng.standard_normal((2, 2)).astype(np.float32))
+    with pytest.raises(ValueError, match="float32 only"):
+        launch(SimpleNamespace(_queue=None), a, a, Buffer(8), out_dtype=np.dtype(np.float16), accumulate=True)
+
+
 def test_batch_axis_in_the_middle_of_memory_needs_no_copy(rng):
     a = rng.standard_normal((4, 6, 8)).astype(np.float32)
     b = rng.standard_normal((4, 8, 5)).astype(np.float32)
@@ -451,6 +477,16 @@ def test_nothing_is_measured_when_off_small_recording_or_on_a_cpu(tuned, monkeyp
     tuned.gpu.info.is_fallback = True
     assert tune.best(tuned.gpu, BIG, PLANS, tuned.emit) is PLANS[0]
     assert tuned.queue.waits == 0
+
+
+def test_what_may_not_be_measured_takes_what_was(tuned):
+    assert tune.best(tuned.gpu, BIG, PLANS, None) is PLANS[0]
+    tune.best(tuned.gpu, BIG, PLANS, tuned.emit)
+    waits = tuned.queue.waits
+    assert tune.best(tuned.gpu, BIG, PLANS, None) is PLANS[1]
+    tuned.queue.recording = True
+    assert tune.best(tuned.gpu, BIG, PLANS, tuned.emit) is PLANS[1]
+    assert tuned.queue.waits == waits
 
 
 def test_a_host_that_cannot_wait_takes_the_first(tuned, monkeypatch):

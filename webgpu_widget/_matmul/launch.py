@@ -33,8 +33,9 @@ def launch(
     *,
     precision: Precision = "f32",
     out_dtype: np.dtype[np.float32] | np.dtype[np.float16] = FLOAT32,
+    accumulate: bool = False,
 ) -> None:
-    """Queue ``out = a @ b``.
+    """Queue ``out = a @ b``, or ``out += a @ b``.
 
     Parameters
     ----------
@@ -50,23 +51,30 @@ def launch(
         Two float16 operands use them too: their products are exact. Sums are float32 always.
     out_dtype
         float32 or float16, rounded once at the end.
+    accumulate
+        Add to what `out` holds, which is float32 then.
 
     Raises
     ------
     webgpu_widget.errors.ShapeError
         When the shapes do not fit.
+    ValueError
+        When a float16 result is to be added to.
     """
     shape = product_shape(a.shape, b.shape)
     count = int(np.prod(shape, dtype=np.int64))
     out_half = np.dtype(out_dtype) == np.float16
     queue = gpu._queue
-    if count == 0:
+    if accumulate and out_half:
+        raise ValueError("a product is added to float32 only; pass out_dtype=float32, or accumulate=False")
+    if count == 0 or (accumulate and a.shape[-1] == 0):
         return
     if a.shape[-1] == 0:
         queue.clear(out, 0, (count * (2 if out_half else 4) + 3) // 4 * 4)
         return
     target = queue.alloc(count * 4, "matmul out") if out_half else out
-    for product in products(a, b, target):
+    for whole in products(a, b, target):
+        product = replace(whole, accumulate=whole.accumulate or accumulate)
         if precision == "f16" or (product.a.half and product.b.half):
             _run_half(gpu, product)
         else:
@@ -106,9 +114,7 @@ def _run_single(gpu: GPU, product: Product, *, through_half: bool = False) -> No
         if _better_turned(problem, fallback=gpu.info.is_fallback):
             piece = Product(turn(piece.b), turn(piece.a), turn(piece.out), piece.accumulate)  # noqa: PLW2901
             problem = _problem(piece)
-        plans = choose.matrix_plans(problem, gpu.info)
-        # measuring repeats a plan: not where it adds to what is there
-        _emit(gpu, piece, plans[0] if piece.accumulate else _best(gpu, piece, problem, plans))
+        _emit(gpu, piece, _best(gpu, piece, problem, choose.matrix_plans(problem, gpu.info)))
 
 
 def _better_turned(p: Problem, *, fallback: bool) -> bool:
@@ -247,7 +253,8 @@ def _best(gpu: GPU, product: Product, problem: Problem, plans: list[Plan]) -> Pl
     def emit(plan: Plan) -> None:
         _emit(gpu, product, plan)
 
-    return tune.best(gpu, problem, plans, emit)
+    # measuring repeats a plan: not where it adds to what is there
+    return tune.best(gpu, problem, plans, None if product.accumulate else emit)
 
 
 def _along_rows(view: View) -> bool:

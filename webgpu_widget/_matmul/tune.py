@@ -59,7 +59,7 @@ def _class(size: int) -> int:
     return 1 << max(0, size - 1).bit_length()
 
 
-def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan], None]) -> Plan:
+def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan], None] | None) -> Plan:
     """Return the fastest plan: remembered, or measured now, or the first when measuring is off or not worth it.
 
     Parameters
@@ -71,9 +71,9 @@ def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan
     plans
         Candidates, most promising first.
     emit
-        Queues a plan's dispatches; they may be repeated, since each writes the same result.
+        Queues a plan's dispatches; they may be repeated, since each writes the same result. None where they may not.
     """
-    if len(plans) == 1 or problem.flops < LEAST_FLOPS or gpu.info.is_fallback or not enabled() or gpu._queue.recording:
+    if len(plans) == 1 or problem.flops < LEAST_FLOPS or gpu.info.is_fallback or not enabled():
         return plans[0]
     name = key(gpu, problem, plans)
     with _lock:
@@ -82,6 +82,8 @@ def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan
     for plan in plans:
         if plan.name == found:
             return plan
+    if emit is None or gpu._queue.recording:
+        return plans[0]
     try:
         winner = measure(gpu, plans, emit)
     except WebGPUWidgetError:

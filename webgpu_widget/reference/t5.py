@@ -318,11 +318,6 @@ def linear(x: Array, weight: Array, *, factor: float = 1.0, y: Array | None = No
     return np.asarray(out if y is None else y + out)
 
 
-def add(x: Array, y: Array) -> Array:
-    """Return ``y + x``."""
-    return np.asarray(y + x)
-
-
 def gate(a: Array, *, is_gated: bool, activation: str) -> Array:
     """Activation of the first half of the last axis, times the second; of all of it without a gate."""
     if not is_gated:
@@ -426,6 +421,11 @@ def attention(q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, 
     is_open = (mask[:, None, None, :] != 0) & ((distance <= 0) | (not causal))
     shares = np.where(is_open, softmax(np.where(is_open, scores, -3e38)), 0)
     return np.einsum("bhij,bjhd->bihd", shares, v)
+
+
+def attention_tiled(q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool) -> Array:
+    """As `attention`: the same values, made in another order."""
+    return attention(q, k, v, bias, mask, causal=causal)
 
 
 def random_words(seed: int, row: int, step: int, tokens: Array) -> NDArray[np.uint32]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget.t5 import forward
+from webgpu_widget.t5.encoder import source_width
 from webgpu_widget.t5.generate import Chunk, Decoder, Settings, Work, generate
 from webgpu_widget.t5.options import Clock, T5Stats, checked
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
@@ -16,16 +16,12 @@ from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
     from webgpu_widget.t5.config import T5Config
+    from webgpu_widget.t5.encoder import Encoders
     from webgpu_widget.t5.parts import Parts
 
 __all__ = ["Answers"]
 
 _KEPT_DECODERS = 2
-
-
-def _source_width(tokens: int) -> int:
-    """Width of a recorded step's source: like ones share a step; what is padded is masked."""
-    return -(-tokens // 32) * 32
 
 
 class Answers:
@@ -37,6 +33,7 @@ class Answers:
     stats: T5Stats
     _gpu: GPU
     _parts: Parts
+    _encoders: Encoders
     _decoders: dict[tuple[int, int, int, int], Decoder]
 
     def _ready(self) -> Parts:
@@ -59,18 +56,18 @@ class Answers:
 
     def _run(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Work:
         """Generate for texts without waiting (see `generate.generate`), keeping `stats`."""
-        parts = self._ready()
+        self._ready()
         rows = [self.tokenizer.encode(text, limit=self.max_source_tokens, truncation=truncation) for text in texts]
         clock = Clock()
         longest = max(map(len, rows))
-        # a single row is encoded at its own width
-        ids = np.full((len(rows), longest if len(rows) == 1 else _source_width(longest)), self.config.pad_token_id)
+        # a single row is encoded at its own width, where the encoder is not recorded
+        ids = np.full((len(rows), longest if len(rows) == 1 else source_width(longest)), self.config.pad_token_id)
         mask = np.zeros(ids.shape, bool)
         for i, row in enumerate(rows):
             ids[i, : len(row)] = row
             mask[i, : len(row)] = True
-        encoded = forward.encode(parts, ids, mask)
-        decoder = self._decoder(len(rows), settings.num_beams, _source_width(longest), settings.max_new_tokens)
+        encoded = self._encoders.encode(ids, mask)
+        decoder = self._decoder(len(rows), settings.num_beams, source_width(longest), settings.max_new_tokens)
 
         def notice(chunk: Chunk) -> None:
             self.stats = clock.stats(sum(map(len, chunk.tokens)), decoder.dispatches, self.stats)

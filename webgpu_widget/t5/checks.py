@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from webgpu_widget._handles import Span
     from webgpu_widget.gpu import GPU
     from webgpu_widget.t5.config import T5Config
+    from webgpu_widget.t5.encoder import Encoders
     from webgpu_widget.t5.parts import Parts
 
 __all__ = ["Checks"]
@@ -28,6 +29,7 @@ class Checks:
 
     config: T5Config
     _gpu: GPU
+    _encoders: Encoders
 
     def _ready(self) -> Parts:
         """Return the parts for the page and device that there are now."""
@@ -64,11 +66,13 @@ class Checks:
         opened: np.ndarray[Any, Any] = values != 0
         return opened
 
-    def _encode(self, input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
+    def _encode(self, input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int], int]:
+        """Return where the output is, its shape, and how many of its rows were asked for."""
         ids = self._ids(input_ids, "input_ids")
-        encoded = forward.encode(self._ready(), ids, self._mask(ids, attention_mask))
+        self._ready()
+        encoded = self._encoders.encode(ids, self._mask(ids, attention_mask))
         shape = (encoded.batch, encoded.source, self.config.d_model)
-        return (encoded.states, 0, 4 * int(np.prod(shape))), shape
+        return (encoded.states, 0, 4 * int(np.prod(shape))), shape, ids.shape[1]
 
     def encode(self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
         """Return the encoder's output.
@@ -87,20 +91,20 @@ class Checks:
         ndarray
             (batch, source, d_model) float32.
         """
-        span, shape = self._encode(input_ids, attention_mask)
-        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
+        span, shape, tokens = self._encode(input_ids, attention_mask)
+        return _floats(self._gpu._queue.read([span], timeout)[0], shape)[:, :tokens]
 
     async def encode_async(
         self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
     ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `encode`."""
         await self._settled()
-        span, shape = self._encode(input_ids, attention_mask)
-        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
+        span, shape, tokens = self._encode(input_ids, attention_mask)
+        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)[:, :tokens]
 
     def _logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
         ids, target, parts = self._pair(input_ids, decoder_input_ids)
-        logits = forward.decode(parts, forward.encode(parts, ids, self._mask(ids, attention_mask)), target)
+        logits = forward.decode(parts, self._encoders.encode(ids, self._mask(ids, attention_mask)), target)
         shape = (*target.shape, self.config.vocab_size)
         return (logits, 0, 4 * int(np.prod(shape))), shape
 
@@ -149,25 +153,28 @@ class Checks:
         ndarray
             (layers, batch, heads, target, source) float32; the last axis sums to 1.
         """
-        spans, shape = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
-        return np.stack([_floats(data, shape) for data in self._gpu._queue.read(spans, timeout)])
+        spans, shape, tokens = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
+        return np.stack([_floats(data, shape)[..., :tokens] for data in self._gpu._queue.read(spans, timeout)])
 
     async def cross_attention_async(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
     ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `cross_attention`."""
         await self._settled()
-        spans, shape = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
-        return np.stack([_floats(data, shape) for data in await self._gpu._queue.read_async(spans, timeout)])
+        spans, shape, tokens = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
+        return np.stack(
+            [_floats(data, shape)[..., :tokens] for data in await self._gpu._queue.read_async(spans, timeout)]
+        )
 
     def _cross_attention(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any
-    ) -> tuple[list[Span], tuple[int, ...]]:
+    ) -> tuple[list[Span], tuple[int, ...], int]:
         ids, target, parts = self._pair(input_ids, decoder_input_ids)
         seen: list[Any] = []
-        forward.decode(parts, forward.encode(parts, ids, self._mask(ids, attention_mask)), target, seen=seen)
-        shape = (len(ids), self.config.num_heads, target.shape[1], ids.shape[1])
-        return [(buffer, 0, 4 * int(np.prod(shape))) for buffer in seen], shape
+        encoded = self._encoders.encode(ids, self._mask(ids, attention_mask))
+        forward.decode(parts, encoded, target, seen=seen)
+        shape = (len(ids), self.config.num_heads, target.shape[1], encoded.source)
+        return [(buffer, 0, 4 * int(np.prod(shape))) for buffer in seen], shape, ids.shape[1]
 
     def _pair(self, input_ids: Any, decoder_input_ids: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Parts]:
         ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")

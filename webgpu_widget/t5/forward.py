@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from webgpu_widget._handles import Buffer
     from webgpu_widget.t5.parts import FeedForward, Parts
 
-__all__ = ["Encoded", "decode", "encode", "upload"]
+__all__ = ["Encoded", "Encoding", "decode", "encode", "upload"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def _feed_forward(parts: Parts, part: FeedForward, x: Buffer, scratch: dict[str,
     k.norm(x, part.gain, scratch["normed"], rows)
     k.linear(scratch["normed"], part.into, scratch["wide"], rows)
     k.gate(scratch["wide"], scratch["inner"], rows)
-    k.linear(scratch["inner"], part.out, x, rows, residual=True, scratch=scratch["product"])
+    k.linear(scratch["inner"], part.out, x, rows, residual=True)
 
 
 def _scratch(parts: Parts, rows: int) -> dict[str, Buffer]:
@@ -52,41 +52,82 @@ def _scratch(parts: Parts, rows: int) -> dict[str, Buffer]:
         "context": _floats(parts, rows * c.inner, "context"),
         "wide": _floats(parts, rows * c.d_ff * (2 if c.is_gated else 1), "feed-forward"),
         "inner": _floats(parts, rows * c.d_ff, "feed-forward"),
-        "product": _floats(parts, rows * c.d_model, "product"),
     }
 
 
-def encode(parts: Parts, ids: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> Encoded:
-    """Run the encoder over ids (batch, source); the mask is 0 at padding."""
-    k, c = parts.kernels, parts.config
-    batch, source = ids.shape
-    rows = batch * source
-    x = _floats(parts, rows * c.d_model, "encoder states")
-    open_keys = upload(parts, mask != 0, "t5 mask")
-    k.embed(upload(parts, ids, "t5 ids"), rows, parts.embedding, x)
-    scratch = _scratch(parts, rows)
-    bias = parts.bias("encoder")
-    for i in range(c.num_layers):
-        layer = parts.encoder(i)
-        k.norm(x, layer.attention.gain, scratch["normed"], rows)
-        k.linear(scratch["normed"], layer.attention.into, scratch["qkv"], rows)
+class Encoding:
+    """The encoder's buffers for one shape of source, and its kernels in order: `embed`, each `layer`, `end`.
+
+    Parameters
+    ----------
+    parts
+        The model.
+    batch, source
+        Shape of the ids.
+    """
+
+    def __init__(self, parts: Parts, batch: int, source: int) -> None:
+        self.parts, self.batch, self.source, self.rows = parts, batch, source, batch * source
+        alloc = parts.kernels.queue.alloc
+        self.ids, self.mask = (alloc(4 * self.rows, label=f"t5 {name}") for name in ("ids", "mask"))
+        self.x = _floats(parts, self.rows * parts.config.d_model, "encoder states")
+        self.scratch = _scratch(parts, self.rows)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of the buffers."""
+        return sum(buffer.size_bytes for buffer in (self.ids, self.mask, self.x, *self.scratch.values()))
+
+    @property
+    def encoded(self) -> Encoded:
+        """Where the output is after `end`."""
+        return Encoded(self.scratch["normed"], self.mask, self.batch, self.source)
+
+    def write(self, ids: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> None:
+        """Bring ids (batch, source) to the GPU; the mask is 0 at padding."""
+        queue = self.parts.kernels.queue
+        queue.write(self.ids, np.ascontiguousarray(ids, np.uint32))
+        queue.write(self.mask, np.ascontiguousarray(mask != 0, np.uint32))
+
+    def embed(self) -> None:
+        """Queue the rows of the embedding."""
+        self.parts.kernels.embed(self.ids, self.rows, self.parts.embedding, self.x)
+
+    def layer(self, i: int) -> None:
+        """Queue layer ``i``."""
+        k, layer, scratch, x = self.parts.kernels, self.parts.encoder(i), self.scratch, self.x
+        k.norm(x, layer.attention.gain, scratch["normed"], self.rows)
+        k.linear(scratch["normed"], layer.attention.into, scratch["qkv"], self.rows)
         k.attention(
             scratch["qkv"],
             scratch["qkv"],
-            bias,
-            open_keys,
+            self.parts.bias("encoder"),
+            self.mask,
             scratch["context"],
-            (batch, source, source),
+            (self.batch, self.source, self.source),
             parts=(3, 3),
             causal=False,
             biased=True,
         )
-        k.linear(scratch["context"], layer.attention.out, x, rows, residual=True, scratch=scratch["product"])
-        _feed_forward(parts, layer.feed_forward, x, scratch, rows)
-        k.queue.flush()  # a batch a layer: a slow adapter reports each, and nobody takes it for dead
-    states = scratch["normed"]
-    k.norm(x, parts.gain("encoder.final_layer_norm.weight"), states, rows)
-    return Encoded(states, open_keys, batch, source)
+        k.linear(scratch["context"], layer.attention.out, x, self.rows, residual=True)
+        _feed_forward(self.parts, layer.feed_forward, x, scratch, self.rows)
+
+    def end(self) -> None:
+        """Queue the last norm."""
+        gain = self.parts.gain("encoder.final_layer_norm.weight")
+        self.parts.kernels.norm(self.x, gain, self.scratch["normed"], self.rows)
+
+
+def encode(parts: Parts, ids: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> Encoded:
+    """Run the encoder over ids (batch, source), kernel by kernel; the mask is 0 at padding."""
+    encoding = Encoding(parts, *ids.shape)
+    encoding.write(ids, mask)
+    encoding.embed()
+    for i in range(parts.config.num_layers):
+        encoding.layer(i)
+        parts.kernels.queue.flush()  # a batch a layer: a slow adapter reports each, and nobody takes it for dead
+    encoding.end()
+    return encoding.encoded
 
 
 def decode(parts: Parts, encoded: Encoded, ids: np.ndarray[Any, Any], *, seen: list[Buffer] | None = None) -> Buffer:
@@ -121,7 +162,7 @@ def decode(parts: Parts, encoded: Encoded, ids: np.ndarray[Any, Any], *, seen: l
             causal=True,
             biased=True,
         )
-        k.linear(scratch["context"], layer.attention.out, x, rows, residual=True, scratch=scratch["product"])
+        k.linear(scratch["context"], layer.attention.out, x, rows, residual=True)
         k.norm(x, layer.cross.gain, scratch["normed"], rows)
         k.linear(scratch["normed"], layer.cross.into, scratch["qkv"], rows)
         k.linear(encoded.states, layer.source, kv, batch * encoded.source)
@@ -132,7 +173,7 @@ def decode(parts: Parts, encoded: Encoded, ids: np.ndarray[Any, Any], *, seen: l
         k.attention(
             scratch["qkv"], kv, bias, encoded.mask, scratch["context"], shape, parts=(1, 2), causal=False, biased=False
         )
-        k.linear(scratch["context"], layer.cross.out, x, rows, residual=True, scratch=scratch["product"])
+        k.linear(scratch["context"], layer.cross.out, x, rows, residual=True)
         _feed_forward(parts, layer.feed_forward, x, scratch, rows)
     k.norm(x, parts.gain("decoder.final_layer_norm.weight"), scratch["normed"], rows)
     logits = _floats(parts, rows * c.vocab_size, "logits")

@@ -26,6 +26,7 @@ __all__ = ["ACTIVATIONS", "ELEMENT_BYTES", "Kernels", "Matrix"]
 ELEMENT_BYTES = {"f32": 4, "f16": 2, "int8": 1}
 ACTIVATIONS = {"relu": 0, "gelu_new": 1, "silu": 2}
 _MOST_GROUPS = 65_535
+_WIDEST_TILED_HEAD = 64
 
 
 @dataclass(frozen=True)
@@ -145,21 +146,12 @@ class Kernels:
         *,
         residual: bool = False,
         factor: float = 1.0,
-        scratch: Buffer | None = None,
     ) -> None:
-        """``y (+)= factor * x @ matrix.T``; ``scratch`` (as large as y) may hold the product before it is added."""
+        """``y (+)= factor * x @ matrix.T``."""
         if self._is_for_tiles(matrix, rows) and factor == 1:
             columns, outputs = matrix.columns, matrix.rows
-            product = y
-            if residual:
-                product = scratch or self.queue.alloc(4 * rows * outputs, label="t5 product")
-            launch(
-                self.gpu, Operand.tight(x, (rows, columns)), Operand.tight(matrix.words, (outputs, columns)).mT, product
-            )
-            if residual:
-                words = rows * outputs // 4
-                count = min(_MOST_GROUPS, -(-words // 64))
-                self._run("add", [product, y], (count, 1, 1), struct.pack("<I", words))
+            weight = Operand.tight(matrix.words, (outputs, columns)).mT
+            launch(self.gpu, Operand.tight(x, (rows, columns)), weight, y, accumulate=residual)
             return
         constants: dict[str, Any] = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
@@ -202,7 +194,9 @@ class Kernels:
             "BIASED": biased,
         }
         groups = (-(-queries // 32), c.num_heads, batch)
-        self._run("attention", [q, kv, bias, mask, out], groups, params, **constants)
+        # barriers are what costs where a CPU runs the shader, and registers where heads are wide
+        name = "attention" if self.on_cpu or c.d_kv > _WIDEST_TILED_HEAD else "attention_tiled"
+        self._run(name, [q, kv, bias, mask, out], groups, params, **constants)
 
     def attention_weights(self, q: Buffer, kv: Buffer, mask: Buffer, w: Buffer, shape: tuple[int, int, int]) -> None:
         """Cross-attention's probabilities; ``shape`` is batch, queries, keys."""

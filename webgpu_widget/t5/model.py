@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Self, cast
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget.t5 import forward
 from webgpu_widget.t5.answers import Answers
 from webgpu_widget.t5.checks import Checks
 from webgpu_widget.t5.config import T5Config
+from webgpu_widget.t5.encoder import Encoders
 from webgpu_widget.t5.kernels import Kernels
 from webgpu_widget.t5.options import T5Stats
 from webgpu_widget.t5.parts import Parts
@@ -74,6 +74,7 @@ class T5(Checks, Answers):
         kernels = Kernels(self._gpu, self.config, self._dtype)
         self._tensors = open_tensors(self._checkpoint, self.config, self._gpu, self._dtype, progress=self._progress)
         self._parts: Parts = Parts(kernels, self._tensors)
+        self._encoders = Encoders(self._parts)
         self._decoders: dict[tuple[int, int, int, int], Decoder] = {}
 
     @classmethod
@@ -162,10 +163,10 @@ class T5(Checks, Answers):
 
     def wait(self, timeout: float | None = 30.0) -> None:
         """Return when the whole model is on the GPU, with its kernels compiled."""
-        parts = self._ready()
+        self._ready()
         # an encoding and a recording of one token compile the kernels
         start = np.full((1, 1), self.config.eos_token_id)
-        forward.encode(parts, start, start != self.config.pad_token_id)
+        self._encoders.encode(start, start != self.config.pad_token_id)
         self._decoder(1, 1, 32, 64)
         self._gpu.synchronize(timeout)
         if self.stats.load_s is None:
@@ -204,7 +205,7 @@ class T5(Checks, Answers):
         self._decoders.clear()
         if self._tensors is not None:
             self._tensors.close()
-        self._tensors, self._parts = None, cast("Parts", None)
+        self._tensors, self._parts, self._encoders = None, cast("Parts", None), cast("Encoders", None)
 
     def __enter__(self) -> Self:
         return self
