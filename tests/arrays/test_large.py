@@ -10,6 +10,7 @@ from webgpu_widget import xp
 from webgpu_widget._lazy import launch
 from webgpu_widget._lazy.pieces import Bound, Walk, boxes, sides_of
 from webgpu_widget._lazy.runtime import Runtime, runtime_of
+from webgpu_widget._lazy.turned import TurnedForm
 
 LIMIT = 64 * 1024
 
@@ -224,3 +225,43 @@ def test_vectors_along_the_last_axis_of_several(hardware, rng, shape):
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal((a[..., ::-1] + a[:1]).numpy(), x[..., ::-1] + x[:1])
     np.testing.assert_array_equal((a[1:, ..., 4:] + hardware.array(row[4:])).numpy(), x[1:, ..., 4:] + row[4:])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.bool_, np.float16])
+@pytest.mark.parametrize(("rows", "columns"), [(32, 32), (64, 132), (132, 68), (36, 200), (30, 64), (33, 64)])
+def test_operands_that_lie_across(hardware, rng, dtype, rows, columns):
+    x, y, z = (rng.integers(0, 50, shape).astype(dtype) for shape in ((columns, rows), (rows, columns), (3, rows)))
+    a, b, c = (hardware.array(v) for v in (x, y, z))
+    if dtype is np.bool_:
+        np.testing.assert_array_equal((a.T ^ b).numpy(), x.T ^ y)
+        return
+    np.testing.assert_array_equal(a.T.copy().numpy(), x.T)
+    np.testing.assert_array_equal((a.T + b).numpy(), x.T + y)
+    np.testing.assert_array_equal((b[:, ::-1] - a.T).numpy(), y[:, ::-1] - x.T)
+    np.testing.assert_array_equal((a.T * b[:1] + c[1][:, None]).numpy(), x.T * y[:1] + z[1][:, None])
+    np.testing.assert_array_equal((b[:, :1] < a.T).numpy(), y[:, :1] < x.T)
+    places = xp.arange(columns, device=hardware) % 2 + xp.arange(rows, device=hardware)[:, None] % 3
+    want = np.arange(columns) % 2 + np.arange(rows)[:, None] % 3
+    np.testing.assert_array_equal((places.astype(dtype) + a.T).numpy(), want.astype(dtype) + x.T)
+
+
+def test_operands_that_lie_across_go_in_blocks_of_any_number_of_axes(hardware, rng):
+    runtime = runtime_of(hardware)
+    x = rng.normal(size=(5, 36, 3, 68)).astype(np.float32)
+    y = rng.normal(size=(5, 68, 3, 36)).astype(np.float32)
+    a, b = hardware.array(x), hardware.array(y)
+    runtime._plans.clear()
+    before = sum(isinstance(form, TurnedForm) for form in runtime._pipelines)
+    got = xp.permute_dims(a, (0, 3, 2, 1)) - b
+    twice = got * 2
+    np.testing.assert_array_equal(twice.numpy(), (x.transpose(0, 3, 2, 1) - y) * np.float32(2))
+    np.testing.assert_array_equal(got.numpy(), x.transpose(0, 3, 2, 1) - y)
+    assert sum(isinstance(form, TurnedForm) for form in runtime._pipelines) > before
+    b[1:3, 4:, :, 4:] = xp.permute_dims(a, (0, 3, 2, 1))[2:4, :64, :, 4:]
+    y[1:3, 4:, :, 4:] = x.transpose(0, 3, 2, 1)[2:4, :64, :, 4:]
+    np.testing.assert_array_equal(b.numpy(), y)
+
+
+def test_blocks_of_arrays_larger_than_a_binding(narrow, hardware, rng):
+    x, y = (rng.normal(size=(256, 256)).astype(np.float32) for _ in range(2))
+    np.testing.assert_array_equal((narrow.array(x).T + narrow.array(y)).numpy(), x.T + y)

@@ -9,6 +9,7 @@ from webgpu_widget._lazy.elementwise import WORKGROUP, Form, elementwise_source,
 from webgpu_widget._lazy.node import c_strides
 from webgpu_widget._lazy.pieces import Bound, Walk, boxes, sides_of
 from webgpu_widget._lazy.trace import collapse
+from webgpu_widget._lazy.turned import TurnedForm, turned, turned_axis, turned_source
 from webgpu_widget.errors import LimitError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Launch(NamedTuple):
     """One dispatch: bindings, kernel, words of the uniform without the scalars, workgroups."""
 
     bound: list[Buffer | Span]
-    form: Form
+    form: Form | TurnedForm
     words: list[int]
     groups: int
 
@@ -156,9 +157,13 @@ def run_elementwise(
         _dispatch(runtime, form, buffers, [*words, *trace.consts], groups)
 
 
-def _dispatch(runtime: Runtime, form: Form, bound: Sequence[Buffer | Span], words: list[int], groups: int) -> None:
-    pipeline = runtime.pipeline(form, lambda: elementwise_source(form), "elementwise")
-    runtime.dispatch(pipeline, bound, words, groups)
+def _dispatch(
+    runtime: Runtime, form: Form | TurnedForm, bound: Sequence[Buffer | Span], words: list[int], groups: int
+) -> None:
+    def source() -> str:
+        return turned_source(form) if isinstance(form, TurnedForm) else elementwise_source(form)
+
+    runtime.dispatch(runtime.pipeline(form, source, "elementwise"), bound, words, groups)
 
 
 def _launches(
@@ -215,6 +220,12 @@ class _Run:
     def box(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Iterator[Launch]:
         """Yield the dispatches of a box: two for a long run whose length is no multiple of 4, the second for the rest."""
         size = sides[0]
+        axis = None
+        if not self.runtime.is_fallback:
+            axis = turned_axis(self.trace.code, self.inputs.accesses, sides, walks)
+        if axis is not None:
+            yield self.across(axis, sides, walks, bounds)
+            return
         if len(sides) > 1 or size < _LEAST_TAIL or size % 4 == 0 or self.lanes([size // 4 * 4], walks) != 4:
             yield self.one(sides, walks, bounds)
             return
@@ -231,14 +242,13 @@ class _Run:
             return 4
         return 2 if FLOAT16 in self.dtypes and not self.runtime.has_f16 else 1
 
-    def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:
-        """Return one dispatch."""
-        runtime, trace = self.runtime, self.trace
-        lanes = self.lanes(sides, walks)
-        accesses = self.inputs.accesses
-        count = len(self.inputs.bounds)
+    def bind(
+        self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]
+    ) -> tuple[list[Buffer | Span], list[int]]:
+        """Return the bindings of a dispatch, and how many elements are left out before each."""
+        accesses, count = self.inputs.accesses, len(self.inputs.bounds)
         bound: list[Buffer | Span] = []
-        shifts = []
+        shifts: list[int] = []
         # All results have one place, whatever their bytes: either each is bound as a whole, or none.
         most = self.limit if all(b.buffer.size_bytes <= self.limit for b in bounds[count:]) else 0
         for i, whole in enumerate(bounds):
@@ -247,6 +257,28 @@ class _Run:
             what, shift = part.bind(sides, self.limit if i < count else most)
             bound.append(what)
             shifts.append(shift)
+        return bound, shifts
+
+    def across(self, axis: int, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:
+        """Return one dispatch that makes blocks, for operands that lie across the result and are contiguous along `axis`."""
+        runtime, trace, inputs = self.runtime, self.trace, self.inputs
+        bound, shifts = self.bind(sides, walks, bounds)
+        left_out = [*(shifts[b] if b >= 0 else 0 for b in inputs.accesses), shifts[-1]]
+        here = [Walk(w.offset - shift, w.strides) for w, shift in zip(walks, left_out, strict=True)]
+        native = runtime.has_f16 and FLOAT16 in (*inputs.dtypes, *self.dtypes)
+        code, consts = tuple(trace.code), len(trace.consts)
+        blank = TurnedForm(
+            code, inputs.accesses, (), inputs.dtypes, self.results, self.dtypes, consts, len(sides), native
+        )
+        form, words, tiles = turned(blank, axis, sides, here)
+        return Launch(bound, form, words, min(MOST_GROUPS, tiles))
+
+    def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:
+        """Return one dispatch."""
+        runtime, trace = self.runtime, self.trace
+        lanes = self.lanes(sides, walks)
+        accesses = self.inputs.accesses
+        bound, shifts = self.bind(sides, walks, bounds)
         out = Walk(walks[-1].offset - shifts[-1], walks[-1].strides)
         placed = out.strides != c_strides(tuple(sides)) and tuple(sides) != (1,)
         size = 1
