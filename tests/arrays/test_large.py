@@ -265,3 +265,18 @@ def test_operands_that_lie_across_go_in_blocks_of_any_number_of_axes(hardware, r
 def test_blocks_of_arrays_larger_than_a_binding(narrow, hardware, rng):
     x, y = (rng.normal(size=(256, 256)).astype(np.float32) for _ in range(2))
     np.testing.assert_array_equal((narrow.array(x).T + narrow.array(y)).numpy(), x.T + y)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (9, 44), (33, 35), (5000,)])
+def test_programs_write_in_place(hardware, rng, shape):
+    start, other = (rng.integers(0, 50, shape).astype(np.float32) for _ in range(2))
+    x, y, z = (hardware.array(v) for v in (start, other, np.ascontiguousarray(other.T)))
+    with hardware.record() as program:
+        x[...] = x * 0.5 + y
+        x[...] = z.T - x
+    assert program.stats["dispatches"] == 2, program.stats
+    want = start
+    for _ in range(3):
+        program.replay()
+        want = other - (want * np.float32(0.5) + other)
+    np.testing.assert_array_equal(x.numpy(), want)

@@ -130,11 +130,14 @@ def run_elementwise(
         The program and the values to store, as these dtypes.
     storages
         Where to.
+        The only one may be one that the program reads, each element at its own index.
     region
         Offset and strides of the only output, where it is a part of a larger array.
     """
     limit = runtime.max_binding_bytes
-    buffers = [held(s) for s in (*trace.storages, *storages)]
+    buffers = [held(s) for s in trace.storages]
+    if _own(trace, storages) < 0:
+        buffers += [held(s) for s in storages]
     if any(b.size_bytes > limit for b in buffers):
         for bound, form, words, groups in _launches(runtime, trace, results, dtypes, storages, region):
             _dispatch(runtime, form, bound, [*words, *trace.consts], groups)
@@ -148,6 +151,7 @@ def run_elementwise(
         *results,
         *dtypes,
         None if region is None else (region.offset, *region.strides),
+        _own(trace, storages),
         runtime.is_fallback,
         runtime.has_f16,
     )
@@ -155,6 +159,11 @@ def run_elementwise(
     make = _launches(runtime, trace, results, dtypes, storages, region)
     for form, words, groups in runtime.plan(key, lambda: (launch[1:] for launch in make)):
         _dispatch(runtime, form, buffers, [*words, *trace.consts], groups)
+
+
+def _own(trace: Trace, storages: Sequence[Storage]) -> int:
+    """Return the binding of an input that is the output too, -1 where none is."""
+    return next((i for i, s in enumerate(trace.storages) if s is storages[0]), -1)
 
 
 def _dispatch(
@@ -183,13 +192,13 @@ def _launches(
     offsets = [*(a.offset for a in trace.accesses), offset]
     walks = [Walk(at, tuple(steps)) for at, steps in zip(offsets, strides, strict=True)]
     inputs = inputs_of(runtime, trace, walks[:-1], len(storages))
-    bounds = [
-        *inputs.bounds,
-        *(Bound(held(s), itemsize(d), (walks[-1],)) for s, d in zip(storages, dtypes, strict=True)),
-    ]
+    bounds = list(inputs.bounds)
+    own = _own(trace, storages)
+    if own < 0:
+        bounds += [Bound(held(s), itemsize(d), (walks[-1],)) for s, d in zip(storages, dtypes, strict=True)]
     limit = runtime.max_binding_bytes
     paired = FLOAT16 in dtypes and not runtime.has_f16
-    run = _Run(runtime, trace, inputs, tuple(results), tuple(dtypes))
+    run = _Run(runtime, trace, inputs, tuple(results), tuple(dtypes), own)
     try:
         cut = list(boxes(sides, bounds, limit, ordered=paired))
     except ValueError as error:
@@ -212,8 +221,15 @@ class _Run:
     """One trace, made into dispatches box by box."""
 
     def __init__(
-        self, runtime: Runtime, trace: Trace, inputs: Inputs, results: tuple[int, ...], dtypes: tuple[DType, ...]
+        self,
+        runtime: Runtime,
+        trace: Trace,
+        inputs: Inputs,
+        results: tuple[int, ...],
+        dtypes: tuple[DType, ...],
+        own: int,
     ) -> None:
+        self.own = own
         self.runtime, self.trace, self.inputs, self.results, self.dtypes = runtime, trace, inputs, results, dtypes
         self.limit = runtime.max_binding_bytes
 
@@ -268,7 +284,7 @@ class _Run:
         native = runtime.has_f16 and FLOAT16 in (*inputs.dtypes, *self.dtypes)
         code, consts = tuple(trace.code), len(trace.consts)
         blank = TurnedForm(
-            code, inputs.accesses, (), inputs.dtypes, self.results, self.dtypes, consts, len(sides), native
+            code, inputs.accesses, (), inputs.dtypes, self.results, self.dtypes, consts, len(sides), native, self.own
         )
         form, words, tiles = turned(blank, axis, sides, here)
         return Launch(bound, form, words, min(MOST_GROUPS, tiles))
@@ -309,6 +325,7 @@ class _Run:
             placed,
             1 if runtime.is_fallback or units < _FEW_UNITS else in_flight(code, loads),
             runtime.has_f16 and FLOAT16 in (*self.inputs.dtypes, *self.dtypes),
+            self.own,
         )
         return Launch(bound, form, words, min(MOST_GROUPS, -(-units // (WORKGROUP * form.flight))))
 

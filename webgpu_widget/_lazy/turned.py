@@ -46,7 +46,7 @@ class TurnedForm(NamedTuple):
 
     Parameters
     ----------
-    code, bindings, dtypes, results, result_dtypes, consts, native
+    code, bindings, dtypes, results, result_dtypes, consts, native, own
         As in `webgpu_widget._lazy.elementwise.Form`.
     ndim
         Axes of the index space: the second last is the one along which operands that lie across are contiguous.
@@ -64,6 +64,11 @@ class TurnedForm(NamedTuple):
     consts: int
     ndim: int
     native: bool
+    own: int
+
+    def target(self, result: int) -> str:
+        """Return the variable that a result is stored to."""
+        return f"r{result}" if self.own < 0 else f"a{self.own}"
 
     @property
     def vectors(self) -> tuple[bool, ...]:
@@ -159,7 +164,9 @@ def turned_source(form: TurnedForm) -> str:
     scalars = 3 + ndim + (len(form.bindings) + 1) * (1 + ndim)
     native = form.native
     outputs = [(f"r{i}", element_type(d, packed=True, native=native)) for i, d in enumerate(form.result_dtypes)]
-    lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts, native=native)
+    if form.own >= 0:
+        outputs = []
+    lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts, native=native, own=form.own)
     lines += function(form.code, form.results, form.result_dtypes, scalars)
     sides = [slot(3 + axis) for axis in range(ndim)]
     lines += [
@@ -232,5 +239,5 @@ def _block(form: TurnedForm) -> list[str]:
                 parts = f"{half[0]} | ({half[1]} << 16u), {half[2]} | ({half[3]} << 16u)"
             else:
                 parts = ", ".join(stored(f"e{t}{u}.y{i}", dtype) for u in range(4))
-            lines.append(f"r{i}[{at}] = {element}({parts});")
+            lines.append(f"{form.target(i)}[{at}] = {element}({parts});")
     return lines
