@@ -280,3 +280,33 @@ def test_programs_write_in_place(hardware, rng, shape):
         program.replay()
         want = other - (want * np.float32(0.5) + other)
     np.testing.assert_array_equal(x.numpy(), want)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint32, np.bool_, np.float16])
+@pytest.mark.parametrize(("shape", "axis"), [((300, 64), 0), ((5, 37, 36), 1), ((7, 40, 8), (0, 1)), ((70, 12), 0)])
+def test_four_results_together(hardware, rng, dtype, shape, axis):
+    x, y = (rng.integers(0, 3, shape).astype(dtype) for _ in range(2))
+    a, b = hardware.array(x), hardware.array(y)
+    if dtype is np.bool_:
+        np.testing.assert_array_equal((a | b).all(axis).numpy(), (x | y).all(axis))
+        np.testing.assert_array_equal(a.any(axis).numpy(), x.any(axis))
+        return
+    # Sums of less than 2**11 small integers are exact, also in float16.
+    np.testing.assert_array_equal(a.sum(axis).numpy(), x.sum(axis, dtype=np.float64))
+    np.testing.assert_array_equal((a * b[..., :1] + a[:1]).sum(axis).numpy(), (x * y[..., :1] + x[:1]).sum(axis))
+    np.testing.assert_array_equal(a.max(axis).numpy(), x.max(axis))
+    np.testing.assert_array_equal((a + 1).min(axis).numpy(), x.min(axis) + 1)
+    np.testing.assert_allclose(a.astype(np.float32).mean(axis).numpy(), x.mean(axis, dtype=np.float64), rtol=1e-6)
+    row = x[:1, ..., 1:].copy()
+    np.testing.assert_array_equal((a[..., 1:] + hardware.array(row)).sum(axis).numpy(), (x[..., 1:] + row).sum(axis))
+
+
+def test_four_results_together_keep_nan_and_infinity(hardware, rng):
+    x = rng.normal(size=(130, 40)).astype(np.float32)
+    x[rng.integers(0, 130, 9), rng.integers(0, 40, 9)] = np.nan
+    x[rng.integers(0, 130, 9), rng.integers(0, 40, 9)] = -np.inf
+    a = hardware.array(x)
+    runtime = runtime_of(hardware)
+    np.testing.assert_array_equal(a.max(0).numpy(), x.max(0))
+    np.testing.assert_array_equal(a.min(0).numpy(), x.min(0))
+    assert any(getattr(form, "wide", False) for form in runtime._pipelines)
