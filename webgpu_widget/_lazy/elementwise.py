@@ -79,7 +79,7 @@ class Form(NamedTuple):
     placed: bool
     flight: int
     native: bool
-    own: int
+    own: int = -1
 
     def target(self, result: int) -> str:
         """Return the variable that a result is stored to."""

@@ -64,7 +64,7 @@ class TurnedForm(NamedTuple):
     consts: int
     ndim: int
     native: bool
-    own: int
+    own: int = -1
 
     def target(self, result: int) -> str:
         """Return the variable that a result is stored to."""
