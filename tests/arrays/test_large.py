@@ -228,7 +228,9 @@ def test_vectors_along_the_last_axis_of_several(hardware, rng, shape):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32, np.bool_, np.float16])
-@pytest.mark.parametrize(("rows", "columns"), [(32, 32), (64, 132), (132, 68), (36, 200), (30, 64), (33, 64)])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(32, 32), (64, 132), (132, 68), (36, 200), (1100, 72), (30, 64), (33, 64)]
+)
 def test_operands_that_lie_across(hardware, rng, dtype, rows, columns):
     x, y, z = (rng.integers(0, 50, shape).astype(dtype) for shape in ((columns, rows), (rows, columns), (3, rows)))
     a, b, c = (hardware.array(v) for v in (x, y, z))

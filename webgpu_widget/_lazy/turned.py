@@ -4,7 +4,8 @@ Read along the result's last axis, neighbours of such an operand are a row apart
 element. So an invocation makes a block of four times four elements: it loads four vectors of each operand along the axis on which
 the operand is contiguous, which for an operand that lies across is the other one, and turns the block in registers. A workgroup
 makes 16 times 16 blocks, those of 32 neighbouring invocations being 4 rows of 8: reads and writes of whole sectors either way,
-without workgroup memory.
+without workgroup memory. Tiles follow each other down bands of 16, so that those at work together are about as many along either
+axis: in rows of tiles they would walk over the whole of an operand that lies across, more pages than a GPU has translations of.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 TILE = 64
 """Elements of a workgroup's tile along either axis."""
+_BAND = 16
+"""Tiles of a band along the second last axis."""
 _HEAVIEST = 12
 _MOST_BLOCKS = 4
 _LEAST_SIDE = 32
@@ -143,7 +146,9 @@ def turned(form: TurnedForm, axis: int, sides: Sequence[int], walks: Sequence[Wa
     order = [a for a in range(len(sides) - 1) if a != axis] + [axis, len(sides) - 1]
     ways = tuple("index" if b < 0 else str(_way(w, axis)) for b, w in zip(form.bindings, walks[:-1], strict=True))
     blocks = [sides[axis] // 4, sides[-1] // 4]
-    counts = [*(sides[a] for a in order[:-2]), *(-(-b * 4 // TILE) for b in blocks)]
+    down, right = (-(-b * 4 // TILE) for b in blocks)
+    band = min(_BAND, down)
+    counts = [*(sides[a] for a in order[:-2]), -(-down // band), right, band]
     tiles = 1
     for count in counts:
         tiles *= count
@@ -157,18 +162,19 @@ def turned(form: TurnedForm, axis: int, sides: Sequence[int], walks: Sequence[Wa
 def turned_source(form: TurnedForm) -> str:
     """Return the WGSL of a kernel that makes blocks.
 
-    Uniform words: the tiles, the blocks along the second last and the last axis, the sides (of those two in tiles), for each access
-    and for the results the offset and the strides (those of vectors in vectors), the scalars.
+    Uniform words: the tiles, the blocks along the second last and the last axis, the sides before those two, the bands, the tiles
+    along the last axis, the tiles of a band along the second last; for each access and for the results the offset and the strides
+    (those of vectors in vectors), the scalars.
     """
     ndim = form.ndim
-    scalars = 3 + ndim + (len(form.bindings) + 1) * (1 + ndim)
+    scalars = 4 + ndim + (len(form.bindings) + 1) * (1 + ndim)
     native = form.native
     outputs = [(f"r{i}", element_type(d, packed=True, native=native)) for i, d in enumerate(form.result_dtypes)]
     if form.own >= 0:
         outputs = []
     lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts, native=native, own=form.own)
     lines += function(form.code, form.results, form.result_dtypes, scalars)
-    sides = [slot(3 + axis) for axis in range(ndim)]
+    sides = [slot(3 + axis) for axis in range(ndim + 1)]
     lines += [
         "@compute @workgroup_size(256)",
         "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32,",
@@ -177,7 +183,7 @@ def turned_source(form: TurnedForm) -> str:
         "  let top = ((lid >> 3u) & 3u) + ((lid >> 4u) & 12u);",
         f"  for (var tile = group.x; tile < {slot(0)}; tile += groups.x) {{",
         *(f"    {s}" for s in coordinates(sides, "tile", "c")),
-        f"    let down = c{ndim - 2} * {TILE // 4}u + top;",
+        f"    let down = (c{ndim - 2} * {sides[-1]} + c{ndim}) * {TILE // 4}u + top;",
         f"    let right = c{ndim - 1} * {TILE // 4}u + left;",
         f"    if (down < {slot(1)} && right < {slot(2)}) {{",
         *(f"      {s}" for s in _block(form)),
@@ -194,7 +200,7 @@ def _block(form: TurnedForm) -> list[str]:
 
     def place(k: int, down: str, right: str) -> str:
         """Return where access `k` (the results: the one after the last) is at a row and a column; none of them: it has none."""
-        first = 3 + ndim + k * (1 + ndim)
+        first = 4 + ndim + k * (1 + ndim)
         text = position(slot(first), [slot(first + 1 + axis) for axis in range(ndim - 2)], "c")
         text += f" + {down} * {slot(first + ndim - 1)}" if down else ""
         return text + (f" + {right} * {slot(first + ndim)}" if right else "")
