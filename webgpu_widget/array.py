@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ from webgpu_widget._array_operators import Operators
 from webgpu_widget._lazy import build, create, indexing, search, statistics
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy import shape as shapes
+from webgpu_widget._lazy.assign import assign_in_place
 from webgpu_widget._lazy.node import Node, Storage, size_of
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget.errors import ClosedError, WebGPUWidgetError
@@ -198,7 +199,7 @@ class GPUArray(Operators):
             bound = runtime.recording or storage.buffer in runtime.pool.pinned
             if self._node.exclusive(self):
                 pass
-            elif bound:
+            elif bound and not self._is_guest(storage):
                 self._evict_readers()
             else:
                 fresh = Node("leaf", (), self.shape, self.dtype, storage=runtime.allocate(self.size, self.dtype))
@@ -210,12 +211,29 @@ class GPUArray(Operators):
                 runtime.pin(storage.buffer)
             return storage
 
+    def _is_guest(self, storage: Storage) -> bool:
+        """Whether the memory is another array's, and stays it."""
+        keeper = None if storage.keeper is None else storage.keeper()
+        return keeper is not None and keeper is not self and keeper._node.storage is storage
+
+    def _leave(self) -> None:
+        """Move out of memory that is another array's."""
+        storage = self._node.storage
+        if storage is not None and storage.buffer is not None and self._is_guest(storage):
+            runtime = runtime_of(self._gpu)
+            own = runtime.allocate(self.size, self.dtype)
+            runtime.copy(self._node, own)
+            self._rebind(Node("leaf", (), self.shape, self.dtype, storage=own))
+
     def _rebind(self, node: Node) -> None:
         self._node = node
         node.add_reader(self)
 
-    def _evict_readers(self) -> None:
-        """Give everyone else who reads this memory a copy: a program holds it, so that the writes must go here."""
+    def _evict_readers(self, inside: Container[int] = ()) -> None:
+        """Give everyone else who reads this memory a copy: a program holds it, so that the writes must go here.
+
+        Operations whose ids are `inside` stay.
+        """
         runtime = runtime_of(self._gpu)
         node = self._node
         storage = node.storage
@@ -224,7 +242,7 @@ class GPUArray(Operators):
         for other in [n for n in (r() for r in storage.nodes) if n is not None]:
             for reader in [r for r in (ref() for ref in other.readers) if r is not None and r is not self]:
                 if isinstance(reader, Node):
-                    if reader.storage is None:
+                    if reader.storage is None and id(reader) not in inside:
                         runtime.materialise(reader)
                 elif reader._node is other:
                     if copy is None:
@@ -246,6 +264,8 @@ class GPUArray(Operators):
         held = storage is not None and storage.buffer in runtime.pool.pinned
         if not (held or (runtime.recording and storage is not None)):
             self._rebind(runtime.admit(node))
+            return
+        if assign_in_place(runtime, self, node):
             return
         source = node
         if node.storage is None or node.storage is storage:

@@ -407,6 +407,94 @@ def test_programs_update_in_place(gpu):
         x.numpy()
 
 
+def test_programs_write_where_each_element_reads_itself(gpu, rng):
+    start, other = (rng.integers(0, 50, (64, 64)).astype(np.float32) for _ in range(2))
+    x, y = gpu.array(start), gpu.array(other)
+    with gpu.record() as program:
+        x[...] = x * 0.5 + y
+        x[...] = y.T.reshape(64, 64) - x
+        x += y[:1]
+    assert program.stats["dispatches"] == 3, program.stats
+    want = start
+    for _ in range(3):
+        program.replay()
+        want = (other.T.reshape(64, 64) - (want * np.float32(0.5) + other)) + other[:1]
+    np.testing.assert_array_equal(x.numpy(), want)
+
+
+def test_programs_do_not_write_where_others_read(gpu, rng):
+    start = rng.integers(0, 50, (64, 64)).astype(np.float32)
+    x = gpu.array(start)
+    with gpu.record() as program:
+        shifted = x[::-1] + 1
+        x[...] = x + x.T
+        x[...] = x[::-1] + x
+        x[...] = x - x[0]
+        half = x * 0.5
+        x[...] = half + x
+        x[...] = x[gpu.array(np.arange(64)[::-1].astype(np.int32))] - x
+    want = start
+    for _ in range(2):
+        program.replay()
+        shift = want[::-1] + 1
+        want = want + want.T
+        want = want[::-1] + want
+        want = want - want[0]
+        halved = want * np.float32(0.5)
+        want = halved + want
+        want = want[::-1] - want
+    np.testing.assert_array_equal(x.numpy(), want)
+    np.testing.assert_array_equal(half.numpy(), halved)
+    np.testing.assert_array_equal(shifted.numpy(), shift)
+
+
+def test_values_that_a_program_wrote_in_place_stay_apart(gpu, rng):
+    start = rng.integers(0, 50, 1000).astype(np.float32)
+    x = gpu.array(start)
+    double = gpu.kernel(
+        "@group(0) @binding(0) var<storage, read_write> x: array<f32>;"
+        "@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u)"
+        "{ if (id.x < arrayLength(&x)) { x[id.x] *= 2.0; } }"
+    )
+    with gpu.record() as program:
+        held = x + 1
+        x[...] = held
+        used = held * 3
+        held += 5
+        first = x * 2
+        x[...] = first
+        double(x=first, threads=1000)
+        last = x + 3
+        x[...] = last
+    want = start
+    for _ in range(2):
+        program.replay()
+        more = want + 1
+        want = more * 2 + 3
+    np.testing.assert_array_equal(x.numpy(), want)
+    np.testing.assert_array_equal(held.numpy(), more + 5)
+    np.testing.assert_array_equal(used.numpy(), more * 3)
+    np.testing.assert_array_equal(first.numpy(), more * 4)
+    np.testing.assert_array_equal(last.numpy(), want)
+    last += 1
+    np.testing.assert_array_equal(x.numpy(), want)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.bool_, np.float16])
+@pytest.mark.parametrize("shape", [(1,), (7,), (33, 5), (12, 64)])
+def test_programs_write_in_place_whatever_the_dtype(gpu, rng, dtype, shape):
+    start, other = (rng.integers(0, 9, shape).astype(dtype) for _ in range(2))
+    x, y = gpu.array(start), gpu.array(other)
+    with gpu.record() as program:
+        x[...] = (x ^ y) if dtype is np.bool_ else x + y
+    assert program.stats["dispatches"] == 1
+    program.replay(3)
+    want = start
+    for _ in range(3):
+        want = want ^ other if dtype is np.bool_ else want + other
+    np.testing.assert_array_equal(x.numpy(), want)
+
+
 def test_memory_of_a_loop_stays_at_three_arrays(gpu):
     import gc
 

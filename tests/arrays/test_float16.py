@@ -10,12 +10,13 @@ from scipy.special import erf
 
 import webgpu_widget as wg
 from webgpu_widget import xp
-from webgpu_widget._lazy import elementwise, launch, library, reduce
+from webgpu_widget._lazy import elementwise, launch, library, reduce, turned
 from webgpu_widget._lazy.dtypes import FLOAT16, FLOAT32
 from webgpu_widget._lazy.elementwise import Form
 from webgpu_widget._lazy.reduce_codegen import ReduceForm
 from webgpu_widget._lazy.runtime import Runtime, runtime_of
 from webgpu_widget._lazy.trace import Instruction
+from webgpu_widget._lazy.turned import TurnedForm
 
 EVERY = np.arange(65536, dtype=np.uint16).view(np.float16)
 FINITE = EVERY[np.isfinite(EVERY)]
@@ -171,16 +172,26 @@ def test_native_storage_is_well_formed(gpu, lanes):
         )
         for placed in (False, True)
     ]
-    forms.append(
+    forms += [
+        elementwise.elementwise_source(
+            Form(LOAD, (0, 1), steps, dtypes, (2,), (FLOAT16,), 0, 2, lanes, placed=True, flight=2, native=True, own=1)
+        )
+    ]
+    if lanes == 4:
+        ways = ("across", "along")
+        forms.append(turned.turned_source(TurnedForm(LOAD, (0, 1), ways, dtypes, (2,), (FLOAT16,), 0, 2, native=True)))
+    forms += [
         reduce.reduce_source(
             ReduceForm(
                 *("sum", FLOAT16, LOAD, (0, 1), dtypes, 2, 0, 1, 1, lanes, steps, "thread", 64, 4),
                 partial=False,
                 final=True,
                 native=True,
+                wide=wide,
             )
         )
-    )
+        for wide in {False, lanes == 4}
+    ]
     for source in forms:
         assert source.startswith("enable f16;\n")
         assert ("vec4<f16>" if lanes == 4 else "array<f16>") in source

@@ -10,6 +10,7 @@ from webgpu_widget import xp
 from webgpu_widget._lazy import launch
 from webgpu_widget._lazy.pieces import Bound, Walk, boxes, sides_of
 from webgpu_widget._lazy.runtime import Runtime, runtime_of
+from webgpu_widget._lazy.turned import TurnedForm
 
 LIMIT = 64 * 1024
 
@@ -224,3 +225,90 @@ def test_vectors_along_the_last_axis_of_several(hardware, rng, shape):
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal((a[..., ::-1] + a[:1]).numpy(), x[..., ::-1] + x[:1])
     np.testing.assert_array_equal((a[1:, ..., 4:] + hardware.array(row[4:])).numpy(), x[1:, ..., 4:] + row[4:])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.bool_, np.float16])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(32, 32), (64, 132), (132, 68), (36, 200), (1100, 72), (30, 64), (33, 64)]
+)
+def test_operands_that_lie_across(hardware, rng, dtype, rows, columns):
+    x, y, z = (rng.integers(0, 50, shape).astype(dtype) for shape in ((columns, rows), (rows, columns), (3, rows)))
+    a, b, c = (hardware.array(v) for v in (x, y, z))
+    if dtype is np.bool_:
+        np.testing.assert_array_equal((a.T ^ b).numpy(), x.T ^ y)
+        return
+    np.testing.assert_array_equal(a.T.copy().numpy(), x.T)
+    np.testing.assert_array_equal((a.T + b).numpy(), x.T + y)
+    np.testing.assert_array_equal((b[:, ::-1] - a.T).numpy(), y[:, ::-1] - x.T)
+    np.testing.assert_array_equal((a.T * b[:1] + c[1][:, None]).numpy(), x.T * y[:1] + z[1][:, None])
+    np.testing.assert_array_equal((b[:, :1] < a.T).numpy(), y[:, :1] < x.T)
+    places = xp.arange(columns, device=hardware) % 2 + xp.arange(rows, device=hardware)[:, None] % 3
+    want = np.arange(columns) % 2 + np.arange(rows)[:, None] % 3
+    np.testing.assert_array_equal((places.astype(dtype) + a.T).numpy(), want.astype(dtype) + x.T)
+
+
+def test_operands_that_lie_across_go_in_blocks_of_any_number_of_axes(hardware, rng):
+    runtime = runtime_of(hardware)
+    x = rng.normal(size=(5, 36, 3, 68)).astype(np.float32)
+    y = rng.normal(size=(5, 68, 3, 36)).astype(np.float32)
+    a, b = hardware.array(x), hardware.array(y)
+    runtime._plans.clear()
+    before = sum(isinstance(form, TurnedForm) for form in runtime._pipelines)
+    got = xp.permute_dims(a, (0, 3, 2, 1)) - b
+    twice = got * 2
+    np.testing.assert_array_equal(twice.numpy(), (x.transpose(0, 3, 2, 1) - y) * np.float32(2))
+    np.testing.assert_array_equal(got.numpy(), x.transpose(0, 3, 2, 1) - y)
+    assert sum(isinstance(form, TurnedForm) for form in runtime._pipelines) > before
+    b[1:3, 4:, :, 4:] = xp.permute_dims(a, (0, 3, 2, 1))[2:4, :64, :, 4:]
+    y[1:3, 4:, :, 4:] = x.transpose(0, 3, 2, 1)[2:4, :64, :, 4:]
+    np.testing.assert_array_equal(b.numpy(), y)
+
+
+def test_blocks_of_arrays_larger_than_a_binding(narrow, hardware, rng):
+    x, y = (rng.normal(size=(256, 256)).astype(np.float32) for _ in range(2))
+    np.testing.assert_array_equal((narrow.array(x).T + narrow.array(y)).numpy(), x.T + y)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (9, 44), (33, 35), (5000,)])
+def test_programs_write_in_place(hardware, rng, shape):
+    start, other = (rng.integers(0, 50, shape).astype(np.float32) for _ in range(2))
+    x, y, z = (hardware.array(v) for v in (start, other, np.ascontiguousarray(other.T)))
+    with hardware.record() as program:
+        x[...] = x * 0.5 + y
+        x[...] = z.T - x
+    assert program.stats["dispatches"] == 2, program.stats
+    want = start
+    for _ in range(3):
+        program.replay()
+        want = other - (want * np.float32(0.5) + other)
+    np.testing.assert_array_equal(x.numpy(), want)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.uint32, np.bool_, np.float16])
+@pytest.mark.parametrize(("shape", "axis"), [((300, 64), 0), ((5, 37, 36), 1), ((7, 40, 8), (0, 1)), ((70, 12), 0)])
+def test_four_results_together(hardware, rng, dtype, shape, axis):
+    x, y = (rng.integers(0, 3, shape).astype(dtype) for _ in range(2))
+    a, b = hardware.array(x), hardware.array(y)
+    if dtype is np.bool_:
+        np.testing.assert_array_equal((a | b).all(axis).numpy(), (x | y).all(axis))
+        np.testing.assert_array_equal(a.any(axis).numpy(), x.any(axis))
+        return
+    # Sums of less than 2**11 small integers are exact, also in float16.
+    np.testing.assert_array_equal(a.sum(axis).numpy(), x.sum(axis, dtype=np.float64))
+    np.testing.assert_array_equal((a * b[..., :1] + a[:1]).sum(axis).numpy(), (x * y[..., :1] + x[:1]).sum(axis))
+    np.testing.assert_array_equal(a.max(axis).numpy(), x.max(axis))
+    np.testing.assert_array_equal((a + 1).min(axis).numpy(), x.min(axis) + 1)
+    np.testing.assert_allclose(a.astype(np.float32).mean(axis).numpy(), x.mean(axis, dtype=np.float64), rtol=1e-6)
+    row = x[:1, ..., 1:].copy()
+    np.testing.assert_array_equal((a[..., 1:] + hardware.array(row)).sum(axis).numpy(), (x[..., 1:] + row).sum(axis))
+
+
+def test_four_results_together_keep_nan_and_infinity(hardware, rng):
+    x = rng.normal(size=(130, 40)).astype(np.float32)
+    x[rng.integers(0, 130, 9), rng.integers(0, 40, 9)] = np.nan
+    x[rng.integers(0, 130, 9), rng.integers(0, 40, 9)] = -np.inf
+    a = hardware.array(x)
+    runtime = runtime_of(hardware)
+    np.testing.assert_array_equal(a.max(0).numpy(), x.max(0))
+    np.testing.assert_array_equal(a.min(0).numpy(), x.min(0))
+    assert any(getattr(form, "wide", False) for form in runtime._pipelines)

@@ -113,10 +113,12 @@ def declarations(
     words: int,
     *,
     native: bool,
+    own: int = -1,
 ) -> list[str]:
     """Return the bindings: inputs ``a<i>`` with their loaders, outputs by (name, element type), and the uniform ``p``."""
     lines = [
-        f"@group(0) @binding({i}) var<storage, read> a{i}: array<{element_type(d, packed=v, native=native)}>;"
+        f"@group(0) @binding({i}) var<storage, {'read_write' if i == own else 'read'}> a{i}: "
+        f"array<{element_type(d, packed=v, native=native)}>;"
         for i, (d, v) in enumerate(zip(dtypes, vectors, strict=True))
     ]
     lines += [

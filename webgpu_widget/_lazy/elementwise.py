@@ -63,6 +63,8 @@ class Form(NamedTuple):
         Units that are in flight together.
     native
         Float16 is WGSL's f16 in buffers, not two to a word.
+    own
+        The input binding that the only result is stored to, -1 where results have bindings of their own.
     """
 
     code: tuple[Instruction, ...]
@@ -77,6 +79,11 @@ class Form(NamedTuple):
     placed: bool
     flight: int
     native: bool
+    own: int = -1
+
+    def target(self, result: int) -> str:
+        """Return the variable that a result is stored to."""
+        return f"r{result}" if self.own < 0 else f"a{self.own}"
 
     @property
     def vectors(self) -> tuple[bool, ...]:
@@ -106,7 +113,9 @@ def elementwise_source(form: Form) -> str:
     packed = form.lanes == 4
     native = form.native
     outputs = [(f"r{i}", element_type(d, packed=packed, native=native)) for i, d in enumerate(form.result_dtypes)]
-    lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts, native=native)
+    if form.own >= 0:
+        outputs = []
+    lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts, native=native, own=form.own)
     lines += function(form.code, form.results, form.result_dtypes, scalars)
     if form.lanes == 2:
         lines += _pairs(form)
@@ -191,10 +200,12 @@ def _quad(form: Form, tag: str) -> tuple[list[str], list[str], list[str]]:
     for i, dtype in enumerate(form.result_dtypes):
         if dtype == FLOAT16 and not form.native:
             half = [f"f_to_f16({name}.y{i})" for name in names]
-            stores.append(f"r{i}[{at}] = vec2<u32>({half[0]} | ({half[1]} << 16u), {half[2]} | ({half[3]} << 16u));")
+            stores.append(
+                f"{form.target(i)}[{at}] = vec2<u32>({half[0]} | ({half[1]} << 16u), {half[2]} | ({half[3]} << 16u));"
+            )
         else:
             parts = ", ".join(stored(f"{name}.y{i}", dtype) for name in names)
-            stores.append(f"r{i}[{at}] = {element_type(dtype, packed=True, native=form.native)}({parts});")
+            stores.append(f"{form.target(i)}[{at}] = {element_type(dtype, packed=True, native=form.native)}({parts});")
     return loads, values, stores
 
 
@@ -208,7 +219,7 @@ def _single(form: Form, tag: str) -> tuple[list[str], list[str], list[str]]:
         loads.append(f"let x{k}{tag} = {place if dtype is None else f'ld{form.bindings[k]}({place})'};")
         args.append(f"x{k}{tag}")
     at = _where(form, len(form.bindings), prefix) if form.placed else f"i{tag} + {slot(1)}"
-    stores = [f"r{i}[{at}] = {stored(f'e{tag}.y{i}', d)};" for i, d in enumerate(form.result_dtypes)]
+    stores = [f"{form.target(i)}[{at}] = {stored(f'e{tag}.y{i}', d)};" for i, d in enumerate(form.result_dtypes)]
     return loads, [f"let e{tag} = f({', '.join(args)});"], stores
 
 
@@ -228,10 +239,14 @@ def _pair(form: Form, tag: str) -> tuple[list[str], list[str], list[str]]:
     stores: list[str] = []
     for i, dtype in enumerate(form.result_dtypes):
         if dtype == FLOAT16:
-            stores.append(f"r{i}[i{tag} + {slot(1)}] = f_to_f16(e0{tag}.y{i}) | (f_to_f16(e1{tag}.y{i}) << 16u);")
+            stores.append(
+                f"{form.target(i)}[i{tag} + {slot(1)}] = f_to_f16(e0{tag}.y{i}) | (f_to_f16(e1{tag}.y{i}) << 16u);"
+            )
         else:
-            stores.append(f"r{i}[(i{tag} + {slot(1)}) * 2u] = {stored(f'e0{tag}.y{i}', dtype)};")
+            stores.append(f"{form.target(i)}[(i{tag} + {slot(1)}) * 2u] = {stored(f'e0{tag}.y{i}', dtype)};")
             # A last odd element has no neighbour, and a store past the end may be moved onto the last element.
-            guard = f"if ((i{tag} + {slot(1)}) * 2u + 1u < arrayLength(&r{i}))"
-            stores.append(f"{guard} {{ r{i}[(i{tag} + {slot(1)}) * 2u + 1u] = {stored(f'e1{tag}.y{i}', dtype)}; }}")
+            guard = f"if ((i{tag} + {slot(1)}) * 2u + 1u < arrayLength(&{form.target(i)}))"
+            stores.append(
+                f"{guard} {{ {form.target(i)}[(i{tag} + {slot(1)}) * 2u + 1u] = {stored(f'e1{tag}.y{i}', dtype)}; }}"
+            )
     return [], values, stores

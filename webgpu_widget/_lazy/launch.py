@@ -9,6 +9,7 @@ from webgpu_widget._lazy.elementwise import WORKGROUP, Form, elementwise_source,
 from webgpu_widget._lazy.node import c_strides
 from webgpu_widget._lazy.pieces import Bound, Walk, boxes, sides_of
 from webgpu_widget._lazy.trace import collapse
+from webgpu_widget._lazy.turned import TurnedForm, turned, turned_axis, turned_source
 from webgpu_widget.errors import LimitError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Launch(NamedTuple):
     """One dispatch: bindings, kernel, words of the uniform without the scalars, workgroups."""
 
     bound: list[Buffer | Span]
-    form: Form
+    form: Form | TurnedForm
     words: list[int]
     groups: int
 
@@ -129,11 +130,14 @@ def run_elementwise(
         The program and the values to store, as these dtypes.
     storages
         Where to.
+        The only one may be one that the program reads, each element at its own index.
     region
         Offset and strides of the only output, where it is a part of a larger array.
     """
     limit = runtime.max_binding_bytes
-    buffers = [held(s) for s in (*trace.storages, *storages)]
+    buffers = [held(s) for s in trace.storages]
+    if _own(trace, storages) < 0:
+        buffers += [held(s) for s in storages]
     if any(b.size_bytes > limit for b in buffers):
         for bound, form, words, groups in _launches(runtime, trace, results, dtypes, storages, region):
             _dispatch(runtime, form, bound, [*words, *trace.consts], groups)
@@ -147,6 +151,7 @@ def run_elementwise(
         *results,
         *dtypes,
         None if region is None else (region.offset, *region.strides),
+        _own(trace, storages),
         runtime.is_fallback,
         runtime.has_f16,
     )
@@ -156,9 +161,18 @@ def run_elementwise(
         _dispatch(runtime, form, buffers, [*words, *trace.consts], groups)
 
 
-def _dispatch(runtime: Runtime, form: Form, bound: Sequence[Buffer | Span], words: list[int], groups: int) -> None:
-    pipeline = runtime.pipeline(form, lambda: elementwise_source(form), "elementwise")
-    runtime.dispatch(pipeline, bound, words, groups)
+def _own(trace: Trace, storages: Sequence[Storage]) -> int:
+    """Return the binding of an input that is the output too, -1 where none is."""
+    return next((i for i, s in enumerate(trace.storages) if s is storages[0]), -1)
+
+
+def _dispatch(
+    runtime: Runtime, form: Form | TurnedForm, bound: Sequence[Buffer | Span], words: list[int], groups: int
+) -> None:
+    def source() -> str:
+        return turned_source(form) if isinstance(form, TurnedForm) else elementwise_source(form)
+
+    runtime.dispatch(runtime.pipeline(form, source, "elementwise"), bound, words, groups)
 
 
 def _launches(
@@ -178,13 +192,13 @@ def _launches(
     offsets = [*(a.offset for a in trace.accesses), offset]
     walks = [Walk(at, tuple(steps)) for at, steps in zip(offsets, strides, strict=True)]
     inputs = inputs_of(runtime, trace, walks[:-1], len(storages))
-    bounds = [
-        *inputs.bounds,
-        *(Bound(held(s), itemsize(d), (walks[-1],)) for s, d in zip(storages, dtypes, strict=True)),
-    ]
+    bounds = list(inputs.bounds)
+    own = _own(trace, storages)
+    if own < 0:
+        bounds += [Bound(held(s), itemsize(d), (walks[-1],)) for s, d in zip(storages, dtypes, strict=True)]
     limit = runtime.max_binding_bytes
     paired = FLOAT16 in dtypes and not runtime.has_f16
-    run = _Run(runtime, trace, inputs, tuple(results), tuple(dtypes))
+    run = _Run(runtime, trace, inputs, tuple(results), tuple(dtypes), own)
     try:
         cut = list(boxes(sides, bounds, limit, ordered=paired))
     except ValueError as error:
@@ -207,14 +221,27 @@ class _Run:
     """One trace, made into dispatches box by box."""
 
     def __init__(
-        self, runtime: Runtime, trace: Trace, inputs: Inputs, results: tuple[int, ...], dtypes: tuple[DType, ...]
+        self,
+        runtime: Runtime,
+        trace: Trace,
+        inputs: Inputs,
+        results: tuple[int, ...],
+        dtypes: tuple[DType, ...],
+        own: int,
     ) -> None:
+        self.own = own
         self.runtime, self.trace, self.inputs, self.results, self.dtypes = runtime, trace, inputs, results, dtypes
         self.limit = runtime.max_binding_bytes
 
     def box(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Iterator[Launch]:
         """Yield the dispatches of a box: two for a long run whose length is no multiple of 4, the second for the rest."""
         size = sides[0]
+        axis = None
+        if not self.runtime.is_fallback:
+            axis = turned_axis(self.trace.code, self.inputs.accesses, sides, walks)
+        if axis is not None:
+            yield self.across(axis, sides, walks, bounds)
+            return
         if len(sides) > 1 or size < _LEAST_TAIL or size % 4 == 0 or self.lanes([size // 4 * 4], walks) != 4:
             yield self.one(sides, walks, bounds)
             return
@@ -231,14 +258,13 @@ class _Run:
             return 4
         return 2 if FLOAT16 in self.dtypes and not self.runtime.has_f16 else 1
 
-    def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:
-        """Return one dispatch."""
-        runtime, trace = self.runtime, self.trace
-        lanes = self.lanes(sides, walks)
-        accesses = self.inputs.accesses
-        count = len(self.inputs.bounds)
+    def bind(
+        self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]
+    ) -> tuple[list[Buffer | Span], list[int]]:
+        """Return the bindings of a dispatch, and how many elements are left out before each."""
+        accesses, count = self.inputs.accesses, len(self.inputs.bounds)
         bound: list[Buffer | Span] = []
-        shifts = []
+        shifts: list[int] = []
         # All results have one place, whatever their bytes: either each is bound as a whole, or none.
         most = self.limit if all(b.buffer.size_bytes <= self.limit for b in bounds[count:]) else 0
         for i, whole in enumerate(bounds):
@@ -247,6 +273,28 @@ class _Run:
             what, shift = part.bind(sides, self.limit if i < count else most)
             bound.append(what)
             shifts.append(shift)
+        return bound, shifts
+
+    def across(self, axis: int, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:
+        """Return one dispatch that makes blocks, for operands that lie across the result and are contiguous along `axis`."""
+        runtime, trace, inputs = self.runtime, self.trace, self.inputs
+        bound, shifts = self.bind(sides, walks, bounds)
+        left_out = [*(shifts[b] if b >= 0 else 0 for b in inputs.accesses), shifts[-1]]
+        here = [Walk(w.offset - shift, w.strides) for w, shift in zip(walks, left_out, strict=True)]
+        native = runtime.has_f16 and FLOAT16 in (*inputs.dtypes, *self.dtypes)
+        code, consts = tuple(trace.code), len(trace.consts)
+        blank = TurnedForm(
+            code, inputs.accesses, (), inputs.dtypes, self.results, self.dtypes, consts, len(sides), native, self.own
+        )
+        form, words, tiles = turned(blank, axis, sides, here)
+        return Launch(bound, form, words, min(MOST_GROUPS, tiles))
+
+    def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:
+        """Return one dispatch."""
+        runtime, trace = self.runtime, self.trace
+        lanes = self.lanes(sides, walks)
+        accesses = self.inputs.accesses
+        bound, shifts = self.bind(sides, walks, bounds)
         out = Walk(walks[-1].offset - shifts[-1], walks[-1].strides)
         placed = out.strides != c_strides(tuple(sides)) and tuple(sides) != (1,)
         size = 1
@@ -277,6 +325,7 @@ class _Run:
             placed,
             1 if runtime.is_fallback or units < _FEW_UNITS else in_flight(code, loads),
             runtime.has_f16 and FLOAT16 in (*self.inputs.dtypes, *self.dtypes),
+            self.own,
         )
         return Launch(bound, form, words, min(MOST_GROUPS, -(-units // (WORKGROUP * form.flight))))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from webgpu_widget._handles import Buffer
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.runtime import Runtime
+    from webgpu_widget.array import GPUArray
 
 Shape = tuple[int, ...]
 Dim = tuple[int, int, int]
@@ -33,13 +34,15 @@ SERIAL = itertools.count(1)
 class Storage:
     """A buffer with one array in it, tight and in C order. Goes back to the pool when nobody holds it."""
 
-    __slots__ = ("__weakref__", "buffer", "nodes", "pooled", "runtime")
+    __slots__ = ("__weakref__", "buffer", "keeper", "nodes", "pooled", "runtime")
 
     def __init__(self, runtime: Runtime, buffer: Buffer, *, pooled: bool) -> None:
         self.runtime = runtime
         self.buffer: Buffer | None = buffer
         self.pooled = pooled
         self.nodes: list[weakref.ref[Node]] = []
+        self.keeper: weakref.ref[GPUArray] | None = None
+        """Whose memory it stays, where others share it for a while: see `webgpu_widget._lazy.assign`."""
         runtime.owners[buffer] = weakref.ref(self)
 
     def __del__(self) -> None:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 _ENOUGH_GROUPS = 4096
 _ENOUGH_THREADS = 1 << 18
+_ENOUGH_WIDE_THREADS = 1 << 17
 _ENOUGH_CPU_THREADS = 256
+_MOST_WIDE_WEIGHT = 12
 
 
 def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, scale: float = 1.0) -> Node:
@@ -136,6 +138,7 @@ class _Pass(NamedTuple):
     variant: str
     threads: int
     parts: int
+    wide: bool = False
 
 
 class _Reduction:
@@ -238,6 +241,10 @@ class _Reduction:
             variant = "subgroup" if runtime.has_subgroups else "group"
             threads = 64 if count < 512 else 256
             parts = 1 if results >= 1024 else min(-(-count // (threads * 4)), -(-_ENOUGH_GROUPS // results))
+        elif wide := self._wide(sides, walks):
+            units = results // 4
+            parts = 1 if units >= _ENOUGH_WIDE_THREADS else min(-(-length // 32), -(-_ENOUGH_WIDE_THREADS // units))
+            return _Pass(sides, walks, wide, length, first, "thread", 64, max(1, parts), wide=True)
         else:
             variant, threads = "thread", 64
             parts = 1 if results >= _ENOUGH_THREADS else min(-(-count // 32), -(-_ENOUGH_THREADS // results))
@@ -253,6 +260,20 @@ class _Reduction:
             if step not in (0, 1) or (step == 1 and binding >= 0 and not aligned):
                 return ()
         return tuple(w.strides[-1] for w in walks)
+
+    def _wide(self, sides: tuple[int, ...], walks: tuple[Walk, ...]) -> tuple[int, ...]:
+        """Return the stride of each access along the last kept axis, where four results are made together; else nothing."""
+        last = len(self.outer) - 1
+        heavy = weight_of(self.trace.code) > _MOST_WIDE_WEIGHT
+        if last < 0 or sides[last] % 4 or self.kind == "arg" or heavy:
+            return ()
+        for binding, walk in zip(self.inputs.accesses, walks, strict=True):
+            step = walk.strides[last]
+            aligned = walk.offset % 4 == 0 and all(s % 4 == 0 for a, s in enumerate(walk.strides) if a != last)
+            if step not in (0, 1) or (step == 1 and binding >= 0 and not aligned):
+                return ()
+        steps = tuple(w.strides[last] for w in walks)
+        return steps if any(steps) else ()
 
     def _band(self, outer: Box, reduced: list[Box], begin: int, results: int) -> Iterator[_Step]:
         """Yield all passes of a run of results that begins at result `begin`."""
@@ -322,7 +343,10 @@ class _Reduction:
         lanes = 4 if plan.steps else 1
         heavy = self.runtime.is_fallback or weight_of(code) > 12 or len(inputs.accesses) > 4
         # Enough bytes on their way to hide the latency of memory: single elements more of them.
-        flight = 1 if heavy else 4 if lanes == 4 or len(inputs.accesses) > 2 else 8
+        if plan.wide:
+            flight = 4 if len(inputs.accesses) <= 2 else 2
+        else:
+            flight = 1 if heavy else 4 if lanes == 4 or len(inputs.accesses) > 2 else 8
         form = ReduceForm(
             self.kind,
             self.dtype,
@@ -341,14 +365,17 @@ class _Reduction:
             partial=False,
             final=output is not None,
             native=self.runtime.has_f16,
+            wide=plan.wide,
         )
-        words = [*plan.sides[:-1], plan.sides[-1] // lanes] if plan.sides else []
+        words = list(plan.sides)
+        if plan.steps:
+            words[len(self.outer) - 1 if plan.wide else -1] //= 4
         for k, (binding, walk) in enumerate(zip(inputs.accesses, plan.walks, strict=True)):
             by = 4 if plan.steps and plan.steps[k] and binding >= 0 else 1
             at = walk.offset - (shifts[binding] if binding >= 0 else 0)
             words += [at // by, *(s // by for s in walk.strides)]
         chunk = -(-plan.length // plan.parts)
-        head = (results, plan.length, plan.parts, chunk, self.scale, *place, plan.first)
+        head = (results // 4 if plan.wide else results, plan.length, plan.parts, chunk, self.scale, *place, plan.first)
         return _step(form, bound, output, head, words, between)
 
 

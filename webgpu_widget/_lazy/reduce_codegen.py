@@ -1,7 +1,8 @@
 """WGSL for one pass of a reduction fused with the expression that it reduces.
 
 Three variants of one generator. *thread*: an invocation for each result (or part of one), no workgroup memory, no barrier: the
-way on CPU adapters, and where the reduced axis is not the contiguous one. *group*: a workgroup for each result (or part of one),
+way on CPU adapters, and where the reduced axis is not the contiguous one; there a GPU's invocation takes four neighbouring results
+where they lie in vectors. *group*: a workgroup for each result (or part of one),
 a tree in workgroup memory at the end. *subgroup*: the same, with trees of exchanges inside subgroups, and workgroup memory for
 what each subgroup has. Every order is fixed by the shape and the adapter, so that equal inputs give equal bits.
 
@@ -64,7 +65,8 @@ class ReduceForm(NamedTuple):
     ``partial`` says that the input is the first pass's output, of the accumulator's type; ``final`` that the output is the
     result. ``lanes`` is 4 where a step loads vectors along the last reduced axis; ``steps`` then tells which accesses do.
     ``threads`` is the workgroup's size, ``flight`` how many steps are in flight together,
-    and ``native`` says that float16 is WGSL's f16 in buffers.
+    and ``native`` says that float16 is WGSL's f16 in buffers. ``wide`` says that an invocation makes four results, and then the
+    vectors lie along the last kept axis.
     """
 
     kind: str
@@ -84,6 +86,7 @@ class ReduceForm(NamedTuple):
     partial: bool
     final: bool
     native: bool
+    wide: bool = False
 
     @property
     def vectors(self) -> tuple[bool, ...]:
@@ -116,7 +119,7 @@ def reduce_source(form: ReduceForm) -> str:
     """Return the WGSL of one pass.
 
     Uniform words: results, steps, parts, steps of a part, scale (bits of a float), stride of a result and of a part in the output
-    and where both begin, the index of the first element; then the sides of both groups of axes (the last one in steps), for each
+    and where both begin, the index of the first element (a wide form's results are in fours, but not their stride); then the sides of both groups of axes (the last one in steps), for each
     access its offset and strides (vectors: in vectors), the scalars.
     """
     kind, dtype = form.kind, form.dtype
@@ -135,11 +138,12 @@ def reduce_source(form: ReduceForm) -> str:
     else:
         lines += declarations(form.dtypes, form.vectors, [("r0", out_type)], scalars + form.consts, native=form.native)
         lines += function(form.code, [form.result], [dtype], scalars)
-    lines.append(f"fn combine(a: {acc}, b: {acc}) -> {acc} {{ return {_COMBINE[kind]}; }}")
+    total = f"vec4<{acc}>" if form.wide else acc
+    lines.append(f"fn combine(a: {total}, b: {total}) -> {total} {{ return {_COMBINE[kind]}; }}")
     if not form.partial:
         lines.append(f"fn lift(v: {dt.WGSL_TYPE[dtype]}, r: u32) -> {acc} {{ return {_lift(kind, dtype)}; }}")
     lines += _element(form, acc, nd)
-    lines += _segment(form, acc)
+    lines += _segment(form, total)
     store = "acc"
     if form.final:
         if kind == "arg":
@@ -177,6 +181,8 @@ def _element(form: ReduceForm, acc: str, nd: int) -> list[str]:
     if form.partial:
         return [*lines, f"  return a0[{where(0, form.inner)}];", "}"]
     types = access_types(form.code)
+    if form.wide:
+        return _wide_element(form, acc)
     if form.lanes == 1:
         args = [
             where(k, form.inner) if d is None else f"ld{form.bindings[k]}({where(k, form.inner)})"
@@ -202,9 +208,40 @@ def _element(form: ReduceForm, acc: str, nd: int) -> list[str]:
     return [*lines, *(f"  {s}" for s in [*loads, *values]), f"  return {tail};", "}"]
 
 
+def _wide_element(form: ReduceForm, acc: str) -> list[str]:
+    """As `_element`, for the four results ``4 * o ...``."""
+    nd = form.outer + form.inner
+    lines = coordinates([slot(HEAD + i) for i in range(form.outer)], "o", "g")
+    lines += coordinates([slot(HEAD + form.outer + i) for i in range(form.inner)], "r", "c")
+    last = f"g{form.outer - 1}"
+    args = []
+    for k, dtype in access_types(form.code).items():
+        at = HEAD + nd + k * (1 + nd)
+        place = position(slot(at), [slot(at + 1 + i) for i in range(form.outer - 1)], "g")
+        place = position(place, [slot(at + 1 + form.outer + i) for i in range(form.inner)], "c")
+        if form.steps[k] == 0:
+            lines.append(f"let s{k} = {place if dtype is None else f'ld{form.bindings[k]}({place})'};")
+            args.append(f"s{k}")
+        elif dtype is None:
+            lines.append(f"let s{k} = {place} + {last} * 4u;")
+            args.append(f"s{k} + {{lane}}")
+        else:
+            lines.append(f"let q{k} = a{form.bindings[k]}[{place} + {last}];")
+            args.append(lane_of(f"q{k}", dtype, native=form.native))
+    names, values = four_lanes("e", acc, f"lift(f({', '.join(args)}).y0, r)", weight_of(form.code))
+    return [
+        f"fn element(o: u32, r: u32) -> vec4<{acc}> {{",
+        *(f"  {s}" for s in [*lines, *values]),
+        f"  return vec4<{acc}>({', '.join(names)});",
+        "}",
+    ]
+
+
 def _segment(form: ReduceForm, acc: str) -> list[str]:
     """Return the function that reduces steps ``begin, begin + by, ... < end`` of one result."""
     init = _INIT[form.kind][form.dtype.kind]
+    if form.wide:
+        init = f"{acc}({init})"
     lines = [
         f"fn initial() -> {acc} {{ return {init}; }}",
         f"fn segment(o: u32, begin: u32, end: u32, by: u32) -> {acc} {{",
@@ -254,6 +291,10 @@ def _segment(form: ReduceForm, acc: str) -> list[str]:
 
 def _main(form: ReduceForm, acc: str, store: str) -> list[str]:
     place = f"r0[o * {slot(5)} + part * {slot(6)} + {slot(7)}]"
+    stores = [f"{place} = {store};"]
+    if form.wide:
+        each = place.replace("[o *", "[(o * 4u + lane) *")
+        stores = [f"for (var lane = 0u; lane < 4u; lane++) {{ let acc = four[lane]; {each} = {store}; }}"]
     span = [f"let begin = part * {slot(3)};", f"let end = min(begin + {slot(3)}, {slot(1)});"]
     threads = form.threads
     if form.variant == "thread":
@@ -265,8 +306,8 @@ def _main(form: ReduceForm, acc: str, store: str) -> list[str]:
             f"    let o = t % {slot(0)};",
             f"    let part = t / {slot(0)};",
             *(f"    {s}" for s in span),
-            "    let acc = segment(o, begin, end, 1u);",
-            f"    {place} = {store};",
+            f"    let {'four' if form.wide else 'acc'} = segment(o, begin, end, 1u);",
+            *(f"    {s}" for s in stores),
             "  }",
             "}",
         ]

@@ -278,8 +278,11 @@ class Runtime:
         noted, self._recorded = self._recorded, []
         for ref in noted:
             array = ref()
-            if array is not None and array._node.storage is None:
+            if array is None or array._freed:
+                continue
+            if array._node.storage is None:
                 self.buffer(array._node)
+            array._leave()
 
     def replay_begins(self) -> None:
         """Let expressions and copies of arrays that a program may change have the values of now."""
@@ -290,8 +293,9 @@ class Runtime:
                 continue
             readers = [r() for n in (n() for n in storage.nodes) if n is not None for r in n.readers]
             arrays = [r for r in readers if r is not None and not isinstance(r, Node) and r._node.storage is storage]
-            if arrays:
-                arrays[0]._evict_readers()
+            # The one whose memory it stays keeps it.
+            for array in sorted(arrays, key=lambda a: a._is_guest(storage))[:1]:
+                array._evict_readers()
 
     @contextmanager
     def _outside(self, node: Node) -> Iterator[None]:
