@@ -195,7 +195,7 @@ print(json.dumps({
         "missing": ["BindingError", True],
         "float64": ["DTypeError", True],
         "workgroups": ["LimitError", True],
-        "too big": ["LimitError", True],
+        "too big": ["BufferSizeError", True],
     }
 
 

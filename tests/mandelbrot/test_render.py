@@ -234,8 +234,8 @@ def test_slices_learn_to_stay_short() -> None:
     assert slices.budget(1) == slices.budget(100) == 10_000
 
 
-def test_slices_keep_their_least_on_a_busy_machine() -> None:
-    slices = work.Slices(1e6, parallel=100, target_s=0.2, limit_s=0.6, least=1e5)
+def test_slices_keep_their_floor_on_a_busy_machine() -> None:
+    slices = work.Slices(1e6, parallel=100, target_s=0.2, limit_s=0.6, floor=1e5)
     slices.learn(0.5, 1000, 1000)
     assert slices.steps == 1e6
     for _ in range(10):
