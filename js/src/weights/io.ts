@@ -2,6 +2,7 @@
 import { asLoadError, LoadError } from "./errors.js";
 import { fetchChunks, Gate } from "./fetching.js";
 import { Hashers, hasherCount } from "./hashing.js";
+import { Spares } from "./spares.js";
 import { ChunkFolder, clear, isFull, isHeld, list, quota, verify } from "./store.js";
 import type { CacheEntry, Chunk, FileSpec } from "./types.js";
 
@@ -92,20 +93,15 @@ export class ChunkIO implements IO {
   private readonly expected = new Map<string, Expected>();
   private failures = 0;
 
-  private readonly spares: ArrayBuffer[] = [];
-
-  private readonly allocate = (size: number): ArrayBuffer => {
-    const at = this.spares.findIndex((spare) => spare.byteLength === size);
-    return at < 0 ? new ArrayBuffer(size) : (this.spares.splice(at, 1)[0] as ArrayBuffer);
-  };
+  private readonly spares = new Spares(MAX_SPARES);
+  private readonly allocate = (size: number): ArrayBuffer => this.spares.take(size);
 
   async recycle(buffer: ArrayBuffer): Promise<void> {
-    this.spares.push(buffer);
-    if (this.spares.length > MAX_SPARES) this.spares.shift();
+    this.spares.give(buffer);
   }
 
   async rest(): Promise<void> {
-    this.spares.length = 0;
+    this.spares.drop();
   }
 
   async open(file: FileSpec): Promise<{ have: number[]; warning: string }> {

@@ -9,6 +9,7 @@ import type { IO, SpanChunk } from "./io.js";
 import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
 import { makeSink, Scratch, type Sink } from "./sinks.js";
+import { Spares } from "./spares.js";
 import { type Chunk, chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
 
 const RING_BYTES = 56 * 2 ** 20;
@@ -35,24 +36,18 @@ const inFlight = new Map<string, { readonly promise: Promise<Bytes>; shared: boo
 /** Chunks that loads of this page have put into the cache, by file key. */
 const kept = new Map<string, Set<number>>();
 
-/** Buffers that held a message's chunk and will hold the next: fresh memory costs as much as hashing it. */
-const spares: ArrayBuffer[] = [];
+/** Buffers that held a message's chunk and will hold the next. */
+const spares = new Spares(PYTHON_LANES);
 
 function copyOf(bytes: Bytes): ArrayBuffer {
-  const at = spares.findIndex((spare) => spare.byteLength === bytes.byteLength);
-  const copy = at < 0 ? new ArrayBuffer(bytes.byteLength) : (spares.splice(at, 1)[0] as ArrayBuffer);
+  const copy = spares.take(bytes.byteLength);
   new Uint8Array(copy).set(bytes);
   return copy;
 }
 
-function keepSpare(buffer: ArrayBuffer): void {
-  spares.push(buffer);
-  if (spares.length > PYTHON_LANES) spares.shift();
-}
-
 /** No load is under way. */
 export function dropSpares(): void {
-  spares.length = 0;
+  spares.drop();
 }
 
 /** The cache was cleared. */
@@ -433,7 +428,7 @@ export class Job {
       share.succeed(bytes);
       await this.arrived(ref, bytes);
       if (share.shared) return;
-      if (file.url === null) keepSpare(chunk.bytes);
+      if (file.url === null) spares.give(chunk.bytes);
       else void this.io.recycle(chunk.bytes);
       return;
     }
