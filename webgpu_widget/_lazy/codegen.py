@@ -106,6 +106,11 @@ def stored(value: str, dtype: DType) -> str:
     return f"select(0u, 1u, {value})" if dtype == BOOL else value
 
 
+def target_of(own: int, result: int) -> str:
+    """Return the variable that a result is stored to: the input binding `own` where the only result goes there, see `Form`."""
+    return f"r{result}" if own < 0 else f"a{own}"
+
+
 def declarations(
     dtypes: Sequence[DType],
     vectors: Sequence[bool],

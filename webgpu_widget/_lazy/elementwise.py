@@ -23,6 +23,7 @@ from webgpu_widget._lazy.codegen import (
     position,
     slot,
     stored,
+    target_of,
     weight_of,
 )
 from webgpu_widget._lazy.dtypes import FLOAT16
@@ -80,10 +81,6 @@ class Form(NamedTuple):
     flight: int
     native: bool
     own: int = -1
-
-    def target(self, result: int) -> str:
-        """Return the variable that a result is stored to."""
-        return f"r{result}" if self.own < 0 else f"a{self.own}"
 
     @property
     def vectors(self) -> tuple[bool, ...]:
@@ -201,11 +198,13 @@ def _quad(form: Form, tag: str) -> tuple[list[str], list[str], list[str]]:
         if dtype == FLOAT16 and not form.native:
             half = [f"f_to_f16({name}.y{i})" for name in names]
             stores.append(
-                f"{form.target(i)}[{at}] = vec2<u32>({half[0]} | ({half[1]} << 16u), {half[2]} | ({half[3]} << 16u));"
+                f"{target_of(form.own, i)}[{at}] = vec2<u32>({half[0]} | ({half[1]} << 16u), {half[2]} | ({half[3]} << 16u));"
             )
         else:
             parts = ", ".join(stored(f"{name}.y{i}", dtype) for name in names)
-            stores.append(f"{form.target(i)}[{at}] = {element_type(dtype, packed=True, native=form.native)}({parts});")
+            stores.append(
+                f"{target_of(form.own, i)}[{at}] = {element_type(dtype, packed=True, native=form.native)}({parts});"
+            )
     return loads, values, stores
 
 
@@ -219,7 +218,9 @@ def _single(form: Form, tag: str) -> tuple[list[str], list[str], list[str]]:
         loads.append(f"let x{k}{tag} = {place if dtype is None else f'ld{form.bindings[k]}({place})'};")
         args.append(f"x{k}{tag}")
     at = _where(form, len(form.bindings), prefix) if form.placed else f"i{tag} + {slot(1)}"
-    stores = [f"{form.target(i)}[{at}] = {stored(f'e{tag}.y{i}', d)};" for i, d in enumerate(form.result_dtypes)]
+    stores = [
+        f"{target_of(form.own, i)}[{at}] = {stored(f'e{tag}.y{i}', d)};" for i, d in enumerate(form.result_dtypes)
+    ]
     return loads, [f"let e{tag} = f({', '.join(args)});"], stores
 
 
@@ -240,13 +241,13 @@ def _pair(form: Form, tag: str) -> tuple[list[str], list[str], list[str]]:
     for i, dtype in enumerate(form.result_dtypes):
         if dtype == FLOAT16:
             stores.append(
-                f"{form.target(i)}[i{tag} + {slot(1)}] = f_to_f16(e0{tag}.y{i}) | (f_to_f16(e1{tag}.y{i}) << 16u);"
+                f"{target_of(form.own, i)}[i{tag} + {slot(1)}] = f_to_f16(e0{tag}.y{i}) | (f_to_f16(e1{tag}.y{i}) << 16u);"
             )
         else:
-            stores.append(f"{form.target(i)}[(i{tag} + {slot(1)}) * 2u] = {stored(f'e0{tag}.y{i}', dtype)};")
+            stores.append(f"{target_of(form.own, i)}[(i{tag} + {slot(1)}) * 2u] = {stored(f'e0{tag}.y{i}', dtype)};")
             # A last odd element has no neighbour, and a store past the end may be moved onto the last element.
-            guard = f"if ((i{tag} + {slot(1)}) * 2u + 1u < arrayLength(&{form.target(i)}))"
+            guard = f"if ((i{tag} + {slot(1)}) * 2u + 1u < arrayLength(&{target_of(form.own, i)}))"
             stores.append(
-                f"{guard} {{ {form.target(i)}[(i{tag} + {slot(1)}) * 2u + 1u] = {stored(f'e1{tag}.y{i}', dtype)}; }}"
+                f"{guard} {{ {target_of(form.own, i)}[(i{tag} + {slot(1)}) * 2u + 1u] = {stored(f'e1{tag}.y{i}', dtype)}; }}"
             )
     return [], values, stores

@@ -23,6 +23,7 @@ from webgpu_widget._lazy.codegen import (
     position,
     slot,
     stored,
+    target_of,
     weight_of,
 )
 from webgpu_widget._lazy.dtypes import FLOAT16
@@ -68,10 +69,6 @@ class TurnedForm(NamedTuple):
     ndim: int
     native: bool
     own: int = -1
-
-    def target(self, result: int) -> str:
-        """Return the variable that a result is stored to."""
-        return f"r{result}" if self.own < 0 else f"a{self.own}"
 
     @property
     def vectors(self) -> tuple[bool, ...]:
@@ -245,5 +242,5 @@ def _block(form: TurnedForm) -> list[str]:
                 parts = f"{half[0]} | ({half[1]} << 16u), {half[2]} | ({half[3]} << 16u)"
             else:
                 parts = ", ".join(stored(f"e{t}{u}.y{i}", dtype) for u in range(4))
-            lines.append(f"{form.target(i)}[{at}] = {element}({parts});")
+            lines.append(f"{target_of(form.own, i)}[{at}] = {element}({parts});")
     return lines
