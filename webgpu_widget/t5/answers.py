@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
@@ -24,7 +25,7 @@ __all__ = ["Answers"]
 _KEPT_DECODERS = 2
 
 
-class Answers:
+class Answers(ABC):
     """The part of `T5` that takes and returns text."""
 
     config: T5Config
@@ -36,13 +37,13 @@ class Answers:
     _encoders: Encoders
     _decoders: dict[tuple[int, int, int, int], Decoder]
 
+    @abstractmethod
     def _ready(self) -> Parts:
         """Return the parts for the page and device that there are now."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _settled(self) -> None:
         """Wait for what a coroutine must not block on."""
-        raise NotImplementedError
 
     def _decoder(self, sources: int, beams: int, source: int, max_new_tokens: int) -> Decoder:
         key = (sources, beams, source, -(-max_new_tokens // 64) * 64)
