@@ -214,7 +214,7 @@ def jacobi(a: Array, sweeps: int) -> tuple[Array, Array]:
         for k in range(players // 2):
             x = m if k == 0 else (turn % m + k) % m
             p, q = sorted((x, (turn % m + m - k) % m))
-            if q >= side or a[p, q] == 0:
+            if q >= side or abs(a[p, q]) <= 1e-30 * abs(a[q, q] - a[p, p]):
                 continue
             zeta = (a[q, q] - a[p, p]) / (2 * a[p, q])
             t = np.copysign(1 / (abs(zeta) + np.hypot(zeta, 1)), zeta)

@@ -30,9 +30,9 @@ fn pair(k: u32) -> vec2<u32> {
   return vec2<u32>(min(x, y), max(x, y));
 }
 
-// Cosine and sine that make (alpha, gamma; gamma, beta) diagonal.
+// Cosine and sine that make (alpha, gamma; gamma, beta) diagonal; no turn where it would be too small for a quotient of float32.
 fn turn(alpha: f32, beta: f32, gamma: f32) -> vec2<f32> {
-  if (gamma == 0.0) { return vec2<f32>(1.0, 0.0); }
+  if (abs(gamma) <= 1e-30 * abs(beta - alpha)) { return vec2<f32>(1.0, 0.0); }
   let zeta = (beta - alpha) / (2.0 * gamma);
   // For a large zeta its square overflows, and t is 1 / (2 zeta).
   let size = abs(zeta);
