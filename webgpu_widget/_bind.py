@@ -12,8 +12,9 @@ import numpy as np
 
 from webgpu_widget import errors, layout, shaders
 from webgpu_widget._handles import Arg, Buffer, Sampler, Texture
-from webgpu_widget.array import GPUArray, GPURecords, stored_dtype
+from webgpu_widget.array import GPUArray, stored_dtype
 from webgpu_widget.protocol import ArrayType, BindingInfo, TypeInfo
+from webgpu_widget.records import GPURecords
 from webgpu_widget.textures import GPUTexture, OutTexture, TextureInput, texture
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import numpy as np
 
 from webgpu_widget import _bind, errors, layout
 from webgpu_widget._handles import Pipeline
-from webgpu_widget.array import GPUArray, GPURecords
+from webgpu_widget.array import GPUArray
 from webgpu_widget.protocol import BindingInfo, CompileResult
+from webgpu_widget.records import GPURecords
 from webgpu_widget.textures import GPUTexture
 
 if TYPE_CHECKING:
