@@ -247,7 +247,11 @@ class GPUArray(Operators):
                 elif reader._node is other:
                     if copy is None:
                         copy = Node(
-                            "leaf", (), node.shape, node.dtype, storage=runtime.allocate(node_size(node), node.dtype)
+                            "leaf",
+                            (),
+                            node.shape,
+                            node.dtype,
+                            storage=runtime.allocate(size_of(node.shape), node.dtype),
                         )
                         runtime.copy(node, copy.storage)  # type: ignore[arg-type]
                     fresh = copy.storage
@@ -514,8 +518,3 @@ class GPUArray(Operators):
     def argsort(self, axis: int = -1) -> GPUArray:
         """Return the places of the elements in order, int32, stable."""
         return search.argsort(self, axis)
-
-
-def node_size(node: Node) -> int:
-    """Return the number of elements of a node."""
-    return size_of(node.shape)
