@@ -47,6 +47,15 @@ def check_dtype(dtype: Any, what: str = "dtype") -> np.dtype[Any]:
         raise dt.DTypeError(f"{what}: {error}") from None
 
 
+def _check_out(out: object) -> None:
+    if out is not None:
+        raise TypeError("out= is not supported: assign the result, as in y[...] = x.sum(axis=0).")
+
+
+def _as(x: GPUArray, dtype: Any) -> GPUArray:
+    return x if dtype is None else build.astype(x, dtype)
+
+
 class GPUArray(Operators):
     """An n-dimensional array in the browser's GPU memory.
 
@@ -149,6 +158,21 @@ class GPUArray(Operators):
         if not self.shape:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __copy__(self) -> GPUArray:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> GPUArray:
+        memo[id(self)] = made = self.copy()
+        return made
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "A GPUArray lives in its browser and cannot be pickled. Pickle x.numpy(), and make it anew by gpu.array(...)."
+        )
 
     def __repr__(self) -> str:
         state = "freed, " if self._freed else ""
@@ -461,54 +485,69 @@ class GPUArray(Operators):
 
         return matrix_transpose(self)
 
-    # ------------------------------------------------------------ reductions
+    # ------------------------------------------------------------ reductions; np.sum(x) and its like call these, with out=None
 
-    def sum(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> GPUArray:
+    def sum(self, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
         """Return the sum; integers modulo 2**32, bools as int32."""
+        _check_out(out)
         return statistics.total(self, "sum", axis, dtype, keepdims=keepdims)
 
-    def prod(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> GPUArray:
+    def prod(self, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
         """Return the product; integers modulo 2**32, bools as int32."""
+        _check_out(out)
         return statistics.total(self, "prod", axis, dtype, keepdims=keepdims)
 
-    def max(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+    def max(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
         """Return the largest value; NaN where there is one."""
+        _check_out(out)
         return statistics.extreme(self, "max", axis, keepdims=keepdims)
 
-    def min(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+    def min(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
         """Return the smallest value; NaN where there is one."""
+        _check_out(out)
         return statistics.extreme(self, "min", axis, keepdims=keepdims)
 
-    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+    def mean(self, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
         """Return the mean; integers are averaged as float32."""
-        return statistics.mean(self, axis, keepdims=keepdims)
+        _check_out(out)
+        return statistics.mean(_as(self, dtype), axis, keepdims=keepdims)
 
-    def var(self, axis: Axis = None, ddof: float = 0, *, keepdims: bool = False) -> GPUArray:
+    def var(
+        self, axis: Axis = None, ddof: float = 0, *, dtype: Any = None, out: None = None, keepdims: bool = False
+    ) -> GPUArray:
         """Return the variance, with ``n - ddof`` in the denominator."""
-        return statistics.variance(self, axis, ddof, keepdims=keepdims)
+        _check_out(out)
+        return statistics.variance(_as(self, dtype), axis, ddof, keepdims=keepdims)
 
-    def std(self, axis: Axis = None, ddof: float = 0, *, keepdims: bool = False) -> GPUArray:
+    def std(
+        self, axis: Axis = None, ddof: float = 0, *, dtype: Any = None, out: None = None, keepdims: bool = False
+    ) -> GPUArray:
         """Return the standard deviation, with ``n - ddof`` in the denominator."""
-        return build.apply("sqrt", self.var(axis, ddof, keepdims=keepdims))
+        return build.apply("sqrt", self.var(axis, ddof, dtype=dtype, out=out, keepdims=keepdims))
 
-    def any(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+    def any(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
         """Return whether any element is true."""
+        _check_out(out)
         return statistics.logical(self, "any", axis, keepdims=keepdims)
 
-    def all(self, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
+    def all(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
         """Return whether all elements are true."""
+        _check_out(out)
         return statistics.logical(self, "all", axis, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> GPUArray:
+    def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
         """Return where the first largest element is, int32."""
+        _check_out(out)
         return statistics.place(self, "max", axis, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> GPUArray:
+    def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
         """Return where the first smallest element is, int32."""
+        _check_out(out)
         return statistics.place(self, "min", axis, keepdims=keepdims)
 
-    def cumsum(self, axis: int | None = None, dtype: Any = None) -> GPUArray:
+    def cumsum(self, axis: int | None = None, dtype: Any = None, out: None = None) -> GPUArray:
         """Return running sums along an axis, by default of the flattened array."""
+        _check_out(out)
         return statistics.cumulative(self.ravel() if axis is None else self, "sum", 0 if axis is None else axis, dtype)
 
     def sort(self, axis: int = -1) -> GPUArray:
