@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -98,3 +100,15 @@ def pathlib_status(pid: int) -> str | None:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
         return None
+
+
+@pytest.mark.parametrize("port", [-1, 65536, "80", "taken"])
+def test_port_that_cannot_be_listened_on(port: object, recwarn: pytest.WarningsRecorder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        asked = taken.getsockname()[1] if port == "taken" else port
+        with pytest.raises(wg.FrontendError, match="pass another port, or 0"):
+            wg.GPU(transport="page", port=asked)  # type: ignore[arg-type]
+        with pytest.raises(wg.ClusterError, match="pass another port, or 0"):
+            wg.Cluster(port=asked)  # type: ignore[arg-type]
+    gc.collect()  # What was half made goes without a word; a warning of an exception in __del__ would be an error.
+    assert not recwarn.list

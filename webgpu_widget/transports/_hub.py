@@ -31,6 +31,7 @@ log = logging.getLogger("webgpu_widget.hub")
 
 STATIC = pathlib.Path(__file__).resolve().parent.parent / "static"
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+_LAST_PORT = 65535
 _TOO_BIG = 1009
 """WebSocket's close code for it (RFC 6455, 7.4.1)."""
 
@@ -267,6 +268,11 @@ class Hub:
         0 picks a free one.
     tls : ssl.SSLContext, optional
         For https.
+
+    Raises
+    ------
+    OSError
+        When it cannot listen there.
     """
 
     _shared: ClassVar[Hub | None] = None
@@ -281,6 +287,8 @@ class Hub:
             return cls._shared
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        if not isinstance(port, int) or not 0 <= port <= _LAST_PORT:
+            raise OSError(f"the port is {port!r}, but ports are whole numbers from 0 to {_LAST_PORT}")
         self.host = host
         self._tls = tls
         self.endpoints: dict[str, OnOpen] = {}

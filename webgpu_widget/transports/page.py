@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from webgpu_widget import errors
 from webgpu_widget.transports._hub import Hub, Socket
 from webgpu_widget.transports.base import Transport
 
@@ -38,13 +39,23 @@ class PageTransport(Transport):
         ``127.0.0.1`` unless other machines shall reach it (``0.0.0.0``).
     port : int
         0 picks a free one.
+
+    Raises
+    ------
+    FrontendError
+        When it cannot listen there.
     """
 
     name = "page"
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._own = (host, port) != ("127.0.0.1", 0)
-        self._hub = Hub(host, port) if self._own else Hub.shared()
+        try:
+            self._hub = Hub(host, port) if self._own else Hub.shared()
+        except OSError as error:
+            raise errors.FrontendError(
+                f"the page cannot be served on {host}:{port}: {error}; pass another port, or 0 for a free one"
+            ) from error
         self._token: str | None = None
 
     def start(self, connection: Connection) -> None:
