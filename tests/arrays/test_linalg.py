@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 from scipy.special import erf
@@ -293,3 +295,28 @@ def test_layers(gpu, rng):
     )
     with pytest.raises(wg.DTypeError, match="floats"):
         wg.softmax(gpu.array([1, 2]))
+
+
+def test_coroutine_twins(gpu, rng):
+    m = normal(rng, 20, 20)
+    a = (m @ m.T + 20 * np.eye(20)).astype(np.float32)
+    b = normal(rng, 20, 2)
+
+    async def all_of_them():
+        x = gpu.array(a)
+        return [
+            (await found).numpy()
+            for found in (wg.linalg.solve_async(x, b), wg.linalg.inv_async(x), wg.linalg.cholesky_async(x, upper=True))
+        ]
+
+    for got, want in zip(
+        asyncio.run(all_of_them()),
+        [wg.linalg.solve(gpu.array(a), b), wg.linalg.inv(gpu.array(a)), wg.linalg.cholesky(gpu.array(a), upper=True)],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, want.numpy())
+    for bad in (wg.linalg.solve_async(gpu.ones((3, 3)), gpu.ones(3)), wg.linalg.inv_async(gpu.zeros((2, 2)))):
+        with pytest.raises(np.linalg.LinAlgError, match="singular"):
+            asyncio.run(bad)
+    with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
+        asyncio.run(wg.linalg.cholesky_async(gpu.array([[1.0, 2.0], [2.0, 1.0]])))

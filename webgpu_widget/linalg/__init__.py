@@ -1,7 +1,7 @@
 """Linear algebra on the GPU, in float32: the array API's extension, and `norm` as NumPy has it.
 
 All work is done on the GPU; nothing goes through the CPU. `solve`, `inv` and `cholesky` raise numpy.linalg.LinAlgError, and
-wait for the GPU to know that they must (not while a program is recorded). Each docstring states the accuracy.
+wait for the GPU to know that they must (not while a program is recorded); their twins that end in ``_async`` await it. Each docstring states the accuracy.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from webgpu_widget.linalg._products import (
     vector_norm,
 )
 from webgpu_widget.linalg._products import matrix_diagonal as diagonal
-from webgpu_widget.linalg._solve import cholesky, det, inv, slogdet, solve
+from webgpu_widget.linalg._solve import cholesky, cholesky_async, det, inv, inv_async, slogdet, solve, solve_async
 from webgpu_widget.matrix import _matmul as matmul
 
 __all__ = [
     "LinAlgError",
     "cholesky",
+    "cholesky_async",
     "cross",
     "det",
     "diagonal",
     "eigh",
     "eigvalsh",
     "inv",
+    "inv_async",
     "matmul",
     "matrix_norm",
     "matrix_power",
@@ -46,6 +48,7 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_async",
     "svd",
     "svdvals",
     "tensordot",

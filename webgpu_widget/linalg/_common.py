@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +108,23 @@ def array(runtime: Runtime, node: Node) -> GPUArray:
     return wrap(runtime.gpu, node)
 
 
-def check(runtime: Runtime, flag: GPUArray, message: str) -> None:
-    """Raise LinAlgError if the 0-d bool array is true. Waits for the GPU, except while a program is recorded."""
-    if not runtime.recording and bool(flag):
-        raise LinAlgError(message)
+@dataclass(frozen=True)
+class Verdict:
+    """What the GPU will know of a matrix once the work is done: whether it could not be worked with."""
+
+    flag: GPUArray
+    message: str
+
+    def wait(self) -> None:
+        """Raise LinAlgError if the matrix could not be worked with. Waits for the GPU, except while a program is recorded."""
+        if not self._recording and self.flag.numpy():
+            raise LinAlgError(self.message)
+
+    async def wait_async(self) -> None:
+        """Coroutine twin of `wait`."""
+        if not self._recording and await self.flag.numpy_async():
+            raise LinAlgError(self.message)
+
+    @property
+    def _recording(self) -> bool:
+        return self.flag._gpu._queue.recording

@@ -12,10 +12,10 @@ from webgpu_widget._lazy.shape import broadcast_to, diagonal, permute, reshape
 from webgpu_widget.errors import ShapeError
 from webgpu_widget.linalg._common import (
     PANEL,
+    Verdict,
     array,
     as_array,
     blank,
-    check,
     filled,
     floats,
     launch,
@@ -109,6 +109,21 @@ def solve(x1: Any, x2: Any, /) -> GPUArray:
     numpy.linalg.LinAlgError
         When a matrix is exactly singular. To know that, the call waits for the GPU (not while a program is recorded).
     """
+    result, verdict = _solve(x1, x2)
+    if verdict is not None:
+        verdict.wait()
+    return result
+
+
+async def solve_async(x1: Any, x2: Any, /) -> GPUArray:
+    """Coroutine twin of `solve`."""
+    result, verdict = _solve(x1, x2)
+    if verdict is not None:
+        await verdict.wait_async()
+    return result
+
+
+def _solve(x1: Any, x2: Any) -> tuple[GPUArray, Verdict | None]:
     a, b = operands("solve", (x1, x2))
     runtime = same_gpu("solve", [a, b])
     matrices("solve", a, square=True)
@@ -125,14 +140,15 @@ def solve(x1: Any, x2: Any, /) -> GPUArray:
     result = working_copy(runtime, floats("solve", right))
     lu, pivots = decompose(runtime, floats("solve", left))
     side, columns = result.shape[-2:]
+    verdict = None
     if side and size_of(batch):
-        check(runtime, _singular(runtime, lu), f"solve: a matrix of shape {a.shape} is singular.")
+        verdict = Verdict(_singular(runtime, lu), f"solve: a matrix of shape {a.shape} is singular.")
         words = [size_of(batch), side, columns, 0, 0, 0, 0, 0]
         launch(runtime, "triangular", "permute", {1: result, 2: pivots}, words, size_of(batch) * columns)
         triangular(runtime, lu, result, lower=True, unit=True)
         triangular(runtime, lu, result, lower=False, unit=False)
     out = array(runtime, result)
-    return reshape(out, out.shape[:-1]) if vector else out
+    return reshape(out, out.shape[:-1]) if vector else out, verdict
 
 
 def inv(x: Any, /) -> GPUArray:
@@ -143,11 +159,20 @@ def inv(x: Any, /) -> GPUArray:
     numpy.linalg.LinAlgError
         When a matrix is exactly singular; the call waits for the GPU to know.
     """
+    return solve(*_with_identity(x))
+
+
+async def inv_async(x: Any, /) -> GPUArray:
+    """Coroutine twin of `inv`."""
+    return await solve_async(*_with_identity(x))
+
+
+def _with_identity(x: Any) -> tuple[GPUArray, GPUArray]:
     a = as_array(x)
     matrices("inv", a, square=True)
     side = a.shape[-1]
     eye = cast_node(diagonal_relation((side, side), "equal", 0), dt.FLOAT32)
-    return solve(a, array(same_gpu("inv", [a]), eye))
+    return a, array(same_gpu("inv", [a]), eye)
 
 
 def slogdet(x: Any, /) -> Slogdet:
@@ -194,12 +219,28 @@ def cholesky(x: Any, /, *, upper: bool = False) -> GPUArray:
     numpy.linalg.LinAlgError
         When a matrix is not positive definite; the call waits for the GPU to know.
     """
+    result, verdict = _cholesky(x, upper=upper)
+    if verdict is not None:
+        verdict.wait()
+    return result
+
+
+async def cholesky_async(x: Any, /, *, upper: bool = False) -> GPUArray:
+    """Coroutine twin of `cholesky`."""
+    result, verdict = _cholesky(x, upper=upper)
+    if verdict is not None:
+        await verdict.wait_async()
+    return result
+
+
+def _cholesky(x: Any, *, upper: bool) -> tuple[GPUArray, Verdict | None]:
     a = as_array(x)
     runtime = same_gpu("cholesky", [a])
     batch = matrices("cholesky", a, square=True)
     side, count = a.shape[-1], size_of(batch)
     work = working_copy(runtime, floats("cholesky", a))
     result = filled(runtime, a.shape)
+    verdict = None
     if side and count:
         bad = filled(runtime, (count,), 0, dt.UINT32)
         for first in range(0, side, PANEL):
@@ -210,6 +251,6 @@ def cholesky(x: Any, /, *, upper: bool = False) -> GPUArray:
             rest = side - end
             launch(runtime, "cholesky", "update", {0: work, 1: result}, [count, side, first, end], count * rest * rest)
         flag = array(runtime, bad).astype(bool).any()
-        check(runtime, flag, f"cholesky: a matrix of shape {a.shape} is not positive definite.")
+        verdict = Verdict(flag, f"cholesky: a matrix of shape {a.shape} is not positive definite.")
     out = array(runtime, result)
-    return transposed(out) if upper else out
+    return transposed(out) if upper else out, verdict
