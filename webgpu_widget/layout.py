@@ -60,8 +60,9 @@ def dtype_error(where: str, got: np.dtype[Any], info: TypeInfo) -> errors.DTypeE
         "uint16": ", or two to a word with x.view(np.uint32)",
     }
     more = words.get(got.name, "") if wanted == "uint32" else ""
+    order = "" if got.isnative else " in the other byte order"
     return errors.DTypeError(
-        f"{where} has dtype {got.name}, but the shader declares {describe(info)}; nothing is converted silently: "
+        f"{where} has dtype {got.name}{order}, but the shader declares {describe(info)}; nothing is converted silently: "
         + (f"pass {hint}{more}" if hint else f"pass an array of {wanted}")
     )
 

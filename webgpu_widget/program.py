@@ -54,8 +54,9 @@ class Program:
         ClosedError, DeviceLostError, FrontendLostError
             When it was freed, or is gone with its page or device.
         """
-        if times < 0:
-            raise errors.WebGPUWidgetError(f"replay(times={times}): times is at least 0")
+        count = times.__index__() if hasattr(times, "__index__") else -1
+        if count < 0:
+            raise errors.WebGPUWidgetError(f"replay(times={times!r}): times is a whole number of at least 0")
         queue = self._gpu._queue
         if self._handle is None:
             raise errors.ClosedError("the program was freed, or its with block has not ended well: record it again")
@@ -63,9 +64,9 @@ class Program:
             kind, reason = queue.gone
             error = errors.DeviceLostError if kind == "device-lost" else errors.FrontendLostError
             raise error(f"the program is gone from the browser: {reason}. Record it again")
-        if times:
+        if count:
             self._gpu._replay_begins()
-            queue.run_program(self._handle, times)
+            queue.run_program(self._handle, count)
 
     @property
     def stats(self) -> dict[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,7 @@ def test_missing_and_misspelt_variables(gpu):
         (np.zeros(3, np.complex128), "astype\\(np.complex64\\)"),
         (np.zeros(3, np.uint8), "uint8"),
         (["a", "b"], "number"),
+        (np.zeros(3, ">f4" if sys.byteorder == "little" else "<f4"), "float32 in the other byte order.*astype"),
     ],
 )
 def test_wrong_dtypes_say_what_to_pass(gpu, value, hint):
@@ -211,6 +214,17 @@ def test_reading_while_recording(gpu):
     a = gpu.array(X)
     with pytest.raises(wg.WebGPUWidgetError, match="record"), gpu.record():
         a.numpy()
+
+
+@pytest.mark.parametrize("times", [-1, 1.5, "2", None])
+def test_replaying_so_many_times(gpu, times):
+    kernel = gpu.kernel(SQUARE)
+    with gpu.record() as program:
+        y = kernel(x=X, y=wg.out(3), threads=3)
+    with pytest.raises(wg.WebGPUWidgetError, match="whole number of at least 0"):
+        program.replay(times=times)
+    program.replay(times=np.int64(2))
+    np.testing.assert_array_equal(y.numpy(), X**2)
 
 
 def test_closed_gpu_says_so():
