@@ -359,6 +359,18 @@ def test_where_clip_and_erf(gpu):
     np.testing.assert_allclose(apply("erf", a).numpy(), erf(x.astype(np.float64)), rtol=4e-7, atol=1e-30)
 
 
+@pytest.mark.parametrize(
+    "shapes", [((), (0,), ()), ((), (3,), ()), ((2, 1), (3,), (4, 1, 1)), ((2, 3), (), (3,)), ((1, 0), (2, 1), ())]
+)
+def test_bounds_broadcast_with_what_they_clip(gpu, rng, shapes):
+    x, low, high = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    high += 3
+    got = xp.clip(*map(gpu.array, (x, low, high))).numpy()
+    np.testing.assert_array_equal(got, np.clip(x, low, high), strict=True)
+    with pytest.raises(wg.ShapeError, match="clip: shapes"):
+        xp.clip(gpu.ones((2, 3)), gpu.ones(2))
+
+
 def test_parts_of_an_expression_see_the_array_of_their_time(gpu):
     x = gpu.array(np.arange(6, dtype=np.float32))
     plus, half = x + 1, x[::2]

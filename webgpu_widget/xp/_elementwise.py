@@ -10,7 +10,7 @@ from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.build import apply, cast_node, const, is_array, lazy, op_node, same_gpu
 from webgpu_widget._lazy.create import from_host
 from webgpu_widget._lazy.node import broadcast_shapes
-from webgpu_widget.errors import DTypeError, ShapeError
+from webgpu_widget.errors import DTypeError
 
 if TYPE_CHECKING:
     from webgpu_widget.array import GPUArray
@@ -418,10 +418,12 @@ def imag(x: GPUArray, /) -> GPUArray:
 
 
 def clip(x: GPUArray, /, min: Any = None, max: Any = None) -> GPUArray:  # noqa: A002 - the standard's names
-    """Return the values kept within bounds, which are scalars or arrays; x's dtype stays.
+    """Return the values kept within bounds, which are scalars or arrays and broadcast with `x`; x's dtype stays.
 
     Raises
     ------
+    webgpu_widget.ShapeError
+        When the shapes do not broadcast.
     webgpu_widget.DTypeError
         When a bound is of a higher kind than `x`.
     """
@@ -436,11 +438,11 @@ def clip(x: GPUArray, /, min: Any = None, max: Any = None) -> GPUArray:  # noqa:
             limit = const(_within(bound, x.dtype), x.dtype)
         else:
             array = bound if is_array(bound) else from_host(x._gpu, bound)
+            same_gpu("clip", [x, array])
             if dt.promote(array.dtype, x.dtype) != x.dtype:
                 raise DTypeError(f"clip: a bound of {array.dtype.name} does not fit {x.dtype.name}.")
             limit = cast_node(array._node, x.dtype)
-        if broadcast_shapes("clip", x.shape, limit.shape) != x.shape:
-            raise ShapeError(f"clip: a bound of shape {limit.shape} does not broadcast to the shape {x.shape}.")
+        broadcast_shapes("clip", node.shape, limit.shape)
         node = op_node(name, node, limit)
     return lazy(x._gpu, node)
 
