@@ -38,7 +38,14 @@ _ALLOWED_FAILURES = 8
 _LOCAL = "127.0.0.1:0"
 _GONE_S = 15.0
 # A worker is a thread of this process, so it has no memory of its own to watch, and sampling its stacks a hundred times a second is not for free.
-_CONFIG = {"distributed.worker.profile.enabled": False, "distributed.worker.memory.spill": False}
+# Nor is it to look at the clock fifty times a second for each worker, all on one loop, and at the system's counters twice.
+_CONFIG = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "10s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
 
 
 class GarbageError(errors.ClusterError):
