@@ -101,7 +101,9 @@ class Kernel:
     @property
     def state_planes(self) -> int:
         """As `Runnable` says."""
-        return (4 if self.prepared.method == "direct" else 6) + (3 if self.derivative else 0)
+        if self.prepared.method == "direct":
+            return 6 if self.derivative else 5
+        return 9 if self.derivative else 6
 
     @property
     def list_words(self) -> int:
