@@ -57,6 +57,22 @@ def test_estimates_of_a_large_picture_take_no_longer(monkeypatch: pytest.MonkeyP
     assert points[0] >= 256
 
 
+def test_cheap_tiles_go_together_and_dear_ones_alone() -> None:
+    rng = np.random.default_rng(seed := int(np.random.SeedSequence().generate_state(1)[0]))
+    estimates = rng.lognormal(0, 2, 200)
+    for browsers in (1, 8):
+        made = mandelbrot.bundles(estimates, browsers)
+        sums = np.array([estimates[bundle].sum() for bundle in made])
+        most = estimates.sum() / (24 * browsers)
+        assert sorted(index for bundle in made for index in bundle) == list(range(200)), seed
+        assert all(len(bundle) <= 8 for bundle in made), seed
+        assert all(cost <= most * 1.001 or len(bundle) == 1 for cost, bundle in zip(sums, made, strict=True)), seed
+        assert made[0] == [int(np.argmax(estimates))], seed
+        assert len(made) < 200, seed
+    assert [len(bundle) for bundle in mandelbrot.bundles(np.ones(96), 1)] == [4] * 24
+    assert len(mandelbrot.bundles(np.ones(12), 2)) == 12
+
+
 def test_effort_of_orbits_that_cannot_be_followed() -> None:
     c = np.array([-2, 2, 1e200, 0, -1, -0.1226 + 0.7449j, 0.25 + 1e-9], complex)
     steps = mandelbrot.effort(c, 100_000)
