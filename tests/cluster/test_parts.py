@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib.util
 import pathlib
 
 import numpy as np
 import pytest
+from distributed.batched import BatchedSend
+from distributed.comm import Comm, CommClosedError, connect, listen
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from webgpu_widget.cluster import exchange, mandelbrot, matmul, views
-from webgpu_widget.cluster.dask import GarbageError
+from webgpu_widget.cluster.dask import GarbageError, send_promptly
 from webgpu_widget.mandelbrot.view import make_view
 
 
@@ -193,6 +197,38 @@ def test_sizes_are_readable() -> None:
         "5.0 MiB",
         "3000 MiB",
     ]
+
+
+def test_messages_within_the_process_wait_for_no_more() -> None:
+    """All of one round of the loop go together and in order; what was sent last arrives before the stream closes."""
+    got: list[list[int]] = []
+
+    async def take(comm: Comm) -> None:
+        with contextlib.suppress(CommClosedError):
+            while True:
+                got.append(await comm.read())
+
+    async def exchange_messages() -> None:
+        listener = await listen("inproc://", take)
+        stream = BatchedSend(interval="1h")
+        stream.start(await connect(listener.contact_address))
+        stream.send(0)
+        await asyncio.sleep(0.01)
+        send_promptly(stream)
+        for i in (1, 2):
+            stream.send(i)
+        await asyncio.sleep(0.01)
+        assert got == [[0], [1, 2]]
+        stream.send(3)
+        stream.send(4)
+        await stream.close()
+        await asyncio.sleep(0.01)
+        assert got == [[0], [1, 2], [3, 4]]
+        with pytest.raises(CommClosedError):
+            stream.send(5)
+        listener.stop()
+
+    asyncio.run(exchange_messages())
 
 
 def test_the_scheduler_keeps_a_crowd_busy() -> None:
