@@ -14,7 +14,7 @@ from distributed.comm import Comm, CommClosedError, connect, listen
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from webgpu_widget.cluster import exchange, mandelbrot, matmul, views
+from webgpu_widget.cluster import mandelbrot, matmul, rates, views
 from webgpu_widget.cluster.dask import GarbageError, send_promptly
 from webgpu_widget.mandelbrot.view import make_view
 
@@ -163,8 +163,8 @@ def test_rows_with_an_infinite_operand_are_not_judged(rng: Generator) -> None:
 
 def test_the_hubs_rate_is_of_all_transfers_together(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(exchange.time, "monotonic", lambda: now[0])
-    rate = exchange.HubRate()
+    monkeypatch.setattr(rates.time, "monotonic", lambda: now[0])
+    rate = rates.HubRate()
     size = 8 << 20
     assert rate.seconds_for(size) == pytest.approx(size / 3e8)
     for _ in range(40):
