@@ -58,7 +58,7 @@ def scale(
             adapter = cluster.workers[0].adapter
             assert args.adapter == "any" or args.adapter in adapter.lower(), f"the adapter is {adapter}"
             warm(cluster)
-            pids = [browser.pid for browser in cluster._browsers]
+            pids = [browser.pid for browser in cluster._launched.browsers]
             together = min(together_s(cluster, args.burn) for _ in range(2))
             traffic = cluster._exchange.traffic
             before = {way: asdict(one) for way, one in traffic.items()}
@@ -185,7 +185,7 @@ def soak(args: argparse.Namespace) -> None:
         cluster.wait(4, timeout=120)
         whole, product = cluster.mandelbrot(**view), cluster.matmul(a, b, block=32)
         for turn in range(args.kills):
-            pid = cluster._browsers[turn].pid
+            pid = cluster._launched.browsers[turn].pid
             timer = threading.Timer(dice.uniform(0.0, 1.0), os.killpg, [pid, signal.SIGKILL])
             timer.start()
             again = cluster.mandelbrot(**view)

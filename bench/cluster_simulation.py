@@ -25,6 +25,7 @@ from distributed.protocol.serialize import Serialize
 from distributed.versions import get_versions
 
 import webgpu_widget as wg
+from webgpu_widget.cluster.dask import send_promptly
 from webgpu_widget.cluster.tasks import Flow, Piece
 
 VERSIONS = get_versions()
@@ -100,6 +101,7 @@ class SimulatedWorker:
         assert answer["status"] == "OK", answer
         self._stream = BatchedSend(interval="2ms", loop=self._server.loop)
         self._stream.start(self._comm)
+        send_promptly(self._stream)
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -175,6 +177,8 @@ def simulate(workers: int = 1000, tasks: int = 5000, mean_s: float = 4.0, seed: 
         async def start() -> None:
             for one in crowd:
                 await one.start(cluster._room.address)
+                # As the room does for its own workers.
+                send_promptly(cluster._room.scheduler.stream_comms[one.member.address])
 
         async def stop() -> None:
             await asyncio.gather(*(one.stop() for one in crowd))

@@ -26,6 +26,9 @@ export function connectPage(): Runtime {
   const address = new URL("/ws", location.href);
   address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   address.searchParams.set("token", token);
+  // Which of the browsers that Python started this is.
+  const browser = new URL(location.href).searchParams.get("browser");
+  if (browser !== null) address.searchParams.set("browser", browser);
   const runtime = new Runtime("page", () => {
     // No adapter after a loss: this page's connection to the GPU process is gone, a new page gets another one.
     setTimeout(() => location.reload(), FIRST_DELAY_MS);

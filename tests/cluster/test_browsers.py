@@ -19,7 +19,7 @@ from numpy.random import Generator
 from playwright.sync_api import Request, sync_playwright
 
 import webgpu_widget as wg
-from webgpu_widget.cluster import exchange, hub, mandelbrot
+from webgpu_widget.cluster import channels, hub, mandelbrot
 from webgpu_widget.cluster.exchange import Block
 from webgpu_widget.transports import _chromium
 
@@ -151,9 +151,9 @@ def launched(n: int, **options: object) -> Iterator[wg.Cluster]:
 def test_the_hub_steps_in_where_no_channel_opens(
     rng: Generator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(exchange, "_OPEN_MS", 1000)
+    monkeypatch.setattr(channels, "_OPEN_MS", 1000)
     # What one browser says to the other is lost, as behind a firewall that lets nothing through.
-    monkeypatch.setattr(exchange.Exchange, "_relay", lambda *_: lambda _value: None)
+    monkeypatch.setattr(channels.Channels, "_relay", lambda *_: lambda _value: None)
     caplog.set_level("INFO", "webgpu_widget.cluster")
     a, b = rng.standard_normal((64, 64), np.float32), rng.standard_normal((64, 64), np.float32)
     with wg.Cluster(exchange="peer") as made:
@@ -179,11 +179,21 @@ def test_a_pinned_browser_computes_on_its_cores(rng: Generator) -> None:
         product = cluster.submit(lambda gpu: wg.matmul(a, a, gpu=gpu).numpy()).result(60)
         assert np.allclose(product, a @ a, atol=1e-3)
         allowed = []
-        for thread in _chromium._session_threads(cluster._browsers[0].pid):
+        for thread in _chromium._session_threads(cluster._launched.browsers[0].pid):
             with contextlib.suppress(ProcessLookupError):
                 allowed.append(os.sched_getaffinity(thread))
     assert len(allowed) > 20  # of the browser, its renderer and its GPU process
     assert allowed == [{last}] * len(allowed)
+
+
+def test_a_browser_that_joins_is_pinned_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned: list[int] = []
+    pin = _chromium.Browser.pin
+    monkeypatch.setattr(_chromium.Browser, "pin", lambda browser: (pinned.append(browser.pid), pin(browser))[1])
+    with wg.Cluster() as cluster:
+        cluster.launch(2, cores=[[min(os.sched_getaffinity(0))]] * 2)
+        cluster.wait(2, JOIN_S)
+        assert sorted(pinned) == sorted(browser.pid for browser in cluster._launched.browsers)
 
 
 def test_kill_9_at_random_times(rng: Generator) -> None:
@@ -193,7 +203,7 @@ def test_kill_9_at_random_times(rng: Generator) -> None:
         whole = made.mandelbrot(**VIEW, tile=32)
         product = made.matmul(a, b, block=32)
         for turn in range(3):
-            victim = made._browsers[turn]
+            victim = made._launched.browsers[turn]
             timer = threading.Timer(dice.uniform(0.01, 0.6), lambda pid: os.killpg(pid, signal.SIGKILL), [victim.pid])
             timer.start()
             again = made.mandelbrot(**VIEW, tile=32)
@@ -212,7 +222,7 @@ def test_a_browser_that_sleeps_loses_its_tasks_and_comes_back(monkeypatch: pytes
     monkeypatch.setattr(hub, "_PING_AFTER_S", 0.5)
     monkeypatch.setattr(hub, "_SILENT_S", 4.0)
     with launched(2) as made:
-        pid = made._browsers[0].pid
+        pid = made._launched.browsers[0].pid
         os.killpg(pid, signal.SIGSTOP)
         try:
             made.mandelbrot(**VIEW, tile=32)

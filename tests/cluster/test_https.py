@@ -79,5 +79,5 @@ def test_a_browser_computes_for_this_machines_own_address(cluster: wg.Cluster, r
     made = cluster.matmul(a, b, block=16)
     # 30 products, each rounded once and added with one rounding.
     np.testing.assert_allclose(made, a.astype(np.float64) @ b, atol=30 * 2**-23 * 30)
-    cluster._browsers[0].close()
+    cluster._launched.browsers[0].close()
     until(lambda: not cluster._roster.present())

@@ -2,26 +2,89 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib.util
 import pathlib
 
 import numpy as np
 import pytest
+from distributed.batched import BatchedSend
+from distributed.comm import Comm, CommClosedError, connect, listen
 from numpy.random import Generator
+from numpy.typing import NDArray
 
-from webgpu_widget.cluster import exchange, mandelbrot, matmul, views
-from webgpu_widget.cluster.dask import GarbageError
+from webgpu_widget.cluster import mandelbrot, matmul, rates, views
+from webgpu_widget.cluster.dask import GarbageError, send_promptly
 from webgpu_widget.mandelbrot.view import make_view
 
 
-def test_estimates_tell_dear_tiles_from_cheap_ones() -> None:
-    view = make_view(-0.5, 4, (256, 256), 1000)
-    parts = mandelbrot.tiles(view.size, 64)
+def steps_of_f32(c: NDArray[np.complex128], max_iter: int) -> NDArray[np.float64]:
+    """Return the steps that a GPU takes: until an orbit leaves, or meets the one that Brent's test holds; none in the cardioid and the disc."""
+    points = c.ravel().astype(np.complex64)
+    steps = np.zeros(points.size)
+    x, y2 = c.ravel().real - 0.25, c.ravel().imag ** 2
+    q = x * x + y2
+    left = np.flatnonzero((q * (q + x) >= 0.25 * y2) & ((c.ravel().real + 1) ** 2 + y2 >= 0.0625))
+    z = held = np.zeros(left.size, np.complex64)
+    for n in range(1, max_iter + 1):
+        z = z * z + points[left]
+        steps[left] = n
+        stays = (np.abs(z) <= 2) & (z != held)
+        left, z, held = left[stays], z[stays], held[stays]
+        if n & (n - 1) == 0:
+            held = z
+    return steps.reshape(c.shape)
+
+
+@pytest.mark.parametrize(("center", "width"), [((-0.5, 0), 4), ((-0.748, 0.0633), 1.3e-2)])
+def test_estimates_tell_dear_tiles_from_cheap_ones(center: tuple[float, float], width: float) -> None:
+    view = make_view(center, width, (128, 96), 3000)
+    parts = mandelbrot.tiles(view.size, 16)
     estimates = mandelbrot.costs(view, parts)
-    counts = mandelbrot.count(mandelbrot.points(view, np.arange(256), np.arange(256)), 1000)
-    true = np.array([counts[part.where].sum() for part in parts], float)
-    assert np.corrcoef(estimates, true)[0, 1] > 0.95
+    steps = steps_of_f32(mandelbrot.points(view, np.arange(128), np.arange(96)), 3000)
+    true = np.array([steps[part.where].sum() for part in parts])
+    assert np.corrcoef(estimates, true)[0, 1] > 0.9
     assert (estimates > 0).all()
+
+
+def test_estimates_of_a_large_picture_take_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first tile waits for: as many points, whatever the size."""
+    points: list[int] = []
+    effort = mandelbrot.effort
+    monkeypatch.setattr(mandelbrot, "effort", lambda c, n: (points.append(c.size), effort(c, n))[1])
+    for size in ((256, 192), (16384, 12288)):
+        view = make_view(-0.5, 4, size, 1000)
+        parts = mandelbrot.tiles(size, 256)
+        mandelbrot.costs(view, parts)
+    assert max(points) <= 4 * len(parts)
+    assert points[0] >= 256
+
+
+def test_cheap_tiles_go_together_and_dear_ones_alone() -> None:
+    rng = np.random.default_rng(seed := int(np.random.SeedSequence().generate_state(1)[0]))
+    estimates = rng.lognormal(0, 2, 200)
+    for browsers in (1, 8):
+        made = mandelbrot.bundles(estimates, browsers)
+        sums = np.array([estimates[bundle].sum() for bundle in made])
+        most = estimates.sum() / (24 * browsers)
+        assert sorted(index for bundle in made for index in bundle) == list(range(200)), seed
+        assert all(len(bundle) <= 8 for bundle in made), seed
+        assert all(cost <= most * 1.001 or len(bundle) == 1 for cost, bundle in zip(sums, made, strict=True)), seed
+        assert made[0] == [int(np.argmax(estimates))], seed
+        assert len(made) < 200, seed
+    assert [len(bundle) for bundle in mandelbrot.bundles(np.ones(96), 1)] == [4] * 24
+    assert len(mandelbrot.bundles(np.ones(12), 2)) == 12
+
+
+def test_effort_of_orbits_that_cannot_be_followed() -> None:
+    c = np.array([-2, 2, 1e200, 0, -1, -0.1226 + 0.7449j, 0.25 + 1e-9], complex)
+    steps = mandelbrot.effort(c, 100_000)
+    assert steps[1] < 10
+    assert steps[2] < 10
+    assert steps[3] == steps[4] == 0
+    assert 512 < steps[5] < 1000
+    assert (steps <= 100_000).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (13, 200)])
@@ -100,8 +163,8 @@ def test_rows_with_an_infinite_operand_are_not_judged(rng: Generator) -> None:
 
 def test_the_hubs_rate_is_of_all_transfers_together(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(exchange.time, "monotonic", lambda: now[0])
-    rate = exchange.HubRate()
+    monkeypatch.setattr(rates.time, "monotonic", lambda: now[0])
+    rate = rates.HubRate()
     size = 8 << 20
     assert rate.seconds_for(size) == pytest.approx(size / 3e8)
     for _ in range(40):
@@ -134,6 +197,38 @@ def test_sizes_are_readable() -> None:
         "5.0 MiB",
         "3000 MiB",
     ]
+
+
+def test_messages_within_the_process_wait_for_no_more() -> None:
+    """All of one round of the loop go together and in order; what was sent last arrives before the stream closes."""
+    got: list[list[int]] = []
+
+    async def take(comm: Comm) -> None:
+        with contextlib.suppress(CommClosedError):
+            while True:
+                got.append(await comm.read())
+
+    async def exchange_messages() -> None:
+        listener = await listen("inproc://", take)
+        stream = BatchedSend(interval="1h")
+        stream.start(await connect(listener.contact_address))
+        stream.send(0)
+        await asyncio.sleep(0.01)
+        send_promptly(stream)
+        for i in (1, 2):
+            stream.send(i)
+        await asyncio.sleep(0.01)
+        assert got == [[0], [1, 2]]
+        stream.send(3)
+        stream.send(4)
+        await stream.close()
+        await asyncio.sleep(0.01)
+        assert got == [[0], [1, 2], [3, 4]]
+        with pytest.raises(CommClosedError):
+            stream.send(5)
+        listener.stop()
+
+    asyncio.run(exchange_messages())
 
 
 def test_the_scheduler_keeps_a_crowd_busy() -> None:

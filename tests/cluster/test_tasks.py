@@ -86,9 +86,10 @@ def test_cancellation(empty: wg.Cluster) -> None:
     first = empty.submit(echo, 1.0)
     rest = empty.map(echo, range(5))
     until(lambda: empty.workers[0].state == "working")
-    empty.client.cancel(rest)
-    # Until the worker has heard of it, too.
+    # Until the worker has heard of all, and then until it has heard of their end, too: what Dask has not yet looked at when it is cancelled may run.
     (worker,) = empty._room.workers.values()
+    until(lambda: len(worker.state.tasks) == 6)
+    empty.client.cancel(rest)
     until(lambda: set(worker.state.tasks) == {first.key})
     gate.set()
     assert first.result(60) == 1.0

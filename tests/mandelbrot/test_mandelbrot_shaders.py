@@ -90,6 +90,15 @@ def test_direct_does_not_depend_on_slices_blocks_or_shortcuts(gpu: wg.GPU, run: 
     assert np.array_equal(stepwise, whole), "no blocks"
 
 
+def test_direct_finds_cycles_over_short_dispatches(gpu: wg.GPU, run: Run) -> None:
+    """In the disc of period 3 an orbit that is looked at every 64 steps closes after 192 or a multiple, and a dispatch has 64 steps here."""
+    view = make_view(-0.1226 + 0.7449j, "0.02", (16, 12), 100_000)
+    dispatches: list[float] = []
+    counts = run(kernel(gpu, view), steps=1, progress=dispatches.append)[0]
+    assert (counts == 100_000).all()
+    assert len(dispatches) < 100, "1,563 without a memory of what came before"
+
+
 @pytest.mark.parametrize("method", ["direct", "bla"])
 def test_distance_estimates(gpu: wg.GPU, run: Run, method: str) -> None:
     view = make_view("-0.7", 3, (60, 45), 300)

@@ -245,6 +245,35 @@ def test_slices_keep_their_floor_on_a_busy_machine() -> None:
     assert slices.steps == pytest.approx(4e5)
 
 
+def test_few_pixels_left_get_longer_dispatches() -> None:
+    slices = work.Slices(1e6, parallel=100, target_s=0.2, limit_s=0.6)
+    assert slices.budget(1000) == 992
+    # Each of those left has just done 10,000 steps in 50 ms: 200 ms are enough for four times as many, less the margin.
+    assert slices.budget(10, 10_000, 0.05) == pytest.approx(0.8 * 40_000, abs=16)
+    assert slices.budget(10, 10_000, 0.001) == work.MOST_GROWTH * 10_000
+    assert slices.budget(10, 10_000, 5.0) == slices.budget(10) == 10_000
+    assert slices.budget(1, 2**30, 0.001) == 2**30, "what a shader takes"
+
+
+def test_the_time_of_a_result_is_not_that_of_a_dispatch() -> None:
+    slices = work.Slices(1e6, parallel=100, target_s=0.2, limit_s=0.6)
+    slices.learn(2.0, 1000, 0, moved=True)
+    assert slices.steps == 1e6
+    assert slices.doubtful
+    slices.learn(2.0, 1000, 0)
+    assert slices.steps == pytest.approx(1e5)
+    assert not slices.doubtful
+
+
+def test_long_orbits_take_few_dispatches(gpu: wg.GPU) -> None:
+    """Half of the pixels are inside. With the steps of a full dispatch shared out among them, thousands would follow each other, each too short for a cycle."""
+    image = mandelbrot.render((-0.748, 0.0633), 1.3e-2, (64, 48), 1_000_000, gpu, timeout=120)
+    again = mandelbrot.render((-0.748, 0.0633), 1.3e-2, (64, 48), 1_000_000, gpu, timeout=120)
+    assert np.array_equal(image.iterations, again.iterations)
+    assert image.iterations.max() == 1_000_000
+    assert again.stats.slices < 40
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
-from webgpu_widget.cluster.pool import Cluster, WorkerInfo
+from webgpu_widget.cluster.info import WorkerInfo
+from webgpu_widget.cluster.pool import Cluster
 
 __all__ = ["Cluster", "WorkerInfo"]

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dask
 from dask.sizeof import sizeof
 from distributed import Client, Reschedule, Scheduler, Worker, get_worker
+from distributed.batched import BatchedSend
+from distributed.comm.core import CommClosedError
+from distributed.comm.inproc import InProc
 from distributed.threadpoolexecutor import ThreadPoolExecutor
 from distributed.utils import silence_logging_cmgr
 from tornado.ioloop import IOLoop
@@ -38,7 +41,14 @@ _ALLOWED_FAILURES = 8
 _LOCAL = "127.0.0.1:0"
 _GONE_S = 15.0
 # A worker is a thread of this process, so it has no memory of its own to watch, and sampling its stacks a hundred times a second is not for free.
-_CONFIG = {"distributed.worker.profile.enabled": False, "distributed.worker.memory.spill": False}
+# Nor is it to look at the clock fifty times a second for each worker, all on one loop, and at the system's counters twice.
+_CONFIG = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "10s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
 
 
 class GarbageError(errors.ClusterError):
@@ -51,6 +61,44 @@ def _size_of(array: GPUArray) -> int:
 
 # So that the scheduler knows what it costs to compute elsewhere.
 sizeof.register(GPUArray, _size_of)
+
+
+class _PromptSend(BatchedSend):
+    """Dask's stream of messages, for one that stays in this process: what is sent goes out in the loop's next round.
+
+    Dask's own waits some milliseconds for more to send, in a coroutine that each message wakes twice. Over a network that is worth it; here it took as long as
+    what the messages are about.
+    """
+
+    _due = False
+
+    def send(self, *msgs: Any) -> None:
+        """Send messages; returns at once."""
+        if self.comm is not None and self.comm.closed():
+            raise CommClosedError(f"{self.comm!r} is closed")
+        self.message_count += len(msgs)
+        self.buffer.extend(msgs)
+        if not self._due:
+            self._due = True
+            self.loop.add_callback(self._flush)
+
+    def _flush(self) -> None:
+        self._due = False
+        if self.comm is None or self.comm.closed() or not self.buffer:
+            return
+        payload, self.buffer = self.buffer, []
+        self.batch_count += 1
+        # It only puts the messages into the other side's queue: it has nothing to wait for.
+        writing = self.comm.write(payload)
+        with contextlib.suppress(StopIteration, CommClosedError):
+            writing.send(None)
+            raise RuntimeError("an in-process comm waited for something while it wrote")
+
+
+def send_promptly(stream: BatchedSend) -> None:
+    """Have a stream that has begun send without delay, where both ends are in this process."""
+    if isinstance(stream.comm, InProc):
+        stream.__class__ = _PromptSend
 
 
 class BrowserThreadPoolExecutor(ThreadPoolExecutor):
@@ -235,6 +283,9 @@ class Room:
         self.workers[member.id] = worker
         await worker
         member.address = worker.address
+        if self.scheduler is not None:
+            send_promptly(worker.batched_stream)
+            send_promptly(self.scheduler.stream_comms[worker.address])
         if member.state == "gone":
             await self.remove_worker(member, expected=True)
 

@@ -6,13 +6,12 @@ at first need and signalled by the hub, or through the hub again where no channe
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -21,51 +20,18 @@ from numpy.typing import NDArray
 
 from webgpu_widget import errors, protocol
 from webgpu_widget.array import GPUArray
+from webgpu_widget.cluster.channels import Channels, ask
+from webgpu_widget.cluster.rates import PEER_RATE, TELLING_BYTES, HubRate, Pair, Traffic
 
 if TYPE_CHECKING:
-    from webgpu_widget._connection import Request
     from webgpu_widget.cluster.hub import Member
 
 log = logging.getLogger("webgpu_widget.cluster")
 
 Way = Literal["peer", "hub"]
 
-_OPEN_MS = 8000
-_RETRY_S = 60.0
-_SLOWEST = 0.5e6
-"""Bytes a second below which a transfer is given up, after a while."""
 _PATIENCE_S = 10.0
 _COPIES_BYTES = 1 << 30
-_LEARN = 0.3
-_PEER_RATE = 16e6
-_HUB_RATE = 3e8
-"""Bytes a second that are assumed before anything was seen (docs/cluster.md)."""
-_TELLING_BYTES = 1 << 18
-"""Shorter transfers tell of latency, not of bytes a second."""
-_MEMORY_BYTES = 64 << 20
-
-
-@dataclass
-class Traffic:
-    """What went one way.
-
-    Attributes
-    ----------
-    transfers, bytes : int
-        How many, and their bytes.
-    seconds : float
-        Sum of their times, waits included.
-    """
-
-    transfers: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-
-    def add(self, size_bytes: int, seconds: float) -> None:
-        """Count one."""
-        self.transfers += 1
-        self.bytes += size_bytes
-        self.seconds += seconds
 
 
 @dataclass(eq=False)
@@ -76,70 +42,6 @@ class Block:
     values: NDArray[Any]
     copies: dict[str, GPUArray] = field(default_factory=dict)
     coming: dict[str, Future[GPUArray]] = field(default_factory=dict)
-
-
-class HubRate:
-    """Bytes a second that the hub carries, over the time in which it has any to carry. Not its own lock.
-
-    Transfers go on side by side, so that the time of one says how long it waited for the others, too.
-    """
-
-    def __init__(self) -> None:
-        self.waiting_bytes = 0
-        self._bytes, self._seconds = _MEMORY_BYTES / 16, _MEMORY_BYTES / 16 / _HUB_RATE
-        self._since = 0.0
-
-    def begin(self, size_bytes: int) -> None:
-        """Take note of a transfer."""
-        self._pass()
-        self.waiting_bytes += size_bytes
-
-    def end(self, size_bytes: int, *, ok: bool) -> None:
-        """Take note of its end."""
-        if self.waiting_bytes >= _TELLING_BYTES:
-            self._pass()
-            self._bytes += size_bytes if ok else 0
-        self.waiting_bytes -= size_bytes
-        if self._bytes > _MEMORY_BYTES:
-            self._bytes, self._seconds = self._bytes / 2, self._seconds / 2
-
-    def _pass(self) -> None:
-        now = time.monotonic()
-        if self.waiting_bytes >= _TELLING_BYTES:
-            self._seconds += now - self._since
-        self._since = now
-
-    def seconds_for(self, size_bytes: int) -> float:
-        """Return how long a transfer would take that begins now."""
-        return (size_bytes + self.waiting_bytes) * self._seconds / self._bytes
-
-
-class _Pair:
-    """The channel between two browsers."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.open = False
-        self.failed_at: float | None = None
-        self.rate: float | None = None
-
-    @property
-    def hopeless(self) -> bool:
-        return self.failed_at is not None and time.monotonic() - self.failed_at < _RETRY_S
-
-
-def ask(
-    member: Member,
-    name: str,
-    params: dict[str, Any],
-    buffers: Sequence[Any] = (),
-    on_progress: Callable[[dict[str, Any]], None] | None = None,
-) -> Request:
-    """Ask a browser's service, past its queue's lock: a large array on its way there must not hold up signalling."""
-    request = member.connection.new_request(f"{name} of {member.id}", on_progress=on_progress)
-    command = {"op": "service", "id": request.id, "name": name, "params": params}
-    member.connection.submit([command], buffers, [request])
-    return request
 
 
 class Exchange:
@@ -159,15 +61,14 @@ class Exchange:
         self.way = way
         self.traffic: dict[Way, Traffic] = {"peer": Traffic(), "hub": Traffic()}
         self.waited_s = 0.0
-        self._ice_servers = list(ice_servers)
+        self.channels = Channels(ice_servers)
         self._lock = threading.Lock()
-        self._pairs: dict[frozenset[str], _Pair] = {}
+        self._pairs: dict[frozenset[str], Pair] = {}
         self._members: dict[str, Member] = {}
         self._held: dict[str, dict[Block, None]] = {}
         self._sending: dict[str, int] = {}
         self._numbers = itertools.count(1)
         self.hub_rate = HubRate()
-        self.loop: asyncio.AbstractEventLoop | None = None
 
     # ------------------------------------------------------------ blocks
 
@@ -299,12 +200,12 @@ class Exchange:
                     return None
             wait(coming[:1], timeout=0.5)
 
-    def _pair(self, a: str, b: str) -> _Pair:
-        return self._pairs.setdefault(frozenset((a, b)), _Pair())
+    def _pair(self, a: str, b: str) -> Pair:
+        return self._pairs.setdefault(frozenset((a, b)), Pair())
 
     def _peer_is_faster(self, size_bytes: int, a: str, b: str) -> bool:
         known = [pair.rate for pair in self._pairs.values() if pair.rate is not None]
-        rate = self._pair(a, b).rate or (float(np.mean(known)) if known else _PEER_RATE)
+        rate = self._pair(a, b).rate or (float(np.mean(known)) if known else PEER_RATE)
         return size_bytes / rate < self.hub_rate.seconds_for(size_bytes)
 
     # ------------------------------------------------------------ the hub's way
@@ -383,7 +284,7 @@ class Exchange:
         """Bring an array over a channel; None when that did not work, and the hub has to do it."""
         pair = self._pair(source.id, member.id)
         try:
-            self._open(pair, source, member)
+            self.channels.open(pair, source, member)
             began = time.monotonic()
             made = member.gpu.empty(array.shape, array.dtype)
             member.gpu._queue.flush()
@@ -391,7 +292,7 @@ class Exchange:
             with self._lock:
                 self._sending[source.id] = self._sending.get(source.id, 0) + 1
             try:
-                self._transfer(name, array, source, made, member)
+                self.channels.transfer(name, array, source, made, member)
             finally:
                 with self._lock:
                     self._sending[source.id] -= 1
@@ -404,76 +305,13 @@ class Exchange:
         seconds = time.monotonic() - began
         with self._lock:
             self.traffic["peer"].add(array.nbytes, seconds)
-            if array.nbytes >= _TELLING_BYTES:
-                pair.rate = _learn(pair.rate, array.nbytes / max(seconds, 1e-6))
+            if array.nbytes >= TELLING_BYTES:
+                pair.learn(array.nbytes / max(seconds, 1e-6))
         source.peer_bytes_out += array.nbytes
         member.peer_bytes_in += array.nbytes
         return made
 
-    def _transfer(self, name: str, array: GPUArray, source: Member, made: GPUArray, member: Member) -> None:
-        size = array.nbytes + (-array.nbytes % 4)
-        common = {"transfer": next(self._numbers), "block": name, "size_bytes": size}
-        receiving = ask(member, "peer-receive", {**common, "peer": source.id, "buffer": made._memory.handle})
-        sending = ask(source, "peer-send", {**common, "peer": member.id, "buffer": array._buffer().handle})
-        self._both(member, receiving, source, sending, _PATIENCE_S + size / _SLOWEST)
-
-    @staticmethod
-    def _both(a: Member, first: Request, b: Member, second: Request, timeout_s: float) -> None:
-        futures = [first.future, second.future]
-        wait(futures, timeout=timeout_s, return_when=FIRST_EXCEPTION)
-        failed = next((one.exception() for one in futures if one.done() and one.exception()), None)
-        if failed is None and all(one.done() for one in futures):
-            return
-        a.connection.cancel(first)
-        b.connection.cancel(second)
-        raise failed or errors.ClusterError(f"{first.what} and {second.what} did not end in {timeout_s:.0f} s")
-
-    def _open(self, pair: _Pair, source: Member, member: Member) -> None:
-        """Open the channel of two browsers, once."""
-        with pair.lock:
-            if pair.open:
-                return
-            common = {"ice_servers": self._ice_servers, "timeout_ms": _OPEN_MS, "signals": []}
-            answering = ask(
-                source,
-                "peer-open",
-                {**common, "peer": member.id, "initiator": False},
-                on_progress=self._relay(source, member),
-            )
-            offering = ask(
-                member,
-                "peer-open",
-                {**common, "peer": source.id, "initiator": True},
-                on_progress=self._relay(member, source),
-            )
-            self._both(member, offering, source, answering, _OPEN_MS / 1000 + 4)
-            pair.open = True
-            pair.failed_at = None
-
-    def _relay(self, sender: Member, target: Member) -> Callable[[dict[str, Any]], None]:
-        """Pass what one browser says to the other, outside of the sender's lock."""
-        loop = self.loop
-
-        def tell(signal: Any) -> None:
-            try:
-                ask(target, "peer-signal", {"peer": sender.id, "signals": [signal]})
-            except errors.WebGPUWidgetError:
-                log.debug("%s left while it was called by %s", target.id, sender.id)
-
-        def heard(value: dict[str, Any]) -> None:
-            if "signal" in value and loop is not None:
-                loop.call_soon_threadsafe(tell, value["signal"])
-
-        return heard
-
     def bare_rate(self, source: Member, member: Member, size_bytes: int, message_bytes: int = 65536) -> float:
         """Measure what a channel carries with nothing around it, in bytes a second."""
-        self._open(self._pair(source.id, member.id), source, member)
-        request = ask(
-            source, "peer-bare", {"peer": member.id, "size_bytes": size_bytes, "message_bytes": message_bytes}
-        )
-        return size_bytes / (float(source.connection.wait(request, 120.0)["ms"]) / 1000)
-
-
-def _learn(known: float | None, seen: float) -> float:
-    return seen if known is None else (1 - _LEARN) * known + _LEARN * seen
+        self.channels.open(self._pair(source.id, member.id), source, member)
+        return self.channels.bare_rate(source, member, size_bytes, message_bytes)

@@ -72,6 +72,8 @@ class Member:
         ``joining``, ``ready`` or ``gone``.
     reason : str
         Why it is gone.
+    label : str
+        Which of the launched browsers its page is in; empty for others.
     tasks_done, tasks_failed, tasks_running : int
         Of tasks that ran with this GPU.
     bytes_in, bytes_out : int
@@ -82,8 +84,9 @@ class Member:
         Seconds in which at least one task ran.
     """
 
-    def __init__(self, name: str, instance: str, remote: str) -> None:
+    def __init__(self, name: str, instance: str, remote: str, label: str = "") -> None:
         self.id = name
+        self.label = label
         self.instance = instance
         self.remote = remote
         self.transport = AcceptedTransport()
@@ -248,7 +251,7 @@ class Roster:
             member = self._by_instance.get(instance)
             new = member is None or member.state == "gone"
             if member is None or new:
-                member = Member(f"browser-{len(self.members) + 1}", instance, socket.remote)
+                member = Member(f"browser-{len(self.members) + 1}", instance, socket.remote, socket.label)
                 self.members[member.id] = self._by_instance[instance] = member
                 found = member
                 member.connection.on_gone(

@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import contextlib
 import importlib.util
-import os
 import socket
 import ssl
 import threading
@@ -15,7 +14,6 @@ import uuid
 import warnings
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -27,10 +25,12 @@ if importlib.util.find_spec("distributed") is None:
         "a cluster needs Dask's scheduler, which is not installed: pip install 'webgpu_widget[cluster]'"
     )
 
+from webgpu_widget.cluster.channels import ask
 from webgpu_widget.cluster.dask import GPU_RESOURCE, Room, run_on_gpu
-from webgpu_widget.cluster.exchange import Exchange, ask
+from webgpu_widget.cluster.exchange import Exchange
 from webgpu_widget.cluster.hub import Member, Roster
-from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.cluster.info import WorkerInfo, row
+from webgpu_widget.cluster.launched import Launched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,65 +51,6 @@ _running: weakref.WeakSet[Cluster] = weakref.WeakSet()
 def _close_all() -> None:
     for cluster in list(_running):
         cluster.close()
-
-
-@dataclass(frozen=True)
-class WorkerInfo:
-    """A row of `Cluster.workers`.
-
-    Attributes
-    ----------
-    id : str
-        Name of the browser in this cluster.
-    adapter : str
-        Its GPU; empty while it is joining.
-    is_fallback : bool
-        Whether a CPU does the work.
-    state : str
-        ``joining``, ``ready``, ``working`` or ``gone``.
-    tasks_done, tasks_failed : int
-        Finished with its GPU.
-    bytes_in, bytes_out : int
-        To and from the browser through the hub.
-    peer_bytes_in, peer_bytes_out : int
-        To and from other browsers, past the hub.
-    busy_s : float
-        Seconds in which a task ran.
-    reason : str
-        Why it is gone.
-    """
-
-    id: str
-    adapter: str
-    is_fallback: bool
-    state: str
-    tasks_done: int
-    tasks_failed: int
-    bytes_in: int
-    bytes_out: int
-    peer_bytes_in: int
-    peer_bytes_out: int
-    busy_s: float
-    reason: str
-
-
-def _row(member: Member) -> WorkerInfo:
-    info = member.info
-    state = "working" if member.state == "ready" and member.tasks_running else member.state
-    return WorkerInfo(
-        id=member.id,
-        adapter=info.name if info else "",
-        is_fallback=bool(info and info.is_fallback),
-        state=state,
-        tasks_done=member.tasks_done,
-        tasks_failed=member.tasks_failed,
-        bytes_in=member.bytes_in,
-        bytes_out=member.bytes_out,
-        peer_bytes_in=member.peer_bytes_in,
-        peer_bytes_out=member.peer_bytes_out,
-        busy_s=member.busy_s,
-        reason=member.reason,
-    )
 
 
 class Cluster:
@@ -166,7 +107,7 @@ class Cluster:
     ) -> None:
         self._closed = False
         self._client: Client | None = None
-        self._browsers: list[Browser] = []
+        self._launched = Launched()
         self._joined = threading.Condition()
         self._listeners: list[Callable[[], None]] = []
         self._tables: set[LiveTable] = set()
@@ -199,7 +140,7 @@ class Cluster:
         except (OSError, ValueError, TimeoutError) as error:
             self._hub.close()
             raise errors.ClusterError(f"Dask's scheduler could not be started: {error}") from error
-        self._exchange.loop = self._room.loop
+        self._exchange.channels.loop = self._room.loop
         self._room.start(self._watch())
         _running.add(self)
 
@@ -211,7 +152,7 @@ class Cluster:
     async def _join(self, member: Member) -> None:
         try:
             member.info = await member.gpu.ready_async(_JOIN_S)
-            await asyncio.to_thread(self._pin)
+            await asyncio.to_thread(self._launched.pin, member.label)
             await self._room.add_worker(member, self._exchange.move, self._roster.drop)
         except (errors.WebGPUWidgetError, OSError, ValueError) as error:
             self._roster.give_up(member, str(error))
@@ -219,10 +160,6 @@ class Cluster:
         if member.state == "joining":
             member.state = "ready"
         self._changed()
-
-    def _pin(self) -> None:
-        for browser in list(self._browsers):
-            browser.pin()
 
     def _on_gone(self, member: Member) -> None:
         if self._closed:
@@ -313,26 +250,7 @@ class Cluster:
         self._open()
         if n < 1:
             raise errors.ClusterError(f"launch({n}): start at least one browser")
-        url = self._hub.page_url(self._token)
-        for pinned in self._cores(n, cores):
-            self._browsers.append(Browser(url, flags, pinned))
-
-    @staticmethod
-    def _cores(n: int, cores: int | Sequence[Collection[int]] | None) -> Sequence[Collection[int]]:
-        if cores is None:
-            return [()] * n
-        if not hasattr(os, "sched_setaffinity"):
-            raise errors.ClusterError("this system cannot pin a process to cores; leave cores out")
-        if isinstance(cores, int):
-            mine = sorted(os.sched_getaffinity(0))
-            if cores < 1 or n * cores > len(mine):
-                raise errors.ClusterError(
-                    f"{n} browsers with {cores} cores each need {n * cores} cores, and this process may use {len(mine)}"
-                )
-            return [mine[i * cores : (i + 1) * cores] for i in range(n)]
-        if len(cores) != n:
-            raise errors.ClusterError(f"cores names {len(cores)} sets of cores for {n} browsers; pass one for each")
-        return cores
+        self._launched.start(self._hub.page_url(self._token), n, cores, flags)
 
     def wait(self, n: int = 1, timeout: float | None = 60.0) -> None:
         """Return when at least ``n`` browsers are ready.
@@ -355,7 +273,7 @@ class Cluster:
                 self._joined.wait(0.1)
 
     def _troubles(self) -> str:
-        ended = [text for browser in self._browsers if (text := browser.failure())]
+        ended = self._launched.failures()
         gone = [f"{member.id}: {member.reason}" for member in self._roster.members.values() if member.state == "gone"]
         return "".join(f" {text}." for text in (*ended[-2:], *gone[-2:]))
 
@@ -364,8 +282,8 @@ class Cluster:
         """The browsers that have joined, those that are gone at the end; shows as a table."""
         from webgpu_widget.cluster.views import Table
 
-        rows = [_row(member) for member in self._roster.members.values()]
-        return Table(sorted(rows, key=lambda row: row.state == "gone"))
+        rows = [row(member) for member in self._roster.members.values()]
+        return Table(sorted(rows, key=lambda one: one.state == "gone"))
 
     @property
     def client(self) -> Client:
@@ -542,8 +460,7 @@ class Cluster:
             member.gpu.close()
         self._hub.remove_endpoint(self._token)
         self._hub.close()
-        for browser in self._browsers:
-            browser.close()
+        self._launched.close()
         self._changed()
 
     def __enter__(self) -> Self:

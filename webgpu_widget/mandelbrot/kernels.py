@@ -101,7 +101,9 @@ class Kernel:
     @property
     def state_planes(self) -> int:
         """As `Runnable` says."""
-        return (4 if self.prepared.method == "direct" else 6) + (3 if self.derivative else 0)
+        if self.prepared.method == "direct":
+            return 6 if self.derivative else 5
+        return 9 if self.derivative else 6
 
     @property
     def list_words(self) -> int:
@@ -338,7 +340,7 @@ def run(
     band = min(
         total,
         BAND_BYTES // (4 * max(state_planes, kernel.list_words)),
-        max(int(slices.steps / 1024), 8192),
+        max(int(slices.steps / slices.first), 8192),
     )
     if kernel.list_words == 0:
         # Whole rows of tiles, where a row is short enough.
@@ -355,22 +357,29 @@ def run(
             count = min(band, total - first)
             if pixels is not None:
                 queue.write(listing, np.ascontiguousarray(kernel.listing(pixels[first : first + count], shift)))
-            left, fresh = count, True
+            left, done, budget, seconds = count, 0, 0, 0.0
+            planes_read = (result, 0, 4 * planes * count)
+            raw: list[Any] = []
             shape = workgroups(view, count, listed=kernel.list_words > 0)
             while left:
-                uniform = kernel.params(first, count, shift, slices.budget(left), fresh=fresh)
+                budget = slices.budget(left, budget, seconds)
+                uniform = kernel.params(first, count, shift, budget, fresh=done == 0)
+                done += budget
                 queue.clear(remaining, 0, 4)
                 queue.dispatch(
                     kernel.pipeline, [*((0, i, buffer) for i, buffer in enumerate(buffers)), (1, 0, uniform)], shape
                 )
                 begun = time.perf_counter()
-                (raw,) = yield Wait(reads=[(remaining, 0, 4)])
-                before, left, fresh = left, int(np.frombuffer(raw, np.uint32)[0]), False
-                slices.learn(time.perf_counter() - begun, before, left)
+                # After as many steps as any pixel may have, none should be left: the result comes with the proof, without another wait.
+                last = done >= view.max_iter and not slices.doubtful
+                (number, *raw) = yield Wait(reads=[(remaining, 0, 4), *([planes_read] if last else [])])
+                seconds = time.perf_counter() - begun
+                before, left = left, int(np.frombuffer(number, np.uint32)[0])
+                slices.learn(seconds, before, left, moved=last)
                 if progress is not None:
                     progress((first + count - left) / total)
-            (raw,) = yield Wait(reads=[(result, 0, 4 * planes * count)])
-            answer[:, first : first + count] = np.frombuffer(raw, np.uint32).reshape(planes, count)
+            (plane_bytes,) = raw or (yield Wait(reads=[planes_read]))
+            answer[:, first : first + count] = np.frombuffer(plane_bytes, np.uint32).reshape(planes, count)
     finally:
         for buffer in (state, result, remaining, listing):
             buffer.free()

@@ -25,15 +25,18 @@ REFINED = 2.0
 """Pixels that differ from a neighbour by more counts than this are refined."""
 _slices: weakref.WeakKeyDictionary[Any, tuple[work.Slices, work.Slices, work.Slices]] = weakref.WeakKeyDictionary()
 """Of each GPU: for direct.wgsl, perturb.wgsl and refine.wgsl, which differ in speed."""
+_LONGER_FIRST = 512
+"""`work.Slices.first` of longer dispatches: a tile of 256 x 256 is one band with it, and waits for few dispatches instead of few for each of eight bands."""
 _PARTS = (1.0, 1 / 4, 1 / 20)
 """Of the first one's speed, before anything was seen."""
 
 
 def longer_slices(gpu: GPU, times: float) -> None:
-    """Have a GPU run dispatches that are some times as long, where no page has to stay alive beside them. May be called again."""
+    """Have a GPU run dispatches that are some times as long, in bands that are larger, where no page has to stay alive beside them. May be called again."""
     for slices, part in zip(_slices_of(gpu, gpu.info.is_fallback), _PARTS, strict=True):
         slices.target_s, slices.limit_s = times * work.TARGET_S, 2 * times * work.LIMIT_S
-        slices.floor = part * work.FIRST_RATE[gpu.info.is_fallback] * work.TARGET_S
+        slices.floor = times * part * work.FIRST_RATE[gpu.info.is_fallback] * work.TARGET_S
+        slices.steps, slices.first = max(slices.steps, slices.floor), _LONGER_FIRST
 
 
 def _slices_of(gpu: Any, is_fallback: bool) -> tuple[work.Slices, work.Slices, work.Slices]:

@@ -57,6 +57,8 @@ LIMIT_S = 0.05
 FIRST_RATE = {True: 2e8, False: 2e10}
 """Steps a second assumed of a CPU adapter, and of a GPU, before anything is measured."""
 MOST_STEPS = 1e12
+MOST_GROWTH = 8.0
+"""How many times as many steps of a pixel a dispatch does than the one before: the next time is estimated, and the estimate may be off."""
 PARALLEL = {True: 256, False: 16_384}
 """Pixels that keep a CPU adapter, and a GPU, busy."""
 LEAST = {True: 256, False: 64}
@@ -96,6 +98,10 @@ class Slices:
         Seconds that a dispatch aims at, and after which it is cut.
     floor : float
         Steps of all pixels together that are never gone below: where the time is not the dispatch's but that of a busy machine, shorter ones only add to it.
+    first : int
+        Steps of a pixel in the first dispatch of a band, which is as large as that makes it.
+    doubtful : bool
+        Whether the last time was too long and may be that of the result on its way: the next dispatch is to be timed by itself.
     """
 
     steps: float
@@ -105,14 +111,32 @@ class Slices:
     target_s: float = TARGET_S
     limit_s: float = LIMIT_S
     floor: float = 0.0
+    first: int = 1024
+    doubtful: bool = False
 
-    def budget(self, pixels: int) -> int:
-        """Give the steps of one pixel, a multiple of BLOCK."""
-        return max(self.least // BLOCK, min(int(self.steps / max(pixels, self.parallel)) // BLOCK, 2**26)) * BLOCK
+    def budget(self, pixels: int, done: int = 0, seconds: float = 0.0) -> int:
+        """Give the steps of one pixel, a multiple of BLOCK.
 
-    def learn(self, seconds: float, before: int, after: int) -> None:
-        """Take note of a dispatch that began with ``before`` unfinished pixels and left ``after``."""
+        Parameters
+        ----------
+        pixels : int
+            How many are unfinished.
+        done : int
+            Steps that each of them has just done in a dispatch; 0 before the first one.
+        seconds : float
+            How long that dispatch took. None of them takes longer for twice as many steps than twice that, however many the others did.
+        """
+        steps = self.steps / max(pixels, self.parallel)
+        if done:
+            steps = max(steps, done * min(MOST_GROWTH, 0.8 * self.target_s / max(seconds, 1e-4)))
+        return max(self.least // BLOCK, min(int(steps) // BLOCK, 2**26)) * BLOCK
+
+    def learn(self, seconds: float, before: int, after: int, *, moved: bool = False) -> None:
+        """Take note of a dispatch that began with ``before`` unfinished pixels and left ``after``; ``moved`` when the result came along."""
         self.count += 1
+        self.doubtful = moved and seconds > self.limit_s
+        if self.doubtful:
+            return
         if seconds > self.limit_s:
             self.steps = max(self.floor, self.steps * max(0.1, self.target_s / seconds))
         elif seconds < self.target_s and before >= self.parallel and 2 * after > before:

@@ -80,6 +80,7 @@ class Socket:
         self._handler = handler
         self.name = f"ws-{next(self._numbers)}"
         self.remote = str(handler.request.remote_ip)
+        self.label = handler.get_query_argument("browser", "")
 
     def send(self, message: dict[str, Any], buffers: Sequence[_codec.Bytes] = ()) -> None:
         """Send a message; returns at once."""

@@ -4,7 +4,7 @@
 //           16 iterations run between two escape tests, 64 once 64 are done; when a test fails, the block is done again by
 //           sixteens, and the last sixteen step by step.
 //           A pixel keeps its state, so a dispatch does at most `budget` iterations of it and the next one goes on.
-// Shapes    list u32[] (LISTED: the pixels to do), state u32[4 or 7][count], result u32[2 or 3][count], remaining u32[1].
+// Shapes    list u32[] (LISTED: the pixels to do), state u32[5, with DERIVATIVE 6][count], result u32[2 or 3][count], remaining u32[1].
 // Result    plane 0: first n with |z_n| > radius, or max_iter. Plane 1: f32 bits of the continuous count at radius 2^8,
 //           NaN where it did not escape. Plane 2 (DERIVATIVE): f32 bits of the exterior distance in pixels.
 // Dispatch  a workgroup for each tile of 8 x 8 pixels of the band (LISTED: for 64 pixels), folded into rows of `row_groups`.
@@ -109,16 +109,19 @@ fn known_inside(c: vec2f) -> bool {
   return q * (q + x) < 0.2499999 * y2 || fma(right, right, y2) < 0.0624999;
 }
 
-// Brent: z is compared with an earlier one, which is renewed at powers of two.
-struct Cycle { held: vec2f, window: u32, seen: u32 }
+// Brent: z is compared with an earlier one, which is renewed when n passes a power of two. The state keeps it from dispatch to
+// dispatch, however short those are.
+struct Cycle { held: vec2f, until: u32 }
 
-fn closed(cycle: ptr<function, Cycle>, z: vec2f, steps: u32) -> bool {
+fn renewal(n: u32) -> u32 {
+  return select(64u, 128u << firstLeadingBit(n >> 6u), n >= 64u);
+}
+
+fn closed(cycle: ptr<function, Cycle>, z: vec2f, n: u32) -> bool {
   if (all(z == (*cycle).held)) { return true; }
-  (*cycle).seen += steps;
-  if ((*cycle).seen >= (*cycle).window) {
+  if (n >= (*cycle).until) {
     (*cycle).held = z;
-    (*cycle).seen = 0u;
-    (*cycle).window *= 2u;
+    (*cycle).until = renewal(n);
   }
   return false;
 }
@@ -158,17 +161,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     c = params.julia;
     z = point;
   }
+  var held = z;
   var n = 0u;
-  var crossed = DONE;   // first n outside the radius
+  var crossed = DONE;   // first n outside the radius; a pixel that has one is finished in the same dispatch
   var derivative = Derivative(vec2f(select(0.0, 1.0, JULIA), 0.0), 0);
   if (params.fresh == 0u) {
     n = state[2u * count + id];
     if ((n & DONE) != 0u) { return; }
     z = bitcast<vec2f>(vec2u(state[id], state[count + id]));
-    crossed = state[3u * count + id];
     if (DERIVATIVE) {
-      derivative.value = bitcast<vec2f>(vec2u(state[4u * count + id], state[5u * count + id]));
-      derivative.exponent = bitcast<i32>(state[6u * count + id]);
+      derivative.value = bitcast<vec2f>(vec2u(state[3u * count + id], state[4u * count + id]));
+      derivative.exponent = bitcast<i32>(state[5u * count + id]);
+    } else {
+      held = bitcast<vec2f>(vec2u(state[3u * count + id], state[4u * count + id]));
     }
   } else if (JULIA && outside(dot(z, z), params.radius_squared)) {
     crossed = 0u;
@@ -177,7 +182,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 
   let stop = n + min(params.budget, params.max_iter - n);
-  var cycle = Cycle(z, 64u, 0u);
+  var cycle = Cycle(held, renewal(n));
   var inside = false;
   if (!DERIVATIVE && crossed == DONE) {
     var left = false;
@@ -194,7 +199,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         if (outside(dot(w, w), params.radius_squared)) { break; }
         z = w;
         n += 64u;
-        inside = INTERIOR && closed(&cycle, z, 64u);
+        inside = INTERIOR && closed(&cycle, z, n);
         if (inside) { break; }
       }
     }
@@ -204,7 +209,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (left) { break; }
       z = w;
       n += 16u;
-      inside = INTERIOR && closed(&cycle, z, 16u);
+      inside = INTERIOR && closed(&cycle, z, n);
     }
     if (inside) { n = params.max_iter; }
   }
@@ -230,11 +235,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     state[id] = bitcast<u32>(z.x);
     state[count + id] = bitcast<u32>(z.y);
     state[2u * count + id] = n;
-    state[3u * count + id] = crossed;
     if (DERIVATIVE) {
-      state[4u * count + id] = bitcast<u32>(derivative.value.x);
-      state[5u * count + id] = bitcast<u32>(derivative.value.y);
-      state[6u * count + id] = bitcast<u32>(derivative.exponent);
+      state[3u * count + id] = bitcast<u32>(derivative.value.x);
+      state[4u * count + id] = bitcast<u32>(derivative.value.y);
+      state[5u * count + id] = bitcast<u32>(derivative.exponent);
+    } else {
+      state[3u * count + id] = bitcast<u32>(cycle.held.x);
+      state[4u * count + id] = bitcast<u32>(cycle.held.y);
     }
     atomicAdd(&remaining[0], 1u);
     return;

@@ -1,0 +1,65 @@
+"""Browsers that a cluster has started itself, each pinned to cores of its own when that is wanted."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Collection, Sequence
+
+from webgpu_widget import errors
+from webgpu_widget.transports._chromium import Browser
+
+__all__ = ["Launched"]
+
+
+class Launched:
+    """The browsers that were started, in order.
+
+    Attributes
+    ----------
+    browsers : list of Browser
+        Those that have ended included.
+    """
+
+    def __init__(self) -> None:
+        self.browsers: list[Browser] = []
+        self._by_label: dict[str, Browser] = {}
+
+    def start(self, url: str, n: int, cores: int | Sequence[Collection[int]] | None, flags: Sequence[str]) -> None:
+        """Start ``n`` browsers; see `Cluster.launch`. Each page is told which browser it is in, and says so when it joins."""
+        for pinned in _cores(n, cores):
+            label = uuid.uuid4().hex[:12]
+            browser = self._by_label[label] = Browser(f"{url}&browser={label}", flags, pinned)
+            self.browsers.append(browser)
+
+    def pin(self, label: str) -> None:
+        """Put the threads of the browser of a page back on its cores, once it has its device; nothing for a page that was opened by others."""
+        browser = self._by_label.get(label)
+        if browser is not None:
+            browser.pin()
+
+    def failures(self) -> list[str]:
+        """Say why browsers have ended, of those that have."""
+        return [text for browser in self.browsers if (text := browser.failure())]
+
+    def close(self) -> None:
+        """End them all."""
+        for browser in self.browsers:
+            browser.close()
+
+
+def _cores(n: int, cores: int | Sequence[Collection[int]] | None) -> Sequence[Collection[int]]:
+    if cores is None:
+        return [()] * n
+    if not hasattr(os, "sched_setaffinity"):
+        raise errors.ClusterError("this system cannot pin a process to cores; leave cores out")
+    if isinstance(cores, int):
+        mine = sorted(os.sched_getaffinity(0))
+        if cores < 1 or n * cores > len(mine):
+            raise errors.ClusterError(
+                f"{n} browsers with {cores} cores each need {n * cores} cores, and this process may use {len(mine)}"
+            )
+        return [mine[i * cores : (i + 1) * cores] for i in range(n)]
+    if len(cores) != n:
+        raise errors.ClusterError(f"cores names {len(cores)} sets of cores for {n} browsers; pass one for each")
+    return cores
