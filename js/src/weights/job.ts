@@ -74,6 +74,9 @@ export class Job {
   private changed: () => void = () => undefined;
   private done: number[] = [];
   private want: [number, number][] = [];
+  private hash: [number, number, number][] = [];
+  /** Chunks whose hashes Python has been asked for. */
+  private readonly asked = new Set<string>();
   private warnings: string[] = [];
   private bytesDone = 0;
   private bytesMoved = 0;
@@ -177,6 +180,7 @@ export class Job {
         this.schedule.cached(file, have);
         this.warn(warning);
       }
+      for (const ref of this.schedule.idle) this.askHash(ref.file, ref.index);
       for (const item of [...this.remaining]) if (item.bytes === 0) this.finish(item);
       await this.work();
       await this.drain.end(this.gpu.device.queue);
@@ -296,6 +300,16 @@ export class Job {
     );
   }
 
+  /** Have Python hash a chunk that is going to be fetched; it does so in the order in which it is asked. */
+  private askHash(file: number, index: number): void {
+    if (!this.spec.files[file]?.digests || this.asked.has(`${file}:${index}`)) return;
+    this.asked.add(`${file}:${index}`);
+    const run = this.hash.at(-1);
+    if (run && run[0] === file && run[1] + run[2] === index) run[2]++;
+    else this.hash.push([file, index, 1]);
+    this.reportSoon(0);
+  }
+
   /** Share what another load of this page is fetching. */
   private async fromOther(ref: Ref, other: Promise<Bytes>): Promise<void> {
     const size = chunkSize(this.file(ref), ref.index);
@@ -345,6 +359,7 @@ export class Job {
     this.activeSpans.set(span, active);
     try {
       this.check();
+      for (let index = begin; index <= last; index++) this.askHash(first.file, index);
       await this.io.startSpan(span, file, begin, last, headersFor(file.url ?? ""));
       if (this.gate.closed) await this.io.pauseSpan(span, true);
       for (;;) {
@@ -500,9 +515,10 @@ export class Job {
   }
 
   private progress(): LoadProgress {
-    const { done, want } = this;
+    const { done, want, hash } = this;
     this.done = [];
     this.want = [];
+    this.hash = [];
     let stage = -1;
     for (const item of this.remaining) {
       ({ stage } = item); // the set keeps the order of loading
@@ -512,6 +528,7 @@ export class Job {
       job: this.spec.job,
       done,
       want,
+      hash,
       bytes_done: this.bytesDone,
       bytes_moved: this.bytesMoved,
       bytes_from_cache: this.bytesCached,

@@ -67,6 +67,8 @@ export interface LoadProgress {
   readonly warnings: readonly string[];
   /** Chunks that Python shall send: [file, index]. */
   readonly want: readonly (readonly [number, number])[];
+  /** Chunks whose hashes Python shall send: [file, first index, count]. */
+  readonly hash: readonly (readonly [number, number, number])[];
 }
 
 export interface CacheEntry {
