@@ -10,7 +10,7 @@ import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
 import { makeSink, Scratch, type Sink } from "./sinks.js";
 import { Spares } from "./spares.js";
-import { type Chunk, chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
+import { chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
 
 const RING_BYTES = 56 * 2 ** 20;
 const DRAIN_BYTES = 8 * 2 ** 20;
@@ -23,6 +23,7 @@ const REMOTE_LANES = 3;
 const REMOTE_SPAN_BYTES = 16 * 2 ** 20;
 const CACHE_READERS = 4;
 const PYTHON_LANES = 8;
+const MAX_SPARES = 16;
 const BAD_TRIES = 3;
 const REPORT_MS = 100;
 const HEARTBEAT_MS = 400;
@@ -33,11 +34,11 @@ const ring = new Ring(RING_BYTES);
 let spans = 0;
 /** Chunks that some load of this page is fetching: a second load waits for them instead of fetching them again. */
 const inFlight = new Map<string, { readonly promise: Promise<Bytes>; shared: boolean }>();
-/** Chunks that loads of this page have put into the cache, by file key. */
-const kept = new Map<string, Set<number>>();
+/** Digests of the chunks that the cache is known to hold, by file key. */
+const kept = new Map<string, Map<number, string>>();
 
-/** Buffers that held a message's chunk and will hold the next. */
-const spares = new Spares(PYTHON_LANES);
+/** Buffers that held a chunk and will hold the next: as many as can be in flight. */
+const spares = new Spares(MAX_SPARES);
 
 function copyOf(bytes: Bytes): ArrayBuffer {
   const copy = spares.take(bytes.byteLength);
@@ -165,7 +166,7 @@ export class Job {
     const looked = spec.cache || (spec.verify && digest !== "");
     const chunk: Promise<SpanChunk> = looked
       ? this.io.put(spec, index, copy, digest)
-      : Promise.resolve({ index, bytes: copy, moved: bytes.byteLength, kept: false, warning: "" });
+      : Promise.resolve({ index, bytes: copy, moved: bytes.byteLength, kept: "", warning: "" });
     resolve(chunk);
     await chunk;
   }
@@ -177,7 +178,8 @@ export class Job {
       for (const item of this.spec.items) await this.warmUp(item);
       for (const [file, spec] of this.spec.files.entries()) {
         const { have, warning } = await this.io.open(spec);
-        this.schedule.cached(file, have);
+        if (spec.cache) kept.set(spec.key, new Map(have));
+        this.schedule.cached(file, new Map(have).keys());
         this.warn(warning);
       }
       for (const ref of this.schedule.idle) this.askHash(ref.file, ref.index);
@@ -224,7 +226,7 @@ export class Job {
       const changed = new Promise<void>((resolve) => {
         this.changed = resolve;
       });
-      for (const [file, { key, cache }] of this.spec.files.entries()) if (cache) this.schedule.cached(file, kept.get(key) ?? []);
+      for (const [file, { key, cache }] of this.spec.files.entries()) if (cache) this.schedule.cached(file, kept.get(key)?.keys() ?? []);
       for (const lane of lanes) {
         while (lane.busy.size < lane.most) {
           const started = lane.start();
@@ -262,24 +264,25 @@ export class Job {
     const file = this.file(ref);
     const size = chunkSize(file, ref.index);
     await ring.take(size);
-    let chunk: Chunk | null;
+    let bytes: ArrayBuffer | null;
     try {
       this.check();
-      chunk = await this.io.read(file, ref.index);
+      ({ bytes } = await this.io.read(file, ref.index, kept.get(file.key)?.get(ref.index) ?? "", spares.find(size)));
       this.check();
     } catch (error) {
       ring.give(size);
       throw error;
     }
-    if (!chunk) {
+    if (!bytes) {
       ring.give(size);
       kept.get(file.key)?.delete(ref.index);
+      await this.io.lost(file, ref.index);
       this.schedule.giveBack(ref);
       return;
     }
     this.bytesCached += size;
-    await this.arrived(ref, new Uint8Array(chunk.bytes));
-    void this.io.recycle(chunk.bytes);
+    await this.arrived(ref, new Uint8Array(bytes));
+    spares.give(bytes);
   }
 
   private startNetwork(): Promise<void> | undefined {
@@ -366,7 +369,7 @@ export class Job {
         while (pending.length < DEPTH && asked <= last && !(this.mustYield(file) && asked > begin)) {
           const size = chunkSize(file, asked++);
           await ring.take(size);
-          const chunk = this.io.next(span);
+          const chunk = this.io.next(span, spares.find(size));
           chunk.catch(() => undefined);
           pending.push({ size, chunk });
         }
@@ -437,14 +440,12 @@ export class Job {
     const file = this.file(ref);
     this.bytesMoved += chunk.moved;
     this.warn(chunk.warning);
-    if (chunk.kept) kept.set(file.key, (kept.get(file.key) ?? new Set()).add(ref.index));
+    if (chunk.kept) kept.set(file.key, (kept.get(file.key) ?? new Map()).set(ref.index, chunk.kept));
     if (chunk.bytes) {
       const bytes = new Uint8Array(chunk.bytes);
       share.succeed(bytes);
       await this.arrived(ref, bytes);
-      if (share.shared) return;
-      if (file.url === null) spares.give(chunk.bytes);
-      else void this.io.recycle(chunk.bytes);
+      if (!share.shared) spares.give(chunk.bytes);
       return;
     }
     share.fail(new LoadError("integrity", "a bad chunk"));

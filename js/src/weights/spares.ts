@@ -5,10 +5,15 @@ export class Spares {
 
   constructor(private readonly most: number) {}
 
+  /** A spare of this size, whatever is in it, if there is one. */
+  find(size: number): ArrayBuffer | undefined {
+    const at = this.buffers.findIndex((spare) => spare.byteLength === size);
+    return at < 0 ? undefined : this.buffers.splice(at, 1)[0];
+  }
+
   /** A buffer of this size, whatever is in it. */
   take(size: number): ArrayBuffer {
-    const at = this.buffers.findIndex((spare) => spare.byteLength === size);
-    return at < 0 ? new ArrayBuffer(size) : (this.buffers.splice(at, 1)[0] as ArrayBuffer);
+    return this.find(size) ?? new ArrayBuffer(size);
   }
 
   give(buffer: ArrayBuffer): void {

@@ -81,13 +81,6 @@ export interface CacheEntry {
   readonly used: number;
 }
 
-/** A fetched or cached chunk. */
-export interface Chunk {
-  readonly index: number;
-  readonly bytes: ArrayBuffer;
-  readonly cached: boolean;
-}
-
 export function chunkCount(file: FileSpec): number {
   return Math.ceil(file.size / file.chunk_bytes);
 }
