@@ -2,6 +2,7 @@
 import type { Engine } from "../engine.js";
 import { EngineError } from "../errors.js";
 import { registerService, type ServiceContext } from "../services.js";
+import { isDisowned } from "../transports/frame.js";
 import { ChunkIO, type IO } from "./io.js";
 import { dropSpares, forgetKept, Job } from "./job.js";
 import { probe } from "./probe.js";
@@ -53,7 +54,8 @@ async function chunk(_engine: Engine, params: Readonly<Record<string, unknown>>,
   const target = job(params);
   const [view] = context.buffers;
   if (!view) throw new EngineError("weights", "a chunk without bytes");
-  await target.deliver(Number(params.file), Number(params.index), view, String(params.digest ?? ""));
+  const ours = context.buffers.length === 1 && isDisowned(view.buffer);
+  await target.deliver(Number(params.file), Number(params.index), view, String(params.digest ?? ""), ours);
   return {};
 }
 

@@ -1,4 +1,5 @@
 /** Chunks from the network and the cache, hashed and kept; runs in a worker, or in the page where there is none. */
+import type { Bytes } from "../session.js";
 import { LoadError } from "./errors.js";
 import { fetchChunks, Gate } from "./fetching.js";
 import { Hashers } from "./hashing.js";
@@ -9,7 +10,7 @@ import type { CacheEntry, FileSpec } from "./types.js";
 export interface SpanChunk {
   readonly index: number;
   /** Null when its hash is not the expected one. */
-  readonly bytes: ArrayBuffer | null;
+  readonly bytes: Bytes | null;
   readonly moved: number;
   /** Its digest when the cache holds it now, else "". */
   readonly kept: string;
@@ -17,7 +18,7 @@ export interface SpanChunk {
 }
 
 /** What `read` gives: the chunk, or why it is not there. Cached chunks that are `bad` have been dropped. */
-export type CachedChunk = { readonly bytes: ArrayBuffer } | { readonly bytes: null; readonly bad: boolean };
+export type CachedChunk = { readonly bytes: Bytes } | { readonly bytes: null; readonly bad: boolean };
 
 /**
  * Buffers go in and out by transfer. `into` are buffers that nobody reads any more, to be filled again where their size is right:
@@ -39,7 +40,7 @@ export interface IO {
   /** A chunk that `open` or a span has told of is not in the cache any more. */
   lost(file: FileSpec, index: number): Promise<void>;
   /** Check and keep a chunk that came another way; takes the buffer over. */
-  put(file: FileSpec, index: number, bytes: ArrayBuffer, digest: string): Promise<SpanChunk>;
+  put(file: FileSpec, index: number, bytes: Bytes, digest: string): Promise<SpanChunk>;
   /** Hashes that chunks of a file must have, from `first` on; `name` is the file's `digests`. */
   expect(name: string, first: number, digests: readonly string[]): Promise<void>;
   /** No more hashes come under this name: what waits for one fails. */
@@ -157,7 +158,7 @@ export class ChunkIO implements IO {
     if (!value || span.abort.signal.aborted) return null;
     const { moved } = span;
     span.moved = 0;
-    return this.accept(span.file, value.index, value.bytes, moved, undefined);
+    return this.accept(span.file, value.index, new Uint8Array(value.bytes), moved, undefined);
   }
 
   async pauseSpan(id: number, paused: boolean): Promise<void> {
@@ -190,11 +191,11 @@ export class ChunkIO implements IO {
     this.folders.get(file.key)?.forget(index);
   }
 
-  put(file: FileSpec, index: number, bytes: ArrayBuffer, digest: string): Promise<SpanChunk> {
+  put(file: FileSpec, index: number, bytes: Bytes, digest: string): Promise<SpanChunk> {
     return this.accept(file, index, bytes, bytes.byteLength, digest);
   }
 
-  private async accept(file: FileSpec, index: number, given: ArrayBuffer, moved: number, wanted: string | undefined): Promise<SpanChunk> {
+  private async accept(file: FileSpec, index: number, given: Bytes, moved: number, wanted: string | undefined): Promise<SpanChunk> {
     const folder = this.folders.get(file.key);
     let bytes = given;
     let warning = "";
@@ -209,7 +210,7 @@ export class ChunkIO implements IO {
     return { index, bytes, moved, kept: folder?.digestOf(index) ?? "", warning };
   }
 
-  private async keep(file: FileSpec, folder: ChunkFolder, index: number, digest: string, bytes: ArrayBuffer): Promise<string> {
+  private async keep(file: FileSpec, folder: ChunkFolder, index: number, digest: string, bytes: Bytes): Promise<string> {
     try {
       await folder.write(index, digest, bytes);
       return "";

@@ -40,9 +40,9 @@ const kept = new Map<string, Map<number, string>>();
 /** Buffers that held a chunk and will hold the next: as many as can be in flight. */
 const spares = new Spares(MAX_SPARES);
 
-function copyOf(bytes: Bytes): ArrayBuffer {
-  const copy = spares.take(bytes.byteLength);
-  new Uint8Array(copy).set(bytes);
+function copyOf(bytes: Bytes): Bytes {
+  const copy = new Uint8Array(spares.take(bytes.byteLength));
+  copy.set(bytes);
   return copy;
 }
 
@@ -155,18 +155,18 @@ export class Job {
     this.changed();
   }
 
-  /** A chunk that Python sent. Resolves when it is checked. */
-  async deliver(file: number, index: number, bytes: Bytes, digest: string): Promise<void> {
+  /** A chunk that Python sent, in a buffer that nobody else reads if it is `ours`. Resolves when it is checked. */
+  async deliver(file: number, index: number, bytes: Bytes, digest: string, ours: boolean): Promise<void> {
     const spec = this.spec.files[file];
     const key = `${file}:${index}`;
     const resolve = this.awaited.get(key);
     if (!spec || !resolve) return;
     this.awaited.delete(key);
-    const copy = copyOf(bytes);
+    const taken = ours ? bytes : copyOf(bytes);
     const looked = spec.cache || (spec.verify && digest !== "");
     const chunk: Promise<SpanChunk> = looked
-      ? this.io.put(spec, index, copy, digest)
-      : Promise.resolve({ index, bytes: copy, moved: bytes.byteLength, kept: "", warning: "" });
+      ? this.io.put(spec, index, taken, digest)
+      : Promise.resolve({ index, bytes: taken, moved: taken.byteLength, kept: "", warning: "" });
     resolve(chunk);
     await chunk;
   }
@@ -264,7 +264,7 @@ export class Job {
     const file = this.file(ref);
     const size = chunkSize(file, ref.index);
     await ring.take(size);
-    let bytes: ArrayBuffer | null;
+    let bytes: Bytes | null;
     try {
       this.check();
       ({ bytes } = await this.io.read(file, ref.index, kept.get(file.key)?.get(ref.index) ?? "", spares.find(size)));
@@ -281,7 +281,7 @@ export class Job {
       return;
     }
     this.bytesCached += size;
-    await this.arrived(ref, new Uint8Array(bytes));
+    await this.arrived(ref, bytes);
     spares.give(bytes);
   }
 
@@ -441,11 +441,11 @@ export class Job {
     this.bytesMoved += chunk.moved;
     this.warn(chunk.warning);
     if (chunk.kept) kept.set(file.key, (kept.get(file.key) ?? new Map()).set(ref.index, chunk.kept));
-    if (chunk.bytes) {
-      const bytes = new Uint8Array(chunk.bytes);
+    const { bytes } = chunk;
+    if (bytes) {
       share.succeed(bytes);
       await this.arrived(ref, bytes);
-      if (!share.shared) spares.give(chunk.bytes);
+      if (!share.shared) spares.give(bytes);
       return;
     }
     share.fail(new LoadError("integrity", "a bad chunk"));

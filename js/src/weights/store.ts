@@ -4,6 +4,7 @@
  * One folder a file (its key), one file a chunk, whose name holds its digest: `<index>.<hex>`. So a listing is the index, a chunk is whole
  * or is told from its digest, tabs share it without a lock, and there is nothing to repair after a crash. `meta.json` is for people.
  */
+import type { Bytes } from "../session.js";
 import type { CachedChunk } from "./io.js";
 import type { CacheEntry, FileSpec } from "./types.js";
 import { chunkCount, chunkSize } from "./types.js";
@@ -14,7 +15,7 @@ const BLOCK_BYTES = 256 * 1024;
 
 interface SyncHandle {
   read(buffer: Uint8Array<ArrayBuffer>, options: { at: number }): number;
-  write(buffer: ArrayBuffer, options: { at: number }): number;
+  write(buffer: Bytes, options: { at: number }): number;
   truncate(size: number): void;
   getSize(): number;
   close(): void;
@@ -58,7 +59,7 @@ export class ChunkFolder {
     }
     const meta = { name: file.name, size: file.size, chunk_bytes: file.chunk_bytes, validator: file.validator, used: Date.now() };
     try {
-      await writeFile(folder, META, new TextEncoder().encode(JSON.stringify(meta)).buffer as ArrayBuffer);
+      await writeFile(folder, META, new TextEncoder().encode(JSON.stringify(meta)));
     } catch (error) {
       if (!isHeld(error)) throw error; // another load of the file, or another tab, writes the same just now
     }
@@ -80,7 +81,7 @@ export class ChunkFolder {
     this.names.delete(index);
   }
 
-  async write(index: number, digest: string, bytes: ArrayBuffer): Promise<void> {
+  async write(index: number, digest: string, bytes: Bytes): Promise<void> {
     const name = chunkName(index, digest);
     try {
       await writeFile(this.folder, name, bytes);
@@ -114,9 +115,9 @@ export async function readChunk(file: FileSpec, index: number, digest: string, a
         const bytes = new Uint8Array(allocate(read.size));
         if (!file.verify) {
           read.into(bytes, 0);
-          return { bytes: bytes.buffer };
+          return { bytes };
         }
-        if ((await digestBlocks(bytes, (block, at) => read.into(block, at))) === digest) return { bytes: bytes.buffer };
+        if ((await digestBlocks(bytes, (block, at) => read.into(block, at))) === digest) return { bytes };
       }
     } finally {
       read.close();
@@ -187,7 +188,7 @@ async function readFile(folder: Folder, name: string): Promise<ArrayBuffer> {
   }
 }
 
-async function writeFile(folder: Folder, name: string, bytes: ArrayBuffer): Promise<void> {
+async function writeFile(folder: Folder, name: string, bytes: Bytes): Promise<void> {
   const handle = (await folder.getFileHandle(name, { create: true })) as SyncFile;
   if (inWorker() && handle.createSyncAccessHandle) {
     const access = await handle.createSyncAccessHandle();

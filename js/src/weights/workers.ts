@@ -28,7 +28,7 @@ export async function serve(io: ChunkIO, call: Call): Promise<[Reply, Transferab
     const method = io[call.method] as (...args: readonly unknown[]) => Promise<unknown>;
     const value = await method.apply(io, [...call.args]);
     const bytes = (value as { bytes?: unknown } | null | undefined)?.bytes;
-    return [{ id: call.id, value }, bytes instanceof ArrayBuffer ? [bytes] : []];
+    return [{ id: call.id, value }, bytes instanceof Uint8Array ? [bytes.buffer as ArrayBuffer] : []];
   } catch (error) {
     const { code, message } = asLoadError(error);
     return [{ id: call.id, error: { code, message } }, []];
@@ -67,7 +67,7 @@ class Remote {
       const call: Call = { id, method, args };
       this.worker.postMessage(
         call,
-        args.filter((arg): arg is ArrayBuffer => arg instanceof ArrayBuffer),
+        args.flatMap((arg) => (arg instanceof ArrayBuffer ? [arg] : arg instanceof Uint8Array ? [arg.buffer as ArrayBuffer] : [])),
       );
     });
   }
