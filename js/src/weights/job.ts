@@ -3,12 +3,14 @@ import { EngineError } from "../errors.js";
 import type { Gpu } from "../gpu.js";
 import type { ServiceContext } from "../services.js";
 import type { Bytes } from "../session.js";
+import { headersFor, isLocal } from "./addresses.js";
 import { asLoadError, LoadError } from "./errors.js";
 import { Gate } from "./fetching.js";
 import type { IO, SpanChunk } from "./io.js";
+import { Placing } from "./placing.js";
 import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
-import { makeSink, Scratch, type Sink } from "./sinks.js";
+import { announce, isInFlight, join, NO_SHARE, type Share } from "./sharing.js";
 import { Spares } from "./spares.js";
 import { chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
 
@@ -32,8 +34,6 @@ const LEAVE_MS = 5000;
 
 const ring = new Ring(RING_BYTES);
 let spans = 0;
-/** Chunks that some load of this page is fetching: a second load waits for them instead of fetching them again. */
-const inFlight = new Map<string, { readonly promise: Promise<Bytes>; shared: boolean }>();
 /** Digests of the chunks that the cache is known to hold, by file key. */
 const kept = new Map<string, Map<number, string>>();
 
@@ -62,10 +62,7 @@ export class Job {
   /** Rejects when the load is cancelled. */
   private readonly cancelled: Promise<never>;
   private readonly schedule: Schedule;
-  private readonly scratch: Scratch;
-  private readonly sinks = new Map<number, Sink>();
-  private readonly byFile: ItemSpec[][];
-  private readonly remaining = new Set<ItemSpec>();
+  private readonly placing: Placing;
   private readonly activeSpans = new Map<number, { readonly file: FileSpec; next: Ref }>();
   private readonly drain = new Drain(ring, DRAIN_BYTES);
   private readonly tries = new Map<string, number>();
@@ -79,7 +76,6 @@ export class Job {
   /** Chunks whose hashes Python has been asked for. */
   private readonly asked = new Set<string>();
   private warnings: string[] = [];
-  private bytesDone = 0;
   private bytesMoved = 0;
   private bytesCached = 0;
   private reportTimer = 0;
@@ -95,13 +91,10 @@ export class Job {
     private readonly opening: Promise<IO>,
   ) {
     this.schedule = new Schedule(spec.files, spec.items);
-    this.scratch = new Scratch(gpu);
-    this.byFile = spec.files.map(() => []);
-    for (const item of spec.items) {
-      this.remaining.add(item);
-      this.byFile[item.file]?.push(item);
-    }
-    for (const list of this.byFile) list.sort((a, b) => a.offset - b.offset);
+    this.placing = new Placing(gpu, spec, (item) => {
+      this.done.push(item);
+      this.reportSoon(0);
+    });
     this.cancelled = new Promise((_, reject) => {
       this.abort.signal.addEventListener("abort", () => reject(new LoadError("cancelled", "the load was cancelled")), { once: true });
     });
@@ -115,9 +108,7 @@ export class Job {
   cancel(): void {
     this.abort.abort();
     // At once, so that what Python asks next about the memory is true.
-    for (const sink of this.sinks.values()) sink.dispose();
-    this.sinks.clear();
-    this.scratch.dispose();
+    this.placing.dispose();
     this.gate.open();
     for (const span of this.activeSpans.keys()) void this.io.stopSpan(span);
     // What waits for this load's hashes, and other loads that wait for its chunks, wait no longer.
@@ -144,14 +135,8 @@ export class Job {
 
   /** Items whose buffers are about to be freed. */
   drop(ids: readonly number[]): void {
-    const dropped = new Set(ids);
-    for (const item of this.remaining) {
-      if (!dropped.has(item.id)) continue;
-      this.remaining.delete(item);
-      this.sinks.get(item.id)?.dispose();
-      this.sinks.delete(item.id);
-    }
-    this.schedule.keepOnly([...this.remaining]);
+    this.placing.drop(ids);
+    this.schedule.keepOnly(this.placing.remaining);
     this.changed();
   }
 
@@ -183,7 +168,7 @@ export class Job {
         this.warn(warning);
       }
       for (const ref of this.schedule.idle) this.askHash(ref.file, ref.index);
-      for (const item of [...this.remaining]) if (item.bytes === 0) this.finish(item);
+      this.placing.finishEmpty();
       await this.work();
       await this.drain.end(this.gpu.device.queue);
       this.check();
@@ -289,16 +274,13 @@ export class Job {
     const ref = this.schedule.take("idle");
     if (!ref) return undefined;
     const file = this.file(ref);
-    const other = inFlight.get(this.globalKey(ref));
-    if (other) {
-      other.shared = true;
-      return this.fromOther(ref, other.promise);
-    }
+    const other = join(this.globalKey(ref));
+    if (other) return this.fromOther(ref, other);
     if (file.url === null) return this.fromPython(ref);
     if (!file.ranges) return this.fromSpan(this.schedule.takeWhole(ref), 0);
     const most = Math.max(1, Math.floor((isLocal(file.url) ? SPAN_BYTES : REMOTE_SPAN_BYTES) / file.chunk_bytes));
     return this.fromSpan(
-      this.schedule.extend(ref, most, (next) => inFlight.has(this.globalKey(next))),
+      this.schedule.extend(ref, most, (next) => isInFlight(this.globalKey(next))),
       ref.index,
     );
   }
@@ -402,35 +384,8 @@ export class Job {
     return file.ranges && this.schedule.hasUrgent;
   }
 
-  /** Say that a chunk is being fetched, so that other loads wait for it. */
   private announce(ref: Ref): Share {
-    const key = this.globalKey(ref);
-    let resolve: (bytes: Bytes) => void = () => undefined;
-    let reject: (error: unknown) => void = () => undefined;
-    const promise = new Promise<Bytes>((yes, no) => {
-      resolve = yes;
-      reject = no;
-    });
-    promise.catch(() => undefined);
-    const entry = { promise, shared: false };
-    inFlight.set(key, entry);
-    const end = (): void => {
-      if (inFlight.get(key) === entry) inFlight.delete(key);
-      this.shares.delete(share);
-    };
-    const share: Share = {
-      get shared() {
-        return entry.shared;
-      },
-      succeed(bytes) {
-        resolve(bytes);
-        end();
-      },
-      fail(error) {
-        reject(error);
-        end();
-      },
-    };
+    const share = announce(this.globalKey(ref), (ended) => this.shares.delete(ended));
     this.shares.add(share);
     return share;
   }
@@ -470,37 +425,12 @@ export class Job {
       await this.gate.pass();
       this.check();
       if (this.schedule.state(ref) !== "busy") return;
-      this.scatter(ref, bytes);
+      this.placing.place(ref.file, ref.index * this.file(ref).chunk_bytes, bytes);
       this.schedule.done(ref);
       this.changed();
     } finally {
       this.drain.handedOver(this.gpu.device.queue, chunkSize(this.file(ref), ref.index));
     }
-  }
-
-  private scatter(ref: Ref, bytes: Bytes): void {
-    const begin = ref.index * this.file(ref).chunk_bytes;
-    const end = begin + bytes.byteLength;
-    const items = this.byFile[ref.file] ?? [];
-    for (let at = firstAfter(items, begin); at < items.length; at++) {
-      const item = items[at] as ItemSpec;
-      if (item.offset >= end) break;
-      const from = Math.max(begin, item.offset);
-      const size = Math.min(end, item.offset + item.bytes) - from;
-      if (size <= 0 || !this.remaining.has(item)) continue;
-      const sink = this.sinks.get(item.id) ?? makeSink(this.gpu, this.scratch, item, this.spec.piece_elements);
-      this.sinks.set(item.id, sink);
-      sink.write(from - item.offset, bytes.buffer, bytes.byteOffset + from - begin, size);
-      this.bytesDone += size;
-      if (sink.complete) this.finish(item);
-    }
-  }
-
-  private finish(item: ItemSpec): void {
-    this.remaining.delete(item);
-    this.sinks.delete(item.id);
-    this.done.push(item.id);
-    this.reportSoon(0);
   }
 
   // ---------------------------------------------------------------- reports
@@ -520,21 +450,16 @@ export class Job {
     this.done = [];
     this.want = [];
     this.hash = [];
-    let stage = -1;
-    for (const item of this.remaining) {
-      ({ stage } = item); // the set keeps the order of loading
-      break;
-    }
     return {
       job: this.spec.job,
       done,
       want,
       hash,
-      bytes_done: this.bytesDone,
+      bytes_done: this.placing.bytesDone,
       bytes_moved: this.bytesMoved,
       bytes_from_cache: this.bytesCached,
       peak_buffer_bytes: ring.peak,
-      stage,
+      stage: this.placing.stage,
       paused: this.gate.closed,
       warnings: this.warnings,
     };
@@ -542,13 +467,13 @@ export class Job {
 
   /** Report, and give up when nothing has moved for too long. Beats are counted, not seconds: a sleeping laptop has none. */
   private beat(): void {
-    const mark = this.bytesDone + this.bytesMoved + this.bytesCached;
+    const mark = this.placing.bytesDone + this.bytesMoved + this.bytesCached;
     this.quietBeats = mark === this.mark && !this.gate.closed ? this.quietBeats + 1 : 0;
     this.mark = mark;
     if (this.quietBeats * HEARTBEAT_MS > this.spec.stall_s * 1000) {
       this.failed ??= new LoadError(
         "weights",
-        `nothing has come for ${this.spec.stall_s} s (${this.lanes.size} requests open, ${this.awaited.size} chunks awaited from Python, ${this.remaining.size} tensors missing); what has arrived is kept where the cache is on: load again to go on`,
+        `nothing has come for ${this.spec.stall_s} s (${this.lanes.size} requests open, ${this.awaited.size} chunks awaited from Python, ${this.placing.remaining.length} tensors missing); what has arrived is kept where the cache is on: load again to go on`,
       );
       this.changed();
     }
@@ -568,40 +493,6 @@ export class Job {
   private globalKey(ref: Ref): string {
     return `${this.file(ref).key}:${ref.index}`;
   }
-}
-
-interface Share {
-  /** Whether another load reads the same buffer. */
-  readonly shared: boolean;
-  succeed(bytes: Bytes): void;
-  fail(error: unknown): void;
-}
-
-const NO_SHARE: Share = { shared: false, succeed: () => undefined, fail: () => undefined };
-
-/** Index of the first item that ends after `begin`; items are sorted and do not overlap. */
-function firstAfter(items: readonly ItemSpec[], begin: number): number {
-  let low = 0;
-  let high = items.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const item = items[middle] as ItemSpec;
-    if (item.offset + item.bytes <= begin) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function isLocal(url: string): boolean {
-  const { hostname } = new URL(url, document.baseURI);
-  return hostname === location.hostname || hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]";
-}
-
-/** Jupyter's server asks a script that says where it comes from neither by Referer nor otherwise for its cross-site token. */
-export function headersFor(url: string): Record<string, string> {
-  if (new URL(url, document.baseURI).origin !== location.origin) return {};
-  const token = /(?:^|;\s*)_xsrf=([^;]+)/.exec(document.cookie)?.[1];
-  return token ? { "X-XSRFToken": decodeURIComponent(token) } : {};
 }
 
 function asEngine(error: unknown): EngineError {
