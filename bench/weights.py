@@ -1,10 +1,10 @@
 """How fast weights come in beside the bare way, and what they cost in memory.
 
-    python bench/weights.py [--megabytes 300] [--rounds 3] [--parts routes,files,memory] [--json FILE]
+    python bench/weights.py [--megabytes 300] [--rounds 3] [--parts routes,paced,files,memory] [--json FILE]
 
 All in one page that nobody watches: a bare ``fetch`` of the same file with its ``writeBuffer``; ``load_weights`` by the hub's address without and with the
 cache, from the cache, and by Python's messages beside bare messages (``Queue.write``) of the same bytes. Ratios are of the best rounds,
-which alternate. ``files`` is the same in a JupyterLab page, by the server's own ``/files/``. Memory is the resident set of the page's process
+which alternate. Loopback is no network: ``paced`` loads by address from a server that sends 125 MB/s (1 Gbit/s), and from the cache. ``files`` is the same in a JupyterLab page, by the server's own ``/files/``. Memory is the resident set of the page's process
 and of this one, sampled every 20 ms.
 """
 
@@ -30,7 +30,10 @@ from webgpu_widget.transports._hub import Hub
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "lab"), str(ROOT / "bench")]
 from _devtools import DevToolsPage  # noqa: E402
+from _paced import PacedServer  # noqa: E402
 from _quiet_lab import QuietLab  # noqa: E402
+
+GIGABIT = 125e6  # bytes a second
 
 BARE = """async ([url, size]) => {
   globalThis.bareDevice ??= await (await navigator.gpu.requestAdapter()).requestDevice(
@@ -123,10 +126,11 @@ class Peak:
 
 
 def page_process(page):
-    """The renderer that uses most memory: the page's."""
+    """The renderer that uses most memory and shows none of the browser's own pages."""
     tree = psutil.Process(page.browser.pid).children(recursive=True)
-    alive = [one for one in tree if one.status() != psutil.STATUS_ZOMBIE]
-    return max((one for one in alive if "--type=renderer" in one.cmdline()), key=lambda one: one.memory_info().rss)
+    lines = [(one, one.cmdline()) for one in tree if one.status() != psutil.STATUS_ZOMBIE]
+    shown = [one for one, line in lines if "--type=renderer" in line and "--top-chrome-webui" not in line]
+    return max(shown, key=lambda one: one.memory_info().rss)
 
 
 def load(path, gpu, **options):
@@ -200,6 +204,27 @@ def routes(gpu, page, path, rounds):
         "url without hashes / best bare fetch + writeBuffer": rates["url, no cache, no hashes"] / bare,
     }
     return {"MB_per_second": rates, "ratios": ratios, "moved_when_first_stage_was_usable": min(first_stage)}
+
+
+def paced(gpu, path, rounds):
+    """A first load by a wire of 1 Gbit/s, and the loads from the cache that follow it."""
+    size = path.stat().st_size
+    first = cached = float("inf")
+    with PacedServer(path, GIGABIT) as server:
+        for _ in range(rounds):
+            wg.cache.clear(gpu=gpu)
+            seconds, report, _ = load(server.url, gpu)
+            assert report.bytes_moved >= size, report
+            first = min(first, seconds)
+            seconds, report, _ = load(server.url, gpu)
+            assert report.route == "cache", report
+            cached = min(cached, seconds)
+    wg.cache.clear(gpu=gpu)
+    return {
+        "first_load_by_a_wire_of_125_MB_per_second": size / first / 1e6,
+        "from_the_cache_MB_per_second": size / cached / 1e6,
+        "from_the_cache_/_first_load_by_that_wire": first / cached,
+    }
 
 
 _IN_LAB = """
@@ -280,7 +305,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--parts", default="routes,files,memory")
+    parser.add_argument("--parts", default="routes,paced,files,memory")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="weights-bench-"))
@@ -298,6 +323,8 @@ def main():
         }
         if "routes" in given.parts:
             result |= routes(gpu, page, path, given.rounds)
+        if "paced" in given.parts:
+            result["paced"] = paced(gpu, path, given.rounds)
         if "memory" in given.parts:
             result["memory_MiB_above_the_beginning"] = memory(gpu, page, path)
         page.close()

@@ -3,6 +3,7 @@ import { Hashers, hasherCount, serveHashes } from "../src/weights/hashing.js";
 import { Drain, Ring } from "../src/weights/ring.js";
 import { type Ref, Schedule } from "../src/weights/schedule.js";
 import { WordWriter } from "../src/weights/sinks.js";
+import { Spares } from "../src/weights/spares.js";
 import { chunkDigest } from "../src/weights/store.js";
 import type { FileSpec, ItemSpec } from "../src/weights/types.js";
 
@@ -152,6 +153,23 @@ describe("Ring", () => {
   });
 });
 
+describe("Spares", () => {
+  it("gives what fits, keeps so many, and frees what held more than a chunk", () => {
+    const spares = new Spares(2);
+    const [first, second, third] = [new Uint8Array(8), new Uint8Array(16), new Uint8Array(8)];
+    for (const one of [first, second, third]) spares.give(one);
+    expect(spares.find(8)).toBe(third.buffer); // the oldest has gone
+    expect(spares.find(8)).toBeUndefined();
+    expect(spares.take(8).byteLength).toBe(8);
+    const frame = new Uint8Array(24).subarray(8, 16);
+    spares.give(frame);
+    expect(spares.find(24)).toBeUndefined();
+    expect(frame.byteLength).toBe(0);
+    spares.drop();
+    expect(spares.find(16)).toBeUndefined();
+  });
+});
+
 describe("chunkDigest", () => {
   // The same three are in tests/weights/test_digest.py.
   it.each([
@@ -168,7 +186,7 @@ describe("Hashers", () => {
     const hashers = new Hashers();
     const { port1, port2 } = new MessageChannel();
     hashers.add(port2); // the other side never says that it lives
-    const { digest, bytes } = await hashers.digest(new TextEncoder().encode("abc").buffer as ArrayBuffer);
+    const { digest, bytes } = await hashers.digest(new TextEncoder().encode("abc"));
     expect(digest).toBe("4f8b42c22dd3729b519ba6f68d2da7cc5b2d606d05daed5ad5128cc03e6c6358");
     expect(bytes.byteLength).toBe(3);
     port1.close();
@@ -185,11 +203,11 @@ describe("Hashers", () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     const chunks = Array.from({ length: 7 }, (_, n) => new Uint8Array(n === 3 ? 700_000 : 1000 + n).fill(n));
     const wanted = await Promise.all(chunks.map((chunk) => chunkDigest(chunk)));
-    const pending = chunks.map((chunk) => hashers.digest(chunk.buffer));
+    const pending = chunks.map((chunk) => hashers.digest(chunk));
     expect(chunks.every((chunk) => chunk.byteLength === 0)).toBe(true); // moved, not copied
     const hashed = await Promise.all(pending);
     expect(hashed.map(({ digest }) => digest)).toEqual(wanted);
-    expect(hashed.map(({ bytes }) => new Uint8Array(bytes)[999])).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(hashed.map(({ bytes }) => bytes[999])).toEqual([0, 1, 2, 3, 4, 5, 6]);
     for (const { port1, port2 } of channels) {
       port1.close();
       port2.close();

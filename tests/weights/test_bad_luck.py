@@ -291,6 +291,29 @@ def test_two_loads_at_once_move_the_bytes_once(clean, server, served, model):
     second.cancel()
 
 
+def test_python_hashes_only_what_the_page_fetches(clean, through, model, monkeypatch):
+    hashed = []
+    sent = driver.Driver._send_digests
+
+    def note(self):
+        before = set(self._digests)
+        sent(self)
+        hashed.extend(sorted(set(self._digests) - before))
+
+    monkeypatch.setattr(driver.Driver, "_send_digests", note)
+    count = -(-through.stat().st_size // CHUNK)
+    with wg.load_weights(through, clean, **QUICK) as weights:
+        same(weights, model)
+        weights.wait(timeout=30)
+    assert sorted(hashed) == [(0, index) for index in range(count)]
+    hashed.clear()
+    with wg.load_weights(through, clean, **QUICK) as weights:
+        same(weights, model)
+        weights.wait(timeout=30)
+        assert weights.report.route == "cache"
+    assert not hashed
+
+
 def test_a_load_after_one_that_was_cut_while_its_chunks_waited_for_hashes(clean, through, server, model, monkeypatch):
     monkeypatch.setattr(driver, "_STALL_S", 10.0)
     with monkeypatch.context() as mute:

@@ -200,3 +200,20 @@ def test_chunks_are_hashed_beside_the_thread_that_moves_them(page_gpu, served, m
     assert counts[0] == 0  # the loader's own thread
     assert sum(counts) >= 2 * (len(data) // CHUNK)  # a block and the tree of each chunk
     weights.cancel()
+
+
+def test_all_workers_read_from_the_cache(page_gpu, served, model):
+    made, page = page_gpu
+    url, data = served
+    with wg.load_weights(url, made, **QUICK) as weights:
+        weights.wait(timeout=30)
+    page.wait_for_timeout(300)  # the hashers say that they live
+    for worker in page.workers:
+        worker.evaluate(COUNT_DIGESTS)
+    with wg.load_weights(url, made, **QUICK) as weights:
+        same(weights, model)
+        weights.wait(timeout=30)
+        assert weights.report.bytes_from_cache == len(data)
+    counts = [worker.evaluate("() => globalThis.digests") for worker in page.workers]
+    assert min(counts) > 0
+    assert sum(counts) == 2 * -(-len(data) // CHUNK)  # a block and the tree of each chunk, each once

@@ -61,6 +61,7 @@ class _Job:
         self.counts = dict.fromkeys(_COUNTS, 0)
         self.request: Request | None = None
         self.ended = False
+        self.first: set[tuple[int, int]] = set()  # chunks, by file and index, whose hashes are wanted before others
 
     @property
     def over(self) -> bool:
@@ -69,6 +70,11 @@ class _Job:
 
 
 _Chunk = tuple[_Job, int, int]  # of a job, a file's number and an index in it
+
+
+def _later(chunk: _Chunk) -> bool:
+    job, *place = chunk
+    return tuple(place) not in job.first
 
 
 def _after(chunk: _Chunk, steps: int) -> _Chunk:
@@ -148,8 +154,6 @@ class Driver:
             command, "loading weights", on_progress=lambda value: self._heard(job, value)
         )
         job.request.future.add_done_callback(lambda future: self._events.put(("ended", (job, future))))
-        if self._verify:
-            self._events.put(("digests", self._chunks(job, items)))
         if self.paused:
             self._control(job, "pause")
 
@@ -205,16 +209,16 @@ class Driver:
     def _pipeline(self, name: str | None) -> int:
         return 0 if name is None else self._gpu._queue.pipeline(kernel_source(name), name).handle
 
-    def _chunks(self, job: _Job, items: list[Item]) -> list[_Chunk]:
-        """List the chunks that items lie in and whose hashes Python can tell."""
-        found: dict[_Chunk, None] = {}
+    def _chunks(self, items: list[Item]) -> set[tuple[int, int]]:
+        """Find the chunks that items lie in."""
+        found: set[tuple[int, int]] = set()
         for item in items:
-            file = item.entry.tensor.file
-            if item.part.bytes and self._has_digests(file):
+            if item.part.bytes:
+                file = item.entry.tensor.file
                 size = self._chunk_bytes[file]
                 last = (item.part.offset + item.part.bytes - 1) // size
-                found.update(dict.fromkeys((job, file, index) for index in range(item.part.offset // size, last + 1)))
-        return list(found)
+                found.update((file, index) for index in range(item.part.offset // size, last + 1))
+        return found
 
     def prioritise(self, items: list[Item]) -> None:
         """Have these items come first."""
@@ -222,8 +226,8 @@ class Driver:
         for job in self._running():
             if wanted & {item.id for item in job.items}:
                 self._control(job, "prioritise", sorted(wanted))
-                if self._verify and self._digest_work:
-                    self._events.put(("digests first", self._chunks(job, items)))
+                if self._verify:
+                    self._events.put(("digests first", (job, self._chunks(items))))
 
     def drop(self, items: list[Item]) -> None:
         """Have nothing more written into these items' buffers."""
@@ -280,6 +284,8 @@ class Driver:
             weights._arrived([int(number) for number in value["done"]])
         for file, index in value["want"]:
             self._events.put(("want", (job, int(file), int(index))))
+        for file, first, count in value["hash"]:
+            self._events.put(("digests", [(job, int(file), int(first) + step) for step in range(int(count))]))
         self._events.put(("tick", None))
 
     # ------------------------------------------------------------ the thread
@@ -293,9 +299,11 @@ class Driver:
                 self._send_chunk(*value)
                 return
             elif kind == "digests":
-                self._digest_work.extend(value)
+                self._digest_work = deque(sorted([*self._digest_work, *value], key=_later))
             elif kind == "digests first":
-                self._digest_work.extendleft(reversed(value))
+                job, chunks = value
+                job.first |= chunks
+                self._digest_work = deque(sorted(self._digest_work, key=_later))
             elif kind == "digest":
                 self._send_digests()
             elif kind == "ended":
@@ -335,7 +343,7 @@ class Driver:
         return reader.read(index * size, min(size, reader.size - index * size))
 
     def _send_digests(self) -> None:
-        """Hash a few chunks and tell the page."""
+        """Hash a few of the chunks that the page is going to fetch, and tell it."""
         runs: list[tuple[_Chunk, list[str]]] = []
         for _ in range(min(_DIGESTS_AT_ONCE, len(self._digest_work))):
             job, file, index = self._digest_work.popleft()

@@ -44,6 +44,18 @@ export function encodeFrame(message: object, buffers: readonly Bytes[]): ArrayBu
   return frame.buffer;
 }
 
+const received = new WeakSet<ArrayBuffer>();
+
+/** Note that a frame came by a socket of this page, which reads it no more: whoever uses its only buffer may transfer the frame. */
+export function disown(frame: ArrayBuffer): void {
+  received.add(frame);
+}
+
+/** Whether nobody else reads the frame that a lone buffer lies in. A Jupyter page's messages have other listeners. */
+export function isDisowned(frame: ArrayBuffer): boolean {
+  return received.has(frame);
+}
+
 /** Take a frame apart; the buffers are views of it. Throws when the lengths do not add up. */
 export function decodeFrame(frame: ArrayBuffer): { message: unknown; buffers: Uint8Array<ArrayBuffer>[] } {
   if (frame.byteLength < 4) throw new RangeError(`a frame of ${frame.byteLength} bytes is too short for its header's length`);

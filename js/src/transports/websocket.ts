@@ -1,5 +1,5 @@
 import type { ToBrowser, ToPython } from "../protocol.gen.js";
-import { decodeFrame, encodeFrame } from "./frame.js";
+import { decodeFrame, disown, encodeFrame } from "./frame.js";
 import type { Link, LinkEvents } from "./link.js";
 
 /** A WebSocket to the hub in the Python process. */
@@ -24,6 +24,7 @@ export class WebSocketLink implements Link {
     if (!(data instanceof ArrayBuffer)) return;
     try {
       const { message, buffers } = decodeFrame(data);
+      disown(data);
       this.events.message(this, message as ToBrowser, buffers);
     } catch (error) {
       console.error("webgpu_widget: a frame that cannot be read", error);

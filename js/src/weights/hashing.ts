@@ -4,17 +4,18 @@
  * `crypto.subtle.digest` does its work on the thread that calls it (Chromium 156), about a millisecond a megabyte: a loader that hashes by itself fetches
  * and hashes in turns. Buffers go to a hasher and come back by transfer, without a copy.
  */
+import type { Bytes } from "../session.js";
 import { chunkDigest } from "./store.js";
 
 export interface Hashed {
   readonly digest: string;
-  /** The buffer that was given: its content has moved here. */
-  readonly bytes: ArrayBuffer;
+  /** The bytes that were given: their buffer has moved here. */
+  readonly bytes: Bytes;
 }
 
 interface Order {
   readonly id: number;
-  readonly bytes: ArrayBuffer;
+  readonly bytes: Bytes;
 }
 
 interface Hasher {
@@ -27,14 +28,14 @@ export function hasherCount(cores: number): number {
   return Math.max(1, Math.min(3, cores - 2));
 }
 
-async function hash(bytes: ArrayBuffer): Promise<Hashed> {
-  return { digest: await chunkDigest(new Uint8Array(bytes)), bytes };
+async function hash(bytes: Bytes): Promise<Hashed> {
+  return { digest: await chunkDigest(bytes), bytes };
 }
 
 /** Be a hasher: digest what comes by a port. */
 export function serveHashes(port: MessagePort): void {
   port.onmessage = async ({ data: { id, bytes } }: MessageEvent<Order>) => {
-    port.postMessage({ id, ...(await hash(bytes)) }, [bytes]);
+    port.postMessage({ id, ...(await hash(bytes)) }, [bytes.buffer]);
   };
   port.postMessage(null); // it lives
 }
@@ -57,7 +58,7 @@ export class Hashers {
   }
 
   /** Digest a chunk; its buffer is detached until it comes back with the digest. */
-  digest(bytes: ArrayBuffer): Promise<Hashed> {
+  digest(bytes: Bytes): Promise<Hashed> {
     let idlest: Hasher | undefined;
     for (const hasher of this.hashers) if (!idlest || hasher.waiting.size < idlest.waiting.size) idlest = hasher;
     if (!idlest) return hash(bytes);
@@ -65,7 +66,7 @@ export class Hashers {
     return new Promise((resolve) => {
       const order: Order = { id: ++this.ids, bytes };
       waiting.set(order.id, resolve);
-      port.postMessage(order, [bytes]);
+      port.postMessage(order, [bytes.buffer]);
     });
   }
 }

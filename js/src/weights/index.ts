@@ -2,18 +2,20 @@
 import type { Engine } from "../engine.js";
 import { EngineError } from "../errors.js";
 import { registerService, type ServiceContext } from "../services.js";
-import { ChunkIO, type IO, WorkerIO } from "./io.js";
+import { isDisowned } from "../transports/frame.js";
+import { ChunkIO, type IO } from "./io.js";
 import { dropSpares, forgetKept, Job } from "./job.js";
 import { probe } from "./probe.js";
 import type { LoadSpec } from "./types.js";
 import workerSource from "./worker.js?worker";
+import { startWorkers } from "./workers.js";
 
 const jobs = new Map<string, Job>();
 let shared: Promise<IO> | undefined;
 const NO_STORAGE = { quota_bytes: 0, used_bytes: 0, persisted: false };
 
 function io(): Promise<IO> {
-  shared ??= WorkerIO.start(workerSource).then((worker) => worker ?? new ChunkIO());
+  shared ??= startWorkers(workerSource).then((worker) => worker ?? new ChunkIO());
   return shared;
 }
 
@@ -33,10 +35,7 @@ async function load(engine: Engine, params: Readonly<Record<string, unknown>>, c
     return await made.run();
   } finally {
     jobs.delete(spec.job);
-    if (jobs.size === 0) {
-      dropSpares();
-      void (await io()).rest();
-    }
+    if (jobs.size === 0) dropSpares();
   }
 }
 
@@ -55,7 +54,8 @@ async function chunk(_engine: Engine, params: Readonly<Record<string, unknown>>,
   const target = job(params);
   const [view] = context.buffers;
   if (!view) throw new EngineError("weights", "a chunk without bytes");
-  await target.deliver(Number(params.file), Number(params.index), view, String(params.digest ?? ""));
+  const ours = context.buffers.length === 1 && isDisowned(view.buffer);
+  await target.deliver(Number(params.file), Number(params.index), view, String(params.digest ?? ""), ours);
   return {};
 }
 

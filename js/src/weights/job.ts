@@ -3,14 +3,16 @@ import { EngineError } from "../errors.js";
 import type { Gpu } from "../gpu.js";
 import type { ServiceContext } from "../services.js";
 import type { Bytes } from "../session.js";
+import { headersFor, isLocal } from "./addresses.js";
 import { asLoadError, LoadError } from "./errors.js";
 import { Gate } from "./fetching.js";
 import type { IO, SpanChunk } from "./io.js";
+import { Placing } from "./placing.js";
 import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
-import { makeSink, Scratch, type Sink } from "./sinks.js";
+import { announce, isInFlight, join, NO_SHARE, type Share } from "./sharing.js";
 import { Spares } from "./spares.js";
-import { type Chunk, chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
+import { chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
 
 const RING_BYTES = 56 * 2 ** 20;
 const DRAIN_BYTES = 8 * 2 ** 20;
@@ -23,6 +25,7 @@ const REMOTE_LANES = 3;
 const REMOTE_SPAN_BYTES = 16 * 2 ** 20;
 const CACHE_READERS = 4;
 const PYTHON_LANES = 8;
+const MAX_SPARES = 16;
 const BAD_TRIES = 3;
 const REPORT_MS = 100;
 const HEARTBEAT_MS = 400;
@@ -31,17 +34,15 @@ const LEAVE_MS = 5000;
 
 const ring = new Ring(RING_BYTES);
 let spans = 0;
-/** Chunks that some load of this page is fetching: a second load waits for them instead of fetching them again. */
-const inFlight = new Map<string, { readonly promise: Promise<Bytes>; shared: boolean }>();
-/** Chunks that loads of this page have put into the cache, by file key. */
-const kept = new Map<string, Set<number>>();
+/** Digests of the chunks that the cache is known to hold, by file key. */
+const kept = new Map<string, Map<number, string>>();
 
-/** Buffers that held a message's chunk and will hold the next. */
-const spares = new Spares(PYTHON_LANES);
+/** Buffers that held a chunk and will hold the next: as many as can be in flight. */
+const spares = new Spares(MAX_SPARES);
 
-function copyOf(bytes: Bytes): ArrayBuffer {
-  const copy = spares.take(bytes.byteLength);
-  new Uint8Array(copy).set(bytes);
+function copyOf(bytes: Bytes): Bytes {
+  const copy = new Uint8Array(spares.take(bytes.byteLength));
+  copy.set(bytes);
   return copy;
 }
 
@@ -61,10 +62,7 @@ export class Job {
   /** Rejects when the load is cancelled. */
   private readonly cancelled: Promise<never>;
   private readonly schedule: Schedule;
-  private readonly scratch: Scratch;
-  private readonly sinks = new Map<number, Sink>();
-  private readonly byFile: ItemSpec[][];
-  private readonly remaining = new Set<ItemSpec>();
+  private readonly placing: Placing;
   private readonly activeSpans = new Map<number, { readonly file: FileSpec; next: Ref }>();
   private readonly drain = new Drain(ring, DRAIN_BYTES);
   private readonly tries = new Map<string, number>();
@@ -74,8 +72,10 @@ export class Job {
   private changed: () => void = () => undefined;
   private done: number[] = [];
   private want: [number, number][] = [];
+  private hash: [number, number, number][] = [];
+  /** Chunks whose hashes Python has been asked for. */
+  private readonly asked = new Set<string>();
   private warnings: string[] = [];
-  private bytesDone = 0;
   private bytesMoved = 0;
   private bytesCached = 0;
   private reportTimer = 0;
@@ -91,13 +91,10 @@ export class Job {
     private readonly opening: Promise<IO>,
   ) {
     this.schedule = new Schedule(spec.files, spec.items);
-    this.scratch = new Scratch(gpu);
-    this.byFile = spec.files.map(() => []);
-    for (const item of spec.items) {
-      this.remaining.add(item);
-      this.byFile[item.file]?.push(item);
-    }
-    for (const list of this.byFile) list.sort((a, b) => a.offset - b.offset);
+    this.placing = new Placing(gpu, spec, (item) => {
+      this.done.push(item);
+      this.reportSoon(0);
+    });
     this.cancelled = new Promise((_, reject) => {
       this.abort.signal.addEventListener("abort", () => reject(new LoadError("cancelled", "the load was cancelled")), { once: true });
     });
@@ -111,9 +108,7 @@ export class Job {
   cancel(): void {
     this.abort.abort();
     // At once, so that what Python asks next about the memory is true.
-    for (const sink of this.sinks.values()) sink.dispose();
-    this.sinks.clear();
-    this.scratch.dispose();
+    this.placing.dispose();
     this.gate.open();
     for (const span of this.activeSpans.keys()) void this.io.stopSpan(span);
     // What waits for this load's hashes, and other loads that wait for its chunks, wait no longer.
@@ -140,29 +135,23 @@ export class Job {
 
   /** Items whose buffers are about to be freed. */
   drop(ids: readonly number[]): void {
-    const dropped = new Set(ids);
-    for (const item of this.remaining) {
-      if (!dropped.has(item.id)) continue;
-      this.remaining.delete(item);
-      this.sinks.get(item.id)?.dispose();
-      this.sinks.delete(item.id);
-    }
-    this.schedule.keepOnly([...this.remaining]);
+    this.placing.drop(ids);
+    this.schedule.keepOnly(this.placing.remaining);
     this.changed();
   }
 
-  /** A chunk that Python sent. Resolves when it is checked. */
-  async deliver(file: number, index: number, bytes: Bytes, digest: string): Promise<void> {
+  /** A chunk that Python sent, in a buffer that nobody else reads if it is `ours`. Resolves when it is checked. */
+  async deliver(file: number, index: number, bytes: Bytes, digest: string, ours: boolean): Promise<void> {
     const spec = this.spec.files[file];
     const key = `${file}:${index}`;
     const resolve = this.awaited.get(key);
     if (!spec || !resolve) return;
     this.awaited.delete(key);
-    const copy = copyOf(bytes);
+    const taken = ours ? bytes : copyOf(bytes);
     const looked = spec.cache || (spec.verify && digest !== "");
     const chunk: Promise<SpanChunk> = looked
-      ? this.io.put(spec, index, copy, digest)
-      : Promise.resolve({ index, bytes: copy, moved: bytes.byteLength, kept: false, warning: "" });
+      ? this.io.put(spec, index, taken, digest)
+      : Promise.resolve({ index, bytes: taken, moved: taken.byteLength, kept: "", warning: "" });
     resolve(chunk);
     await chunk;
   }
@@ -174,10 +163,12 @@ export class Job {
       for (const item of this.spec.items) await this.warmUp(item);
       for (const [file, spec] of this.spec.files.entries()) {
         const { have, warning } = await this.io.open(spec);
-        this.schedule.cached(file, have);
+        if (spec.cache) kept.set(spec.key, new Map(have));
+        this.schedule.cached(file, new Map(have).keys());
         this.warn(warning);
       }
-      for (const item of [...this.remaining]) if (item.bytes === 0) this.finish(item);
+      for (const ref of this.schedule.idle) this.askHash(ref.file, ref.index);
+      this.placing.finishEmpty();
       await this.work();
       await this.drain.end(this.gpu.device.queue);
       this.check();
@@ -220,7 +211,7 @@ export class Job {
       const changed = new Promise<void>((resolve) => {
         this.changed = resolve;
       });
-      for (const [file, { key, cache }] of this.spec.files.entries()) if (cache) this.schedule.cached(file, kept.get(key) ?? []);
+      for (const [file, { key, cache }] of this.spec.files.entries()) if (cache) this.schedule.cached(file, kept.get(key)?.keys() ?? []);
       for (const lane of lanes) {
         while (lane.busy.size < lane.most) {
           const started = lane.start();
@@ -258,42 +249,50 @@ export class Job {
     const file = this.file(ref);
     const size = chunkSize(file, ref.index);
     await ring.take(size);
-    let chunk: Chunk | null;
+    let bytes: Bytes | null;
     try {
       this.check();
-      chunk = await this.io.read(file, ref.index);
+      ({ bytes } = await this.io.read(file, ref.index, kept.get(file.key)?.get(ref.index) ?? "", spares.find(size)));
       this.check();
     } catch (error) {
       ring.give(size);
       throw error;
     }
-    if (!chunk) {
+    if (!bytes) {
       ring.give(size);
       kept.get(file.key)?.delete(ref.index);
+      await this.io.lost(file, ref.index);
       this.schedule.giveBack(ref);
       return;
     }
     this.bytesCached += size;
-    await this.arrived(ref, new Uint8Array(chunk.bytes));
-    void this.io.recycle(chunk.bytes);
+    await this.arrived(ref, bytes);
+    spares.give(bytes);
   }
 
   private startNetwork(): Promise<void> | undefined {
     const ref = this.schedule.take("idle");
     if (!ref) return undefined;
     const file = this.file(ref);
-    const other = inFlight.get(this.globalKey(ref));
-    if (other) {
-      other.shared = true;
-      return this.fromOther(ref, other.promise);
-    }
+    const other = join(this.globalKey(ref));
+    if (other) return this.fromOther(ref, other);
     if (file.url === null) return this.fromPython(ref);
     if (!file.ranges) return this.fromSpan(this.schedule.takeWhole(ref), 0);
     const most = Math.max(1, Math.floor((isLocal(file.url) ? SPAN_BYTES : REMOTE_SPAN_BYTES) / file.chunk_bytes));
     return this.fromSpan(
-      this.schedule.extend(ref, most, (next) => inFlight.has(this.globalKey(next))),
+      this.schedule.extend(ref, most, (next) => isInFlight(this.globalKey(next))),
       ref.index,
     );
+  }
+
+  /** Have Python hash a chunk that is going to be fetched; it does so in the order in which it is asked. */
+  private askHash(file: number, index: number): void {
+    if (!this.spec.files[file]?.digests || this.asked.has(`${file}:${index}`)) return;
+    this.asked.add(`${file}:${index}`);
+    const run = this.hash.at(-1);
+    if (run && run[0] === file && run[1] + run[2] === index) run[2]++;
+    else this.hash.push([file, index, 1]);
+    this.reportSoon(0);
   }
 
   /** Share what another load of this page is fetching. */
@@ -345,13 +344,14 @@ export class Job {
     this.activeSpans.set(span, active);
     try {
       this.check();
+      for (let index = begin; index <= last; index++) this.askHash(first.file, index);
       await this.io.startSpan(span, file, begin, last, headersFor(file.url ?? ""));
       if (this.gate.closed) await this.io.pauseSpan(span, true);
       for (;;) {
         while (pending.length < DEPTH && asked <= last && !(this.mustYield(file) && asked > begin)) {
           const size = chunkSize(file, asked++);
           await ring.take(size);
-          const chunk = this.io.next(span);
+          const chunk = this.io.next(span, spares.find(size));
           chunk.catch(() => undefined);
           pending.push({ size, chunk });
         }
@@ -384,35 +384,8 @@ export class Job {
     return file.ranges && this.schedule.hasUrgent;
   }
 
-  /** Say that a chunk is being fetched, so that other loads wait for it. */
   private announce(ref: Ref): Share {
-    const key = this.globalKey(ref);
-    let resolve: (bytes: Bytes) => void = () => undefined;
-    let reject: (error: unknown) => void = () => undefined;
-    const promise = new Promise<Bytes>((yes, no) => {
-      resolve = yes;
-      reject = no;
-    });
-    promise.catch(() => undefined);
-    const entry = { promise, shared: false };
-    inFlight.set(key, entry);
-    const end = (): void => {
-      if (inFlight.get(key) === entry) inFlight.delete(key);
-      this.shares.delete(share);
-    };
-    const share: Share = {
-      get shared() {
-        return entry.shared;
-      },
-      succeed(bytes) {
-        resolve(bytes);
-        end();
-      },
-      fail(error) {
-        reject(error);
-        end();
-      },
-    };
+    const share = announce(this.globalKey(ref), (ended) => this.shares.delete(ended));
     this.shares.add(share);
     return share;
   }
@@ -422,14 +395,12 @@ export class Job {
     const file = this.file(ref);
     this.bytesMoved += chunk.moved;
     this.warn(chunk.warning);
-    if (chunk.kept) kept.set(file.key, (kept.get(file.key) ?? new Set()).add(ref.index));
-    if (chunk.bytes) {
-      const bytes = new Uint8Array(chunk.bytes);
+    if (chunk.kept) kept.set(file.key, (kept.get(file.key) ?? new Map()).set(ref.index, chunk.kept));
+    const { bytes } = chunk;
+    if (bytes) {
       share.succeed(bytes);
       await this.arrived(ref, bytes);
-      if (share.shared) return;
-      if (file.url === null) spares.give(chunk.bytes);
-      else void this.io.recycle(chunk.bytes);
+      if (!share.shared) spares.give(bytes);
       return;
     }
     share.fail(new LoadError("integrity", "a bad chunk"));
@@ -454,37 +425,12 @@ export class Job {
       await this.gate.pass();
       this.check();
       if (this.schedule.state(ref) !== "busy") return;
-      this.scatter(ref, bytes);
+      this.placing.place(ref.file, ref.index * this.file(ref).chunk_bytes, bytes);
       this.schedule.done(ref);
       this.changed();
     } finally {
       this.drain.handedOver(this.gpu.device.queue, chunkSize(this.file(ref), ref.index));
     }
-  }
-
-  private scatter(ref: Ref, bytes: Bytes): void {
-    const begin = ref.index * this.file(ref).chunk_bytes;
-    const end = begin + bytes.byteLength;
-    const items = this.byFile[ref.file] ?? [];
-    for (let at = firstAfter(items, begin); at < items.length; at++) {
-      const item = items[at] as ItemSpec;
-      if (item.offset >= end) break;
-      const from = Math.max(begin, item.offset);
-      const size = Math.min(end, item.offset + item.bytes) - from;
-      if (size <= 0 || !this.remaining.has(item)) continue;
-      const sink = this.sinks.get(item.id) ?? makeSink(this.gpu, this.scratch, item, this.spec.piece_elements);
-      this.sinks.set(item.id, sink);
-      sink.write(from - item.offset, bytes.buffer, bytes.byteOffset + from - begin, size);
-      this.bytesDone += size;
-      if (sink.complete) this.finish(item);
-    }
-  }
-
-  private finish(item: ItemSpec): void {
-    this.remaining.delete(item);
-    this.sinks.delete(item.id);
-    this.done.push(item.id);
-    this.reportSoon(0);
   }
 
   // ---------------------------------------------------------------- reports
@@ -500,23 +446,20 @@ export class Job {
   }
 
   private progress(): LoadProgress {
-    const { done, want } = this;
+    const { done, want, hash } = this;
     this.done = [];
     this.want = [];
-    let stage = -1;
-    for (const item of this.remaining) {
-      ({ stage } = item); // the set keeps the order of loading
-      break;
-    }
+    this.hash = [];
     return {
       job: this.spec.job,
       done,
       want,
-      bytes_done: this.bytesDone,
+      hash,
+      bytes_done: this.placing.bytesDone,
       bytes_moved: this.bytesMoved,
       bytes_from_cache: this.bytesCached,
       peak_buffer_bytes: ring.peak,
-      stage,
+      stage: this.placing.stage,
       paused: this.gate.closed,
       warnings: this.warnings,
     };
@@ -524,13 +467,13 @@ export class Job {
 
   /** Report, and give up when nothing has moved for too long. Beats are counted, not seconds: a sleeping laptop has none. */
   private beat(): void {
-    const mark = this.bytesDone + this.bytesMoved + this.bytesCached;
+    const mark = this.placing.bytesDone + this.bytesMoved + this.bytesCached;
     this.quietBeats = mark === this.mark && !this.gate.closed ? this.quietBeats + 1 : 0;
     this.mark = mark;
     if (this.quietBeats * HEARTBEAT_MS > this.spec.stall_s * 1000) {
       this.failed ??= new LoadError(
         "weights",
-        `nothing has come for ${this.spec.stall_s} s (${this.lanes.size} requests open, ${this.awaited.size} chunks awaited from Python, ${this.remaining.size} tensors missing); what has arrived is kept where the cache is on: load again to go on`,
+        `nothing has come for ${this.spec.stall_s} s (${this.lanes.size} requests open, ${this.awaited.size} chunks awaited from Python, ${this.placing.remaining.length} tensors missing); what has arrived is kept where the cache is on: load again to go on`,
       );
       this.changed();
     }
@@ -550,40 +493,6 @@ export class Job {
   private globalKey(ref: Ref): string {
     return `${this.file(ref).key}:${ref.index}`;
   }
-}
-
-interface Share {
-  /** Whether another load reads the same buffer. */
-  readonly shared: boolean;
-  succeed(bytes: Bytes): void;
-  fail(error: unknown): void;
-}
-
-const NO_SHARE: Share = { shared: false, succeed: () => undefined, fail: () => undefined };
-
-/** Index of the first item that ends after `begin`; items are sorted and do not overlap. */
-function firstAfter(items: readonly ItemSpec[], begin: number): number {
-  let low = 0;
-  let high = items.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const item = items[middle] as ItemSpec;
-    if (item.offset + item.bytes <= begin) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function isLocal(url: string): boolean {
-  const { hostname } = new URL(url, document.baseURI);
-  return hostname === location.hostname || hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]";
-}
-
-/** Jupyter's server asks a script that says where it comes from neither by Referer nor otherwise for its cross-site token. */
-export function headersFor(url: string): Record<string, string> {
-  if (new URL(url, document.baseURI).origin !== location.origin) return {};
-  const token = /(?:^|;\s*)_xsrf=([^;]+)/.exec(document.cookie)?.[1];
-  return token ? { "X-XSRFToken": decodeURIComponent(token) } : {};
 }
 
 function asEngine(error: unknown): EngineError {

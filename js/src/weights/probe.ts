@@ -1,5 +1,5 @@
 /** Which address of a file the page can fetch: tried one by one, and compared with what Python read. */
-import { headersFor } from "./job.js";
+import { headersFor } from "./addresses.js";
 
 const PROBE_MS = 4000;
 

@@ -85,6 +85,11 @@ export class Schedule {
     for (const ref of this.order) if (this.open(ref) && !needed[ref.file]?.has(ref.index)) this.done(ref);
   }
 
+  /** Chunks that are to be fetched, in the order in which they are taken. */
+  get idle(): Ref[] {
+    return [...new Set([...this.urgent, ...this.order])].filter((ref) => this.state(ref) === "idle");
+  }
+
   /** The next chunk of a kind, marked busy. */
   take(kind: "idle" | "cached"): Ref | undefined {
     const found = this.urgent.find((ref) => this.state(ref) === kind) ?? this.inOrder(kind);

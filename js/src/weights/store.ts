@@ -4,7 +4,8 @@
  * One folder a file (its key), one file a chunk, whose name holds its digest: `<index>.<hex>`. So a listing is the index, a chunk is whole
  * or is told from its digest, tabs share it without a lock, and there is nothing to repair after a crash. `meta.json` is for people.
  */
-import type { Hashers } from "./hashing.js";
+import type { Bytes } from "../session.js";
+import type { CachedChunk } from "./io.js";
 import type { CacheEntry, FileSpec } from "./types.js";
 import { chunkCount, chunkSize } from "./types.js";
 
@@ -13,8 +14,8 @@ const META = "meta.json";
 const BLOCK_BYTES = 256 * 1024;
 
 interface SyncHandle {
-  read(buffer: ArrayBuffer, options: { at: number }): number;
-  write(buffer: ArrayBuffer, options: { at: number }): number;
+  read(buffer: Uint8Array<ArrayBuffer>, options: { at: number }): number;
+  write(buffer: Bytes, options: { at: number }): number;
   truncate(size: number): void;
   getSize(): number;
   close(): void;
@@ -23,11 +24,18 @@ type SyncFile = FileSystemFileHandle & { createSyncAccessHandle?(options?: { mod
 type Folder = FileSystemDirectoryHandle & { entries(): AsyncIterable<[string, FileSystemHandle]> };
 
 /** SHA-256 of the SHA-256 sums of a chunk's blocks, in hex; why blocks: webgpu_widget/weights/digest.py, which makes the same. */
-export async function chunkDigest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+export function chunkDigest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return digestBlocks(bytes, () => undefined);
+}
+
+/** The same, of a chunk whose blocks `fill` brings one by one: each is hashed while the processor's caches still hold it. */
+async function digestBlocks(bytes: Uint8Array<ArrayBuffer>, fill: (block: Uint8Array<ArrayBuffer>, at: number) => void): Promise<string> {
   const sums = new Uint8Array(32 * Math.max(1, Math.ceil(bytes.byteLength / BLOCK_BYTES)));
   for (let at = 0; at < sums.byteLength; at += 32) {
     const begin = (at / 32) * BLOCK_BYTES;
-    sums.set(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.subarray(begin, begin + BLOCK_BYTES))), at);
+    const block = bytes.subarray(begin, begin + BLOCK_BYTES);
+    fill(block, begin);
+    sums.set(new Uint8Array(await crypto.subtle.digest("SHA-256", block)), at);
   }
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", sums));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -51,43 +59,30 @@ export class ChunkFolder {
     }
     const meta = { name: file.name, size: file.size, chunk_bytes: file.chunk_bytes, validator: file.validator, used: Date.now() };
     try {
-      await writeFile(folder, META, new TextEncoder().encode(JSON.stringify(meta)).buffer as ArrayBuffer);
+      await writeFile(folder, META, new TextEncoder().encode(JSON.stringify(meta)));
     } catch (error) {
       if (!isHeld(error)) throw error; // another load of the file, or another tab, writes the same just now
     }
     return opened ?? new ChunkFolder(folder, names);
   }
 
-  get indexes(): number[] {
-    return [...this.names.keys()];
+  /** Indexes and digests. */
+  get chunks(): [number, string][] {
+    return Array.from(this.names, ([index, name]) => [index, name.slice(name.indexOf(".") + 1)]);
   }
 
-  has(index: number): boolean {
-    return this.names.has(index);
+  /** The digest of a chunk that is there. */
+  digestOf(index: number): string | undefined {
+    return this.names.get(index)?.split(".")[1];
   }
 
-  /** A chunk, or undefined when it is not there or (with `verify`) not what it was. A bad one is dropped. */
-  async read(file: FileSpec, index: number, allocate: (size: number) => ArrayBuffer, hashers: Hashers): Promise<ArrayBuffer | undefined> {
-    const name = this.names.get(index);
-    if (name === undefined) return undefined;
-    try {
-      const bytes = await readFile(this.folder, name, allocate);
-      if (bytes.byteLength === chunkSize(file, index)) {
-        if (!file.verify) return bytes;
-        const hashed = await hashers.digest(bytes);
-        if (name.endsWith(hashed.digest)) return hashed.bytes;
-      }
-    } catch {
-      // Cleared by another tab, or held by it just now: as good as not there.
-      this.names.delete(index);
-      return undefined;
-    }
-    await this.drop(index);
-    return undefined;
+  /** It is not there any more. */
+  forget(index: number): void {
+    this.names.delete(index);
   }
 
-  async write(index: number, digest: string, bytes: ArrayBuffer): Promise<void> {
-    const name = `${String(index).padStart(6, "0")}.${digest}`;
+  async write(index: number, digest: string, bytes: Bytes): Promise<void> {
+    const name = chunkName(index, digest);
     try {
       await writeFile(this.folder, name, bytes);
     } catch (error) {
@@ -98,11 +93,41 @@ export class ChunkFolder {
     if (old !== undefined && old !== name) await this.folder.removeEntry(old).catch(() => undefined);
     this.names.set(index, name);
   }
+}
 
-  private async drop(index: number): Promise<void> {
-    const name = this.names.get(index);
-    this.names.delete(index);
-    if (name !== undefined) await this.folder.removeEntry(name).catch(() => undefined);
+/** Folders that have been read from, by file key: a lookup for each chunk would cost a message to the browser's process. */
+const readFrom = new Map<string, Promise<Folder>>();
+
+function folderOf(key: string): Promise<Folder> {
+  const found = readFrom.get(key) ?? rootFolder(false).then(async (root) => (await root.getDirectoryHandle(key)) as Folder);
+  readFrom.set(key, found);
+  return found;
+}
+
+/** A chunk by its digest. One that (with `verify`) is not what it was is dropped. */
+export async function readChunk(file: FileSpec, index: number, digest: string, allocate: (size: number) => ArrayBuffer): Promise<CachedChunk> {
+  const name = chunkName(index, digest);
+  try {
+    const folder = await folderOf(file.key);
+    const read = await openForReading(folder, name);
+    try {
+      if (read.size === chunkSize(file, index)) {
+        const bytes = new Uint8Array(allocate(read.size));
+        if (!file.verify) {
+          read.into(bytes, 0);
+          return { bytes };
+        }
+        if ((await digestBlocks(bytes, (block, at) => read.into(block, at))) === digest) return { bytes };
+      }
+    } finally {
+      read.close();
+    }
+    await folder.removeEntry(name).catch(() => undefined);
+    return { bytes: null, bad: true };
+  } catch {
+    // Cleared by another tab, or held by it just now: as good as not there.
+    readFrom.delete(file.key);
+    return { bytes: null, bad: false };
   }
 }
 
@@ -120,26 +145,50 @@ async function rootFolder(create: boolean): Promise<Folder> {
   return (await top.getDirectoryHandle(ROOT, { create })) as Folder;
 }
 
+function chunkName(index: number, digest: string): string {
+  return `${String(index).padStart(6, "0")}.${digest}`;
+}
+
 function chunkIndex(name: string): number | undefined {
   const match = /^(\d{6,9})\.[0-9a-f]{64}$/.exec(name);
   return match ? Number(match[1]) : undefined;
 }
 
-async function readFile(folder: Folder, name: string, allocate = (size: number) => new ArrayBuffer(size)): Promise<ArrayBuffer> {
+interface Opened {
+  readonly size: number;
+  into(target: Uint8Array<ArrayBuffer>, at: number): void;
+  close(): void;
+}
+
+async function openForReading(folder: Folder, name: string): Promise<Opened> {
   const handle = (await folder.getFileHandle(name)) as SyncFile;
-  if (!inWorker() || !handle.createSyncAccessHandle) return (await handle.getFile()).arrayBuffer();
+  if (!inWorker() || !handle.createSyncAccessHandle) {
+    const whole = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+    return { size: whole.byteLength, into: (target, at) => target.set(whole.subarray(at, at + target.byteLength)), close: () => undefined };
+  }
   // Several may read at once where the browser knows the mode; elsewhere it is ignored.
   const access = await handle.createSyncAccessHandle({ mode: "read-only" });
+  return {
+    size: access.getSize(),
+    into(target, at) {
+      if (access.read(target, { at }) !== target.byteLength) throw new DOMException("a short read", "NotReadableError");
+    },
+    close: () => access.close(),
+  };
+}
+
+async function readFile(folder: Folder, name: string): Promise<ArrayBuffer> {
+  const opened = await openForReading(folder, name);
   try {
-    const bytes = allocate(access.getSize());
-    access.read(bytes, { at: 0 });
-    return bytes;
+    const bytes = new Uint8Array(opened.size);
+    opened.into(bytes, 0);
+    return bytes.buffer;
   } finally {
-    access.close();
+    opened.close();
   }
 }
 
-async function writeFile(folder: Folder, name: string, bytes: ArrayBuffer): Promise<void> {
+async function writeFile(folder: Folder, name: string, bytes: Bytes): Promise<void> {
   const handle = (await folder.getFileHandle(name, { create: true })) as SyncFile;
   if (inWorker() && handle.createSyncAccessHandle) {
     const access = await handle.createSyncAccessHandle();

@@ -67,6 +67,8 @@ export interface LoadProgress {
   readonly warnings: readonly string[];
   /** Chunks that Python shall send: [file, index]. */
   readonly want: readonly (readonly [number, number])[];
+  /** Chunks whose hashes Python shall send: [file, first index, count]. */
+  readonly hash: readonly (readonly [number, number, number])[];
 }
 
 export interface CacheEntry {
@@ -77,13 +79,6 @@ export interface CacheEntry {
   readonly chunks: number;
   readonly complete: boolean;
   readonly used: number;
-}
-
-/** A fetched or cached chunk. */
-export interface Chunk {
-  readonly index: number;
-  readonly bytes: ArrayBuffer;
-  readonly cached: boolean;
 }
 
 export function chunkCount(file: FileSpec): number {

@@ -1,6 +1,7 @@
 /** The workers' entry: bundled by itself and carried as text in the bundle. */
 import { serveHashes } from "./hashing.js";
-import { type Call, ChunkIO, type Introduction, serve } from "./io.js";
+import { ChunkIO } from "./io.js";
+import { type Call, type Introduction, serve } from "./workers.js";
 
 const io = new ChunkIO();
 const scope = globalThis as unknown as {
