@@ -7,7 +7,7 @@ import math
 import os
 import pathlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +16,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from webgpu_widget import waiting
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
 from webgpu_widget.mandelbrot import film, work
 from webgpu_widget.mandelbrot.image import Image
@@ -25,6 +26,8 @@ from webgpu_widget.mandelbrot.palette import names, palette_colors
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
 from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
 from webgpu_widget.mandelbrot.view import View, make_view
+from webgpu_widget.transports.comm import running_kernel
+from webgpu_widget.waiting.sender import Sender
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
@@ -125,6 +128,17 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         self._cancelled: set[str] = set()
         self._pending: set[str] = set()
         self._lock = threading.Lock()
+        self._moves = 0
+        kernel = running_kernel()
+        self._sender = Sender(self, kernel)
+        self._release: Callable[[], object] | None = None
+        if kernel is not None and self.comm is not None:
+            # A page that is shown a deep view while a cell runs shall not wait for the cell's end.
+            self._release = waiting.install(
+                kernel, self.comm.comm_id, lambda content, buffers: self._on_message(self, content, buffers)
+            )
+            self.observe(self._look_ahead, ["center", "width", "max_iter", "auto_iterations", "power", "julia"])
+            self._look_ahead()
         self.on_msg(self._on_message)
 
     @property
@@ -231,12 +245,28 @@ class MandelbrotExplorer(anywidget.AnyWidget):
 
     # ------------------------------------------------------------ the page's questions
 
+    def _look_ahead(self, _change: Any = None) -> None:
+        """Begin the orbit that the page will ask for."""
+        self._moves += 1
+        if self.comm is not None:
+            self._pool.submit(self._prepare_ahead, self._moves)
+
+    def _prepare_ahead(self, move: int) -> None:
+        def go_on(*_: object) -> None:
+            if move != self._moves:
+                raise CancelledError("the view moved on")
+
+        # Whoever asks for this view next hears of what is wrong with it.
+        with contextlib.suppress(Exception):
+            go_on()
+            work.prepare(self.view, progress=go_on)
+
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if not isinstance(content, dict) or not isinstance(content.get("id"), str):
             return
         question = content["id"]
         if content.get("kind") == "hello":
-            self.send(self._welcome(question))
+            self._sender.send(self._welcome(question))
         elif content.get("kind") == "cancel":
             with self._lock:
                 if question in self._pending:
@@ -244,6 +274,9 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         elif content.get("kind") in {"prepare", "draw"}:
             with self._lock:
                 self._pending.add(question)
+            asked = content.get("view")
+            if isinstance(asked, dict) and asked.get("width") != self.width:
+                self._moves += 1  # the page is elsewhere: what was begun for the traits is in its way
             self._pool.submit(self._answer, question, content)
 
     def _welcome(self, question: str) -> dict[str, Any]:
@@ -274,7 +307,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             pass
         except Exception as error:  # noqa: BLE001 - the page shows it; nobody else would
             text = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
-            self.send({"id": question, "kind": "error", "message": text})
+            self._sender.send({"id": question, "kind": "error", "message": text})
         finally:
             with self._lock:
                 self._pending.discard(question)
@@ -328,9 +361,8 @@ class MandelbrotExplorer(anywidget.AnyWidget):
                 np.ascontiguousarray(table.packed if table else empty).data,
                 np.ascontiguousarray(reference.orbit).data,
             ]
-        self.send(
-            {"id": question, "kind": "prepared", "plan": plan, "text": work.method_text(prepared, view)},
-            buffers=buffers,
+        self._sender.send(
+            {"id": question, "kind": "prepared", "plan": plan, "text": work.method_text(prepared, view)}, buffers
         )
 
     def _draw(self, question: str, view: View) -> None:
@@ -338,9 +370,12 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         self._check(question)
         text = work.method_text(work.Prepared(image.method), view)  # type: ignore[arg-type]
         answer = {"id": question, "kind": "drawn", "text": f"{text}, by the kernel", "method": image.method}
-        self.send(answer, buffers=[image.iterations.data, image.smooth.data])
+        self._sender.send(answer, [image.iterations.data, image.smooth.data])
 
     def close(self) -> None:
         """Close the widget and end its thread."""
+        if self._release is not None:
+            self._release()
+            self._release = None
         self._pool.shutdown(wait=False, cancel_futures=True)
         super().close()
