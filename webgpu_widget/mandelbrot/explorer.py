@@ -21,7 +21,7 @@ from webgpu_widget.errors import CancelledError, WebGPUWidgetError
 from webgpu_widget.mandelbrot import film, work
 from webgpu_widget.mandelbrot.image import Image
 from webgpu_widget.mandelbrot.landmarks import landmarks
-from webgpu_widget.mandelbrot.numbers import exact, log2_abs
+from webgpu_widget.mandelbrot.numbers import decimal_text, exact, log2_abs
 from webgpu_widget.mandelbrot.palette import names, palette_colors
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
 from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
@@ -333,7 +333,8 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             # The page decides by its own rounding; it asked, so it gets perturbation.
             prepared = work.prepare(view, "perturbation")
         reference, table = prepared.orbit, prepared.table
-        key = f"{reference.serial}-{table.serial if table else 0}"
+        base = f"{reference.base}.{table.base if table else 0}"
+        key = f"{base}-{reference.serial}.{table.serial if table else 0}"
         constant = None if view.constant is None else [float(part) for part in view.constant]
         radius = 2.0 if constant is None else max(2.0, math.hypot(*constant))
         offsets = table.offsets if table else [0]
@@ -354,16 +355,28 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             "key": key,
         }
         buffers: list[Any] = []
-        if key != have:
+        if key != have and have.split("-", maxsplit=1)[0] == base and table is not None:
+            # Another reach of what the page has: limits and radii alone.
+            buffers = [np.ascontiguousarray(reference.limits).data, np.ascontiguousarray(table.radii).data]
+        elif key != have:
             empty = np.zeros((1, 8), np.uint32)
             buffers = [
                 np.ascontiguousarray(reference.packed).data,
                 np.ascontiguousarray(table.packed if table else empty).data,
                 np.ascontiguousarray(reference.orbit).data,
             ]
-        self._sender.send(
-            {"id": question, "kind": "prepared", "plan": plan, "text": work.method_text(prepared, view)}, buffers
-        )
+        # By this the page knows which other views the reference serves, and makes their plans by itself.
+        finest = 48 + view.max_iter.bit_length() - prepared.precision
+        digits = max(24, math.ceil(-finest * math.log10(2)) + 8)
+        serves = {
+            "point": [decimal_text(part, digits + 4) for part in prepared.point],
+            "digits": digits,
+            "reach": None if view.julia is not None else prepared.reach,
+            "finest": finest,
+            "length": prepared.length,
+        }
+        text = work.method_text(prepared, view)
+        self._sender.send({"id": question, "kind": "prepared", "plan": plan, "serves": serves, "text": text}, buffers)
 
     def _draw(self, question: str, view: View) -> None:
         image = render_view(view, self.gpu, refine=False, progress=lambda _: self._check(question), timeout=60.0)

@@ -115,7 +115,7 @@ export class Explorer {
     this.painter.view = next;
     this.board.note("");
     this.beside.showPlace();
-    this.painter.refresh();
+    this.painter.refresh(true);
     clearTimeout(this.settle);
     this.settle = window.setTimeout(() => {
       if (remember) this.history.push(this.painter.view);
@@ -200,7 +200,10 @@ export class Explorer {
         zoom: (factor, x, y) => this.go(zoomed(this.painter.view, factor, x * this.painter.pixelRatio, y * this.painter.pixelRatio, this.painter.columns)),
         hover: (x, y) => this.beside.point({ x: x * this.painter.pixelRatio, y: y * this.painter.pixelRatio }),
         leave: () => this.beside.point(null),
-        holding: (active) => parts.main.classList.toggle("moving", active),
+        holding: (active) => {
+          parts.main.classList.toggle("moving", active);
+          this.painter.holding(active);
+        },
         key: (event) => this.key(event),
       },
       this.over.signal,

@@ -2,14 +2,35 @@
 import type { AnyModel } from "@anywidget/types";
 import type { Board } from "./board.js";
 import type { Coloring } from "./colors.js";
-import { formatWide, log2Wide, pointTexts } from "./decimal.js";
+import { formatWide, log2Wide, pointTexts, wide } from "./decimal.js";
 import { directPlan } from "./direct.js";
 import type { Parts } from "./dom.js";
 import type { Traits } from "./explorer.js";
 import type { Kernel, Request, Welcome } from "./kernel.js";
 import { makeFrame, Picture } from "./picture.js";
+import { References, type Wanted } from "./references.js";
 import { type Band, type Plan, Renderer } from "./renderer.js";
+import { canSketch, Sketcher } from "./sketch.js";
 import { automaticIterations, HOME, type View } from "./state.js";
+
+/** Width, as a power of ten, of what stands in for a place that nothing can be computed of yet. */
+const STAND_IN = -11;
+
+const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+
+/** As `method_text` in Python says it. */
+function textOf(plan: Plan, { view, size }: Wanted): string {
+  if (plan.method === "direct") return "direct, f32";
+  const deep = log2Wide(view.width) - Math.log2(size[0]) < -120 ? ", extended exponent" : "";
+  return `perturbation${plan.method === "bla" ? " with BLA" : ""}, f32${deep}`;
+}
 
 export class Painter {
   view: View = HOME;
@@ -22,7 +43,17 @@ export class Painter {
   private renderer: Renderer | null = null;
   private noGpu = "";
   private job = new AbortController();
+  private readonly references = new References();
+  private readonly sketcher = new Sketcher();
+  /** When the present picture was asked for, and when somebody last moved it. */
   private wanted = 0;
+  private movedAt = Number.NEGATIVE_INFINITY;
+  private held = false;
+  /** Whether newly computed pixels of the present picture are on their way to the screen. */
+  private shown = false;
+  /** Steps of a pixel of the last picture, as a part of the most. */
+  private typical = 0.3;
+  private fetched = "";
 
   constructor(
     private readonly model: AnyModel<Traits>,
@@ -33,7 +64,15 @@ export class Painter {
     coloring: () => Coloring,
     drawn: () => void,
   ) {
-    this.picture = new Picture(parts.main, coloring, () => this.view, drawn);
+    this.picture = new Picture(
+      parts.main,
+      coloring,
+      () => this.view,
+      () => {
+        this.drew();
+        drawn();
+      },
+    );
     over.addEventListener("abort", () => {
       this.job.abort();
       this.renderer?.destroy();
@@ -66,12 +105,24 @@ export class Painter {
     });
   }
 
-  /** Begin the picture of the present view; the one on its way is given up. */
-  refresh(): void {
+  /** Begin the picture of the present view; the one on its way is given up. `moved`: somebody is moving about. */
+  refresh(moved = false): void {
     this.wanted = performance.now();
+    if (moved) this.movedAt = this.wanted;
+    this.shown = false;
+    this.board.fact("firstMs", "");
+    this.start();
+  }
+
+  /** Somebody holds the picture, or lets it go. */
+  holding(active: boolean): void {
+    this.held = active;
+  }
+
+  private start(): void {
     this.job.abort();
     this.picture.draw();
-    if (!this.welcome || this.columns === 0) return;
+    if (this.columns === 0) return;
     this.job = new AbortController();
     this.board.mark("busy");
     void this.render(this.job.signal).catch((error: unknown) => {
@@ -80,6 +131,11 @@ export class Painter {
       this.board.note(error instanceof Error ? error.message : String(error));
       this.board.mark("error");
     });
+  }
+
+  /** Called in the frame that has just been drawn. */
+  private drew(): void {
+    if (this.shown && this.parts.root.dataset["firstMs"] === "") this.board.fact("firstMs", (performance.now() - this.wanted).toFixed(0));
   }
 
   get maxIter(): number {
@@ -99,62 +155,159 @@ export class Painter {
   }
 
   private async render(signal: AbortSignal): Promise<void> {
-    const view = this.view;
-    const size: [number, number] = [this.columns, this.rows];
-    const maxIter = this.maxIter;
-    this.board.count(maxIter);
-    let text = "direct, f32";
-    let plan: Plan | null = null;
+    const wanted: Wanted = {
+      view: this.view,
+      size: [this.columns, this.rows],
+      maxIter: this.maxIter,
+      power: this.model.get("power"),
+      julia: this.model.get("julia"),
+    };
+    this.board.count(wanted.maxIter);
+    const slow = !this.renderer || this.renderer.isFallback;
+    const direct = directPlan(wanted.view, wanted.size, wanted.maxIter, wanted.power, wanted.julia);
+    const held = direct ? null : this.references.plan(wanted);
+    // Without a welcome nobody knows the colours: a moment's patience, and what is seen is grey.
+    if (!this.welcome) await pause(300, signal);
+    let grain = 64;
+    if (slow || !(direct ?? held)) grain = await this.sketch(wanted, held?.plan ?? null, signal);
+    if (!this.welcome || signal.aborted) return;
+    if (slow) await this.rest(signal);
+    if (this.renderer) await this.compute(wanted, direct ?? held?.plan ?? null, direct !== null || held?.best === true, grain, signal);
+    else await this.fetch(wanted, signal);
+  }
+
+  /** A processor that draws waits until nobody moves the picture: frames of the move come first. */
+  private async rest(signal: AbortSignal): Promise<void> {
+    for (let left = 1; left > 0 && !signal.aborted; ) {
+      left = this.movedAt + (this.held ? 160 : 70) - performance.now();
+      if (left > 0) await pause(left, signal);
+    }
+  }
+
+  /** A coarse picture by the page's processor, if it can; gives the size of its pixels. */
+  private async sketch(wanted: Wanted, plan: Plan | null, signal: AbortSignal): Promise<number> {
+    const moving = performance.now() - this.movedAt < 160;
+    let what = wanted;
+    let stand = false;
+    if (!canSketch(wanted, plan)) {
+      if (this.picture.covers()) return 64;
+      // Nothing at all is there to look at: what is around the place, as near as goes.
+      stand = true;
+      what = { ...wanted, view: { ...wanted.view, width: wide(4, STAND_IN) } };
+    }
+    const source = log2Wide(what.view.width) > -36 ? null : plan;
+    const how = this.sketcher.grain(what, source, moving ? 10 : 30);
+    const { grain } = how;
+    const frame = makeFrame(wanted.view, [Math.max(1, Math.ceil(wanted.size[0] / grain)), Math.max(1, Math.ceil(wanted.size[1] / grain))]);
+    frame.stale = stand;
+    for await (const { first, smooth } of this.sketcher.run(what, source, how, signal)) {
+      if (signal.aborted) return 64;
+      frame.smooth.set(smooth, first);
+      this.shown = true;
+      this.picture.took(frame, first, first + smooth.length, grain);
+    }
+    if (signal.aborted) return 64;
+    this.picture.finish(frame, grain);
+    this.board.fact("sketch", stand ? "stand-in" : `1/${grain}`);
+    this.board.say(stand ? `the place at a width of 4e${STAND_IN}, until its reference orbit is there…` : `1/${grain} size, by the page's processor…`);
+    return stand ? 64 : grain;
+  }
+
+  /** The picture on the page's GPU, pass by pass, each with the best plan that is there. */
+  private async compute(wanted: Wanted, first: Plan | null, best: boolean, sketched: number, signal: AbortSignal): Promise<void> {
     const { renderer } = this;
-    if (renderer) {
-      plan = directPlan(view, size, maxIter, this.model.get("power"), this.model.get("julia"));
+    if (!renderer) return;
+    let plan = first;
+    let text = plan ? textOf(plan, wanted) : "";
+    let grain = sketched;
+    let poor = new AbortController();
+    let asked: Promise<void> | null = null;
+    if (!best) {
+      renderer.warm(wanted.power, wanted.julia !== null);
+      const { view, size, maxIter } = wanted;
+      asked = this.kernel.prepare(this.request(view, size, maxIter), this.references.key, signal).then(({ plan: sent, change, serves, text: said }) => {
+        [plan, text] = [this.references.take(wanted, sent, serves, change), said];
+        asked = null;
+        poor.abort();
+      });
+      asked.catch(() => undefined);
       if (!plan) {
-        this.board.say("computing the reference orbit…");
-        renderer.warm(this.model.get("power"), this.model.get("julia") !== null);
-        ({ plan, text } = await this.kernel.prepare(this.request(view, size, maxIter), renderer.heldKey, signal));
+        if (!this.parts.root.dataset["sketch"]) this.board.say("computing the reference orbit…");
+        const own = this.references.ownPlan(wanted, () => plan !== null || signal.aborted);
+        await Promise.race([asked, own]);
+        const made = plan ?? (await own);
+        if (!made) await asked;
+        else if (!plan) [plan, text] = [made, "perturbation of the page's own orbit, f32"];
+        if (plan && renderer.isFallback && grain > 48 && canSketch(wanted, plan)) grain = await this.sketch(wanted, plan, signal);
       }
     }
-    const slow = renderer ? renderer.isFallback : true;
-    let iterations = 0;
-    let method = plan?.method ?? "";
-    for (const coarse of slow ? [8, 4, 2, 1] : [4, 1]) {
-      if (signal.aborted) return;
-      const shape: [number, number] = [Math.max(1, Math.ceil(size[0] / coarse)), Math.max(1, Math.ceil(size[1] / coarse))];
-      const frame = makeFrame(view, shape);
-      iterations = 0;
-      let far = 0;
-      let escaped = 0;
-      const take = (band: Band): void => {
-        frame.smooth.set(band.smooth, band.first);
-        for (const n of band.iterations) {
-          iterations += n;
-          if (n >= maxIter) continue;
-          escaped++;
-          if (n > 0.7 * maxIter) far++;
-        }
-        this.picture.took(frame, band.first, band.first + band.smooth.length, coarse);
-        this.board.progress((frame.done / frame.smooth.length) * (coarse === 1 ? 1 : 0.3));
-      };
-      if (renderer && plan) {
-        for await (const band of renderer.run(plan, coarse, signal)) {
-          if (signal.aborted) return;
-          take(band);
-        }
-      } else {
-        const drawn = await this.kernel.draw(this.request(view, shape, maxIter), coarse, signal);
-        ({ text, method } = drawn);
-        take(drawn.band);
+    for (const coarse of this.passes(wanted, plan, grain)) {
+      // A table is worth a wait before the larger part of the work; but a kernel that is busy may not answer at all.
+      if (asked && coarse <= 2) await Promise.race([asked, pause(1500, signal)]);
+      for (;;) {
+        if (signal.aborted || !plan) return;
+        poor = new AbortController();
+        const either = AbortSignal.any([signal, poor.signal]);
+        if (await this.pass(wanted, plan, coarse, text, renderer.run(plan, coarse, either), either)) break;
+        if (!poor.signal.aborted) return;
       }
-      if (signal.aborted) return;
-      this.picture.finish(frame, coarse);
-      // A coarse picture tells as well; but a tiny one has few pixels to tell by.
-      if (frame.smooth.length > 1000 && this.raise(frame.smooth.length, far, escaped)) return;
-      if (coarse > 1 && this.parts.root.dataset["coarse"] !== String(coarse)) this.parts.root.dataset["coarse"] = String(coarse);
-      this.parts.root.dataset["firstMs"] ??= "";
-      if (this.parts.root.dataset["firstMs"] === "") this.parts.root.dataset["firstMs"] = (performance.now() - this.wanted).toFixed(0);
-      this.board.say(`${text} · ${coarse > 1 ? `1/${coarse} size…` : ""}`);
-      if (coarse === 1) this.finished(text, method, iterations);
-      else if (slow) await new Promise((resolve) => setTimeout(resolve));
+      if (renderer.isFallback) await pause(0, signal);
+    }
+  }
+
+  /** Sizes of the passes. The first takes some 60 ms at the rate of the last picture, and shows more than a sketch did. */
+  private passes(wanted: Wanted, plan: Plan | null, sketched: number): number[] {
+    const slow = this.renderer?.isFallback ?? true;
+    const all = slow ? [16, 8, 4, 2, 1] : [16, 4, 1];
+    const rate = plan ? (this.renderer?.rate[plan.method] ?? 0) : 0;
+    const steps = wanted.size[0] * wanted.size[1] * this.typical * wanted.maxIter;
+    const quick = (coarse: number): boolean => (rate ? steps / (coarse * coarse) / rate < 60 : coarse > 2);
+    const first = Math.min(16, ...all.filter(quick));
+    return all.filter((coarse) => coarse === 1 || (coarse <= first && coarse < sketched));
+  }
+
+  /** One pass; false if it was given up, or began anew. */
+  private async pass(wanted: Wanted, plan: Plan | null, coarse: number, text: string, bands: AsyncIterable<Band>, signal: AbortSignal): Promise<boolean> {
+    const { size, maxIter } = wanted;
+    const begun = performance.now();
+    const frame = makeFrame(wanted.view, [Math.max(1, Math.ceil(size[0] / coarse)), Math.max(1, Math.ceil(size[1] / coarse))]);
+    let [iterations, far, escaped] = [0, 0, 0];
+    for await (const band of bands) {
+      if (signal.aborted) return false;
+      frame.smooth.set(band.smooth, band.first);
+      for (const n of band.iterations) {
+        iterations += n;
+        if (n >= maxIter) continue;
+        escaped++;
+        if (n > 0.7 * maxIter) far++;
+      }
+      this.shown = true;
+      this.picture.took(frame, band.first, band.first + band.smooth.length, coarse);
+      this.board.progress((frame.done / frame.smooth.length) * (coarse === 1 ? 1 : 0.3));
+    }
+    if (signal.aborted || frame.done < frame.smooth.length) return false;
+    this.picture.finish(frame, coarse);
+    this.typical = iterations / frame.smooth.length / maxIter;
+    if (plan && this.renderer) this.renderer.rate[plan.method] = iterations / Math.max(1, performance.now() - begun);
+    // A coarse picture tells as well; but a tiny one has few pixels to tell by.
+    if (frame.smooth.length > 1000 && this.raise(frame.smooth.length, far, escaped)) return false;
+    if (coarse > 1) this.board.fact("coarse", String(coarse));
+    this.board.say(`${text} · ${coarse > 1 ? `1/${coarse} size…` : ""}`);
+    if (coarse === 1) this.finished(text, plan?.method ?? this.fetched, iterations);
+    return true;
+  }
+
+  /** The picture by the kernel's GPU. */
+  private async fetch(wanted: Wanted, signal: AbortSignal): Promise<void> {
+    const { view, size, maxIter } = wanted;
+    for (const coarse of [8, 4, 2, 1]) {
+      const shape: [number, number] = [Math.max(1, Math.ceil(size[0] / coarse)), Math.max(1, Math.ceil(size[1] / coarse))];
+      const { band, text, method } = await this.kernel.draw(this.request(view, shape, maxIter), coarse, signal);
+      this.fetched = method;
+      async function* one(): AsyncGenerator<Band> {
+        yield band;
+      }
+      if (!(await this.pass(wanted, null, coarse, text, one(), signal))) return;
     }
   }
 
@@ -166,7 +319,7 @@ export class Painter {
     const nothing = escaped < 0.01 * pixels && this.raised < 16 && log2Wide(this.view.width) < -10;
     if (!crowded && !nothing) return false;
     this.raised *= 2;
-    this.refresh();
+    this.start();
     return true;
   }
 
@@ -196,6 +349,7 @@ export class Painter {
       width: formatWide(this.view.width),
     });
     this.model.save_changes();
+    delete this.parts.root.dataset["sketch"];
     this.renderer?.warm(this.model.get("power"), this.model.get("julia") !== null);
   }
 

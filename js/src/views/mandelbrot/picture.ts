@@ -47,6 +47,16 @@ export class Picture {
     for (const frame of [this.base, this.under, this.fresh]) if (frame) frame.stale = true;
   }
 
+  /** Whether anything that is shown lies under the middle of the view and is neither a speck nor one pixel. */
+  covers(): boolean {
+    return [this.base, this.under].some((frame) => {
+      if (!frame || frame.stale) return false;
+      const at = placed(frame.view, this.view(), this.canvas.width);
+      const half = (this.canvas.width * at.scale) / 2;
+      return at.scale > 0.05 && at.scale < 200 && Math.abs(at.x) < half && Math.abs(at.y) < half;
+    });
+  }
+
   /** Pixels [from, to) of a frame have come. */
   took(frame: Frame, from: number, to: number, coarse: number): void {
     if (from === 0 && coarse > 1) this.follow(floorOf(frame.smooth.subarray(from, to)), coarse);

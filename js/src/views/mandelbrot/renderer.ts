@@ -68,21 +68,20 @@ export class Renderer {
     return new Renderer(device, adapter.info, shaders);
   }
 
-  /** Key of the reference that is on the GPU. */
-  get heldKey(): string {
-    return this.held?.key ?? "";
-  }
+  /** Steps a millisecond of each method, from the last pictures; 0: not known yet. */
+  readonly rate = { direct: 0, perturbation: 0, bla: 0 };
 
   /** Compile what a deeper view will need, so that its first picture does not wait for it. */
   warm(power: number, julia: boolean): void {
     void this.pipeline({ method: "bla", power, julia: julia ? [0, 0] : null }).catch(() => undefined);
   }
 
+  /** A plan without a table has an empty one: one pipeline less to compile when a view becomes deep. */
   private pipeline(plan: Pick<Plan, "method" | "power" | "julia">): Promise<GPUComputePipeline> {
     const direct = plan.method === "direct";
     const constants: Record<string, number> = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
     if (direct) constants["LADDER"] = this.isFallback ? 0 : 1;
-    else Object.assign(constants, { TABLE: plan.method === "bla" ? 1 : 0, BLOCK, FIRST_LEVEL: 4 });
+    else Object.assign(constants, { BLOCK, FIRST_LEVEL: 4 });
     const key = JSON.stringify([direct, constants]);
     let made = this.pipelines.get(key);
     if (!made) {
