@@ -2,19 +2,20 @@
 import type { AnyModel } from "@anywidget/types";
 import type { Board } from "./board.js";
 import type { Coloring } from "./colors.js";
-import { formatWide, log2Wide, pointTexts, wide } from "./decimal.js";
+import { formatWide, log2Wide, pointTexts } from "./decimal.js";
 import { directPlan } from "./direct.js";
 import type { Parts } from "./dom.js";
 import type { Traits } from "./explorer.js";
 import type { Kernel, Request, Welcome } from "./kernel.js";
 import { makeFrame, Picture } from "./picture.js";
+import { Preview } from "./preview.js";
 import { References, type Wanted } from "./references.js";
 import { type Band, type Plan, Renderer } from "./renderer.js";
-import { canSketch, Sketcher } from "./sketch.js";
+import { canSketch } from "./sketch.js";
 import { automaticIterations, HOME, type View } from "./state.js";
 
-/** Width, as a power of ten, of what stands in for a place that nothing can be computed of yet. */
-const STAND_IN = -11;
+/** Counts that crowd are a reason to iterate longer, but not for longer than this. */
+const PATIENCE_MS = 4000;
 
 const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
@@ -44,7 +45,7 @@ export class Painter {
   private noGpu = "";
   private job = new AbortController();
   private readonly references = new References();
-  private readonly sketcher = new Sketcher();
+  private readonly preview: Preview;
   /** When the present picture was asked for, and when somebody last moved it. */
   private wanted = 0;
   private movedAt = Number.NEGATIVE_INFINITY;
@@ -53,6 +54,8 @@ export class Painter {
   private shown = false;
   /** Steps of a pixel of the last picture, as a part of the most. */
   private typical = 0.3;
+  /** Steps a millisecond of the last pass. */
+  private rate = 0;
   private fetched = "";
 
   constructor(
@@ -73,6 +76,7 @@ export class Painter {
         drawn();
       },
     );
+    this.preview = new Preview(this.picture, board);
     over.addEventListener("abort", () => {
       this.job.abort();
       this.renderer?.destroy();
@@ -166,8 +170,6 @@ export class Painter {
     const slow = !this.renderer || this.renderer.isFallback;
     const direct = directPlan(wanted.view, wanted.size, wanted.maxIter, wanted.power, wanted.julia);
     const held = direct ? null : this.references.plan(wanted);
-    // Without a welcome nobody knows the colours: a moment's patience, and what is seen is grey.
-    if (!this.welcome) await pause(300, signal);
     let grain = 64;
     if (slow || !(direct ?? held)) grain = await this.sketch(wanted, held?.plan ?? null, signal);
     if (!this.welcome || signal.aborted) return;
@@ -184,33 +186,14 @@ export class Painter {
     }
   }
 
-  /** A coarse picture by the page's processor, if it can; gives the size of its pixels. */
-  private async sketch(wanted: Wanted, plan: Plan | null, signal: AbortSignal): Promise<number> {
-    const moving = performance.now() - this.movedAt < 160;
-    let what = wanted;
-    let stand = false;
-    if (!canSketch(wanted, plan)) {
-      if (this.picture.covers()) return 64;
-      // Nothing at all is there to look at: what is around the place, as near as goes.
-      stand = true;
-      what = { ...wanted, view: { ...wanted.view, width: wide(4, STAND_IN) } };
-    }
-    const source = log2Wide(what.view.width) > -36 ? null : plan;
-    const how = this.sketcher.grain(what, source, moving ? 10 : 30);
-    const { grain } = how;
-    const frame = makeFrame(wanted.view, [Math.max(1, Math.ceil(wanted.size[0] / grain)), Math.max(1, Math.ceil(wanted.size[1] / grain))]);
-    frame.stale = stand;
-    for await (const { first, smooth } of this.sketcher.run(what, source, how, signal)) {
-      if (signal.aborted) return 64;
-      frame.smooth.set(smooth, first);
+  private get moving(): boolean {
+    return performance.now() - this.movedAt < 160;
+  }
+
+  private sketch(wanted: Wanted, plan: Plan | null, signal: AbortSignal): Promise<number> {
+    return this.preview.draw(wanted, plan, this.moving, signal, () => {
       this.shown = true;
-      this.picture.took(frame, first, first + smooth.length, grain);
-    }
-    if (signal.aborted) return 64;
-    this.picture.finish(frame, grain);
-    this.board.fact("sketch", stand ? "stand-in" : `1/${grain}`);
-    this.board.say(stand ? `the place at a width of 4e${STAND_IN}, until its reference orbit is there…` : `1/${grain} size, by the page's processor…`);
-    return stand ? 64 : grain;
+    });
   }
 
   /** The picture on the page's GPU, pass by pass, each with the best plan that is there. */
@@ -248,20 +231,21 @@ export class Painter {
         if (signal.aborted || !plan) return;
         poor = new AbortController();
         const either = AbortSignal.any([signal, poor.signal]);
-        if (await this.pass(wanted, plan, coarse, text, renderer.run(plan, coarse, either), either)) break;
+        if (await this.pass(wanted, plan, coarse, text, renderer.run(plan, coarse, either, this.moving ? 0.3 : 1), either)) break;
         if (!poor.signal.aborted) return;
       }
       if (renderer.isFallback) await pause(0, signal);
     }
   }
 
-  /** Sizes of the passes. The first takes some 60 ms at the rate of the last picture, and shows more than a sketch did. */
+  /** Sizes of the passes. The first takes some 60 ms at the rate of the last picture, 12 in a move, and shows more than a sketch did. */
   private passes(wanted: Wanted, plan: Plan | null, sketched: number): number[] {
     const slow = this.renderer?.isFallback ?? true;
     const all = slow ? [16, 8, 4, 2, 1] : [16, 4, 1];
     const rate = plan ? (this.renderer?.rate[plan.method] ?? 0) : 0;
     const steps = wanted.size[0] * wanted.size[1] * this.typical * wanted.maxIter;
-    const quick = (coarse: number): boolean => (rate ? steps / (coarse * coarse) / rate < 60 : coarse > 2);
+    const enough = this.moving && !slow ? 12 : 60;
+    const quick = (coarse: number): boolean => (rate ? steps / (coarse * coarse) / rate < enough : coarse > 2);
     const first = Math.min(16, ...all.filter(quick));
     return all.filter((coarse) => coarse === 1 || (coarse <= first && coarse < sketched));
   }
@@ -288,7 +272,8 @@ export class Painter {
     if (signal.aborted || frame.done < frame.smooth.length) return false;
     this.picture.finish(frame, coarse);
     this.typical = iterations / frame.smooth.length / maxIter;
-    if (plan && this.renderer) this.renderer.rate[plan.method] = iterations / Math.max(1, performance.now() - begun);
+    this.rate = iterations / Math.max(1, performance.now() - begun);
+    if (plan && this.renderer) this.renderer.rate[plan.method] = this.rate;
     // A coarse picture tells as well; but a tiny one has few pixels to tell by.
     if (frame.smooth.length > 1000 && this.raise(frame.smooth.length, far, escaped)) return false;
     if (coarse > 1) this.board.fact("coarse", String(coarse));
@@ -317,10 +302,15 @@ export class Painter {
     // Counts crowd under the limit: there is more to see behind it. Or nothing escapes where it is deep: perhaps all is behind it.
     const crowded = far > 0.004 * pixels && this.raised < 64;
     const nothing = escaped < 0.01 * pixels && this.raised < 16 && log2Wide(this.view.width) < -10;
-    if (!crowded && !nothing) return false;
+    if (!nothing && (!crowded || this.takes(2 * this.maxIter) > PATIENCE_MS)) return false;
     this.raised *= 2;
     this.start();
     return true;
+  }
+
+  /** Milliseconds of a whole picture at the rate of the last pass; 0 where none is known. */
+  private takes(maxIter: number): number {
+    return this.rate ? (this.columns * this.rows * this.typical * maxIter) / this.rate : 0;
   }
 
   private finished(text: string, method: string, iterations: number): void {

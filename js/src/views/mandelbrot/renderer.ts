@@ -145,9 +145,9 @@ export class Renderer {
   /**
    * Compute a picture at 1/coarse of its size, band by band.
    *
-   * Ends early, without a word, when `signal` is aborted: no slice runs longer than some 50 ms.
+   * Ends early, without a word, when `signal` is aborted: no slice runs longer than some 50 ms; `part` makes them shorter.
    */
-  async *run(plan: Plan, coarse: number, signal: AbortSignal): AsyncGenerator<Band, void, void> {
+  async *run(plan: Plan, coarse: number, signal: AbortSignal, part = 1): AsyncGenerator<Band, void, void> {
     const { device } = this;
     const size: [number, number] = [Math.max(1, Math.ceil(plan.size[0] / coarse)), Math.max(1, Math.ceil(plan.size[1] / coarse))];
     const total = size[0] * size[1];
@@ -179,7 +179,7 @@ export class Renderer {
         while (left > 0) {
           if (signal.aborted) return;
           const before = left;
-          const budget = Math.max(least, Math.min(Math.floor(this.steps / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
+          const budget = Math.max(least, Math.min(Math.floor((part * this.steps) / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
           device.queue.writeBuffer(uniform, 0, this.params(plan, size, first, count, budget, fresh));
           const encoder = device.createCommandEncoder();
           encoder.clearBuffer(remaining);
@@ -199,7 +199,7 @@ export class Renderer {
           left = new Uint32Array(mapped, 0, 1)[0] ?? 0;
           fresh = false;
           if (took > 2 * TARGET_MS) this.steps *= Math.max(0.1, TARGET_MS / took);
-          else if (2 * left > before && before >= parallel && took < TARGET_MS)
+          else if (part === 1 && 2 * left > before && before >= parallel && took < TARGET_MS)
             this.steps = Math.min(1e12, this.steps * Math.min(4, Math.max(1.2, (0.8 * TARGET_MS) / took)));
           const done = left === 0 ? mapped.slice(16) : null;
           staging.unmap();
