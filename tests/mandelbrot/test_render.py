@@ -351,6 +351,9 @@ def test_traits_take_numbers_of_any_kind_and_keep_text() -> None:
     assert explorer.center == ["0.25", "-0.5"]
     assert explorer.width == "0.001"
     assert (explorer.max_iter, explorer.auto_iterations) == (77, False)
+    assert explorer.get_state()["_colors"] == palette_colors("ember"), "the page paints before it asks"
+    explorer.palette = ["#000000", "#00ff00"]
+    assert explorer.get_state()["_colors"] == ["#000000", "#00ff00"]
     deep = "-0.7" + "4" * 1200
     explorer.center, explorer.width = (deep, "1e-1100"), "3e-1150"
     assert explorer.center == [deep, "1e-1100"]
@@ -408,7 +411,7 @@ def test_a_reference_is_sent_once(sent: Sent) -> None:
     assert len(plan["offsets"]) == 32
     serves = answer["serves"]
     assert [exact(text, "point") for text in serves["point"]] == [exact(text, "center") for text in SEAHORSE]
-    assert serves["length"] == 500
+    assert serves["length"] == 500 + 125 + 500, "steps to spare"
     assert serves["reach"] > np.log2(1e-20 / 2)
     assert serves["finest"] < np.log2(1e-20 / 40) - 31, "room to zoom in by 2**32"
     again, nothing = sent.ask(id="2", kind="prepare", view=request(), have=plan["key"])

@@ -25,7 +25,7 @@ from webgpu_widget.mandelbrot.numbers import decimal_text, exact, log2_abs
 from webgpu_widget.mandelbrot.palette import names, palette_colors
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
 from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
-from webgpu_widget.mandelbrot.view import View, make_view
+from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
 from webgpu_widget.transports.comm import running_kernel
 from webgpu_widget.waiting.sender import Sender
 
@@ -99,6 +99,16 @@ class MandelbrotExplorer(anywidget.AnyWidget):
     julia = PointTrait(None, allow_none=True).tag(sync=True)
     height = traitlets.Int(520, min=200, max=4000).tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
+    _colors = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    """Colours of ``palette``: the page paints before it has spoken with the kernel."""
+
+    @traitlets.default("_colors")
+    def _colors_at_first(self) -> list[str]:
+        return palette_colors(self.palette)
+
+    @traitlets.observe("palette")
+    def _palette_changed(self, _change: Any) -> None:
+        self._colors = palette_colors(self.palette)
 
     def __init__(
         self,
@@ -327,11 +337,13 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             raise CancelledError("the page moved on")
 
     def _prepare(self, question: str, view: View, have: str) -> None:
-        prepared = work.prepare(view, progress=lambda *_: self._check(question))
+        # Steps to spare: a page that zooms in wants more, and shall find them where it is.
+        longer = view.replace(max_iter=min(MAX_ITER, view.max_iter + view.max_iter // 4 + 500))
+        prepared = work.prepare(longer, progress=lambda *_: self._check(question))
         self._check(question)
         if prepared.reference is None:
             # The page decides by its own rounding; it asked, so it gets perturbation.
-            prepared = work.prepare(view, "perturbation")
+            prepared = work.prepare(longer, "perturbation")
         reference, table = prepared.orbit, prepared.table
         base = f"{reference.base}.{table.base if table else 0}"
         key = f"{base}-{reference.serial}.{table.serial if table else 0}"

@@ -24,7 +24,7 @@ export class Beside {
         shiftPoint(this.painter.view.point, this.cursor.x / this.painter.columns, -this.cursor.y / this.painter.columns, this.painter.view.width),
       );
       drawJulia(insetCanvas, [re, im], this.map().power, this.painter.picture.table);
-      insetText.textContent = `Julia set of ${re.toPrecision(7)} ${im < 0 ? "−" : "+"} ${Math.abs(im).toPrecision(7)}i`;
+      insetText.textContent = `Julia set of ${re.toPrecision(5)} ${im < 0 ? "−" : "+"} ${Math.abs(im).toPrecision(5)}i`;
     }
     this.drawOrbit();
     this.showPlace();
@@ -53,7 +53,7 @@ export class Beside {
     const { re, im, width, where } = this.parts;
     const [x, y] = pointTexts(this.painter.view.point, this.painter.view.width);
     if (document.activeElement?.parentElement !== this.parts.panel) [re.value, im.value, width.value] = [x, y, formatWide(this.painter.view.width)];
-    const short = (text: string): string => (text.length > 20 ? `${text.slice(0, 18)}…` : text);
+    const short = (text: string): string => (text.length > 16 ? `${text.slice(0, 13)}…` : text);
     const magnified = log2Wide({ mantissa: 3.5, exponent: 0 }) - log2Wide(this.painter.view.width);
     where.textContent = `${short(x)} ${y.startsWith("-") ? "−" : "+"} ${short(y.replace("-", ""))}i · width ${formatWide({ ...this.painter.view.width, mantissa: Number(this.painter.view.width.mantissa.toPrecision(4)) })}${magnified > 4 ? ` · 10^${(magnified * 0.30103).toFixed(1)}×` : ""}`;
   }

@@ -9,8 +9,8 @@ import { listen } from "./gestures.js";
 import { Kernel, type Welcome } from "./kernel.js";
 import { Painter } from "./painter.js";
 import { type ColorTraits, Palettes } from "./palettes.js";
-import { download } from "./png.js";
-import { automaticIterations, DEEPEST, dragged, History, HOME, linkOf, parseLink, same, type View, viewOf, zoomed } from "./state.js";
+import { copyLink, save } from "./sharing.js";
+import { automaticIterations, DEEPEST, dragged, History, HOME, parseLink, same, type View, viewOf, zoomed } from "./state.js";
 
 export interface Traits extends ColorTraits {
   center: [string, string];
@@ -22,8 +22,6 @@ export interface Traits extends ColorTraits {
   height: number;
   status: Record<string, unknown>;
 }
-
-const KEYWORD = "webgpu_widget.mandelbrot";
 
 export class Explorer {
   private readonly parts: Parts = build();
@@ -37,6 +35,10 @@ export class Explorer {
   private welcome: Welcome | null = null;
   private settle = 0;
   private said = { center: "", width: "" };
+  private telling = false;
+  private fitted = false;
+  /** Whether the first view is the explorer's choice. */
+  private chosen = false;
 
   constructor(
     private readonly model: AnyModel<Traits>,
@@ -67,11 +69,23 @@ export class Explorer {
     this.parts.root.style.height = `${model.get("height")}px`;
     this.connect();
     this.takeTraits();
-    const watcher = new ResizeObserver(() => this.painter.resize());
+    this.palettes.take();
+    const watcher = new ResizeObserver(() => this.fit());
     watcher.observe(this.parts.stage);
     this.over.signal.addEventListener("abort", () => watcher.disconnect());
-    this.painter.resize();
+    this.fit();
     void this.begin();
+  }
+
+  /** The picture takes the size of its place; the first time also the view, if nobody has asked for one. */
+  private fit(): void {
+    const { clientWidth, clientHeight } = this.parts.stage;
+    if (!this.fitted && clientWidth > 1 && clientHeight > 1) {
+      this.fitted = true;
+      this.chosen = same(this.painter.view, HOME) && !this.model.get("julia");
+      if (this.chosen) this.painter.view = this.whole(clientWidth, clientHeight);
+    }
+    this.painter.resize();
   }
 
   destroy(): void {
@@ -90,11 +104,7 @@ export class Explorer {
     this.palettes.take();
     await this.painter.begin(this.welcome);
     this.painter.resize();
-    // Nobody has asked for a place yet.
-    if (this.painter.columns && same(this.painter.view, HOME) && !this.model.get("julia")) {
-      this.painter.view = this.whole();
-      this.tell();
-    }
+    if (this.chosen) this.tell();
     this.history.push(this.painter.view);
     this.beside.showPlace();
     this.enable();
@@ -128,8 +138,11 @@ export class Explorer {
     const center = pointTexts(this.painter.view.point, this.painter.view.width);
     const width = formatWide(this.painter.view.width);
     this.said = { center: center.join(), width };
+    // Each of them is heard at once, and the first one beside the old other is no place.
+    this.telling = true;
     this.model.set("center", center);
     this.model.set("width", width);
+    this.telling = false;
     this.model.save_changes();
   }
 
@@ -153,8 +166,8 @@ export class Explorer {
   }
 
   /** The whole set, however flat the picture is. */
-  private whole(): View {
-    const wide = Math.max(3.5, (2.7 * this.painter.columns) / Math.max(1, this.painter.rows));
+  private whole(columns = this.painter.columns, rows = this.painter.rows): View {
+    const wide = Math.max(3.5, (2.7 * columns) / Math.max(1, rows));
     const home = { ...HOME, width: { mantissa: Math.min(9.9, Number(wide.toPrecision(4))), exponent: 0 } };
     return this.model.get("julia") ? { ...home, point: { re: 0n, im: 0n, digits: 24 } } : home;
   }
@@ -221,8 +234,8 @@ export class Explorer {
         this.beside.point(null);
       });
     }
-    on(buttons.link, "click", () => void this.copyLink());
-    on(buttons.save, "click", () => void this.save());
+    on(buttons.link, "click", () => void copyLink(this.model, parts, this.painter, this.board));
+    on(buttons.save, "click", () => void save(this.model, parts, this.painter));
     on(buttons.full, "click", () => void (document.fullscreenElement ? document.exitFullscreen() : parts.root.requestFullscreen()));
     on(parts.landmarks, "change", () => {
       const link = parts.landmarks.value;
@@ -285,11 +298,13 @@ export class Explorer {
 
   /** A new place from Python, unless it is what was told to Python. */
   private takeView(): void {
+    if (this.telling) return;
     const [center, width] = [this.model.get("center"), this.model.get("width")];
     if (center.join() === this.said.center && width === this.said.width) return;
     const view = viewOf(center[0], center[1], width);
     if (this.welcome && same(view, this.painter.view)) return;
     this.said = { center: center.join(), width };
+    this.chosen = false;
     this.painter.view = view;
     this.painter.raised = 1;
     this.beside.showPlace();
@@ -324,34 +339,6 @@ export class Explorer {
   private toggle(one: HTMLButtonElement, panel: HTMLElement): void {
     const open = panel.classList.toggle("wgmb-hidden");
     one.setAttribute("aria-pressed", String(!open));
-  }
-
-  private async copyLink(): Promise<void> {
-    const link = linkOf(this.painter.view, this.painter.maxIter, this.model.get("power"), this.model.get("julia"));
-    try {
-      await navigator.clipboard.writeText(link);
-      this.board.note("Copied the link.");
-    } catch {
-      this.parts.re.value = link;
-      if (this.parts.panel.classList.contains("wgmb-hidden")) this.parts.buttons.place.click();
-      this.parts.re.select();
-      this.board.note("The browser does not let the page copy; the link is selected below.");
-    }
-    setTimeout(() => this.board.note(""), 2500);
-  }
-
-  private save(): Promise<void> {
-    const { model } = this;
-    const [histogram, scale] = [model.get("histogram"), model.get("scale")];
-    const usual = histogram ? 1 : { log: 2, sqrt: 8, linear: 64 }[scale];
-    const parameters = {
-      format: 1,
-      view: { ...this.painter.request(this.painter.view, [this.painter.columns, this.painter.rows], this.painter.maxIter), formula: "mandelbrot" },
-      method: this.parts.root.dataset["method"] ?? "",
-      colors: { palette: model.get("palette"), scale, cycle: usual * model.get("cycle"), offset: model.get("offset"), histogram },
-      stats: {},
-    };
-    return download(this.parts.main, `mandelbrot-${formatWide(this.painter.view.width)}.png`, KEYWORD, parameters);
   }
 
   private enable(): void {
