@@ -24,7 +24,7 @@ export class Beside {
         shiftPoint(this.painter.view.point, this.cursor.x / this.painter.columns, -this.cursor.y / this.painter.columns, this.painter.view.width),
       );
       drawJulia(insetCanvas, [re, im], this.map().power, this.painter.picture.table);
-      insetText.textContent = `Julia set of ${re.toPrecision(5)} ${im < 0 ? "−" : "+"} ${Math.abs(im).toPrecision(5)}i`;
+      insetText.textContent = `Julia set of ${re.toPrecision(5)}\u00a0${im < 0 ? "−" : "+"}\u00a0${Math.abs(im).toPrecision(5)}i`;
     }
     this.drawOrbit();
     this.showPlace();
