@@ -173,6 +173,11 @@ def test_double_click_keyboard_and_history(opened: Opened) -> None:
         opened.key(key)
         opened.settle()
         assert float(opened.python("explorer.width")) == pytest.approx(width, rel=1e-9)
+    for key in ("Backspace", "Backspace"):
+        opened.key(key)
+        opened.settle()
+    assert opened.python("[explorer.center, explorer.width]") == [["-0.75", "0"], "3.5"], "no view between two was kept"
+    assert opened.page.locator('button[aria-label^="Forward"]').is_enabled()
     count = int(opened.page.locator('input[aria-label="Most iterations"]').input_value())
     opened.key("]")
     opened.settle()

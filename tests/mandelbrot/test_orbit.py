@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gmpy2 import mpfr, mpq
 
-from webgpu_widget.mandelbrot import landmarks, make_view
+from webgpu_widget.mandelbrot import landmarks, make_view, work
 from webgpu_widget.mandelbrot.bla import BLOCK, Scaled, build_table, fine_reference, limbs, limit_blocks, pack_reference
 from webgpu_widget.mandelbrot.numbers import exact_point
 from webgpu_widget.mandelbrot.orbit import OrbitCache, compute_orbit
@@ -191,3 +191,21 @@ def test_under_a_block_limit_no_step_needs_a_test(power: int) -> None:
             assert (np.abs(here) <= 2).all(), "an escape was missed"
             delta = here**power - z[m] ** power + dc
     assert tried > 10
+
+
+def test_another_reach_merges_no_step_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    merged: list[int] = []
+    merge = work.merge_steps
+    monkeypatch.setattr(work, "merge_steps", lambda *a, **k: (merged.append(1), merge(*a, **k))[1])
+    deep = make_view((0, 1), "1e-30", (100, 80), 4000)
+    tables = []
+    for width in ("1e-30", "1e-26", "1e-22", "1e-30"):
+        prepared = work.prepare(deep.replace(width=width), "bla")
+        fresh = build_table(prepared.orbit, 2, prepared.reach)
+        assert prepared.table is not None
+        assert np.array_equal(prepared.table.packed, fresh.packed)
+        assert (prepared.table.offsets, prepared.table.highest) == (fresh.offsets, fresh.highest)
+        tables.append(prepared.table)
+    assert len(merged) == 1
+    assert tables[3] is tables[0]
+    assert not np.array_equal(tables[0].radii, tables[2].radii)

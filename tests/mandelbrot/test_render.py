@@ -17,6 +17,7 @@ from PIL import Image as Pillow
 import webgpu_widget as wg
 from webgpu_widget import mandelbrot
 from webgpu_widget.mandelbrot import Histogram, ViewError, film, palette_colors, palettes, work
+from webgpu_widget.mandelbrot.bla import BLOCK
 from webgpu_widget.mandelbrot.image import edges, jitter
 from webgpu_widget.mandelbrot.numbers import exact, log2_abs
 
@@ -379,6 +380,9 @@ def test_traits_take_numbers_of_any_kind_and_keep_text() -> None:
     assert explorer.center == ["0.25", "-0.5"]
     assert explorer.width == "0.001"
     assert (explorer.max_iter, explorer.auto_iterations) == (77, False)
+    assert explorer.get_state()["_colors"] == palette_colors("ember"), "the page paints before it asks"
+    explorer.palette = ["#000000", "#00ff00"]
+    assert explorer.get_state()["_colors"] == ["#000000", "#00ff00"]
     deep = "-0.7" + "4" * 1200
     explorer.center, explorer.width = (deep, "1e-1100"), "3e-1150"
     assert explorer.center == [deep, "1e-1100"]
@@ -434,9 +438,35 @@ def test_a_reference_is_sent_once(sent: Sent) -> None:
     assert plan["method"] == "bla"
     assert len(buffers) == 3
     assert len(plan["offsets"]) == 32
+    serves = answer["serves"]
+    assert [exact(text, "point") for text in serves["point"]] == [exact(text, "center") for text in SEAHORSE]
+    assert serves["length"] == 500 + 125 + 500, "steps to spare"
+    assert serves["reach"] > np.log2(1e-20 / 2)
+    assert serves["finest"] < np.log2(1e-20 / 40) - 31, "room to zoom in by 2**32"
     again, nothing = sent.ask(id="2", kind="prepare", view=request(), have=plan["key"])
     assert again["plan"]["key"] == plan["key"]
     assert nothing == []
+
+
+def test_zooming_out_sends_limits_and_radii_only_and_they_are_those_of_a_new_table(sent: Sent) -> None:
+    at = {"max_iter": 3000, "width": "1e-20"}
+    answer, (packed, table, orbit) = sent.ask(id="1", kind="prepare", view=request(**at), have="")
+    merges = [key for key in work._kept if key[0] == "levels"]
+    wider, (limits, radii) = sent.ask(
+        id="2", kind="prepare", view=request(**at | {"width": "3e-15"}), have=answer["plan"]["key"]
+    )
+    assert [key for key in work._kept if key[0] == "levels"] == merges, "no step is merged again"
+    whole, (packed_2, table_2, orbit_2) = sent.ask(
+        id="3", kind="prepare", view=request(**at | {"width": "3e-15"}), have=""
+    )
+    assert whole["plan"] == wider["plan"]
+    rows, entries = np.array(packed), np.array(table)
+    rows[1::BLOCK, 2], entries[:, 3] = limits, radii
+    assert np.array_equal(rows, packed_2)
+    assert np.array_equal(entries, table_2)
+    assert np.array_equal(orbit, orbit_2)
+    assert not np.array_equal(packed, packed_2)
+    assert not np.array_equal(table, table_2)
 
 
 def test_the_kernel_draws(sent: Sent) -> None:

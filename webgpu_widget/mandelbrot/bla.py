@@ -15,6 +15,7 @@ from webgpu_widget.mandelbrot.orbit import Orbit
 __all__ = [
     "BLOCK",
     "FIRST_LEVEL",
+    "Merged",
     "Reference",
     "Scaled",
     "Table",
@@ -22,7 +23,9 @@ __all__ = [
     "fine_reference",
     "limbs",
     "limit_blocks",
+    "merge_steps",
     "pack_reference",
+    "table_of",
 ]
 
 FIRST_LEVEL = 4
@@ -40,6 +43,8 @@ NEAR_MARK = 2**20
 MARKED = 2e10
 """How perturb.wgsl is told of the end of an orbit, and of points near radius 2; and in ``orbit`` of all that ``packed`` has to be asked about."""
 _NOTHING = -(2**30)
+_RADIUS = {False: 3, True: 9}
+"""Column of a table's radius; of refine.wgsl's."""
 _serial = itertools.count(1)
 
 
@@ -98,6 +103,8 @@ class Reference:
         Where a new pixel begins: 1, or the first point of a Julia set's own orbit.
     serial : int
         Names it, for those who keep a copy.
+    base : int
+        The same for all references that differ in their limits only.
     """
 
     packed: NDArray[np.float32]
@@ -108,6 +115,40 @@ class Reference:
     near: dict[int, tuple[float, int]]
     start: int
     serial: int = dataclasses.field(default_factory=lambda: next(_serial))
+    base: int = dataclasses.field(default_factory=lambda: next(_serial))
+
+    @property
+    def limits(self) -> NDArray[np.float32]:
+        """The part of ``packed`` that `limit_blocks` sets: the limit at the first point of each block, (blocks,)."""
+        return self.packed[1::BLOCK, 2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Merged:
+    """A table before its radii, which alone depend on how far a view reaches.
+
+    Parameters
+    ----------
+    packed : ndarray of uint32, (entries, 8 or 24)
+        As in `Table`, with no radius in it.
+    offsets : list of int
+        First entry of each level, and the end.
+    single : ndarray of float64, (steps,)
+        Base-2 logarithm of each step's own radius.
+    sizes : list of pair of ndarray of float64
+        For each halving: base-2 logarithms of |A| and |B| of the first of two that are merged.
+    fine : bool
+        For refine.wgsl.
+    serial : int
+        Names it, for those who keep a copy.
+    """
+
+    packed: NDArray[np.uint32]
+    offsets: list[int]
+    single: NDArray[np.float64]
+    sizes: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    fine: bool
+    serial: int = dataclasses.field(default_factory=lambda: next(_serial))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,11 +158,13 @@ class Table:
     Parameters
     ----------
     packed : ndarray of uint32, (entries, 8 or 24)
-        As perturb.wgsl reads them, or refine.wgsl.
+        As perturb.wgsl reads them, or refine.wgsl. It may have more levels than ``offsets``: those have no radius.
     offsets : list of int
         First entry of each level, and the end.
     highest : int
         Largest radius exponent.
+    base : int
+        Serial of the `Merged` that it comes from.
     serial : int
         Names it, for those who keep a copy.
     """
@@ -129,12 +172,18 @@ class Table:
     packed: NDArray[np.uint32]
     offsets: list[int]
     highest: int
+    base: int
     serial: int = dataclasses.field(default_factory=lambda: next(_serial))
 
     @property
     def levels(self) -> int:
         """Number of levels."""
         return len(self.offsets) - 1
+
+    @property
+    def radii(self) -> NDArray[np.uint32]:
+        """The part of ``packed`` that depends on the reach, (entries,)."""
+        return self.packed[:, _RADIUS[self.packed.shape[1] > 8]]
 
 
 def pack_reference(orbit: Orbit, critical: Orbit | None = None) -> Reference:
@@ -229,7 +278,7 @@ def limit_blocks(reference: Reference, power: int, log2_dc: float) -> Reference:
     return dataclasses.replace(reference, packed=packed, serial=next(_serial))
 
 
-def build_table(reference: Reference, power: int, log2_dc: float, *, fine: bool = False) -> Table:
+def merge_steps(reference: Reference, power: int, *, fine: bool = False) -> Merged:
     """Merge single steps into longer and longer ones.
 
     Parameters
@@ -238,10 +287,52 @@ def build_table(reference: Reference, power: int, log2_dc: float, *, fine: bool 
         The orbit.
     power : int
         Exponent of the map.
-    log2_dc : float
-        Base-2 logarithm of the largest distance of a pixel from the reference point; -inf for a Julia set.
     fine : bool
         For refine.wgsl: 56-bit coefficients, and radii for an error that is as small.
+
+    Returns
+    -------
+    Merged
+        All that does not depend on the view.
+    """
+    error_log2 = FINE_ERROR_LOG2 if fine else ERROR_LOG2
+    pack = _pack_fine if fine else _pack
+    z = reference.points[slice(1, None)]
+    a = z
+    for _ in range(power - 2):
+        a = a * z
+    a = Scaled.of(a.mantissa * power, a.exponent)
+    b = Scaled.of(np.ones(len(z.exponent), np.complex128))
+    single = np.where(reference.steps[1:], z.log2() + error_log2 + 1 - math.log2(power - 1), -np.inf)
+    # A step that may be the one that escapes is not skipped.
+    single[[index - 1 for index in reference.near if index]] = -np.inf
+    blocks: list[NDArray[Any]] = []
+    sizes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    offsets = [0]
+    for level in range(1, FIRST_LEVEL + MAX_LEVELS):
+        pairs = len(a.exponent) // 2
+        if pairs == 0:
+            break
+        x, y = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
+        sizes.append((a[x].log2(), b[x].log2()))
+        b = a[y] * b[x] + b[y]
+        a = a[y] * a[x]
+        if level >= FIRST_LEVEL:
+            blocks.append(pack(a, b))
+            offsets.append(offsets[-1] + pairs)
+    packed = np.concatenate(blocks) if blocks else np.zeros((1, 24 if fine else 8), np.uint32)
+    return Merged(packed, offsets, single, sizes, fine)
+
+
+def table_of(merged: Merged, log2_dc: float) -> Table:
+    """Give merged steps their radii.
+
+    Parameters
+    ----------
+    merged : Merged
+        The steps.
+    log2_dc : float
+        Base-2 logarithm of the largest distance of a pixel from the reference point; -inf for a Julia set.
 
     Returns
     -------
@@ -253,57 +344,48 @@ def build_table(reference: Reference, power: int, log2_dc: float, *, fine: bool 
     One step is ``A = p Z**(p-1)``, ``B = 1``, good while ``|delta| < 2 eps |Z| / (p - 1)``. Two steps x, then y, merge to
     ``A = Ay Ax``, ``B = Ay Bx + By``, good while ``|delta| < min(Rx, (Ry - |Bx| |dc|) / |Ax|)``.
     """
-    error_log2 = FINE_ERROR_LOG2 if fine else ERROR_LOG2
-    pack = _pack_fine if fine else _pack
-    z = reference.points[slice(1, None)]
-    a = z
-    for _ in range(power - 2):
-        a = a * z
-    a = Scaled.of(a.mantissa * power, a.exponent)
-    b = Scaled.of(np.ones(len(z.exponent), np.complex128))
-    radius = np.where(reference.steps[1:], z.log2() + error_log2 + 1 - math.log2(power - 1), -np.inf)
-    # A step that may be the one that escapes is not skipped.
-    radius[[index - 1 for index in reference.near if index]] = -np.inf
-    blocks: list[NDArray[Any]] = []
+    radius = merged.single
+    packed = merged.packed.copy()
+    column = packed[:, _RADIUS[merged.fine]]
+    column[:] = np.int32(_NOTHING).view(np.uint32)
     offsets, highest = [0], _NOTHING
-    for level in range(1, FIRST_LEVEL + MAX_LEVELS):
-        pairs = len(radius) // 2
-        if pairs == 0:
-            break
-        x, y = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
+    for level, (a, b) in enumerate(merged.sizes, 1):
+        x, y = slice(0, 2 * len(a), 2), slice(1, 2 * len(a), 2)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            lost = (
-                np.exp2(np.minimum(b[x].log2() + log2_dc - radius[y], 1.0)) if log2_dc > -math.inf else np.zeros(pairs)
-            )
-            left = np.where(lost < 1, radius[y] + np.log2(1 - np.minimum(lost, 1)) - a[x].log2(), -np.inf)
+            if log2_dc > -math.inf:
+                lost = np.exp2(np.minimum(b + log2_dc - radius[y], 1.0))
+                left = np.where(lost < 1, radius[y] + np.log2(1 - np.minimum(lost, 1)) - a, -np.inf)
+            else:
+                left = radius[y] - a
         radius = np.fmin(radius[x], np.where(np.isnan(left), -np.inf, left))
-        b = a[y] * b[x] + b[y]
-        a = a[y] * a[x]
         if level < FIRST_LEVEL:
             continue
-        if not np.isfinite(radius).any() or len(blocks) == MAX_LEVELS:
+        if not np.isfinite(radius).any():
             break
         # The shader compares the exponent of max(|re|, |im|), which may be sqrt(2) short of |delta|.
         whole = np.floor(np.where(np.isfinite(radius), radius, _NOTHING + 1) - 0.5).astype(np.int32)
         highest = max(highest, int(whole.max()))
-        blocks.append(pack(a, b, whole))
-        offsets.append(offsets[-1] + pairs)
-    packed = np.concatenate(blocks) if blocks else np.zeros((1, 24 if fine else 8), np.uint32)
-    return Table(packed, offsets, highest)
+        column[offsets[-1] : offsets[-1] + len(whole)] = whole.view(np.uint32)
+        offsets.append(offsets[-1] + len(whole))
+    return Table(packed, offsets, highest, merged.serial)
 
 
-def _pack(a: Scaled, b: Scaled, radius: NDArray[np.int32]) -> NDArray[np.uint32]:
-    packed = np.zeros((len(radius), 8), np.uint32)
+def build_table(reference: Reference, power: int, log2_dc: float, *, fine: bool = False) -> Table:
+    """`merge_steps`, then `table_of`."""
+    return table_of(merge_steps(reference, power, fine=fine), log2_dc)
+
+
+def _pack(a: Scaled, b: Scaled) -> NDArray[np.uint32]:
+    packed = np.zeros((len(a.exponent), 8), np.uint32)
     for column, part in ((0, a), (4, b)):
         packed[:, column] = part.mantissa.real.astype(np.float32).view(np.uint32)
         packed[:, column + 1] = part.mantissa.imag.astype(np.float32).view(np.uint32)
         packed[:, column + 2] = part.exponent.astype(np.int32).view(np.uint32)
-    packed[:, 3] = radius.view(np.uint32)
     return packed
 
 
-def _pack_fine(a: Scaled, b: Scaled, radius: NDArray[np.int32]) -> NDArray[np.uint32]:
-    return np.concatenate([limbs(a, radius), limbs(b)], axis=1).view(np.uint32)
+def _pack_fine(a: Scaled, b: Scaled) -> NDArray[np.uint32]:
+    return np.concatenate([limbs(a), limbs(b)], axis=1).view(np.uint32)
 
 
 def limbs(numbers: Scaled, last: NDArray[np.int32] | None = None) -> NDArray[np.int32]:

@@ -7,7 +7,7 @@ import math
 import os
 import pathlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,15 +16,18 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from webgpu_widget import waiting
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
 from webgpu_widget.mandelbrot import film, work
 from webgpu_widget.mandelbrot.image import Image
 from webgpu_widget.mandelbrot.landmarks import landmarks
-from webgpu_widget.mandelbrot.numbers import exact, log2_abs
+from webgpu_widget.mandelbrot.numbers import decimal_text, exact, log2_abs
 from webgpu_widget.mandelbrot.palette import names, palette_colors
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
 from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
-from webgpu_widget.mandelbrot.view import View, make_view
+from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
+from webgpu_widget.transports.comm import running_kernel
+from webgpu_widget.waiting.sender import Sender
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
@@ -96,6 +99,16 @@ class MandelbrotExplorer(anywidget.AnyWidget):
     julia = PointTrait(None, allow_none=True).tag(sync=True)
     height = traitlets.Int(520, min=200, max=4000).tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
+    _colors = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    """Colours of ``palette``: the page paints before it has spoken with the kernel."""
+
+    @traitlets.default("_colors")
+    def _colors_at_first(self) -> list[str]:
+        return palette_colors(self.palette)
+
+    @traitlets.observe("palette")
+    def _palette_changed(self, _change: Any) -> None:
+        self._colors = palette_colors(self.palette)
 
     def __init__(
         self,
@@ -125,6 +138,17 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         self._cancelled: set[str] = set()
         self._pending: set[str] = set()
         self._lock = threading.Lock()
+        self._moves = 0
+        kernel = running_kernel()
+        self._sender = Sender(self, kernel)
+        self._release: Callable[[], object] | None = None
+        if kernel is not None and self.comm is not None:
+            # A page that is shown a deep view while a cell runs shall not wait for the cell's end.
+            self._release = waiting.install(
+                kernel, self.comm.comm_id, lambda content, buffers: self._on_message(self, content, buffers)
+            )
+            self.observe(self._look_ahead, ["center", "width", "max_iter", "auto_iterations", "power", "julia"])
+            self._look_ahead()
         self.on_msg(self._on_message)
 
     @property
@@ -231,12 +255,28 @@ class MandelbrotExplorer(anywidget.AnyWidget):
 
     # ------------------------------------------------------------ the page's questions
 
+    def _look_ahead(self, _change: Any = None) -> None:
+        """Begin the orbit that the page will ask for."""
+        self._moves += 1
+        if self.comm is not None:
+            self._pool.submit(self._prepare_ahead, self._moves)
+
+    def _prepare_ahead(self, move: int) -> None:
+        def go_on(*_: object) -> None:
+            if move != self._moves:
+                raise CancelledError("the view moved on")
+
+        # Whoever asks for this view next hears of what is wrong with it.
+        with contextlib.suppress(Exception):
+            go_on()
+            work.prepare(self.view, progress=go_on)
+
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if not isinstance(content, dict) or not isinstance(content.get("id"), str):
             return
         question = content["id"]
         if content.get("kind") == "hello":
-            self.send(self._welcome(question))
+            self._sender.send(self._welcome(question))
         elif content.get("kind") == "cancel":
             with self._lock:
                 if question in self._pending:
@@ -244,6 +284,9 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         elif content.get("kind") in {"prepare", "draw"}:
             with self._lock:
                 self._pending.add(question)
+            asked = content.get("view")
+            if isinstance(asked, dict) and asked.get("width") != self.width:
+                self._moves += 1  # the page is elsewhere: what was begun for the traits is in its way
             self._pool.submit(self._answer, question, content)
 
     def _welcome(self, question: str) -> dict[str, Any]:
@@ -274,7 +317,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             pass
         except Exception as error:  # noqa: BLE001 - the page shows it; nobody else would
             text = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
-            self.send({"id": question, "kind": "error", "message": text})
+            self._sender.send({"id": question, "kind": "error", "message": text})
         finally:
             with self._lock:
                 self._pending.discard(question)
@@ -294,13 +337,16 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             raise CancelledError("the page moved on")
 
     def _prepare(self, question: str, view: View, have: str) -> None:
-        prepared = work.prepare(view, progress=lambda *_: self._check(question))
+        # Steps to spare: a page that zooms in wants more, and shall find them where it is.
+        longer = view.replace(max_iter=min(MAX_ITER, view.max_iter + view.max_iter // 4 + 500))
+        prepared = work.prepare(longer, progress=lambda *_: self._check(question))
         self._check(question)
         if prepared.reference is None:
             # The page decides by its own rounding; it asked, so it gets perturbation.
-            prepared = work.prepare(view, "perturbation")
+            prepared = work.prepare(longer, "perturbation")
         reference, table = prepared.orbit, prepared.table
-        key = f"{reference.serial}-{table.serial if table else 0}"
+        base = f"{reference.base}.{table.base if table else 0}"
+        key = f"{base}-{reference.serial}.{table.serial if table else 0}"
         constant = None if view.constant is None else [float(part) for part in view.constant]
         radius = 2.0 if constant is None else max(2.0, math.hypot(*constant))
         offsets = table.offsets if table else [0]
@@ -321,26 +367,40 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             "key": key,
         }
         buffers: list[Any] = []
-        if key != have:
+        if key != have and have.split("-", maxsplit=1)[0] == base and table is not None:
+            # Another reach of what the page has: limits and radii alone.
+            buffers = [np.ascontiguousarray(reference.limits).data, np.ascontiguousarray(table.radii).data]
+        elif key != have:
             empty = np.zeros((1, 8), np.uint32)
             buffers = [
                 np.ascontiguousarray(reference.packed).data,
                 np.ascontiguousarray(table.packed if table else empty).data,
                 np.ascontiguousarray(reference.orbit).data,
             ]
-        self.send(
-            {"id": question, "kind": "prepared", "plan": plan, "text": work.method_text(prepared, view)},
-            buffers=buffers,
-        )
+        # By this the page knows which other views the reference serves, and makes their plans by itself.
+        finest = 48 + view.max_iter.bit_length() - prepared.precision
+        digits = max(24, math.ceil(-finest * math.log10(2)) + 8)
+        serves = {
+            "point": [decimal_text(part, digits + 4) for part in prepared.point],
+            "digits": digits,
+            "reach": None if view.julia is not None else prepared.reach,
+            "finest": finest,
+            "length": prepared.length,
+        }
+        text = work.method_text(prepared, view)
+        self._sender.send({"id": question, "kind": "prepared", "plan": plan, "serves": serves, "text": text}, buffers)
 
     def _draw(self, question: str, view: View) -> None:
         image = render_view(view, self.gpu, refine=False, progress=lambda _: self._check(question), timeout=60.0)
         self._check(question)
         text = work.method_text(work.Prepared(image.method), view)  # type: ignore[arg-type]
         answer = {"id": question, "kind": "drawn", "text": f"{text}, by the kernel", "method": image.method}
-        self.send(answer, buffers=[image.iterations.data, image.smooth.data])
+        self._sender.send(answer, [image.iterations.data, image.smooth.data])
 
     def close(self) -> None:
         """Close the widget and end its thread."""
+        if self._release is not None:
+            self._release()
+            self._release = None
         self._pool.shutdown(wait=False, cancel_futures=True)
         super().close()

@@ -17,9 +17,10 @@ from webgpu_widget.mandelbrot.bla import (
     BLOCK,
     Reference,
     Table,
-    build_table,
     limit_blocks,
+    merge_steps,
     pack_reference,
+    table_of,
 )
 from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, log2_abs
 from webgpu_widget.mandelbrot.orbit import Orbit, OrbitCache
@@ -161,6 +162,12 @@ class Prepared:
         Base-2 logarithm of the largest distance of a pixel from the reference point, rounded up.
     seconds : float
         Time the reference took.
+    point : tuple of gmpy2.mpq
+        The reference point.
+    precision : int
+        Bits of the orbit.
+    length : int or None
+        Steps of the orbit; None where it has escaped, and serves any number.
     """
 
     method: Method
@@ -170,6 +177,9 @@ class Prepared:
     scale: int = 0
     reach: float = 0.0
     seconds: float = 0.0
+    point: tuple[mpq, mpq] = (mpq(0), mpq(0))
+    precision: int = 0
+    length: int | None = None
 
     @property
     def orbit(self) -> Reference:
@@ -285,7 +295,19 @@ def prepare(
         table = make_table(packed, view.power, reach)
         if table.levels == 0:
             chosen, table = "perturbation", None
-    return Prepared(chosen, packed, table, offset, math.ceil(view.log2_spacing), reach, time.perf_counter() - begun)
+    lengths = [len(one.values) - 1 for one in (orbit, critical) if one is not None and not one.escaped]
+    return Prepared(
+        method=chosen,
+        reference=packed,
+        table=table,
+        offset=offset,
+        scale=math.ceil(view.log2_spacing),
+        reach=reach,
+        seconds=time.perf_counter() - begun,
+        point=orbit.point,
+        precision=orbit.precision,
+        length=min(lengths, default=None),
+    )
 
 
 _kept: dict[tuple[Any, ...], Any] = {}
@@ -313,9 +335,13 @@ def _packed(orbit: Orbit, critical: Orbit | None) -> Reference:
 
 
 def make_table(reference: Reference, power: int, log2_dc: float, *, fine: bool = False) -> Table:
-    """Build a table, or find it among the last few."""
-    key = ("table", reference.serial, log2_dc, fine)
-    return cast("Table", _keep(key, lambda: build_table(reference, power, log2_dc, fine=fine)))
+    """Build a table, or find it, or its levels, among the last few: of an orbit, only the radii depend on the view."""
+
+    def make() -> Table:
+        merged = _keep(("levels", reference.base, fine), lambda: merge_steps(reference, power, fine=fine))
+        return table_of(merged, log2_dc)
+
+    return cast("Table", _keep(("table", reference.base, log2_dc, fine), make))
 
 
 def scaled(value: mpq, scale: int) -> float:

@@ -8,18 +8,17 @@ remote hub, an SSH tunnel), the comm carries everything.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import waiting
 from webgpu_widget._connection import environment_flag
 from webgpu_widget.transports.base import Transport
+from webgpu_widget.waiting.sender import Sender
 
 if TYPE_CHECKING:
     import anywidget
 
-    from webgpu_widget._codec import Bytes
     from webgpu_widget._connection import Connection
     from webgpu_widget.protocol import Lane
 
@@ -59,13 +58,11 @@ class CommTransport(Transport):
         self._token: str | None = None
         self._displayed = False
         self._called_at = 0.0
-        self._parent: dict[str, Any] = {}
+        self._send = Sender(widget, kernel).send
 
     def start(self, connection: Connection) -> None:
         """Claim the comm's messages and listen."""
         self._connection = connection
-        with contextlib.suppress(LookupError, AttributeError):
-            self._parent = self.kernel.get_parent()
         comm = self._widget.comm
         if comm is not None and self.kernel is not None:
             self._release = waiting.install(self.kernel, comm.comm_id, self._receive)
@@ -73,17 +70,6 @@ class CommTransport(Transport):
         self._widget.on_msg(lambda _widget, content, buffers: self._receive(content, buffers))
         connection.open_link("comm", self._send)
         self._send({"kind": "roll-call"}, ())
-
-    def _send(self, message: dict[str, Any], buffers: Sequence[Bytes]) -> None:
-        try:
-            self._widget.send(message, list(buffers))
-        except LookupError:
-            # ipykernel 7.0 knows no parent message, and so sends nothing, in threads that run no cell.
-            contextvars.copy_context().run(self._send_for_cell, message, buffers)
-
-    def _send_for_cell(self, message: dict[str, Any], buffers: Sequence[Bytes]) -> None:
-        self.kernel._shell_parent.set(self._parent)
-        self._widget.send(message, list(buffers))
 
     def _receive(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> None:
         if self._connection is not None:

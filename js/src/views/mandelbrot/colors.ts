@@ -40,7 +40,7 @@ export class Ranks {
     const counts = new Float64Array(BINS + 1);
     let total = 0;
     for (const value of smooth) {
-      if (Number.isNaN(value)) continue;
+      if (!Number.isFinite(value)) continue;
       const bin = Math.min(BINS - 1, Math.floor((Math.log2(Math.max(value, 0) + 1) * BINS) / TOP_LOG2));
       counts[bin + 1] = (counts[bin + 1] ?? 0) + 1;
       total++;
@@ -69,19 +69,23 @@ export function floorOf(smooth: Float32Array): number {
   const some: number[] = [];
   for (let i = 0; i < smooth.length; i += stride) {
     const value = smooth[i] ?? Number.NaN;
-    if (!Number.isNaN(value)) some.push(value);
+    if (Number.isFinite(value)) some.push(value);
   }
   some.sort((a, b) => a - b);
   return Math.max(0, some[Math.floor(0.005 * some.length)] ?? 0);
 }
 
-/** Colour counts into packed RGBA; the set is black. */
+/** Colour counts into packed RGBA; the set is black, and what is not known is not painted. */
 export function colorize(smooth: Float32Array, target: Uint32Array, table: Uint32Array, how: Coloring, floor: number, ranks: Ranks | null): void {
   const { scale, cycle, offset } = how;
   for (let i = 0; i < smooth.length; i++) {
     const value = smooth[i] ?? Number.NaN;
     if (Number.isNaN(value)) {
       target[i] = 0xff000000;
+      continue;
+    }
+    if (value === Number.POSITIVE_INFINITY) {
+      target[i] = 0;
       continue;
     }
     let at: number;

@@ -1,5 +1,7 @@
 /** The talk with Python: shaders, reference orbits, and whole pictures where the page has no GPU of its own to use. */
 import type { AnyModel } from "@anywidget/types";
+import { parseFixed } from "./decimal.js";
+import type { Change, Serves } from "./references.js";
 import type { Band, Plan } from "./renderer.js";
 
 export interface Landmark {
@@ -80,10 +82,17 @@ export class Kernel {
   }
 
   /** What a view needs; `have` is the key of the reference that the page holds. */
-  async prepare(request: Request, have: string, signal: AbortSignal): Promise<{ plan: Plan; text: string }> {
+  async prepare(request: Request, have: string, signal: AbortSignal): Promise<{ plan: Plan; change: Change | null; serves: Serves; text: string }> {
     const { answer, buffers } = await this.ask("prepare", { view: request, have }, signal);
-    const plan = { ...(answer["plan"] as object), reference: tight(buffers[0]), table: tight(buffers[1]), orbit: tight(buffers[2]) } as Plan;
-    return { plan, text: String(answer["text"]) };
+    // Three parts, or none, or only what differs from the parts that the page has.
+    const [a, b, c] = [tight(buffers[0]), tight(buffers[1]), tight(buffers[2])];
+    const plan = { ...(answer["plan"] as object), reference: c && a, table: c && b, orbit: c } as Plan;
+    const change = a && b && !c ? { limits: new Float32Array(a), radii: new Uint32Array(b) } : null;
+    const said = answer["serves"] as Omit<Serves, "point"> & { point: [string, string]; digits: number };
+    const [re, im] = said.point;
+    const { digits } = said;
+    const serves = { ...said, point: { re: parseFixed(re, digits), im: parseFixed(im, digits), digits } };
+    return { plan, change, serves, text: String(answer["text"]) };
   }
 
   /** A picture at 1/coarse of the size, computed by the kernel's GPU. */

@@ -5,6 +5,8 @@ import { make, type Parts } from "./dom.js";
 
 export interface ColorTraits {
   palette: string | string[];
+  /** Colours of the palette, from Python. */
+  _colors: string[];
   scale: Coloring["scale"];
   cycle: number;
   offset: number;
@@ -56,7 +58,7 @@ export class Palettes {
   take(): void {
     const { model, parts } = this;
     const palette = model.get("palette");
-    const colors = typeof palette === "string" ? (this.known[palette] ?? NO_PALETTE) : palette;
+    const colors = typeof palette === "string" ? (this.known[palette] ?? model.get("_colors") ?? NO_PALETTE) : palette;
     parts.palettes.value = typeof palette === "string" ? palette : "";
     parts.scale.value = model.get("scale");
     parts.cycle.value = String(Math.log2(model.get("cycle")));

@@ -1,5 +1,6 @@
 /** Pictures on their way to the screen, each where it lies in the present view, the finer above the coarser. */
 import { type Coloring, colorize, floorOf, lookupTable, Ranks } from "./colors.js";
+import { ratio } from "./decimal.js";
 import { placed, type View } from "./state.js";
 
 export interface Frame {
@@ -16,6 +17,8 @@ export interface Frame {
 
 /** Floors this near, in octaves, are left alone while a picture is coarse: colours shall not flicker. */
 const CALM = 1;
+const WIDER = 3;
+const MOST_BACKDROPS = 5;
 
 export function makeFrame(view: View, size: readonly [number, number]): Frame {
   const canvas = document.createElement("canvas");
@@ -31,6 +34,9 @@ export class Picture {
   /** A newer one that is whole and coarser. */
   private under: Frame | null = null;
   private fresh: Frame | null = null;
+  /** Whole ones of wider views, the widest first: for who goes back out. With the colours that they were painted in. */
+  private backdrops: { frame: Frame; colors: number }[] = [];
+  private colors = 0;
   private ranks: Ranks | null = null;
   private floor: number | null = null;
   private pending = false;
@@ -45,6 +51,17 @@ export class Picture {
   /** What is shown is of another map now. */
   forget(): void {
     for (const frame of [this.base, this.under, this.fresh]) if (frame) frame.stale = true;
+    this.backdrops = [];
+  }
+
+  /** Whether anything that is shown lies under the middle of the view and is neither a speck nor one pixel. */
+  covers(): boolean {
+    return [this.base, this.under].some((frame) => {
+      if (!frame || frame.stale) return false;
+      const at = placed(frame.view, this.view(), this.canvas.width);
+      const half = (this.canvas.width * at.scale) / 2;
+      return at.scale > 0.05 && at.scale < 200 && Math.abs(at.x) < half && Math.abs(at.y) < half;
+    });
   }
 
   /** Pixels [from, to) of a frame have come. */
@@ -58,6 +75,7 @@ export class Picture {
   /** A frame is whole. The last of a view takes the place of all; a coarse one waits under what is finer. */
   finish(frame: Frame, coarse: number): void {
     if (coarse === 1 || !this.base || this.base.stale || this.grain(this.base) >= this.grain(frame)) {
+      this.keep(this.base, frame);
       this.base = frame;
       this.under = null;
     } else {
@@ -76,6 +94,22 @@ export class Picture {
     }
   }
 
+  /** Keep what is replaced by a much narrower one; forget what is no wider than the new one. */
+  private keep(old: Frame | null, now: Frame): void {
+    this.backdrops = this.backdrops.filter(({ frame }) => ratio(frame.view.width, now.view.width) > WIDER);
+    if (old && !old.stale && ratio(old.view.width, now.view.width) > WIDER) this.backdrops.push({ frame: old, colors: this.colors });
+    if (this.backdrops.length > MOST_BACKDROPS) this.backdrops.splice(1, 1);
+  }
+
+  /** Whether a frame fills the canvas. */
+  private fills(frame: Frame | null): boolean {
+    if (!frame || frame.stale) return false;
+    const { width, height } = this.canvas;
+    const at = placed(frame.view, this.view(), width);
+    const wide = width * at.scale;
+    return Math.abs(at.x) <= (wide - width) / 2 + 1 && Math.abs(at.y) <= ((wide * frame.size[1]) / frame.size[0] - height) / 2 + 1;
+  }
+
   /** Let the colours begin at a new floor; true when they moved. */
   private follow(floor: number, coarse: number): boolean {
     const near = this.floor !== null && Math.abs(Math.log2((floor + 8) / (this.floor + 8))) < CALM;
@@ -90,6 +124,7 @@ export class Picture {
   }
 
   recolor(): void {
+    this.colors++;
     if (!this.coloring().histogram) this.ranks = null;
     else if (!this.ranks && this.base) this.ranks = Ranks.of(this.base.smooth);
     for (const frame of [this.under, this.base]) if (frame) this.paint(frame, 0, frame.smooth.length);
@@ -117,6 +152,13 @@ export class Picture {
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.fillStyle = "#000";
       context.fillRect(0, 0, width, height);
+      if (!this.fills(this.base) && !this.fills(this.under)) {
+        for (const drop of this.backdrops) {
+          if (drop.colors !== this.colors) this.paint(drop.frame, 0, drop.frame.smooth.length);
+          drop.colors = this.colors;
+          this.place(context, drop.frame, width, height);
+        }
+      }
       const frames = [this.base, this.under, this.fresh].filter((frame) => frame !== null);
       const rank = (frame: Frame): number => (frame.stale ? Number.POSITIVE_INFINITY : this.grain(frame));
       for (const frame of frames.sort((a, b) => rank(b) - rank(a) || 0)) this.place(context, frame, width, height);
@@ -132,7 +174,9 @@ export class Picture {
     if (there === 0) return;
     const wide = width * at.scale;
     const high = Math.max(1, (wide * rows) / columns);
-    context.imageSmoothingEnabled = (at.scale * width) / columns < 3;
+    // Small squares are a picture that grows sharp; large ones, of a sketch, only noise.
+    const grain = (at.scale * width) / columns;
+    context.imageSmoothingEnabled = grain < 3 || grain > 10;
     context.drawImage(frame.canvas, 0, 0, columns, there, width / 2 + at.x - wide / 2, height / 2 + at.y - high / 2, wide, (high * there) / rows);
   }
 }

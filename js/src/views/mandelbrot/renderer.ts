@@ -68,21 +68,20 @@ export class Renderer {
     return new Renderer(device, adapter.info, shaders);
   }
 
-  /** Key of the reference that is on the GPU. */
-  get heldKey(): string {
-    return this.held?.key ?? "";
-  }
+  /** Steps a millisecond of each method, from the last pictures; 0: not known yet. */
+  readonly rate = { direct: 0, perturbation: 0, bla: 0 };
 
   /** Compile what a deeper view will need, so that its first picture does not wait for it. */
   warm(power: number, julia: boolean): void {
     void this.pipeline({ method: "bla", power, julia: julia ? [0, 0] : null }).catch(() => undefined);
   }
 
+  /** A plan without a table has an empty one: one pipeline less to compile when a view becomes deep. */
   private pipeline(plan: Pick<Plan, "method" | "power" | "julia">): Promise<GPUComputePipeline> {
     const direct = plan.method === "direct";
     const constants: Record<string, number> = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
     if (direct) constants["LADDER"] = this.isFallback ? 0 : 1;
-    else Object.assign(constants, { TABLE: plan.method === "bla" ? 1 : 0, BLOCK, FIRST_LEVEL: 4 });
+    else Object.assign(constants, { BLOCK, FIRST_LEVEL: 4 });
     const key = JSON.stringify([direct, constants]);
     let made = this.pipelines.get(key);
     if (!made) {
@@ -146,9 +145,9 @@ export class Renderer {
   /**
    * Compute a picture at 1/coarse of its size, band by band.
    *
-   * Ends early, without a word, when `signal` is aborted: no slice runs longer than some 50 ms.
+   * Ends early, without a word, when `signal` is aborted: no slice runs longer than some 50 ms; `part` makes them shorter.
    */
-  async *run(plan: Plan, coarse: number, signal: AbortSignal): AsyncGenerator<Band, void, void> {
+  async *run(plan: Plan, coarse: number, signal: AbortSignal, part = 1): AsyncGenerator<Band, void, void> {
     const { device } = this;
     const size: [number, number] = [Math.max(1, Math.ceil(plan.size[0] / coarse)), Math.max(1, Math.ceil(plan.size[1] / coarse))];
     const total = size[0] * size[1];
@@ -180,7 +179,7 @@ export class Renderer {
         while (left > 0) {
           if (signal.aborted) return;
           const before = left;
-          const budget = Math.max(least, Math.min(Math.floor(this.steps / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
+          const budget = Math.max(least, Math.min(Math.floor((part * this.steps) / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
           device.queue.writeBuffer(uniform, 0, this.params(plan, size, first, count, budget, fresh));
           const encoder = device.createCommandEncoder();
           encoder.clearBuffer(remaining);
@@ -200,7 +199,7 @@ export class Renderer {
           left = new Uint32Array(mapped, 0, 1)[0] ?? 0;
           fresh = false;
           if (took > 2 * TARGET_MS) this.steps *= Math.max(0.1, TARGET_MS / took);
-          else if (2 * left > before && before >= parallel && took < TARGET_MS)
+          else if (part === 1 && 2 * left > before && before >= parallel && took < TARGET_MS)
             this.steps = Math.min(1e12, this.steps * Math.min(4, Math.max(1.2, (0.8 * TARGET_MS) / took)));
           const done = left === 0 ? mapped.slice(16) : null;
           staging.unmap();

@@ -1,0 +1,60 @@
+/** What is shown beside the picture: the Julia set and the orbit of the point under the cursor, and where the view is. */
+import { formatWide, log2Wide, pointTexts, shiftPoint, toNumbers } from "./decimal.js";
+import type { Parts } from "./dom.js";
+import { drawJulia, orbit } from "./inset.js";
+import type { Painter } from "./painter.js";
+
+export class Beside {
+  private cursor: { x: number; y: number } | null = null;
+
+  constructor(
+    private readonly parts: Parts,
+    private readonly painter: Painter,
+    private readonly map: () => { power: number; julia: boolean },
+  ) {}
+
+  /** The cursor has moved (null: it has left, and stays where it was), or what is to be shown has changed. */
+  point(cursor: { x: number; y: number } | null): void {
+    this.cursor = cursor ?? this.cursor ?? { x: 0, y: 0 };
+    const { buttons, inset, insetCanvas, insetText } = this.parts;
+    const julia = buttons.julia.getAttribute("aria-pressed") === "true" && !this.map().julia;
+    inset.classList.toggle("wgmb-hidden", !julia);
+    if (this.cursor && julia) {
+      const [re, im] = toNumbers(
+        shiftPoint(this.painter.view.point, this.cursor.x / this.painter.columns, -this.cursor.y / this.painter.columns, this.painter.view.width),
+      );
+      drawJulia(insetCanvas, [re, im], this.map().power, this.painter.picture.table);
+      insetText.textContent = `Julia set of ${re.toPrecision(5)}\u00a0${im < 0 ? "−" : "+"}\u00a0${Math.abs(im).toPrecision(5)}i`;
+    }
+    this.drawOrbit();
+    this.showPlace();
+  }
+
+  drawOrbit(): void {
+    const context = this.parts.over.getContext("2d");
+    if (!context) return;
+    context.clearRect(0, 0, this.painter.columns, this.painter.rows);
+    if (!this.cursor || this.parts.buttons.orbit.getAttribute("aria-pressed") !== "true") return;
+    const place = shiftPoint(this.painter.view.point, this.cursor.x / this.painter.columns, -this.cursor.y / this.painter.columns, this.painter.view.width);
+    const [x0, y0] = toNumbers(this.painter.view.point);
+    const unit = this.painter.columns / (this.painter.view.width.mantissa * 10 ** this.painter.view.width.exponent);
+    context.strokeStyle = context.fillStyle = "rgba(255,255,255,.9)";
+    context.lineWidth = Math.max(1, this.painter.pixelRatio);
+    context.beginPath();
+    const points = orbit(toNumbers(place), this.map().power, 400).map(
+      ([x, y]) => [this.painter.columns / 2 + (x - x0) * unit, this.painter.rows / 2 - (y - y0) * unit] as const,
+    );
+    for (const [x, y] of points) if (Number.isFinite(x + y)) context.lineTo(Math.max(-1e5, Math.min(1e5, x)), Math.max(-1e5, Math.min(1e5, y)));
+    context.stroke();
+    for (const [x, y] of points) context.fillRect(x - 1.5, y - 1.5, 3, 3);
+  }
+
+  showPlace(): void {
+    const { re, im, width, where } = this.parts;
+    const [x, y] = pointTexts(this.painter.view.point, this.painter.view.width);
+    if (document.activeElement?.parentElement !== this.parts.panel) [re.value, im.value, width.value] = [x, y, formatWide(this.painter.view.width)];
+    const short = (text: string): string => (text.length > 16 ? `${text.slice(0, 13)}…` : text);
+    const magnified = log2Wide({ mantissa: 3.5, exponent: 0 }) - log2Wide(this.painter.view.width);
+    where.textContent = `${short(x)} ${y.startsWith("-") ? "−" : "+"} ${short(y.replace("-", ""))}i · width ${formatWide({ ...this.painter.view.width, mantissa: Number(this.painter.view.width.mantissa.toPrecision(4)) })}${magnified > 4 ? ` · 10^${(magnified * 0.30103).toFixed(1)}×` : ""}`;
+  }
+}

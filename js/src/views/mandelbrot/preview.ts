@@ -1,0 +1,52 @@
+/** What is shown first: a sketch of the view, or, where none can be made yet, of what is around it. */
+import type { Board } from "./board.js";
+import { log2Wide, wide } from "./decimal.js";
+import { makeFrame, type Picture } from "./picture.js";
+import type { Wanted } from "./references.js";
+import type { Plan } from "./renderer.js";
+import { canSketch, Sketcher } from "./sketch.js";
+import { automaticIterations } from "./state.js";
+
+/** Width, as a power of ten, of what stands in for a place that nothing can be computed of yet: no noise to the eye, at a few pixels. */
+const STAND_IN = -4;
+/** Milliseconds of a sketch while the view is moved, and else. */
+const MOVING_MS = 10;
+const RESTING_MS = 30;
+/** No sketch: larger than any pixel of one. */
+const NONE = 64;
+
+export class Preview {
+  private readonly sketcher = new Sketcher();
+
+  constructor(
+    private readonly picture: Picture,
+    private readonly board: Board,
+  ) {}
+
+  /** Draw one and give the size of its pixels; `shown` is called when the first of them are on their way to the screen. */
+  async draw(wanted: Wanted, plan: Plan | null, moving: boolean, signal: AbortSignal, shown: () => void): Promise<number> {
+    let what = wanted;
+    const stand = !canSketch(wanted, plan);
+    if (stand) {
+      if (this.picture.covers()) return NONE;
+      const around = wide(4, STAND_IN);
+      what = { ...wanted, view: { ...wanted.view, width: around }, maxIter: automaticIterations(around) };
+    }
+    const source = log2Wide(what.view.width) > -36 ? null : plan;
+    const how = this.sketcher.grain(what, source, moving && !stand ? MOVING_MS : RESTING_MS);
+    const { grain } = how;
+    const frame = makeFrame(wanted.view, [Math.max(1, Math.ceil(wanted.size[0] / grain)), Math.max(1, Math.ceil(wanted.size[1] / grain))]);
+    frame.stale = stand;
+    for await (const { first, smooth } of this.sketcher.run(what, source, how, signal)) {
+      if (signal.aborted) return NONE;
+      frame.smooth.set(smooth, first);
+      shown();
+      this.picture.took(frame, first, first + smooth.length, grain);
+    }
+    if (signal.aborted) return NONE;
+    this.picture.finish(frame, grain);
+    this.board.fact("sketch", stand ? "stand-in" : `1/${grain}`);
+    this.board.say(stand ? `around the place, 4e${STAND_IN} wide, until its orbit is there…` : `1/${grain} size, by the page's processor…`);
+    return stand ? NONE : grain;
+  }
+}

@@ -1,0 +1,94 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { type Frame, makeFrame, Picture } from "../src/views/mandelbrot/picture.js";
+import { dragged, HOME, type View, zoomed } from "../src/views/mandelbrot/state.js";
+
+const SIZE: [number, number] = [80, 60];
+const COLORS = { colors: [], scale: "log", cycle: 1, offset: 0, histogram: false } as const;
+
+/** What was drawn on a canvas since it was last asked. */
+class FakeCanvas {
+  width = SIZE[0];
+  height = SIZE[1];
+  drawn: { from: unknown; x: number; y: number; wide: number; high: number }[] = [];
+  getContext(): object {
+    return {
+      setTransform() {},
+      fillRect: () => {
+        this.drawn = [];
+      },
+      putImageData() {},
+      drawImage: (from: unknown, ...at: number[]) => {
+        const [x = 0, y = 0, wide = 0, high = 0] = at.slice(-4);
+        this.drawn.push({ from, x, y, wide, high });
+      },
+    };
+  }
+}
+
+describe("pictures on their way to the screen", () => {
+  let view: View;
+  let canvas: FakeCanvas;
+  let picture: Picture;
+
+  beforeEach(() => {
+    vi.stubGlobal("document", { createElement: () => new FakeCanvas() });
+    vi.stubGlobal("ImageData", class {});
+    vi.stubGlobal("requestAnimationFrame", (act: () => void) => act());
+    view = HOME;
+    canvas = new FakeCanvas();
+    picture = new Picture(
+      canvas as unknown as HTMLCanvasElement,
+      () => COLORS,
+      () => view,
+      () => undefined,
+    );
+  });
+
+  function whole(at: View): Frame {
+    const frame = makeFrame(at, SIZE);
+    frame.smooth.fill(5);
+    picture.took(frame, 0, frame.smooth.length, 1);
+    picture.finish(frame, 1);
+    return frame;
+  }
+
+  const filled = (): boolean => canvas.drawn.some(({ x, y, wide, high }) => x <= 0.5 && y <= 0.5 && x + wide >= SIZE[0] - 0.5 && y + high >= SIZE[1] - 0.5);
+
+  it("are filled from wider ones when the view goes back out", () => {
+    const steps = [HOME];
+    for (let k = 0; k < 9; k++) steps.push(zoomed(steps[k] ?? HOME, 0.3, 10, 5, SIZE[0]));
+    for (const step of steps) {
+      view = step;
+      whole(step);
+      expect(filled()).toBe(true);
+    }
+    for (const step of steps.reverse()) {
+      view = step;
+      picture.draw();
+      expect(filled()).toBe(true);
+    }
+  });
+
+  it("lie where they belong while the view is dragged", () => {
+    const frame = whole(HOME);
+    view = dragged(HOME, 12, -6, SIZE[0]);
+    picture.draw();
+    expect(canvas.drawn).toHaveLength(1);
+    expect(canvas.drawn[0]?.from).toBe(frame.canvas);
+    expect(canvas.drawn[0]?.x).toBeCloseTo(12, 9);
+    expect(canvas.drawn[0]?.y).toBeCloseTo(-6, 9);
+    expect(picture.covers()).toBe(true);
+    view = zoomed(HOME, 1e-6, 0, 0, SIZE[0]);
+    expect(picture.covers(), "one pixel is no picture").toBe(false);
+  });
+
+  it("of another map are no backdrops", () => {
+    whole(HOME);
+    view = zoomed(HOME, 0.1, 0, 0, SIZE[0]);
+    whole(view);
+    picture.forget();
+    view = HOME;
+    picture.draw();
+    expect(filled()).toBe(false);
+  });
+});
