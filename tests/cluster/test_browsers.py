@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -72,6 +73,32 @@ def test_a_product_by_blocks(cluster: wg.Cluster, rng: Generator, m: int, k: int
     bound = np.abs(a).astype(np.float64) @ np.abs(b)
     assert made.dtype == np.float32
     assert (np.abs(made - exact) <= 1e-6 * np.sqrt(k) * bound + 1e-12).all()
+
+
+def test_coroutine_twins_leave_the_loop_free(cluster: wg.Cluster, rng: Generator) -> None:
+    a = rng.standard_normal((64, 64), np.float32)
+
+    async def both() -> tuple[int, object, object]:
+        turns = 0
+
+        async def turn() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0.005)
+
+        await cluster.wait_async(1)
+        turning = asyncio.create_task(turn())
+        made = await asyncio.gather(cluster.mandelbrot_async(**VIEW, tile=64), cluster.matmul_async(a, a, block=32))
+        turning.cancel()
+        return turns, *made
+
+    turns, image, product = asyncio.run(both())
+    assert turns > 1
+    assert np.array_equal(image.iterations, cluster.mandelbrot(**VIEW, tile=64).iterations)
+    assert np.array_equal(product, cluster.matmul(a, a, block=32))
+    with pytest.raises(wg.ClusterError, match="browsers are ready"):
+        asyncio.run(cluster.wait_async(99, timeout=0.1))
 
 
 def test_a_block_goes_to_each_browser_once_and_past_the_hub(cluster: wg.Cluster, rng: Generator) -> None:

@@ -96,8 +96,12 @@ class _PromptSend(BatchedSend):
 
 
 def send_promptly(stream: BatchedSend) -> None:
-    """Have a stream that has begun send without delay, where both ends are in this process."""
-    if isinstance(stream.comm, InProc):
+    """Have a stream that has begun send without delay, where both ends are in this process.
+
+    It is not made by us, so it is changed as it stands; a Dask whose streams are built in another way keeps its own.
+    """
+    known = ("buffer", "batch_count", "comm", "loop", "message_count")
+    if type(stream) is BatchedSend and isinstance(stream.comm, InProc) and all(hasattr(stream, name) for name in known):
         stream.__class__ = _PromptSend
 
 

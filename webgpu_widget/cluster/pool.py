@@ -248,8 +248,8 @@ class Cluster:
             When no browser is installed.
         """
         self._open()
-        if n < 1:
-            raise errors.ClusterError(f"launch({n}): start at least one browser")
+        if not isinstance(n, int) or n < 1:
+            raise errors.ClusterError(f"launch({n!r}): start at least one browser; n is a whole number")
         self._launched.start(self._hub.page_url(self._token), n, cores, flags)
 
     def wait(self, n: int = 1, timeout: float | None = 60.0) -> None:
@@ -271,6 +271,10 @@ class Cluster:
                         "Open cluster.url in a browser, or start one here with cluster.launch()"
                     )
                 self._joined.wait(0.1)
+
+    async def wait_async(self, n: int = 1, timeout: float | None = 60.0) -> None:
+        """Coroutine twin of `wait`."""
+        await asyncio.to_thread(self.wait, n, timeout)
 
     def _troubles(self) -> str:
         ended = self._launched.failures()
@@ -393,6 +397,22 @@ class Cluster:
             if shown is not None:
                 shown.finish()
 
+    async def mandelbrot_async(
+        self,
+        center: Any = ("-0.75", "0"),
+        width: Any = 3,
+        size: tuple[int, int] = (800, 600),
+        max_iter: int = 1000,
+        tile: int = 256,
+        *,
+        progress: bool | Callable[[float], None] = False,
+        live: bool = False,
+    ) -> Image:
+        """Coroutine twin of `mandelbrot`."""
+        return await asyncio.to_thread(
+            self.mandelbrot, center, width, size, max_iter, tile, progress=progress, live=live
+        )
+
     def matmul(
         self, a: Any, b: Any, block: int = 1024, *, progress: bool | Callable[[float], None] = False
     ) -> NDArray[np.float32]:
@@ -425,6 +445,12 @@ class Cluster:
 
         self._open()
         return matmul(self, a, b, block, progress)
+
+    async def matmul_async(
+        self, a: Any, b: Any, block: int = 1024, *, progress: bool | Callable[[float], None] = False
+    ) -> NDArray[np.float32]:
+        """Coroutine twin of `matmul`."""
+        return await asyncio.to_thread(self.matmul, a, b, block, progress=progress)
 
     def table(self) -> Any:
         """Return `workers` as a widget that follows the cluster."""
