@@ -138,6 +138,8 @@ def test_chunks():
 
 
 def test_missing_and_ambiguous_sources(tmp_path):
+    with pytest.raises(wg.WeightsError, match="the source is 5 of type int; pass a path"):
+        wg.inspect_weights(5)  # type: ignore[arg-type]
     with pytest.raises(wg.WeightsError, match="no such file"):
         wg.inspect_weights(tmp_path / "none.safetensors")
     for name in ("a", "b"):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "SourceFile", "open_source"]
 
 _SUFFIXES = (".safetensors", ".gguf", ".npz")
+_SOURCES = f"a path to {', '.join(_SUFFIXES)}, an http(s) URL, or 'hf:owner/name'"
 _INDEX = ".safetensors.index.json"
 MAX_INDEX_BYTES = 100_000_000
 
@@ -128,6 +129,8 @@ def open_source(source: str | os.PathLike[str]) -> Source:
     WeightsError
         There is no such file, or the server refuses.
     """
+    if not isinstance(source, str | os.PathLike):
+        raise WeightsError(f"the source is {source!r} of type {type(source).__name__}; pass {_SOURCES}")
     text = os.fspath(source)
     if text.startswith(("http://", "https://")):
         return _open_url(text, text)
@@ -137,9 +140,7 @@ def open_source(source: str | os.PathLike[str]) -> Source:
     if path.is_dir():
         path = _in_folder(path)
     if not path.is_file():
-        raise WeightsError(
-            f"{str(path)!r}: no such file; a source is a path to {', '.join(_SUFFIXES)}, an http(s) URL, or 'hf:owner/name'"
-        )
+        raise WeightsError(f"{str(path)!r}: no such file; a source is {_SOURCES}")
     return _open_files(text, path.name, lambda name: LocalReader(path.parent / name), str(path.parent.absolute()))
 
 
