@@ -39,7 +39,7 @@ def shown(opened: Opened) -> float:
 def test_a_deep_view_that_opens_while_its_cell_runs_is_drawn(fresh: Notebook) -> None:
     cell = fresh.start(
         "from IPython.display import display\n"
-        f"explorer = wg.MandelbrotExplorer(center={DEEP!r}, width='1e-25', height=240)\ndisplay(explorer)\n"
+        f"explorer = wg.MandelbrotExplorer(center={SPIRAL!r}, width='1e-25', height=240)\ndisplay(explorer)\n"
         "end = time.monotonic() + 150\nwhile time.monotonic() < end: sum(range(20_000))\nprint('over')"
     )
     opened = Opened(fresh)
