@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import pathlib
@@ -420,6 +421,27 @@ def test_bad_traits_are_refused_and_leave_the_old_value(name: str, value: object
     with pytest.raises(traitlets.TraitError):
         setattr(explorer, name, value)
     assert getattr(explorer, name) == before
+
+
+def test_an_explorer_that_is_refused_goes_without_a_word() -> None:
+    with pytest.raises(traitlets.TraitError, match="not a finite decimal number"):
+        wg.MandelbrotExplorer(width="nan")
+    gc.collect()  # An exception in __del__ would be a warning, and so an error.
+
+
+def test_coroutine_twins_of_the_explorer(gpu: wg.GPU, tmp_path: pathlib.Path) -> None:
+    explorer = wg.MandelbrotExplorer(center=-0.75, width=3, max_iter=60, gpu=gpu)
+
+    async def all_of_them() -> tuple[Any, Any, pathlib.Path]:
+        film = explorer.animate_async(
+            tmp_path / "zoom.gif", seconds=0.2, frames_per_second=10, size=(24, 16), progress=False
+        )
+        return await explorer.render_async((48, 32)), await explorer.image_async((48, 32)), await film
+
+    image, pixels, path = asyncio.run(all_of_them())
+    assert np.array_equal(image.iterations, explorer.render((48, 32)).iterations)
+    assert np.array_equal(pixels, explorer.image((48, 32)))
+    assert path.read_bytes()[:3] == b"GIF"
 
 
 def test_hello_brings_shaders_palettes_and_landmarks(sent: Sent) -> None:

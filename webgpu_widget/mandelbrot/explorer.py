@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import os
@@ -23,7 +24,7 @@ from webgpu_widget.mandelbrot.image import Image
 from webgpu_widget.mandelbrot.landmarks import landmarks
 from webgpu_widget.mandelbrot.numbers import decimal_text, exact, log2_abs
 from webgpu_widget.mandelbrot.palette import names, palette_colors
-from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
+from webgpu_widget.mandelbrot.render import automatic_iterations, render_view, render_view_async
 from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
 from webgpu_widget.transports.comm import running_kernel
@@ -132,16 +133,17 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         if max_iter is not None:
             chosen["max_iter"] = max_iter
             chosen.setdefault("auto_iterations", False)
-        super().__init__(**chosen)
         self._gpu = gpu
         self._pool = ThreadPoolExecutor(1, "mandelbrot-explorer")
         self._cancelled: set[str] = set()
         self._pending: set[str] = set()
         self._lock = threading.Lock()
         self._moves = 0
+        self._release: Callable[[], object] | None = None
+        # Last of what may fail: `close` is called on what a trait has refused, too.
+        super().__init__(**chosen)
         kernel = running_kernel()
         self._sender = Sender(self, kernel)
-        self._release: Callable[[], object] | None = None
         if kernel is not None and self.comm is not None:
             # A page that is shown a deep view while a cell runs shall not wait for the cell's end.
             self._release = waiting.install(
@@ -224,6 +226,18 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         """
         return self.render(size, samples, **options).rgba(**self.colors)
 
+    async def render_async(self, size: tuple[int, int] | None = None, samples: int = 1, **options: Any) -> Image:
+        """Coroutine twin of `render`."""
+        view = self.view if size is None else self.view.replace(size=size)
+        return await render_view_async(view, self.gpu, samples=samples, **options)
+
+    async def image_async(
+        self, size: tuple[int, int] | None = None, samples: int = 1, **options: Any
+    ) -> NDArray[np.uint8]:
+        """Coroutine twin of `image`."""
+        colors = self.colors
+        return (await self.render_async(size, samples, **options)).rgba(**colors)
+
     @property
     def colors(self) -> dict[str, Any]:
         """Arguments of `Image.rgba` for the present colours."""
@@ -252,6 +266,10 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             The file.
         """
         return film.animate(self.view, path, self.gpu, colors=self.colors, **options)
+
+    async def animate_async(self, path: str | os.PathLike[str], **options: Any) -> pathlib.Path:
+        """Coroutine twin of `animate`: the film is written in a thread."""
+        return await asyncio.to_thread(film.animate, self.view, path, self.gpu, colors=self.colors, **options)
 
     # ------------------------------------------------------------ the page's questions
 

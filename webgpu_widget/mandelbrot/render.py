@@ -18,7 +18,7 @@ from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
 
-__all__ = ["automatic_iterations", "render", "render_async", "render_view"]
+__all__ = ["automatic_iterations", "render", "render_async", "render_view", "render_view_async"]
 
 MAX_SAMPLES = 256
 REFINED = 2.0
@@ -184,17 +184,16 @@ async def render_async(
 
 def render_view(view: View, gpu: GPU | None = None, **options: Any) -> Image:
     """`render` of a `View`."""
-    return render(
-        view.center,
-        view.width,
-        view.size,
-        view.max_iter,
-        gpu,
-        julia=view.julia,
-        power=view.power,
-        formula=view.formula,
-        **options,
-    )
+    return render(**_arguments(view), gpu=gpu, **options)
+
+
+async def render_view_async(view: View, gpu: GPU | None = None, **options: Any) -> Image:
+    """Coroutine twin of `render_view`."""
+    return await render_async(**_arguments(view), gpu=gpu, **options)
+
+
+def _arguments(view: View) -> dict[str, Any]:
+    return {name: getattr(view, name) for name in ("center", "width", "size", "max_iter", "julia", "power", "formula")}
 
 
 def _gpu(gpu: GPU | None) -> GPU:
