@@ -25,7 +25,6 @@ VIEWS = {
     "1e-6": (("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139"), "1e-6"),
     "1e-25": (("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139"), "1e-25"),
 }
-# The time of the event, and that of the frame that shows the first new pixels: `data-first-ms` is set in it.
 # `data-first-ms` is set in the frame that shows the first newly computed pixels.
 OPENING = """() => {
   window.shown = 0;
