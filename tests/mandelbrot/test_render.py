@@ -359,6 +359,7 @@ class Sent:
 
 @pytest.fixture
 def sent(gpu: wg.GPU, monkeypatch: pytest.MonkeyPatch) -> Any:
+    work.orbits.clear()  # What other tests have left may be longer, and would serve.
     explorer = wg.MandelbrotExplorer(gpu=gpu)
     yield Sent(explorer, monkeypatch)
     explorer.close()
