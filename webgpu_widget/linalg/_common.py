@@ -109,22 +109,22 @@ def array(runtime: Runtime, node: Node) -> GPUArray:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the GPU will know of a matrix once the work is done: whether it could not be worked with."""
+class Unchecked:
+    """A result of which the GPU will know, once the work is done, whether its matrix could be worked with."""
 
-    flag: GPUArray
+    array: GPUArray
+    bad: GPUArray | None
+    """0-d bool; None where there is nothing to know."""
     message: str
 
-    def wait(self) -> None:
-        """Raise LinAlgError if the matrix could not be worked with. Waits for the GPU, except while a program is recorded."""
-        if not self._recording and self.flag.numpy():
+    def checked(self) -> GPUArray:
+        """Return the array, or raise LinAlgError. Waits for the GPU, except while a program is recorded."""
+        if self.bad is not None and not self.array._gpu._queue.recording and self.bad.numpy():
             raise LinAlgError(self.message)
+        return self.array
 
-    async def wait_async(self) -> None:
-        """Coroutine twin of `wait`."""
-        if not self._recording and await self.flag.numpy_async():
+    async def checked_async(self) -> GPUArray:
+        """Coroutine twin of `checked`."""
+        if self.bad is not None and not self.array._gpu._queue.recording and await self.bad.numpy_async():
             raise LinAlgError(self.message)
-
-    @property
-    def _recording(self) -> bool:
-        return self.flag._gpu._queue.recording
+        return self.array

@@ -12,7 +12,7 @@ from webgpu_widget._lazy.shape import broadcast_to, diagonal, permute, reshape
 from webgpu_widget.errors import ShapeError
 from webgpu_widget.linalg._common import (
     PANEL,
-    Verdict,
+    Unchecked,
     array,
     as_array,
     blank,
@@ -109,21 +109,15 @@ def solve(x1: Any, x2: Any, /) -> GPUArray:
     numpy.linalg.LinAlgError
         When a matrix is exactly singular. To know that, the call waits for the GPU (not while a program is recorded).
     """
-    result, verdict = _solve(x1, x2)
-    if verdict is not None:
-        verdict.wait()
-    return result
+    return _solve(x1, x2).checked()
 
 
 async def solve_async(x1: Any, x2: Any, /) -> GPUArray:
     """Coroutine twin of `solve`."""
-    result, verdict = _solve(x1, x2)
-    if verdict is not None:
-        await verdict.wait_async()
-    return result
+    return await _solve(x1, x2).checked_async()
 
 
-def _solve(x1: Any, x2: Any) -> tuple[GPUArray, Verdict | None]:
+def _solve(x1: Any, x2: Any) -> Unchecked:
     a, b = operands("solve", (x1, x2))
     runtime = same_gpu("solve", [a, b])
     matrices("solve", a, square=True)
@@ -140,15 +134,16 @@ def _solve(x1: Any, x2: Any) -> tuple[GPUArray, Verdict | None]:
     result = working_copy(runtime, floats("solve", right))
     lu, pivots = decompose(runtime, floats("solve", left))
     side, columns = result.shape[-2:]
-    verdict = None
+    bad = None
     if side and size_of(batch):
-        verdict = Verdict(_singular(runtime, lu), f"solve: a matrix of shape {a.shape} is singular.")
+        bad = _singular(runtime, lu)
         words = [size_of(batch), side, columns, 0, 0, 0, 0, 0]
         launch(runtime, "triangular", "permute", {1: result, 2: pivots}, words, size_of(batch) * columns)
         triangular(runtime, lu, result, lower=True, unit=True)
         triangular(runtime, lu, result, lower=False, unit=False)
     out = array(runtime, result)
-    return reshape(out, out.shape[:-1]) if vector else out, verdict
+    out = reshape(out, out.shape[:-1]) if vector else out
+    return Unchecked(out, bad, f"solve: a matrix of shape {a.shape} is singular.")
 
 
 def inv(x: Any, /) -> GPUArray:
@@ -219,38 +214,32 @@ def cholesky(x: Any, /, *, upper: bool = False) -> GPUArray:
     numpy.linalg.LinAlgError
         When a matrix is not positive definite; the call waits for the GPU to know.
     """
-    result, verdict = _cholesky(x, upper=upper)
-    if verdict is not None:
-        verdict.wait()
-    return result
+    return _cholesky(x, upper=upper).checked()
 
 
 async def cholesky_async(x: Any, /, *, upper: bool = False) -> GPUArray:
     """Coroutine twin of `cholesky`."""
-    result, verdict = _cholesky(x, upper=upper)
-    if verdict is not None:
-        await verdict.wait_async()
-    return result
+    return await _cholesky(x, upper=upper).checked_async()
 
 
-def _cholesky(x: Any, *, upper: bool) -> tuple[GPUArray, Verdict | None]:
+def _cholesky(x: Any, *, upper: bool) -> Unchecked:
     a = as_array(x)
     runtime = same_gpu("cholesky", [a])
     batch = matrices("cholesky", a, square=True)
     side, count = a.shape[-1], size_of(batch)
     work = working_copy(runtime, floats("cholesky", a))
     result = filled(runtime, a.shape)
-    verdict = None
+    bad = None
     if side and count:
-        bad = filled(runtime, (count,), 0, dt.UINT32)
+        failed = filled(runtime, (count,), 0, dt.UINT32)
         for first in range(0, side, PANEL):
             end = min(first + PANEL, side)
             for column in range(first, end):
                 words = [count, side, column, end]
-                launch(runtime, "cholesky", "column", {0: work, 1: result, 2: bad}, words, count * (side - column))
+                launch(runtime, "cholesky", "column", {0: work, 1: result, 2: failed}, words, count * (side - column))
             rest = side - end
             launch(runtime, "cholesky", "update", {0: work, 1: result}, [count, side, first, end], count * rest * rest)
-        flag = array(runtime, bad).astype(bool).any()
-        verdict = Verdict(flag, f"cholesky: a matrix of shape {a.shape} is not positive definite.")
+        bad = array(runtime, failed).astype(bool).any()
     out = array(runtime, result)
-    return transposed(out) if upper else out, verdict
+    out = transposed(out) if upper else out
+    return Unchecked(out, bad, f"cholesky: a matrix of shape {a.shape} is not positive definite.")
