@@ -13,24 +13,21 @@ __all__ = ["Launched"]
 
 
 class Launched:
-    """The browsers that were started, in order.
-
-    Attributes
-    ----------
-    browsers : list of Browser
-        Those that have ended included.
-    """
+    """The browsers that were started, in order."""
 
     def __init__(self) -> None:
-        self.browsers: list[Browser] = []
         self._by_label: dict[str, Browser] = {}
+
+    @property
+    def browsers(self) -> list[Browser]:
+        """All of them, those that have ended included."""
+        return list(self._by_label.values())
 
     def start(self, url: str, n: int, cores: int | Sequence[Collection[int]] | None, flags: Sequence[str]) -> None:
         """Start ``n`` browsers; see `Cluster.launch`. Each page is told which browser it is in, and says so when it joins."""
         for pinned in _cores(n, cores):
             label = uuid.uuid4().hex[:12]
-            browser = self._by_label[label] = Browser(f"{url}&browser={label}", flags, pinned)
-            self.browsers.append(browser)
+            self._by_label[label] = Browser(f"{url}&browser={label}", flags, pinned)
 
     def pin(self, label: str) -> None:
         """Put the threads of the browser of a page back on its cores, once it has its device; nothing for a page that was opened by others."""
