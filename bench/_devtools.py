@@ -1,11 +1,12 @@
 """A page of the embedded Chromium in which a bench calls functions, by the DevTools protocol.
 
-Only `Runtime` is used. Where `Network` is listened to, as Playwright does, the browser reports every frame of a page's WebSockets and they slow
-down about tenfold.
+The domain `Network` is left alone. Where it is listened to, as Playwright does, the browser reports every frame of a page's WebSockets and they
+slow down about tenfold.
 """
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import pathlib
@@ -13,9 +14,13 @@ import time
 import urllib.request
 from typing import Any
 
-from websocket import create_connection
+from websocket import WebSocketException, create_connection
 
 from webgpu_widget.transports._chromium import Browser
+
+
+class PageLostError(RuntimeError):
+    """The page, or its browser, has ended or says nothing more."""
 
 
 class DevToolsPage:
@@ -26,17 +31,24 @@ class DevToolsPage:
     url : str
     flags : tuple of str
         More of the command line.
+    timeout : float
+        Seconds to wait for any one answer.
     """
 
-    def __init__(self, url: str, flags: tuple[str, ...] = ()) -> None:
+    def __init__(self, url: str, flags: tuple[str, ...] = (), timeout: float = 600) -> None:
         self.browser = Browser(url, ("--remote-debugging-port=0", "--remote-allow-origins=*", *flags))
         self.profile = pathlib.Path(self.browser._profile.name)
         self._count = itertools.count(1)
-        self._socket = create_connection(self._address(), timeout=600)
+        try:
+            self._socket = create_connection(self._address(), timeout=timeout)
+            self.command("Inspector.enable")  # it tells of a crash
+        except BaseException:
+            self.browser.close()
+            raise
 
     def _address(self) -> str:
         end = time.monotonic() + 60
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self.browser.failure():
             try:
                 port = (self.profile / "DevToolsActivePort").read_text().split()[0]
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=5) as answer:
@@ -46,25 +58,85 @@ class DevToolsPage:
             except (OSError, IndexError):
                 pass
             time.sleep(0.1)
-        raise RuntimeError(self.browser.failure() or "the browser has opened no page in 60 s")
+        raise PageLostError(self._why("the browser has opened no page in 60 s"))
+
+    def said(self, lines: int = 12) -> str:
+        """Last lines of what the browser has written, without what it misses of a desktop."""
+        text = (self.profile / "browser.log").read_text(errors="replace")
+        return "\n".join([line[:400] for line in text.splitlines() if line.strip() and "dbus" not in line][-lines:])
+
+    def _why(self, what: str) -> str:
+        for _ in range(20):  # the socket breaks before the process has ended
+            if self.browser.failure():
+                what = f"the browser has ended ({what})"
+                break
+            time.sleep(0.1)
+        return f"{what}. The browser said last:\n{self.said()}"
+
+    def tell(self, method: str, **params: Any) -> int:
+        """Send a command and do not wait; returns its number."""
+        number = next(self._count)
+        try:
+            self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
+        except (OSError, WebSocketException) as error:
+            raise PageLostError(self._why(f"{method}: {error}")) from error
+        return number
+
+    def command(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a command and return its result.
+
+        Raises
+        ------
+        PageLostError
+            When the page crashes, or does not answer in time.
+        RuntimeError
+            When the browser refuses it.
+        """
+        number = self.tell(method, **params)
+        while True:
+            try:
+                reply = json.loads(self._socket.recv())
+            except (OSError, ValueError, WebSocketException) as error:
+                raise PageLostError(self._why(f"{method}: {error}")) from error
+            if reply.get("method") == "Inspector.targetCrashed":
+                raise PageLostError(self._why(f"{method}: the page has crashed"))
+            if reply.get("id") == number:
+                break
+        if "error" in reply:
+            raise RuntimeError(f"{method}: {json.dumps(reply['error'])[:2000]}")
+        return dict(reply["result"])
 
     def evaluate(self, function: str, argument: Any = None) -> Any:
         """Call a JavaScript function, wait for its promise, and return what it gives as JSON does."""
-        number = next(self._count)
-        params = {
-            "expression": f"({function})({json.dumps(argument)})",
-            "awaitPromise": True,
-            "returnByValue": True,
-            "userGesture": True,
-        }
-        self._socket.send(json.dumps({"id": number, "method": "Runtime.evaluate", "params": params}))
-        while True:
-            reply = json.loads(self._socket.recv())
-            if reply.get("id") == number:
-                break
-        if "error" in reply or "exceptionDetails" in reply["result"]:
-            raise RuntimeError(json.dumps(reply.get("error") or reply["result"]["exceptionDetails"])[:2000])
-        return reply["result"]["result"].get("value")
+        reply = self.command(
+            "Runtime.evaluate",
+            expression=f"({function})({json.dumps(argument)})",
+            awaitPromise=True,
+            returnByValue=True,
+            userGesture=True,
+        )
+        if "exceptionDetails" in reply:
+            raise RuntimeError(json.dumps(reply["exceptionDetails"])[:2000])
+        return reply["result"].get("value")
+
+    def wait_for(self, function: str, argument: Any = None, timeout: float = 60) -> Any:
+        """Call a function until what it returns is true, and return that; None when it is late."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            try:
+                found = self.evaluate(function, argument)
+            except PageLostError:
+                raise
+            except RuntimeError:
+                found = None  # between two documents
+            if found:
+                return found
+            time.sleep(0.05)
+        return None
+
+    def screenshot(self, path: pathlib.Path) -> None:
+        """Write what the page shows as a PNG."""
+        path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))
 
     def close(self) -> None:
         """End the browser."""

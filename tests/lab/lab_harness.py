@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import nbformat
+from lab_scripts import ADD_AND_RUN, CELL, KERNEL_STATUS
 from lab_server import TOKEN, LabServer
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 from playwright.sync_api import Error as PlaywrightError
@@ -24,28 +25,6 @@ FLAGS = (
     "--no-first-run",
     "--disable-dev-shm-usage",
 )
-_KERNEL_STATUS = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status"
-_ADD_AND_RUN = """async (source) => {
-  const panel = window.jupyterapp.shell.currentWidget, notebook = panel.content;
-  const shared = notebook.model.sharedModel;
-  const last = shared.cells.length - 1;
-  let index = last;
-  if (last >= 0 && shared.cells[last].getSource() === '' && shared.cells[last].cell_type === 'code') shared.cells[last].setSource(source);
-  else { shared.addCell({ cell_type: 'code', source, metadata: {} }); index = last + 1; }
-  while (notebook.widgets.length <= index) await new Promise((r) => setTimeout(r, 5));
-  notebook.activeCellIndex = index;
-  notebook.deselectAll();
-  window.jupyterapp.commands.execute('notebook:run-cell');
-  return index;
-}"""
-_CELL = """(index) => {
-  const cell = window.jupyterapp.shell.currentWidget.content.widgets[index];
-  if (!cell) return null;
-  const outputs = [];
-  for (let i = 0; i < cell.model.outputs.length; i++) outputs.push(cell.model.outputs.get(i).toJSON());
-  return { state: cell.model.executionState, count: cell.model.executionCount, outputs };
-}"""
-
 
 # Devices that the page's code has asked for, so that a test can lose them.
 _KEEP_DEVICES = """
@@ -107,17 +86,17 @@ class Notebook:
 
     def start(self, source: str) -> int:
         """Type a cell at the end and run it; returns its index at once."""
-        return int(self.page.evaluate(_ADD_AND_RUN, source))
+        return int(self.page.evaluate(ADD_AND_RUN, source))
 
     def wait(self, index: int, timeout: float = 60.0) -> Cell:
         """Wait for a started cell to end."""
         end = time.monotonic() + timeout
         cell: dict[str, Any] = {}
         while time.monotonic() < end:
-            cell = self.page.evaluate(_CELL, index)
+            cell = self.page.evaluate(CELL, index)
             if cell is not None and cell["state"] == "idle" and cell["count"] is not None:
                 time.sleep(0.05)  # outputs may trail the state by a message
-                return Cell(self.page.evaluate(_CELL, index)["outputs"])
+                return Cell(self.page.evaluate(CELL, index)["outputs"])
             self.page.wait_for_timeout(30)
         raise AssertionError(f"cell {index} has not ended after {timeout} s: {cell}")
 
@@ -129,14 +108,14 @@ class Notebook:
         """Wait until a running cell has printed something."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            cell = self.page.evaluate(_CELL, index)
+            cell = self.page.evaluate(CELL, index)
             if cell is not None and text in Cell(cell["outputs"]).text:
                 return
             self.page.wait_for_timeout(30)
         raise AssertionError(f"cell {index} has not printed {text!r} after {timeout} s")
 
     def wait_for_kernel(self, timeout: float = 60.0) -> None:
-        self.page.wait_for_function(f"() => {_KERNEL_STATUS} === 'idle'", timeout=timeout * 1000)
+        self.page.wait_for_function(f"() => {KERNEL_STATUS} === 'idle'", timeout=timeout * 1000)
 
     def interrupt(self) -> None:
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
