@@ -111,7 +111,7 @@ class BarePage:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
         self._thread.start()
         started.wait()
-        self.page = DevToolsPage("about:blank", (SIZE, *flags), timeout=90)
+        self.page = DevToolsPage("about:blank", (SIZE, *flags), timeout=45)
 
     async def _serve(self, started: threading.Event) -> None:
         routes: list[Any] = [

@@ -36,13 +36,13 @@ class LabPage:
     def __init__(self, flags: tuple[str, ...] = ()) -> None:
         self.server = LabServer(pathlib.Path(tempfile.mkdtemp(prefix="bench-")))
         try:
-            self.page = DevToolsPage("about:blank", (SIZE, *flags), timeout=90)
+            self.page = DevToolsPage("about:blank", (SIZE, *flags), timeout=45)
         except BaseException:
             self.server.close()
             raise
         self._count = 0
 
-    def notebook(self, timeout: float = 60) -> None:
+    def notebook(self, timeout: float = 40) -> None:
         """Open a new notebook, in the same page, and wait for its kernel."""
         self._count += 1
         made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")])

@@ -22,6 +22,7 @@ import argparse
 import json
 import math
 import pathlib
+import signal
 import statistics
 import sys
 import time
@@ -134,8 +135,8 @@ def median(turns: list[dict[str, Any]], key: str) -> float | None:
     return round(statistics.median(values), 1) if values else None
 
 
-def measure(host: Any, name: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Open an explorer at a view, turn the wheel in and out, and drag."""
+def measure(host: Any, name: str, args: argparse.Namespace, figures: dict[str, Any]) -> None:
+    """Open an explorer at a view, turn the wheel in and out, and drag; ``figures`` keeps what was measured before a failure."""
     page = host.page
     host.explorer(WATCH, {**VIEWS[name], "height": args.height})
     if not page.wait_for("() => watch.there > 0", timeout=20):
@@ -144,7 +145,7 @@ def measure(host: Any, name: str, args: argparse.Namespace) -> dict[str, Any]:
     opened, about = page.evaluate(TIMES, "there"), page.evaluate(ABOUT)
     if args.adapter and args.adapter.lower() not in str(about["adapter"]).lower():
         raise RuntimeError(f"the page's adapter is {about['adapter']}, not {args.adapter}")
-    figures = {"view": name, "host": host.name, **about, "opened_ms": opened}
+    figures |= {**about, "opened_ms": opened}
     for begin in ("output", "run"):
         figures[f"opened_from_{begin}_ms"] = {
             key: value for key, value in page.evaluate(TIMES, begin).items() if key in ("any", "view", "gpu")
@@ -158,10 +159,6 @@ def measure(host: Any, name: str, args: argparse.Namespace) -> dict[str, Any]:
     figures["wheel_median_ms"] = {key: median(turns, key) for key in ("any", "view", "gpu", "complete")}
     figures["wheel_turns"] = [{key: turn[key] for key in ("first", "any", "gpu", "complete")} for turn in turns]
     figures["drag"] = drag(page, box, args.seconds)
-    if args.screenshots:
-        args.screenshots.mkdir(parents=True, exist_ok=True)
-        page.screenshot(args.screenshots / f"explorer-{name}.png")
-    return figures
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -193,6 +190,7 @@ def main() -> None:
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--screenshots", type=pathlib.Path)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the server and the browser are to end with this
     results: list[dict[str, Any]] = []
     left = list(args.views)
     for kind, flags in [(args.host, ())] if args.host else ATTEMPTS:
@@ -201,18 +199,23 @@ def main() -> None:
         try:
             host = (LabPage if kind == "lab" else BarePage)(more)
             while left:
-                figures = {**measure(host, left[0], args), "flags": list(flags)}
-                left.pop(0)
-                results.append(figures)
-                show(figures)
+                results.append({"view": left[0], "host": host.name, "flags": list(flags)})
+                measure(host, left[0], args, results[-1])
+                show(results[-1])
+                name = left.pop(0)
+                if args.json:
+                    args.json.write_text(json.dumps(results, indent=1))
+                if args.screenshots:
+                    args.screenshots.mkdir(parents=True, exist_ok=True)
+                    host.page.screenshot(args.screenshots / f"explorer-{name}.png")
         except (RuntimeError, OSError) as error:
-            results.append({"host": kind, "flags": list(flags), "view": left[0], "failed": str(error)})
-            print(f"FAILED: {left[0]} in {kind} with {list(flags)}: {error}", flush=True)
+            results.append({"host": kind, "flags": list(flags), "view": (left or ["end"])[0], "failed": str(error)})
+            print(f"FAILED: {results[-1]['view']} in {kind} with {list(flags)}: {error}", flush=True)
         finally:
-            if host is not None:
-                host.close()
             if args.json:
                 args.json.write_text(json.dumps(results, indent=1))
+            if host is not None:
+                host.close()
         if not left:
             return
     sys.exit(f"no way was found to measure {', '.join(left)}")
