@@ -131,11 +131,14 @@ describe("references", () => {
     references.take(wanted, { ...plan, key: "k", table }, serves);
     const nothing = { reference: null, table: null, orbit: null };
     const other = references.take(wanted, { ...plan, ...nothing, key: "l" }, serves, {
-      limits: Float32Array.of(0.5, 0.25),
+      limits: Float32Array.of(0.5, 0.125, 0.25, 0.0625),
       radii: Uint32Array.of(7, 8, 9),
     });
     const rows = new Float32Array(other.reference ?? new ArrayBuffer(0));
-    expect([rows[4 * 1 + 2], rows[4 * 17 + 2]]).toEqual([0.5, 0.25]);
+    expect([rows.subarray(6, 8), rows.subarray(4 * 17 + 2, 4 * 17 + 4)].map((part) => [...part])).toEqual([
+      [0.5, 0.125],
+      [0.25, 0.0625],
+    ]);
     expect([...new Uint32Array(other.table ?? new ArrayBuffer(0))].filter((value) => value)).toEqual([7, 8, 9]);
     expect(other.orbit).toBe(plan.orbit);
     expect(

@@ -193,6 +193,31 @@ def test_under_a_block_limit_no_step_needs_a_test(power: int) -> None:
     assert tried > 10
 
 
+@pytest.mark.parametrize("power", [2, 3, 5])
+def test_under_a_faint_limit_f32_does_not_see_delta_beside_z(power: int) -> None:
+    seed = int(np.random.default_rng().integers(2**32))
+    print("seed", seed)
+    random = np.random.default_rng(seed)
+    center = ("-0.743643887037158704", "0.131825904205311970") if power == 2 else ("0.2", "0.3")
+    view = make_view(center, "1e-20", (64, 48), 1500, power)
+    reference = limit_blocks(pack_reference(OrbitCache().get(view)), power, -67.0)
+    z = reference.points.mantissa * np.exp2(reference.points.exponent.clip(-1000).astype(float))
+    assert np.array_equal(reference.limits, reference.packed[1::BLOCK, 2:])
+    tried = 0
+    for first in range(1, len(z) - BLOCK, BLOCK):
+        limit, faint = reference.packed[first, 2:].astype(float)
+        assert faint <= max(limit, 0) or faint >= 2**19, "a limit under the other one, or a mark"
+        if not 0 < faint < 1:
+            continue
+        tried += 1
+        angle, other = np.exp(2j * np.pi * random.random((2, 200)))
+        delta, dc = math.sqrt(2) * faint * angle * random.random(200) ** 0.1, 2.0**-67 * other
+        for m in range(first, first + BLOCK):
+            assert (np.abs(delta) <= 2.0**-24 * abs(z[m])).all()
+            delta = power * z[m] ** (power - 1) * delta + dc
+    assert tried > 10
+
+
 def test_another_reach_merges_no_step_again(monkeypatch: pytest.MonkeyPatch) -> None:
     merged: list[int] = []
     merge = work.merge_steps

@@ -484,7 +484,7 @@ def test_zooming_out_sends_limits_and_radii_only_and_they_are_those_of_a_new_tab
     )
     assert whole["plan"] == wider["plan"]
     rows, entries = np.array(packed), np.array(table)
-    rows[1::BLOCK, 2], entries[:, 3] = limits, radii
+    rows[1::BLOCK, 2:], entries[:, 3] = limits, radii
     assert np.array_equal(rows, packed_2)
     assert np.array_equal(entries, table_2)
     assert np.array_equal(orbit, orbit_2)

@@ -89,8 +89,8 @@ class Reference:
     ----------
     packed : ndarray of float32, (points + BLOCK, 4)
         (2 Z 2**-w, limit, w); see perturb.wgsl.
-    orbit : ndarray of float32, (points + BLOCK + 2 or 3, 2)
-        2 Z of point m in row m + 1.
+    orbit : ndarray of float32, (a multiple of BLOCK, 2)
+        2 Z of point m in row m + BLOCK - 1.
     limit : ndarray of float64, (points,)
         While ``|delta|`` is under it, no rebase and no escape can come.
     points : Scaled
@@ -119,8 +119,8 @@ class Reference:
 
     @property
     def limits(self) -> NDArray[np.float32]:
-        """The part of ``packed`` that `limit_blocks` sets: the limit at the first point of each block, (blocks,)."""
-        return self.packed[1::BLOCK, 2]
+        """The part of ``packed`` that `limit_blocks` sets: limit and w at the first point of each block, (blocks, 2)."""
+        return self.packed[1::BLOCK, 2:]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,9 +227,8 @@ def pack_reference(orbit: Orbit, critical: Orbit | None = None) -> Reference:
     limit[mark < 0] = 0
     packed = np.zeros((len(size) + BLOCK, 4), np.float32)
     packed[: len(size)] = np.stack([values.real, values.imag, mark, exponent], axis=1)
-    # An even number of rows: they are read in pairs, too.
-    hot = np.full((len(size) + BLOCK + 2 + len(size) % 2, 2), MARKED, np.float32)
-    hot[1 : len(size) + 1] = np.where(
+    hot = np.full(((len(size) // BLOCK + 3) * BLOCK, 2), MARKED, np.float32)
+    hot[BLOCK - 1 : len(size) + BLOCK - 1] = np.where(
         ((mark < 0) | (exponent != 0))[:, None], np.float32(MARKED), packed[: len(size), :2]
     )
     steps = np.ones(len(size), bool)
@@ -257,12 +256,27 @@ def limit_blocks(reference: Reference, power: int, log2_dc: float) -> Reference:
     Notes
     -----
     From the block's end back: ``|delta'| <= p (|Z| + |delta|)**(p - 1) |delta| + |dc|`` must be under the limit that follows.
+    For w the limit of each point is 2**-24 ``|Z|``: half of the last place of 2 Z, so that f32 rounds 2 Z + delta to 2 Z, in its larger part at least.
     """
-    count = len(reference.limit)
-    blocks = -(-count // BLOCK)
-    limit, size = np.zeros((2, blocks * BLOCK))
-    limit[: count - 1] = reference.limit[1:]
-    size[: count - 1] = np.exp2(reference.points.log2().clip(-1000, 10))[1:]
+    size = np.exp2(reference.points.log2().clip(-1000, 10))
+    limits = _at_starts(reference.limit, size, power, log2_dc)
+    faint = _at_starts(np.minimum(reference.limit, 2.0**-24 * size), size, power, log2_dc)
+    packed = reference.packed.copy()
+    starts = packed[1 : 1 + len(limits) * BLOCK : BLOCK]
+    # The shader compares max(|re|, |im|).
+    limits, faint = (math.sqrt(0.5) * these[: len(starts)] for these in (limits, faint))
+    plain = (starts[:, 2] >= 0) & (starts[:, 3] >= 0) & (starts[:, 3] < 1)
+    starts[:, 2] = np.where(starts[:, 2] < 0, starts[:, 2], limits)
+    starts[:, 3] = np.where(plain, faint, starts[:, 3])
+    return dataclasses.replace(reference, packed=packed, serial=next(_serial))
+
+
+def _at_starts(
+    limit: NDArray[np.float64], size: NDArray[np.float64], power: int, log2_dc: float
+) -> NDArray[np.float64]:
+    """Return how large delta may be at the start of each block for it to stay under the limit of each point in it."""
+    blocks = -(-len(limit) // BLOCK)
+    limit, size = (np.pad(these[1:], (0, blocks * BLOCK - len(these) + 1)) for these in (limit, size))
     dc = 2.0**log2_dc if log2_dc > -1000 else 0.0
     least = np.full(blocks, 1e30)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -271,11 +285,7 @@ def limit_blocks(reference: Reference, power: int, log2_dc: float) -> Reference:
             left = np.maximum(least - dc, 0.0)
             most = np.fmin(here, left / (power * z ** (power - 1)))
             least = np.fmin(here, left / (power * (z + most) ** (power - 1)))
-    packed = reference.packed.copy()
-    starts = packed[1 : 1 + blocks * BLOCK : BLOCK]
-    # The shader compares max(|re|, |im|).
-    starts[:, 2] = np.where(starts[:, 2] < 0, starts[:, 2], (math.sqrt(0.5) * least)[: len(starts)])
-    return dataclasses.replace(reference, packed=packed, serial=next(_serial))
+    return least
 
 
 def merge_steps(reference: Reference, power: int, *, fine: bool = False) -> Merged:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from webgpu_widget.mandelbrot.bla import BLOCK, FIRST_LEVEL, Scaled, Table, fine_reference, limbs
+from webgpu_widget.mandelbrot.bla import FIRST_LEVEL, Scaled, Table, fine_reference, limbs
 from webgpu_widget.mandelbrot.view import View
 from webgpu_widget.mandelbrot.work import (
     BAND_BYTES,
@@ -191,7 +191,7 @@ def make_kernel(
             derivative,
             listed,
         )
-    constants |= {"TABLE": int(prepared.table is not None), "BLOCK": BLOCK, "FIRST_LEVEL": FIRST_LEVEL}
+    constants |= {"TABLE": int(prepared.table is not None)}
     data: list[Any] = [] if shared is None else shared.data
     if not shared:
         table = prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32)

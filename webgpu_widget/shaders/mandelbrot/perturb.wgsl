@@ -5,24 +5,23 @@
 //           the reference with delta = z (rebasing), so that no pixel needs another reference.
 //           delta is d 2^e: e is 0 from 2^-24 up, below that d is kept near 1, so that width knows no smallest value.
 //           At each turn a pixel takes the longest table entries (BLA: delta' = A delta + B dc for 2^level steps) that cover
-//           delta; then blocks of BLOCK steps without a test, where the host found that none is needed; then steps with
-//           cheap tests; and at last, where those would not do, one step with every test. Each of these is a loop of its own,
-//           because a processor's lanes go through all that a loop holds whenever one of them is in it.
-// Shapes    list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], orbit vec2f[length + BLOCK + 2], pairs: the same
+//           delta; then blocks of BLOCK steps without a test, where the host found that none is needed, at first such in which
+//           f32 does not tell 2 Z + delta from 2 Z; then steps with cheap tests; and at last, where those would not do, one
+//           step with every test. Each of these is a loop of its own, because a processor's lanes go through all that a loop
+//           holds whenever one of them is in it.
+// Shapes    list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], orbit vec2f[BLOCK blocks], pairs: the same
 //           buffer, state u32[6 or 9][count], result u32[2 or 3][count], remaining u32[1].
-//           reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. Where m begins a block: while |delta| < limit
-//           there, no rebase and no escape can come before the block's end; 0 is never. -4 marks the last index of an orbit.
+//           reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. -4 as limit marks the last index of an orbit.
 //           Where |Z| is nearly 2, limit and w tell 4 - |Z|^2 as -limit 2^(w - 2^20): escape may hang on a delta that
-//           Z + delta does not show.
-//           orbit[m + 1] = 2 Z, or a number past all of them where w or limit say that m is one of those.
+//           Z + delta does not show. Where m begins a block (1, 1 + BLOCK, ...): while |delta| < limit there, no rebase and no
+//           escape can come before the block's end, 0 is never; and while |delta| < w (0 to 1), delta stays under 2^-24 of Z.
+//           orbit[m + BLOCK - 1] = 2 Z, or a number past all of them where w or limit say that m is one of those.
 //           table: entry k of a level covers m = 1 + k 2^level: (A, exponent, exponent of the radius), (B, exponent, 0).
 // Result    as direct.wgsl.
 // Dispatch  as direct.wgsl.
 // Accuracy  delta is right to about 2^-24 sqrt(n) of itself, 1e-4 of a pixel after many thousand steps.
 // Source    Rebasing and BLA: Zhuoran, fractalforums.org, 2021; C. Heiland-Allen, "Deep zoom theory and practice (again)", 2022.
 
-override BLOCK: u32 = 16u;         // 2^FIRST_LEVEL
-override FIRST_LEVEL: u32 = 4u;
 override POWER: u32 = 2u;
 override JULIA: bool = false;
 override TABLE: bool = true;
@@ -53,12 +52,14 @@ struct Params {
 @group(0) @binding(1) var<storage, read> reference: array<vec4f>;
 @group(0) @binding(2) var<storage, read> table: array<vec4u>;
 @group(0) @binding(3) var<storage, read> orbit: array<vec2f>;
-@group(0) @binding(4) var<storage, read> pairs: array<vec4f>;
+@group(0) @binding(4) var<storage, read> pairs: array<array<vec4f, 8>>;   // of a block; only the block's number is no constant
 @group(0) @binding(5) var<storage, read_write> state: array<u32>;
 @group(0) @binding(6) var<storage, read_write> result: array<u32>;
 @group(0) @binding(7) var<storage, read_write> remaining: array<atomic<u32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
+const FIRST_LEVEL = 4u;
+const BLOCK = 16u;                     // 2^FIRST_LEVEL
 const DONE = 0x80000000u;
 const NAN_BITS = 0x7fc00000u;
 const FAR_SQUARED = 65536.0;
@@ -79,7 +80,7 @@ fn multiply(a: vec2f, b: vec2f) -> vec2f {
 }
 
 fn multiply_add(a: vec2f, b: vec2f, c: vec2f) -> vec2f {
-  return vec2f(fma(a.x, b.x, fma(-a.y, b.y, c.x)), fma(a.x, b.y, fma(a.y, b.x, c.y)));
+  return vec2f(fma(a.x, b.x, fma(-a.y, b.y, c.x)), fma(a.y, b.x, fma(a.x, b.y, c.y)));
 }
 
 // 2^k; 0 under f32's normal range
@@ -186,7 +187,7 @@ fn inspect(pixel: ptr<function, Pixel>, R: vec4f) {
   let small = sum.exponent < near.exponent || (sum.exponent == near.exponent && dot(sum.value, sum.value) < dot(near.value, near.value));
   if ((*pixel).crossed == DONE) {
     var crossed = outside(dot((*pixel).z, (*pixel).z), params.radius_squared);
-    if (R.w > 0.0 && params.radius_squared == 4.0) { crossed = over(R, near); }
+    if (R.w >= 1.0 && params.radius_squared == 4.0) { crossed = over(R, near); }
     if (crossed) { (*pixel).crossed = (*pixel).n; }
   }
   if (small || R.z < END) {
@@ -199,6 +200,17 @@ fn step(q: vec2f, R: vec2f, s: f32, dcs: vec2f) -> vec2f {
   if (POWER == 2u) { return multiply_add(fma(vec2f(s), q, R), q, dcs); }
   let Z = 0.5 * R;
   return multiply_add(chord(Z, fma(vec2f(s), q, Z)), q, dcs);
+}
+
+// A step of a delta that does not show beside Z.
+fn linear(q: vec2f, R: vec2f, dcs: vec2f) -> vec2f {
+  if (POWER == 2u) { return multiply_add(R, q, dcs); }
+  return multiply_add(slope(0.5 * R), q, dcs);
+}
+
+// 2 Z of point m
+fn twice(m: u32) -> vec2f {
+  return orbit[m + BLOCK - 1u];
 }
 
 // One step of any delta, but for what `inspect` does.
@@ -307,7 +319,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       n += steps;
       work -= 12;
       let u = q * power_of_two(e);
-      let z = fma(vec2f(0.5), orbit[m + 1u], u);
+      let z = fma(vec2f(0.5), twice(m), u);
       let squared = dot(z, z);
       arrived = squared > params.radius_squared || squared < TINY_SQUARED;
       stuck = arrived;
@@ -319,50 +331,97 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 
     // A limit covers its own point too, so that points between two blocks need no look either.
-    let begun = n;
+    // Beside a dc that outweighs it by far, delta has to be scaled anew at each step.
+    let begun = m;
     var s = power_of_two(e);
     var dcs = dc.value * power_of_two(dc.exponent - e);
-    let fast = !stuck && ((m - 1u) & (BLOCK - 1u)) == 0u;
-    while (fast && work > 0 && n + BLOCK <= params.max_iter) {
-      // Beside a dc that outweighs it by far, delta has to be scaled anew at each step.
-      if (largest(q) * s >= reference[m].z || dc.exponent - e > 60) { break; }
-      if (DERIVATIVE) {
-        derivative = normal(derivative);
-        let unit = power_of_two(-derivative.exponent);
-        for (var i = 0u; i < BLOCK; i++) {
-          let R = orbit[m + i + 1u];
-          derivative.value = multiply(slope(fma(vec2f(0.5), R, s * q)), derivative.value);
-          if (!JULIA) { derivative.value.x += unit; }
-          q = step(q, R, s, dcs);
-        }
-        derivative = normal(derivative);
-      } else {
-        // Written out by eights, as in direct.wgsl.
-        for (var k = (m + 1u) / 2u; k < (m + 1u + BLOCK) / 2u; k += 4u) {
-          let R0 = pairs[k];
-          let R1 = pairs[k + 1u];
-          let R2 = pairs[k + 2u];
-          let R3 = pairs[k + 3u];
-          q = step(step(q, R0.xy, s, dcs), R0.zw, s, dcs);
-          q = step(step(q, R1.xy, s, dcs), R1.zw, s, dcs);
-          q = step(step(q, R2.xy, s, dcs), R2.zw, s, dcs);
-          q = step(step(q, R3.xy, s, dcs), R3.zw, s, dcs);
-        }
-      }
+    var blocks = 0u;
+    var lighter = false;  // the first of the two loops will do again
+    if (!stuck && work > 0 && ((m - 1u) & (BLOCK - 1u)) == 0u && dc.exponent - e <= 60) {
+      blocks = min((u32(work) - 1u) / BLOCK + 1u, (params.max_iter - n) / BLOCK);
+    }
+    while (blocks > 0u && !DERIVATIVE) {
+      let R = reference[m];
+      if (largest(q) * s >= min(R.z, R.w)) { break; }
+      // Written out by eights, as in direct.wgsl.
+      let g = (m + BLOCK - 1u) / BLOCK;
+      let R0 = pairs[g][0];
+      let R1 = pairs[g][1];
+      let R2 = pairs[g][2];
+      let R3 = pairs[g][3];
+      let R4 = pairs[g][4];
+      let R5 = pairs[g][5];
+      let R6 = pairs[g][6];
+      let R7 = pairs[g][7];
+      q = linear(linear(q, R0.xy, dcs), R0.zw, dcs);
+      q = linear(linear(q, R1.xy, dcs), R1.zw, dcs);
+      q = linear(linear(q, R2.xy, dcs), R2.zw, dcs);
+      q = linear(linear(q, R3.xy, dcs), R3.zw, dcs);
+      q = linear(linear(q, R4.xy, dcs), R4.zw, dcs);
+      q = linear(linear(q, R5.xy, dcs), R5.zw, dcs);
+      q = linear(linear(q, R6.xy, dcs), R6.zw, dcs);
+      q = linear(linear(q, R7.xy, dcs), R7.zw, dcs);
       m += BLOCK;
-      n += BLOCK;
-      work -= i32(BLOCK);
+      blocks -= 1u;
       if (bitcast<u32>(largest(q)) - LOW > RANGE) {
         let delta = settled(Scaled(q, e));
         q = delta.value;
         e = delta.exponent;
         s = power_of_two(e);
         dcs = dc.value * power_of_two(dc.exponent - e);
+        if (dc.exponent - e > 60) { blocks = 0u; }
       }
     }
-    if (n > begun) {
+    while (blocks > 0u) {
+      let R = reference[m];
+      let size = largest(q) * s;
+      lighter = size < min(R.z, R.w) && !DERIVATIVE;
+      if (lighter || size >= R.z) { break; }
+      if (DERIVATIVE) {
+        derivative = normal(derivative);
+        let unit = power_of_two(-derivative.exponent);
+        for (var i = 0u; i < BLOCK; i++) {
+          let R = twice(m + i);
+          derivative.value = multiply(slope(fma(vec2f(0.5), R, s * q)), derivative.value);
+          if (!JULIA) { derivative.value.x += unit; }
+          q = step(q, R, s, dcs);
+        }
+        derivative = normal(derivative);
+      } else {
+        let g = (m + BLOCK - 1u) / BLOCK;
+        let R0 = pairs[g][0];
+        let R1 = pairs[g][1];
+        let R2 = pairs[g][2];
+        let R3 = pairs[g][3];
+        let R4 = pairs[g][4];
+        let R5 = pairs[g][5];
+        let R6 = pairs[g][6];
+        let R7 = pairs[g][7];
+        q = step(step(q, R0.xy, s, dcs), R0.zw, s, dcs);
+        q = step(step(q, R1.xy, s, dcs), R1.zw, s, dcs);
+        q = step(step(q, R2.xy, s, dcs), R2.zw, s, dcs);
+        q = step(step(q, R3.xy, s, dcs), R3.zw, s, dcs);
+        q = step(step(q, R4.xy, s, dcs), R4.zw, s, dcs);
+        q = step(step(q, R5.xy, s, dcs), R5.zw, s, dcs);
+        q = step(step(q, R6.xy, s, dcs), R6.zw, s, dcs);
+        q = step(step(q, R7.xy, s, dcs), R7.zw, s, dcs);
+      }
+      m += BLOCK;
+      blocks -= 1u;
+      if (bitcast<u32>(largest(q)) - LOW > RANGE) {
+        let delta = settled(Scaled(q, e));
+        q = delta.value;
+        e = delta.exponent;
+        s = power_of_two(e);
+        dcs = dc.value * power_of_two(dc.exponent - e);
+        if (dc.exponent - e > 60) { blocks = 0u; }
+      }
+    }
+    n += m - begun;
+    work -= i32(m - begun);
+    if (m > begun) {
       let u = s * q;
-      let z = fma(vec2f(0.5), orbit[m + 1u], u);
+      let z = fma(vec2f(0.5), twice(m), u);
       let squared = dot(z, z);
       arrived = squared > params.radius_squared || squared < TINY_SQUARED;
       stuck = arrived;
@@ -378,12 +437,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
     // Steps in f32 until one of them needs more, or something faster may be tried.
     let first = n;
-    var left = select(min(stint + BLOCK, params.max_iter - n), 0u, stuck || work <= 0);
-    var R = orbit[m + 1u];
+    var left = select(min(stint + BLOCK, params.max_iter - n), 0u, stuck || lighter || work <= 0);
+    var R = twice(m);
     while (left > 0u) {
       left -= 1u;
       let next = step(q, R, s, dcs);
-      let S = orbit[m + 2u];
+      let S = twice(m + 1u);
       let u = s * next;
       let z = fma(vec2f(0.5), S, u);
       let squared = dot(z, z);

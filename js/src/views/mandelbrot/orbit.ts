@@ -97,10 +97,10 @@ export class OwnOrbit {
     const reference = new Float32Array(4 * (count + BLOCK));
     reference.set(rows.subarray(0, 4 * count));
     reference.set([END, 0], 4 * count - 2);
-    const orbit = new Float32Array(2 * (count + BLOCK + 2 + (count % 2))).fill(MARKED);
+    const orbit = new Float32Array(2 * BLOCK * (Math.floor(count / BLOCK) + 3)).fill(MARKED);
     for (let m = 0; m < count; m++) {
       const marked = (reference[4 * m + 2] ?? 0) < 0 || reference[4 * m + 3] !== 0;
-      if (!marked) orbit.set(reference.subarray(4 * m, 4 * m + 2), 2 * m + 2);
+      if (!marked) orbit.set(reference.subarray(4 * m, 4 * m + 2), 2 * (m + BLOCK - 1));
     }
     return { reference, orbit };
   }

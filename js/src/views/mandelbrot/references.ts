@@ -17,7 +17,7 @@ export interface Serves {
 
 /** What differs for another reach of the same orbit. */
 export interface Change {
-  /** Of the first point of each block. */
+  /** Limit and w of the first point of each block. */
   readonly limits: Float32Array;
   /** Of each table entry, as bits. */
   readonly radii: Uint32Array;
@@ -55,9 +55,7 @@ function placement(wanted: Wanted, point: Point): { center: [number, number]; st
 /** Copies with other limits and radii: what is on the GPU under the old key stays what it is. */
 function changed(reference: ArrayBuffer, table: ArrayBuffer, { limits, radii }: Change): { reference: ArrayBuffer; table: ArrayBuffer } {
   const [rows, entries] = [new Float32Array(reference.slice(0)), new Uint32Array(table.slice(0))];
-  limits.forEach((limit, block) => {
-    rows[4 * (1 + BLOCK * block) + 2] = limit;
-  });
+  for (let block = 0; 2 * block < limits.length; block++) rows.set(limits.subarray(2 * block, 2 * block + 2), 4 * (1 + BLOCK * block) + 2);
   radii.forEach((radius, entry) => {
     entries[8 * entry + 3] = radius;
   });

@@ -81,7 +81,6 @@ export class Renderer {
     const direct = plan.method === "direct";
     const constants: Record<string, number> = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
     if (direct) constants["LADDER"] = this.isFallback ? 0 : 1;
-    else Object.assign(constants, { BLOCK, FIRST_LEVEL: 4 });
     const key = JSON.stringify([direct, constants]);
     let made = this.pipelines.get(key);
     if (!made) {
@@ -106,7 +105,7 @@ export class Renderer {
     if (plan.method === "direct") return [];
     if (plan.reference && plan.table && plan.orbit && this.held?.key !== plan.key) {
       for (const buffer of this.held?.buffers ?? []) buffer.destroy();
-      const orbit = this.upload(plan.orbit); // bound twice, the second time in pairs
+      const orbit = this.upload(plan.orbit); // bound twice, the second time by blocks
       this.held = { key: plan.key, buffers: [this.upload(plan.reference), this.upload(plan.table), orbit, orbit] };
     }
     if (this.held?.key !== plan.key) throw new Error("the reference orbit of this view is not on the GPU");
