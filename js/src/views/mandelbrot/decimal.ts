@@ -30,7 +30,7 @@ export function wide(value: number, exponent = 0): Wide {
 }
 
 function split(text: string): { sign: string; whole: string; part: string; exponent: number } {
-  const match = NUMBER.exec(text.trim());
+  const match = NUMBER.exec(text.trim().replaceAll("−", "-"));
   const whole = match?.[2] ?? "";
   const part = match?.[3] ?? "";
   if (!match || whole + part === "") throw new RangeError(`“${text.slice(0, 40)}” is no decimal number`);
@@ -82,6 +82,14 @@ export function rescale(point: Point, digits: number): Point {
   if (digits === point.digits) return point;
   const move = (value: bigint): bigint => (digits > point.digits ? value * 10n ** BigInt(digits - point.digits) : value / 10n ** BigInt(point.digits - digits));
   return { re: move(point.re), im: move(point.im), digits };
+}
+
+/** A value, rounded to so many digits after the point. */
+export function formatRounded(value: bigint, digits: number, places: number): string {
+  if (digits <= places) return formatFixed(value, digits);
+  const unit = 10n ** BigInt(digits - places);
+  const half = value < 0n ? -unit / 2n : unit / 2n;
+  return formatFixed((value + half) / unit, places);
 }
 
 /** fraction * width in units of 10^-digits. */
