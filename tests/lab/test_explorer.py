@@ -131,6 +131,18 @@ def test_the_wheel_zooms_about_the_cursor(opened: Opened) -> None:
     assert abs(held - now) < 2 * float(width) / box["width"]
 
 
+def test_the_wheel_in_and_out_again_ends_where_it_began(opened: Opened) -> None:
+    x, y = opened.middle()
+    opened.page.mouse.move(x + 117, y - 61)
+    for turn in (-90, 90):
+        for _ in range(12):
+            opened.page.mouse.wheel(0, turn)
+            opened.page.wait_for_timeout(15)
+    opened.settle()
+    assert opened.python("[explorer.center, explorer.width]") == [["-0.75", "0"], "3.5"]
+    assert "\N{MINUS SIGN}0.75 + 0i · width 3.5" in opened.status()
+
+
 def test_dragging_moves_at_once_and_is_refined(opened: Opened) -> None:
     x, y = opened.middle()
     before = opened.pixels()
