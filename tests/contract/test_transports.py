@@ -67,6 +67,27 @@ def test_page_that_is_closed_mid_wait_is_said_and_another_one_takes_over() -> No
         first.close()
 
 
+def test_browser_that_dies_after_it_had_worked_is_replaced_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    import os
+    import signal
+
+    made = wg.GPU(transport="headless")
+    try:
+        kept = made.zeros(4)
+        kept.numpy()
+        pid = made._transport.browser_pid
+        os.killpg(pid, signal.SIGKILL)
+        with pytest.raises(wg.FrontendLostError):
+            kept.numpy()
+        STORIES[1](made)
+        assert made._transport.browser_pid != pid
+    finally:
+        made.close()
+    told = [record.getMessage() for record in caplog.records if "Another one is started" in record.getMessage()]
+    assert len(told) == 1
+    assert "ended with status -9. It said: " in told[0]
+
+
 def test_browser_ends_with_its_gpu_and_with_python(tmp_path) -> None:
     import os
     import signal

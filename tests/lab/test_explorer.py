@@ -131,6 +131,18 @@ def test_the_wheel_zooms_about_the_cursor(opened: Opened) -> None:
     assert abs(held - now) < 2 * float(width) / box["width"]
 
 
+def test_the_wheel_in_and_out_again_ends_where_it_began(opened: Opened) -> None:
+    x, y = opened.middle()
+    opened.page.mouse.move(x + 117, y - 61)
+    for turn in (-90, 90):
+        for _ in range(12):
+            opened.page.mouse.wheel(0, turn)
+            opened.page.wait_for_timeout(15)
+    opened.settle()
+    assert opened.python("[explorer.center, explorer.width]") == [["-0.75", "0"], "3.5"]
+    assert "\N{MINUS SIGN}0.75 + 0i · width 3.5" in opened.status()
+
+
 def test_dragging_moves_at_once_and_is_refined(opened: Opened) -> None:
     x, y = opened.middle()
     before = opened.pixels()
@@ -333,6 +345,28 @@ def test_pinching_zooms(opened: Opened) -> None:
     opened.settle()
     assert float(opened.python("explorer.width")) == pytest.approx(1.75, rel=0.02)
     assert float(opened.python("explorer.center[0]")) == pytest.approx(-0.75, abs=0.02)
+
+
+def test_the_bar_takes_one_row_in_a_usual_cell_and_two_in_half_of_it(opened: Opened) -> None:
+    # The top edges of the buttons' groups, and how far the last reaches beyond the explorer.
+    measure = """() => {
+      const boxes = [...document.querySelectorAll('.wgmb-bar .group')].map((group) => group.getBoundingClientRect());
+      const right = document.querySelector('.wgmb').getBoundingClientRect().right;
+      return [[...new Set(boxes.map((box) => Math.round(box.top)))].length, Math.max(...boxes.map((box) => box.right - right))];
+    }"""
+    seen = {}
+    for width in (800, 500, 300):
+        opened.notebook.run(f"explorer.layout.width = '{width}px'").ok()
+        opened.page.wait_for_function(
+            f"() => Math.abs(document.querySelector('.wgmb').getBoundingClientRect().width - {width}) < 2"
+        )
+        seen[width] = opened.page.evaluate(measure)
+    opened.notebook.run("explorer.layout.width = 'auto'").ok()
+    opened.settle()
+    assert [rows for rows, _ in seen.values()] == [1, 2, 1], seen
+    assert seen[800][1] <= 0, seen
+    assert seen[500][1] <= 0, seen
+    assert seen[300][1] > 0, "a narrow one scrolls its only row"
 
 
 def test_a_small_view_is_there_within_a_second(opened: Opened) -> None:

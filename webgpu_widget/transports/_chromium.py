@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pathlib
 import shlex
@@ -15,8 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 
 from webgpu_widget import errors
-
-log = logging.getLogger("webgpu_widget")
+from webgpu_widget.transports._last_words import last_words
 
 _NAMES = (
     "chromium",
@@ -189,10 +187,7 @@ class Browser:
         text = ""
         with contextlib.suppress(OSError):
             text = self._log.read_text(errors="replace")
-        lines = [line for line in text.splitlines() if line.strip() and "dbus" not in line.lower()]
-        return f"the browser {self.program} ended with status {status}. It said: " + (
-            " / ".join(lines[-4:])[:600] or "nothing"
-        )
+        return f"the browser {self.program} ended with status {status}. It said: {last_words(text)}"
 
     def close(self) -> None:
         """End it, for sure. May be called twice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import weakref
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from webgpu_widget.transports.page import PageTransport
 if TYPE_CHECKING:
     from webgpu_widget._connection import Connection
 
+log = logging.getLogger("webgpu_widget")
 _running: weakref.WeakSet[HeadlessTransport] = weakref.WeakSet()
 
 
@@ -45,12 +47,11 @@ class HeadlessTransport(PageTransport):
 
     def nudge(self, silent_s: float) -> None:  # noqa: ARG002
         """Start another browser when the first has ended after it had worked."""
-        if (
-            self._browser is not None
-            and self._connection is not None
-            and self._connection.hello
-            and self._browser.failure()
-        ):
+        if self._browser is None or self._connection is None or not self._connection.hello:
+            return
+        failed = self._browser.failure()
+        if failed is not None:
+            log.warning("%s. Another one is started in its place", failed)
             self._browser.close()
             self._launch()
 

@@ -1,8 +1,9 @@
 /** What is shown beside the picture: the Julia set and the orbit of the point under the cursor, and where the view is. */
-import { formatWide, log2Wide, pointTexts, shiftPoint, toNumbers } from "./decimal.js";
+import { formatWide, pointTexts, shiftPoint, toNumbers } from "./decimal.js";
 import type { Parts } from "./dom.js";
 import { drawJulia, orbit } from "./inset.js";
 import type { Painter } from "./painter.js";
+import { complexText, placeText } from "./place.js";
 
 export class Beside {
   private cursor: { x: number; y: number } | null = null;
@@ -24,7 +25,7 @@ export class Beside {
         shiftPoint(this.painter.view.point, this.cursor.x / this.painter.columns, -this.cursor.y / this.painter.columns, this.painter.view.width),
       );
       drawJulia(insetCanvas, [re, im], this.map().power, this.painter.picture.table);
-      insetText.textContent = `Julia set of ${re.toPrecision(5)}\u00a0${im < 0 ? "−" : "+"}\u00a0${Math.abs(im).toPrecision(5)}i`;
+      insetText.textContent = `Julia set of ${complexText(re.toPrecision(5), im.toPrecision(5)).replaceAll(" ", "\u00a0")}`;
     }
     this.drawOrbit();
     this.showPlace();
@@ -53,8 +54,6 @@ export class Beside {
     const { re, im, width, where } = this.parts;
     const [x, y] = pointTexts(this.painter.view.point, this.painter.view.width);
     if (document.activeElement?.parentElement !== this.parts.panel) [re.value, im.value, width.value] = [x, y, formatWide(this.painter.view.width)];
-    const short = (text: string): string => (text.length > 16 ? `${text.slice(0, 13)}…` : text);
-    const magnified = log2Wide({ mantissa: 3.5, exponent: 0 }) - log2Wide(this.painter.view.width);
-    where.textContent = `${short(x)} ${y.startsWith("-") ? "−" : "+"} ${short(y.replace("-", ""))}i · width ${formatWide({ ...this.painter.view.width, mantissa: Number(this.painter.view.width.mantissa.toPrecision(4)) })}${magnified > 4 ? ` · 10^${(magnified * 0.30103).toFixed(1)}×` : ""}`;
+    where.textContent = placeText(this.painter.view);
   }
 }

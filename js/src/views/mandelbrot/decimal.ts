@@ -30,7 +30,7 @@ export function wide(value: number, exponent = 0): Wide {
 }
 
 function split(text: string): { sign: string; whole: string; part: string; exponent: number } {
-  const match = NUMBER.exec(text.trim());
+  const match = NUMBER.exec(text.trim().replaceAll("−", "-"));
   const whole = match?.[2] ?? "";
   const part = match?.[3] ?? "";
   if (!match || whole + part === "") throw new RangeError(`“${text.slice(0, 40)}” is no decimal number`);
@@ -84,9 +84,17 @@ export function rescale(point: Point, digits: number): Point {
   return { re: move(point.re), im: move(point.im), digits };
 }
 
-/** fraction * width in units of 10^-digits. */
+/** A value, rounded to so many digits after the point. */
+export function formatRounded(value: bigint, digits: number, places: number): string {
+  if (digits <= places) return formatFixed(value, digits);
+  const unit = 10n ** BigInt(digits - places);
+  const half = value < 0n ? -unit / 2n : unit / 2n;
+  return formatFixed((value + half) / unit, places);
+}
+
+/** fraction * width in units of 10^-digits; of -fraction exactly the opposite. */
 function fixed(fraction: number, width: Wide, digits: number): bigint {
-  const scaled = BigInt(Math.round(fraction * width.mantissa * 1e15));
+  const scaled = BigInt(Math.sign(fraction) * Math.round(Math.abs(fraction) * width.mantissa * 1e15));
   const shift = digits + width.exponent - 15;
   return shift >= 0 ? scaled * 10n ** BigInt(shift) : scaled / 10n ** BigInt(-shift);
 }
@@ -95,6 +103,15 @@ function fixed(fraction: number, width: Wide, digits: number): bigint {
 export function shiftPoint(point: Point, dx: number, dy: number, width: Wide): Point {
   const p = rescale(point, Math.max(point.digits, digitsFor(width)));
   return { re: p.re + fixed(dx, width, p.digits), im: p.im + fixed(dy, width, p.digits), digits: p.digits };
+}
+
+/**
+ * The middle of a view that had one width and has another, where the point (dx, dy) widths to the right and up of it stays. The two shifts depend on
+ * nothing but their width, and not on its last three digits, which many small steps change: who comes back to a width comes back to the place, exactly.
+ */
+export function holdPoint(point: Point, dx: number, dy: number, from: Wide, to: Wide): Point {
+  const steady = (width: Wide): Wide => ({ ...width, mantissa: Number(width.mantissa.toPrecision(13)) });
+  return shiftPoint(shiftPoint(point, dx, dy, steady(from)), -dx, -dy, steady(to));
 }
 
 /** value / width as a number, for a BigInt in units of 10^-digits. */

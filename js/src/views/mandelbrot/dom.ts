@@ -98,32 +98,16 @@ export function build(): Parts {
   const palettes = make("select", { "aria-label": "Palette", title: "Palette" });
   const count = make("input", { type: "number", min: 1, max: 2_000_000_000, step: 1, "aria-label": "Most iterations", title: "Most iterations ([ and ])" });
   const automatic = make("input", { type: "checkbox" });
-  const gap = (): HTMLSpanElement => make("span", { class: "gap", "aria-hidden": "true" });
+  const group = (...children: Node[]): HTMLSpanElement => make("span", { class: "group" }, ...children);
   const bar = make(
     "div",
     { class: "wgmb-bar", role: "toolbar", "aria-label": "Explorer" },
-    buttons.home,
-    buttons.back,
-    buttons.forward,
-    buttons.in,
-    buttons.out,
-    gap(),
-    landmarks,
-    gap(),
-    count,
-    make("label", { title: "Choose the iterations by the depth" }, automatic, "auto"),
-    gap(),
-    palettes,
-    buttons.cycle,
-    buttons.edit,
-    gap(),
-    buttons.julia,
-    buttons.orbit,
-    buttons.place,
-    gap(),
-    buttons.link,
-    buttons.save,
-    buttons.full,
+    group(buttons.home, buttons.back, buttons.forward, buttons.in, buttons.out),
+    group(landmarks),
+    group(count, make("label", { title: "Choose the iterations by the depth" }, automatic, "auto")),
+    group(palettes, buttons.cycle, buttons.edit),
+    group(buttons.julia, buttons.orbit, buttons.place),
+    group(buttons.link, buttons.save, buttons.full),
   );
   const main = make("canvas", { class: "wgmb-main", tabindex: 0, role: "application", "aria-roledescription": "zoomable picture", "aria-label": HELP });
   const over = make("canvas", { class: "wgmb-over", "aria-hidden": "true" });

@@ -1,5 +1,18 @@
 /** What the explorer shows, and where it has been. */
-import { difference, formatWide, log2Wide, type Point, parsePoint, parseWide, pointTexts, ratio, scaleWide, shiftPoint, type Wide } from "./decimal.js";
+import {
+  difference,
+  formatWide,
+  holdPoint,
+  log2Wide,
+  type Point,
+  parsePoint,
+  parseWide,
+  pointTexts,
+  ratio,
+  scaleWide,
+  shiftPoint,
+  type Wide,
+} from "./decimal.js";
 
 export const DEEPEST = -9_990;
 
@@ -23,8 +36,7 @@ export function dragged(view: View, dx: number, dy: number, columns: number): Vi
 /** The view after zooming by `factor` (under 1: in) with the point at (x, y) held; x and y in pixels from the middle, y down. */
 export function zoomed(view: View, factor: number, x: number, y: number, columns: number): View {
   const width = scaleWide(view.width, factor);
-  const part = 1 - factor;
-  return { point: shiftPoint(view.point, (part * x) / columns, (-part * y) / columns, view.width), width };
+  return { point: holdPoint(view.point, x / columns, -y / columns, view.width, width), width };
 }
 
 /** Where a picture of `from` lies in a view of `to`: its middle in pixels from the middle, and its size factor. */
