@@ -35,6 +35,8 @@ from webgpu_widget.cluster.exchange import Block
 
 VIEW: dict[str, Any] = {"center": (-0.748, 0.0633), "width": 1.3e-2}
 """In the seahorse valley: nearly half of the pixels stay inside, and no formula knows which."""
+_LARGEST = 4096
+"""Columns of it that are iterated directly; a larger picture shows more of the plane, for with smaller pixels it would be another kernel's."""
 
 
 def launch(cluster: wg.Cluster, wanted: int, cores: int, mine: list[int]) -> None:
@@ -103,11 +105,12 @@ def scale(
 
 def mandelbrot(args: argparse.Namespace) -> None:
     size = tuple(args.size)
+    view = VIEW | {"width": VIEW["width"] * max(1.0, size[0] / _LARGEST)}
     scale(
         args,
         f"mandelbrot {size[0]}x{size[1]}, {args.max_iter} iterations, tiles of {args.tile}",
-        lambda cluster: cluster.mandelbrot(**VIEW, size=size, max_iter=args.max_iter, tile=args.tile).iterations,
-        lambda cluster: cluster.mandelbrot(**VIEW, size=(256, 192), max_iter=args.max_iter, tile=32),
+        lambda cluster: cluster.mandelbrot(**view, size=size, max_iter=args.max_iter, tile=args.tile).iterations,
+        lambda cluster: cluster.mandelbrot(**view, size=(256, 192), max_iter=args.max_iter, tile=32),
     )
 
 
