@@ -27,7 +27,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from cluster_machine import browsers_cpu_s, choose_browser, ordered_cores, pin_python, together_s
+from cluster_machine import browsers_cpu_s, choose_browser, idle_and_stolen_s, ordered_cores, pin_python, together_s
 from cluster_simulation import simulate
 
 import webgpu_widget as wg
@@ -66,6 +66,8 @@ def scale(
             before = {way: asdict(one) for way, one in traffic.items()}
             waited, busy = cluster._exchange.waited_s, sum(row.busy_s for row in cluster.workers)
             python, theirs = time.process_time(), browsers_cpu_s(pids)
+            mine = args.browser_cores[: n * args.cores]
+            idle, stolen = idle_and_stolen_s(mine)
             times: list[float] = []
             same = True
             while not times or (sum(times) < args.seconds and len(times) < args.repeats):
@@ -75,6 +77,7 @@ def scale(
                 first = result if first is None else first
                 same = same and np.array_equal(first, result)
             python, theirs, wall = time.process_time() - python, browsers_cpu_s(pids) - theirs, sum(times)
+            idle, stolen = (now - then for now, then in zip(idle_and_stolen_s(mine), (idle, stolen), strict=True))
             middle = float(np.median(times))
             alone, machine_alone = alone or middle * n, machine_alone or together
             row = {
@@ -92,6 +95,8 @@ def scale(
                 "waited_for_blocks": round((cluster._exchange.waited_s - waited) / wall / n / 2, 3),
                 "in_tasks": round((sum(one.busy_s for one in cluster.workers) - busy) / wall / n, 3),
                 "browsers_use_of_their_cores": round(theirs / wall / n / args.cores, 3),
+                "cores_idle": round(idle / wall / len(mine), 3),
+                "cores_stolen": round(stolen / wall / len(mine), 3),
                 "browsers_cpu_s": round(theirs / len(times), 2),
                 "python_cpu_s": round(python / len(times), 2),
                 "python_cores": round(python / wall, 2),

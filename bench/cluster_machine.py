@@ -86,6 +86,14 @@ def browsers_cpu_s(pids: list[int]) -> float:
     return sum(seconds for pid, seconds in used.items() if belongs(pid))
 
 
+def idle_and_stolen_s(cores: list[int]) -> tuple[float, float]:
+    """Return how long some cores have had nothing to do, and how long a virtual machine's host has given them to others."""
+    lines = dict(line.split(maxsplit=1) for line in Path("/proc/stat").read_text().splitlines() if line)
+    ticks = np.sum([[int(field) for field in lines[f"cpu{core}"].split()[:8]] for core in cores], axis=0)
+    idle, stolen = ticks[[3, 7]] / os.sysconf("SC_CLK_TCK")
+    return float(idle), float(stolen)
+
+
 def together_s(cluster: wg.Cluster, steps: int) -> float:
     """Return the time in which every browser has run one and the same long dispatch, all at once, with nothing to wait for."""
     members = cluster._roster.present("ready")
