@@ -338,7 +338,7 @@ class Connection:
                 raise errors.ProtocolMismatchError(self._mismatch)
             if self._linkless_at is not None and now - self._linkless_at > _RECONNECT_S:
                 self._linkless_at = None
-                self._session.lose_page("the page was closed or reloaded")
+                self._session.lose_page(self._transport.obituary() or "the page was closed or reloaded")
             elif not self.connected:
                 failed = self._transport.failure()
                 if failed is not None:

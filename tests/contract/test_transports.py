@@ -77,7 +77,7 @@ def test_browser_that_dies_after_it_had_worked_is_replaced_and_logged(caplog: py
         kept.numpy()
         pid = made._transport.browser_pid
         os.killpg(pid, signal.SIGKILL)
-        with pytest.raises(wg.FrontendLostError):
+        with pytest.raises(wg.FrontendLostError, match=r"ended with status -9. It said: .* is gone; run the cells"):
             kept.numpy()
         STORIES[1](made)
         assert made._transport.browser_pid != pid

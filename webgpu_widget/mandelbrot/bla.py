@@ -265,6 +265,7 @@ def limit_blocks(reference: Reference, power: int, log2_dc: float) -> Reference:
     starts = packed[1 : 1 + len(limits) * BLOCK : BLOCK]
     # The shader compares max(|re|, |im|).
     limits, faint = (math.sqrt(0.5) * these[: len(starts)] for these in (limits, faint))
+    # Elsewhere w is the exponent of a tiny Z, or a mark.
     plain = (starts[:, 2] >= 0) & (starts[:, 3] >= 0) & (starts[:, 3] < 1)
     starts[:, 2] = np.where(starts[:, 2] < 0, starts[:, 2], limits)
     starts[:, 3] = np.where(plain, faint, starts[:, 3])

@@ -52,6 +52,10 @@ class Transport(abc.ABC):
         """Replace a page whose GPU hangs, if that is in our hands; returns whether it was done."""
         return False
 
+    def obituary(self) -> str | None:
+        """Say why a page that had answered is gone, if that is known."""
+        return None
+
     def failure(self) -> str | None:
         """Say why no page can come any more, if so."""
         return None

@@ -69,6 +69,10 @@ class HeadlessTransport(PageTransport):
             return None
         return self._browser.failure()
 
+    def obituary(self) -> str | None:
+        """Say why the browser has ended."""
+        return None if self._browser is None else self._browser.failure()
+
     @property
     def browser_pid(self) -> int | None:
         """Process id of the browser."""
