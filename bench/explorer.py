@@ -1,9 +1,9 @@
 """How soon the explorer shows newly computed pixels, and how evenly it follows a drag, in a real JupyterLab.
 
     python bench/explorer.py [--views home 1e-6 1e-25] [--turns 6] [--seconds 3] [--height 520] [--ratio 1] [--adapter nvidia]
-                             [--json FILE] [--screenshots FOLDER] [--host lab | bare]
+                             [--json FILE] [--screenshots FOLDER]
 
-Needs no Playwright. Times are taken in the page. They end with the call, in an animation frame, that draws the first pixels that were computed
+Needs no Playwright, but a font: without any, Chromium's headless shell ends when JupyterLab opens. Times are taken in the page. They end with the call, in an animation frame, that draws the first pixels that were computed
 after the event into the canvas that is seen: by whichever made them (`any`), of the very view and not of what stands in for it (`view`), by the
 GPU (`gpu`), and of the last pass (`complete`). The screen gets them with that frame, at most a sixtieth of a second later. They begin with the
 wheel event's own time stamp; or, on opening, when the explorer's element is in the page (`opened`), when the cell's output came
@@ -12,8 +12,6 @@ wheel event's own time stamp; or, on opening, when the explorer's element is in 
 A drag sends 60 moves of some pixels a second, once around a circle. `fps` counts the animation frames in which the canvas was drawn otherwise than in the frame
 before: with another picture, another part of it, or in another place. `longest_gap_ms` is the longest time between two of them.
 `new_fps` counts the frames that showed newly computed pixels, `page_fps` all animation frames of the page.
-
-Where the page does not live, the next flags of `ATTEMPTS` are tried, and in the end a page without JupyterLab; the output says so.
 """
 
 from __future__ import annotations
@@ -31,7 +29,6 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "tests" / "lab")]
 
-from _bare_explorer import BarePage  # noqa: E402
 from _devtools import DevToolsPage  # noqa: E402
 from _lab_page import LabPage  # noqa: E402
 
@@ -41,13 +38,6 @@ VIEWS: dict[str, dict[str, Any]] = {
     "1e-6": {"center": SPIRAL, "width": "1e-6"},
     "1e-25": {"center": SPIRAL, "width": "1e-25"},
 }
-ATTEMPTS: list[tuple[str, tuple[str, ...]]] = [
-    ("lab", ()),
-    ("lab", ("--disable-gpu-compositing",)),
-    ("lab", ("--disable-gpu-rasterization", "--disable-accelerated-2d-canvas", "--disable-gpu-sandbox")),
-    ("bare", ()),
-    ("bare", ("--disable-gpu-compositing",)),
-]
 WATCH = (ROOT / "bench" / "_explorer.js").read_text()
 PATIENCE_S = 40
 
@@ -135,7 +125,7 @@ def median(turns: list[dict[str, Any]], key: str) -> float | None:
     return round(statistics.median(values), 1) if values else None
 
 
-def measure(host: Any, name: str, args: argparse.Namespace, figures: dict[str, Any]) -> None:
+def measure(host: LabPage, name: str, args: argparse.Namespace, figures: dict[str, Any]) -> None:
     """Open an explorer at a view, turn the wheel in and out, and drag; ``figures`` keeps what was measured before a failure."""
     page = host.page
     host.explorer(WATCH, {**VIEWS[name], "height": args.height})
@@ -164,7 +154,7 @@ def measure(host: Any, name: str, args: argparse.Namespace, figures: dict[str, A
 def show(figures: dict[str, Any]) -> None:
     """Print a view's figures for people."""
     opened, turns, dragged = figures["opened_ms"], figures["wheel_median_ms"], figures["drag"]
-    print(f"{figures['view']} in {figures['host']}: {figures['adapter']}; {figures['size']}, {figures['canvas']}")
+    print(f"{figures['view']}: {figures['adapter']}; {figures['size']}, {figures['canvas']}")
     print(f"  explorer says: {figures['status']} {figures['note']}")
     print(
         f"  opened: first pixels {opened['any']} ms ({opened['first']}), GPU's {opened['gpu']}, complete {opened['complete']}"
@@ -186,39 +176,26 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=520)
     parser.add_argument("--ratio", type=float, default=1, help="pixels of the screen in one of the page")
     parser.add_argument("--adapter", default="", help="a word that the adapter's name must have")
-    parser.add_argument("--host", choices=["lab", "bare"], help="this alone, with the browser's usual flags")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--screenshots", type=pathlib.Path)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the server and the browser are to end with this
     results: list[dict[str, Any]] = []
-    left = list(args.views)
-    for kind, flags in [(args.host, ())] if args.host else ATTEMPTS:
-        host: Any = None
-        more = ("--enable-logging=stderr", f"--force-device-scale-factor={args.ratio:g}", *flags)
-        try:
-            host = (LabPage if kind == "lab" else BarePage)(more)
-            while left:
-                results.append({"view": left[0], "host": host.name, "flags": list(flags)})
-                measure(host, left[0], args, results[-1])
-                show(results[-1])
-                name = left.pop(0)
-                if args.json:
-                    args.json.write_text(json.dumps(results, indent=1))
-                if args.screenshots:
-                    args.screenshots.mkdir(parents=True, exist_ok=True)
-                    host.page.screenshot(args.screenshots / f"explorer-{name}.png")
-        except (RuntimeError, OSError) as error:
-            results.append({"host": kind, "flags": list(flags), "view": (left or ["end"])[0], "failed": str(error)})
-            print(f"FAILED: {results[-1]['view']} in {kind} with {list(flags)}: {error}", flush=True)
-        finally:
-            if args.json:
-                args.json.write_text(json.dumps(results, indent=1))
-            if host is not None:
-                host.close()
-        if not left:
-            return
-    sys.exit(f"no way was found to measure {', '.join(left)}")
+    host = LabPage(("--enable-logging=stderr", f"--force-device-scale-factor={args.ratio:g}"))
+    try:
+        for name in args.views:
+            results.append({"view": name})
+            measure(host, name, args, results[-1])
+            show(results[-1])
+            if args.screenshots:
+                args.screenshots.mkdir(parents=True, exist_ok=True)
+                host.page.screenshot(args.screenshots / f"explorer-{name}.png")
+    except (RuntimeError, OSError) as error:
+        sys.exit(f"{results[-1]['view']}: {error}")
+    finally:
+        if args.json:
+            args.json.write_text(json.dumps(results, indent=1))
+        host.close()
 
 
 if __name__ == "__main__":
