@@ -42,6 +42,7 @@ class DevToolsPage:
         try:
             self._socket = create_connection(self._address(), timeout=timeout)
             self.command("Inspector.enable")  # it tells of a crash
+            self.command("Page.enable")  # and of questions that a page asks
         except BaseException:
             self.browser.close()
             raise
@@ -98,6 +99,9 @@ class DevToolsPage:
                 reply = json.loads(self._socket.recv())
             except (OSError, ValueError, WebSocketException) as error:
                 raise PageLostError(self._why(f"{method}: {error}")) from error
+            if reply.get("method") == "Page.javascriptDialogOpening":
+                # A notebook that is not saved asks whether it may be left.
+                self.tell("Page.handleJavaScriptDialog", accept=True)
             if reply.get("method") == "Inspector.targetCrashed":
                 raise PageLostError(self._why(f"{method}: the page has crashed"))
             if reply.get("id") == number:

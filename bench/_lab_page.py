@@ -48,9 +48,8 @@ class LabPage:
         name = f"bench{self._count}.ipynb"
         nbformat.write(made, self.server.notebooks / name)
         address = f"http://127.0.0.1:{self.server.port}/lab/workspaces/w{self._count}/tree/{name}?token={TOKEN}"
-        self.page.command(
-            "Emulation.setFocusEmulationEnabled", enabled=True
-        )  # JupyterLab's current widget is one that had the focus
+        # JupyterLab's current widget is one that had the focus.
+        self.page.command("Emulation.setFocusEmulationEnabled", enabled=True)
         self.page.command("Page.navigate", url=address)
         if not self.page.wait_for(f"() => {KERNEL_STATUS} === 'idle'", timeout=timeout):
             raise PageLostError(
