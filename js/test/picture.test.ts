@@ -82,6 +82,18 @@ describe("pictures on their way to the screen", () => {
     expect(picture.covers(), "one pixel is no picture").toBe(false);
   });
 
+  it("have the colours of one floor while the next one comes", () => {
+    const before = whole(HOME);
+    view = zoomed(HOME, 0.5, 0, 0, SIZE[0]);
+    const next = makeFrame(view, [20, 15]);
+    next.smooth.fill(500);
+    before.smooth[0] = 600;
+    next.smooth[5] = 600;
+    picture.took(next, 0, 100, 4);
+    expect(next.pixels[5]).not.toBe(next.pixels[0]);
+    expect(before.pixels[0], "600 in the frame that is still there").toBe(next.pixels[5]);
+  });
+
   it("of another map are no backdrops", () => {
     whole(HOME);
     view = zoomed(HOME, 0.1, 0, 0, SIZE[0]);

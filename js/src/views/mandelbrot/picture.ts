@@ -66,7 +66,8 @@ export class Picture {
 
   /** Pixels [from, to) of a frame have come. */
   took(frame: Frame, from: number, to: number, coarse: number): void {
-    if (from === 0 && coarse > 1) this.follow(floorOf(frame.smooth.subarray(from, to)), coarse);
+    // What is shown beside it changes its colours with it, or there would be a seam until the last pass.
+    if (from === 0 && coarse > 1 && this.follow(floorOf(frame.smooth.subarray(from, to)), coarse) && !this.coloring().histogram) this.recolor();
     this.paint(frame, from, to);
     this.fresh = frame;
     this.draw();
