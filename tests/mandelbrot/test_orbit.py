@@ -9,9 +9,19 @@ import gmpy2
 import numpy as np
 import pytest
 from gmpy2 import mpfr, mpq
+from numpy.typing import NDArray
 
 from webgpu_widget.mandelbrot import landmarks, make_view, work
-from webgpu_widget.mandelbrot.bla import BLOCK, Scaled, build_table, fine_reference, limbs, limit_blocks, pack_reference
+from webgpu_widget.mandelbrot.bla import (
+    BLOCK,
+    Reference,
+    Scaled,
+    build_table,
+    fine_reference,
+    limbs,
+    limit_blocks,
+    pack_reference,
+)
 from webgpu_widget.mandelbrot.numbers import exact_point
 from webgpu_widget.mandelbrot.orbit import OrbitCache, compute_orbit
 from webgpu_widget.mandelbrot.points import copy_size, cycle_point, find_period, nucleus
@@ -167,15 +177,21 @@ def test_points_are_found_by_newton() -> None:
     assert complex(float(tip[0]), float(tip[1])) == pytest.approx(-0.10109636384562216 + 0.9562865108091415j, abs=1e-15)
 
 
-@pytest.mark.parametrize("power", [2, 3])
-def test_under_a_block_limit_no_step_needs_a_test(power: int) -> None:
+def limited(power: int, width: str, log2_dc: float) -> tuple[np.random.Generator, Reference, NDArray[np.complex128]]:
+    """A reference with block limits, its points, and dice whose seed is printed."""
     seed = int(np.random.default_rng().integers(2**32))
     print("seed", seed)
     random = np.random.default_rng(seed)
     center = ("-0.743643887037158704", "0.131825904205311970") if power == 2 else ("0.2", "0.3")
-    view = make_view(center, "1e-9", (64, 48), 1500, power)
-    reference = limit_blocks(pack_reference(OrbitCache().get(view)), power, -30.0)
+    view = make_view(center, width, (64, 48), 1500, power)
+    reference = limit_blocks(pack_reference(OrbitCache().get(view)), power, log2_dc)
     z = reference.points.mantissa * np.exp2(reference.points.exponent.clip(-1000).astype(float))
+    return random, reference, z
+
+
+@pytest.mark.parametrize("power", [2, 3])
+def test_under_a_block_limit_no_step_needs_a_test(power: int) -> None:
+    random, reference, z = limited(power, "1e-9", -30.0)
     tried = 0
     for first in range(1, len(z) - BLOCK, BLOCK):
         limit = float(reference.packed[first, 2])
@@ -195,13 +211,7 @@ def test_under_a_block_limit_no_step_needs_a_test(power: int) -> None:
 
 @pytest.mark.parametrize("power", [2, 3, 5])
 def test_under_a_faint_limit_f32_does_not_see_delta_beside_z(power: int) -> None:
-    seed = int(np.random.default_rng().integers(2**32))
-    print("seed", seed)
-    random = np.random.default_rng(seed)
-    center = ("-0.743643887037158704", "0.131825904205311970") if power == 2 else ("0.2", "0.3")
-    view = make_view(center, "1e-20", (64, 48), 1500, power)
-    reference = limit_blocks(pack_reference(OrbitCache().get(view)), power, -67.0)
-    z = reference.points.mantissa * np.exp2(reference.points.exponent.clip(-1000).astype(float))
+    random, reference, z = limited(power, "1e-20", -67.0)
     assert np.array_equal(reference.limits, reference.packed[1::BLOCK, 2:])
     tried = 0
     for first in range(1, len(z) - BLOCK, BLOCK):
