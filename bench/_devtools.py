@@ -17,6 +17,7 @@ from typing import Any
 from websocket import WebSocketException, create_connection
 
 from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.transports._last_words import last_words
 
 
 class PageLostError(RuntimeError):
@@ -61,10 +62,9 @@ class DevToolsPage:
             time.sleep(0.1)
         raise PageLostError(self._why("the browser has opened no page in 60 s"))
 
-    def said(self, lines: int = 12) -> str:
-        """Last lines of what the browser has written, without what it misses of a desktop."""
-        text = (self.profile / "browser.log").read_text(errors="replace")
-        return "\n".join([line[:400] for line in text.splitlines() if line.strip() and "dbus" not in line][-lines:])
+    def said(self) -> str:
+        """What of the browser's output tells most."""
+        return last_words((self.profile / "browser.log").read_text(errors="replace"))
 
     def _why(self, what: str) -> str:
         for _ in range(20):  # the socket breaks before the process has ended
@@ -72,7 +72,7 @@ class DevToolsPage:
                 what = f"the browser has ended ({what})"
                 break
             time.sleep(0.1)
-        return f"{what}. The browser said last:\n{self.said()}"
+        return f"{what}. The browser said: {self.said()}"
 
     def tell(self, method: str, **params: Any) -> int:
         """Send a command and do not wait; returns its number."""

@@ -1,6 +1,6 @@
 /** Keeps the times of an explorer, from outside: what is computed, what is drawn, and when. Evaluated before the explorer is there. */
 () => {
-  const w = { run: 0, output: 0, there: 0, from: 0, event: 0, shown: [], facts: [], complete: 0, context: "", recording: false, frames: [], moves: [], ticks: 0 };
+  const w = { run: 0, output: 0, there: 0, from: 0, event: 0, shown: [], complete: 0, context: "", recording: false, frames: [], moves: [], ticks: 0 };
   window.watch = w;
   const now = () => performance.now();
   const before = (owner, name, act) => {
@@ -72,18 +72,17 @@
 
   /** A new question: everything from here on belongs to it. */
   w.begin = (event) => {
-    Object.assign(w, { from: now(), event, shown: [], facts: [], complete: 0, idle: false });
+    Object.assign(w, { from: now(), event, shown: [], complete: 0, idle: false });
   };
   const watch = (root) => {
     w.there = now();
     new MutationObserver((changes) => {
       for (const { attributeName } of changes) {
         const value = root.getAttribute(attributeName);
-        w.facts.push([now(), attributeName.slice(5), value]);
         if (attributeName === "data-state") w.idle = value === "idle";
         if (attributeName === "data-sketch" && value === "stand-in" && newest) newest.stands = true;
       }
-    }).observe(root, { attributeFilter: ["data-state", "data-sketch", "data-coarse"] });
+    }).observe(root, { attributeFilter: ["data-state", "data-sketch"] });
     const canvas = root.querySelector(".wgmb-main");
     canvas.addEventListener("wheel", (event) => w.begin(event.timeStamp), { capture: true });
     canvas.addEventListener("pointermove", (event) => w.recording && w.moves.push(event.timeStamp), { capture: true });

@@ -150,7 +150,7 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
         "x * 0.5 + y", 3 * size, forced(lambda: a * 0.5 + b), close_to(few[0] * 0.5 + few[1], 1e-6, lambda r: r[some])
     )
     bench.row("x + 1", 2 * size, forced(lambda: a + 1), close_to(few[0] + 1, 1e-6, lambda r: r[some]))
-    bench.row("(a * b + c).sum()", 3 * size, lambda: (a * b + c).sum(), close_to(dot, 1e-6))  # noqa: PLW0108
+    bench.row("(a * b + c).sum()", 3 * size, lambda: (a * b + c).sum(), close_to(dot, 1e-6))  # noqa: PLW0108 - a new expression each time
     bench.row("x.sum()", size, a.sum, close_to(total, 1e-6))
     bench.row("x.max()", size, a.max, close_to(host[0].max(), 0))
     bench.row(
