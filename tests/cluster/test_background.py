@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from fake_browser import until
-from playwright.sync_api import CDPSession, Page, sync_playwright
 
 import webgpu_widget as wg
 from webgpu_widget.cluster import hub, tasks
 from webgpu_widget.transports import _chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import CDPSession, Page
+
+pytestmark = pytest.mark.playwright
 
 JOIN_S = 120.0
 VIEW: dict[str, Any] = {"center": (-0.75, 0.1), "width": 2.5, "size": (192, 128), "max_iter": 300, "tile": 32}
@@ -23,6 +27,8 @@ VIEW: dict[str, Any] = {"center": (-0.75, 0.1), "width": 2.5, "size": (192, 128)
 @contextlib.contextmanager
 def controlled(url: str) -> Iterator[tuple[Page, CDPSession]]:
     """A browser whose page can be throttled and frozen."""
+    from playwright.sync_api import sync_playwright
+
     with (
         sync_playwright() as playwright,
         contextlib.closing(

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from fake_browser import until
 from numpy.random import Generator
-from playwright.sync_api import Request, sync_playwright
 
 import webgpu_widget as wg
 from webgpu_widget.cluster import channels, hub, mandelbrot
@@ -277,8 +276,11 @@ def test_the_process_starts_again_and_its_browsers_rejoin() -> None:
             assert np.array_equal(again.iterations, alone.iterations)
 
 
+@pytest.mark.playwright
 def test_the_worker_page_says_what_it_does_and_stops() -> None:
     """A page whose timers are slowed down as in a tab in the background still computes."""
+    from playwright.sync_api import Request, sync_playwright
+
     with (
         wg.Cluster() as made,
         sync_playwright() as playwright,

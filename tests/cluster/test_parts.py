@@ -18,6 +18,8 @@ from webgpu_widget.cluster import mandelbrot, matmul, rates, views
 from webgpu_widget.cluster.dask import GarbageError, send_promptly
 from webgpu_widget.mandelbrot.view import make_view
 
+pytestmark = pytest.mark.no_adapter
+
 
 def steps_of_f32(c: NDArray[np.complex128], max_iter: int) -> NDArray[np.float64]:
     """Return the steps that a GPU takes: until an orbit leaves, or meets the one that Brent's test holds; none in the cardioid and the disc."""

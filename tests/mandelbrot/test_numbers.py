@@ -18,6 +18,8 @@ import webgpu_widget as wg
 from webgpu_widget.mandelbrot import View, ViewError, make_view
 from webgpu_widget.mandelbrot.numbers import decimal_text, exact, exact_point, log2_abs
 
+pytestmark = pytest.mark.no_adapter
+
 THIRD = fractions.Fraction(1, 3)
 
 

@@ -26,6 +26,8 @@ from webgpu_widget.mandelbrot.numbers import exact_point
 from webgpu_widget.mandelbrot.orbit import OrbitCache, compute_orbit
 from webgpu_widget.mandelbrot.points import copy_size, cycle_point, find_period, nucleus
 
+pytestmark = pytest.mark.no_adapter
+
 SEAHORSE = exact_point(("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139"), "c")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from make_orbits import PATH, make
+
+pytestmark = pytest.mark.no_adapter
 
 
 def test_the_rows_that_the_page_is_tested_with_are_those_of_gmpy2() -> None:

@@ -171,7 +171,8 @@ def test_sobel_filter_through_textures(gpu, rng):
     assert edges.shape == (31, 45, 4)
     assert edges.dtype == np.uint8
     assert np.all(edges[..., 3] == 255)
-    assert np.max(np.abs(edges[..., 0] / 255.0 - expected)) <= 0.5 / 255 + 1e-4
+    # Adapters may be off by 0.6 of a step when they store a unorm (Direct3D 11.3 functional spec, 3.2.3.6; Vulkan asks no more).
+    assert np.max(np.abs(edges[..., 0] / 255.0 - expected)) <= 0.6 / 255 + 1e-4
 
 
 def test_sparse_matrix_vector_product_equals_scipy(gpu, rng):

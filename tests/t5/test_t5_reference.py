@@ -8,6 +8,8 @@ from t5_common import VARIANTS, error, golden
 
 from webgpu_widget.reference import t5 as reference
 
+pytestmark = pytest.mark.no_adapter
+
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_twin_equals_transformers(name):

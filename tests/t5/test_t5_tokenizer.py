@@ -11,6 +11,8 @@ from t5_common import DATA, TINY, golden
 import webgpu_widget as wg
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
 
+pytestmark = pytest.mark.no_adapter
+
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):

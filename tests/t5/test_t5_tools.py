@@ -9,6 +9,7 @@ import sys
 from t5_common import TINY
 
 TOOLS = TINY.parents[1] / "tools" / "t5"
+LAYERS = 4  # of the shipped model's encoder, and of its decoder
 
 
 def test_the_bench_reports_every_figure(tmp_path):
@@ -17,7 +18,9 @@ def test_the_bench_reports_every_figure(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(out.read_text())["models"]
-    assert row["dispatches_per_token"] == 4 * 8 + 2
+    assert row["dispatches_per_token"] in {
+        per_layer * LAYERS + 2 for per_layer in (4, 8)
+    }  # in blocks, where the adapter has room
     assert row["batch_1"]["tokens"] == 6
     for figure in ("load_s", "first_piece_s", "bare_step_ms"):
         assert row[figure] > 0
@@ -32,7 +35,7 @@ def test_the_bench_times_the_encoder_alone(tmp_path):
     (row,) = json.loads(out.read_text())["models"]
     assert row["encoder_5_ms"] > 0
     assert row["encoder_5_alone_ms"] > 0
-    assert row["encoder_dispatches"] == 8 * 4 + 2
+    assert 8 * LAYERS + 2 <= row["encoder_dispatches"] <= 12 * LAYERS + 2
     assert "encoder   4 t5/attention" in done.stdout
     assert "tokens/s" not in done.stdout
 

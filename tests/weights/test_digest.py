@@ -6,6 +6,8 @@ import pytest
 
 from webgpu_widget.weights.digest import chunk_digest
 
+pytestmark = pytest.mark.no_adapter
+
 
 @pytest.mark.parametrize(
     ("data", "digest"),

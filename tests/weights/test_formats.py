@@ -19,6 +19,8 @@ import webgpu_widget as wg
 from webgpu_widget.weights.formats import gguf as gguf_format
 from webgpu_widget.weights.formats import npz, safetensors
 
+pytestmark = pytest.mark.no_adapter
+
 SETTINGS = settings(max_examples=150, deadline=None)
 
 

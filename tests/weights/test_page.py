@@ -6,12 +6,13 @@ import shutil
 import time
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 import webgpu_widget as wg
 from webgpu_widget.transports._chromium import find_browser
 
 from .conftest import same
+
+pytestmark = pytest.mark.playwright
 
 CHUNK = 16 * 1024
 QUICK = {"progress": False, "chunk_bytes": CHUNK}
@@ -20,6 +21,8 @@ QUICK = {"progress": False, "chunk_bytes": CHUNK}
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """A Chromium with a profile on disk: storage in memory has other limits."""
+    from playwright.sync_api import sync_playwright
+
     profile = tmp_path_factory.mktemp("profile")
     flags = ["--no-sandbox", "--enable-unsafe-webgpu"]
     with sync_playwright() as playwright:

@@ -20,6 +20,8 @@ from webgpu_widget.weights.tensors import TensorInfo
 
 from .conftest import layers
 
+pytestmark = pytest.mark.no_adapter
+
 
 def order(names, stages=None):
     found = assign_stages(names, stages)

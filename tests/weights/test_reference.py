@@ -9,6 +9,8 @@ import pytest
 from webgpu_widget.reference import weights as twin
 from webgpu_widget.weights.tensors import ENCODINGS
 
+pytestmark = pytest.mark.no_adapter
+
 TYPES = {
     "Q8_0": "decode_q8_0",
     "Q4_0": "decode_q4_0",
