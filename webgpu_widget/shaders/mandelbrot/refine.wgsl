@@ -51,7 +51,7 @@ const HALF = vec2i(8192);
 struct Number { a: vec2i, b: vec2i, c: vec2i, d: vec2i, exponent: i32 }
 
 fn bits(v: vec2i) -> i32 {
-  return 32 - i32(countLeadingZeros(u32(max(abs(v.x), abs(v.y)))));
+  return 32 - i32(countLeadingZeros(max(u32(abs(v.x)), u32(abs(v.y)))));
 }
 
 // Bring the larger part of a to about 14 bits; e is a fifth limb, for what moves up.
