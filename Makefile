@@ -60,14 +60,14 @@ $(ORACLE)/.stamp: pyproject.toml
 
 check: setup  ## formatting, lint, types, generated files
 	$(PY) js/gen_protocol.py --check
-	$(PY) -m ruff format --check webgpu_widget tests js
-	$(PY) -m ruff check webgpu_widget tests js
+	$(PY) -m ruff format --check webgpu_widget tests js bench tools
+	$(PY) -m ruff check webgpu_widget tests js bench tools
 	$(PY) -m mypy
 	cd js && npm run --silent check
 
 format: setup  ## format all sources
-	$(PY) -m ruff format webgpu_widget tests js
-	$(PY) -m ruff check --fix --quiet webgpu_widget tests js
+	$(PY) -m ruff format webgpu_widget tests js bench tools
+	$(PY) -m ruff check --fix --quiet webgpu_widget tests js bench tools bench tools
 	cd js && npm run --silent format
 
 build: $(BUNDLE)  ## bundle the browser's part

@@ -1,6 +1,7 @@
 """The cell that `transport.py` runs first in a notebook: bare anywidget and bare WebSocket, and ours, as functions."""
 
 import json  # noqa: F401 - for the cells that follow
+import math
 import os
 import pathlib
 import statistics
@@ -108,14 +109,14 @@ x = np.arange(1000, dtype=np.float32)
 
 
 def trip_ms(gpu: wg.GPU, count: int) -> float:
-    taken = []
+    taken, right = [], True
     for i in range(count):
         values = x + np.float32(i)
         t = time.perf_counter()
         y = gpu.run(SQUARE, x=values, y=wg.out(x.shape), threads=x.size)
         taken.append(1e3 * (time.perf_counter() - t))
-        assert np.array_equal(y, values * values)
-    return statistics.median(taken)
+        right = right and np.array_equal(y, values * values)
+    return statistics.median(taken) if right else math.nan
 
 
 def bytes_of(gpu: wg.GPU, mib: int) -> tuple[float, float]:
@@ -127,9 +128,8 @@ def bytes_of(gpu: wg.GPU, mib: int) -> tuple[float, float]:
     t = time.perf_counter()
     back = array.numpy()
     down = mib / (time.perf_counter() - t)
-    assert np.array_equal(back, data)
     array.free()
-    return up, down
+    return (up, down) if np.array_equal(back, data) else (math.nan, math.nan)
 
 
 def one_round(mib: int) -> dict[str, float]:

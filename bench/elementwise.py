@@ -4,7 +4,8 @@
 
 Every row is queued many times without waiting, then one value of the last result is read. *wall* is that time divided by the count; *gpu* is the
 sum of timestamps of one more round (`gpu.profile()`), which browsers may round to 0.1 ms a dispatch. Bytes are those that an ideal fused kernel
-moves. Ratios are to the faster of the two copies. Results are checked against float64. WEBGPU_WIDGET_BROWSER and its like choose the browser.
+moves. Ratios are to the faster of the two copies. Results are checked against float64, before the timing and after it; a row whose
+result is not right says WRONG instead of a rate. WEBGPU_WIDGET_BROWSER and its like choose the browser.
 
 Operations of arrays are lazy, and a chain of them would become a few kernels: a row forces one kernel a step by asking for the buffer at each step.
 """
@@ -46,7 +47,7 @@ class Bench:
 
     def row(self, name, size_bytes, step, check):
         """Time `step`, which queues one unit of work and returns an array of its result; `check` looks at the last."""
-        check(step())
+        right = check(step())
         self.gpu.synchronize()
         count, taken = 1, 0.0
         while True:
@@ -61,10 +62,11 @@ class Bench:
         with self.gpu.profile() as profile:
             for _ in range(4):
                 last = step()
-        check(last)
+        right = check(last) and right
         times = [r.gpu_ms for r in profile.rows]
         gpu_ms = None if not times or None in times else sum(times) / 4
-        self.rows.append((name, size_bytes, 1e3 * taken / count, gpu_ms, sum(r.dispatches for r in profile.rows) / 4))
+        dispatches = sum(r.dispatches for r in profile.rows) / 4
+        self.rows.append((name, size_bytes, 1e3 * taken / count, gpu_ms, dispatches, right))
         print(".", end="", flush=True)
 
     def table(self, copies):
@@ -73,10 +75,14 @@ class Bench:
         def rate(size, ms):
             return size / ms / 1e6 if ms else float("nan")
 
-        best_wall = max(rate(r[1], r[2]) for r in self.rows[:copies])
-        best_gpu = max((rate(r[1], r[3]) for r in self.rows[:copies] if r[3]), default=float("nan"))
+        copied = [r for r in self.rows[:copies] if r[-1]]
+        best_wall = max((rate(r[1], r[2]) for r in copied), default=float("nan"))
+        best_gpu = max((rate(r[1], r[3]) for r in copied if r[3]), default=float("nan"))
         print(f"\n{'':26}{'ms wall':>10}{'GB/s':>9}{'ratio':>7}{'ms gpu':>10}{'GB/s':>9}{'ratio':>7}{'dispatches':>12}")
-        for name, size, wall, gpu_ms, dispatches in self.rows:
+        for name, size, wall, gpu_ms, dispatches, right in self.rows:
+            if not right:
+                print(f"{name:26}{'WRONG':>10}")
+                continue
             walls = f"{wall:10.3f}{rate(size, wall):9.1f}{rate(size, wall) / best_wall:7.2f}"
             gpus = (
                 f"{gpu_ms:10.3f}{rate(size, gpu_ms):9.1f}{rate(size, gpu_ms) / best_gpu:7.2f}"
@@ -87,10 +93,10 @@ class Bench:
 
 
 def close_to(want, rtol, where=lambda a: a):
-    """Return a check that an array, or the part of it that `where` takes, is near `want`."""
+    """Return a check whether an array, or the part of it that `where` takes, is near `want`."""
 
     def check(got):
-        np.testing.assert_allclose(where(got).numpy(), want, rtol=rtol, atol=rtol * float(np.max(np.abs(want))))
+        return np.allclose(where(got).numpy(), want, rtol=rtol, atol=rtol * float(np.max(np.abs(want))))
 
     return check
 
@@ -250,15 +256,19 @@ def small_operations(gpu, count=1000, size=1024):
         ("gpu.kernel, a program of one call replayed", replay(one, x, count), count),
         ("x[...] = x * 0.5 + y, recorded, replayed", replay(lazy, z, count), count),
     ):
-        np.testing.assert_allclose(run().numpy(), want, rtol=1e-6)
+        right = np.allclose(run().numpy(), want, rtol=1e-6)
         taken, queued = [], []
         for _ in range(5):
             gpu.synchronize()
             start = time.perf_counter()
             last = run()
             queued.append(time.perf_counter() - start)
-            last.numpy()
+            found = last.numpy()
             taken.append(time.perf_counter() - start)
+            right = right and np.allclose(found, want, rtol=1e-6)
+        if not right:
+            print(f"{name:58}   WRONG")
+            continue
         with gpu.profile() as profile:
             run()._buffer()
         rows = profile.rows

@@ -1,5 +1,5 @@
 // One page, one run: square float32 products by this package's kernels and by three libraries. Products are chained, x = x @ b, and a value of the
-// last one is read, so that nothing can be skipped; the first product of each is checked against float64.
+// last one is read, so that nothing can be skipped; a product of each is checked against float64 before the timing and after it, and says WRONG where it is not right.
 import { init, defaultDevice, numpy as np, blockUntilReady } from "@jax-js/jax";
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-webgpu";
@@ -140,6 +140,22 @@ const libraries = {
   },
 };
 
+// Relative error of a first product at 300 random places, against float64.
+async function error_of(library, n, a, b) {
+  const got = await library.first();
+  let errors = 0;
+  let norm = 0;
+  for (let s = 0; s < 300; s++) {
+    const i = Math.floor(Math.random() * n);
+    const j = Math.floor(Math.random() * n);
+    let sum = 0;
+    for (let k = 0; k < n; k++) sum += a[i * n + k] * b[k * n + j];
+    errors += (got[i * n + j] - sum) ** 2;
+    norm += sum * sum;
+  }
+  return Math.sqrt(errors / norm);
+}
+
 async function main() {
   const query = new URLSearchParams(location.search);
   const sizes = (query.get("sizes") ?? "256,512").split(",").map(Number);
@@ -157,18 +173,7 @@ async function main() {
       const row = { name, n };
       try {
         const library = await libraries[name](n, a, b, jobs);
-        const got = await library.first();
-        let errors = 0;
-        let norm = 0;
-        for (let s = 0; s < 300; s++) {
-          const i = Math.floor(Math.random() * n);
-          const j = Math.floor(Math.random() * n);
-          let sum = 0;
-          for (let k = 0; k < n; k++) sum += a[i * n + k] * b[k * n + j];
-          errors += (got[i * n + j] - sum) ** 2;
-          norm += sum * sum;
-        }
-        row.error = Math.sqrt(errors / norm);
+        row.error = await error_of(library, n, a, b);
         await library.chain(2);
         let start = performance.now();
         await library.chain(3);
@@ -187,12 +192,14 @@ async function main() {
         row.ms = median(times);
         row.gflops = (2 * n ** 3) / row.ms / 1e6;
         row.products = count;
+        row.error = Math.max(row.error, await error_of(library, n, a, b));
+        row.right = row.error < 1e-5;
         await library.close();
       } catch (error) {
         row.failed = String(error?.message ?? error).slice(0, 400);
       }
       rows.push(row);
-      await post("/log", row.failed ? `FAILED ${name} ${n}: ${row.failed}` : `${String(n).padStart(5)} ${name.padEnd(12)} ${row.gflops.toFixed(2).padStart(10)} GFLOP/s ${row.cpu_gflops ? `${row.cpu_gflops.toFixed(2)} GFLOP/cpu-s ` : ""}${row.ms.toFixed(3).padStart(9)} ms  error ${row.error.toExponential(1)}  ${row.products} chained`);
+      await post("/log", row.failed ? `FAILED ${name} ${n}: ${row.failed}` : !row.right ? `${String(n).padStart(5)} ${name.padEnd(12)} WRONG: error ${row.error.toExponential(1)}` : `${String(n).padStart(5)} ${name.padEnd(12)} ${row.gflops.toFixed(2).padStart(10)} GFLOP/s ${row.cpu_gflops ? `${row.cpu_gflops.toFixed(2)} GFLOP/cpu-s ` : ""}${row.ms.toFixed(3).padStart(9)} ms  error ${row.error.toExponential(1)}  ${row.products} chained`);
     }
   }
   await post("/done", rows);

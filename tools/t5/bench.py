@@ -3,7 +3,7 @@
     python tools/t5/bench.py [MODEL ...] [--dtypes f32,f16,int8] [--tokens 256] [--torch] [--profile] [--encoder-only] [--widths 0,512] [--output FILE]
 
 A MODEL is a checkpoint's folder, or "small" or "base": random weights in the exact shapes of flan-t5-small or -base, which run to the
-limit of tokens. Reports per model: load, what a fresh page waits for the first piece of text (kernels compiled), encoder of 512 tokens, tokens a second at
+limit of tokens. The first tokens are compared with the NumPy twin's in the same run; where they differ, WRONG stands for the rate. Reports per model: load, what a fresh page waits for the first piece of text (kernels compiled), encoder of 512 tokens, tokens a second at
 batch 1 (prefill included, and without it) and on a GPU at batch 8, the bare recorded step many times in a queue, and with ``--torch`` (needs torch and
 transformers) the difference of its logits from PyTorch's and PyTorch's own speed, eager, on CUDA or the CPU. ``--profile`` adds the GPU time by kernel, of a step and
 of an encoding. ``--encoder-only`` times the encoder and nothing else: many encodings in a queue, one alone, and the first of its width (compiled,
@@ -24,8 +24,10 @@ from typing import Any
 
 import numpy as np
 from random_checkpoint import SIZES, build
+from safetensors.numpy import load_file
 
 import webgpu_widget as wg
+from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5
 from webgpu_widget.t5.blocks import Blocks
 from webgpu_widget.t5.generate import Settings
@@ -105,6 +107,26 @@ def first_piece_s(model: T5) -> float:
     return time.perf_counter() - began
 
 
+def tokens_are_right(model: T5, folder: Path, steps: int = 12) -> bool:
+    """Whether the first tokens that are chosen for the prompt are those of the NumPy twin on the weights as they are in the file.
+
+    Where the twin's best two logits are closer than what rounding to the model's format may move them, either may be chosen, and nothing after it is compared.
+    """
+    ids = np.array([model.tokenizer.encode(PROMPT, limit=512, truncation=False)])
+    found = list(model._drive(model._run([PROMPT], Settings(steps), truncation=False, streaming=False), TIMEOUT_S))
+    tokens = found[-1].tokens[0]
+    weights = {key: value.astype(np.float32) for key, value in load_file(folder / "model.safetensors").items()}
+    target = np.array([[model.config.decoder_start_token_id, *tokens[:-1]]])
+    logits = reference.logits(weights, model.config, ids, target)[0]
+    slack = {"f32": 1e-4, "f16": 1e-2, "int8": 5e-2}[model._dtype] * float(np.abs(logits).max())
+    for row, token in zip(logits, tokens, strict=True):
+        if row[token] < row.max() - slack:
+            return False
+        if token != int(row.argmax()):
+            return True
+    return True
+
+
 def speed(model: T5, prompts: str | list[str], tokens: int, runs: int) -> dict[str, float | None]:
     """Best of ``runs`` generations."""
     model.generate(prompts, max_new_tokens=tokens, timeout=TIMEOUT_S)
@@ -147,7 +169,9 @@ def torch_peer(folder: Path, tokens: int) -> tuple[dict[str, Any], np.ndarray[An
     }, logits
 
 
-def measure(model: T5, a: argparse.Namespace, name: str, peer_logits: np.ndarray[Any, Any] | None) -> dict[str, Any]:
+def measure(
+    model: T5, a: argparse.Namespace, name: str, folder: Path, peer_logits: np.ndarray[Any, Any] | None
+) -> dict[str, Any]:
     """Return one model's row."""
     fallback = model._gpu.info.is_fallback
     row: dict[str, Any] = {"model": name, "dtype": model._dtype, "load_s": model.stats.load_s}
@@ -159,6 +183,7 @@ def measure(model: T5, a: argparse.Namespace, name: str, peer_logits: np.ndarray
         ids = np.arange(5, 37)[None]
         found = model.logits(ids, ids[:, :16], timeout=TIMEOUT_S)
         row["logits_relative_error"] = float(np.linalg.norm(found - peer_logits) / np.linalg.norm(peer_logits))
+    row["right"] = tokens_are_right(model, folder)
     row["batch_1"] = speed(model, PROMPT, a.tokens, a.runs)
     row["dispatches_per_token"] = model.stats.dispatches_per_token
     row |= step_ms(model, min(a.tokens, 64), profile=a.profile)
@@ -174,7 +199,9 @@ def as_line(row: dict[str, Any]) -> str:
         peer = row["peer"]
         return f"{row['model']}: PyTorch {peer['torch']} eager on {peer['device']} {peer['tokens_per_second']:.1f} tokens/s"
     parts = [f"loaded in {row['load_s']:.2f} s"]
-    if "batch_1" in row:
+    if "batch_1" in row and not row["right"]:
+        parts.append("WRONG: other tokens than the NumPy twin's")
+    elif "batch_1" in row:
         one = row["batch_1"]
         parts[0] += f", first piece of text {row['first_piece_s']:.2f} s later"
         parts.append(f"{one['tokens_per_second']:.1f} tokens/s")
@@ -183,13 +210,13 @@ def as_line(row: dict[str, Any]) -> str:
         if row["bare_step_ms"]:
             parts.append(f"a bare step {row['bare_step_ms']:.3f} ms")
         parts.append(f"{row['dispatches_per_token']} dispatches a token")
-    for key in row:
+    for key, alone_ms in row.items():
         if key.startswith("encoder_") and key.endswith("_alone_ms"):
             name = key.removesuffix("_alone_ms")
             parts.append(
-                f"encoder of {name.split('_')[1]} tokens {row[f'{name}_ms']:.2f} ms ({row[key]:.2f} alone, {row[f'{name}_first_ms']:.0f} at first)"
+                f"encoder of {name.split('_')[1]} tokens {row[f'{name}_ms']:.2f} ms ({alone_ms:.2f} alone, {row[f'{name}_first_ms']:.0f} at first)"
             )
-    if "batch_8" in row:
+    if "batch_8" in row and row["right"]:
         parts.append(f"batch 8 {row['batch_8']['tokens_per_second']:.0f} tokens/s")
     if "logits_relative_error" in row:
         parts.append(f"logits differ from PyTorch's by {row['logits_relative_error']:.1e}")
@@ -241,7 +268,7 @@ def main() -> None:
                 if width is not None:
                     Blocks.widths = (int(width),) if int(width) else ()
                 with T5.from_pretrained(folder, gpu, dtype, progress=False) as model:
-                    row = measure(model, a, name, peer[1] if peer else None)
+                    row = measure(model, a, name, folder, peer[1] if peer else None)
                     note({**row, "block_width": model._parts.blocks.width})
             if peer:
                 note({"model": name, "peer": peer[0]})

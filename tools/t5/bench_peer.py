@@ -110,10 +110,12 @@ def compare(checkpoint: Path, name: str, a: argparse.Namespace) -> dict[str, Any
 
 def as_line(row: dict[str, Any]) -> str:
     """Return a row for a reader."""
+    what = f"{row['model']}, {row['what']}, {row['adapter']}: "
+    if not row["same_tokens"]:
+        return what + "WRONG: ours and onnxruntime-web choose other tokens"
     return (
-        f"{row['model']}, {row['what']}, {row['adapter']}: ours {row['ours_tokens_per_second']:.1f} tokens/s, "
-        f"onnxruntime-web {row['onnxruntime_web_tokens_per_second']:.1f}, ratio {row['ratio']:.1f}, "
-        f"{'the same' if row['same_tokens'] else 'OTHER'} tokens"
+        f"{what}ours {row['ours_tokens_per_second']:.1f} tokens/s, "
+        f"onnxruntime-web {row['onnxruntime_web_tokens_per_second']:.1f}, ratio {row['ratio']:.1f}, the same tokens"
     )
 
 
