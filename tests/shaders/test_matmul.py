@@ -218,6 +218,59 @@ def test_convert_equals_its_twin(gpu, rng, x_half, y_half, through_half):
     assert np.array_equal(target.numpy(), reference.convert(x, 6, 9, y_dtype, through_half=through))
 
 
+def beside_every_float16():
+    """Every float16 as float32, and the float32 below, on and above each middle between two neighbours; overflow, infinities and NaN."""
+    every = np.arange(0x7C01, dtype=np.uint16).view(np.float16).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        middle = np.append((every[:-2] + every[1:-1]) / 2, np.float32(65520))
+    above = np.nextafter(middle, np.float32(np.inf))
+    values = np.concatenate([every, np.nextafter(middle, np.float32(0)), middle, above, [70000, 1e10, 3e38, np.nan]])
+    # Each beside small ones, which a neighbour that spills would change.
+    return np.stack([values, np.ones_like(values), -values, np.full_like(values, -2)], -1).astype(np.float32).ravel()
+
+
+@pytest.mark.parametrize("way", ["run", "odd", "through"])
+def test_rounding_to_float16_is_numpys_for_every_value_and_touches_no_neighbour(gpu, way):
+    x = beside_every_float16()
+    x = x[: x.size // 8 * 8 - (way == "odd")].reshape(1, 1, 1, -1)
+    y_half = way != "through"
+    source, target = gpu.array(x), gpu.array(np.zeros(x.shape, np.float16 if y_half else np.float32))
+    convert(
+        gpu._queue, tight(source._memory, x.shape), tight(target._memory, x.shape, half=y_half), through_half=not y_half
+    )
+    want, got = reference.round_half(x), target.numpy()
+    numbers = ~np.isnan(want)
+    assert np.array_equal(np.isnan(got), ~numbers)
+    assert np.array_equal(got[numbers], want[numbers])
+    assert np.array_equal(np.signbit(got[numbers]), np.signbit(want[numbers]))
+
+
+@pytest.mark.parametrize(
+    "h",
+    [
+        [[np.inf, 1], [1, 1]],
+        [[65504, 2], [0.5, -np.inf]],
+        [[np.nan, 1], [-65504, 3]],
+        [[300, 300, 1], [1, -1, 2], [-300, 1e-7, -np.inf]],
+    ],
+)
+def test_float16_products_overflow_as_numpys_and_touch_no_neighbour(gpu, h):
+    h = np.array(h, np.float16)
+    # Sums in float32, one rounding at the end.
+    with np.errstate(over="ignore", invalid="ignore"):
+        want = (h.astype(np.float32) @ h.astype(np.float32)).astype(np.float16)
+    assert np.array_equal((gpu.array(h) @ gpu.array(h)).numpy(), want, equal_nan=True)
+
+
+@pytest.mark.parametrize("large", [70000, 65520, -1e30, np.inf])
+def test_float16_precision_takes_what_float16_cannot_hold_for_infinite(gpu, large):
+    a = np.array([[large, 1, 0], [1, 1, 2]], np.float32)
+    b = np.array([[1, 2], [2, 1], [1, 1]], np.float32)
+    sign = np.copysign(np.inf, large)
+    got = product(gpu, a, b, precision="f16")
+    assert np.array_equal(got, [[sign, sign], [5, 5]])
+
+
 @pytest.mark.parametrize("count", [1, 255, 257, 1009])
 def test_round_half_equals_its_twin(gpu, rng, count):
     x = rng.standard_normal(8 * count + 4).astype(np.float32)
