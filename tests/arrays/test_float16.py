@@ -61,6 +61,31 @@ def test_functions_of_every_value_have_numpys_bits(gpu, name):
     same_bits((1 / a if name == "reciprocal" else getattr(xp, name)(a)).numpy(), want)
 
 
+def test_a_nan_keeps_its_sign_where_it_is_moved_or_asked_for(gpu):
+    x = np.array([0x7E00, 0xFE00, 0x7E01, 0xFFFF, 0x3C00, 0xBC00, 0x7C00, 0xFC00] * 33, np.uint16).view(np.float16)
+    a, one = gpu.array(x), gpu.array(np.ones(x.size, np.float16))
+    moved = xp.concat([a.reshape(8, -1).T, a.reshape(8, -1).T], axis=1).numpy()
+    for got, want in (
+        (xp.copysign(one, a).numpy(), np.copysign(np.float16(1), x)),
+        (xp.signbit(a).numpy(), np.signbit(x)),
+        (xp.signbit(-a).numpy(), np.signbit(-x)),
+        (np.signbit((-a).numpy()), np.signbit(-x)),
+        (np.signbit(xp.where(a > 0, one, a).numpy()), np.signbit(np.where(x > 0, np.float16(1), x))),
+        (np.signbit(moved), np.signbit(np.concatenate([x.reshape(8, -1).T] * 2, axis=1))),
+        (np.signbit(a.astype(np.float32).numpy()), np.signbit(x)),
+    ):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("copysign", True), ("maximum", True), ("add", False)])
+def test_native_conversions_keep_signs_where_they_matter(name, kept):
+    code = (*LOAD[:2], (name, "h", 0, 1))
+    form = Form(code, (0, 1), (), (FLOAT16, FLOAT16), (2,), (FLOAT16,), 0, 1, 1, placed=False, flight=2, native=True)
+    source = elementwise.elementwise_source(form)
+    assert ("bitcast<u32>(vec2<f16>(x, x))" in source) == kept
+    assert ("bitcast<vec2<f16>>((bits" in source) == kept
+
+
 @pytest.mark.parametrize("name", ["exp", "log", "sin", "tanh", "expm1", "log1p"])
 def test_functions_are_rounded_from_float32(gpu, name):
     with np.errstate(all="ignore"):

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from webgpu_widget._lazy.trace import Instruction
 
 _HEAVY = 12
+_NATIVE = """fn n_wide(x: f16) -> f32 { return f32(x); }
+fn n_narrow(x: f32) -> f16 { return f16(x); }"""
+# Conversions lose the sign of a NaN on some adapters.
+_SIGNED_NATIVE = """fn n_wide(x: f16) -> f32 {
+  return bitcast<f32>((bitcast<u32>(f32(x)) & 0x7fffffffu) | (bitcast<u32>(vec2<f16>(x, x)) & 0x80000000u));
+}
+fn n_narrow(x: f32) -> f16 {
+  let bits = bitcast<u32>(vec2<f16>(f16(x), f16()));
+  return bitcast<vec2<f16>>((bits & 0x7fffu) | ((bitcast<u32>(x) >> 16u) & 0x8000u)).x;
+}"""
 _AXES = "xyzw"
 
 
@@ -48,7 +58,7 @@ def loader(binding: int, dtype: DType, *, packed: bool, native: bool) -> str:
         if dtype == BOOL:
             body = f"({body} != 0u)"
         elif dtype == FLOAT16:
-            body = f"f32({body})"
+            body = f"n_wide({body})"
     return f"fn ld{binding}(i: u32) -> {WGSL_TYPE[dtype]} {{ return {body}; }}"
 
 
@@ -102,7 +112,7 @@ def access_types(code: Sequence[Instruction]) -> dict[int, DType | None]:
 def stored(value: str, dtype: DType) -> str:
     """Return WGSL for a value of `dtype` as it is stored (float16: natively; else it goes by pairs)."""
     if dtype == FLOAT16:
-        return f"f16({value})"
+        return f"n_narrow({value})"
     return f"select(0u, 1u, {value})" if dtype == BOOL else value
 
 
@@ -172,9 +182,17 @@ def position(offset: str, strides: Sequence[str], prefix: str) -> str:
 def finish(lines: Sequence[str]) -> str:
     """Return the module: what it enables, the library's functions that the lines use, and the lines."""
     text = "\n".join(lines)
-    enables = "enable f16;\n" if re.search(r"\bf16\b", text) else ""
+    enables = ""
+    if re.search(r"\bf16\b", text):
+        enables = "enable f16;\n"
+        text = f"{_SIGNED_NATIVE if _signs_matter(text) else _NATIVE}\n{text}"
     enables += "enable subgroups;\n" if "subgroup" in text else ""
     return enables + needed(text) + "\n" + text + "\n"
+
+
+def _signs_matter(text: str) -> bool:
+    """Whether a kernel moves float16 values, or asks for their signs, which NaN has too; arithmetic leaves a NaN's sign open."""
+    return not re.search(r"\b(h_rounded|combine)\(", text) or re.search(r"\bf_(copysign|signbit)\(", text) is not None
 
 
 def weight_of(code: Sequence[Instruction]) -> int:
@@ -199,6 +217,6 @@ def lane_of(vector: str, dtype: DType, *, native: bool) -> str:
     """Return a template for one of the four elements that a packed load fetched, with ``{lane}`` for which."""
     if dtype == FLOAT16:
         if native:
-            return f"f32({vector}[{{lane}}])"
+            return f"n_wide({vector}[{{lane}}])"
         return f"h_to_f32(({vector}[{{lane}} >> 1u] >> (16u * ({{lane}} & 1u))) & 0xffffu)"
     return f"({vector}[{{lane}}] != 0u)" if dtype == BOOL else f"{vector}[{{lane}}]"
