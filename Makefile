@@ -67,7 +67,7 @@ check: setup  ## formatting, lint, types, generated files
 
 format: setup  ## format all sources
 	$(PY) -m ruff format webgpu_widget tests js bench tools
-	$(PY) -m ruff check --fix --quiet webgpu_widget tests js bench tools bench tools
+	$(PY) -m ruff check --fix --quiet webgpu_widget tests js bench tools
 	cd js && npm run --silent format
 
 build: $(BUNDLE)  ## bundle the browser's part
