@@ -65,7 +65,10 @@ def out(shape: Any = None, dtype: Any = None, *, tail: int | None = None) -> Out
             raise errors.ShapeError(f"wg.out: the shape {shape} has a negative axis")
     if tail is not None and tail < 1:
         raise errors.ShapeError(f"wg.out: tail is {tail}; a runtime-sized array has at least one element")
-    return Out(shape, None if dtype is None else np.dtype(dtype), tail)
+    if dtype is None:
+        return Out(shape, None, tail)
+    dtype, own = layout.split_dtype(np.dtype(dtype))
+    return Out((*(shape or ()), *own) if own else shape, dtype, tail)
 
 
 @dataclass
@@ -181,8 +184,7 @@ def _storage(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) 
             )
         return _output(gpu, info, value, where, bound)
     if isinstance(value, GPURecords):
-        value._gpu._same(gpu, where)
-        return value._buffer()
+        return _records(gpu, info, value, where)
     if isinstance(value, GPUArray):
         return _resident(gpu, info, value, where, bound)
     kind = info["type"]
@@ -204,6 +206,24 @@ def _storage(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) 
     buffer = gpu._queue.alloc(data.size)
     gpu._queue.write(buffer, data)
     return buffer
+
+
+def _records(gpu: GPU, info: BindingInfo, value: GPURecords, where: str) -> Buffer:
+    """Bind structs that are in the browser, where they are those that the shader declares."""
+    value._gpu._same(gpu, where)
+    mine, declared = value._layout, info["type"]
+    many = declared["type"] == "array"
+    elem = cast("ArrayType", declared)["elem"] if many else declared
+    if not layout.same_memory(elem, mine) or (not many and value.size != 1):
+        raise errors.BindingError(
+            f"{where} is declared {layout.outline(declared)}, but the structs passed are {layout.outline(mine)} in the shape {value.shape}: "
+            "names, types and order of the fields must be the same; declare the same struct, or read it with numpy() and pass the fields by name"
+        )
+    if many and declared["type"] == "array" and declared["count"] not in {0, value.size}:
+        raise errors.ShapeError(
+            f"{where} has shape {value.shape}, but the shader's {layout.describe(declared)} needs ({declared['count']},)"
+        )
+    return value._buffer()
 
 
 def _pack_tail(info: Any, value: Any, where: str) -> np.ndarray[Any, Any]:
@@ -267,7 +287,7 @@ def _output(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -
         def unpack(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             return layout.unpack_records(elem, array_type["stride"], data, shape, dtype)
 
-        bound.outputs[name] = GPURecords(gpu, buffer, size, unpack, shape, dtype or layout.element_dtype(elem))
+        bound.outputs[name] = GPURecords(gpu, buffer, size, unpack, shape, dtype or layout.element_dtype(elem), elem)
     else:
         buffer = _output_numbers(gpu, info, value, shape, where, bound)
     if queue.recording:
@@ -294,7 +314,7 @@ def _output_numbers(
         elem: TypeInfo = array_type["elem"]
     else:
         count, elem, padded_size = 1, kind, kind["size"]
-        if int(np.prod(shape, dtype=np.int64)) != int(np.prod(layout.value_shape(kind), dtype=np.int64)):
+        if not layout.has_shape(shape, kind):
             raise errors.ShapeError(
                 f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
             )
@@ -326,7 +346,11 @@ def _output_struct(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: B
         raise errors.BindingError(
             f"{where}: tail was given, but the struct {kind['name']} does not end in a runtime-sized array"
         )
-    if value.dtype is not None and value.dtype.names is not None and not layout.is_runtime(kind):
+    if value.dtype is not None and value.dtype.names is None:
+        raise errors.DTypeError(
+            f"{where} is the struct {kind['name']}: pass wg.out(dtype=kernel.dtype({info['name']!r})), not {value.dtype.name}"
+        )
+    if value.dtype is not None and not layout.is_runtime(kind):
         layout.check_record_dtype(kind, value.dtype, where)
     check_bytes(gpu, size, where)
     tail = value.tail
@@ -338,7 +362,7 @@ def _output_struct(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: B
         return layout.unpack(kind, data[: last["offset"] + tail * last["type"]["stride"]])
 
     buffer = gpu._queue.alloc(size)
-    bound.outputs[info["name"]] = GPURecords(gpu, buffer, size, unpack, (), value.dtype)
+    bound.outputs[info["name"]] = GPURecords(gpu, buffer, size, unpack, (), value.dtype, kind)
     if gpu._queue.recording:
         bound.before.append(lambda: gpu._queue.clear(buffer))
     return buffer
@@ -369,8 +393,7 @@ def _resident(gpu: GPU, info: BindingInfo, value: GPUArray, where: str, bound: B
         padded_size = count * stride
     else:
         count, tight, padded_size = 1, layout.is_tight(kind), kind["size"]
-        needed = int(np.prod(layout.value_shape(kind), dtype=np.int64))
-        if value.size != needed:
+        if not layout.has_shape(value.shape, kind):
             raise errors.ShapeError(
                 f"{where} has shape {value.shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
             )

@@ -183,7 +183,10 @@ class Kernel:
         return self._result
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """Return the NumPy dtype of WGSL's exact layout.
+        """Return the NumPy dtype of WGSL's exact layout: its size and offsets.
+
+        A matrix is a field of (rows, columns), as in ``m @ v``; WGSL's columns are laid out when it is bound. A vec3 in an array has its padding as a
+        fourth number.
 
         Parameters
         ----------

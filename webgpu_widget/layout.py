@@ -7,75 +7,41 @@ the bytes, so a million structs are packed by as many NumPy assignments as they 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import numpy as np
 
 from webgpu_widget import errors
+from webgpu_widget._values import SCALARS, Array, convert, describe, dtype_error, leaf, scalar_name
 from webgpu_widget.protocol import ArrayType, StructType, TypeInfo
 
-Array = np.ndarray[Any, Any]
-
-SCALARS: dict[str, np.dtype[Any]] = {
-    "f32": np.dtype("<f4"),
-    "f16": np.dtype("<f2"),
-    "i32": np.dtype("<i4"),
-    "u32": np.dtype("<u4"),
-    "bool": np.dtype("<u4"),
-}
-_INSTEAD = {
-    "float64": "x.astype(np.float32)",
-    "int64": "x.astype(np.int32)",
-    "uint64": "x.astype(np.uint32)",
-    "complex128": "x.astype(np.complex64)",
-    "complex64": "np.stack([x.real, x.imag], -1), or bind it to an array<vec2f>",
-    "int8": "x.astype(np.int32)",
-    "int16": "x.astype(np.int32)",
-    "uint8": "x.astype(np.uint32), or four to a word with x.view(np.uint32)",
-    "uint16": "x.astype(np.uint32), or two to a word with x.view(np.uint32)",
-}
-
-
-def describe(info: TypeInfo) -> str:
-    """Return a type as WGSL writes it."""
-    if info["type"] == "scalar":
-        return f"atomic<{info['name']}>" if info["atomic"] else info["name"]
-    if info["type"] == "vector":
-        return f"vec{info['count']}<{info['elem']}>"
-    if info["type"] == "matrix":
-        return f"mat{info['columns']}x{info['rows']}<{info['elem']}>"
-    if info["type"] == "array":
-        return f"array<{describe(info['elem'])}{', ' + str(info['count']) if info['count'] else ''}>"
-    return info["name"]
-
-
-def dtype_error(where: str, got: np.dtype[Any], info: TypeInfo) -> errors.DTypeError:
-    """Make the error for a dtype that would have to be rounded or reinterpreted."""
-    name = scalar_name(info)
-    wanted = SCALARS[name].newbyteorder("=").name if name is not None else "the shader's type"
-    hint = f"x.astype(np.{wanted})" if got.kind in "iufb" and name is not None else _INSTEAD.get(got.name)
-    words = {
-        "uint8": ", or four to a word with x.view(np.uint32)",
-        "uint16": ", or two to a word with x.view(np.uint32)",
-    }
-    more = words.get(got.name, "") if wanted == "uint32" else ""
-    order = "" if got.isnative else " in the other byte order"
-    return errors.DTypeError(
-        f"{where} has dtype {got.name}{order}, but the shader declares {describe(info)}; nothing is converted silently: "
-        + (f"pass {hint}{more}" if hint else f"pass an array of {wanted}")
-    )
-
-
-def scalar_name(info: TypeInfo) -> str | None:
-    """Return the scalar that a type is made of, or None for a struct."""
-    if info["type"] == "scalar":
-        return info["name"]
-    if info["type"] in {"vector", "matrix"}:
-        return info["elem"]
-    if info["type"] == "array":
-        return scalar_name(info["elem"])
-    return None
+__all__ = [
+    "SCALARS",
+    "Place",
+    "check_record_dtype",
+    "describe",
+    "dtype_error",
+    "element_dtype",
+    "elements",
+    "fill",
+    "has_shape",
+    "is_runtime",
+    "is_tight",
+    "leaf_view",
+    "may_be_left_out",
+    "outline",
+    "pack",
+    "pack_runtime",
+    "same_memory",
+    "scalar_name",
+    "split_dtype",
+    "unpack",
+    "unpack_records",
+    "unpack_tail",
+    "value_shape",
+]
 
 
 def value_shape(info: TypeInfo) -> tuple[int, ...]:
@@ -87,6 +53,24 @@ def value_shape(info: TypeInfo) -> tuple[int, ...]:
     if info["type"] == "array":
         return (info["count"], *value_shape(info["elem"]))
     return ()
+
+
+def split_dtype(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return what a subarray's dtype is made of, and its shape: subarrays of subarrays as one."""
+    shape: tuple[int, ...] = ()
+    while dtype.subdtype is not None:
+        dtype, inner = dtype.subdtype
+        shape += inner
+    return dtype, shape
+
+
+def has_shape(shape: tuple[int, ...], info: TypeInfo) -> bool:
+    """Say whether an array of a shape holds a fixed-size leaf type's elements, in an order that is beyond doubt.
+
+    As many elements will do, in C order; a matrix wants its rows and columns.
+    """
+    own = value_shape(info)
+    return shape == own or (leaf(info)["type"] != "matrix" and math.prod(shape) == math.prod(own))
 
 
 def is_tight(info: TypeInfo) -> bool:
@@ -102,18 +86,17 @@ def is_tight(info: TypeInfo) -> bool:
 
 
 def element_dtype(info: TypeInfo) -> np.dtype[Any]:
-    """Return the NumPy dtype of WGSL's exact layout.
+    """Return the NumPy dtype with WGSL's size and offsets.
 
-    A vector is a subarray; a padded element (a vec3 in an array, a matrix's column of 3) is a subarray with its padding as one more scalar.
+    A vector is a subarray, and a vec3 in an array one with its padding as a fourth scalar. A matrix is a subarray of (rows, columns), as everywhere in
+    NumPy, at the beginning of its place: memory has its columns one after another, which no dtype can say, so packing and unpacking transpose it.
     """
     if info["type"] == "scalar":
         return SCALARS[info["name"]]
     if info["type"] == "vector":
         return np.dtype((SCALARS[info["elem"]], (info["count"],)))
     if info["type"] == "matrix":
-        scalar = SCALARS[info["elem"]]
-        rows = 4 if info["rows"] == 3 else info["rows"]
-        return np.dtype((scalar, (info["columns"], rows)))
+        return np.dtype((SCALARS[info["elem"]], (info["rows"], info["columns"])))
     if info["type"] == "array":
         elem = info["elem"]
         base = element_dtype(elem)
@@ -139,6 +122,14 @@ def is_runtime(info: TypeInfo) -> bool:
     if info["type"] == "array":
         return info["count"] == 0
     return info["type"] == "struct" and bool(info["members"]) and is_runtime(info["members"][-1]["type"])
+
+
+def holds_matrix(info: TypeInfo) -> bool:
+    """Say whether there is a matrix in a type, so that the bytes of `element_dtype` are not those of WGSL."""
+    inner = leaf(info)
+    if inner["type"] == "struct":
+        return any(holds_matrix(item["type"]) for item in inner["members"])
+    return inner["type"] == "matrix"
 
 
 def may_be_left_out(name: str) -> bool:
@@ -186,56 +177,22 @@ def leaf_view(info: TypeInfo, place: Place) -> Array:
     raise errors.BindingError(f"{describe(info)} is not made of numbers")
 
 
-def convert(value: Any, info: TypeInfo, where: str) -> Array:
-    """Turn a value into an array of a leaf type's scalar, without rounding silently.
-
-    Python numbers and lists are converted; arrays must have the dtype already (bool goes into u32, complex64 into vec2f).
-    """
-    name = scalar_name(info)
-    if name is None:
-        raise errors.BindingError(f"{where} is {describe(info)}: pass a dict by field name, or a structured array")
-    scalar = SCALARS[name]
-    wanted = describe(info)
-    if isinstance(value, np.ndarray) and value.ndim > 0:
-        if value.dtype == scalar.newbyteorder("="):
-            return value
-        if value.dtype == np.bool_ and name in {"u32", "i32", "bool"}:
-            return value.astype(scalar)
-        if value.dtype == np.complex64 and name == "f32":
-            return np.ascontiguousarray(value).view(np.float32).reshape(*value.shape, 2)
-        raise dtype_error(where, value.dtype, info)
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise errors.ShapeError(f"{where}: {error}") from error
-    if array.dtype == np.object_ or array.dtype.kind not in "biufc":
-        raise errors.DTypeError(
-            f"{where} is {value!r:.80}, which is not a number or an array of numbers; the shader declares {wanted}"
-        )
-    if name in {"u32", "i32", "bool"}:
-        if array.dtype.kind not in "biu":
-            raise errors.DTypeError(f"{where} is {value!r:.80}, but the shader declares {wanted}: pass an int")
-        limits = np.iinfo(scalar)
-        if array.size and (int(array.min()) < limits.min or int(array.max()) > limits.max):
-            raise errors.DTypeError(f"{where} is {value!r:.80}, outside of {name}'s range {limits.min} to {limits.max}")
-    elif array.dtype.kind == "c":
-        raise errors.DTypeError(f"{where} is complex, but the shader declares {wanted}")
-    with np.errstate(over="ignore"):
-        return array.astype(scalar)
+def _fits(shape: tuple[int, ...], info: TypeInfo) -> bool:
+    """Say whether a value's own shape means a leaf type without doubt: the type's shape, or its elements in C order where that is one axis."""
+    own = value_shape(info)
+    if shape == own:
+        return True
+    return min(len(shape), len(own)) <= 1 and has_shape(shape, info)
 
 
 def _assign(view: Array, value: Array, info: TypeInfo, where: str) -> None:
-    """Copy into a view, allowing only what means the same: equal shapes, or as many elements in C order for flat input."""
-    if value.shape == view.shape:
-        view[...] = value
-        return
-    if view.ndim == 0 and value.size == 1:
-        view[...] = value.reshape(())
-        return
-    if value.size == view.size and (value.ndim <= 1 or view.ndim <= 1) and info["type"] != "matrix":
-        view[...] = value.reshape(view.shape)
-        return
-    raise errors.ShapeError(f"{where} has shape {value.shape}, but the shader's {describe(info)} needs {view.shape}")
+    """Copy into a view, allowing only what means the same."""
+    axes = view.ndim - len(value_shape(info))
+    if value.shape != view.shape and (value.shape[:axes] != view.shape[:axes] or not _fits(value.shape[axes:], info)):
+        raise errors.ShapeError(
+            f"{where} has shape {value.shape}, but the shader's {describe(info)} needs {view.shape}"
+        )
+    view[...] = value if value.shape == view.shape else value.reshape(view.shape)
 
 
 def fill(info: TypeInfo, place: Place, value: Any, where: str) -> None:
@@ -251,16 +208,28 @@ def fill(info: TypeInfo, place: Place, value: Any, where: str) -> None:
         _assign(leaf_view(info, place), convert(value, info, where), info, where)
 
 
+def _items(value: Any, info: ArrayType, where: str) -> list[Any]:
+    """Return what a list of structs holds; one struct alone is a list of one."""
+    if isinstance(value, Mapping):
+        return [value]
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return list(value)
+    raise errors.BindingError(
+        f"{where} is {describe(info)}: pass a structured array or a list of dicts, not {type(value).__name__}"
+    )
+
+
 def _fill_structs(info: ArrayType, place: Place, value: Any, where: str) -> None:
     inner = place.along(info["count"], info["stride"])
     if isinstance(value, np.ndarray):
         fill(info["elem"], inner, value, where)
         return
-    if len(value) != info["count"]:
+    items = _items(value, info, where)
+    if len(items) != info["count"]:
         raise errors.ShapeError(
-            f"{where} has {len(value)} elements, but the shader's {describe(info)} has {info['count']}"
+            f"{where} has {len(items)} elements, but the shader's {describe(info)} has {info['count']}"
         )
-    for index, item in enumerate(value):
+    for index, item in enumerate(items):
         fill(
             info["elem"],
             Place(place.data, place.offset + index * info["stride"], place.shape, place.strides),
@@ -271,28 +240,47 @@ def _fill_structs(info: ArrayType, place: Place, value: Any, where: str) -> None
 
 def _fill_struct(info: StructType, place: Place, value: Any, where: str) -> None:
     names = [item["name"] for item in info["members"]]
-    if isinstance(value, np.ndarray) and value.dtype == element_dtype(info):
-        # WGSL's exact layout already (`Kernel.dtype`): columns of matrices and all.
-        place.view(value.dtype)[...] = value
-        return
-    if isinstance(value, np.ndarray) and value.dtype.names is not None:
-        given = {name: value[name] for name in value.dtype.names}
+    exact = False
+    if isinstance(value, (np.ndarray, np.void)) and value.dtype.names is not None:
+        records = np.asarray(value)
+        if not place.shape and records.size == 1:
+            records = records.reshape(())
+        if records.shape != place.shape:
+            raise errors.ShapeError(
+                f"{where} holds structs {info['name']} in the shape {records.shape}, but the shader needs {place.shape}"
+            )
+        exact = records.dtype == element_dtype(info)
+        if exact and not holds_matrix(info):
+            place.view(records.dtype)[...] = records
+            return
+        given = {name: records[name] for name in records.dtype.names or ()}
     elif isinstance(value, Mapping):
         given = dict(value)
-    elif isinstance(value, np.void) and value.dtype.names is not None:
-        given = {name: np.asarray(value[name]) for name in value.dtype.names}
     else:
         raise errors.BindingError(
             f"{where} is the struct {info['name']}: pass a dict or a structured array with the fields {', '.join(names)}, not {type(value).__name__}"
         )
+    _check_names(info, given, where)
+    for item in info["members"]:
+        if item["name"] in given and not is_runtime(item["type"]):
+            field = given[item["name"]]
+            field = _unpadded(field, item["type"]) if exact else field
+            fill(item["type"], place.at(item["offset"]), field, f"{where}.{item['name']}")
+
+
+def _check_names(info: StructType, given: Iterable[str], where: str) -> None:
+    names = [item["name"] for item in info["members"]]
     unknown = [name for name in given if name not in names and not may_be_left_out(str(name))]
     missing = [name for name in names if name not in given and not may_be_left_out(name)]
     if unknown or missing:
         parts = [f"unknown field {name!r}" for name in unknown] + [f"missing field {name!r}" for name in missing]
         raise errors.BindingError(f"{where}: {', '.join(parts)}; the struct {info['name']} has {', '.join(names)}")
-    for item in info["members"]:
-        if item["name"] in given and not is_runtime(item["type"]):
-            fill(item["type"], place.at(item["offset"]), given[item["name"]], f"{where}.{item['name']}")
+
+
+def _unpadded(field: Array, info: TypeInfo) -> Array:
+    """Return a field of `element_dtype` without the fourth scalars of its vec3."""
+    inner = leaf(info)
+    return field[..., :3] if info["type"] == "array" and inner["type"] == "vector" and inner["count"] == 3 else field
 
 
 def pack(info: TypeInfo, value: Any, where: str) -> Array:
@@ -324,9 +312,9 @@ def pack_runtime(info: ArrayType, value: Any, where: str) -> tuple[Array, tuple[
     """
     elem = info["elem"]
     if scalar_name(elem) is None:
-        records = value if isinstance(value, np.ndarray) else None
+        records = np.asarray(value) if isinstance(value, (np.ndarray, np.void)) else None
         if records is None or records.dtype.names is None:
-            items = list(value) if not isinstance(value, Mapping) else [value]
+            items = _items(value, info, where)
             data = np.zeros(len(items) * info["stride"], np.uint8)
             for index, item in enumerate(items):
                 fill(elem, Place(data, index * info["stride"]), item, f"{where}[{index}]")
@@ -381,41 +369,38 @@ def unpack(info: TypeInfo, data: Array) -> Any:
 
 
 def unpack_tail(info: TypeInfo, data: Array) -> Array:
-    """Return a runtime-sized array from all whole elements in bytes."""
+    """Return a runtime-sized array from all whole elements in bytes, of shape (count, element's own...)."""
     array = cast("ArrayType", info)
-    return unpack_elements(array, data, data.size // array["stride"])
-
-
-def unpack_elements(info: ArrayType, data: Array, count: int) -> Array:
-    """Return ``count`` elements of an array type, of shape (count, element's own...)."""
-    elem = info["elem"]
+    elem, count = array["elem"], data.size // array["stride"]
     if scalar_name(elem) is None:
-        return unpack_records(elem, info["stride"], data, (count,))
-    return leaf_view(elem, Place(data).along(count, info["stride"])).copy()
+        return unpack_records(elem, array["stride"], data, (count,))
+    return leaf_view(elem, Place(data).along(count, array["stride"])).copy()
 
 
 def unpack_records(
     elem: TypeInfo, stride: int, data: Array, shape: tuple[int, ...], dtype: np.dtype[Any] | None = None
 ) -> Array:
-    """Return structs as a structured array, in WGSL's exact layout or in the caller's dtype, matched by field name."""
+    """Return structs as a structured array, of `element_dtype` or of the caller's dtype, matched by field name."""
     exact = element_dtype(elem)
     count = int(np.prod(shape, dtype=np.int64))
-    records = np.ndarray((count,), exact, data.data, 0, (stride,)).copy()
-    if dtype is None or dtype == exact:
-        return records.reshape(shape)
-    result = np.zeros(count, dtype)
-    place = Place(data).along(count, stride)
-    for item in cast("StructType", elem)["members"]:
-        if item["name"] in (dtype.names or ()):
-            _copy_field(result[item["name"]], item["type"], place.at(item["offset"]))
+    if (dtype is None or dtype == exact) and not holds_matrix(elem):
+        return np.ndarray((count,), exact, data.data, 0, (stride,)).copy().reshape(shape)
+    result = np.zeros(count, dtype or exact)
+    _copy_fields(result, cast("StructType", elem), Place(data).along(count, stride))
     return result.reshape(shape)
+
+
+def _copy_fields(target: Array, info: StructType, place: Place) -> None:
+    exact = target.dtype == element_dtype(info)
+    for item in info["members"]:
+        if item["name"] in (target.dtype.names or ()):
+            field = target[item["name"]]
+            _copy_field(_unpadded(field, item["type"]) if exact else field, item["type"], place.at(item["offset"]))
 
 
 def _copy_field(target: Array, info: TypeInfo, place: Place) -> None:
     if info["type"] == "struct":
-        for item in info["members"]:
-            if item["name"] in (target.dtype.names or ()):
-                _copy_field(target[item["name"]], item["type"], place.at(item["offset"]))
+        _copy_fields(target, info, place)
     elif info["type"] == "array" and scalar_name(info) is None:
         _copy_field(target, info["elem"], place.along(info["count"], info["stride"]))
     else:
@@ -424,10 +409,87 @@ def _copy_field(target: Array, info: TypeInfo, place: Place) -> None:
 
 
 def check_record_dtype(info: StructType, dtype: np.dtype[Any], where: str) -> None:
-    """Raise when a structured dtype asked for as an output does not fit a struct."""
-    names = [item["name"] for item in info["members"]]
-    unknown = [name for name in dtype.names or () if name not in names and not may_be_left_out(name)]
-    missing = [name for name in names if name not in (dtype.names or ()) and not may_be_left_out(name)]
-    if unknown or missing:
-        parts = [f"unknown field {name!r}" for name in unknown] + [f"missing field {name!r}" for name in missing]
-        raise errors.BindingError(f"{where}: {', '.join(parts)}; the struct {info['name']} has {', '.join(names)}")
+    """Check that a structured dtype asked for as an output fits a struct.
+
+    Parameters
+    ----------
+    info : StructType
+        The shader's.
+    dtype : numpy.dtype
+        The caller's: fields by name, in any order and with any offsets.
+    where : str
+        For messages.
+
+    Raises
+    ------
+    BindingError
+        For missing and unknown fields.
+    DTypeError, ShapeError
+        For a field of another scalar or shape than the shader's.
+    """
+    if dtype == element_dtype(info):
+        return
+    _check_names(info, dtype.names or (), where)
+    for item in info["members"]:
+        if item["name"] in (dtype.names or ()):
+            _check_field(item["type"], dtype[item["name"]], f"{where}.{item['name']}")
+
+
+def _check_field(info: TypeInfo, dtype: np.dtype[Any], where: str) -> None:
+    base, shape = split_dtype(dtype)
+    name = scalar_name(info)
+    if name is not None:
+        if base != SCALARS[name].newbyteorder("="):
+            raise dtype_error(where, base, info)
+        if not _fits(shape, info):
+            raise errors.ShapeError(
+                f"{where} has shape {shape}, but the shader's {describe(info)} needs {value_shape(info)}"
+            )
+        return
+    counts: tuple[int, ...] = ()
+    while info["type"] == "array":
+        counts, info = (*counts, info["count"]), info["elem"]
+    if shape != counts:
+        raise errors.ShapeError(f"{where} has shape {shape}, but the shader holds structs {describe(info)} in {counts}")
+    if base.names is None:
+        raise errors.DTypeError(
+            f"{where} has dtype {base.name}, but the shader declares the struct {describe(info)}: give a structured dtype"
+        )
+    check_record_dtype(cast("StructType", info), base, where)
+
+
+def same_memory(one: TypeInfo, other: TypeInfo) -> bool:
+    """Say whether two types mean the same bytes: scalars, shapes, offsets and the names of fields; atomics are as what they hold.
+
+    The names of structs and of fields that only pad may differ.
+    """
+    if one["type"] == "struct" and other["type"] == "struct":
+        mine, theirs = (
+            {item["name"]: item for item in kind["members"] if not may_be_left_out(item["name"])}
+            for kind in (one, other)
+        )
+        return (
+            one["size"] == other["size"]
+            and mine.keys() == theirs.keys()
+            and all(
+                item["offset"] == theirs[name]["offset"] and same_memory(item["type"], theirs[name]["type"])
+                for name, item in mine.items()
+            )
+        )
+    if one["type"] == "array" and other["type"] == "array":
+        return (one["count"], one["stride"]) == (other["count"], other["stride"]) and same_memory(
+            one["elem"], other["elem"]
+        )
+    if one["type"] == "scalar" or other["type"] == "scalar":
+        return one["type"] == other["type"] and scalar_name(one) == scalar_name(other)
+    return one == other
+
+
+def outline(info: TypeInfo) -> str:
+    """Return a type as WGSL writes it, with the fields of its structs."""
+    inner = leaf(info)
+    if inner["type"] != "struct":
+        return describe(info)
+    fields = ", ".join(f"{item['name']}: {describe(item['type'])}" for item in inner["members"])
+    written = f"{describe(inner)} {{ {fields} }}"
+    return written if inner is info else f"{describe(info)} of {written}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from webgpu_widget._handles import Buffer, Span
     from webgpu_widget.gpu import GPU
+    from webgpu_widget.protocol import TypeInfo
 
 __all__ = ["GPURecords"]
 
@@ -29,6 +31,7 @@ class GPURecords:
         unpack: Any,
         shape: tuple[int, ...],
         dtype: np.dtype[Any] | None,
+        layout: TypeInfo,
     ) -> None:
         self._gpu = gpu
         self._memory = buffer
@@ -36,6 +39,12 @@ class GPURecords:
         self._unpack = unpack
         self.shape = shape
         self.dtype = dtype
+        self._layout = layout
+
+    @property
+    def size(self) -> int:
+        """How many structs there are."""
+        return math.prod(self.shape)
 
     def _buffer(self) -> Buffer:
         return self._memory

@@ -103,3 +103,51 @@ def test_a_million_structs_are_packed_by_fields_not_one_by_one(rng):
     assert shape == (n,)
     back = layout.unpack_records(info["elem"], 32, data, (n,), records.dtype)
     assert np.array_equal(back, records)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        (F32, 1e39, "3.40282347e\\+38"),
+        (F32, [0.0, -1e39], "overflow|finite"),
+        (F32, 10**39, "float|finite|too large"),
+        (F32, 10**400, "too large"),
+        ({**F32, "name": "f16", "size": 2, "align": 2}, 65520.0, "65504"),
+        ({**VEC3, "elem": "u32"}, [1.5, 0, 0], "pass an int"),
+        ({**VEC3, "elem": "i32"}, [2**31, 0, 0], "2147483647"),
+        ({**VEC3, "elem": "u32"}, np.float32([1, 2, 3]), "float32"),
+        ({**VEC3, "count": 2}, 1 + 2j, "np.complex64"),
+        ({**VEC3, "count": 4, "size": 16}, np.complex64([1, 2]), "array<vec2f>"),
+        ({**VEC3, "count": 2}, np.complex128(1), "np.complex64"),
+        (F32, np.complex64(1 + 2j), "array<vec2f>"),
+    ],
+)
+def test_numbers_that_the_scalar_does_not_hold(kind, value, words):
+    with pytest.raises(wg.DTypeError, match=words):
+        layout.pack(kind, value, "x")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3.4028235e38, 1e-50, 7, True, np.float64(0.1)])
+def test_floats_that_f32_holds(value):
+    assert np.array_equal(layout.pack(F32, value, "x").view(np.float32)[0], np.float32(value), equal_nan=True)
+
+
+def test_complex64_is_vec2f():
+    assert np.array_equal(
+        layout.pack({**VEC3, "count": 2, "size": 8}, np.complex64(1 + 2j), "x").view(np.float32), [1, 2]
+    )
+
+
+def test_one_struct_is_the_memory_of_another():
+    pair = struct("A", 16, x=(0, F32), n=(4, U32))
+    assert layout.same_memory(pair, struct("B", 16, x=(0, F32), n=(4, {**U32, "atomic": True}), pad=(8, F32)))
+    for other in (
+        struct("A", 16, n=(4, F32), x=(0, U32)),
+        struct("A", 16, y=(0, F32), n=(4, U32)),
+        struct("A", 16, x=(0, F32)),
+        struct("A", 16, x=(4, F32), n=(0, U32)),
+        struct("A", 32, x=(0, F32), n=(4, U32)),
+        F32,
+    ):
+        assert not layout.same_memory(pair, other)
+    assert not layout.same_memory(array(pair, 2, 16), array(pair, 3, 16))
