@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 import webgpu_widget as wg
 from webgpu_widget import xp
-from webgpu_widget._lazy import reduce
+from webgpu_widget._lazy import library, reduce
 from webgpu_widget._lazy.runtime import runtime_of
 
 FEW = settings(
@@ -280,3 +280,105 @@ def test_each_nan_is_a_value_of_its_own(gpu):
     values, counts = xp.unique_counts(gpu.array(x))
     np.testing.assert_array_equal(values.numpy(), [0, 2, np.nan, np.nan])
     np.testing.assert_array_equal(counts.numpy(), [2, 1, 1, 1])
+
+
+@pytest.mark.parametrize("value", [1.0, 7.0, 1e6, -3.0])
+def test_mean_and_variance_of_equal_numbers_are_exact(gpu, rng, value):
+    """Where the partial sums of equal numbers are exact, nothing is left to round."""
+    odd = int(abs(value)) // (int(abs(value)) & -int(abs(value)))
+    most = 2**24 // odd
+    lengths = [3, 41, 47, 55, 61, 82, 83, 97, 405, most, *(int(n) for n in rng.integers(1, most, 6))]
+    for n in lengths:
+        a = gpu.array(np.full(n, value, np.float32))
+        got = [float(f) for f in (a.mean(), a.var(), a.std())]
+        assert got == [value, 0, 0], (n, got)
+
+
+def test_means_of_rows_and_columns_are_rounded_once(gpu, rng):
+    """A mean of whole numbers whose sums are exact is NumPy's to the last bit, whatever WGSL's quotient is."""
+    whole = rng.integers(-5000, 5000, (37, 403)).astype(np.float32)
+    a = gpu.array(whole)
+    exact = whole.astype(np.float64)
+    for axis in (None, 0, 1, -1, (0, 1)):
+        for keepdims in (False, True):
+            want = exact.mean(axis=axis, keepdims=keepdims).astype(np.float32)
+            np.testing.assert_array_equal(xp.mean(a, axis=axis, keepdims=keepdims).numpy(), want)
+    halves = rng.integers(-100, 100, (11, 205)).astype(np.float16)
+    want = halves.astype(np.float64).mean(axis=1).astype(np.float32).astype(np.float16)
+    np.testing.assert_array_equal(gpu.array(halves).mean(axis=1).numpy(), want)
+    integers = rng.integers(-1000, 1000, (11, 205)).astype(np.int32)
+    np.testing.assert_array_equal(gpu.array(integers).mean(axis=0).numpy(), integers.mean(axis=0).astype(np.float32))
+
+
+def test_a_count_divides_with_one_rounding(gpu, rng):
+    """The quotient of a mean has the bits of IEEE's division, at ties, at powers of two and at the ends of the range."""
+    n = np.concatenate([rng.integers(1, 2**26, 60_000), rng.integers(1, 200, 60_000), 2 ** rng.integers(0, 26, 999)])
+    x = (rng.standard_normal(n.size) * 10.0 ** rng.integers(-20, 20, n.size)).astype(np.float32)
+    exact = rng.integers(0, n.size, n.size // 3)
+    x[exact] = n[exact] * rng.integers(1, 100, exact.size)
+    edge = rng.integers(0, n.size, n.size // 4)
+    x[edge] = n[edge] * 2.0 ** rng.integers(-10, 10, edge.size)
+    x[edge] = np.nextafter(x[edge], rng.choice([0, np.inf], edge.size).astype(np.float32))
+    x[:4] = np.inf, -np.inf, np.nan, 0
+    text = (
+        library.needed("f_over")
+        + """
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> n: array<u32>;
+@group(0) @binding(2) var<storage, read> factor: array<f32>;
+@group(0) @binding(3) var<storage, read_write> z: array<f32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x < arrayLength(&x)) { z[id.x] = f_over(x[id.x], n[id.x], factor[id.x]); }
+}"""
+    )
+    got = gpu.run(
+        text,
+        x=x,
+        n=n.astype(np.uint32),
+        factor=(1.0 / n).astype(np.float32),
+        z=wg.out(x.size),
+        threads=x.size,
+    )
+    # float64 holds 53 bits, more than a tie of 24 bits over 26 can need to be told.
+    np.testing.assert_array_equal(got, (x.astype(np.float64) / n).astype(np.float32))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 5.0])
+def test_variance_of_one_number(gpu, value):
+    want = 0.0 if np.isfinite(value) else np.nan
+    for x in (np.float32(value), np.full((1,), value, np.float32), np.full((3, 1), value, np.float16)):
+        a = gpu.array(np.asarray(x))
+        for axis in (None, ()) if a.size == 1 else ((), -1):
+            got = xp.var(a, axis=axis).numpy()
+            assert np.array_equal(got, np.full(got.shape, want), equal_nan=True), (x, axis, got)
+            assert np.isnan(xp.var(a, axis=axis, correction=1).numpy()).all()
+    many = np.array([1, value, 3], np.float32)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(gpu.array(many).var().numpy(), many.var(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1000, 65_537, 1_000_000, 3_333_333])
+def test_sums_are_as_exact_as_sums_in_pairs(gpu, rng, size):
+    """Of the bound of a sum in pairs, (log2(n) + 8) / 2**24 of the sum of sizes, a quarter is left even to equal numbers."""
+    room = (np.log2(size) + 8) * 2.0**-24 / 4
+    for x in (
+        rng.random(size, np.float32),
+        np.full(size, 0.1, np.float32),
+        np.full(size, rng.random(), np.float32),
+        rng.standard_normal(size).astype(np.float32) + 3,
+    ):
+        a, wide = gpu.array(x.astype(np.float32)), x.astype(np.float32).astype(np.float64)
+        assert abs(float(a.sum()) - wide.sum()) <= room * np.abs(wide).sum()
+        assert abs(float(a.mean()) - wide.mean()) <= (room + 2.0**-24) * np.abs(wide).mean()
+        assert abs(float((a * a).sum()) - (wide**2).sum()) <= (room + 2.0**-23) * (wide**2).sum()
+        assert abs(float(a.reshape(1, -1).sum(axis=1)[0]) - wide.sum()) <= room * np.abs(wide).sum()
+        deviations = float(a.var()) - wide.var()
+        assert abs(deviations) <= (room + 2.0**-22) * wide.var() + (room * np.abs(wide).mean() + 2.0**-24) ** 2
+
+
+def test_sums_of_columns_are_as_exact_as_sums_in_pairs(gpu, rng):
+    room = (np.log2(200_000) + 8) * 2.0**-24 / 4
+    for columns in (3, 4):
+        x = np.broadcast_to(rng.random(columns, np.float32), (200_000, columns))
+        got, want = gpu.array(x).sum(axis=0).numpy(), x.astype(np.float64).sum(axis=0)
+        np.testing.assert_allclose(got, want, rtol=room)

@@ -14,7 +14,7 @@ from webgpu_widget._lazy.codegen import weight_of
 from webgpu_widget._lazy.launch import MOST_GROUPS, held, inputs_of
 from webgpu_widget._lazy.node import Node, Storage, c_strides, size_of
 from webgpu_widget._lazy.pieces import Bound, Walk, sides_of
-from webgpu_widget._lazy.reduce_codegen import ReduceForm, reduce_source, result_type
+from webgpu_widget._lazy.reduce_codegen import MOST_COUNT, ReduceForm, pairing, reduce_source, result_type
 from webgpu_widget._lazy.trace import Trace, collapse, narrow_parts
 
 if TYPE_CHECKING:
@@ -30,9 +30,11 @@ _ENOUGH_THREADS = 1 << 18
 _ENOUGH_WIDE_THREADS = 1 << 17
 _ENOUGH_CPU_THREADS = 256
 _MOST_WIDE_WEIGHT = 12
+_MOST_LIGHT_WEIGHT = 3
+_ENOUGH_CPU_STEPS = 16
 
 
-def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, scale: float = 1.0) -> Node:
+def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, count: float = 1) -> Node:
     """Queue a reduction; return a leaf without the reduced axes.
 
     Parameters
@@ -40,13 +42,13 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, sc
     runtime
         Where.
     kind
-        ``sum prod max min any all``, or ``arg``: the place of the largest uint32 along one axis or all.
+        ``sum mean prod max min any all``, or ``arg``: the place of the largest uint32 along one axis or all.
     node
         The expression; fused unless it was reduced before and is still held.
     axes
         Sorted.
-    scale
-        Multiplies a sum of floats (a mean is one over the count).
+    count
+        What a mean divides the sum of floats by, positive: with one rounding where it is a whole number below 2**26.
     """
     with runtime.lock:
         node.used += 1
@@ -67,7 +69,7 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, sc
                 dims = None
             trace = Trace(space)
             result = trace.value(node, dims)
-            _launch(_Reduction(runtime, kind, node.dtype, trace, result, len(kept), storage, scale))
+            _launch(_Reduction(runtime, kind, node.dtype, trace, result, len(kept), storage, count))
         return Node("leaf", (), shape, out_dtype, storage=storage)
 
 
@@ -79,7 +81,7 @@ def _launch(reduction: _Reduction) -> None:
         _run(reduction, list(reduction.steps()))
         return
     key = (
-        *(reduction.kind, reduction.dtype, reduction.result, reduction.kept, reduction.scale),
+        *(reduction.kind, reduction.dtype, reduction.result, reduction.kept, reduction.divisor),
         trace.shape,
         *trace.code,
         *((a.binding, a.offset, *a.strides) for a in trace.accesses),
@@ -153,12 +155,14 @@ class _Reduction:
         result: int,
         kept: int,
         storage: Storage,
-        scale: float,
+        count: float,
     ) -> None:
         self.runtime, self.kind, self.dtype = runtime, kind, dtype
         self.trace, self.result, self.kept = trace, result, kept
         self.output = held(storage)
-        self.scale = dt.scalar_bits(scale, dt.FLOAT32)
+        # By a power of two a product is exact.
+        whole = int(count) if count == int(count) < MOST_COUNT and int(count) & (int(count) - 1) else 0
+        self.divisor = (dt.scalar_bits(1.0 / count, dt.FLOAT32), whole)
         self.width = 2 if kind == "arg" else 1
         self.limit = runtime.max_binding_bytes
 
@@ -305,6 +309,7 @@ class _Reduction:
         if together:
             variant = "subgroup" if runtime.has_subgroups else "group"
         threads = 256 if together and total >= 512 else 64
+        block, levels = pairing(self.kind, self.dtype, 1, -(-total // (1 if variant == "thread" else threads)), 1)
         last = ReduceForm(
             self.kind,
             self.dtype,
@@ -323,8 +328,11 @@ class _Reduction:
             partial=True,
             final=True,
             native=False,
+            block=block,
+            levels=levels,
         )
-        head = (results, total, 1, total, self.scale, 1, 0, begin - shift, 0)
+        factor, divisor = self.divisor
+        head = (results, total, 1, total, factor, 1, 0, begin - shift, 0, divisor)
         yield _step(last, (), output, head, [results, total, 0, by_result, by_part])
 
     def _first(
@@ -341,12 +349,21 @@ class _Reduction:
             shifts.append(shift)
         code = tuple(self.trace.code)
         lanes = 4 if plan.steps else 1
-        heavy = self.runtime.is_fallback or weight_of(code) > 12 or len(inputs.accesses) > 4
-        # Enough bytes on their way to hide the latency of memory: single elements more of them.
+        chunk = -(-plan.length // plan.parts)
+        fallback = self.runtime.is_fallback
+        heavy = weight_of(code) > 12 or len(inputs.accesses) > 4
+        # Enough bytes on their way to hide the latency of memory: single elements more of them. A CPU only sums in several.
         if plan.wide:
             flight = 4 if len(inputs.accesses) <= 2 else 2
+        elif fallback:
+            light = (
+                self.kind in ("sum", "mean") and weight_of(code) <= _MOST_LIGHT_WEIGHT and chunk >= _ENOUGH_CPU_STEPS
+            )
+            flight = (4 if lanes == 4 else 8) if light else 1
         else:
             flight = 1 if heavy else 4 if lanes == 4 or len(inputs.accesses) > 2 else 8
+        steps = -(-chunk // (flight * (1 if plan.variant == "thread" else plan.threads)))
+        block, levels = pairing(self.kind, self.dtype, flight * lanes, steps, 32 if fallback else 64)
         form = ReduceForm(
             self.kind,
             self.dtype,
@@ -366,6 +383,8 @@ class _Reduction:
             final=output is not None,
             native=self.runtime.has_f16,
             wide=plan.wide,
+            block=block,
+            levels=levels,
         )
         words = list(plan.sides)
         if plan.steps:
@@ -374,8 +393,9 @@ class _Reduction:
             by = 4 if plan.steps and plan.steps[k] and binding >= 0 else 1
             at = walk.offset - (shifts[binding] if binding >= 0 else 0)
             words += [at // by, *(s // by for s in walk.strides)]
-        chunk = -(-plan.length // plan.parts)
-        head = (results // 4 if plan.wide else results, plan.length, plan.parts, chunk, self.scale, *place, plan.first)
+        factor, divisor = self.divisor
+        rows = results // 4 if plan.wide else results
+        head = (rows, plan.length, plan.parts, chunk, factor, *place, plan.first, divisor)
         return _step(form, bound, output, head, words, between)
 
 

@@ -6,8 +6,8 @@ where they lie in vectors. *group*: a workgroup for each result (or part of one)
 a tree in workgroup memory at the end. *subgroup*: the same, with trees of exchanges inside subgroups, and workgroup memory for
 what each subgroup has. Every order is fixed by the shape and the adapter, so that equal inputs give equal bits.
 
-Sums run in blocks of 64 steps, each in several accumulators on a GPU, so that the rounding error grows with the number of
-blocks. The extremes of floats are found among integers in the order of the floats, in which NaN comes last: one instruction an
+Sums of floats run in blocks of 8 steps at most in each accumulator, whose results are added in pairs, then pairs of pairs and so on: the rounding error grows with the logarithm of the length, as in NumPy's, and equal numbers add up as
+exactly as their blocks (Higham, The accuracy of floating point summation, 1993). A mean is divided with one rounding. The extremes of floats are found among integers in the order of the floats, in which NaN comes last: one instruction an
 element, whatever a compiler assumes of NaN.
 """
 
@@ -34,13 +34,17 @@ if TYPE_CHECKING:
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.trace import Instruction
 
-HEAD = 9
+HEAD = 10
 """Words of the uniform before the sides."""
+MOST_COUNT = 1 << 26
+"""The first count that `f_over` does not divide by."""
 _BLOCK = 64
+_LEVELS = (0, 4, 8)
 _LOWEST = "(-2147483647 - 1)"
 
 _INIT = {
     "sum": {"f": "0.0", "i": "0", "u": "0u"},
+    "mean": {"f": "0.0"},
     "prod": {"f": "1.0", "i": "1", "u": "1u"},
     "max": {"f": _LOWEST, "i": _LOWEST, "u": "0u"},
     "min": {"f": "2147483647", "i": "2147483647", "u": "4294967295u"},
@@ -50,6 +54,7 @@ _INIT = {
 }
 _COMBINE = {
     "sum": "a + b",
+    "mean": "a + b",
     "prod": "a * b",
     "max": "max(a, b)",
     "min": "min(a, b)",
@@ -66,7 +71,8 @@ class ReduceForm(NamedTuple):
     result. ``lanes`` is 4 where a step loads vectors along the last reduced axis; ``steps`` then tells which accesses do.
     ``threads`` is the workgroup's size, ``flight`` how many steps are in flight together,
     and ``native`` says that float16 is WGSL's f16 in buffers. ``wide`` says that an invocation makes four results, and then the
-    vectors lie along the last kept axis.
+    vectors lie along the last kept axis. ``block`` is how many steps an accumulator takes before its value goes to the total, and
+    ``levels`` how often values of blocks are combined in pairs on the way there.
     """
 
     kind: str
@@ -87,12 +93,34 @@ class ReduceForm(NamedTuple):
     final: bool
     native: bool
     wide: bool = False
+    block: int = 64
+    levels: int = 0
 
     @property
     def vectors(self) -> tuple[bool, ...]:
         """Whether each input binding is of vectors."""
         wide = {binding for binding, step in zip(self.bindings, self.steps, strict=False) if step}
         return tuple(i in wide for i in range(len(self.dtypes)))
+
+
+def pairing(kind: str, dtype: DType, elements: int, steps: int, least: int) -> tuple[int, int]:
+    """Return ``block`` and ``levels`` for one invocation's steps; few choices, so that few kernels are made.
+
+    Parameters
+    ----------
+    kind, dtype
+        Of the reduction.
+    elements
+        How many elements all accumulators take in one step.
+    steps
+        How many steps there are.
+    least
+        Elements of a block, from which on it is worth its share in the pairs.
+    """
+    if kind not in ("sum", "mean") or dtype.kind != "f":
+        return _BLOCK, 0
+    block = min(8, max(1, least // elements))
+    return block, next((levels for levels in _LEVELS if steps <= block << levels + 1), _LEVELS[-1])
 
 
 def _by_key(kind: str, dtype: DType) -> bool:
@@ -118,9 +146,10 @@ def result_type(kind: str, dtype: DType) -> DType:
 def reduce_source(form: ReduceForm) -> str:
     """Return the WGSL of one pass.
 
-    Uniform words: results, steps, parts, steps of a part, scale (bits of a float), stride of a result and of a part in the output
-    and where both begin, the index of the first element (a wide form's results are in fours, but not their stride); then the sides of both groups of axes (the last one in steps), for each
-    access its offset and strides (vectors: in vectors), the scalars.
+    Uniform words: results, steps, parts, steps of a part, the factor of a mean (bits of a float), stride of a result and of a part in
+    the output and where both begin, the index of the first element, the whole number that a mean is divided by, or 0 (a wide form's
+    results are in fours, but not their stride); then the sides of both groups of axes (the last one in steps), for each access its
+    offset and strides (vectors: in vectors), the scalars.
     """
     kind, dtype = form.kind, form.dtype
     acc = accumulator(kind, dtype)
@@ -150,8 +179,8 @@ def reduce_source(form: ReduceForm) -> str:
             store = "bitcast<i32>(acc.y)"
         elif _by_key(kind, dtype):
             store = "f_unkey(acc)"
-        elif kind == "sum" and out_dtype.kind == "f":
-            store = f"acc * bitcast<f32>({slot(4)})"
+        elif kind == "mean":
+            store = f"f_over(acc, {slot(9)}, bitcast<f32>({slot(4)}))"
     lines += _main(form, acc, store)
     return finish(lines)
 
@@ -242,51 +271,61 @@ def _segment(form: ReduceForm, acc: str) -> list[str]:
     init = _INIT[form.kind][form.dtype.kind]
     if form.wide:
         init = f"{acc}({init})"
-    lines = [
-        f"fn initial() -> {acc} {{ return {init}; }}",
-        f"fn segment(o: u32, begin: u32, end: u32, by: u32) -> {acc} {{",
-        "  var total = initial();",
-        "  var r = begin;",
-    ]
-    if form.flight == 1:
-        return [
-            *lines,
-            "  while (r < end) {",
-            "    var block = initial();",
-            f"    for (var k = 0u; k < {_BLOCK}u && r < end; k++) {{",
-            "      block = combine(block, element(o, r));",
-            "      r += by;",
-            "    }",
-            "    total = combine(total, block);",
-            "  }",
-            "  return total;",
-            "}",
-        ]
     flight = range(form.flight)
     blocks = [f"b{u}" for u in flight]
     while len(blocks) > 1:
         pairs = list(zip(blocks[::2], blocks[1::2], strict=True))
         blocks = [f"combine({a}, {b})" for a, b in pairs]
-    return [
-        *lines,
+    levels = range(form.levels)
+    lines = [
+        f"fn initial() -> {acc} {{ return {init}; }}",
+        f"fn segment(o: u32, begin: u32, end: u32, by: u32) -> {acc} {{",
+        "  var total = initial();",
+        "  var r = begin;",
+        *(["  var done = 0u;"] if form.levels else []),
+        *(f"  var s{level} = initial();" for level in levels),
         f"  let ahead = by * {form.flight - 1}u;",
         "  while (r + ahead < end) {",
         *(f"    var b{u} = initial();" for u in flight),
-        f"    for (var k = 0u; k < {_BLOCK}u && r + ahead < end; k++) {{",
+        f"    for (var k = 0u; k < {form.block}u && r + ahead < end; k++) {{",
         *(f"      let e{u} = element(o, r + by * {u}u);" for u in flight),
         *(f"      b{u} = combine(b{u}, e{u});" for u in flight),
         f"      r += by * {form.flight}u;",
         "    }",
-        f"    total = combine(total, {blocks[0]});",
+        f"    var block = {blocks[0]};",
+        *(f"    {line}" for line in _pairs(form.levels)),
         "  }",
-        "  var rest = initial();",
-        "  while (r < end) {",
-        "    rest = combine(rest, element(o, r));",
-        "    r += by;",
-        "  }",
-        "  return combine(total, rest);",
-        "}",
     ]
+    rest = "total"
+    if form.flight > 1:
+        rest = "combine(total, rest)"
+        lines += [
+            "  var rest = initial();",
+            "  while (r < end) {",
+            "    rest = combine(rest, element(o, r));",
+            "    r += by;",
+            "  }",
+        ]
+    if form.levels:
+        lines += [] if form.flight > 1 else ["  var rest = initial();"]
+        lines += [f"  if ((done & {1 << level}u) != 0u) {{ rest = combine(s{level}, rest); }}" for level in levels]
+        rest = "combine(total, rest)"
+    return [*lines, f"  return {rest};", "}"]
+
+
+def _pairs(levels: int) -> list[str]:
+    """Return the statements that add ``block`` as a binary counter does: a bit of ``done`` says that its level's sum waits for another."""
+    lines = ["total = combine(total, block);"]
+    for level in reversed(range(levels)):
+        lines = [
+            f"if ((done & {1 << level}u) == 0u) {{",
+            f"  s{level} = block;",
+            "} else {",
+            f"  block = combine(s{level}, block);",
+            *(f"  {line}" for line in lines),
+            "}",
+        ]
+    return [*lines, "done++;"] if levels else lines
 
 
 def _main(form: ReduceForm, acc: str, store: str) -> list[str]:

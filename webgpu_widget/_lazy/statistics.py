@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, cast_node, const, op_node, same_gpu, wrap
+from webgpu_widget._lazy.build import apply, cast_node, const, op_node, same_gpu, where, wrap
 from webgpu_widget._lazy.library import shader
 from webgpu_widget._lazy.node import Node, size_of
 from webgpu_widget._lazy.reduce import reduce
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from webgpu_widget._lazy.node import Shape
     from webgpu_widget.array import GPUArray
 
-_EMPTY = {"sum": 0, "prod": 1, "any": False, "all": True}
+_EMPTY = {"sum": 0, "mean": math.nan, "prod": 1, "any": False, "all": True}
 
 
 def _keep(shape: Shape, axes: tuple[int, ...]) -> Shape:
@@ -25,7 +25,7 @@ def _keep(shape: Shape, axes: tuple[int, ...]) -> Shape:
 
 
 def _reduced(
-    x: GPUArray, kind: str, node: Node, axis: Any, *, keepdims: bool, scale: float = 1.0, dtype: dt.DType | None = None
+    x: GPUArray, kind: str, node: Node, axis: Any, *, keepdims: bool, count: float = 1, dtype: dt.DType | None = None
 ) -> GPUArray:
     runtime = same_gpu(kind, [x])
     axes = check_axes(axis, x.ndim)
@@ -34,11 +34,8 @@ def _reduced(
     if size_of(tuple(x.shape[a] for a in axes)) == 0:
         if kind not in _EMPTY:
             raise ValueError(f"{kind} of no elements (shape {x.shape}, axis {axis}) has no value.")
-        return wrap(x._gpu, const(math.nan if math.isinf(scale) else _EMPTY[kind], target, shape))
-    if axes:
-        result = reduce(runtime, kind, node, axes, scale=scale)
-    else:
-        result = node if scale == 1.0 else op_node("multiply", node, const(scale, node.dtype))
+        return wrap(x._gpu, const(_EMPTY[kind], target, shape))
+    result = reduce(runtime, kind, node, axes, count=count) if axes else node
     return wrap(x._gpu, reshape_node(runtime, cast_node(result, target), shape))
 
 
@@ -88,27 +85,31 @@ def mean(x: GPUArray, axis: Any, *, keepdims: bool) -> GPUArray:
     """Return the arithmetic mean; integers are averaged as float32. NaN for no elements."""
     target = dt.float_of(x.dtype)
     count = size_of(tuple(x.shape[a] for a in check_axes(axis, x.ndim)))
-    scale = 1.0 / count if count else math.inf
-    return _reduced(x, "sum", cast_node(x._node, target), axis, keepdims=keepdims, scale=scale, dtype=target)
+    return _reduced(x, "mean", cast_node(x._node, target), axis, keepdims=keepdims, count=count or 1, dtype=target)
 
 
 def variance(x: GPUArray, axis: Any, correction: float, *, keepdims: bool) -> GPUArray:
-    """Return the variance, in two passes: the mean first, then the mean square of the distances from it."""
+    """Return the variance, in two passes: the mean first, then the mean square of the distances from it.
+
+    NaN for no elements, and where the correction leaves nothing to divide by.
+    """
     axes = check_axes(axis, x.ndim)
     target = dt.float_of(x.dtype)
     count = size_of(tuple(x.shape[a] for a in axes))
     rest = count - correction
-    scale = 1.0 / rest if count and rest > 0 else math.inf
     if not count:
         return mean(x, axis, keepdims=keepdims)
     # Distances of float16 are taken in float32, as in NumPy: their squares may be beyond float16.
     values = wrap(x._gpu, cast_node(x._node, dt.FLOAT32))
-    distance = apply("subtract", values, mean(values, axis, keepdims=True))
-    square = apply("square", distance)
-    if math.isinf(scale):
-        result = _reduced(square, "sum", square._node, axis, keepdims=keepdims, dtype=target)
-        return apply("divide", result, 0.0)
-    return _reduced(square, "sum", square._node, axis, keepdims=keepdims, scale=scale, dtype=target)
+    if count == 1:
+        # A value that is subtracted from itself is 0 to some compilers whatever it is.
+        square = where(apply("isfinite", values), 0.0, math.nan)
+    else:
+        square = apply("square", apply("subtract", values, mean(values, axis, keepdims=True)))
+    if rest > 0:
+        return _reduced(square, "mean", square._node, axis, keepdims=keepdims, count=rest, dtype=target)
+    result = _reduced(square, "sum", square._node, axis, keepdims=keepdims, dtype=target)
+    return apply("divide", result, 0.0)
 
 
 def count_nonzero(x: GPUArray, axis: Any, *, keepdims: bool) -> GPUArray:

@@ -106,6 +106,32 @@ fn f_divide(x: f32, y: f32) -> f32 {
   return bitcast<f32>(select(q, nan_bits, none));
 }
 
+// x / n with one rounding, for 0 < n < 2**26; `factor` is 1 / n to float32. With n = 0, and where x or the quotient is not a normal
+// number, x * factor. The quotient's eighths of a last place are found in integers, which no compiler contracts or reorders.
+fn f_over(x: f32, n: u32, factor: f32) -> f32 {
+  let near = x * factor;
+  let ax = b_abs(x);
+  let aq = b_abs(near);
+  if (n == 0u || ax >= 0x7f800000u || aq < 0x01000000u) { return near; }
+  let exponent = aq >> 23u;
+  let eighths = ((aq & 0x7fffffu) | 0x800000u) << 3u;
+  // `near` is off by less than 20 eighths, so that the low 32 bits of what is left tell all of it.
+  let shift = (ax >> 23u) - exponent + 3u;
+  let left = (((ax & 0x7fffffu) | 0x800000u) << shift) - eighths * n + 20u * n;
+  // At most 40: a product tells it to one, without a division.
+  var whole = u32(f32(left) * factor);
+  var rest = bitcast<i32>(left - whole * n);
+  if (rest < 0) { whole -= 1u; rest += i32(n); }
+  if (rest >= i32(n)) { whole += 1u; rest -= i32(n); }
+  let q = eighths + whole - 20u;
+  let width = 2u + min(q >> 26u, 2u);
+  let tail = ((q & ((1u << width) - 1u)) << 1u) | select(0u, 1u, rest != 0);
+  let kept = q >> width;
+  let up = select(0u, 1u, tail > (1u << width) || (tail == (1u << width) && (kept & 1u) == 1u));
+  // The highest bit of what is kept adds one to the exponent.
+  return bitcast<f32>((bitcast<u32>(x) & 0x80000000u) | (((exponent + width - 4u) << 23u) + kept + up));
+}
+
 // ---------------------------------------------------------------- remainder
 
 fn f_fmod(x: f32, y: f32) -> f32 {
