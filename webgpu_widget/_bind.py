@@ -203,9 +203,15 @@ def _storage(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) 
             f"{where} is empty: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
         )
     check_bytes(gpu, data.size, where)
-    buffer = gpu._queue.alloc(data.size)
-    gpu._queue.write(buffer, data)
-    return buffer
+    queue = gpu._queue
+    buffer = queue.alloc(data.size)
+    queue.write(buffer, data)
+    if info["access"] == "read" or not queue.recording:
+        return buffer
+    # Each replay begins with the values that were passed.
+    scratch = queue.alloc(data.size)
+    bound.before.append(lambda: queue.copy(buffer, 0, scratch, 0, buffer.size_bytes))
+    return scratch
 
 
 def _records(gpu: GPU, info: BindingInfo, value: GPURecords, where: str) -> Buffer:

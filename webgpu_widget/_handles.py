@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from webgpu_widget._connection import Request
     from webgpu_widget._queue import Queue
 
@@ -16,7 +18,7 @@ Span = tuple["Buffer", int, int]
 class Buffer:
     """Memory in the browser; given back when this object is collected, or by `free`."""
 
-    __slots__ = ("__weakref__", "_queue", "freed", "generation", "handle", "size_bytes")
+    __slots__ = ("__weakref__", "_queue", "freed", "generation", "handle", "pinned", "size_bytes")
 
     def __init__(self, queue: Queue, handle: int, size_bytes: int) -> None:
         self._queue = queue
@@ -24,6 +26,8 @@ class Buffer:
         self.size_bytes = size_bytes
         self.generation = queue.generation
         self.freed = False
+        self.pinned = False
+        """Whether a program names it: then it is never used for anything else."""
 
     def free(self) -> None:
         """Give the memory back once what was queued before has run."""
@@ -109,3 +113,15 @@ class Recording:
         self.commands: list[Any] = []
         self.blob = bytearray()
         self.holds: list[object] = []
+        self.buffers: set[Buffer] = set()
+
+    def add(self, command: Any, holds: Iterable[object]) -> None:
+        """Add a command, with what it names."""
+        self.commands.append(command)
+        for item in holds:
+            thing = item[0] if isinstance(item, tuple) else item
+            if isinstance(thing, Buffer):
+                thing.pinned = True
+                self.buffers.add(thing)
+            else:
+                self.holds.append(thing)

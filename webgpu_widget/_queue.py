@@ -20,6 +20,9 @@ from webgpu_widget import errors, protocol
 from webgpu_widget._connection import Connection, Request
 from webgpu_widget._handles import Arg, Buffer, Bytes, Pipeline, Recording, Sampler, Span, Texture
 
+RECORDERS: dict[int, list[Queue]] = {}
+"""The queues that threads record on, by the thread's identity."""
+
 _BLOB_BYTES = 1024 * 1024
 _INLINE_BYTES = 64 * 1024
 
@@ -92,6 +95,15 @@ class Queue:
             kind, reason = self.gone
             error = errors.DeviceLostError if kind == "device-lost" else errors.FrontendLostError
             raise error(f"{what} is gone from the browser: {reason}. Make it again")
+
+    def check_recorders(self) -> None:
+        """Raise when this thread records a program on other GPUs, which cannot hold work of this one."""
+        recorders = RECORDERS.get(threading.get_ident(), ())
+        if recorders and self not in recorders:
+            raise errors.BindingError(
+                "gpu.record() records on one GPU, and this is work on another: its replays could not repeat it. "
+                "Do it before the with block or after it, or record on both: with a.record() as p, b.record() as q"
+            )
 
     # ------------------------------------------------------------ adding commands
 
@@ -178,6 +190,8 @@ class Queue:
         view = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
         if view.nbytes == 0:
             return
+        if RECORDERS:
+            self.check_recorders()
         with self._lock:
             self.check(buffer)
             if view.nbytes <= _INLINE_BYTES:
@@ -229,6 +243,8 @@ class Queue:
         )
 
     def _record(self, command: Any, holds: Sequence[Buffer | Texture]) -> None:
+        if RECORDERS:
+            self.check_recorders()
         with self._lock:
             for item in holds:
                 self.check(item)
@@ -236,8 +252,7 @@ class Queue:
             if recording is None:
                 self._add(command)
             else:
-                recording.commands.append(command)
-                recording.holds.extend(holds)
+                recording.add(command, holds)
 
     def _recorder(self) -> Recording | None:
         recording = self._recording
@@ -319,6 +334,8 @@ class Queue:
 
     def dispatch(self, pipeline: Pipeline, args: Sequence[Arg], workgroups: Sequence[int]) -> None:
         """Run a pipeline over ``workgroups`` (x, y, z), with arguments by (group, binding)."""
+        if RECORDERS:
+            self.check_recorders()
         with self._lock:
             recording = self._recorder()
             blob = self._blob if recording is None else recording.blob
@@ -353,8 +370,7 @@ class Queue:
                 self._label = pipeline.label
                 self._add(command)
             else:
-                recording.commands.append(command)
-                recording.holds.append([value for _, _, value in args])
+                recording.add(command, [value for _, _, value in args])
 
     # ------------------------------------------------------------ textures
 
@@ -389,6 +405,8 @@ class Queue:
         depth, height, row_bytes = texels.shape
         width = texture.size[0]
         rows = max(1, protocol.CHUNK_BYTES // max(1, row_bytes))
+        if RECORDERS:
+            self.check_recorders()
         with self._lock:
             self.check(texture, "the texture")
             self.flush()
@@ -451,6 +469,8 @@ class Queue:
         self, spans: Sequence[Span], what: str = "reading back"
     ) -> tuple[Request, list[np.ndarray[Any, Any]]]:
         """Begin to read bytes of buffers; the arrays, one per span, are filled when the request is done."""
+        if RECORDERS:
+            self.check_recorders()
         reads = []
         for buffer, offset, size in spans:
             self.check(buffer)
@@ -484,6 +504,8 @@ class Queue:
 
     def start_texture_read(self, texture: Texture, size_bytes: int) -> tuple[Request, np.ndarray[Any, Any]]:
         """Begin to read mip level 0; the array is filled when the request is done."""
+        if RECORDERS:
+            self.check_recorders()
         self.check(texture, "the texture")
         reply = _Reply("reading a texture", [size_bytes])
         request = self.start(
@@ -501,11 +523,26 @@ class Queue:
             if self._recording is not None:
                 raise errors.WebGPUWidgetError("gpu.record() is already recording; end that with block first")
             recording = self._recording = Recording(threading.get_ident())
+        queues = RECORDERS.setdefault(recording.thread, [])
+        queues.append(self)
         try:
             yield recording
         finally:
+            queues.remove(self)
+            if not queues:
+                del RECORDERS[recording.thread]
             with self._lock:
                 self._recording = None
+
+    def check_replay(self) -> None:
+        """Raise when this thread records: a replay would not be part of the program."""
+        if RECORDERS:
+            self.check_recorders()
+        if self.recording:
+            raise errors.WebGPUWidgetError(
+                "A program cannot be replayed while gpu.record() records: it would not be part of the new one. "
+                "Replay it before or after the with block, or call in the block what it was recorded from"
+            )
 
     def create_program(self, recording: Recording) -> int:
         """Send a recording as a program; returns its handle."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,6 +14,8 @@ from webgpu_widget._lazy import shape as shapes
 from webgpu_widget._lazy.assign import assign_in_place
 from webgpu_widget._lazy.node import Node, Storage, size_of
 from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget._lazy.sharing import copied, evict
+from webgpu_widget._queue import RECORDERS
 from webgpu_widget.errors import ClosedError, WebGPUWidgetError
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class GPUArray(Operators):
     __array_priority__ = 1000
     __array_ufunc__ = None
     _is_gpu_array = True
-    __slots__ = ("__weakref__", "_freed", "_gpu", "_node")
+    __slots__ = ("__weakref__", "_freed", "_gpu", "_node", "_version")
 
     def __init__(self, gpu: GPU, buffer: Buffer, shape: Sequence[int], dtype: Any) -> None:
         storage = Storage(runtime_of(gpu), buffer, pooled=False)
@@ -93,9 +95,12 @@ class GPUArray(Operators):
         self._gpu = gpu
         self._node = node
         self._freed = False
+        self._version = 0
         node.add_reader(self)
-        if node.storage is None and gpu._queue._recording is not None:
-            runtime_of(gpu).record_note(self)
+        if RECORDERS:
+            gpu._queue.check_recorders()
+            if gpu._queue.recording:
+                runtime_of(gpu).sharing.made(self)
 
     @classmethod
     def _of(cls, gpu: GPU, node: Node) -> GPUArray:
@@ -189,24 +194,14 @@ class GPUArray(Operators):
         self._check()
         runtime = runtime_of(self._gpu)
         runtime.check_open()
-        buffer = runtime.buffer(self._node)
         if runtime.recording:
-            runtime.pin(buffer)
-        return buffer
+            runtime.sharing.claim([self])
+        return runtime.buffer(self._node)
 
     @property
     def _memory(self) -> Buffer:
         """The memory, for those who drive the queue themselves."""
         return self._buffer()
-
-    @_memory.setter
-    def _memory(self, buffer: Buffer) -> None:
-        runtime = runtime_of(self._gpu)
-        # Two arrays may hold it from now on, so that it must not go to the pool when one of them goes.
-        runtime.pin(buffer)
-        self._freed = False
-        storage = Storage(runtime, buffer, pooled=False)
-        self._rebind(Node("leaf", (), self.shape, self.dtype, storage=storage))
 
     def _buffer_for_writing(self) -> Buffer:
         """Return the memory for a kernel that will change it; others that read the old values keep them."""
@@ -218,79 +213,31 @@ class GPUArray(Operators):
         self._check()
         runtime = runtime_of(self._gpu)
         runtime.check_open()
+        self._version += 1
         with runtime.lock:
-            storage = runtime.materialise(self._node)
-            bound = runtime.recording or storage.buffer in runtime.pool.pinned
-            if self._node.exclusive(self):
-                pass
-            elif bound and not self._is_guest(storage):
-                self._evict_readers()
-            else:
-                fresh = Node("leaf", (), self.shape, self.dtype, storage=runtime.allocate(self.size, self.dtype))
-                storage = fresh.storage  # type: ignore[assignment]
-                if self.size:
-                    runtime.copy(self._node, storage)
-                self._rebind(fresh)
             if runtime.recording:
-                runtime.pin(storage.buffer)
+                runtime.sharing.claim([self])
+            storage = runtime.materialise(self._node)
+            if storage.inhabitant is self:
+                evict(runtime, storage, self)
+            elif not (storage.is_open_to(self) and self._node.exclusive(self)):
+                self._rebind(copied(runtime, self._node))
+                storage = runtime.materialise(self._node)
             return storage
-
-    def _is_guest(self, storage: Storage) -> bool:
-        """Whether the memory is another array's, and stays it."""
-        keeper = None if storage.keeper is None else storage.keeper()
-        return keeper is not None and keeper is not self and keeper._node.storage is storage
-
-    def _leave(self) -> None:
-        """Move out of memory that is another array's."""
-        storage = self._node.storage
-        if storage is not None and storage.buffer is not None and self._is_guest(storage):
-            runtime = runtime_of(self._gpu)
-            own = runtime.allocate(self.size, self.dtype)
-            runtime.copy(self._node, own)
-            self._rebind(Node("leaf", (), self.shape, self.dtype, storage=own))
 
     def _rebind(self, node: Node) -> None:
         self._node = node
         node.add_reader(self)
 
-    def _evict_readers(self, inside: Container[int] = ()) -> None:
-        """Give everyone else who reads this memory a copy: a program holds it, so that the writes must go here.
-
-        Operations whose ids are `inside` stay.
-        """
-        runtime = runtime_of(self._gpu)
-        node = self._node
-        storage = node.storage
-        assert storage is not None  # noqa: S101 - materialised
-        copy: Node | None = None
-        for other in [n for n in (r() for r in storage.nodes) if n is not None]:
-            for reader in [r for r in (ref() for ref in other.readers) if r is not None and r is not self]:
-                if isinstance(reader, Node):
-                    if reader.storage is None and id(reader) not in inside:
-                        runtime.materialise(reader)
-                elif reader._node is other:
-                    if copy is None:
-                        copy = Node(
-                            "leaf",
-                            (),
-                            node.shape,
-                            node.dtype,
-                            storage=runtime.allocate(size_of(node.shape), node.dtype),
-                        )
-                        runtime.copy(node, copy.storage)  # type: ignore[arg-type]
-                    fresh = copy.storage
-                    assert fresh is not None  # noqa: S101 - just made
-                    reader._rebind(shapes.alias(fresh, other.shape, other))
-
     def _assign(self, node: Node) -> None:
         """Take the values of a node of the same shape and dtype."""
         self._check()
         runtime = runtime_of(self._gpu)
-        if runtime.recording and self._node.serial < runtime.record_serial:
-            runtime.materialise(self._node)
+        self._version += 1
+        if runtime.recording:
+            runtime.sharing.claim([self])
         storage = self._node.storage
-        held = storage is not None and storage.buffer in runtime.pool.pinned
-        if not (held or (runtime.recording and storage is not None)):
+        if storage is None or not (storage.inhabitant is self or (runtime.recording and storage.is_open_to(self))):
             self._rebind(runtime.admit(node))
             return
         if assign_in_place(runtime, self, node):
@@ -323,7 +270,8 @@ class GPUArray(Operators):
                 for reader in (ref() for ref in node.readers)
                 if reader is not None
             )
-            if not shared:
+            # What a program is being made of is kept by it.
+            if not shared and not (runtime_of(self._gpu).recording and storage.buffer.pinned):
                 storage.free()
         self._freed = True
 

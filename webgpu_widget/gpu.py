@@ -162,18 +162,6 @@ class GPU(Creation, anywidget.AnyWidget):
         self._info = None
         self._kernels.clear()
 
-    def _record_begins(self) -> None:
-        """Hear that a recording has begun: what was lazy before is not in it."""
-        runtime_of(self).record_begins()
-
-    def _replay_begins(self) -> None:
-        """Hear that a program is about to change arrays: what was captured of them keeps its values."""
-        runtime_of(self).replay_begins()
-
-    def _record_ends(self) -> None:
-        """Hear that a recording is about to end: what is lazy must be in it."""
-        runtime_of(self).record_ends()
-
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else self._info.name if self._info is not None else "waiting for its page"
         return f"GPU({state}, transport={self._transport.name!r})"

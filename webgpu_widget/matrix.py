@@ -117,10 +117,7 @@ def _operand(runtime: Runtime, node: Node) -> Operand:
     from webgpu_widget._matmul import Operand
 
     leaf, strides, offset = strided(runtime, node)
-    buffer = runtime.buffer(leaf)
-    if runtime.recording:
-        runtime.pin(buffer)
-    return Operand(buffer, node.shape, strides, offset, node.dtype)
+    return Operand(runtime.buffer(leaf), node.shape, strides, offset, node.dtype)
 
 
 def _float_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.DType, precision: Precision) -> Node:
@@ -129,8 +126,6 @@ def _float_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.D
     result = Node("leaf", (), shape, dtype, storage=runtime.allocate(size_of(shape), dtype))
     if size_of(shape):
         out = runtime.buffer(result)
-        if runtime.recording:
-            runtime.pin(out)
         launch(runtime.gpu, _operand(runtime, x), _operand(runtime, y), out, precision=precision, out_dtype=dtype)
     return result
 

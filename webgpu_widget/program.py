@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from webgpu_widget import errors
 from webgpu_widget._handles import Recording
+from webgpu_widget._lazy.runtime import runtime_of
 
 if TYPE_CHECKING:
+    from webgpu_widget._lazy.node import Storage
     from webgpu_widget.gpu import GPU
 
 __all__ = ["Program"]
@@ -18,8 +21,13 @@ __all__ = ["Program"]
 class Program:
     """What happened on the GPU inside ``with gpu.record() as program:``.
 
-    Inside the block nothing runs: dispatches, copies and clears are collected. Arrays from NumPy are uploaded once, and outputs of `out` are set to
-    zero at each replay, as in a call. Reading inside the block is an error.
+    Inside the block nothing runs: dispatches, copies and clears are collected. Each replay does what the block did, with the arrays as they are then:
+
+    - Arrays that are older than the block are read and written where they are; copies and slices of them that were made outside keep their values.
+    - Arrays made in the block are made anew. Before the first replay their values are undefined.
+    - NumPy arrays are uploaded once, and begin with the same values at each replay; outputs of `out` begin with zeros.
+
+    Reading inside the block is an error, and so is work on another GPU that does not record as well, and a replay of another program.
     """
 
     def __init__(self, gpu: GPU) -> None:
@@ -28,21 +36,28 @@ class Program:
         self._recording: Recording | None = None
         self._handle: int | None = None
         self._generation = -1
+        self._storages: list[weakref.ref[Storage]] = []
 
     def __enter__(self) -> Self:
         self._context = self._gpu._queue.record()
         self._recording = self._context.__enter__()
-        self._gpu._record_begins()
+        runtime_of(self._gpu).sharing.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._context is not None:
-            self._gpu._record_ends()
-            self._context.__exit__(kind, error, trace)
-            self._context = None
-        if kind is None and self._recording is not None:
+        context, self._context = self._context, None
+        if context is None or self._recording is None:
+            return
+        sharing = runtime_of(self._gpu).sharing
+        try:
+            if kind is None:
+                sharing.end()
+        finally:
+            context.__exit__(kind, error, trace)
+        if kind is None:
+            self._storages = sharing.storages_of(self._recording.buffers)
             self._handle = self._gpu._queue.create_program(self._recording)
             self._generation = self._gpu._queue.generation
 
@@ -52,20 +67,27 @@ class Program:
         Raises
         ------
         ClosedError, DeviceLostError, FrontendLostError
-            When it was freed, or is gone with its page or device.
+            When it or an array of it was freed, or is gone with its page or device.
+        WebGPUWidgetError
+            While this thread records another program.
         """
         count = times.__index__() if hasattr(times, "__index__") else -1
         if count < 0:
             raise errors.WebGPUWidgetError(f"replay(times={times!r}): times is a whole number of at least 0")
         queue = self._gpu._queue
-        if self._handle is None:
+        if self._handle is None or self._recording is None:
             raise errors.ClosedError("the program was freed, or its with block has not ended well: record it again")
         if self._generation != queue.generation:
             kind, reason = queue.gone
             error = errors.DeviceLostError if kind == "device-lost" else errors.FrontendLostError
             raise error(f"the program is gone from the browser: {reason}. Record it again")
+        if any(buffer.freed for buffer in self._recording.buffers):
+            raise errors.ClosedError(
+                "an array that the program reads or writes was freed; nothing can be replayed any more: record it again with other arrays"
+            )
+        queue.check_replay()
         if count:
-            self._gpu._replay_begins()
+            runtime_of(self._gpu).sharing.before_replay(self._storages)
             queue.run_program(self._handle, count)
 
     @property

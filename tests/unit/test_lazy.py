@@ -20,6 +20,7 @@ from webgpu_widget.array import GPUArray
 class FakeBuffer:
     def __init__(self, queue, handle, size_bytes):
         self.queue, self.handle, self.size_bytes, self.freed, self.generation = queue, handle, size_bytes, False, 0
+        self.pinned = False
         queue.live += size_bytes
         queue.peak = max(queue.peak, queue.live)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
 from webgpu_widget._lazy.launch import held
 from webgpu_widget._lazy.node import Node, c_strides, size_of
+from webgpu_widget._lazy.sharing import evict
 from webgpu_widget._lazy.trace import Trace, narrow_parts
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def assign_in_place(runtime: Runtime, x: GPUArray, node: Node) -> bool:
     runtime
         Where.
     x
-        The array; it has a storage.
+        The array; it has a storage that is open to it.
     node
         The expression, of the array's shape and dtype.
 
@@ -42,9 +42,8 @@ def assign_in_place(runtime: Runtime, x: GPUArray, node: Node) -> bool:
         storage is None
         or not runtime.recording
         or node.storage is not None
-        or node.serial < runtime.record_serial
+        or node.serial < runtime.sharing.serial
         or not x.size
-        or x._is_guest(storage)
     ):
         return False
     for part in narrow_parts(node, size_of(node.shape)):
@@ -61,12 +60,12 @@ def assign_in_place(runtime: Runtime, x: GPUArray, node: Node) -> bool:
         return False
     if not _reads_own_elements(trace, storage, node):
         return False
-    x._evict_readers(inside)
+    evict(runtime, storage, x, inside)
     if node.storage is not None:
         return False
     runtime.run_elementwise(trace, [number], [node.dtype], [storage])
     node.materialised(storage)
-    storage.keeper = weakref.ref(x)
+    runtime.sharing.settle(x, storage)
     return True
 
 

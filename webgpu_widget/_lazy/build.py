@@ -89,6 +89,8 @@ def same_gpu(name: str, arrays: list[GPUArray]) -> Runtime:
             raise ClosedError(f"{name}: an array of shape {a.shape} was freed. Keep a copy() of what is needed later.")
     runtime = runtime_of(gpu)
     runtime.check_open()
+    if runtime.queue._recording is not None and runtime.recording:
+        runtime.sharing.claim(arrays)
     return runtime
 
 

@@ -34,16 +34,27 @@ SERIAL = itertools.count(1)
 class Storage:
     """A buffer with one array in it, tight and in C order. Goes back to the pool when nobody holds it."""
 
-    __slots__ = ("__weakref__", "buffer", "keeper", "nodes", "pooled", "runtime")
+    __slots__ = ("__weakref__", "buffer", "constant", "home", "nodes", "pooled", "runtime")
 
     def __init__(self, runtime: Runtime, buffer: Buffer, *, pooled: bool) -> None:
         self.runtime = runtime
         self.buffer: Buffer | None = buffer
         self.pooled = pooled
         self.nodes: list[weakref.ref[Node]] = []
-        self.keeper: weakref.ref[GPUArray] | None = None
-        """Whose memory it stays, where others share it for a while: see `webgpu_widget._lazy.assign`."""
-        runtime.owners[buffer] = weakref.ref(self)
+        self.home: weakref.ref[GPUArray] | None = None
+        """Whose memory it stays, where programs know it: see `webgpu_widget._lazy.sharing`."""
+        self.constant = False
+        """Whether it holds host data that a program reads, and nobody may write to it."""
+
+    @property
+    def inhabitant(self) -> GPUArray | None:
+        """The array whose home it is, while it lives there."""
+        array = None if self.home is None else self.home()
+        return None if array is None or array._freed or array._node.storage is not self else array
+
+    def is_open_to(self, array: GPUArray) -> bool:
+        """Whether an array may write here, as far as programs are concerned."""
+        return not self.constant and (self.home is None or self.home() is array)
 
     def __del__(self) -> None:
         if self.pooled and self.buffer is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,6 @@ class Pool:
         # Buffers in use are held here, not by their storages alone: garbage in a cycle is finalized as a whole, and a buffer
         # that a dying storage gives back would be freed in the same breath.
         self._held: set[Buffer] = set()
-        self.pinned: weakref.WeakSet[Buffer] = weakref.WeakSet()
 
     def take(self, size_bytes: int) -> Buffer:
         """Return a buffer of the size; what is in it is undefined."""
@@ -67,7 +65,7 @@ class Pool:
             except IndexError:
                 return
             self._held.discard(buffer)
-            if buffer in self.pinned or buffer.freed:
+            if buffer.pinned or buffer.freed:
                 continue
             self._idle.setdefault(buffer.size_bytes, deque()).append((self._age, buffer))
             self.idle_bytes += buffer.size_bytes

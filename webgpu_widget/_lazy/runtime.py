@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import threading
-import weakref
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,8 +12,9 @@ import numpy as np
 
 from webgpu_widget._lazy import launch
 from webgpu_widget._lazy.dtypes import nbytes_allocated, nbytes_stored
-from webgpu_widget._lazy.node import SERIAL, Node, Storage, size_of
+from webgpu_widget._lazy.node import Node, Storage, size_of
 from webgpu_widget._lazy.pool import Pool
+from webgpu_widget._lazy.sharing import Sharing
 from webgpu_widget._lazy.trace import Access, Trace, narrow_parts
 from webgpu_widget.errors import BufferSizeError, ClosedError, LimitError
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from webgpu_widget._handles import Buffer
     from webgpu_widget._lazy.dtypes import DType
-    from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
 
 Launch = TypeVar("Launch")
@@ -48,9 +47,7 @@ class Runtime:
         self.pool = Pool(self.queue, self.returned)
         self.lock = threading.RLock()
         self.dispatches = 0
-        self.owners: weakref.WeakKeyDictionary[Buffer, weakref.ref[Storage]] = weakref.WeakKeyDictionary()
-        self.record_serial = 0
-        self._recorded: list[weakref.ref[GPUArray]] = []
+        self.sharing = Sharing(self)
         self._pipelines: dict[object, Any] = {}
         self._plans: dict[object, Any] = {}
         self.binding_bytes: int | None = None
@@ -162,24 +159,15 @@ class Runtime:
             if not isinstance(buffer, tuple):
                 self.check_binding(buffer.size_bytes, f"The kernel {pipeline_label(pipeline)!r}")
         args: list[tuple[int, int, Any]] = [(0, i, b) for i, b in buffers.items()]
-        if self.recording:
-            for buffer in buffers.values():
-                self.pin(buffer[0] if isinstance(buffer, tuple) else buffer)
         if words:
             args.append((1, 0, pack_words(words)))
         self.dispatches += 1
         self.queue.dispatch(pipeline, args, (groups, 1, 1) if isinstance(groups, int) else groups)
 
-    def pin(self, buffer: Any) -> None:
-        """Note that a program holds a buffer: it is never pooled, and writes to its array stay in it."""
-        self.pool.pinned.add(buffer)
-
     def clear(self, storage: Storage) -> None:
         """Queue filling a storage with zeros."""
         buffer = storage.buffer
         assert buffer is not None  # noqa: S101 - it was just allocated
-        if self.recording:
-            self.pin(buffer)
         self.queue.clear(buffer, 0, buffer.size_bytes)
 
     def copy(self, node: Node, target: Storage) -> None:
@@ -193,8 +181,12 @@ class Runtime:
         """Return the storage of a node, computing it if it has none."""
         with self.lock:
             if node.storage is None:
-                with self._outside(node):
+                if node.serial > self.sharing.serial or not self.queue.recording:
                     self._compute(node)
+                else:
+                    # What is older than the program runs at once: its replays need the result only.
+                    with self.outside():
+                        self._compute(node)
         storage = node.storage
         assert storage is not None  # noqa: S101 - set by _compute
         if storage.buffer is None:
@@ -265,43 +257,11 @@ class Runtime:
         """Whether commands become a program now instead of running."""
         return self.queue.recording
 
-    def record_begins(self) -> None:
-        """Remember which expressions are older than the program."""
-        self.record_serial = next(SERIAL)
-
-    def record_note(self, array: GPUArray) -> None:
-        """Remember an array that is lazy while a program is recorded."""
-        self._recorded.append(weakref.ref(array))
-
-    def record_ends(self) -> None:
-        """Compute, inside the program, the arrays made in it that are still held."""
-        noted, self._recorded = self._recorded, []
-        for ref in noted:
-            array = ref()
-            if array is None or array._freed:
-                continue
-            if array._node.storage is None:
-                self.buffer(array._node)
-            array._leave()
-
-    def replay_begins(self) -> None:
-        """Let expressions and copies of arrays that a program may change have the values of now."""
-        for buffer in list(self.pool.pinned):
-            ref = self.owners.get(buffer)
-            storage = None if ref is None else ref()
-            if storage is None:
-                continue
-            readers = [r() for n in (n() for n in storage.nodes) if n is not None for r in n.readers]
-            arrays = [r for r in readers if r is not None and not isinstance(r, Node) and r._node.storage is storage]
-            # The one whose memory it stays keeps it.
-            for array in sorted(arrays, key=lambda a: a._is_guest(storage))[:1]:
-                array._evict_readers()
-
     @contextmanager
-    def _outside(self, node: Node) -> Iterator[None]:
-        """Let what is older than the program run at once, though a program is recorded: its replays need the result only."""
+    def outside(self) -> Iterator[None]:
+        """Let commands run at once, though a program is recorded."""
         queue = self.queue
-        if node.serial > self.record_serial or not queue.recording:
+        if not queue.recording:
             yield
             return
         with queue._lock:
@@ -334,6 +294,7 @@ class Runtime:
     def upload(self, array: np.ndarray[Any, Any], dtype: DType) -> Storage:
         """Return storage with a host array's elements (already of `dtype`, as `to_storage` gives them)."""
         storage = self.allocate(array.size, dtype)
+        storage.constant = self.recording
         if array.size and storage.buffer is not None:
             self.queue.write(storage.buffer, array.view(np.uint8))
         return storage
