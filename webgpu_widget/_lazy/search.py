@@ -20,8 +20,9 @@ from webgpu_widget._lazy.build import (
     wrap,
 )
 from webgpu_widget._lazy.library import shader
-from webgpu_widget._lazy.node import Node, Storage, size_of, view
+from webgpu_widget._lazy.node import Node, size_of, view
 from webgpu_widget._lazy.shape import check_axis, leaf, permute, reshape_node
+from webgpu_widget._lazy.sharing import copied
 from webgpu_widget._lazy.statistics import scan
 from webgpu_widget.errors import ShapeError
 
@@ -174,7 +175,7 @@ def scatter(runtime: Runtime, x: GPUArray, place: Node, value: Node) -> None:
         return
     places, values = leaf(runtime, place), leaf(runtime, value)
     if values.storage is x._node.storage:
-        values = values_copy(runtime, values)
+        values = copied(runtime, values)
     target = x._storage_for_writing()
     count = size_of(places.shape)
     owner = runtime.allocate(x.size, dt.UINT32)
@@ -184,15 +185,6 @@ def scatter(runtime: Runtime, x: GPUArray, place: Node, value: Node) -> None:
     runtime.dispatch_bound(_kernel(runtime, "scatter", "claim"), bound, [count, 0, 0, 0], groups)
     bound |= {2: runtime.buffer(values), 3: target.buffer}
     runtime.dispatch_bound(_kernel(runtime, "scatter"), bound, [count, 0, 0, 0], groups)
-
-
-def values_copy(runtime: Runtime, node: Node) -> Node:
-    """Return a leaf with a storage of its own."""
-    fresh = _new(runtime, node.shape, node.dtype)
-    storage: Storage | None = fresh.storage
-    assert storage is not None  # noqa: S101 - a new leaf has one
-    runtime.copy(node, storage)
-    return fresh
 
 
 def unique(x: GPUArray) -> tuple[GPUArray, GPUArray, GPUArray, GPUArray]:

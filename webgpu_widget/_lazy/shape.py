@@ -11,6 +11,7 @@ from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.build import as_node, cast_node, coerce, common_dtype, is_array, lazy, same_gpu, wrap
 from webgpu_widget._lazy.node import Node, broadcast_shapes, c_strides, identity_dims, size_of, view
 from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget._lazy.sharing import copied
 from webgpu_widget._lazy.trace import Access, Trace
 from webgpu_widget.errors import DTypeError, ShapeError
 
@@ -191,7 +192,8 @@ def write_region(runtime: Runtime, target: Storage, shape: Shape, dims: tuple[Di
     trace = Trace(value.shape)
     number = trace.value(value)
     if any(s is target for s in trace.storages):
-        runtime.materialise(value)
+        # A value that lies in the target itself would be read while it is written.
+        value = copied(runtime, value) if runtime.materialise(value) is target else value
         trace = Trace(value.shape)
         number = trace.value(value)
     offset, strides = 0, [0] * len(value.shape)

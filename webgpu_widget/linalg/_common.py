@@ -12,7 +12,7 @@ from webgpu_widget._lazy.build import cast_node, const, is_array, same_gpu, wrap
 from webgpu_widget._lazy.create import from_host
 from webgpu_widget._lazy.library import shader
 from webgpu_widget._lazy.node import Node, size_of
-from webgpu_widget._lazy.search import values_copy
+from webgpu_widget._lazy.sharing import copied
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def matrices(name: str, x: GPUArray, *, square: bool = False) -> Shape:
 
 def working_copy(runtime: Runtime, node: Node) -> Node:
     """Return a leaf with a storage of its own, to be overwritten."""
-    return values_copy(runtime, node)
+    return copied(runtime, node)
 
 
 def filled(runtime: Runtime, shape: Shape, value: float = 0.0, dtype: dt.DType = dt.FLOAT32) -> Node:
