@@ -108,8 +108,8 @@ def basic_plan(shape: Shape, entries: list[Any]) -> Plan:
 
 def getitem(x: GPUArray, key: Any) -> GPUArray:
     """Return ``x[key]``; the result is a value of its own, whatever is written to `x` later."""
-    same_gpu("indexing", [x])
     entries = _expand(key, x.ndim, x.shape)
+    same_gpu("indexing", [x, *(e for e in entries if is_array(e))])
     if all(_is_basic(e) for e in entries):
         shape, dims = basic_plan(x.shape, entries)
         return lazy(x._gpu, view(x._node, shape, dims))
@@ -256,8 +256,8 @@ def as_value(x: GPUArray, value: Any) -> Node:
 
 def setitem(x: GPUArray, key: Any, value: Any) -> None:
     """Do ``x[key] = value``."""
-    runtime = same_gpu("assignment", [x])
     entries = _expand(key, x.ndim, x.shape)
+    runtime = same_gpu("assignment", [x, *(e for e in entries if is_array(e))])
     node = as_value(x, value)
     if all(_is_basic(e) for e in entries):
         shape, dims = basic_plan(x.shape, entries)

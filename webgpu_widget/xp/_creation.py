@@ -124,6 +124,9 @@ def meshgrid(*arrays: GPUArray, indexing: str = "xy") -> list[GPUArray]:
     """Return coordinate matrices of coordinate vectors."""
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}.")
+    if not arrays:
+        return []
+    same_gpu("meshgrid", list(arrays))
     if any(a.ndim != 1 for a in arrays):
         raise ShapeError(f"meshgrid takes 1-D arrays, not shapes {' and '.join(str(a.shape) for a in arrays)}.")
     order = list(range(len(arrays)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget._lazy import shape as shapes
-from webgpu_widget._lazy.build import is_array
+from webgpu_widget._lazy.build import is_array, same_gpu
 from webgpu_widget._lazy.create import arange, from_host
 from webgpu_widget._lazy.indexing import take as _take
 from webgpu_widget._lazy.node import broadcast_shapes
@@ -25,6 +25,7 @@ def broadcast_arrays(*arrays: GPUArray) -> list[GPUArray]:
     """Return the arrays repeated to their common shape."""
     if not arrays:
         return []
+    same_gpu("broadcast_arrays", list(arrays))
     shape = broadcast_shapes("broadcast_arrays", *(a.shape for a in arrays))
     return [shapes.broadcast_to(a, shape) for a in arrays]
 
