@@ -6,12 +6,14 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from webgpu_widget import errors, layout, shaders
 from webgpu_widget._handles import Arg, Buffer, Sampler, Texture
+from webgpu_widget._lazy.origin import Target, check_apart, targets, write_through
 from webgpu_widget.array import GPUArray, stored_dtype
 from webgpu_widget.protocol import ArrayType, BindingInfo, TypeInfo
 from webgpu_widget.records import GPURecords
@@ -103,7 +105,9 @@ def bind(gpu: GPU, bindings: list[BindingInfo], given: Mapping[str, Any], name: 
     bound = Bound()
     writable: dict[int, str] = {}
     seen: dict[int, str] = {}
-    for info in bindings:
+    views = _views(bindings, given, name)
+    # What is written first: it may have to part with what else is bound.
+    for info in sorted(bindings, key=lambda info: info["access"] == "read"):
         key = info["name"]
         value = given[key]
         where = f"{key!r} of kernel {name!r}"
@@ -122,7 +126,21 @@ def bind(gpu: GPU, bindings: list[BindingInfo], given: Mapping[str, Any], name: 
                     f"kernel {name!r}: {first!r} and {key!r} are the same array and one of them is written; WebGPU forbids that: pass a copy, or one read_write variable"
                 )
         bound.args.append((info["group"], info["binding"], made))
+    bound.after += [partial(write_through, parts) for parts in views]
     return bound
+
+
+def _views(bindings: list[BindingInfo], given: Mapping[str, Any], name: str) -> list[list[Target]]:
+    """Return what else is written with each argument that is written and is a view."""
+    written = [
+        (info["name"], targets(value, f"{info['name']!r} of kernel {name!r}"))
+        for info in bindings
+        if info["access"] != "read" and isinstance(value := given[info["name"]], GPUArray)
+    ]
+    views = [parts for _, parts in written if len(parts) > 1]
+    if views:
+        check_apart(written, name)
+    return views
 
 
 def _pad16(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -391,7 +409,8 @@ def _resident(gpu: GPU, info: BindingInfo, value: GPUArray, where: str, bound: B
     if stored_dtype(value.dtype) != scalar.newbyteorder("="):
         raise layout.dtype_error(where, value.dtype, kind)
     check_bytes(gpu, value.nbytes, where)
-    buffer = value._buffer() if info["access"] == "read" else value._buffer_for_writing()
+    written = info["access"] != "read"
+    buffer = value._buffer_for_writing() if written else value._buffer()
     if kind["type"] == "array" and kind["count"] == 0:
         elem, stride = kind["elem"], kind["stride"]
         count = layout.elements(value.shape, elem, where)
@@ -408,7 +427,7 @@ def _resident(gpu: GPU, info: BindingInfo, value: GPUArray, where: str, bound: B
         return buffer
     padded = gpu._queue.alloc(padded_size)
     bound.before.append(lambda: repack(gpu, kind, buffer, padded, count, where, padded_first=False))
-    if info["access"] != "read":
+    if written:
         bound.after.append(lambda: repack(gpu, kind, padded, buffer, count, where, padded_first=True))
     return padded
 

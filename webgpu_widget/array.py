@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from webgpu_widget._handles import Buffer, Span
+    from webgpu_widget._lazy.origin import Link
     from webgpu_widget.gpu import GPU
 
 __all__ = ["GPUArray"]
@@ -64,7 +65,9 @@ class GPUArray(Operators):
     Made by `GPU.array` and its like, by kernels, and by every operation on arrays. Elementwise operations are recorded, and
     become one kernel when the values are needed: when they are read, bound to a kernel, or used by anything that is not
     elementwise. An array is a value: a slice, a transpose or a copy does not change when the array that it came from is
-    written to. The memory is given back when the object is collected, and at once by `free`.
+    written to, and an assignment to a view that is held, or ``view += 1``, changes the view alone. A kernel that writes to a
+    view (a slice, reshape, transpose, flip) writes to the arrays that it was taken from as well, as in NumPy; if they were
+    written since, it raises `BindingError`. The memory is given back when the object is collected, and at once by `free`.
 
     An array has one buffer, of ``maxBufferSize`` bytes at most: what needs more raises `BufferSizeError`. Elementwise operations,
     reductions, views, joins and products take arrays of any such size; what must see a whole array in one binding, as sorting,
@@ -85,7 +88,7 @@ class GPUArray(Operators):
     __array_priority__ = 1000
     __array_ufunc__ = None
     _is_gpu_array = True
-    __slots__ = ("__weakref__", "_freed", "_gpu", "_node", "_version")
+    __slots__ = ("__weakref__", "_freed", "_gpu", "_node", "_origin", "_version")
 
     def __init__(self, gpu: GPU, buffer: Buffer, shape: Sequence[int], dtype: Any) -> None:
         storage = Storage(runtime_of(gpu), buffer, pooled=False)
@@ -96,6 +99,7 @@ class GPUArray(Operators):
         self._node = node
         self._freed = False
         self._version = 0
+        self._origin: tuple[Link, ...] | None = None
         node.add_reader(self)
         if RECORDERS:
             gpu._queue.check_recorders()
@@ -205,7 +209,9 @@ class GPUArray(Operators):
 
     def _buffer_for_writing(self) -> Buffer:
         """Return the memory for a kernel that will change it; others that read the old values keep them."""
+        links = self._origin
         buffer = self._storage_for_writing().buffer
+        self._origin = links
         assert buffer is not None  # noqa: S101 - materialised
         return buffer
 
@@ -214,6 +220,7 @@ class GPUArray(Operators):
         runtime = runtime_of(self._gpu)
         runtime.check_open()
         self._version += 1
+        self._origin = None
         with runtime.lock:
             if runtime.recording:
                 runtime.sharing.claim([self])
@@ -234,6 +241,7 @@ class GPUArray(Operators):
         self._check()
         runtime = runtime_of(self._gpu)
         self._version += 1
+        self._origin = None
         if runtime.recording:
             runtime.sharing.claim([self])
         storage = self._node.storage

@@ -239,7 +239,8 @@ class Kernel:
         timeout : float or None
             Seconds of silence, where this call has to wait for a compilation or for credit.
         **named
-            The shader's variables: arrays, GPUArrays, `out`, textures, samplers; numbers, arrays and dicts for uniforms.
+            The shader's variables: arrays, GPUArrays, `out`, textures, samplers; numbers, arrays and dicts for uniforms. What is written
+            to a view of a GPUArray, as in ``y=a[1:]``, is written to `a` too; what is read has the values of before the call.
 
         Returns
         -------

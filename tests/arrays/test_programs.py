@@ -73,7 +73,7 @@ def test_what_is_made_in_the_block_is_made_anew(gpu, rng, inc, share):
         first = share(x)
         first += 1
         x += 2
-        second = share(x)
+        second = share(x).copy()
         inc(y=second, threads=second.size)
         third = share(x)
     for turn in range(1, 4):

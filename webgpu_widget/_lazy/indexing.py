@@ -12,8 +12,9 @@ from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.build import as_node, cast_node, const, iota, is_array, lazy, op_node, same_gpu, where, wrap
 from webgpu_widget._lazy.create import from_host
 from webgpu_widget._lazy.node import Node, broadcast_shapes, c_strides, size_of, view
+from webgpu_widget._lazy.origin import part_of
 from webgpu_widget._lazy.runtime import runtime_of
-from webgpu_widget._lazy.shape import broadcast_node, leaf, reshape, write_region
+from webgpu_widget._lazy.shape import broadcast_node, leaf, place_of, reshape, write_region
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def getitem(x: GPUArray, key: Any) -> GPUArray:
     same_gpu("indexing", [x, *(e for e in entries if is_array(e))])
     if all(_is_basic(e) for e in entries):
         shape, dims = basic_plan(x.shape, entries)
-        return lazy(x._gpu, view(x._node, shape, dims))
+        return part_of(lazy(x._gpu, view(x._node, shape, dims)), x, dims)
     base, advanced, first, split = _advanced(x, entries)
     index, shape = _linear_index(base.shape, advanced, first, split=split)
     runtime = runtime_of(x._gpu)
@@ -325,7 +326,7 @@ def _write(runtime: Runtime, x: GPUArray, dims: tuple[Dim, ...], node: Node) -> 
     trace_reads = _reads(node, x._node)
     if trace_reads:
         runtime.materialise(node)
-    write_region(runtime, x._storage_for_writing(), x.shape, dims, node)
+    write_region(runtime, x._storage_for_writing(), place_of(x.shape, dims, node.shape), node)
 
 
 def _reads(node: Node, other: Node) -> bool:

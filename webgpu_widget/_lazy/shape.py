@@ -10,6 +10,8 @@ import numpy as np
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.build import as_node, cast_node, coerce, common_dtype, is_array, lazy, same_gpu, wrap
 from webgpu_widget._lazy.node import Node, broadcast_shapes, c_strides, identity_dims, size_of, view
+from webgpu_widget._lazy.origin import part_of
+from webgpu_widget._lazy.pieces import Walk
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._lazy.sharing import copied
 from webgpu_widget._lazy.trace import Access, Trace
@@ -102,7 +104,7 @@ def reshape(x: GPUArray, shape: Any) -> GPUArray:
             f"reshape: an array of shape {x.shape} has {x.size} elements, which do not make the shape {tuple(shape) if not isinstance(shape, int) else shape}. "
             "The product of the sides must be the same; one of them may be -1."
         )
-    return wrap(x._gpu, reshape_node(runtime, x._node, tuple(sides)))
+    return part_of(wrap(x._gpu, reshape_node(runtime, x._node, tuple(sides))), x, None)
 
 
 def permute(x: GPUArray, axes: Sequence[int]) -> GPUArray:
@@ -114,10 +116,10 @@ def permute(x: GPUArray, axes: Sequence[int]) -> GPUArray:
             f"permute: the axes {tuple(axes)} are no order of the {x.ndim} axes of an array of shape {x.shape}."
         )
     if order == tuple(range(x.ndim)):
-        return wrap(x._gpu, x._node)
+        return part_of(wrap(x._gpu, x._node), x, None)
     place = {a: i for i, a in enumerate(order)}
     dims = tuple((0, place[i], 1) for i in range(x.ndim))
-    return lazy(x._gpu, view(x._node, tuple(x.shape[a] for a in order), dims))
+    return part_of(lazy(x._gpu, view(x._node, tuple(x.shape[a] for a in order), dims)), x, dims)
 
 
 def expand_dims(x: GPUArray, axis: Any) -> GPUArray:
@@ -129,7 +131,7 @@ def expand_dims(x: GPUArray, axis: Any) -> GPUArray:
         raise ValueError(f"expand_dims: the axes {axes} name one place twice.")
     sides = iter(x.shape)
     shape = tuple(1 if i in places else next(sides) for i in range(ndim))
-    return wrap(x._gpu, reshape_node(same_gpu("expand_dims", [x]), x._node, shape))
+    return part_of(wrap(x._gpu, reshape_node(same_gpu("expand_dims", [x]), x._node, shape)), x, None)
 
 
 def squeeze(x: GPUArray, axis: Any = None) -> GPUArray:
@@ -141,7 +143,12 @@ def squeeze(x: GPUArray, axis: Any = None) -> GPUArray:
                 f"squeeze: axis {a} of an array of shape {x.shape} is {x.shape[a]} long; only axes of length 1 go."
             )
     shape = tuple(s for i, s in enumerate(x.shape) if i not in axes)
-    return wrap(x._gpu, reshape_node(same_gpu("squeeze", [x]), x._node, shape))
+    return part_of(wrap(x._gpu, reshape_node(same_gpu("squeeze", [x]), x._node, shape)), x, None)
+
+
+def _broadcast_dims(shape: Shape, target: Shape) -> tuple[Dim, ...]:
+    lead = len(target) - len(shape)
+    return tuple((0, -1, 0) if s == 1 and target[lead + i] != 1 else (0, lead + i, 1) for i, s in enumerate(shape))
 
 
 def broadcast_node(node: Node, shape: Shape) -> Node:
@@ -150,9 +157,7 @@ def broadcast_node(node: Node, shape: Shape) -> Node:
         return node
     if node.op == "const" and node.storage is None:
         return Node("const", (), shape, node.dtype, node.attr)
-    lead = len(shape) - len(node.shape)
-    dims = tuple((0, -1, 0) if s == 1 and shape[lead + i] != 1 else (0, lead + i, 1) for i, s in enumerate(node.shape))
-    return view(node, shape, dims)
+    return view(node, shape, _broadcast_dims(node.shape, shape))
 
 
 def broadcast_to(x: GPUArray, shape: Any) -> GPUArray:
@@ -164,7 +169,7 @@ def broadcast_to(x: GPUArray, shape: Any) -> GPUArray:
             f"broadcast_to: shape {x.shape} does not broadcast to {target}. "
             "Aligned at the right, each side must be equal to the target's, or 1."
         )
-    return lazy(x._gpu, broadcast_node(x._node, target))
+    return part_of(lazy(x._gpu, broadcast_node(x._node, target)), x, _broadcast_dims(x.shape, target))
 
 
 def flip(x: GPUArray, axis: Any = None) -> GPUArray:
@@ -172,18 +177,28 @@ def flip(x: GPUArray, axis: Any = None) -> GPUArray:
     axes = check_axes(axis, x.ndim)
     same_gpu("flip", [x])
     dims = tuple((s - 1, i, -1) if i in axes else (0, i, 1) for i, s in enumerate(x.shape))
-    return lazy(x._gpu, view(x._node, x.shape, dims)) if x.ndim else wrap(x._gpu, x._node)
+    return part_of(lazy(x._gpu, view(x._node, x.shape, dims)) if x.ndim else wrap(x._gpu, x._node), x, dims)
 
 
-def write_region(runtime: Runtime, target: Storage, shape: Shape, dims: tuple[Dim, ...], value: Node) -> None:
+def place_of(shape: Shape, dims: tuple[Dim, ...], sides: Shape) -> Walk:
+    """Return where the elements of a part lie in a tight array of `shape`; `dims` as in `view`, `sides` are the part's."""
+    offset, strides = 0, [0] * len(sides)
+    for stride, (start, source, step) in zip(c_strides(shape), dims, strict=True):
+        offset += stride * start
+        if source >= 0:
+            strides[source] += stride * step
+    return Walk(offset, tuple(strides))
+
+
+def write_region(runtime: Runtime, target: Storage, place: Walk, value: Node) -> None:
     """Queue storing `value` into a part of a tight array.
 
     Parameters
     ----------
-    target, shape
-        The array written to.
-    dims
-        For each axis of it, where its index comes from in the value's index space.
+    target
+        The array's memory.
+    place
+        Where the elements of the value go.
     value
         Of the part's shape and the array's dtype, which is float16 only where buffers may be of f16.
     """
@@ -196,13 +211,8 @@ def write_region(runtime: Runtime, target: Storage, shape: Shape, dims: tuple[Di
         value = copied(runtime, value) if runtime.materialise(value) is target else value
         trace = Trace(value.shape)
         number = trace.value(value)
-    offset, strides = 0, [0] * len(value.shape)
-    for stride, (start, source, step) in zip(c_strides(shape), dims, strict=True):
-        offset += stride * start
-        if source >= 0:
-            strides[source] += stride * step
-    strides = [0 if side == 1 else s for s, side in zip(strides, value.shape, strict=True)]
-    runtime.run_elementwise(trace, [number], [value.dtype], [target], Access(-2, offset, strides))
+    strides = [0 if side == 1 else s for s, side in zip(place.strides, value.shape, strict=True)]
+    runtime.run_elementwise(trace, [number], [value.dtype], [target], Access(-2, place.offset, strides))
 
 
 def concat(arrays: Sequence[Any], axis: int | None = 0) -> GPUArray:
@@ -234,7 +244,7 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> GPUArray:
     start = 0
     for n in nodes:
         dims = tuple((start if i == axis else 0, i, 1) for i in range(ndim))
-        write_region(runtime, storage, shape, dims, n)
+        write_region(runtime, storage, place_of(shape, dims, n.shape), n)
         start += n.shape[axis]
     return wrap(runtime.gpu, Node("leaf", (), shape, dtype, storage=storage))
 
@@ -283,7 +293,7 @@ def repeat_each(x: GPUArray, count: int, axis: int) -> GPUArray:
     wide = expand_dims(x, place + 1)
     shape = (*x.shape[: place + 1], count, *x.shape[place + 1 :])
     side = x.shape[place] * count
-    return reshape(broadcast_to(wide, shape), (*x.shape[:place], side, *x.shape[place + 1 :]))
+    return copy_of(reshape(broadcast_to(wide, shape), (*x.shape[:place], side, *x.shape[place + 1 :])))
 
 
 def tile(x: GPUArray, repetitions: Sequence[int]) -> GPUArray:
@@ -299,7 +309,7 @@ def tile(x: GPUArray, repetitions: Sequence[int]) -> GPUArray:
         from webgpu_widget._lazy.create import empty
 
         return empty(x._gpu, target, x.dtype)
-    return reshape(broadcast_to(reshape(x, split), shape), target)
+    return copy_of(reshape(broadcast_to(reshape(x, split), shape), target))
 
 
 def diagonal(x: GPUArray, offset: int = 0) -> GPUArray:
@@ -311,7 +321,7 @@ def diagonal(x: GPUArray, offset: int = 0) -> GPUArray:
     side = max(0, min(rows - row, cols - col))
     ndim = x.ndim - 2
     dims = (*identity_dims(ndim), (row, ndim, 1), (col, ndim, 1))
-    return lazy(x._gpu, view(x._node, (*x.shape[:-2], side), dims))
+    return part_of(lazy(x._gpu, view(x._node, (*x.shape[:-2], side), dims)), x, dims)
 
 
 def copy_of(x: GPUArray) -> GPUArray:

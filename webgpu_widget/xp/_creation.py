@@ -134,7 +134,7 @@ def meshgrid(*arrays: GPUArray, indexing: str = "xy") -> list[GPUArray]:
         order[:2] = [1, 0]
     shape = tuple(arrays[i].size for i in order)
     lines = [reshape(a, tuple(a.size if i == k else 1 for k in order)) for i, a in enumerate(arrays)]
-    return [broadcast_to(line, shape) for line in lines]
+    return [broadcast_to(line, shape).copy() for line in lines]
 
 
 def _triangle(x: GPUArray, relation: str, k: int) -> GPUArray:

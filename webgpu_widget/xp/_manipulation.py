@@ -90,9 +90,10 @@ def repeat(x: GPUArray, repeats: int | GPUArray, /, *, axis: int | None = None) 
     return _take(x, places, place)
 
 
-def reshape(x: GPUArray, /, shape: tuple[int, ...], *, copy: bool | None = None) -> GPUArray:  # noqa: ARG001
-    """Return the elements in another shape; arrays are values, so `copy` changes nothing that can be seen."""
-    return shapes.reshape(x, shape)
+def reshape(x: GPUArray, /, shape: tuple[int, ...], *, copy: bool | None = None) -> GPUArray:
+    """Return the elements in another shape; a copy is one that a kernel may write to alone."""
+    made = shapes.reshape(x, shape)
+    return made.copy() if copy else made
 
 
 def roll(x: GPUArray, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> GPUArray:
