@@ -12,12 +12,14 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors, waiting
+from webgpu_widget._losses import Losses
 from webgpu_widget._session import Bytes, Event, Message, Session
 
 if TYPE_CHECKING:
@@ -29,8 +31,12 @@ _SLICE_S = 0.1
 _PING_AFTER_S = 2.0
 _LOST_AFTER_S = 10.0
 _CONTEST_S = 1.5
-_RECONNECT_S = 3.0
 _GAP_S = 1.0
+_DECIDE_SLICE_S = 0.02
+_SLEPT_S = 2.0
+"""A wait that has not looked at the clock for so long was itself stopped: the silence meanwhile is nobody's."""
+_ADVICE = "What lived in that page's GPU memory is gone; run the cells that made it again"
+_NO_GPU_LEFT = "the browser had no GPU any more and was started anew"
 _REPORTS = frozenset({"result", "error", "chunk", "progress", "lost"})
 
 Send = Callable[[Message, Sequence[Bytes]], None]
@@ -74,7 +80,11 @@ class Connection:
         self._gap_since: float | None = None
         self._mismatch: str | None = None
         self._closed: str | None = None
-        self._on_gone: list[Callable[[str, str], None]] = []
+        self._on_gone: list[Callable[[], Callable[[str, str], None] | None]] = []
+        self._on_close: list[Callable[[], None]] = []
+        self._generation = 0
+        self._watched_at = time.monotonic()
+        self._had_device = False
         self._last_label = ""
         self.hello: Message = {}
 
@@ -124,12 +134,16 @@ class Connection:
     def page_gone(self, reason: str) -> None:
         """Say that the page cannot come back (its browser has ended)."""
         with self._lock:
-            self._session.lose_page(reason)
+            self._session.lose_page(reason, left=True)
             self._settle()
 
     def on_gone(self, callback: Callable[[str, str], None]) -> None:
-        """Have ``callback(kind, reason)`` called when handles have become invalid: ``page-lost`` or ``device-lost``."""
-        self._on_gone.append(callback)
+        """Have ``callback(kind, reason)`` called when handles have become invalid: ``page-lost`` or ``device-lost``.
+
+        A bound method does not keep its object alive.
+        """
+        bound = getattr(callback, "__self__", None) is not None
+        self._on_gone.append(weakref.WeakMethod(callback) if bound else lambda: callback)
 
     # ------------------------------------------------------------ for the queue
 
@@ -153,12 +167,25 @@ class Connection:
         return Request(id=f"r{next(self._ids)}", what=what, **fields)
 
     def submit(
-        self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request] = (), label: str = ""
-    ) -> None:
-        """Send commands; those with requests get replies. Never waits."""
+        self,
+        commands: list[Any],
+        buffers: Sequence[Bytes],
+        requests: Sequence[Request] = (),
+        label: str = "",
+        generation: int | None = None,
+    ) -> bool:
+        """Send commands; those with requests get replies. Never waits.
+
+        Returns
+        -------
+        bool
+            False, and nothing is sent, when the ``generation`` of handles that they were composed for is over.
+        """
         with self._lock:
             self._check_open()
             self._decide_contest()
+            if generation is not None and generation != self._generation:
+                return False
             self._last_label = label or self._last_label
             now = time.monotonic()
             if not self._requests:
@@ -167,6 +194,56 @@ class Connection:
                 self._requests[request.id] = request
             self._session.submit(commands, buffers, tuple(request.id for request in requests))
             self._settle()
+        return True
+
+    def refuse(self, requests: Sequence[Request], losses: Losses, generation: int) -> None:
+        """Fail requests that were composed for a generation that is over."""
+        for request in requests:
+            if not request.future.done():
+                request.future.set_exception(losses.error(generation, request.what, _ADVICE))
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the page that leads may be gone already: all its links are, or another page says hello."""
+        return self._linkless_at is not None or self._contested_at is not None
+
+    def decide(self) -> None:
+        """Settle whether the page that leads is still there and of use; takes as long as it has to come back in.
+
+        A cell's comm cannot be heard while Python waits here, so what concerns that is settled by the waits for replies.
+        """
+        while self._undecided() and self._transport.kernel is None:
+            time.sleep(_DECIDE_SLICE_S)
+
+    async def decide_async(self) -> None:
+        """Coroutine twin of `decide`."""
+        while self.in_doubt:
+            if not self._undecided() or self._transport.kernel is not None:
+                return
+            await asyncio.sleep(_DECIDE_SLICE_S)
+
+    def _undecided(self) -> bool:
+        with self._lock:
+            if self._closed is None and self.connected:
+                worn = self._transport.worn_out()
+                if worn is not None:
+                    self._session.lose_page(worn, left=True)
+                    self._settle()
+                else:
+                    self._decide_links(time.monotonic())
+                    self._decide_contest()
+            return self._closed is None and self.connected and self.in_doubt
+
+    def _decide_links(self, now: float) -> bool:
+        """Give up a page that has had no link for too long, or whose browser has ended."""
+        if self._linkless_at is None:
+            return False
+        ended = self._transport.obituary()
+        if ended is None and now - self._linkless_at <= self._transport.reconnect_s:
+            return False
+        self._session.lose_page(ended or self._transport.page_ended)
+        self._settle()
+        return True
 
     def cancel(self, request: Request, error: BaseException | None = None) -> None:
         """Give up a request."""
@@ -186,6 +263,17 @@ class Connection:
             self._closed = reason
             self._settle()
             self._links.clear()
+        for callback in self._on_close:
+            callback()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was ended."""
+        return self._closed is not None
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Have ``callback()`` called when it is ended."""
+        self._on_close.append(callback)
 
     def _check_open(self) -> None:
         if self._closed is not None:
@@ -208,7 +296,7 @@ class Connection:
                     self._linkless_at = time.monotonic()
         for event in self._session.take_events():
             self._happened(event)
-        if self._session._out:
+        if self._session._out or self._session._events:
             self._settle()
 
     def _happened(self, event: Event) -> None:
@@ -216,7 +304,7 @@ class Connection:
         request = self._requests.get(str(message.get("id")))
         if event.kind == "connected":
             self.hello = message
-            self._contested_at = None
+            self._contested_at = self._linkless_at = None
             self._last_report = time.monotonic()
             self._connected.set()
             self._transport.connected(message)
@@ -224,17 +312,26 @@ class Connection:
             self._mismatch = message["reason"]
         elif event.kind == "page-lost":
             self._connected.clear()
+            self._contested_at = self._linkless_at = None
             self._gone("page-lost", message["reason"])
             self._fail(message["ids"], message["reason"])
+            self._transport.page_lost(left=message["left"])
         elif event.kind == "device-lost":
             self._gone("device-lost", message["reason"])
+            self._transport.device_lost()
         elif request is None:
             return
         elif event.kind == "result":
             del self._requests[request.id]
+            self._had_device = True
             request.future.set_result(message["value"])
         elif event.kind == "error":
             del self._requests[request.id]
+            if message["code"] == "no-adapter" and self._had_device and self._transport.restart():
+                self._had_device = False
+                self._session.lose_page(_NO_GPU_LEFT, left=True)
+                request.future.set_exception(errors.FrontendLostError(f"{request.what}: {_NO_GPU_LEFT}. {_ADVICE}"))
+                return
             error = errors.from_wire(
                 message["code"], message["message"], message["details"], request.source, request.what
             )
@@ -247,8 +344,13 @@ class Connection:
             request.on_progress(message["value"])
 
     def _gone(self, kind: str, reason: str) -> None:
-        for callback in self._on_gone:
-            callback(kind, reason)
+        self._generation += 1
+        for reference in list(self._on_gone):
+            callback = reference()
+            if callback is None:
+                self._on_gone.remove(reference)
+            else:
+                callback(kind, reason)
 
     def _fail(self, ids: Sequence[str], reason: str) -> None:
         for key in ids:
@@ -257,9 +359,7 @@ class Connection:
                 request.future.set_exception(
                     errors.ClosedError(f"{request.what}: {self._closed}")
                     if self._closed is not None
-                    else errors.FrontendLostError(
-                        f"{request.what}: {reason}. What lived in that page's GPU memory is gone; run the cells that made it again"
-                    ),
+                    else errors.FrontendLostError(f"{request.what}: {reason}. {_ADVICE}"),
                 )
 
     # ------------------------------------------------------------ waiting
@@ -325,7 +425,18 @@ class Connection:
     def _await_begins(self) -> None:
         waiting.check_host(self._transport.kernel)
         with self._lock:
-            self._last_report = time.monotonic()
+            self._last_report = self._watched_at = time.monotonic()
+            if not self.connected and self._closed is None:
+                self._transport.revive()
+
+    def _forgive_sleep(self, now: float) -> None:
+        """Leave out of every silence the time in which this process was stopped: what came meanwhile has not been read yet."""
+        slept, self._watched_at = now - self._watched_at, now
+        if slept > _SLEPT_S:
+            self._last_report += slept
+            self._last_sign += slept
+            self._linkless_at = None if self._linkless_at is None else self._linkless_at + slept
+            self._contested_at = None if self._contested_at is None else self._contested_at + slept
 
     def _watch(self, request: Request, timeout: float | None) -> None:
         """Raise, or give the page up, when the silence has lasted too long."""
@@ -333,12 +444,12 @@ class Connection:
             return
         with self._lock:
             now = time.monotonic()
+            self._forgive_sleep(now)
             silent = now - self._last_report
             if self._mismatch is not None and not self.connected:
                 raise errors.ProtocolMismatchError(self._mismatch)
-            if self._linkless_at is not None and now - self._linkless_at > _RECONNECT_S:
-                self._linkless_at = None
-                self._session.lose_page(self._transport.obituary() or "the page was closed or reloaded")
+            if self._decide_links(now):
+                pass
             elif not self.connected:
                 failed = self._transport.failure()
                 if failed is not None:
@@ -393,7 +504,7 @@ class Connection:
             else ""
         )
         if self._transport.restart():
-            self._session.lose_page(f"nothing finished for {timeout:g} s, so the browser was started anew")
+            self._session.lose_page(f"nothing finished for {timeout:g} s, so the browser was started anew", left=True)
         else:
             self._session.reset(f"nothing finished for {timeout:g} s")
         self._settle()

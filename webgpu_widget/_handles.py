@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from webgpu_widget._connection import Request
     from webgpu_widget._queue import Queue
+    from webgpu_widget.protocol import CompileResult
 
 Bytes = bytes | bytearray | memoryview
 Span = tuple["Buffer", int, int]
@@ -24,7 +25,7 @@ class Buffer:
         self._queue = queue
         self.handle = handle
         self.size_bytes = size_bytes
-        self.generation = queue.generation
+        self.generation = queue.composing
         self.freed = False
         self.pinned = False
         """Whether a program names it: then it is never used for anything else."""
@@ -49,7 +50,7 @@ class Texture:
         self.handle = handle
         self.format = texture_format
         self.size = size
-        self.generation = queue.generation
+        self.generation = queue.composing
         self.freed = False
 
     def free(self) -> None:
@@ -78,26 +79,42 @@ class Sampler:
 
 
 class Pipeline:
-    """WGSL with an entry point and constants, being compiled in the browser."""
+    """WGSL with an entry point and constants, being compiled in the browser; given back when this object is collected."""
 
-    __slots__ = ("constants", "entry_point", "generation", "handle", "label", "request", "source")
+    __slots__ = (
+        "__weakref__",
+        "_queue",
+        "constants",
+        "entry_point",
+        "generation",
+        "handle",
+        "label",
+        "request",
+        "result",
+        "source",
+    )
 
     def __init__(
         self,
+        queue: Queue,
         handle: int,
-        generation: int,
         source: str,
         label: str,
         entry_point: str | None,
         constants: dict[str, float],
     ) -> None:
+        self._queue = queue
         self.handle = handle
-        self.generation = generation
+        self.generation = queue.composing
         self.source = source
         self.label = label
         self.entry_point = entry_point
         self.constants = constants
         self.request: Request | None = None
+        self.result: CompileResult | None = None
+
+    def __del__(self) -> None:
+        self._queue.discard("free-pipeline", "pipeline", self.handle, self.generation)
 
 
 Value = Buffer | Span | Bytes | Texture | Sampler
@@ -108,8 +125,9 @@ Arg = tuple[int, int, Value]
 class Recording:
     """Commands on their way to become a program."""
 
-    def __init__(self, thread: int) -> None:
+    def __init__(self, thread: int, generation: int) -> None:
         self.thread = thread
+        self.generation = generation
         self.commands: list[Any] = []
         self.blob = bytearray()
         self.holds: list[object] = []

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-from collections import deque
+import weakref
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -19,12 +20,18 @@ import numpy as np
 from webgpu_widget import errors, protocol
 from webgpu_widget._connection import Connection, Request
 from webgpu_widget._handles import Arg, Buffer, Bytes, Pipeline, Recording, Sampler, Span, Texture
+from webgpu_widget._losses import Losses, once_more, once_more_async
 
 RECORDERS: dict[int, list[Queue]] = {}
 """The queues that threads record on, by the thread's identity."""
 
 _BLOB_BYTES = 1024 * 1024
 _INLINE_BYTES = 64 * 1024
+_KEPT_PIPELINES = 1024
+"""Pipelines that are kept for their next use though nobody holds them."""
+_STATELESS = frozenset({"get-device", "get-memory", "synchronize"})
+
+PipelineKey = tuple[str, str | None, tuple[tuple[str, float], ...]]
 
 
 class _Reply:
@@ -68,23 +75,25 @@ class Queue:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.generation = 0
-        self.gone: tuple[str, str] = ("", "")
+        self.composing = 0
+        """The generation for which commands are composed now: behind `generation` until the next one begins."""
+        self.losses = Losses()
         self._lock = threading.RLock()
         self._handles = itertools.count(1)
         self._commands: list[Any] = []
         self._blob = bytearray()
         self._requests: list[Request] = []
         self._label = ""
-        self._made_for = 0
         # Filled by finalizers, which may run in any thread at any time: no lock there.
         self._discarded: deque[tuple[str, str, int, int]] = deque()
-        self._pipelines: dict[tuple[str, str | None, tuple[tuple[str, float], ...]], Pipeline] = {}
+        self._pipelines: weakref.WeakValueDictionary[PipelineKey, Pipeline] = weakref.WeakValueDictionary()
+        self._recent: OrderedDict[PipelineKey, Pipeline] = OrderedDict()
         self._recording: Recording | None = None
         connection.on_gone(self._on_gone)
 
     def _on_gone(self, kind: str, reason: str) -> None:
         # Called with the connection's lock held: takes none of its own.
-        self.gone = (kind, reason)
+        self.losses.add(kind, reason)
         self.generation += 1
 
     def check(self, item: Buffer | Texture | Pipeline, what: str = "the array") -> None:
@@ -92,9 +101,7 @@ class Queue:
         if getattr(item, "freed", False):
             raise errors.ClosedError(f"{what} was freed; nothing can be done with it any more")
         if item.generation != self.generation:
-            kind, reason = self.gone
-            error = errors.DeviceLostError if kind == "device-lost" else errors.FrontendLostError
-            raise error(f"{what} is gone from the browser: {reason}. Make it again")
+            raise self.losses.error(item.generation, f"{what} is gone from the browser", "Make it again")
 
     def check_recorders(self) -> None:
         """Raise when this thread records a program on other GPUs, which cannot hold work of this one."""
@@ -114,22 +121,34 @@ class Queue:
     def _collect(self) -> None:
         while self._discarded:
             op, field, handle, generation = self._discarded.popleft()
-            if generation == self.generation:
+            if generation == self.composing:
                 self._commands.append({"op": op, field: handle})
 
+    def begin(self) -> None:
+        """See that there is no doubt about the page, before what lives in it is chosen for use."""
+        if self.composing != self.generation or self.connection.in_doubt:
+            with self._lock:
+                self._fresh()
+
     def _fresh(self) -> None:
-        """Forget what was composed for a page or device that is gone."""
-        if self._made_for != self.generation:
-            self._made_for = self.generation
+        """See that what is composed from here on is meant for a page that is there; to be called first, with the lock held.
+
+        A loss that is told later leaves `composing` behind, and with it all that was composed meanwhile.
+        """
+        connection = self.connection
+        if self.composing == self.generation and not connection.in_doubt:
+            return
+        connection.decide()
+        if self.composing != self.generation:
+            ended, self.composing = self.composing, self.generation
             self._commands.clear()
             self._blob.clear()
             self._pipelines.clear()
-            for request in self._requests:
-                request.future.set_exception(errors.FrontendLostError(f"{request.what}: {self.gone[1]}"))
+            self._recent.clear()
+            connection.refuse(self._requests, self.losses, ended)
             self._requests.clear()
 
     def _add(self, command: Any) -> None:
-        self._fresh()
         if self._discarded:
             self._collect()
         self._commands.append(command)
@@ -147,19 +166,24 @@ class Queue:
     def tell(self, command: dict[str, Any]) -> None:
         """Add a command that has neither handle nor reply."""
         with self._lock:
+            self._fresh()
             self._add(command)
 
     def flush(self) -> None:
         """Send what has been recorded."""
         with self._lock:
-            self._fresh()
             self._collect()
             if not self._commands:
                 return
             commands, self._commands = self._commands, []
             blob, self._blob = self._blob, bytearray()
             requests, self._requests = self._requests, []
-            self.connection.submit(commands, [blob] if blob else [], requests, self._label)
+            self._submit(commands, [blob] if blob else [], requests)
+
+    def _submit(self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request] = ()) -> None:
+        """Hand commands over, unless the page or device that they were composed for is gone."""
+        if not self.connection.submit(commands, buffers, requests, self._label, self.composing):
+            self.connection.refuse(requests, self.losses, self.composing)
 
     def alloc(self, size_bytes: int, label: str = "") -> Buffer:
         """Make a zero-filled buffer (of at least 4 bytes, a multiple of 4)."""
@@ -193,6 +217,7 @@ class Queue:
         if RECORDERS:
             self.check_recorders()
         with self._lock:
+            self._fresh()
             self.check(buffer)
             if view.nbytes <= _INLINE_BYTES:
                 self._add(
@@ -213,7 +238,7 @@ class Queue:
                     "data": [0, 0, len(piece)],
                 }
                 self.check(buffer)
-                self.connection.submit([command], [piece])
+                self._submit([command], [piece])
                 offset += len(piece)
 
     def _pieces(self, view: memoryview, timeout: float | None) -> Iterator[bytes]:
@@ -246,6 +271,7 @@ class Queue:
         if RECORDERS:
             self.check_recorders()
         with self._lock:
+            self._fresh()
             for item in holds:
                 self.check(item)
             recording = self._recorder()
@@ -277,9 +303,10 @@ class Queue:
             self._fresh()
             found = self._pipelines.get(key)
             if found is not None:
+                self._keep(key, found)
                 return found
             label = label or "wgsl-" + hashlib.sha256(source.encode()).hexdigest()[:8]
-            made = Pipeline(next(self._handles), self.generation, source, label, entry_point, dict(constants or {}))
+            made = Pipeline(self, next(self._handles), source, label, entry_point, dict(constants or {}))
             request = made.request = self.connection.new_request(label, source=source)
             command: protocol.Compile = {
                 "op": "compile",
@@ -293,7 +320,15 @@ class Queue:
             self._requests.append(request)
             self._add(command)
             self._pipelines[key] = made
+            self._keep(key, made)
             return made
+
+    def _keep(self, key: PipelineKey, pipeline: Pipeline) -> None:
+        """Hold the pipelines that were used last; the others live as long as somebody else holds them."""
+        self._recent[key] = pipeline
+        self._recent.move_to_end(key)
+        if len(self._recent) > _KEPT_PIPELINES:
+            self._recent.popitem(last=False)
 
     def forget(self, pipeline: Pipeline) -> None:
         """Drop a pipeline that failed, so that the same text is tried anew."""
@@ -301,6 +336,7 @@ class Queue:
             for key, value in list(self._pipelines.items()):
                 if value is pipeline:
                     del self._pipelines[key]
+                    self._recent.pop(key, None)
 
     def compiled(self, pipeline: Pipeline, timeout: float | None = 30.0) -> protocol.CompileResult:
         """Wait for a pipeline; returns what the browser said of it.
@@ -311,25 +347,32 @@ class Queue:
             With lines and columns.
         """
         request = self._compile_request(pipeline)
+        if pipeline.result is not None:
+            return pipeline.result
         try:
-            return cast("protocol.CompileResult", self.connection.wait(request, timeout))
+            pipeline.result = cast("protocol.CompileResult", self.connection.wait(request, timeout))
         except errors.WebGPUWidgetError:
             self.forget(pipeline)
             raise
+        return pipeline.result
 
     async def compiled_async(self, pipeline: Pipeline, timeout: float | None = 30.0) -> protocol.CompileResult:
         """Coroutine twin of `compiled`."""
         request = self._compile_request(pipeline)
+        if pipeline.result is not None:
+            return pipeline.result
         try:
-            return cast("protocol.CompileResult", await self.connection.wait_async(request, timeout))
+            pipeline.result = cast("protocol.CompileResult", await self.connection.wait_async(request, timeout))
         except errors.WebGPUWidgetError:
             self.forget(pipeline)
             raise
+        return pipeline.result
 
     def _compile_request(self, pipeline: Pipeline) -> Request:
         if pipeline.request is None:
             raise errors.WebGPUWidgetError(f"pipeline {pipeline.label!r} was never sent")
-        self.flush()
+        if pipeline.result is None:
+            self.flush()
         return pipeline.request
 
     def dispatch(self, pipeline: Pipeline, args: Sequence[Arg], workgroups: Sequence[int]) -> None:
@@ -337,9 +380,10 @@ class Queue:
         if RECORDERS:
             self.check_recorders()
         with self._lock:
+            self._fresh()
             recording = self._recorder()
             blob = self._blob if recording is None else recording.blob
-            if pipeline.generation != self.generation:
+            if pipeline.generation != self.composing:
                 pipeline = self.pipeline(pipeline.source, pipeline.label, pipeline.entry_point, pipeline.constants)
             bound: list[Any] = []
             for group, binding, value in args:
@@ -370,7 +414,7 @@ class Queue:
                 self._label = pipeline.label
                 self._add(command)
             else:
-                recording.add(command, [value for _, _, value in args])
+                recording.add(command, [pipeline, *(value for _, _, value in args)])
 
     # ------------------------------------------------------------ textures
 
@@ -408,6 +452,7 @@ class Queue:
         if RECORDERS:
             self.check_recorders()
         with self._lock:
+            self._fresh()
             self.check(texture, "the texture")
             self.flush()
             for layer in range(depth):
@@ -424,7 +469,8 @@ class Queue:
                         "bytes_per_row": row_bytes,
                         "data": [0, 0, len(piece)],
                     }
-                    self.connection.submit([command], [piece])
+                    self.check(texture, "the texture")
+                    self._submit([command], [piece])
 
     # ------------------------------------------------------------ requests
 
@@ -436,9 +482,19 @@ class Queue:
         on_chunk: Callable[[int, int, int, Bytes], None] | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
         buffers: Sequence[Bytes] = (),
+        uses: Sequence[Buffer | Texture] = (),
     ) -> Request:
-        """Send a request after all that was recorded; returns at once."""
+        """Send a request after all that was recorded; returns at once.
+
+        Raises
+        ------
+        ClosedError, DeviceLostError, FrontendLostError
+            When what it ``uses`` is gone.
+        """
         with self._lock:
+            self._fresh()
+            for item in uses:
+                self.check(item, "the texture" if isinstance(item, Texture) else "the array")
             if self.recording:
                 raise errors.WebGPUWidgetError(
                     f"{what}: nothing can be read while gpu.record() records, since nothing has run; do it after the with block"
@@ -446,7 +502,7 @@ class Queue:
             request = self.connection.new_request(what, on_chunk=on_chunk, on_progress=on_progress)
             if buffers:
                 self.flush()
-                self.connection.submit([{**command, "id": request.id}], buffers, [request], self._label)
+                self._submit([{**command, "id": request.id}], buffers, [request])
             else:
                 self._requests.append(request)
                 self._add({**command, "id": request.id})
@@ -456,14 +512,23 @@ class Queue:
     def request(
         self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any
     ) -> dict[str, Any]:
-        """Send a request and wait for its result."""
-        return self.connection.wait(self.start(command, what or str(command["op"]), **options), timeout)
+        """Send a request and wait for its result; again after a loss, when it asks for nothing that could be lost."""
+
+        def ask() -> dict[str, Any]:
+            return self.connection.wait(self.start(command, what or str(command["op"]), **options), timeout)
+
+        return once_more(ask) if command["op"] in _STATELESS else ask()
 
     async def request_async(
         self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any
     ) -> dict[str, Any]:
         """Coroutine twin of `request`."""
-        return await self.connection.wait_async(self.start(command, what or str(command["op"]), **options), timeout)
+
+        async def ask() -> dict[str, Any]:
+            await self.connection.decide_async()
+            return await self.connection.wait_async(self.start(command, what or str(command["op"]), **options), timeout)
+
+        return await (once_more_async(ask) if command["op"] in _STATELESS else ask())
 
     def start_read(
         self, spans: Sequence[Span], what: str = "reading back"
@@ -473,7 +538,6 @@ class Queue:
             self.check_recorders()
         reads = []
         for buffer, offset, size in spans:
-            self.check(buffer)
             padded = size + (-size % 4)
             if offset % 4 or offset + padded > buffer.size_bytes:
                 raise errors.LimitError(
@@ -482,7 +546,8 @@ class Queue:
             reads.append({"buffer": buffer.handle, "offset": offset, "size_bytes": padded})
 
         reply = _Reply(what, [read["size_bytes"] for read in reads])
-        request = self.start({"op": "read", "reads": reads}, what, on_chunk=reply.take)
+        uses = [buffer for buffer, _, _ in spans]
+        request = self.start({"op": "read", "reads": reads}, what, on_chunk=reply.take, uses=uses)
         request.check = reply.check
         return request, [array[:size] for array, (_, _, size) in zip(reply.arrays, spans, strict=True)]
 
@@ -506,11 +571,9 @@ class Queue:
         """Begin to read mip level 0; the array is filled when the request is done."""
         if RECORDERS:
             self.check_recorders()
-        self.check(texture, "the texture")
         reply = _Reply("reading a texture", [size_bytes])
-        request = self.start(
-            {"op": "read-texture", "texture": texture.handle}, "reading a texture", on_chunk=reply.take
-        )
+        command = {"op": "read-texture", "texture": texture.handle}
+        request = self.start(command, "reading a texture", on_chunk=reply.take, uses=[texture])
         request.check = reply.check
         return request, reply.arrays[0]
 
@@ -522,7 +585,8 @@ class Queue:
         with self._lock:
             if self._recording is not None:
                 raise errors.WebGPUWidgetError("gpu.record() is already recording; end that with block first")
-            recording = self._recording = Recording(threading.get_ident())
+            self._fresh()
+            recording = self._recording = Recording(threading.get_ident(), self.composing)
         queues = RECORDERS.setdefault(recording.thread, [])
         queues.append(self)
         try:
@@ -545,16 +609,26 @@ class Queue:
             )
 
     def create_program(self, recording: Recording) -> int:
-        """Send a recording as a program; returns its handle."""
+        """Send a recording as a program; returns its handle. It is of the generation of the recording, and gone with that."""
         with self._lock:
             self.flush()
             handle = next(self._handles)
             command = {"op": "create-program", "program": handle, "commands": recording.commands}
-            self.connection.submit([command], [bytes(recording.blob)] if recording.blob else [])
+            if recording.generation == self.composing:
+                self._submit([command], [bytes(recording.blob)] if recording.blob else [])
             return handle
 
-    def run_program(self, handle: int, times: int) -> None:
-        """Replay a program; does not wait."""
+    def run_program(self, handle: int, times: int, generation: int) -> None:
+        """Replay a program of a generation; does not wait.
+
+        Raises
+        ------
+        DeviceLostError, FrontendLostError
+            When it is gone.
+        """
         with self._lock:
+            self._fresh()
+            if generation != self.composing:
+                raise self.losses.error(generation, "the program is gone from the browser", "Record it again")
             self._add({"op": "run-program", "program": handle, "times": times})
             self.flush()

@@ -75,6 +75,8 @@ class Session:
         self._links: list[str] = []
         self._candidates: dict[str, tuple[str, Message]] = {}
         self._queue: deque[_Batch] = deque()
+        self.pending_bytes = 0
+        """Bytes of buffers that wait here for credit, or for a page."""
         self._requests: set[str] = set()
         self._nonce = 0
         self._start_streams()
@@ -107,11 +109,6 @@ class Session:
         return self._links[-1] if self._links else None
 
     @property
-    def pending_bytes(self) -> int:
-        """Bytes of buffers that wait here for credit, or for a page."""
-        return sum(batch.size_bytes for batch in self._queue)
-
-    @property
     def misses(self) -> bool:
         """Whether later messages of the page are here and earlier ones are not."""
         return bool(self._early)
@@ -126,7 +123,9 @@ class Session:
     def submit(self, commands: list[Any], buffers: Sequence[Bytes], request_ids: tuple[str, ...] = ()) -> None:
         """Queue a batch; it goes out as soon as there is a page and credit."""
         self._requests.update(request_ids)
-        self._queue.append(_Batch(commands, buffers, request_ids, buffer_bytes(buffers), self.epoch))
+        batch = _Batch(commands, buffers, request_ids, buffer_bytes(buffers), self.epoch)
+        self._queue.append(batch)
+        self.pending_bytes += batch.size_bytes
         self._pump()
 
     def cancel(self, ids: Sequence[str]) -> None:
@@ -144,7 +143,7 @@ class Session:
     def close(self) -> None:
         """Tell the page to free everything."""
         self._send("close")
-        self.lose_page("the GPU object was closed")
+        self.lose_page("the GPU object was closed", left=True)
 
     def ping(self) -> int:
         """Ask the page for a sign of life; returns the nonce of the pong to come."""
@@ -157,24 +156,30 @@ class Session:
         self._send("resume", received=self._received)
         self._resend()
 
-    def lose_page(self, reason: str) -> None:
-        """Give up the leader: its requests fail, and a candidate takes over if there is one."""
+    def lose_page(self, reason: str, *, left: bool = False) -> None:
+        """Give up the leader: its requests fail, and a candidate takes over if there is one.
+
+        A page that has not ``left`` may only have slept: it is asked to say hello once it hears that.
+        """
         if self.instance is None:
             return
         self.instance = None
+        if not left:
+            self._out += [Outgoing(link, {"kind": "roll-call"}) for link in self._links]
         self._links.clear()
         self._queue.clear()
-        self._fail_requests("page-lost", reason)
+        self.pending_bytes = 0
+        self._fail_requests(reason, left=left)
         self._start_streams()
         if self._candidates:
             instance = next(reversed(self._candidates))
             link, hello = self._candidates.pop(instance)
             self._elect(link, hello)
 
-    def _fail_requests(self, kind: str, reason: str) -> None:
+    def _fail_requests(self, reason: str, *, left: bool) -> None:
         ids = sorted(self._requests)
         self._requests.clear()
-        self._events.append(Event(kind, {"reason": reason, "ids": ids}))
+        self._events.append(Event("page-lost", {"reason": reason, "ids": ids, "left": left}))
 
     # ------------------------------------------------------------ inputs from links
 
@@ -201,7 +206,7 @@ class Session:
         elif kind == "bye":
             self._candidates.pop(str(instance), None)
             if instance == self.instance:
-                self.lose_page("the page was closed or reloaded")
+                self.lose_page("the page was closed or reloaded", left=True)
         elif instance != self.instance:
             return
         elif kind == "pong":
@@ -227,7 +232,7 @@ class Session:
             self._elect(link, hello)
         elif instance == self.instance:
             if hello.get("session") not in (self.session, None):
-                self.lose_page("the page started anew")
+                self.lose_page("the page started anew", left=True)
                 self._elect(link, hello)
                 return
             if link in self._links:
@@ -328,6 +333,7 @@ class Session:
             if self._unacked_bytes and self._unacked_bytes + size > self._window():
                 return
             batch = self._queue.popleft()
+            self.pending_bytes -= size
             self._sent += 1
             batch.seq = self._sent
             self._unacked.append(batch)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import threading
 import uuid
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,8 +18,9 @@ from webgpu_widget import errors
 from webgpu_widget._connection import Connection
 from webgpu_widget._creation import Creation
 from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget._losses import once_more, once_more_async
 from webgpu_widget._queue import Queue
-from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async
+from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu
 from webgpu_widget.profile import Profile
 from webgpu_widget.program import Program
 from webgpu_widget.transports._choose import TransportName, make_transport
@@ -111,8 +114,9 @@ class GPU(Creation, anywidget.AnyWidget):
     >>> gpu.close()
     """
 
+    # Text, not a path: anywidget watches a path's file, and what watches it holds the widget.
     _esm: ClassVar[Any] = (
-        _BUNDLE
+        _BUNDLE.read_text(encoding="utf-8")
         if _BUNDLE.is_file()
         else "export default { render({ el }) { el.textContent = 'webgpu_widget: the bundle is not built'; } };"
     )
@@ -120,6 +124,8 @@ class GPU(Creation, anywidget.AnyWidget):
     gpu_id = traitlets.Unicode().tag(sync=True)
     transport = traitlets.Unicode().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
+    _is_closed = True
+    _is_shown = False
 
     def __init__(
         self, transport: TransportName | Transport = "auto", *, host: str = "127.0.0.1", port: int = 0
@@ -137,7 +143,7 @@ class GPU(Creation, anywidget.AnyWidget):
         self._queue = Queue(self._connection)
         self._info: AdapterInfo | None = None
         self._info_lock = threading.Lock()
-        self._kernels: dict[Any, Kernel] = {}
+        self._kernels: weakref.WeakValueDictionary[Any, Kernel] = weakref.WeakValueDictionary()
         self._is_closed = False
         self._connection.on_gone(self._gone)
         self._transport.start(self._connection)
@@ -151,12 +157,15 @@ class GPU(Creation, anywidget.AnyWidget):
         kernel = running_kernel()
         events = getattr(getattr(kernel, "shell", None), "events", None)
         if events is not None:
-            self._cell_events = events
-            events.register("post_run_cell", self._cell_ended)
+            queue, connection = weakref.ref(self._queue), self._connection
 
-    def _cell_ended(self, *_: object) -> None:
-        if not self._is_closed:
-            self._queue.flush()
+            def cell_ended(*_: object) -> None:
+                living = queue()
+                if living is not None and not connection.closed:
+                    living.flush()
+
+            events.register("post_run_cell", cell_ended)
+            connection.on_close(lambda: events.unregister("post_run_cell", cell_ended))
 
     def _gone(self, _kind: str, _reason: str) -> None:
         self._info = None
@@ -268,15 +277,37 @@ class GPU(Creation, anywidget.AnyWidget):
 
     def close(self) -> None:
         """Free everything in the browser; later use raises `ClosedError`. May be called twice."""
-        if not getattr(self, "_is_closed", True):
+        if not self._is_closed:
             self._is_closed = True
             self._connection.close()
             self._transport.close()
-            if hasattr(self, "_cell_events"):
-                self._cell_events.unregister("post_run_cell", self._cell_ended)
             if self._transport.name != "comm":
                 self.status = {**self.status, "state": "closed"}
         super().close()
+
+    def open(self) -> None:
+        """Open the widget's comm: at once where it carries the work, else when the widget is first shown.
+
+        A widget with a comm is kept alive by ipywidgets, and with this one its browser would be.
+        """
+        if self.transport == "comm" or self._is_shown:
+            super().open()
+
+    @property
+    def model_id(self) -> str:
+        """The id of the widget's model; asking for it shows the widget."""
+        if self.comm is None:
+            self._is_shown = True
+            self.open()
+        return str(super().model_id)
+
+    def __del__(self) -> None:
+        """End the browser of a GPU that nothing holds any more: in a thread, since a collector may call this anywhere."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        with contextlib.suppress(RuntimeError):  # Python is ending; what is left is closed then
+            threading.Thread(target=_end, args=(self._connection, self._transport), daemon=True).start()
 
     def _open(self) -> None:
         if self._is_closed:
@@ -324,7 +355,9 @@ class GPU(Creation, anywidget.AnyWidget):
         """
         self._open()
         made = self._kernel(wgsl, name, entry_point, constants)
-        return made if made._result is not None else self._remember(made._compile(timeout))
+        if made._result is None:
+            once_more(lambda: made._compile(timeout))
+        return self._remember(made)
 
     async def kernel_async(
         self,
@@ -336,8 +369,11 @@ class GPU(Creation, anywidget.AnyWidget):
     ) -> Kernel:
         """Coroutine twin of `kernel`."""
         self._open()
+        await self._connection.decide_async()
         made = self._kernel(wgsl, name, entry_point, constants)
-        return made if made._result is not None else self._remember(await made._compile_async(timeout))
+        if made._result is None:
+            await once_more_async(lambda: made._compile_async(timeout))
+        return self._remember(made)
 
     @staticmethod
     def _kernel_key(kernel: Kernel) -> Any:
@@ -386,9 +422,13 @@ class GPU(Creation, anywidget.AnyWidget):
         ShaderError, BindingError, DTypeError, ShapeError, LimitError, FrontendError, DeviceError
             Each says what happened, the values, what is allowed, and what to do.
         """
-        kernel = self.kernel(wgsl, None, entry_point, constants, timeout)
-        outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
-        return read_outputs(self, outputs, timeout)
+
+        def attempt() -> Any:
+            kernel = self.kernel(wgsl, None, entry_point, constants, timeout)
+            outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
+            return read_outputs(self, outputs, timeout)
+
+        return attempt() if uses_gpu(arguments, named) else once_more(attempt)
 
     async def run_async(
         self,
@@ -404,9 +444,18 @@ class GPU(Creation, anywidget.AnyWidget):
         **named: Any,
     ) -> Any:
         """Coroutine twin of `run`."""
-        kernel = await self.kernel_async(wgsl, None, entry_point, constants, timeout)
-        outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
-        return await read_outputs_async(self, outputs, timeout)
+
+        async def attempt() -> Any:
+            kernel = await self.kernel_async(wgsl, None, entry_point, constants, timeout)
+            outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
+            return await read_outputs_async(self, outputs, timeout)
+
+        return await (attempt() if uses_gpu(arguments, named) else once_more_async(attempt))
+
+
+def _end(connection: Connection, transport: Transport) -> None:
+    connection.close()
+    transport.close()
 
 
 _default: GPU | None = None

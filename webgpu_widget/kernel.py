@@ -310,6 +310,11 @@ def normal_constants(constants: Constants | None) -> dict[str, float]:
     return result
 
 
+def uses_gpu(arguments: Mapping[str, Any] | None, named: Mapping[str, Any]) -> bool:
+    """Say whether anything that lives on a GPU is among a call's arguments."""
+    return any(isinstance(value, Output) for value in (*(arguments or {}).values(), *named.values()))
+
+
 def read_outputs(gpu: GPU, outputs: Any, timeout: float | None) -> Any:
     """Read a call's outputs in one round trip; same structure, in NumPy."""
     if outputs is None:

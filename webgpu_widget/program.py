@@ -59,7 +59,7 @@ class Program:
         if kind is None:
             self._storages = sharing.storages_of(self._recording.buffers)
             self._handle = self._gpu._queue.create_program(self._recording)
-            self._generation = self._gpu._queue.generation
+            self._generation = self._recording.generation
 
     def replay(self, times: int = 1) -> None:
         """Run the program ``times`` times, by one message; does not wait.
@@ -78,9 +78,7 @@ class Program:
         if self._handle is None or self._recording is None:
             raise errors.ClosedError("the program was freed, or its with block has not ended well: record it again")
         if self._generation != queue.generation:
-            kind, reason = queue.gone
-            error = errors.DeviceLostError if kind == "device-lost" else errors.FrontendLostError
-            raise error(f"the program is gone from the browser: {reason}. Record it again")
+            raise queue.losses.error(self._generation, "the program is gone from the browser", "Record it again")
         if any(buffer.freed for buffer in self._recording.buffers):
             raise errors.ClosedError(
                 "an array that the program reads or writes was freed; nothing can be replayed any more: record it again with other arrays"
@@ -88,7 +86,7 @@ class Program:
         queue.check_replay()
         if count:
             runtime_of(self._gpu).sharing.before_replay(self._storages)
-            queue.run_program(self._handle, count)
+            queue.run_program(self._handle, count, self._generation)
 
     @property
     def stats(self) -> dict[str, int]:

@@ -32,7 +32,8 @@ export function noGpuReason(): string | null {
 
 const NO_ADAPTER =
   "navigator.gpu is there, and requestAdapter() found no adapter: hardware acceleration may be off, the GPU or its driver may be on the browser's blocklist " +
-  "(see chrome://gpu), or the machine has no GPU; there, start Chromium with --enable-unsafe-webgpu to compute on its CPU adapter (SwiftShader)";
+  "(see chrome://gpu), or the machine has no GPU; there, start Chromium with --enable-unsafe-webgpu to compute on its CPU adapter (SwiftShader). " +
+  "Where it had worked before, the browser has given its GPU up after crashes: close all its windows, start it again and open this page anew";
 
 /** A device as the engine sees it. */
 export interface Opened {

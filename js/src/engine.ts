@@ -31,7 +31,7 @@ interface Job {
   readonly buffers: readonly Bytes[];
 }
 
-const REOPEN_ATTEMPTS = 8;
+const REOPEN_ATTEMPTS = 6;
 const REOPEN_DELAY_MS = 250;
 
 type Request = Extract<Command, { id: string }>;
@@ -57,12 +57,12 @@ export class Engine {
   /**
    * @param replies the session
    * @param changed called when something to show has changed
-   * @param beyondRepair called when a lost device cannot be followed by another one in this page
+   * @param beyondRepair replaces this page, when a lost device cannot be followed by another one in it; what waits is answered by its end
    */
   constructor(
     private readonly replies: Replies,
     private readonly changed: () => void = () => undefined,
-    private readonly beyondRepair: (reason: string) => void = () => undefined,
+    private readonly beyondRepair?: (reason: string) => void,
   ) {}
 
   private heard(error: EngineError): void {
@@ -150,7 +150,10 @@ export class Engine {
       const known = asEngineError(error);
       if (known.code === "no-adapter") {
         this.noGpu = known;
-        if (epoch > 1) this.beyondRepair(known.message);
+        if (epoch > 1 && this.beyondRepair) {
+          this.beyondRepair(known.message);
+          await new Promise(() => undefined);
+        }
       }
       this.heard(known);
       throw known;

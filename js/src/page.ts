@@ -31,7 +31,7 @@ export function connectPage(): Runtime {
   if (browser !== null) address.searchParams.set("browser", browser);
   const runtime = new Runtime("page", () => {
     // No adapter after a loss: this page's connection to the GPU process is gone, a new page gets another one.
-    setTimeout(() => location.reload(), FIRST_DELAY_MS);
+    location.reload();
   });
   registry().set("page", runtime);
   let delayMs = FIRST_DELAY_MS;

@@ -206,6 +206,10 @@ export class Session {
       const led = this.session !== null;
       this.forget();
       for (const old of this.links.splice(0)) if (old !== link && old.kind === "websocket") old.close();
+      if (this.lane !== link) {
+        this.lane = undefined;
+        this.laneUrl = "";
+      }
       this.session = session;
       this.role = "leader";
       this.host.fresh(led ? "Python began a new session" : "");

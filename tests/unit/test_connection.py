@@ -7,62 +7,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from fake_page import FakePage, Message
+from direct import Direct
+from fake_page import Message
 
 from webgpu_widget import _connection, errors
 from webgpu_widget._connection import Connection, Request
-from webgpu_widget.transports.base import Transport
-
-
-class Direct(Transport):
-    """A page in this process, behind a thread of its own."""
-
-    name = "direct"
-
-    def __init__(self, pages: int = 1) -> None:
-        self.count = pages
-        self.pages: list[FakePage] = []
-        self.nudges: list[float] = []
-        self.broken: str | None = None
-
-    def start(self, connection: Connection) -> None:
-        self.connection = connection
-        connection.open_link("comm", self.to_pages)
-        for _ in range(self.count):
-            self.add_page()
-
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, action)
-        timer.daemon = True
-        timer.start()
-
-    def add_page(self) -> FakePage:
-        page = FakePage(self.after)
-        page.kind = "comm"
-        page.send = lambda message, buffers: self.connection.receive("comm", message, buffers)
-        self.pages.append(page)
-        page.hello(page)
-        return page
-
-    def to_pages(self, message: Message, buffers: Sequence[Any]) -> None:
-        for page in list(self.pages):
-            page.receive(page, message, buffers)
-
-    def advice(self) -> str:
-        return "Open a page."
-
-    def nudge(self, silent_s: float) -> None:
-        self.nudges.append(silent_s)
-
-    def failure(self) -> str | None:
-        return self.broken
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +25,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "_PING_AFTER_S": 0.1,
         "_LOST_AFTER_S": 0.4,
         "_CONTEST_S": 0.2,
-        "_RECONNECT_S": 0.2,
         "_SLICE_S": 0.02,
         "_GAP_S": 0.1,
     }.items():

@@ -44,6 +44,9 @@ class FakeQueue:
         self.live = self.peak = 0
         self.sources, self.dispatched = [], []
 
+    def begin(self):
+        pass
+
     def alloc(self, size_bytes, label=""):
         return FakeBuffer(self, next(self.handles), max(4, size_bytes))
 

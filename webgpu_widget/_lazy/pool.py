@@ -40,6 +40,7 @@ class Pool:
 
     def take(self, size_bytes: int) -> Buffer:
         """Return a buffer of the size; what is in it is undefined."""
+        self._queue.begin()
         self._collect()
         idle = self._idle.get(size_bytes)
         while idle:

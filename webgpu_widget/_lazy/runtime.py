@@ -41,7 +41,7 @@ class Runtime:
     """The state of arrays on one GPU: pool, pipelines, limits. Get it by `runtime_of`."""
 
     def __init__(self, gpu: GPU) -> None:
-        self.gpu = gpu
+        self._gpu = weakref.ref(gpu)
         self.queue = gpu._queue
         self.returned: deque[Buffer] = deque()
         self.pool = Pool(self.queue, self.returned)
@@ -52,6 +52,14 @@ class Runtime:
         self._plans: dict[object, Any] = {}
         self.binding_bytes: int | None = None
         """A smaller `max_binding_bytes` than the adapter's, for tests."""
+
+    @property
+    def gpu(self) -> GPU:
+        """The GPU, which its arrays keep alive."""
+        gpu = self._gpu()
+        if gpu is None:
+            raise ClosedError("this GPU is gone: nothing held it any more; make a new one with wg.GPU()")
+        return gpu
 
     # ------------------------------------------------------------ the adapter
 

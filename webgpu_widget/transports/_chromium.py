@@ -206,6 +206,12 @@ class Browser:
                     self._process.wait(5)
         self._profile.cleanup()
 
+    def kill(self) -> None:
+        """End it at once: it hangs, or is stopped, or of no use."""
+        if self._process.poll() is None:
+            self._end_group(getattr(signal, "SIGKILL", signal.SIGTERM))
+        self.close()
+
     def _end_group(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.name == "posix":

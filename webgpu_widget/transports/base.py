@@ -20,6 +20,10 @@ class Transport(abc.ABC):
     name: str
     kernel: Any = None
     """The Jupyter kernel whose comm carries messages, where one does; decides how a cell waits."""
+    reconnect_s = 3.0
+    """Seconds that a page without a link has to come back in."""
+    page_ended = "the page was closed or reloaded"
+    """What is said of one that has not."""
 
     @abc.abstractmethod
     def start(self, connection: Connection) -> None:
@@ -45,11 +49,24 @@ class Transport(abc.ABC):
     def connected(self, hello: dict[str, Any]) -> None:  # noqa: B027
         """Hear that a page leads. Called with the connection's lock held: be quick."""
 
+    def page_lost(self, *, left: bool) -> None:  # noqa: B027
+        """Hear that the page that led is given up; ``left`` when it is known to be gone. As `connected`."""
+
+    def device_lost(self) -> None:  # noqa: B027
+        """Hear that the page that leads has lost its device. As `connected`."""
+
+    def worn_out(self) -> str | None:
+        """Say why the page that leads should do no more work and be replaced, if so."""
+        return None
+
+    def revive(self) -> None:  # noqa: B027
+        """Bring a page, if that is in our hands: a wait begins, and none leads."""
+
     def nudge(self, silent_s: float) -> None:  # noqa: B027
         """Hear, now and then during a wait, that no page has answered for ``silent_s`` seconds."""
 
     def restart(self) -> bool:
-        """Replace a page whose GPU hangs, if that is in our hands; returns whether it was done."""
+        """Replace a page whose GPU hangs or is gone, if that is in our hands; returns whether it was done."""
         return False
 
     def obituary(self) -> str | None:

@@ -116,8 +116,7 @@ class Weights(Mapping[str, Loaded]):
         runtime_of(gpu)  # made here and not in the thread that receives
         self._driver = Driver(self, gpu, source, routes, options)
         self._finalizer = weakref.finalize(self, _let_go, self._driver, source, self._budget, id(self))
-        queue_gone = weakref.WeakMethod(self._gone)
-        gpu._connection.on_gone(lambda *_: (method := queue_gone()) and method())
+        gpu._connection.on_gone(self._gone)
         self._begin()
 
     def _make_stage(self, name: str) -> Stage:
@@ -213,7 +212,7 @@ class Weights(Mapping[str, Loaded]):
             return QuantizedArray(packed, scales, shape, bits)
         return GPUArray(self._gpu, item.buffers[0], shape, np.dtype(dtype))
 
-    def _gone(self) -> None:
+    def _gone(self, _kind: str, _reason: str) -> None:
         """Load again what was loaded: handles have become invalid. Called with the connection's lock held."""
         if not self._cancelled and self._failed is None:
             self._driver.reload_later()

@@ -1,0 +1,231 @@
+"""What a loss of the page or its device does to the calls that come after it, and to what was under way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from direct import Direct
+from fake_page import SQUARE
+
+import webgpu_widget as wg
+from webgpu_widget import _connection, errors, protocol
+from webgpu_widget._session import Session
+
+X = np.arange(8, dtype=np.float32)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection's patience, shortened."""
+    for name, value in {"_PING_AFTER_S": 0.1, "_LOST_AFTER_S": 0.4, "_CONTEST_S": 0.2, "_SLICE_S": 0.02}.items():
+        monkeypatch.setattr(_connection, name, value)
+
+
+@pytest.fixture
+def way() -> Direct:
+    return Direct()
+
+
+@pytest.fixture
+def gpu(way: Direct) -> Iterator[wg.GPU]:
+    made = wg.GPU(way)
+    made.ready()
+    yield made
+    made.close()
+
+
+def reload_page(way: Direct) -> None:
+    page = way.pages.pop()
+    page.bye(page)
+    way.add_page()
+
+
+def lose_device(way: Direct) -> None:
+    way.pages[0].lose_device("someone tripped over the plug")
+
+
+def drop_links(way: Direct) -> None:
+    """The page's browser ended without a word, and nobody has noticed yet."""
+    way.pages.pop().dead = True
+    way.connection.close_link("comm")
+    way.connection.open_link("comm", way.to_pages)
+    way.after(0.4, way.add_page)
+
+
+ENTRIES = {
+    "ready": lambda gpu: gpu.ready().vendor == "fake",
+    "synchronize": lambda gpu: gpu.synchronize() is None,
+    "memory": lambda gpu: gpu._queue.request({"op": "get-memory"}) == {},
+    "kernel": lambda gpu: gpu.kernel(SQUARE).reflection.entry_points == ("main",),
+    "run": lambda gpu: np.array_equal(gpu.run(SQUARE, x=X, y=wg.out(8), threads=8), X * X),
+    "array": lambda gpu: np.array_equal(gpu.array(X).numpy(), X),
+    "a kernel that is held": lambda gpu: np.array_equal(gpu.held(x=X, y=wg.out(8), threads=8).numpy(), X * X),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("loss", [reload_page, lose_device, drop_links], ids=lambda loss: loss.__name__)
+def test_the_call_after_a_loss_is_right_at_the_first_try(gpu: wg.GPU, way: Direct, loss: Any, entry: str) -> None:
+    gpu.held = gpu.kernel(SQUARE)
+    gpu.run(SQUARE, x=X, y=wg.out(8), threads=8)
+    left = gpu.array(X + 1)
+    left.numpy()
+    loss(way)
+    assert ENTRIES[entry](gpu)
+    with pytest.raises((wg.DeviceLostError, wg.FrontendLostError), match="is gone from the browser.*Make it again"):
+        left.numpy()
+
+
+def test_a_lost_device_is_told_as_one_also_for_what_was_lost_with_it(gpu: wg.GPU, way: Direct) -> None:
+    of_the_first, program = gpu.array(X), gpu.record()
+    with program:
+        gpu.kernel(SQUARE)(x=of_the_first, y=wg.out(8), threads=8)
+    of_the_first.numpy()
+    lose_device(way)
+    of_the_second = gpu.array(X)
+    of_the_second.numpy()
+    reload_page(way)
+    for use in (of_the_first.numpy, program.replay):
+        with pytest.raises(wg.DeviceLostError, match="tripped over the plug"):
+            use()
+    with pytest.raises(wg.FrontendLostError, match="closed or reloaded"):
+        of_the_second.numpy()
+
+
+def test_commands_composed_for_a_page_that_is_gone_reach_no_other(gpu: wg.GPU, way: Direct) -> None:
+    kernel = gpu.kernel(SQUARE)
+    y = kernel(x=X, y=wg.out(8), threads=8)
+    reload_page(way)
+    gpu._queue.flush()
+    assert gpu._queue.request({"op": "service", "name": "none", "params": {}}) == {}, "no error was kept there"
+    with pytest.raises(wg.FrontendLostError):
+        y.numpy()
+
+
+def test_work_that_takes_its_page_along_is_not_given_to_the_next_one_for_ever(gpu: wg.GPU, way: Direct) -> None:
+    gpu.kernel(SQUARE)
+    killed = []
+
+    def fatal(page: Any) -> None:
+        def run(command: Any, data: Any) -> None:
+            if command["op"] == "dispatch":
+                killed.append(page)
+                way.pages.remove(page)
+                page.bye(page)
+                fatal(way.add_page())
+
+        page._command = run
+
+    fatal(way.pages[0])
+    with pytest.raises(wg.FrontendLostError):
+        gpu.run(SQUARE, x=X, y=wg.out(8), threads=8)
+    assert len(killed) == 2
+
+
+def test_a_page_that_slept_is_asked_to_come_back(gpu: wg.GPU, way: Direct) -> None:
+    waiting: list[Any] = []
+    way.connection.open_link("comm", lambda message, buffers: waiting.append((message, buffers)))
+    with pytest.raises(wg.FrontendLostError, match="has not answered"):
+        gpu._queue.request({"op": "service", "name": "none", "params": {}})
+    way.connection.open_link("comm", way.to_pages)
+    for message, buffers in waiting:
+        way.to_pages(message, buffers)
+    assert np.array_equal(gpu.run(SQUARE, x=X, y=wg.out(8), threads=8, timeout=5), X * X)
+
+
+def test_whoever_is_given_up_without_a_word_gets_a_roll_call() -> None:
+    session = Session()
+    hello = {"kind": "hello", "protocol_version": protocol.PROTOCOL_VERSION, "session": None, "received": 0}
+    session.receive("ws-1", hello | {"instance": "a"})
+    session.take_outgoing()
+    session.lose_page("silence")
+    assert [(item.link, item.message) for item in session.take_outgoing()] == [("ws-1", {"kind": "roll-call"})]
+    session.receive("ws-1", hello | {"instance": "a", "session": session.session, "received": 7})
+    assert session.instance == "a"
+    assert session.take_outgoing()[0].message["kind"] == "welcome"
+    session.receive("ws-1", {"kind": "bye", "instance": "a"})
+    assert session.take_outgoing() == []
+
+
+def test_a_process_that_was_stopped_does_not_blame_the_page(way: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when Python is stopped during a wait: on waking, its clocks say that nobody spoke for a long time."""
+    way.start(connection := _connection.Connection(way))
+    page = way.pages[0]
+    page.delay_s = 0.5
+    request = connection.new_request("the work")
+    connection.submit([{"op": "synchronize", "id": request.id}], [], [request])
+    began, real = time.monotonic(), time.monotonic
+    monkeypatch.setattr(_connection.time, "monotonic", lambda: real() + (60 if real() - began > 0.2 else 0))
+    assert connection.wait(request, timeout=5) == {}
+    monkeypatch.undo()
+    connection.close()
+
+
+def test_bytes_on_their_way_are_counted_while_others_send_them(gpu: wg.GPU) -> None:
+    """What waits is counted by one thread while the page's acknowledgements take it off in another."""
+    failed: list[BaseException] = []
+    over = threading.Event()
+
+    def count() -> None:
+        try:
+            while not over.is_set():
+                assert gpu._connection.pending_bytes >= 0
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
+
+    counting = threading.Thread(target=count)
+    counting.start()
+    session = gpu._connection._session
+    data = bytes(1000)
+    for _ in range(3000):
+        with gpu._connection._lock:
+            session.submit([{"op": "none"}], [data])
+    over.set()
+    counting.join()
+    assert not failed
+    session.lose_page("over")
+    assert gpu._connection.pending_bytes == 0
+
+
+def test_a_kernel_that_nobody_holds_goes(gpu: wg.GPU, way: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gc
+
+    import fake_page
+
+    from webgpu_widget import _queue
+
+    monkeypatch.setattr(_queue, "_KEPT_PIPELINES", 4)
+    texts = [f"{SQUARE} // {i}" for i in range(20)]
+    monkeypatch.setattr(fake_page, "COMPILED", dict.fromkeys(texts, fake_page.COMPILED[SQUARE]))
+    freed: list[int] = []
+    page, command = way.pages[0], way.pages[0]._command
+
+    def note(item: Any, data: Any) -> None:
+        if item["op"] == "free-pipeline":
+            freed.append(item["pipeline"])
+        else:
+            command(item, data)
+
+    page._command = note
+    held = gpu.kernel(texts[0])
+    for text in texts[1:]:
+        assert gpu.kernel(text).name == "main"
+    gc.collect()
+    gpu.synchronize()
+    assert len(freed) >= 20 - 4 - 1
+    assert set(gpu._kernels.values()) == {held}
+    assert gpu.kernel(texts[0]) is held
+
+
+def test_errors_of_a_refused_request_say_what_to_do(gpu: wg.GPU, way: Direct) -> None:
+    request = gpu._queue.connection.new_request("the work")
+    gpu._queue._requests.append(request)
+    lose_device(way)
+    gpu.synchronize()
+    with pytest.raises(errors.DeviceLostError, match="the work: someone tripped.*run the cells that made it again"):
+        request.future.result(0)
