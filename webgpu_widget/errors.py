@@ -24,6 +24,7 @@
     │   └── QuotaError               the browser's storage is full
     ├── PromptError                  text that a model cannot take (also a ValueError)
     ├── ClusterError
+    │   └── TaskTypeError            a task that cannot be called (also a TypeError)
     ├── ClosedError                  use after close() or free()
     └── CancelledError               cancelled by the caller
 
@@ -57,6 +58,7 @@ __all__ = [
     "QuotaError",
     "ShaderError",
     "ShapeError",
+    "TaskTypeError",
     "WebGPUWidgetError",
     "WeightsError",
 ]
@@ -187,6 +189,10 @@ class PromptError(WebGPUWidgetError, ValueError):
 
 class ClusterError(WebGPUWidgetError):
     """The cluster cannot do what was asked."""
+
+
+class TaskTypeError(ClusterError, TypeError):
+    """A task that cannot be called."""
 
 
 class ClosedError(WebGPUWidgetError):

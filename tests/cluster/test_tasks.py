@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import json
 import logging
 import random
+import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,6 +82,57 @@ def test_errors_come_back_and_retries_are_counted(empty: wg.Cluster) -> None:
     assert empty.submit(moody, retries=3).result(60) == 3
     # The second try is of a new copy of the function, whose list is empty.
     assert empty.workers[0].tasks_failed == 3
+
+
+def leave_by_argparse(gpu: wg.GPU) -> None:
+    argparse.ArgumentParser(prog="a task").parse_args(["--no-such-option"])
+
+
+def leave(error: BaseException) -> Callable[[wg.GPU], None]:
+    def task(gpu: wg.GPU) -> None:
+        raise error
+
+    return task
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (lambda gpu: sys.exit(3), r"the task raised SystemExit\(3\)"),
+        (leave_by_argparse, r"the task raised SystemExit\(2\)"),
+        (leave(KeyboardInterrupt()), r"the task raised KeyboardInterrupt\(\)"),
+    ],
+    ids=["exit", "argparse", "interrupt"],
+)
+def test_a_task_that_would_end_the_program_fails_alone(empty: wg.Cluster, task: Any, said: str) -> None:
+    FakeBrowser(empty.url)
+    empty.wait(1)
+    later = [empty.submit(echo, float(i)) for i in range(3)]
+    with pytest.raises(wg.ClusterError, match=said):
+        empty.submit(task).result(timeout=20)
+    assert [future.result(20) for future in later] == [0.0, 1.0, 2.0]
+    with pytest.raises(wg.ClusterError, match=said):
+        empty.client.submit(task, None, pure=False).result(timeout=20)
+    assert empty.submit(echo, 4.0).result(20) == 4.0
+    [row] = empty.workers
+    assert (row.state, row.tasks_done, row.tasks_failed) == ("ready", 4, 1)
+
+
+@pytest.mark.parametrize("error", [GeneratorExit(), asyncio.CancelledError(), StopIteration(5)], ids=repr)
+def test_other_unusual_exceptions_fail_their_task_alone(empty: wg.Cluster, error: BaseException) -> None:
+    FakeBrowser(empty.url)
+    empty.wait(1)
+    with pytest.raises(wg.ClusterError, match="it only fails the task"):
+        empty.submit(leave(error)).result(timeout=20)
+    assert empty.submit(echo, 4.0).result(20) == 4.0
+
+
+@pytest.mark.parametrize("fn", [5, None, "echo", [echo]], ids=repr)
+def test_what_cannot_be_called_is_refused_at_once(empty: wg.Cluster, fn: Any) -> None:
+    for submit in (lambda: empty.submit(fn), lambda: empty.map(fn, [1])):
+        with pytest.raises(wg.errors.TaskTypeError, match="a task is a function that takes the GPU first") as caught:
+            submit()
+        assert isinstance(caught.value, TypeError)
 
 
 def test_cancellation(empty: wg.Cluster) -> None:

@@ -120,7 +120,11 @@ class BrowserThreadPoolExecutor(ThreadPoolExecutor):
 
         def with_gpu() -> Any:
             use_in_this_thread(self._member.gpu)
-            return fn(*args, **kwargs)
+            try:
+                return fn(*args, **kwargs)
+            except (SystemExit, KeyboardInterrupt) as error:
+                # Dask lets these two through, and they would end the loop of the whole cluster.
+                raise _as_failure(error) from error
 
         return super().submit(with_gpu)
 
@@ -131,6 +135,13 @@ class BrowserWorker(Worker):
     member: Member
     move: Callable[[GPUArray, Member], GPUArray]
     drop: Callable[[Member, str], None]
+
+
+def _as_failure(error: BaseException) -> errors.ClusterError:
+    """Make an exception that fails a task alone of one that would end more."""
+    return errors.ClusterError(
+        f"the task raised {error!r}, which ends programs, coroutines or generators; here it only fails the task: return, or raise another exception"
+    )
 
 
 def run_on_gpu(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -165,12 +176,34 @@ def run_on_gpu(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         elif not member.gone.wait(_GONE_S):
             # Not this browser's end: the function used something else that is closed.
             raise
+    except Exception as error:
+        # No future takes it: https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.set_exception
+        if isinstance(error, StopIteration):
+            raise _as_failure(error) from error
+        raise
+    except BaseException as error:
+        raise _as_failure(error) from error
     else:
         return value
     finally:
         member.end(ok=ok)
     member.gone.wait(_GONE_S)
     raise Reschedule
+
+
+def check_callable(fn: Any, where: str) -> str:
+    """Return a task's name, or refuse what cannot be called.
+
+    Raises
+    ------
+    TaskTypeError
+        When it cannot be called.
+    """
+    if not callable(fn):
+        raise errors.TaskTypeError(
+            f"{where} got {fn!r} of type {type(fn).__name__}, but a task is a function that takes the GPU first: pass the function itself, and its arguments after it"
+        )
+    return str(getattr(fn, "__name__", type(fn).__name__))
 
 
 class Room:

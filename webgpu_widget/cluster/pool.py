@@ -26,7 +26,7 @@ if importlib.util.find_spec("distributed") is None:
     )
 
 from webgpu_widget.cluster.channels import ask
-from webgpu_widget.cluster.dask import GPU_RESOURCE, Room, run_on_gpu
+from webgpu_widget.cluster.dask import GPU_RESOURCE, Room, check_callable, run_on_gpu
 from webgpu_widget.cluster.exchange import Exchange
 from webgpu_widget.cluster.hub import Member, Roster
 from webgpu_widget.cluster.info import WorkerInfo, row
@@ -313,8 +313,13 @@ class Cluster:
         Returns
         -------
         distributed.Future
+
+        Raises
+        ------
+        TaskTypeError
+            When ``fn`` cannot be called.
         """
-        name = getattr(fn, "__name__", type(fn).__name__)
+        name = check_callable(fn, "cluster.submit")
         return self.client.submit(
             run_on_gpu,
             fn,
@@ -332,8 +337,13 @@ class Cluster:
         -------
         list of distributed.Future
             In the order of the items.
+
+        Raises
+        ------
+        TaskTypeError
+            When ``fn`` cannot be called.
         """
-        name = getattr(fn, "__name__", type(fn).__name__)
+        name = check_callable(fn, "cluster.map")
         batch = uuid.uuid4().hex[:12]
         values = list(items)
         made: list[Future[Any]] = self.client.map(
