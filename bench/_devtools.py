@@ -38,7 +38,7 @@ class DevToolsPage:
 
     def __init__(self, url: str, flags: tuple[str, ...] = (), timeout: float = 600) -> None:
         self.browser = Browser(url, ("--remote-debugging-port=0", "--remote-allow-origins=*", *flags))
-        self.profile = pathlib.Path(self.browser._profile.name)
+        self.profile = pathlib.Path(self.browser.profile)
         self._count = itertools.count(1)
         try:
             self._socket = create_connection(self._address(), timeout=timeout)

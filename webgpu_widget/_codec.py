@@ -57,7 +57,7 @@ def decode(frame: Bytes) -> tuple[dict[str, Any], list[memoryview]]:
     try:
         header = json.loads(bytes(view[4 : 4 + length]))
         message, sizes = header["message"], header["buffers"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"the frame's header is not a message: {error}") from error
     if not isinstance(message, dict) or not isinstance(sizes, list) or len(sizes) > _MAX_BUFFERS:
         raise ValueError("the frame's header is not a message with a list of buffers")

@@ -1,11 +1,12 @@
 /** The hub's own page: a WebSocket to Python, opened again whenever it breaks. */
-import { Runtime, registry } from "./runtime.js";
+import { Runtime, randomId, registry } from "./runtime.js";
 import type { Link } from "./transports/link.js";
 import { WebSocketLink } from "./transports/websocket.js";
 import { liveStatus } from "./views/state.js";
 import { showStatus } from "./views/status.js";
 
 const TOKEN_KEY = "webgpu_widget.token";
+const PAGE_KEY = "webgpu_widget.page";
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5000;
 
@@ -20,15 +21,22 @@ function takeToken(): string {
   return token;
 }
 
+/** This tab's own secret, drawn once and kept for its reloads: by it the hub knows the page again that it let in first. */
+function pageSecret(): string {
+  const kept = sessionStorage.getItem(PAGE_KEY);
+  if (kept !== null) return kept;
+  const drawn = randomId();
+  sessionStorage.setItem(PAGE_KEY, drawn);
+  return drawn;
+}
+
 /** Connect the page to the hub that served it, and show how it goes. */
 export function connectPage(): Runtime {
   const token = takeToken();
   const address = new URL("/ws", location.href);
   address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   address.searchParams.set("token", token);
-  // Which of the browsers that Python started this is.
-  const browser = new URL(location.href).searchParams.get("browser");
-  if (browser !== null) address.searchParams.set("browser", browser);
+  address.searchParams.set("page", pageSecret());
   const runtime = new Runtime("page", () => {
     // No adapter after a loss: this page's connection to the GPU process is gone, a new page gets another one.
     location.reload();

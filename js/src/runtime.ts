@@ -15,7 +15,7 @@ export function registry(): Map<string, Runtime> {
 }
 
 /** Random, also where the page is no secure context (crypto.randomUUID is not there then). */
-function randomId(): string {
+export function randomId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

@@ -70,7 +70,8 @@ def test_a_certificate_that_is_none_is_said(paths: tuple[str, str]) -> None:
 def test_a_browser_computes_for_this_machines_own_address(cluster: wg.Cluster, rng: np.random.Generator) -> None:
     """As from another machine: not loopback, so the browser offers WebGPU because of https alone."""
     public = urlsplit(cluster.url)
-    cluster._hub.page_url = lambda _token: public.geturl()  # type: ignore[method-assign]
+    local = cluster._hub.page_url
+    cluster._hub.page_url = lambda token: local(token, public=True)  # type: ignore[method-assign]
     # It signs itself, which a user would have to accept in the browser.
     cluster.launch(1, flags=["--ignore-certificate-errors"])
     cluster.wait(1, timeout=JOIN_S)

@@ -241,11 +241,12 @@ def test_closed_gpu_says_so():
             use()
 
 
-def test_no_page_says_what_to_open():
+def test_no_page_says_what_to_open_and_not_the_secret():
     other = wg.GPU(transport="page")
     try:
-        with pytest.raises(wg.NoFrontendError, match=r"http://127\.0\.0\.1:\d+/\?token="):
+        with pytest.raises(wg.NoFrontendError, match=r"Open gpu\.url .* 127\.0\.0\.1:\d+") as caught:
             other.ready(timeout=0.3)
+        assert other.url.split("token=")[1] not in str(caught.value)
     finally:
         other.close()
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from webgpu_widget._connection import Connection
 from webgpu_widget.gpu import GPU, AdapterInfo
-from webgpu_widget.transports._hub import Socket, is_loopback
+from webgpu_widget.transports._hub import Socket
+from webgpu_widget.transports._names import is_loopback
 from webgpu_widget.transports.base import Transport
 
 log = logging.getLogger("webgpu_widget.cluster")

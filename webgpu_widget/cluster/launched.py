@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 from webgpu_widget import errors
 from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.transports._hub import Hub, OnOpen
 
 __all__ = ["Launched"]
 
@@ -23,11 +24,19 @@ class Launched:
         """All of them, those that have ended included."""
         return list(self._by_label.values())
 
-    def start(self, url: str, n: int, cores: int | Sequence[Collection[int]] | None, flags: Sequence[str]) -> None:
-        """Start ``n`` browsers; see `Cluster.launch`. Each page is told which browser it is in, and says so when it joins."""
+    def start(
+        self,
+        hub: Hub,
+        on_open: OnOpen,
+        n: int,
+        cores: int | Sequence[Collection[int]] | None,
+        flags: Sequence[str],
+    ) -> None:
+        """Start ``n`` browsers; see `Cluster.launch`. Each gets a token of its own, which admits its page alone and says which browser that is in."""
         for pinned in _cores(n, cores):
             label = uuid.uuid4().hex[:12]
-            self._by_label[label] = Browser(f"{url}&browser={label}", flags, pinned)
+            token = hub.add_endpoint(on_open, one_page=True, label=label)
+            self._by_label[label] = Browser(hub.page_url(token), flags, pinned)
 
     def pin(self, label: str) -> None:
         """Put the threads of the browser of a page back on its cores, once it has its device; nothing for a page that was opened by others."""

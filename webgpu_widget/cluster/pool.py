@@ -6,19 +6,17 @@ import asyncio
 import atexit
 import contextlib
 import importlib.util
-import socket
-import ssl
 import threading
 import time
 import uuid
-import warnings
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from webgpu_widget import errors
-from webgpu_widget.transports._hub import Hub, is_loopback
+from webgpu_widget.transports._hub import Hub
+from webgpu_widget.transports._names import server_context, warn_if_open
 
 if importlib.util.find_spec("distributed") is None:
     raise errors.ClusterError(
@@ -111,21 +109,16 @@ class Cluster:
         self._joined = threading.Condition()
         self._listeners: list[Callable[[], None]] = []
         self._tables: set[LiveTable] = set()
-        if not is_loopback(host):
-            warnings.warn(
-                f"the cluster listens on {host}: every machine that reaches this one and knows the address with its token can compute for you, "
-                "and see the data of the tasks that it runs",
-                stacklevel=2,
-            )
-        tls = None
-        if certificate is not None:
-            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            try:
-                tls.load_cert_chain(*certificate)
-            except (OSError, TypeError) as error:
-                raise errors.ClusterError(
-                    f"the certificate {certificate!r} cannot be used: {error}; pass the paths of a certificate and of its key, both in PEM"
-                ) from error
+        warn_if_open(
+            host,
+            "the cluster",
+            "every machine that reaches this one and knows the address with its token can compute for you, and see the data of the tasks that it runs",
+            stacklevel=2,
+        )
+        try:
+            tls = None if certificate is None else server_context(certificate)
+        except OSError as error:
+            raise errors.ClusterError(str(error)) from error
         self._exchange = Exchange(exchange, ice_servers)
         self._roster = Roster(self._on_join, self._on_gone)
         try:
@@ -214,17 +207,7 @@ class Cluster:
     def url(self) -> str:
         """The address that a browser opens to join; the token is in it, so printing it into a notebook that is saved gives it away."""
         self._open()
-        url = self._hub.page_url(self._token)
-        return url if is_loopback(self._hub.netloc) and is_loopback(self._hub.host) else self._public(url)
-
-    def _public(self, url: str) -> str:
-        if self._hub.host not in {"0.0.0.0", "::", ""}:  # noqa: S104
-            return url
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            # Connecting a UDP socket sends nothing; it only picks the address that this machine has towards others.
-            probe.connect(("192.0.2.1", 9))
-            return url.replace("127.0.0.1", probe.getsockname()[0], 1)
-        return url
+        return self._hub.page_url(self._token, public=True)
 
     def launch(
         self, n: int = 1, *, cores: int | Sequence[Collection[int]] | None = None, flags: Sequence[str] = ()
@@ -250,7 +233,7 @@ class Cluster:
         self._open()
         if not isinstance(n, int) or n < 1:
             raise errors.ClusterError(f"launch({n!r}): start at least one browser; n is a whole number")
-        self._launched.start(self._hub.page_url(self._token), n, cores, flags)
+        self._launched.start(self._hub, self._roster.accept, n, cores, flags)
 
     def wait(self, n: int = 1, timeout: float | None = 60.0) -> None:
         """Return when at least ``n`` browsers are ready.

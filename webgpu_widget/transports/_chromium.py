@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import shlex
@@ -10,10 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 
 from webgpu_widget import errors
+from webgpu_widget._fork import tell_children
+from webgpu_widget._private_folder import PrivateFolder
 from webgpu_widget.transports._last_words import last_words
 
 _NAMES = (
@@ -58,6 +60,9 @@ _LINUX_GPU_FLAGS = (
     "--disable-vulkan-surface",
     "--enable-features=Vulkan,WebGPUService",
 )
+_LONG = 50
+"""A socket's path has at most 103 characters, and Chromium adds up to 48 to that of the temporary folder."""
+_HAS_PIPE = os.name == "posix"
 # Chromium reads commands from descriptor 3 and ends when that closes: also when Python was killed.
 _WITH_PIPES = 'exec 3<&0 4>&1 0</dev/null 1>&2; exec "$@"'
 
@@ -120,8 +125,19 @@ def _session_threads(session: int) -> Iterator[int]:
                 yield from (int(task.name) for task in (process / "task").iterdir())
 
 
+def _door(folder: pathlib.Path, url: str) -> pathlib.Path:
+    """Write a file that leads to a page."""
+    door = folder / "start.html"
+    door.touch(mode=0o600)
+    door.write_text(f"<!doctype html><script>location.replace({json.dumps(url)})</script>\n", encoding="utf-8")
+    return door
+
+
 class Browser:
     """A running Chromium with one page.
+
+    Where the page is, is a secret when there is a token in it, and every user of a machine may read every command line. So the address goes to the browser by the
+    pipe that it takes commands from, or, where there is none (Windows), by a file in a folder that only this user can read.
 
     Parameters
     ----------
@@ -136,32 +152,61 @@ class Browser:
     def __init__(self, url: str, extra_flags: Sequence[str] = (), cores: Collection[int] = ()) -> None:
         self.program = find_browser()
         self._cores = frozenset(cores)
-        self._profile = tempfile.TemporaryDirectory(prefix="webgpu_widget-", ignore_cleanup_errors=True)
-        self._log = pathlib.Path(self._profile.name) / "browser.log"
-        command = [self.program, *flags(), *extra_flags, f"--user-data-dir={self._profile.name}", url]
+        self._folder = PrivateFolder()
+        self.profile = self._folder.path
+        self._log = self.profile / "browser.log"
+        command = [self.program, *flags(), *extra_flags, f"--user-data-dir={self.profile}"]
         environment = dict(os.environ)
+        if len(str(self.profile)) < _LONG:
+            # Its own temporary files, and the socket by which it finds others of its profile, go with the profile.
+            environment["TMPDIR"] = str(self.profile)
         library_path = os.environ.get("WEBGPU_WIDGET_BROWSER_LIBRARY_PATH")
         if library_path:
             environment["LD_LIBRARY_PATH"] = library_path
         with self._log.open("wb") as output, _on_cores(cores):
-            if os.name == "posix":
-                command.insert(1, "--remote-debugging-pipe")
+            if _HAS_PIPE:
+                lock = self._folder.lock
                 self._process = subprocess.Popen(
-                    ["/bin/sh", "-c", _WITH_PIPES, "sh", *command],
+                    ["/bin/sh", "-c", _WITH_PIPES, "sh", *command, "--remote-debugging-pipe", "--no-startup-window"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=output,
                     start_new_session=True,
                     env=environment,
+                    pass_fds=() if lock is None else (lock,),
                 )
+                self.open(url)
             else:
                 self._process = subprocess.Popen(
-                    command,
+                    [*command, _door(self.profile, url).as_uri()],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
+                    start_new_session=True,
                     env=environment,
                 )
+        tell_children(self)
+
+    def open(self, url: str) -> None:
+        """Open a page, past the command line; returns at once. Needs the pipe."""
+        command = {"id": 1, "method": "Target.createTarget", "params": {"url": url}}
+        pipe = self._process.stdin
+        # One that has ended already says why by `failure`.
+        with contextlib.suppress(BrokenPipeError):
+            if pipe is not None:
+                pipe.write(json.dumps(command).encode() + b"\0")
+                pipe.flush()
+
+    def forked(self, parent: int) -> None:  # noqa: ARG002
+        """Let go of the pipe's copies, which would keep the browser alive after its owner, and never end it from here."""
+        self._let_go()
+        self._process.returncode = 0
+
+    def _let_go(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
     @property
     def pid(self) -> int:
@@ -191,9 +236,7 @@ class Browser:
 
     def close(self) -> None:
         """End it, for sure. May be called twice."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._let_go()
         if self._process.poll() is None:
             try:
                 self._process.wait(2)
@@ -204,7 +247,7 @@ class Browser:
                 except subprocess.TimeoutExpired:
                     self._end_group(getattr(signal, "SIGKILL", signal.SIGTERM))
                     self._process.wait(5)
-        self._profile.cleanup()
+        self._folder.close()
 
     def kill(self) -> None:
         """End it at once: it hangs, or is stopped, or of no use."""

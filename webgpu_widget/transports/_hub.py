@@ -1,60 +1,57 @@
 """A small HTTP and WebSocket server in a thread: the page, the bundle, files with Range, one socket per page.
 
-It listens on loopback unless told otherwise. Every endpoint has a secret token; a request without it, or from a foreign origin, is refused and
-logged without the token.
+It listens on loopback unless told otherwise. Every endpoint has a secret token; a request without it, for a name that is not the hub's, or from a foreign
+origin, is refused and logged without the token. Before a token is shown nothing is read but a request's head, for a few seconds, from a few connections.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import ipaddress
 import itertools
 import logging
+import os
 import pathlib
 import secrets
 import socket
 import ssl
 import threading
+import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, ClassVar, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 import tornado.httpserver
+import tornado.iostream
 import tornado.web
 import tornado.websocket
 
 from webgpu_widget import _codec
+from webgpu_widget._fork import tell_children
+from webgpu_widget.transports import _names
+from webgpu_widget.transports._handlers import (
+    MAX_FRAME_BYTES,
+    BundleHandler,
+    FileHandler,
+    NotFoundHandler,
+    PageHandler,
+    SocketHandler,
+)
 
 log = logging.getLogger("webgpu_widget.hub")
 
-STATIC = pathlib.Path(__file__).resolve().parent.parent / "static"
-MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LAST_PORT = 65535
-_TOO_BIG = 1009
-"""WebSocket's close code for it (RFC 6455, 7.4.1)."""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="referrer" content="no-referrer">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>webgpu_widget</title>
-<link rel="icon" href="data:,">
-<main id="app"></main>
-<script type="module">
-import { connectPage } from "./widget.js";
-connectPage();
-</script>
-</html>
-"""
-
-
-_CONTENT_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; connect-src *; "
-    "worker-src 'self' blob:; img-src * data: blob:; frame-ancestors 'none'"
-)
+_MAX_HEAD_BYTES = 16 * 1024
+"""Of a request: its first line and its headers."""
+_HEAD_S = 15.0
+"""For how long a connection may take to send a request's head, or do nothing."""
+MAX_STRANGERS = 64
+"""Connections that have shown no secret; a further one ends the oldest of them."""
+MAX_SOCKETS = 512
+_QUIET_S = 60.0
+"""After which the same refusal is logged again."""
+_MAX_NOTED = 64
 
 
 class Receiver(Protocol):
@@ -75,12 +72,14 @@ class Socket:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, hub: Hub, handler: _SocketHandler) -> None:
+    def __init__(self, hub: Hub, handler: SocketHandler, endpoint: Endpoint, instance: str) -> None:
         self._hub = hub
         self._handler = handler
+        self.endpoint = endpoint
+        self.instance = instance
         self.name = f"ws-{next(self._numbers)}"
         self.remote = str(handler.request.remote_ip)
-        self.label = handler.get_query_argument("browser", "")
+        self.label = endpoint.label
 
     def send(self, message: dict[str, Any], buffers: Sequence[_codec.Bytes] = ()) -> None:
         """Send a message; returns at once."""
@@ -99,163 +98,57 @@ class Socket:
         self._hub.loop.call_soon_threadsafe(self._handler.close, 1000, reason[:100])
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address (with or without port) means this machine."""
-    name = urlsplit(f"//{host}").hostname or ""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+class Endpoint:
+    """What a token opens.
+
+    Parameters
+    ----------
+    on_open : callable
+        Called in the hub's thread for each socket.
+    one_page : bool
+        Whether the token is for one page: the first that shows it, and that page again after a reload. A page proves that it is the same one by a secret that it
+        drew itself and keeps for its tab.
+    label : str
+        Which browser the token was made for.
+    """
+
+    def __init__(self, on_open: OnOpen, *, one_page: bool = False, label: str = "") -> None:
+        self.on_open = on_open
+        self.label = label
+        self.sockets: set[Socket] = set()
+        self._one_page = one_page
+        self._page: str | None = None
+
+    def claim(self, page: str, instance: str) -> str | None:
+        """Say why a page is not let in; None when it is.
+
+        Parameters
+        ----------
+        page : str
+            The page's secret.
+        instance : str
+            Which load of the page it is.
+        """
+        if not self._one_page:
+            return None
+        if self._page is None:
+            self._page = page
+        if not secrets.compare_digest(self._page.encode(), page.encode()):
+            return "another page came with a token that was made for one page"
+        if any(opened.instance != instance for opened in self.sockets):
+            return "a second page came with a token whose page is open"
+        return None
 
 
-class _Base(tornado.web.RequestHandler):
-    hub: Hub
-
-    def initialize(self, hub: Hub) -> None:
-        self.hub = hub
-
-    def set_default_headers(self) -> None:
-        self.set_header("Server", "webgpu_widget")
-        self.set_header("Referrer-Policy", "no-referrer")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cache-Control", "no-store")
-        # Cross-origin isolation gives the page finer timers.
-        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.set_header("Cross-Origin-Embedder-Policy", "require-corp")
-        self.set_header("Cross-Origin-Resource-Policy", "cross-origin")
-
-    def write_error(self, status_code: int, **_: Any) -> None:
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{status_code}: {self._reason}\n")
-
-    def refuse(self, why: str) -> None:
-        """Refuse with 403."""
-        log.warning("refused %s %s from %s: %s", self.request.method, self.request.path, self.request.remote_ip, why)
-        raise tornado.web.HTTPError(403, reason=why)
-
-
-class _PageHandler(_Base):
-    def get(self) -> None:
-        # The page itself is no secret and a reload comes without the token, which the page keeps to itself; the socket checks it.
-        self.set_header("Content-Security-Policy", _CONTENT_POLICY)
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(_PAGE)
-
-
-class _BundleHandler(_Base):
-    def get(self) -> None:
-        path = STATIC / "widget.js"
-        if not path.is_file():
-            raise tornado.web.HTTPError(404, reason="the bundle is not built; run: make build")
-        self.set_header("Content-Type", "text/javascript; charset=utf-8")
-        self.finish(path.read_bytes())
-
-
-class _FileHandler(tornado.web.StaticFileHandler):
-    """A file given by the program, under a secret name; Range and ETag as tornado does them."""
+class _Server(tornado.httpserver.HTTPServer):
+    """tornado's, with a limit on connections that have shown no secret."""
 
     hub: Hub
 
-    def initialize(self, hub: Hub) -> None:  # type: ignore[override]
-        self.hub = hub
-        super().initialize(path="/")
-
-    def set_default_headers(self) -> None:
-        self.set_header("Cross-Origin-Resource-Policy", "cross-origin")
-        origin = self.request.headers.get("Origin", "")
-        if is_loopback(urlsplit(origin).netloc):
-            self.set_header("Access-Control-Allow-Origin", origin)
-            self.set_header("Access-Control-Allow-Headers", "Range, If-Range, If-Match")
-            self.set_header("Access-Control-Expose-Headers", "ETag, Content-Range, Content-Length, Accept-Ranges")
-
-    def options(self, *_: str) -> None:
-        self.set_status(204)
-
-    def parse_url_path(self, url_path: str) -> str:
-        path = self.hub.files.get(url_path)
-        if path is None:
-            raise tornado.web.HTTPError(404, reason="no such file is served")
-        return str(path)
-
-    @classmethod
-    def get_absolute_path(cls, root: str, path: str) -> str:  # noqa: ARG003
-        return path
-
-    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:  # noqa: ARG002
-        if not pathlib.Path(absolute_path).is_file():
-            raise tornado.web.HTTPError(404, reason="the file is gone")
-        return absolute_path
-
-    @classmethod
-    def get_content_version(cls, abspath: str) -> str:
-        stat = pathlib.Path(abspath).stat()
-        return hashlib.sha256(f"{abspath}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:32]
-
-
-class _SocketHandler(tornado.websocket.WebSocketHandler):
-    hub: Hub
-    receiver: Receiver | None = None
-    socket: Socket
-
-    def initialize(self, hub: Hub) -> None:
-        self.hub = hub
-
-    def check_origin(self, origin: str) -> bool:
-        netloc = urlsplit(origin).netloc
-        allowed = netloc == self.request.host or (is_loopback(netloc) and is_loopback(self.request.host))
-        if not allowed:
-            log.warning("refused a socket from the foreign origin %r", origin)
-        return allowed
-
-    def prepare(self) -> None:
-        if self.get_query_argument("token", "") not in self.hub.endpoints:
-            log.warning("refused a socket from %s: wrong or missing token", self.request.remote_ip)
-            raise tornado.web.HTTPError(403, reason="wrong or missing token")
-
-    def open(self, *_: str, **__: str) -> None:
-        on_open = self.hub.endpoints.get(self.get_query_argument("token", ""))
-        if on_open is None:
-            self.close(4003, "this GPU is closed")
-            return
-        self.set_nodelay(True)
-        self.socket = Socket(self.hub, self)
-        self.hub.sockets.add(self.socket)
-        self.receiver = on_open(self.socket)
-
-    def on_message(self, message: str | bytes) -> None:
-        if self.receiver is None:
-            return
-        try:
-            if isinstance(message, str):
-                raise ValueError("a text frame where only binary frames are sent")  # noqa: TRY301, TRY004
-            decoded = _codec.decode(message)
-        except ValueError as error:
-            log.warning("a malformed frame from %s, socket closed: %s", self.request.remote_ip, error)
-            self.close(1003, "malformed frame")
-            return
-        self.receiver.receive(*decoded)
-
-    def get_websocket_protocol(self) -> tornado.websocket.WebSocketProtocol | None:
-        # tornado refuses a frame that is too big without telling the handler or the log.
-        made = super().get_websocket_protocol()
-        if made is not None:
-            close = made.close
-
-            def told(code: int | None = None, reason: str | None = None) -> None:
-                if code == _TOO_BIG:
-                    log.warning("a frame over %d bytes from %s, socket closed", MAX_FRAME_BYTES, self.request.remote_ip)
-                close(code, reason)
-
-            made.close = told  # type: ignore[method-assign]
-        return made
-
-    def on_close(self) -> None:
-        if self.receiver is not None:
-            self.hub.sockets.discard(self.socket)
-            self.receiver.closed()
-            self.receiver = None
+    def handle_stream(self, stream: tornado.iostream.IOStream, address: tuple[Any, ...]) -> None:
+        """Take a new connection."""
+        self.hub.took(stream)
+        super().handle_stream(stream, address)
 
 
 class Hub:
@@ -292,13 +185,17 @@ class Hub:
             raise OSError(f"the port is {port!r}, but ports are whole numbers from 0 to {_LAST_PORT}")
         self.host = host
         self._tls = tls
-        self.endpoints: dict[str, OnOpen] = {}
+        self.endpoints: dict[str, Endpoint] = {}
         self.files: dict[str, pathlib.Path] = {}
         self.sockets: set[Socket] = set()
+        self._streams: weakref.WeakSet[tornado.iostream.IOStream] = weakref.WeakSet()
+        self._strangers: dict[tornado.iostream.IOStream, None] = {}
+        self._noted: dict[tuple[str, str], float] = {}
         ready: Future[int] = Future()
         self._thread = threading.Thread(target=self._run, args=(ready, port), name="webgpu_widget hub", daemon=True)
         self._thread.start()
         self.port = ready.result(timeout=10)
+        tell_children(self)
 
     def _run(self, ready: Future[int], port: int) -> None:
         asyncio.run(self._serve(ready, port))
@@ -309,58 +206,153 @@ class Hub:
         here = {"hub": self}
         application = tornado.web.Application(
             [
-                (r"/", _PageHandler, here),
-                (r"/widget\.js", _BundleHandler, here),
-                (r"/ws", _SocketHandler, here),
-                (r"/file/(.*)", _FileHandler, here),
+                (r"/", PageHandler, here),
+                (r"/widget\.js", BundleHandler, here),
+                (r"/ws", SocketHandler, here),
+                (r"/file/(.*)", FileHandler, here),
             ],
+            default_handler_class=NotFoundHandler,
+            default_handler_args=here,
             log_function=lambda handler: None,  # noqa: ARG005
             websocket_max_message_size=MAX_FRAME_BYTES,
         )
         try:
             # Closes the socket when it cannot be bound; tornado's own function leaves that to the collector.
-            listening = socket.create_server(
+            self._listening = socket.create_server(
                 (self.host, port), family=socket.AF_INET6 if ":" in self.host else socket.AF_INET, backlog=128
             )
         except OSError as error:
             ready.set_exception(error)
             return
-        server = tornado.httpserver.HTTPServer(application, ssl_options=self._tls, max_buffer_size=2 * MAX_FRAME_BYTES)
-        listening.setblocking(False)
-        server.add_sockets([listening])
-        ready.set_result(listening.getsockname()[1])
+        server = _Server(
+            application,
+            ssl_options=self._tls,
+            max_buffer_size=2 * MAX_FRAME_BYTES,
+            max_header_size=_MAX_HEAD_BYTES,
+            max_body_size=0,
+            idle_connection_timeout=_HEAD_S,
+        )
+        server.hub = self
+        self._listening.setblocking(False)
+        server.add_sockets([self._listening])
+        ready.set_result(self._listening.getsockname()[1])
         await self._stop.wait()
         server.stop()
         for opened in list(self.sockets):
             opened._handler.close(1001, "the hub is closing")
         await server.close_all_connections()
 
+    # ------------------------------------------------------------ who may come in, in the hub's thread
+
+    def took(self, stream: tornado.iostream.IOStream) -> None:
+        """Count a new connection among those that have shown no secret."""
+        self._streams.add(stream)
+        self._strangers[stream] = None
+        if len(self._strangers) > MAX_STRANGERS:
+            for one in [one for one in self._strangers if one.closed()]:
+                del self._strangers[one]
+        while len(self._strangers) > MAX_STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.close()
+
+    def trust(self, stream: Any) -> None:
+        """Count a connection no more: it has shown a secret. The system finds out when its other end is gone without a word."""
+        self._strangers.pop(stream, None)
+        if not stream.closed():
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def full(self) -> str | None:
+        """Say why no more sockets are taken, if so."""
+        return None if len(self.sockets) < MAX_SOCKETS else f"{MAX_SOCKETS} sockets are open, and no more are taken"
+
+    def opened(self, handler: SocketHandler, endpoint: Endpoint, instance: str) -> Socket:
+        """Count a socket in."""
+        made = Socket(self, handler, endpoint, instance)
+        self.sockets.add(made)
+        endpoint.sockets.add(made)
+        self.trust(getattr(handler.ws_connection, "stream", None))
+        return made
+
+    def closed(self, gone: Socket) -> None:
+        """Count a socket out."""
+        self.sockets.discard(gone)
+        gone.endpoint.sockets.discard(gone)
+
+    def note_refusal(self, remote: str, why: str) -> None:
+        """Log that something was refused; the same again only after a while, so that nobody fills a log."""
+        now = time.monotonic()
+        if now - self._noted.get((remote, why), -_QUIET_S) < _QUIET_S:
+            return
+        if len(self._noted) >= _MAX_NOTED:
+            self._noted.clear()
+        self._noted[remote, why] = now
+        log.warning("refused a request from %s: %s", remote, why)
+
+    @property
+    def names(self) -> str:
+        """Which hosts it answers to, in words."""
+        if _names.is_loopback(self.host):
+            return "localhost and 127.0.0.1"
+        return "this machine's addresses and its own name" + ("" if _names.is_any(self.host) else f", and {self.host}")
+
+    def answers_to(self, host: str) -> bool:
+        """Say whether a Host header names this server.
+
+        On loopback that is a name of loopback. On an open interface it is also any address, this machine's own name and the host that was given; over TLS any name:
+        there the certificate says whose it is, and a name that only resolves here has none.
+        """
+        name = _names.hostname(host)
+        if not name:
+            return False
+        if _names.is_loopback(name) or name == self.host.lower():
+            return True
+        if _names.is_loopback(self.host):
+            return False
+        return self._tls is not None or _names.is_address(name) or name in _names.own_names()
+
+    # ------------------------------------------------------------ for the program
+
     @property
     def netloc(self) -> str:
         """``host:port`` to open on this machine."""
-        host = "127.0.0.1" if self.host in {"0.0.0.0", "", "::"} else self.host  # noqa: S104
-        return f"{host}:{self.port}"
+        local = "::1" if self.host == "::" else "127.0.0.1" if _names.is_any(self.host) else self.host
+        return _names.with_port(local, self.port)
 
-    def add_endpoint(self, on_open: OnOpen, token: str | None = None) -> str:
-        """Make a token, or take the one given; ``on_open`` is called in the hub's thread for each socket that brings it."""
+    @property
+    def public_netloc(self) -> str:
+        """``host:port`` to open on another machine, where it listens to others."""
+        if not _names.is_any(self.host):
+            return self.netloc
+        address = _names.outward_address("2001:db8::1" if self.host == "::" else "192.0.2.1")
+        return self.netloc if address is None else _names.with_port(address, self.port)
+
+    def add_endpoint(
+        self, on_open: OnOpen, token: str | None = None, *, one_page: bool = False, label: str = ""
+    ) -> str:
+        """Make a token, or take the one given; see `Endpoint`."""
         token = token or secrets.token_urlsafe(24)
-        self.endpoints[token] = on_open
+        self.endpoints[token] = Endpoint(on_open, one_page=one_page, label=label)
         return token
 
     def remove_endpoint(self, token: str) -> None:
         """Forget a token."""
         self.endpoints.pop(token, None)
 
-    def page_url(self, token: str) -> str:
-        """Return the address of the page for an endpoint."""
-        return f"{'http' if self._tls is None else 'https'}://{self.netloc}/?token={token}"
+    def page_url(self, token: str, *, public: bool = False) -> str:
+        """Return the address of the page for an endpoint, to be opened on this machine, or on others."""
+        return f"{self._scheme}://{self.public_netloc if public else self.netloc}/?token={quote(token, safe='')}"
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._tls is None else "https"
 
     def serve_file(self, path: str | pathlib.Path) -> str:
         """Serve a file with Range and ETag under a secret address, which is returned."""
         path = pathlib.Path(path).resolve(strict=True)
         name = f"{secrets.token_urlsafe(24)}/{path.name}"
         self.files[name] = path
-        return f"http://{self.netloc}/file/{name}"
+        return f"{self._scheme}://{self.netloc}/file/{name}"
 
     def stop_serving(self, url: str) -> None:
         """Take back what `serve_file` gave."""
@@ -372,3 +364,12 @@ class Hub:
             self.loop.call_soon_threadsafe(self._stop.set)
             if threading.current_thread() is not self._thread:
                 self._thread.join(timeout=5)
+
+    def forked(self, parent: int) -> None:  # noqa: ARG002
+        """Close the copies of sockets, past their objects: the parent's event loop is to notice nothing."""
+        for held in (self._listening, *(stream.socket for stream in self._streams)):
+            descriptor = held.detach() if held is not None else -1
+            if descriptor >= 0:
+                os.close(descriptor)
+        Hub._shared = None
+        Hub._shared_lock = threading.Lock()

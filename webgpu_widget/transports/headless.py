@@ -9,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.transports._chromium import Browser
-from webgpu_widget.transports.page import PageTransport
+from webgpu_widget.transports.page import PageTransport, SocketLink
 
 if TYPE_CHECKING:
     from webgpu_widget._connection import Connection
@@ -49,18 +49,22 @@ class HeadlessTransport(PageTransport):
 
     def start(self, connection: Connection) -> None:
         """Start the browser; it says hello in a second or two."""
-        super().start(connection)
         self._connection = connection
         self._launch()
         _running.add(self)
 
     def _launch(self) -> None:
-        url = self.url
-        if url is not None:
-            self._device_losses = 0
-            self._due_at = time.monotonic() + _STARTS_IN_S
-            self._in_vain += 1
-            self._browser = Browser(url)
+        """Start a browser for a token of its own, which admits its page alone; the token of one before it opens nothing any more."""
+        connection = self._connection
+        if connection is None:
+            return
+        if self._token is not None:
+            self._hub.remove_endpoint(self._token)
+        self._token = self._hub.add_endpoint(lambda socket: SocketLink(connection, socket), one_page=True)
+        self._device_losses = 0
+        self._due_at = time.monotonic() + _STARTS_IN_S
+        self._in_vain += 1
+        self._browser = Browser(self._hub.page_url(self._token))
 
     def _replace(self, why: str) -> None:
         if self._browser is not None:

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
 from webgpu_widget.transports._hub import Hub, Socket
+from webgpu_widget.transports._names import server_context
 from webgpu_widget.transports.base import Transport
 
 if TYPE_CHECKING:
     from webgpu_widget._connection import Connection
 
+log = logging.getLogger("webgpu_widget.hub")
+
 
 class SocketLink:
-    """A socket of the hub as a link of a connection."""
+    """A socket of the hub as a link of a connection, for the one page that says hello on it."""
 
     def __init__(self, connection: Connection, socket: Socket) -> None:
         self._connection = connection
         self._socket = socket
+        self._instance: Any = None
         connection.open_link(socket.name, socket.send)
 
     def receive(self, message: dict[str, Any], buffers: Sequence[memoryview]) -> None:
         """Pass a message on."""
+        if message.get("instance") != self._instance:
+            if self._instance is not None or message["kind"] != "hello" or not isinstance(message.get("instance"), str):
+                log.warning(
+                    "a page at %s spoke before its hello or in another's name, socket closed", self._socket.remote
+                )
+                self._socket.close("hello comes first")
+                return
+            self._instance = message["instance"]
         self._connection.receive(self._socket.name, message, buffers)
 
     def closed(self) -> None:
@@ -39,19 +52,35 @@ class PageTransport(Transport):
         ``127.0.0.1`` unless other machines shall reach it (``0.0.0.0``).
     port : int
         0 picks a free one.
+    token : str, optional
+        Secret of the address; drawn when left out.
+    certificate : (str, str), optional
+        Paths of a certificate and its key, in PEM, for https.
 
     Raises
     ------
     FrontendError
-        When it cannot listen there.
+        When it cannot listen there, or the certificate cannot be used.
     """
 
     name = "page"
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._own = (host, port) != ("127.0.0.1", 0)
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        token: str | None = None,
+        certificate: tuple[str, str] | None = None,
+    ) -> None:
+        self._own = (host, port, token, certificate) != ("127.0.0.1", 0, None, None)
+        self._given = token
         try:
-            self._hub = Hub(host, port) if self._own else Hub.shared()
+            tls = None if certificate is None else server_context(certificate)
+        except OSError as error:
+            raise errors.FrontendError(str(error)) from error
+        try:
+            self._hub = Hub(host, port, tls) if self._own else Hub.shared()
         except OSError as error:
             raise errors.FrontendError(
                 f"the page cannot be served on {host}:{port}: {error}; pass another port, or 0 for a free one"
@@ -60,16 +89,16 @@ class PageTransport(Transport):
 
     def start(self, connection: Connection) -> None:
         """Make the endpoint."""
-        self._token = self._hub.add_endpoint(lambda socket: SocketLink(connection, socket))
+        self._token = self._hub.add_endpoint(lambda socket: SocketLink(connection, socket), self._given)
 
     @property
     def url(self) -> str | None:
         """The address to open; the token is in it."""
-        return None if self._token is None else self._hub.page_url(self._token)
+        return None if self._token is None else self._hub.page_url(self._token, public=True)
 
     def advice(self) -> str:
-        """Say what to do."""
-        return f"Open {self.url} in a browser with WebGPU and keep the page open."
+        """Say what to do. The address is not in it: what is said here ends up in saved notebooks and logs, and the token opens this GPU."""
+        return f"Open gpu.url (print it: it is on {self._hub.public_netloc} and holds a secret token) in a browser with WebGPU and keep the page open."
 
     def close(self) -> None:
         """Withdraw the token."""
