@@ -1,6 +1,7 @@
 """Dask in this process: a scheduler, a worker for each browser, a client, on a loop in a thread of its own.
 
-Where the scheduler is our own it speaks Dask's in-process protocol: no port is opened, and what tasks return is handed over as it is.
+Where the scheduler is our own it speaks Dask's in-process protocol: no port is opened, unless Dask's dashboard is asked for, and what tasks return is handed
+over as it is.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import dask
 from dask.sizeof import sizeof
-from distributed import Client, Reschedule, Scheduler, Worker, get_worker
+from distributed import Client, Reschedule, Scheduler, Security, get_worker
 from distributed.batched import BatchedSend
 from distributed.comm.core import CommClosedError
 from distributed.comm.inproc import InProc
@@ -25,7 +25,9 @@ from distributed.utils import silence_logging_cmgr
 from tornado.ioloop import IOLoop
 
 from webgpu_widget import errors
+from webgpu_widget._private_folder import PrivateFolder
 from webgpu_widget.array import GPUArray
+from webgpu_widget.cluster.reach import QuietScheduler, QuietWorker, host_for
 from webgpu_widget.gpu import use_in_this_thread
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ class BrowserThreadPoolExecutor(ThreadPoolExecutor):
         return super().submit(with_gpu)
 
 
-class BrowserWorker(Worker):
+class BrowserWorker(QuietWorker):
     """A Dask worker whose tasks run in threads of this process and compute in a browser."""
 
     member: Member
@@ -215,14 +217,28 @@ class Room:
         Address of a scheduler to join; a new one when left out.
     dashboard_address : str, optional
         Where Dask's dashboard listens, when it is wanted.
+    security : distributed.Security, optional
+        For a scheduler to join; what Dask is configured with when left out.
+
+    Raises
+    ------
+    ClusterError
+        When a worker for that scheduler could not listen without letting strangers in.
     """
 
-    def __init__(self, scheduler: str | None = None, dashboard_address: str | None = None) -> None:
+    def __init__(
+        self,
+        scheduler: str | None = None,
+        dashboard_address: str | None = None,
+        security: Security | None = None,
+    ) -> None:
         self._given = scheduler
         self._dashboard = dashboard_address
+        self._security = Security() if security is None else security
+        self._host = None if scheduler is None else host_for(scheduler, self._security)
         self.scheduler: Scheduler | None = None
         self.workers: dict[str, BrowserWorker] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="webgpu_widget-dask-", ignore_cleanup_errors=True)
+        self._folder = PrivateFolder("dask-")
         ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="webgpu_widget cluster", daemon=True)
         self._thread.start()
@@ -239,11 +255,12 @@ class Room:
         try:
             if self._given is None:
                 with dask.config.set(_CONFIG):
-                    self.scheduler = Scheduler(
-                        protocol="inproc://",
-                        dashboard=self._dashboard is not None,
-                        dashboard_address=self._dashboard or _LOCAL,
-                    )
+                    if self._dashboard is None:
+                        self.scheduler = QuietScheduler(protocol="inproc://", dashboard=False)
+                    else:
+                        self.scheduler = Scheduler(
+                            protocol="inproc://", dashboard=True, dashboard_address=self._dashboard
+                        )
                 self.scheduler.allowed_failures = _ALLOWED_FAILURES
                 await self.scheduler
                 self.address = self.scheduler.address
@@ -276,7 +293,8 @@ class Room:
 
     def client(self) -> Client:
         """Make a client on the same loop."""
-        return Client(self.address, loop=self.io_loop, set_as_default=True, timeout=30)
+        security = None if self._given is None else self._security
+        return Client(self.address, loop=self.io_loop, set_as_default=True, timeout=30, security=security)
 
     def values(self, futures: Sequence[Any], client: Client) -> list[Any]:
         """Return what finished tasks returned: looked up where it lies in this process, else asked for through the client."""
@@ -309,11 +327,14 @@ class Room:
                 executor=BrowserThreadPoolExecutor(member),
                 resources={GPU_RESOURCE: 1},
                 memory_limit=0,
-                local_directory=self._folder.name,
+                local_directory=str(self._folder.path),
                 dashboard_address=_LOCAL,
                 protocol="inproc://" if inproc else None,
+                host=self._host,
+                security=None if inproc else self._security,
                 nanny=None,
             )
+        worker.serves_http = self._dashboard is not None
         worker.member = member
         worker.move = move
         worker.drop = drop
@@ -351,7 +372,7 @@ class Room:
         with contextlib.suppress(TimeoutError, RuntimeError):
             self.call(self._close(), timeout=20)
         self._thread.join(timeout=10)
-        self._folder.cleanup()
+        self._folder.close()
 
     async def _close(self) -> None:
         workers = list(self.workers.values())

@@ -32,7 +32,7 @@ from webgpu_widget.cluster.launched import Launched
 
 if TYPE_CHECKING:
     import numpy as np
-    from distributed import Client, Future
+    from distributed import Client, Future, Security
     from numpy.typing import NDArray
 
     from webgpu_widget.cluster.views import LiveTable, Table
@@ -63,7 +63,10 @@ class Cluster:
     port : int
         0 picks a free one.
     scheduler : str, optional
-        Address of a running Dask scheduler to join; one in this process when left out.
+        Address of a running Dask scheduler to join; one in this process when left out. Workers for it listen on this machine's end of the route to it alone:
+        on loopback for one on loopback, and over a network only with TLS, since a Dask worker runs the code of whoever reaches it.
+    security : distributed.Security, optional
+        Dask's certificates, for a scheduler at a ``tls://`` address; what Dask is configured with when left out.
     token : str, optional
         Secret of the address. With the same one and a fixed port, pages rejoin after this process was started again.
     certificate : (str, str), optional
@@ -74,12 +77,13 @@ class Cluster:
     ice_servers : sequence of dict
         ``RTCIceServer``s for browsers that do not see each other directly; none by default.
     dashboard_address : str, optional
-        Where Dask's dashboard shall listen, as ``"127.0.0.1:8787"``; needs bokeh.
+        Where Dask's dashboard shall listen, as ``"127.0.0.1:8787"``; needs bokeh. It asks for no password. Without it Dask serves no HTTP at all.
 
     Raises
     ------
     ClusterError
-        When the port is taken, the certificate cannot be read, Dask is not installed, or the scheduler does not answer.
+        When the port is taken, the certificate cannot be read, Dask is not installed, the scheduler does not answer, or it could be joined only by letting
+        strangers in.
 
     Examples
     --------
@@ -97,6 +101,7 @@ class Cluster:
         port: int = 0,
         *,
         scheduler: str | None = None,
+        security: Security | None = None,
         token: str | None = None,
         certificate: tuple[str, str] | None = None,
         exchange: str = "auto",
@@ -129,7 +134,10 @@ class Cluster:
             ) from error
         self._token = self._hub.add_endpoint(self._roster.accept, token)
         try:
-            self._room = Room(scheduler, dashboard_address)
+            self._room = Room(scheduler, dashboard_address, security)
+        except errors.ClusterError:
+            self._hub.close()
+            raise
         except (OSError, ValueError, TimeoutError) as error:
             self._hub.close()
             raise errors.ClusterError(f"Dask's scheduler could not be started: {error}") from error
