@@ -21,9 +21,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name == "lab")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let tests run on the front end over wgpu-py."""
+    text = "compile the package's WGSL by naga and run it on llvmpipe, between guard zones; with subgroups as no browser with naga has them"
+    parser.addoption("--naga", choices=("plain", "subgroups"), help=text)
+
+
 @pytest.fixture(scope="session")
-def gpu() -> Iterator[wg.GPU]:
-    """One headless GPU for the session; fails, and does not skip, when its adapter is not the expected one ("hardware": any but a CPU)."""
+def gpu(request: pytest.FixtureRequest) -> Iterator[wg.GPU]:
+    """One GPU for the session: with ``--naga`` llvmpipe's, else a headless browser's, which must be the expected one ("hardware": any but a CPU)."""
+    if request.config.getoption("--naga"):
+        yield from _naga(subgroups=request.config.getoption("--naga") == "subgroups")
+        return
     made = wg.GPU(transport="headless")
     expected = os.environ.get("WEBGPU_WIDGET_EXPECT_ADAPTER", "")
     info = made.ready(timeout=60)
@@ -31,6 +40,25 @@ def gpu() -> Iterator[wg.GPU]:
     assert fits, f"the run must have the adapter {expected!r}, but got {info.name!r}"
     yield made
     made.close()
+
+
+def _naga(*, subgroups: bool) -> Iterator[wg.GPU]:
+    from naga.page import naga_gpu
+
+    made = naga_gpu(subgroups=subgroups)
+    made.ready(timeout=60)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def _within_bounds(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With ``--naga``, fail a test whose kernels read or wrote behind their buffers."""
+    yield
+    if request.config.getoption("--naga") and "gpu" in request.fixturenames:
+        from naga.page import trespasses
+
+        assert not trespasses(request.getfixturevalue("gpu"))
 
 
 @pytest.fixture
