@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from webgpu_widget import linalg, mandelbrot, xp
     from webgpu_widget._bind import Out, out
     from webgpu_widget._magic import load_ipython_extension
+    from webgpu_widget._selftest import selftest, selftest_async
     from webgpu_widget.array import GPUArray
     from webgpu_widget.cluster import Cluster
     from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
@@ -65,6 +66,8 @@ _HOMES = {
     "out_texture": "textures",
     "sampler": "textures",
     "load_ipython_extension": "_magic",
+    "selftest": "_selftest",
+    "selftest_async": "_selftest",
     "add": "matrix",
     "einsum": "matrix",
     "gelu": "matrix",
@@ -120,6 +123,8 @@ __all__ = [  # noqa: PLE0604
     "relu",
     "rms_norm",
     "sampler",
+    "selftest",
+    "selftest_async",
     "silu",
     "softmax",
     "subtract",

@@ -1,13 +1,16 @@
-"""The command line: ``webgpu-widget doctor``, ``demo`` and ``bench``."""
+"""The command line: ``webgpu-widget doctor``, ``selftest``, ``demo`` and ``bench``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import __version__, errors
+
+if TYPE_CHECKING:
+    from webgpu_widget._selftest.report import Report
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,11 +20,14 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("doctor", "what GPU, which browser, and why not"),
+        ("selftest", "every shader against NumPy and the known hazards of adapters, on this adapter"),
         ("demo", "WGSL, a matrix product and a Mandelbrot picture in an embedded browser, without Jupyter"),
         ("bench", "time transfers, calls and products on this machine"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--json", action="store_true", help="print JSON")
+        if name == "selftest":
+            _selftest_options(command)
         if name == "demo":
             command.add_argument(
                 "--output", default="mandelbrot.png", help="where the picture goes (default: %(default)s)"
@@ -32,14 +38,27 @@ def main(arguments: list[str] | None = None) -> int:
     except errors.WebGPUWidgetError as error:
         report, ok = {"error": f"{type(error).__name__}: {error}"}, False
     if chosen.json:
-        print(json.dumps(report, indent=1))
+        print(json.dumps(report if isinstance(report, dict) else report.as_dict(), indent=1))
     else:
         print(as_text(report))
     return 0 if ok else 1
 
 
-def run(chosen: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+def _selftest_options(command: argparse.ArgumentParser) -> None:
+    from webgpu_widget._selftest import AREAS
+
+    command.add_argument("--area", action="append", choices=AREAS, help="only this one; may be given several times")
+    command.add_argument("--seed", type=int, help="of the random inputs, to repeat a run")
+    command.add_argument("--quiet", action="store_true", help="show no bar")
+
+
+def run(chosen: argparse.Namespace) -> tuple[dict[str, Any] | Report, bool]:
     """Run the chosen command."""
+    if chosen.command == "selftest":
+        from webgpu_widget._selftest.command import selftest_here
+
+        found = selftest_here(chosen.area, chosen.seed, quiet=chosen.quiet)
+        return found, found.ok
     if chosen.command == "doctor":
         from webgpu_widget._doctor import doctor
 
@@ -53,8 +72,10 @@ def run(chosen: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return bench(), True
 
 
-def as_text(report: dict[str, Any], indent: str = "") -> str:
+def as_text(report: dict[str, Any] | Report, indent: str = "") -> str:
     """Lay a report out as lines."""
+    if not isinstance(report, dict):
+        return report.text
     lines = []
     width = max((len(key) for key in report), default=0)
     for key, value in report.items():

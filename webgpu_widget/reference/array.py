@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+
+
+def _saturated(x: Array, dtype: Any) -> Array:
+    """Toward zero; out of range saturates, NaN is 0."""
+    ends = np.iinfo(dtype)
+    return np.asarray(np.trunc(np.nan_to_num(x.astype(np.float64), nan=0.0)).clip(ends.min, ends.max).astype(dtype))
+
+
+def _integer_power(x: Array, y: Array) -> Array:
+    """Modulo 2**32; a negative exponent gives the truncated quotient, and 0 for a base of 0."""
+    wrapped = np.power(x, np.maximum(y, 0))
+    negative = np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y & 1), 0)) if x.dtype.kind == "i" else wrapped
+    return np.where(y < 0, negative, wrapped).astype(x.dtype)
+
+
+def _sort_key(x: Array) -> Array:
+    """Unsigned keys in the order of the floats: zeros equal, NaN last."""
+    bits = np.asarray(x, np.float32).view(np.int32)
+    order = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+    return np.where(np.isnan(x), np.uint32(0xFFFFFFFF), order.view(np.uint32) ^ np.uint32(0x80000000))
+
+
+def _halves(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Return a function of float16 values that are held in float32."""
+    return lambda *x: function(*(part.astype(np.float16) for part in x)).astype(np.float32)
+
 
 elementwise: dict[str, Callable[..., Array]] = {
     "f_isnan": np.isnan,
@@ -33,7 +60,19 @@ elementwise: dict[str, Callable[..., Array]] = {
     "f_divide": np.divide,
     "f_fmod": np.fmod,
     "f_remainder": np.remainder,
+    "f_floor_divide": np.floor_divide,
+    "f_sort_key": _sort_key,
+    "f_to_i32": lambda x: _saturated(x, np.int32),
+    "f_to_u32": lambda x: _saturated(x, np.uint32),
+    "f_to_f16": lambda x: x.astype(np.float16).view(np.uint16).astype(np.uint32),
+    "h_to_f32": lambda h: h.astype(np.uint16).view(np.float16).astype(np.float32),
     "h_rounded": lambda x: x.astype(np.float16).astype(np.float32),
+    "h_divide": _halves(np.divide),
+    "h_sqrt": _halves(np.sqrt),
+    "h_nextafter": _halves(np.nextafter),
+    "i_pow": _integer_power,
+    "u_pow": _integer_power,
+    "i_sort_key": lambda x: x.view(np.uint32) ^ np.uint32(0x80000000),
     "i_floor_divide": np.floor_divide,
     "i_remainder": np.remainder,
     "u_floor_divide": np.floor_divide,
@@ -67,6 +106,7 @@ transcendental: dict[str, Callable[..., Array]] = {
     "f_atan": np.arctan,
     "f_atan2": np.arctan2,
     "f_hypot": np.hypot,
+    "f_erf": lambda x: np.array([math.erf(value) for value in x.tolist()]),
     "f_pow": np.power,
 }
 """What each function of the library is in NumPy; to be asked in float64 and rounded."""

@@ -140,12 +140,13 @@ fn f_fmod(x: f32, y: f32) -> f32 {
   let s = bitcast<u32>(x) & 0x80000000u;
   if (uy == 0u || ux >= 0x7f800000u || uy > 0x7f800000u) { return f_nan(); }
   if (ux < uy) { return x; }
-  var ex = i32(ux >> 23u);
-  var mx = (ux & 0x7fffffu) | 0x800000u;
-  if (ex == 0) { mx = ux; ex = 1; }
-  var ey = i32(uy >> 23u);
-  var my = (uy & 0x7fffffu) | 0x800000u;
-  if (ey == 0) { my = uy; ey = 1; }
+  // Both with their leading bit at 23, subnormals too.
+  let ux_up = select(0u, countLeadingZeros(ux) - 8u, ux < 0x800000u && ux != 0u);
+  let uy_up = select(0u, countLeadingZeros(uy) - 8u, uy < 0x800000u);
+  var ex = max(i32(ux >> 23u), 1) - i32(ux_up);
+  var mx = select((ux & 0x7fffffu) | 0x800000u, ux << ux_up, ux < 0x800000u);
+  let ey = max(i32(uy >> 23u), 1) - i32(uy_up);
+  let my = select((uy & 0x7fffffu) | 0x800000u, uy << uy_up, uy < 0x800000u);
   // Long division in binary: exact whatever the quotient.
   for (; ex > ey; ex--) {
     if (mx >= my) { mx -= my; }
@@ -154,11 +155,11 @@ fn f_fmod(x: f32, y: f32) -> f32 {
   }
   if (mx >= my) { mx -= my; }
   if (mx == 0u) { return bitcast<f32>(s); }
-  let shift = min(i32(countLeadingZeros(mx)) - 8, ey - 1);
+  let shift = i32(countLeadingZeros(mx)) - 8;
   mx <<= u32(shift);
   let e = ey - shift;
-  let body = select(mx & 0x7fffffu, mx, (mx & 0x800000u) == 0u);
-  return bitcast<f32>(s | body | select(0u, u32(e) << 23u, (mx & 0x800000u) != 0u));
+  // Below the least exponent the lowest bits are zero: what is left is a multiple of what the divisor is one of.
+  return bitcast<f32>(s | select(mx >> u32(1 - e), (mx & 0x7fffffu) | (u32(e) << 23u), e > 0));
 }
 
 fn f_remainder(x: f32, y: f32) -> f32 {
@@ -169,7 +170,11 @@ fn f_remainder(x: f32, y: f32) -> f32 {
   return m;
 }
 
-fn f_floor_divide(x: f32, y: f32) -> f32 {
+fn f_floor_divide(dividend: f32, divisor: f32) -> f32 {
+  // Two subnormals stand to each other as their bits do, which no adapter takes for zeros.
+  let small = max(b_abs(dividend), b_abs(divisor)) < 0x800000u;
+  let x = select(dividend, f_copysign(f32(b_abs(dividend)), dividend), small);
+  let y = select(divisor, f_copysign(f32(b_abs(divisor)), divisor), small);
   if (b_abs(y) == 0u || f_isnan(x) || f_isnan(y)) { return f_divide(x, y); }
   if (f_isinf(x)) { return f_nan(); }
   let m = f_fmod(x, y);

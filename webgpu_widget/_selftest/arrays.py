@@ -1,0 +1,198 @@
+"""The array shaders against their twins: scans, sorting, searching, scattering, random bits and factorisations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from webgpu_widget import linalg, xp
+from webgpu_widget._bind import out
+from webgpu_widget._lazy import search
+from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget._lazy.statistics import scan
+from webgpu_widget._selftest.case import Area, Bench, differing, units
+from webgpu_widget.linalg import _factor, _solve
+from webgpu_widget.reference import array as twin
+
+__all__ = ["AREA"]
+
+AREA = Area("arrays")
+EPS = float(np.finfo(np.float32).eps)
+ROUNDINGS = 16
+"""A sum of 1,009 in parts of 31 has chains of sixty; chance leaves a tenth of it."""
+SIZES = (1, 63, 64, 65, 1009)
+SIDES = (1, 31, 32, 33, 47)
+
+
+@AREA.case("array/scan", "roundings", ROUNDINGS, size=SIZES)
+def running_sums(bench: Bench, size: int) -> float:
+    """A rounding is that of the sum of the terms' sizes so far."""
+    x = bench.rng.normal(size=(2, size, 3)).astype(np.float32)
+    found = bench.read(scan(runtime_of(bench.gpu), bench.node(x), 1, "sum"))
+    return units(found, x.astype(np.float64).cumsum(1), EPS * np.abs(x).astype(np.float64).cumsum(1))
+
+
+@AREA.case("array/scan", "elements", 0, size=SIZES)
+def running_products(bench: Bench, size: int) -> float:
+    """Integers modulo 2**32."""
+    x = bench.rng.integers(-3, 4, (size, 2)).astype(np.int32)
+    x[x == 0] = 1
+    found = bench.read(scan(runtime_of(bench.gpu), bench.node(x), 0, "prod"))
+    return differing(found, twin.scan(x, 0, product=True))
+
+
+@AREA.case("array/merge", "elements", 0, size=SIZES)
+def sorting(bench: Bench, size: int) -> float:
+    """Keys and where they came from, equal ones in their order."""
+    keys = bench.rng.integers(0, 20, (3, size)).astype(np.uint32)
+    found, index = (bench.read(node) for node in search.sort_keys(runtime_of(bench.gpu), bench.node(keys)))
+    wanted, places = keys.copy(), np.tile(np.arange(size, dtype=np.uint32), (3, 1))
+    width = 1
+    while width < size:
+        wanted, places = twin.merge(wanted, places, width)
+        width *= 2
+    return differing(found, wanted) + differing(index, places)
+
+
+@AREA.case("array/search", "elements", 0, size=SIZES, side=("left", "right"))
+def searching(bench: Bench, size: int, side: Any) -> float:
+    """Where values belong among ascending keys, equal ones among them."""
+    keys = np.sort(bench.rng.integers(0, 30, size)).astype(np.uint32)
+    wanted = bench.rng.integers(0, 40, 2 * size + 1).astype(np.uint32)
+    found = xp.searchsorted(bench.gpu.array(keys), bench.gpu.array(wanted), side=side).numpy()
+    return differing(found, twin.search(keys, wanted, right=side == "right"))
+
+
+@AREA.case("array/compress", "elements", 0, size=SIZES)
+def compressing(bench: Bench, size: int) -> float:
+    """Indices of what is true."""
+    mask = bench.rng.random(size) < 0.5
+    return differing(bench.read(search.flat_nonzero(bench.gpu.array(mask))), twin.compress(mask))
+
+
+@AREA.case("array/scatter", "elements", 0, size=SIZES)
+def scattering(bench: Bench, size: int) -> float:
+    """Values put into places, several into one: the last stays."""
+    place = bench.rng.integers(0, size, 3 * size).astype(np.int32)
+    value = bench.rng.normal(size=3 * size).astype(np.float32)
+    y = bench.gpu.zeros(size)
+    y[bench.gpu.array(place)] = bench.gpu.array(value)
+    return differing(y.numpy(), twin.scatter(np.zeros(size, np.float32), place, value))
+
+
+@AREA.case("array/philox", "elements", 0, size=(*SIZES, 1023), seed=(0, -1, 2**40 + 3))
+def random_bits(bench: Bench, size: int, seed: int) -> float:
+    """The same bits on every adapter."""
+    return differing(xp.random.bits(size, seed, device=bench.gpu).numpy(), twin.philox(size, seed))
+
+
+@AREA.case("array/product", "elements", 0, dtype=(np.int32, np.uint32), shape=((1, 1, 1), (4, 1, 4), (7, 13, 9)))
+def integer_products(bench: Bench, dtype: Any, shape: tuple[int, int, int]) -> float:
+    """Modulo 2**32."""
+    m, n, k = shape
+    a = bench.rng.integers(0, 2**31, (2, m, k)).astype(dtype)
+    b = bench.rng.integers(0, 2**31, (k, n)).astype(dtype)
+    return differing((bench.gpu.array(a) @ bench.gpu.array(b)).numpy(), twin.product(a, b))
+
+
+@AREA.case("array/repack", "elements", 0, count=SIZES)
+def padded_elements(bench: Bench, count: int) -> float:
+    """Matrices of three columns of three, which WGSL pads to four, from NumPy's tight order and back."""
+    a = bench.rng.normal(size=(count, 3, 3)).astype(np.float32)
+    source = """
+@group(0) @binding(0) var<storage, read_write> m: array<mat3x3f>;
+@group(0) @binding(1) var<storage, read_write> first_row: array<f32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+  let i = id.x;
+  if (i >= arrayLength(&m)) { return; }
+  for (var k = 0; k < 3; k++) { first_row[3 * i + u32(k)] = m[i][k][0]; }
+  m[i] = transpose(m[i]);
+}"""
+    m = bench.gpu.array(a) * 1
+    first = bench.gpu.run(source, m=m, first_row=out(3 * count), threads=count)
+    return differing(first.reshape(count, 3), a[:, 0, :]) + differing(m.numpy(), a.transpose(0, 2, 1))
+
+
+# ------------------------------------------------------------ factorisations: residuals, in roundings of the largest element
+
+
+@AREA.case("array/lu", "roundings a row", 8, side=SIDES)
+def pivoting(bench: Bench, side: int) -> float:
+    """``P a = L U``, the pivots as large as the twin's."""
+    a = bench.rng.normal(size=(side, side)).astype(np.float32)
+    found, pivots = (bench.read(node) for node in _solve.decompose(runtime_of(bench.gpu), bench.node(a)))
+    low, high = np.tril(found.astype(np.float64), -1) + np.eye(side), np.triu(found.astype(np.float64))
+    moved = a.astype(np.float64)
+    for row, other in enumerate(pivots.tolist()):
+        moved[[row, other]] = moved[[other, row]]
+    if np.abs(low).max() > 1 + 4 * EPS:
+        return np.inf
+    return float(np.abs(low @ high - moved).max() / (EPS * side * np.abs(a).max()))
+
+
+@AREA.case("array/triangular", "roundings a row", 4, side=SIDES, lower=(True, False), unit=(False, True))
+def substitution(bench: Bench, side: int, lower: bool, unit: bool) -> float:
+    """``a x = b``, from the first row or from the last."""
+    rng, runtime = bench.rng, runtime_of(bench.gpu)
+    low = np.tril(rng.normal(size=(side, side))) / 8 + 4 * np.sqrt(side) * np.eye(side)
+    matrix = np.ascontiguousarray(low if lower else low.T, np.float32)
+    b = rng.normal(size=(side, 3)).astype(np.float32)
+    x = bench.gpu.array(b) * 1
+    runtime.materialise(x._node)
+    _solve.triangular(runtime, bench.node(matrix), x._node, lower=lower, unit=unit)
+    wanted = twin.triangular(matrix.astype(np.float64), b.astype(np.float64), lower=lower, unit=unit)
+    return units(x.numpy(), wanted, EPS * side * np.abs(wanted).max())
+
+
+@AREA.case("array/cholesky", "roundings a row", 4, side=SIDES)
+def square_roots(bench: Bench, side: int) -> float:
+    """``a = L L.T``."""
+    low = np.tril(bench.rng.normal(size=(side, side))) + 4 * np.sqrt(side) * np.eye(side)
+    a = (low @ low.T).astype(np.float32)
+    wanted = twin.cholesky(a.astype(np.float64))
+    return units(linalg.cholesky(bench.gpu.array(a)).numpy(), wanted, EPS * side * np.abs(wanted).max())
+
+
+@AREA.case("array/householder", "roundings a row", 4, shape=((1, 1), (7, 5), (5, 7), (40, 33)))
+def reflections(bench: Bench, shape: tuple[int, int]) -> float:
+    """``a = Q R`` by reflections; Q is orthogonal."""
+    a = bench.rng.normal(size=shape).astype(np.float32)
+    q, r = (part.numpy().astype(np.float64) for part in linalg.qr(bench.gpu.array(a)))
+    room = EPS * max(shape)
+    lost = np.abs(q.T @ q - np.eye(q.shape[1])).max() / room
+    if np.abs(np.tril(r, -1)).max(initial=0.0) > 0:
+        return np.inf
+    return float(max(lost, np.abs(q @ r - a).max() / (room * np.abs(a).max())))
+
+
+@AREA.case("array/householder", "roundings a row", 4, shape=((1, 1), (7, 5), (5, 7)))
+def reflectors(bench: Bench, shape: tuple[int, int]) -> float:
+    """The twin's vectors and factors."""
+    a = bench.rng.normal(size=shape).astype(np.float32)
+    found, factor = (bench.read(node) for node in _factor._reflections(runtime_of(bench.gpu), bench.node(a)))
+    wanted, factors = twin.householder(a.astype(np.float64))
+    size = 32 * EPS * max(1.0, np.abs(wanted).max())
+    return max(units(found, wanted, size), units(factor, factors, size))
+
+
+@AREA.case("array/jacobi", "roundings a row", 8, side=(2, 3, 8, 13, 33))
+def eigenvalues(bench: Bench, side: int) -> float:
+    """Of a symmetric matrix, with orthogonal vectors."""
+    m = bench.rng.normal(size=(side, side))
+    a = (m + m.T).astype(np.float32)
+    values, vectors = (part.numpy().astype(np.float64) for part in linalg.eigh(bench.gpu.array(a)))
+    diagonal, _ = twin.jacobi(a.astype(np.float64), 12)
+    wanted = np.sort(np.diag(diagonal))
+    room = EPS * side
+    lost = np.abs(vectors.T @ vectors - np.eye(side)).max() / room
+    residual = np.abs(a @ vectors - vectors * values).max() / (room * np.abs(wanted).max())
+    return float(max(lost, residual, units(values, wanted, room * np.abs(wanted).max())))
+
+
+@AREA.case("array/jacobi", "roundings a row", 8, shape=((5, 3), (3, 7), (20, 20)))
+def singular_values(bench: Bench, shape: tuple[int, int]) -> float:
+    """The product of the three factors."""
+    a = bench.rng.normal(size=shape).astype(np.float32)
+    u, s, vh = (part.numpy().astype(np.float64) for part in linalg.svd(bench.gpu.array(a), full_matrices=False))
+    return float(np.abs(u * s @ vh - a).max() / (EPS * max(shape) * np.linalg.norm(a.astype(np.float64), 2)))
