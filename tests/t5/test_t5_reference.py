@@ -7,6 +7,7 @@ import pytest
 from t5_common import VARIANTS, error, golden
 
 from webgpu_widget.reference import t5 as reference
+from webgpu_widget.t5.positions import bias_table
 
 pytestmark = pytest.mark.no_adapter
 
@@ -55,3 +56,12 @@ def test_allowed_tokens_are_the_fewest_that_reach_top_p():
     assert reference.allowed(logits, temperature=1, top_k=0, top_p=0.65).tolist() == [False, True, False, True]
     assert reference.allowed(logits, temperature=1, top_k=0, top_p=0.75).tolist() == [False, True, True, True]
     assert reference.allowed(logits, temperature=1, top_k=1, top_p=1).tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("buckets", "distance"), [(32, 128), (8, 20), (12, 7), (5, 64), (64, 1000)])
+def test_the_models_biases_are_the_twins(rng, bidirectional, buckets, distance):
+    table = rng.normal(size=(buckets, 3)).astype(np.float32)
+    found = bias_table(table, bidirectional=bidirectional, max_distance=distance)
+    wanted = reference.bias_table(table, bidirectional=bidirectional, max_distance=distance)
+    np.testing.assert_array_equal(found, wanted)

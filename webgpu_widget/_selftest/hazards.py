@@ -79,6 +79,11 @@ def each(
     return found
 
 
+def singles(values: Sequence[float]) -> NDArray[np.float32]:
+    """Make a column of float32."""
+    return np.array(values, np.float32)
+
+
 def text(value: Any) -> str:
     """Write a number down: short, and NaN with its bits."""
     if isinstance(value, (float, np.floating)):
@@ -210,14 +215,14 @@ def _(gpu: GPU) -> Answer:
 
 @HALVES.probe("pack2x16float, the word stored")
 def _(gpu: GPU) -> Answer:
-    x = np.concatenate([_floats()["x"], np.float32([65519, 65504, 1e-7, 6e-8])])
+    x = np.concatenate([_floats()["x"], singles([65519, 65504, 1e-7, 6e-8])])
     wanted = x.astype(np.float16).view(np.uint16).astype(np.uint32)
     return _shares(gpu, {"pack2x16float(vec2f(x, 0))": wanted}, {"x": x}, "u32")
 
 
 @HALVES.probe("pack2x16float beyond float16, beside its neighbour")
 def _(gpu: GPU) -> Answer:
-    x = np.float32([65520, 70000, 1e30, np.inf, -np.inf, -70000])
+    x = singles([65520, 70000, 1e30, np.inf, -np.inf, -70000])
     wanted = x.astype(np.float16).view(np.uint16).astype(np.uint32) | np.uint32(0x3C000000)
     return _shares(gpu, {"pack2x16float(vec2f(x, 1))": wanted}, {"x": x}, "u32")
 
@@ -227,7 +232,7 @@ def _(gpu: GPU) -> Answer:
 
 @SUMS.probe("sums keep their order")
 def _(gpu: GPU) -> Answer:
-    x, y = np.full(4, 1e8, np.float32), np.float32([1, 2, 3, 0.5])
+    x, y = np.full(4, 1e8, np.float32), singles([1, 2, 3, 0.5])
     given = {"x": x, "y": y}
     return _shares(
         gpu,
@@ -239,15 +244,15 @@ def _(gpu: GPU) -> Answer:
 
 @SUMS.probe("x - x and x / x of what is not finite")
 def _(gpu: GPU) -> Answer:
-    x = np.float32([np.nan, np.inf, 0, 2])
+    x = singles([np.nan, np.inf, 0, 2])
     return _shares(
-        gpu, {"x - x": x * 0, "x / x": np.float32([np.nan, np.nan, np.nan, 1]), "x * 0.0": x * 0}, {"x": x}, "f32"
+        gpu, {"x - x": x * 0, "x / x": singles([np.nan, np.nan, np.nan, 1]), "x * 0.0": x * 0}, {"x": x}, "f32"
     )
 
 
 @SUMS.probe("comparisons see a NaN")
 def _(gpu: GPU) -> Answer:
-    x = np.float32([np.nan, 1, np.inf])
+    x = singles([np.nan, 1, np.inf])
     cases = {
         "select(0u, 1u, x != x)": np.isnan(x),
         "select(0u, 1u, !(x == x))": np.isnan(x),
@@ -260,8 +265,8 @@ def _(gpu: GPU) -> Answer:
 
 @SUMS.probe("max and min of a NaN")
 def _(gpu: GPU) -> Answer:
-    given = {"x": np.float32([np.nan, 1]), "y": np.float32([1, np.nan])}
-    wanted = np.float32([1, 1])
+    given = {"x": singles([np.nan, 1]), "y": singles([1, np.nan])}
+    wanted = singles([1, 1])
     answer, values = _shares(gpu, {"max(x, y)": wanted, "min(x, y)": wanted}, given, "f32")
     return answer, values
 

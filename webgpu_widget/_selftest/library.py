@@ -82,8 +82,8 @@ def evaluate(bench: Bench, name: str, arguments: list[NDArray[Any]]) -> NDArray[
   if (i < arrayLength(&z)) {{ z[i] = {value}; }}
 }}"""
     count = len(arguments[0])
-    bound = dict(zip(names, arguments, strict=True))
-    words = bench.gpu.run(source, **bound, z=out(count, np.uint32), threads=count)
+    bound: dict[str, Any] = {**dict(zip(names, arguments, strict=True)), "z": out(count, np.uint32)}
+    words = bench.gpu.run(source, bound, threads=count)
     return np.asarray(words).view(_ELEMENT[result])
 
 

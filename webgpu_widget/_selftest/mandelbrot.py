@@ -87,7 +87,7 @@ def distances(view: View, prepared: work.Prepared) -> Scaled:
     re, im = (work.scaled(part, prepared.scale) for part in prepared.offset)
     step = work.scaled(view.spacing, prepared.scale)
     values = re + (column + 0.5 - width / 2) * step + 1j * (im + (height / 2 - 0.5 - row) * step)
-    return Scaled.of(values.ravel(), np.int64(prepared.scale))
+    return Scaled.of(values.ravel(), prepared.scale)
 
 
 def _off(found: NDArray[np.uint32], iterations: NDArray[np.int64], smooth: NDArray[np.float64]) -> float:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from webgpu_widget import matrix
 from webgpu_widget._matmul.choose import Plan, has_matrix_units
-from webgpu_widget._matmul.launch import Product, _emit
+from webgpu_widget._matmul.launch import _emit
 from webgpu_widget._matmul.passes import View, convert, reduce_splits, tight
+from webgpu_widget._matmul.pieces import Product
 from webgpu_widget._matmul.register import Register
 from webgpu_widget._matmul.subgroup import Subgroup
 from webgpu_widget._matmul.tiled import Load, Tiled
@@ -42,12 +43,12 @@ def _planned(bench: Bench, plan: Plan, shape: tuple[int, int, int], *, turned: t
     m, n, k = shape
     a, b = (bench.rng.standard_normal(size).astype(np.float32) for size in ((m, k), (k, n)))
     stored = [bench.gpu.array(np.ascontiguousarray(x.T if flip else x)) for x, flip in zip((a, b), turned, strict=True)]
-    views = [
+    left, right = (
         View(y._memory, (1, 1, *x.shape), (0, 0, *((1, x.shape[0]) if flip else (x.shape[1], 1))), 0, half=False)
         for y, x, flip in zip(stored, (a, b), turned, strict=True)
-    ]
+    )
     out = bench.poison(m, n)
-    _emit(bench.gpu, Product(*views, tight(out, (1, 1, m, n))), plan)
+    _emit(bench.gpu, Product(left, right, tight(out, (1, 1, m, n))), plan)
     return _bounded(bench.get(out, (m, n)), a, b)
 
 
@@ -91,13 +92,13 @@ def tiles(bench: Bench, variant: Tiled, splits: int) -> float:
     "generated/product register",
     BOUND,
     1,
-    plan=(Plan(Register(4, 4, 4, 8, 8)), Plan(Register(3, 2, 1, 4, 2), 3), Plan(Register(2, 2, 4, 8, 8))),
+    variant=(Register(4, 4, 4, 8, 8), Register(3, 2, 1, 4, 2), Register(2, 2, 4, 8, 8)),
+    splits=(1, 3),
     shape=(EDGED, (4, 4, 64), (1, 7, 5)),
 )
-def registers(bench: Bench, plan: Plan, shape: tuple[int, int, int]) -> float:
+def registers(bench: Bench, variant: Register, splits: int, shape: tuple[int, int, int]) -> float:
     """Without workgroup memory."""
-    edged = Plan(replace(plan.variant, edge=True), plan.splits)  # type: ignore[call-arg] # a plan of registers
-    return _planned(bench, edged, shape, turned=(False, False))
+    return _planned(bench, Plan(replace(variant, edge=True), splits), shape, turned=(False, False))
 
 
 @AREA.case("generated/product register", BOUND, 1, ("subgroups",), shape=(EDGED, (132, 60, 4)))
@@ -128,7 +129,7 @@ def matrix_units(bench: Bench, variant: Subgroup) -> float:
     m, n, k = 2 * variant.bm, variant.bn, 4 * variant.bk
     a, b = (bench.rng.standard_normal(size).astype(np.float16) for size in ((m, k), (k, n)))
     left, right, out = bench.gpu.array(a), bench.gpu.array(b), bench.poison(m, n)
-    views = [tight(x._memory, (1, 1, *x.shape), half=True) for x in (left, right)]
+    views = tight(left._memory, (1, 1, m, k), half=True), tight(right._memory, (1, 1, k, n), half=True)
     _emit(bench.gpu, Product(*views, tight(out, (1, 1, m, n))), Plan(variant))
     return _bounded(bench.get(out, (m, n)), a, b)
 

@@ -89,8 +89,8 @@ class Runner:
         if worst is None or (failed and worst[0] <= 1):
             verdict, case, why = failed[0]
             more = f" (and {len(failed) - 1} more of its cases)" if len(failed) > 1 else ""
-            error = None if worst is None else worst[2]
-            return Row(name, area, count, error, case.allowed, case.unit, verdict, f"{case.label}: {why}{more}")
+            seen = None if worst is None else worst[2]
+            return Row(name, area, count, seen, case.allowed, case.unit, verdict, f"{case.label}: {why}{more}")
         strain, case, error = worst
         right: Verdict = "right" if strain <= 1 else "wrong"
         return Row(name, area, count, error, case.allowed, case.unit, right, case.label)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ CONFIG = T5Config(
     is_gated=True,
     activation="gelu_new",
 )
-ACTIVATIONS = ((True, "gelu_new"), (False, "relu"), (True, "silu"))
+Kind = tuple[bool, Literal["relu", "gelu_new", "silu"]]
+ACTIVATIONS: tuple[Kind, ...] = ((True, "gelu_new"), (False, "relu"), (True, "silu"))
 
 
 class T5Bench:
@@ -134,7 +135,7 @@ def quantised(bench: Bench, subgroups: bool) -> float:
 
 
 @AREA.case("t5/gate", RELATIVE, 2e-5, kind=ACTIVATIONS)
-def gates(bench: Bench, kind: tuple[bool, str]) -> float:
+def gates(bench: Bench, kind: Kind) -> float:
     """The feed-forward's activation, with a gate or without."""
     is_gated, activation = kind
     b = T5Bench(bench, replace(CONFIG, is_gated=is_gated, activation=activation))
@@ -215,7 +216,7 @@ def step_linear(bench: Bench, subgroups: bool, weights: Format, size: tuple[int,
 
 
 @AREA.case("t5/step_gate", RELATIVE, 2e-5, subgroups=(True, False), weights=FORMATS, kind=ACTIVATIONS)
-def step_gate(bench: Bench, subgroups: bool, weights: Format, kind: tuple[bool, str]) -> float:
+def step_gate(bench: Bench, subgroups: bool, weights: Format, kind: Kind) -> float:
     """Norm, both products of the feed-forward's first half, activation and gate."""
     is_gated, activation = kind
     config = replace(CONFIG, is_gated=is_gated, activation=activation)
@@ -328,7 +329,7 @@ def block_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
 
 
 @AREA.case("t5/block_gate", RELATIVE, 2e-5, weights=FORMATS, kind=ACTIVATIONS)
-def block_gate(bench: Bench, weights: Format, kind: tuple[bool, str]) -> float:
+def block_gate(bench: Bench, weights: Format, kind: Kind) -> float:
     """The feed-forward's first half, of rows in slots."""
     is_gated, activation = kind
     b, blocks = _in_blocks(bench, replace(CONFIG, is_gated=is_gated, activation=activation), weights)
@@ -374,7 +375,7 @@ def drawn(bench: Bench, choice: tuple[int, float, float]) -> float:
     logits = b.normal(size=(40, 301)).astype(np.float32) * 3
     logits[:, 1] = -50
     tokens = draw(b, logits, (1, top_k, 77, top_p, temperature))
-    options = {"temperature": temperature, "top_k": top_k}
+    options: dict[str, Any] = {"temperature": temperature, "top_k": top_k}
     wanted = [twin.pick(row, row=i, step=3, seed=77, top_p=top_p, **options) for i, row in enumerate(logits)]
     for row, token in zip(logits, tokens, strict=True):
         if not twin.allowed(row, top_p=min(1.0, top_p + 1e-4), **options)[token]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from webgpu_widget.reference.t5 import bias_table
 from webgpu_widget.t5.blocks import Block, Blocks
+from webgpu_widget.t5.positions import bias_table
 
 if TYPE_CHECKING:
     from webgpu_widget._handles import Buffer
