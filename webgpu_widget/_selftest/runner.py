@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from webgpu_widget._selftest.probe import Probe
     from webgpu_widget.gpu import GPU, AdapterInfo
 
-__all__ = ["Runner", "bar", "is_watched", "shader_files"]
+__all__ = ["Runner", "bar", "is_watched", "shader_files", "untested"]
 
 MOST_LOSSES = 5
 """After so many lost devices and silent pages the rest is not tried: each may cost half a minute."""
@@ -35,6 +35,14 @@ def shader_files() -> list[str]:
         if folder.is_dir():
             found += [f"{folder.name}/{file.name[:-5]}" for file in folder.iterdir() if file.name.endswith(".wgsl")]
     return sorted(found)
+
+
+def untested(names: Iterable[str]) -> tuple[Row, ...]:
+    """Return a row for each shader that no case compares: a shader without a case is not right."""
+    return tuple(
+        Row(name, name.split("/")[0], 0, None, None, "", "not run", "no case compares this shader")
+        for name in sorted({*shader_files()} - {*names})
+    )
 
 
 class Runner:

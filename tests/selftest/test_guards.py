@@ -1,0 +1,74 @@
+"""The selftest sees what is wrong: each shader's row notices that its kernel has not run, each function's that it is off."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+from selftest_cases import CASES, SHADERS
+
+import webgpu_widget as wg
+from webgpu_widget._lazy import library as definitions_of
+from webgpu_widget._queue import Queue
+from webgpu_widget._selftest import library
+from webgpu_widget._selftest import runner as runner_module
+
+FOLDER = pathlib.Path(wg.__file__).parent / "shaders"
+TAIL = 100
+LIBRARY = ("array/elementwise", "array/transcendental")
+
+
+def tail(name):
+    """The end of a shader's text, which its variants keep."""
+    return (FOLDER / f"{name}.wgsl").read_text().strip()[-TAIL:]
+
+
+def test_every_shader_has_a_case():
+    assert {case.name for case in CASES if not case.name.startswith("generated/")} == set(SHADERS)
+    assert len({tail(name) for name in SHADERS}) == len(SHADERS)
+
+
+def test_a_shader_without_a_case_is_not_right(monkeypatch):
+    monkeypatch.setattr(runner_module, "shader_files", lambda: ["array/scan", "array/new"])
+    (row,) = runner_module.untested(["array/scan"])
+    assert row.name == "array/new"
+    assert not row.ok
+
+
+@pytest.mark.parametrize("name", [name for name in SHADERS if name not in LIBRARY])
+def test_a_kernel_that_does_nothing_is_noticed(runner, monkeypatch, name):
+    skipped = []
+    dispatch = Queue.dispatch
+
+    def left_out(self, pipeline, args, workgroups):
+        if tail(name) in pipeline.source:
+            skipped.append(pipeline.entry_point)
+        else:
+            dispatch(self, pipeline, args, workgroups)
+
+    monkeypatch.setattr(Queue, "dispatch", left_out)
+    cases = [case for case in CASES if case.name == name]
+    row = runner._row("shaders", name, cases[:4])
+    assert skipped, "the case does not run its shader"
+    assert row.verdict in ("wrong", "failed"), row
+
+
+@pytest.mark.parametrize(
+    "name", sorted({case.label.removeprefix("library function=") for case in CASES if case.name in LIBRARY})
+)
+def test_a_function_that_is_off_is_noticed(gpu, runner, monkeypatch, name):
+    text = definitions_of.definitions()[name]
+    head = re.match(r"fn \w+(\([^)]*\)) -> (\w+)", text)
+    given = ", ".join(part.split(":")[0].strip() for part in head[1][1:-1].split(","))
+    off = {"bool": "!before({})", "f32": "bitcast<f32>(bitcast<u32>(before({})) ^ 16u)"}.get(
+        head[2], "(before({}) ^ 1)"
+    )
+    off = off.replace("1)", "1u)") if head[2] == "u32" else off
+    broken = f"{text.replace(f'fn {name}(', 'fn before(', 1)}\nfn {name}{head[1]} -> {head[2]} {{ return {off.format(given)}; }}"
+    needed = library.needed
+    monkeypatch.setattr(library, "needed", lambda code: needed(code).replace(text, broken))
+    cases = [case for case in CASES if case.label == f"library function={name}"]
+    row = runner._row("library", cases[0].name, cases)
+    assert row.verdict == "wrong", row
+    assert name in row.note
