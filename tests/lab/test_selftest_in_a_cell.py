@@ -19,7 +19,9 @@ report""",
     assert "everything that this adapter runs is right" in table
     assert "<td style='text-align:left'>weights</td>" in table
     assert "transport   comm" in "".join(shown["text/plain"])
-    assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in cell.outputs), "no bar"
+    assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in cell.outputs), (
+        "no bar"
+    )
 
 
 def test_awaited_in_a_cell(notebook: Notebook) -> None:
