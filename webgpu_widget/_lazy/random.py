@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
 
 
+_LARGEST = float(np.finfo(np.float32).max)
+
+
 def bits(gpu: GPU, shape: Any, seed: int, stream: int = 0) -> GPUArray:
     """Return 32 random bits for each element, uint32.
 
@@ -46,8 +49,26 @@ def bits(gpu: GPU, shape: Any, seed: int, stream: int = 0) -> GPUArray:
     return wrap(gpu, node)
 
 
+def _single(name: str, value: float) -> np.float32:
+    """Return a parameter as float32, which must hold it."""
+    with np.errstate(over="ignore"):
+        rounded = np.float32(value)
+    if not np.isfinite(rounded):
+        raise ValueError(f"{name} is {value!r}, but must be a finite number within float32, up to {_LARGEST:.7g}.")
+    return rounded
+
+
 def uniform(gpu: GPU, shape: Any, seed: int, low: float = 0.0, high: float = 1.0) -> GPUArray:
-    """Return float32 values uniform on [low, high): multiples of 2**-24 of the width."""
+    """Return float32 values uniform on [low, high): `low` plus multiples of 2**-24 of the width, rounded, but never up to `high`.
+
+    Raises
+    ------
+    ValueError
+        When `low` and `high`, rounded to float32, are not finite or not in this order.
+    """
+    least, bound = _single("low", low), _single("high", high)
+    if not least < bound:
+        raise ValueError(f"uniform takes low < high, both rounded to float32, not {low!r} and {high!r}.")
     raw = bits(gpu, shape, seed)
     unit = op_node(
         "multiply",
@@ -55,11 +76,25 @@ def uniform(gpu: GPU, shape: Any, seed: int, low: float = 0.0, high: float = 1.0
         const(2.0**-24, dt.FLOAT32),
     )
     values = lazy(gpu, unit)
-    return values if (low, high) == (0.0, 1.0) else values * (high - low) + low
+    if (least, bound) == (0.0, 1.0):
+        return values
+    # A width beyond float32 is halved for a while.
+    part = 1.0 if float(bound) - float(least) < _LARGEST else 0.5
+    values = (values * (float(bound) * part - float(least) * part) + float(least) * part) * (1 / part)
+    last = float(np.nextafter(bound, least))
+    return apply("maximum", apply("minimum", values, last), float(least))
 
 
 def normal(gpu: GPU, shape: Any, seed: int, mean: float = 0.0, std: float = 1.0) -> GPUArray:
-    """Return normally distributed float32 values, by Box and Muller's transform."""
+    """Return normally distributed float32 values, by Box and Muller's transform: at most 5.77 `std` from `mean`, and always finite.
+
+    Raises
+    ------
+    ValueError
+        When `mean` or `std`, rounded to float32, is not finite.
+    """
+    _single("mean", mean)
+    _single("std", std)
     sides = check_shape(shape)
     size = size_of(sides)
     half = -(-size // 2)
@@ -73,7 +108,13 @@ def normal(gpu: GPU, shape: Any, seed: int, mean: float = 0.0, std: float = 1.0)
 
     values = concat([radius * apply("cos", angle), radius * apply("sin", angle)], 0)[:size]
     values = reshape(values, sides)
-    return values if (mean, std) == (0.0, 1.0) else values * std + mean
+    if (mean, std) == (0.0, 1.0):
+        return values
+    if abs(mean) + 6 * abs(std) < _LARGEST:
+        return values * std + mean
+    # In eighths, which float32 holds all along.
+    eighths = values * (std / 8) + mean / 8
+    return apply("maximum", apply("minimum", eighths, _LARGEST / 8), -_LARGEST / 8) * 8.0
 
 
 def integers(gpu: GPU, shape: Any, seed: int, low: int, high: int) -> GPUArray:

@@ -27,14 +27,44 @@ def bits(shape: int | Sequence[int], seed: int, *, device: GPU | None = None) ->
 def uniform(
     shape: int | Sequence[int], seed: int, low: float = 0.0, high: float = 1.0, *, device: GPU | None = None
 ) -> GPUArray:
-    """Return float32 values uniform on [low, high), with 24 random bits each."""
+    """Return float32 values uniform on the half-open interval [low, high), with 24 random bits each.
+
+    Parameters
+    ----------
+    shape, seed
+        Of the result; any integer, of which the low 64 bits count.
+    low, high
+        The ends, rounded to float32, with low < high. `low` can come, `high` never does, however few float32 there are between them.
+    device
+        Where; the default GPU for None.
+
+    Raises
+    ------
+    ValueError
+        When the ends are not finite in float32 or not in this order.
+    """
     return _random.uniform(device_of(device), shape, seed, low, high)
 
 
 def normal(
     shape: int | Sequence[int], seed: int, mean: float = 0.0, std: float = 1.0, *, device: GPU | None = None
 ) -> GPUArray:
-    """Return normally distributed float32 values."""
+    """Return normally distributed float32 values, all finite and within 5.77 `std` of `mean`.
+
+    Parameters
+    ----------
+    shape, seed
+        Of the result; any integer, of which the low 64 bits count.
+    mean, std
+        Of the distribution, finite in float32.
+    device
+        Where; the default GPU for None.
+
+    Raises
+    ------
+    ValueError
+        When `mean` or `std` is not finite in float32.
+    """
     return _random.normal(device_of(device), shape, seed, mean, std)
 
 
