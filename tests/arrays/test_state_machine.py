@@ -1,0 +1,418 @@
+"""Random programs of arrays, views, kernels, recordings and replays on two GPUs, against NumPy.
+
+The model of a recording is a list of statements, which a replay executes anew. WEBGPU_WIDGET_PROGRAMS says how many programs are run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+import webgpu_widget as wg
+from webgpu_widget import xp
+
+PROGRAMS = int(os.environ.get("WEBGPU_WIDGET_PROGRAMS", "100"))
+
+STEP = """
+@group(0) @binding(0) var<storage, read_write> y: array<i32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x < arrayLength(&y)) { y[id.x] = 3 * y[id.x] + i32(id.x); }
+}"""
+MOVE = """
+@group(0) @binding(0) var<storage, read> now: array<i32>;
+@group(0) @binding(1) var<storage, read_write> next: array<i32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x < arrayLength(&next)) { next[id.x] = 2 * next[id.x] + now[(id.x + 1) % arrayLength(&now)]; }
+}"""
+
+# Functions of a GPUArray or a NumPy array. With NumPy they give views.
+VIEWS: list[Callable[[Any], Any]] = [
+    lambda x: x[...],
+    lambda x: x[1:] if x.ndim else x[...],
+    lambda x: x[::-1] if x.ndim else x[None],
+    lambda x: x[:2] if x.ndim else x[...],
+    lambda x: x[0] if x.ndim > 1 else x[...],
+    lambda x: x[..., ::2] if x.ndim else x[...],
+    lambda x: x.T,
+    lambda x: x.reshape(-1),
+    lambda x: x.reshape(2, -1) if x.size and x.size % 2 == 0 else x[...],
+    lambda x: x.reshape(-1, 1)[1:, 0],
+]
+COPIES: list[Callable[[Any], Any]] = [
+    lambda x: x.copy(),
+    lambda x: x.astype(np.int32),
+    lambda x: x.copy() if isinstance(x, np.ndarray) else xp.asarray(x, copy=True),
+    lambda x: x + 0,
+    lambda x: x * 2 - 1,
+    lambda x: x.copy().reshape(-1),
+    lambda x: np.asarray(x.sum(dtype=np.int32)) if isinstance(x, np.ndarray) else x.sum(),
+    lambda x: x[np.array([0, 0, -1])] if x.ndim and len(x) else x + 1,
+    lambda x: (
+        np.concatenate([x, x]) if isinstance(x, np.ndarray) and x.ndim else xp.concat([x, x]) if x.ndim else x + 2
+    ),
+]
+# Parts of an array that are written from another part of the same shape.
+MOVES: list[tuple[Any, Callable[[Any], Any]]] = [
+    (slice(None, None, -1), lambda x: x),
+    (..., lambda x: x[::-1]),
+    (slice(1, None), lambda x: x[:-1]),
+    (slice(None, -1), lambda x: x[1:]),
+    (slice(None), lambda x: x[0]),
+    (slice(None, None, -1), lambda x: x.reshape(-1).reshape(x.shape)),
+    (slice(1, None), lambda x: x[0] + x[-1]),
+]
+
+
+@dataclass
+class Variable:
+    """An array, and its name in the model."""
+
+    name: int
+    array: wg.GPUArray
+    where: int
+    origin: tuple[int, Callable[[Any], Any]] | None = None
+
+
+@dataclass
+class Recorded:
+    """A program, and its statements."""
+
+    program: Any
+    where: int
+    body: list[Callable[[], None]] = field(default_factory=list)
+    made: set[int] = field(default_factory=set)
+
+
+index = st.integers(0, 63)
+numbers = st.lists(st.integers(-9, 9), min_size=6, max_size=6)
+
+
+class Arrays(RuleBasedStateMachine):
+    """Everything is done to the GPU's arrays, and to `values` by name, at once or by replays."""
+
+    def __init__(self, gpus: tuple[wg.GPU, wg.GPU]) -> None:
+        super().__init__()
+        self.gpus = gpus
+        self.kernels = [(gpu.kernel(STEP, name="step"), gpu.kernel(MOVE, name="move")) for gpu in gpus]
+        self.values: dict[int, np.ndarray] = {}
+        self.origins: dict[int, tuple[int, Callable[[Any], Any]]] = {}
+        self.variables: list[Variable] = []
+        self.programs: list[Recorded] = []
+        self.recording: Recorded | None = None
+        self.freed: set[int] = set()
+        self.names = 0
+
+    # ------------------------------------------------------------ the model
+
+    def do(self, statement: Callable[[], None]) -> None:
+        """Execute a statement of the model, now or by replays."""
+        if self.recording is None:
+            statement()
+        else:
+            self.recording.body.append(statement)
+
+    def known(self, where: int | None = None) -> list[Variable]:
+        """Return the variables that have a value here."""
+        made = self.recording.made if self.recording is not None else set()
+        where = self.recording.where if self.recording is not None else where
+        return [v for v in self.variables if (v.name in self.values or v.name in made) and where in (None, v.where)]
+
+    def pick(self, number: int, like: Variable | None = None) -> Variable | None:
+        """Return a variable, of the shape and GPU of another."""
+        found = self.known(None if like is None else like.where)
+        if like is not None:
+            found = [v for v in found if v.array.shape == like.array.shape]
+        return found[number % len(found)] if found else None
+
+    def make(self, array: wg.GPUArray, where: int, value: Callable[[], Any], origin: Any = None) -> None:
+        """Note a new array; `value` gives the model's."""
+        self.names += 1
+        name = self.names
+        self.variables.append(Variable(name, array, where))
+        if origin is not None:
+            self.origins[name] = origin
+        if self.recording is not None:
+            self.recording.made.add(name)
+        self.do(lambda: self.values.__setitem__(name, np.array(value(), np.int32)))
+
+    def write(self, name: int, change: Callable[[np.ndarray], None]) -> None:
+        """Note a change in place."""
+
+        def statement() -> None:
+            fresh = self.values[name].copy()
+            change(fresh)
+            self.values[name] = fresh
+
+        self.do(statement)
+
+    def place(self, number: int) -> int:
+        """Return which GPU to work on."""
+        return number % 2 if self.recording is None else self.recording.where
+
+    # ------------------------------------------------------------ arrays
+
+    @rule(number=index, kind=st.integers(0, 4), values=numbers)
+    def create(self, number: int, kind: int, values: list[int]) -> None:
+        where = self.place(number)
+        gpu = self.gpus[where]
+        shape = ((6,), (2, 3), (3, 2), (1, 6))[number % 4]
+        data = np.array(values, np.int32).reshape(shape)
+        if kind == 0:
+            self.make(gpu.array(data), where, lambda: data)
+        elif kind == 1:
+            self.make(gpu.zeros(shape, dtype=np.int32), where, lambda: np.zeros(shape, np.int32))
+        elif kind == 2:
+            self.make(gpu.full(shape, values[0], dtype=np.int32) + 1, where, lambda: np.full(shape, values[0] + 1))
+        elif kind == 3:
+            self.make(gpu.arange(6, dtype=np.int32), where, lambda: np.arange(6))
+        else:
+            made = self.kernels[where][1](now=data, next=wg.out(shape, np.int32), threads=6)
+            self.make(made, where, lambda: np.roll(data.ravel(), -1).reshape(shape))
+
+    @rule(number=index, how=st.sampled_from(COPIES))
+    def copy(self, number: int, how: Callable[[Any], Any]) -> None:
+        if (x := self.pick(number)) is not None:
+            self.make(how(x.array), x.where, lambda: how(self.values[x.name]))
+
+    @rule(number=index, how=st.sampled_from(VIEWS))
+    def view(self, number: int, how: Callable[[Any], Any]) -> None:
+        if (x := self.pick(number)) is not None:
+            self.make(how(x.array), x.where, lambda: how(self.values[x.name]), (x.name, how))
+
+    @rule(first=index, second=index, sign=st.sampled_from([1, -1]))
+    def combine(self, first: int, second: int, sign: int) -> None:
+        if (x := self.pick(first)) is not None and (y := self.pick(second, x)) is not None:
+            made = x.array + y.array if sign > 0 else x.array - y.array
+            self.make(made, x.where, lambda: self.values[x.name] + sign * self.values[y.name])
+
+    @rule(number=index)
+    def forget(self, number: int) -> None:
+        if (x := self.pick(number)) is not None:
+            self.variables.remove(x)
+
+    @rule(number=index)
+    def free(self, number: int) -> None:
+        if (x := self.pick(number)) is not None:
+            x.array.free()
+            self.freed.add(x.name)
+            self.variables.remove(x)
+
+    # ------------------------------------------------------------ writing
+
+    @rule(first=index, second=index, how=st.integers(0, 4), scalar=st.integers(-3, 3))
+    def assign(self, first: int, second: int, how: int, scalar: int) -> None:
+        x = self.pick(first)
+        y = None if x is None else self.pick(second, x)
+        if x is None or y is None:
+            return
+        self.origins.pop(x.name, None)
+        target, other = x.array, y.name
+        if how == 0:
+            target[...] = y.array
+            self.write(x.name, lambda v: v.__setitem__(..., self.values[other]))
+        elif how == 1:
+            target[...] = y.array * 2 + target
+            self.write(x.name, lambda v: v.__setitem__(..., self.values[other] * 2 + v))
+        elif how == 2:
+            target += y.array
+            self.write(x.name, lambda v: v.__setitem__(..., v + self.values[other]))
+        elif how == 3:
+            target -= scalar
+            self.write(x.name, lambda v: v.__setitem__(..., v - scalar))
+        else:
+            target[...] = scalar
+            self.write(x.name, lambda v: v.__setitem__(..., scalar))
+
+    @rule(number=index, move=st.sampled_from(MOVES), add=st.booleans())
+    def move(self, number: int, move: tuple[Any, Callable[[Any], Any]], add: bool) -> None:
+        x = self.pick(number)
+        if x is None or not x.array.ndim or not len(x.array):
+            return
+        key, how = move
+        self.origins.pop(x.name, None)
+        if add:
+            x.array[key] += how(x.array)
+        else:
+            x.array[key] = how(x.array)
+        self.write(x.name, lambda v: v.__setitem__(key, how(v.copy()) + (v[key] if add else 0)))
+
+    @rule(first=index, second=index, reverse=st.booleans())
+    def assign_part(self, first: int, second: int, reverse: bool) -> None:
+        x = self.pick(first)
+        y = None if x is None else self.pick(second, x)
+        if x is None or y is None or not x.array.ndim or not len(x.array):
+            return
+        self.origins.pop(x.name, None)
+        places = np.array([0, -1] if reverse else [-1])
+        x.array[places] = y.array[:1]
+        self.write(x.name, lambda v: v.__setitem__(places, self.values[y.name][:1].copy()))
+
+    # ------------------------------------------------------------ kernels
+
+    def step(self, name: int) -> Callable[[], None]:
+        """Return the statement of a kernel that writes to an array and to what it is a view of, as it is now."""
+        chain, at = [], name
+        while at in self.origins:
+            chain.append((at, *self.origins[at]))
+            at = self.origins[at][0]
+
+        def statement() -> None:
+            v = self.values[name]
+            self.values[name] = 3 * v + np.arange(v.size, dtype=np.int32).reshape(v.shape)
+            for child, parent, how in chain:
+                fresh = self.values[parent].copy()
+                part = how(fresh)
+                if not np.shares_memory(part, fresh) and part.size:
+                    break
+                part[...] = self.values[child]
+                self.values[parent] = fresh
+
+        return statement
+
+    @rule(number=index)
+    def run(self, number: int) -> None:
+        if (x := self.pick(number)) is None or not x.array.size:
+            return
+        statement = self.step(x.name)
+        origin = self.origins.get(x.name)
+        alive = {v.name for v in self.variables}
+        try:
+            self.kernels[x.where][0](y=x.array, threads=x.array.size)
+        except wg.BindingError:
+            # The view is of what was written since.
+            assert origin is not None
+            return
+        if self.recording is None and origin is not None and origin[0] in alive:
+            parent = self.values[origin[0]]
+            part = origin[1](parent)
+            if np.shares_memory(part, parent):
+                np.testing.assert_array_equal(part, self.values[x.name], "a view of old values was written")
+        self.do(statement)
+
+    @rule(number=index, how=st.sampled_from(VIEWS))
+    def run_on_part(self, number: int, how: Callable[[Any], Any]) -> None:
+        x = self.pick(number)
+        if x is None or not (part := how(x.array)).size or x.name in self.origins:
+            return
+        # NumPy's 0-d parts are no views.
+        if not part.ndim and x.array.ndim:
+            return
+        self.kernels[x.where][0](y=part, threads=part.size)
+
+        def change(v: np.ndarray) -> None:
+            seen = how(v)
+            seen[...] = 3 * seen + np.arange(seen.size, dtype=np.int32).reshape(seen.shape)
+
+        self.write(x.name, change)
+
+    @rule(first=index, second=index)
+    def run_on_two(self, first: int, second: int) -> None:
+        x = self.pick(first)
+        y = None if x is None else self.pick(second, x)
+        if x is None or y is None or x is y or not x.array.size or y.name in self.origins:
+            return
+        self.kernels[x.where][1](now=x.array, next=y.array, threads=x.array.size)
+
+        def change(v: np.ndarray) -> None:
+            now = np.roll(self.values[x.name].ravel(), -1).reshape(v.shape)
+            v[...] = 2 * v + now
+
+        self.write(y.name, change)
+
+    # ------------------------------------------------------------ programs
+
+    @precondition(lambda self: self.recording is None)
+    @rule(number=index)
+    def record(self, number: int) -> None:
+        where = number % 2
+        self.recording = Recorded(self.gpus[where].record(), where)
+        self.recording.program.__enter__()
+
+    @precondition(lambda self: self.recording is not None)
+    @rule()
+    def end(self) -> None:
+        recorded, self.recording = self.recording, None
+        assert recorded is not None
+        recorded.program.__exit__(None, None, None)
+        self.programs.append(recorded)
+
+    @precondition(lambda self: self.programs)
+    @rule(number=index, times=st.integers(0, 3))
+    def replay(self, number: int, times: int) -> None:
+        recorded = self.programs[number % len(self.programs)]
+        if self.recording is not None:
+            try:
+                recorded.program.replay(times)
+            except (wg.WebGPUWidgetError, wg.BindingError):
+                return
+            raise AssertionError("a replay inside a recording was let through")
+        try:
+            recorded.program.replay(times)
+        except wg.ClosedError:
+            assert self.freed
+            self.programs.remove(recorded)
+            return
+        for _ in range(times):
+            for statement in recorded.body:
+                statement()
+
+    @precondition(lambda self: self.programs)
+    @rule(number=index)
+    def drop(self, number: int) -> None:
+        self.programs.pop(number % len(self.programs)).program.free()
+
+    # ------------------------------------------------------------ looking
+
+    @rule(number=index)
+    def read(self, number: int) -> None:
+        x = self.pick(number)
+        if x is None:
+            return
+        if self.recording is None:
+            np.testing.assert_array_equal(x.array.numpy(), self.values[x.name])
+        elif x.array.size:
+            try:
+                x.array.numpy()
+            except wg.WebGPUWidgetError:
+                return
+            raise AssertionError("an array was read inside a recording")
+
+    @rule(first=index, second=index)
+    def mix(self, first: int, second: int) -> None:
+        pairs = [[v for v in self.variables if v.where == where and v.array.ndim] for where in (0, 1)]
+        if not all(pairs):
+            return
+        x, y = pairs[0][first % len(pairs[0])].array, pairs[1][second % len(pairs[1])].array
+        for mixed in (lambda: x[y], lambda: x.__setitem__(y, 0), lambda: xp.where(y > 0, x, 0)):
+            try:
+                mixed()
+            except wg.BindingError:
+                continue
+            raise AssertionError("arrays of two GPUs were mixed")
+
+    def teardown(self) -> None:
+        if self.recording is not None:
+            self.end()
+        for v in self.known():
+            np.testing.assert_array_equal(v.array.numpy(), self.values[v.name])
+
+
+def test_random_programs_do_as_numpy_does(gpu, other_gpu):
+    run_state_machine_as_test(
+        lambda: Arrays((gpu, other_gpu)),
+        settings=hypothesis.settings(
+            max_examples=PROGRAMS,
+            stateful_step_count=40,
+            deadline=None,
+            database=None,
+            print_blob=True,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        ),
+    )
