@@ -7,6 +7,7 @@ over workgroups, whose partial sums are added by the reduction of `webgpu_widget
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,20 +70,33 @@ _HEAD = """
   let out_base = p.out_offset + outer * p.out_outer + inner * p.out_inner + split * p.out_split;"""
 
 
+def _walk(begin: str, stride: int, unroll: int, step: Callable[[int], str]) -> str:
+    """Loop over k from ``begin`` to k_end: as many loads at once as fit before it, then one at a time.
+
+    Nothing is read beyond k_end: a factor of 0 would not make up for it, since there may lie an infinity or a NaN.
+    """
+    return f"""var k = {begin};
+  for (; k + {(unroll - 1) * stride}u < k_end; k += {unroll * stride}u) {{
+    {step(unroll)}
+  }}
+  for (; k < k_end; k += {stride}u) {{
+    {step(1)}
+  }}"""
+
+
 def _along(v: Vector) -> str:
     zero = "vec4f()" if v.vec else "0.0"
-    reads = []
-    for u in range(v.unroll):
-        at = f"k + {u * v.threads * v.step}u"
-        reads.append(f"let x{u} = b_at({at}, k_end, b_base);")
-        reads += [f"let y{u}_{r} = a[(a{r} + ({at}) * A_K) / {v.step}u];" for r in range(v.rows)]
-    reads += [f"s{r} = fma(y{u}_{r}, x{u}, s{r});" for u in range(v.unroll) for r in range(v.rows)]
-    body = "\n    ".join(reads).replace("A_K", "1u" if v.vec else "p.a_k")
-    b_read = (
-        "select(vec4f(), vec4f(b[at], b[at + p.b_k], b[at + 2u * p.b_k], b[at + 3u * p.b_k]), k < k_end)"
-        if v.vec
-        else "select(0.0, b[at], k < k_end)"
-    )
+
+    def step(unroll: int) -> str:
+        reads = []
+        for u in range(unroll):
+            at = f"k + {u * v.threads * v.step}u"
+            reads.append(f"let x{u} = b_at({at}, b_base);")
+            reads += [f"let y{u}_{r} = a[(a{r} + ({at}) * A_K) / {v.step}u];" for r in range(v.rows)]
+        reads += [f"s{r} = fma(y{u}_{r}, x{u}, s{r});" for u in range(unroll) for r in range(v.rows)]
+        return "\n    ".join(reads).replace("A_K", "1u" if v.vec else "p.a_k")
+
+    b_read = "vec4f(b[at], b[at + p.b_k], b[at + 2u * p.b_k], b[at + 3u * p.b_k])" if v.vec else "b[at]"
     kind = "vec4f" if v.vec else "f32"
     total = "s{r}.x + s{r}.y + s{r}.z + s{r}.w" if v.vec else "s{r}"
     folds, half = [], v.threads // 2
@@ -92,7 +106,7 @@ def _along(v: Vector) -> str:
         half //= 2
     return f"""var<workgroup> sums: array<array<f32, {v.threads}>, {v.rows}>;
 
-fn b_at(k: u32, k_end: u32, b_base: u32) -> {kind} {{
+fn b_at(k: u32, b_base: u32) -> {kind} {{
   let at = b_base + k * p.b_k;
   return {b_read};
 }}
@@ -101,9 +115,7 @@ fn b_at(k: u32, k_end: u32, b_base: u32) -> {kind} {{
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {{{_HEAD}
   let row0 = (wg.y * groups.x + wg.x) * {v.rows}u;
 {"".join(f"  let a{r} = a_base + min(row0 + {r}u, p.m - 1u) * p.a_m;{chr(10)}  var s{r} = {zero};{chr(10)}" for r in range(v.rows))}
-  for (var k = k_begin + lid * {v.step}u; k < k_end; k += {v.threads * v.step * v.unroll}u) {{
-    {body}
-  }}
+  {_walk(f"k_begin + lid * {v.step}u", v.threads * v.step, v.unroll, step)}
 {"".join(f"  sums[{r}][lid] = {total.format(r=r)};{chr(10)}" for r in range(v.rows))}  workgroupBarrier();
 {chr(10).join(folds)}
   if (lid < {v.rows}u && row0 + lid < p.m) {{
@@ -120,11 +132,15 @@ def _across(v: Vector) -> str:
     zero = "vec4f()" if v.vec else "0.0"
     lanes = v.threads // v.rows
     kind = "vec4f" if v.vec else "f32"
-    reads = []
-    for u in range(v.unroll):
-        reads.append(f"let y{u} = a[(a0 + (k + {u * v.rows}u) * p.a_k) / {v.step}u];")
-        reads.append(f"let x{u} = select(0.0, b[b_base + (k + {u * v.rows}u) * p.b_k], k + {u * v.rows}u < k_end);")
-    reads += [f"s{u % 2} = fma(y{u}, {kind}(x{u}), s{u % 2});" for u in range(v.unroll)]
+
+    def step(unroll: int) -> str:
+        reads = []
+        for u in range(unroll):
+            reads.append(f"let y{u} = a[(a0 + (k + {u * v.rows}u) * p.a_k) / {v.step}u];")
+            reads.append(f"let x{u} = b[b_base + (k + {u * v.rows}u) * p.b_k];")
+        reads += [f"s{u % 2} = fma(y{u}, {kind}(x{u}), s{u % 2});" for u in range(unroll)]
+        return "\n    ".join(reads)
+
     folds, half = [], v.rows // 2
     while half:
         folds.append(f"  if (run < {half}u) {{ sums[run][lane] += sums[run + {half}u][lane]; }}\n  workgroupBarrier();")
@@ -146,9 +162,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u
   let a0 = a_base + min(col, p.m - {v.step}u) * {"1u" if v.vec else "p.a_m"};
   var s0 = {zero};
   var s1 = {zero};
-  for (var k = k_begin + run; k < k_end; k += {v.rows * v.unroll}u) {{
-    {f"{chr(10)}    ".join(reads)}
-  }}
+  {_walk("k_begin + run", v.rows, v.unroll, step)}
   sums[run][lane] = s0 + s1;
   workgroupBarrier();
 {chr(10).join(folds)}
