@@ -49,6 +49,7 @@ def _selftest_options(command: argparse.ArgumentParser) -> None:
 
     command.add_argument("--area", action="append", choices=AREAS, help="only this one; may be given several times")
     command.add_argument("--seed", type=int, help="of the random inputs, to repeat a run")
+    command.add_argument("--quick", action="store_true", help="one input for each shader")
     command.add_argument("--quiet", action="store_true", help="show no bar")
 
 
@@ -57,7 +58,7 @@ def run(chosen: argparse.Namespace) -> tuple[dict[str, Any] | Report, bool]:
     if chosen.command == "selftest":
         from webgpu_widget._selftest.command import selftest_here
 
-        found = selftest_here(chosen.area, chosen.seed, quiet=chosen.quiet)
+        found = selftest_here(chosen.area, chosen.seed, quick=chosen.quick, quiet=chosen.quiet)
         return found, found.ok
     if chosen.command == "doctor":
         from webgpu_widget._doctor import doctor

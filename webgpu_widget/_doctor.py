@@ -12,7 +12,8 @@ import numpy as np
 
 from webgpu_widget import __version__, errors
 from webgpu_widget._bind import out
-from webgpu_widget.gpu import GPU
+from webgpu_widget._selftest import KERNELS, kept, selftest
+from webgpu_widget.gpu import GPU, AdapterInfo
 from webgpu_widget.transports import _chromium, _fonts
 
 _PACKAGES = ("anywidget", "ipywidgets", "ipykernel", "jupyterlab", "jupyter_server", "numpy", "tornado")
@@ -40,7 +41,7 @@ def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
     dict
         What was found, in plain words.
     bool
-        Whether a kernel ran and was right.
+        Whether a kernel ran and was right, and the selftest has found nothing wrong.
     """
     report: dict[str, Any] = {
         "webgpu_widget": __version__,
@@ -82,9 +83,22 @@ def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
             times.append(time.perf_counter() - started)
         report["round_trip_ms"] = round(float(np.median(times)) * 1e3, 2)
         report["kernel"] = "ran and is right" if right else "ran, but its result is wrong"
+        report["selftest"], sound = _selftest(gpu, info)
     except errors.WebGPUWidgetError as error:
         report["problem"] = f"{type(error).__name__}: {error}"
         return report, False
     finally:
         gpu.close()
-    return report, right
+    return report, right and sound
+
+
+def _selftest(gpu: GPU, info: AdapterInfo) -> tuple[str, bool]:
+    """Say what the selftest said of this adapter; where it has not been run, ask it for one input a shader."""
+    found = kept.recall(info)
+    if found is not None:
+        return found.summary(), not found.wrong
+    found = kept.made(selftest(gpu, KERNELS, quick=True, progress=False).rows)
+    return (
+        f"{found.summary()} (one input each; `webgpu-widget selftest` takes many, and keeps the result)",
+        not found.wrong,
+    )

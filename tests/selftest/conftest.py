@@ -16,3 +16,9 @@ def seed(rng) -> int:
 @pytest.fixture
 def runner(gpu, seed) -> Runner:
     return Runner(gpu, gpu.info, seed, lambda _name: None)
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(monkeypatch, tmp_path):
+    """Kernels are broken here on purpose: nobody's doctor shall hear of it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

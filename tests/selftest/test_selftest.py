@@ -208,3 +208,9 @@ def test_an_error_beyond_what_is_allowed_is_wrong(gpu, error):
 def test_ctrl_c_ends_it(gpu):
     with pytest.raises(KeyboardInterrupt):
         run(gpu, failing(KeyboardInterrupt()), FINE)
+
+
+def test_a_quick_one_takes_one_input_a_shader(gpu):
+    report = wg.selftest(gpu, areas=["weights", "arrays"], quick=True)
+    assert report.ok
+    assert {row.cases for row in report.rows} == {1}

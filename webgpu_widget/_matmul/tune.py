@@ -6,15 +6,13 @@ The winners live in ``matmul.json`` in the user's cache folder (``XDG_CACHE_HOME
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from webgpu_widget import _user_cache
 from webgpu_widget.errors import WebGPUWidgetError
 
 if TYPE_CHECKING:
@@ -42,8 +40,7 @@ def enabled() -> bool:
 
 def cache_path() -> Path:
     """Return where the winners are kept."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "webgpu_widget" / "matmul.json"
+    return _user_cache.path("matmul.json")
 
 
 def key(gpu: GPU, problem: Problem, plans: Sequence[Plan]) -> str:
@@ -132,26 +129,10 @@ def _load() -> None:
 
 
 def _read(path: Path) -> dict[str, str]:
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("winners"), dict):
-        return {}
-    return {str(name): str(value) for name, value in content["winners"].items()}
+    return {str(name): str(value) for name, value in _user_cache.read(path, FORMAT, "winners").items()}
 
 
 def _save() -> None:
-    """Write the winners, whole or not at all; a folder that cannot be written is no error."""
+    """Add what was measured to the file."""
     path = cache_path()
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        winners = {**_read(path), **_known}
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix="matmul-", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"format": FORMAT, "winners": winners}, file, indent=1)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+    _user_cache.write(path, FORMAT, "winners", {**_read(path), **_known})

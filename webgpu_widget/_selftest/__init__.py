@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from webgpu_widget._selftest.probe import Probe
     from webgpu_widget.gpu import GPU
 
-__all__ = ["AREAS", "Finding", "Report", "Row", "areas_of", "probes", "selftest", "selftest_async"]
+__all__ = ["AREAS", "KERNELS", "Finding", "Report", "Row", "areas_of", "probes", "selftest", "selftest_async"]
 
-AREAS = ("arrays", "library", "reductions", "products", "weights", "mandelbrot", "t5", "hazards")
+KERNELS = ("arrays", "library", "reductions", "products", "weights", "mandelbrot", "t5")
+AREAS = (*KERNELS, "hazards")
 """What ``areas=`` takes. ``hazards`` are the probes of how the adapter computes."""
 
 
@@ -52,6 +53,7 @@ def selftest(
     *,
     seed: int | None = None,
     progress: bool | None = None,
+    quick: bool = False,
     timeout: float | None = 60.0,
 ) -> Report:
     """Compare every shader of the package with its NumPy twin on this adapter, and ask how the adapter computes.
@@ -66,6 +68,8 @@ def selftest(
         Of the random inputs; drawn, and told in the report, when left out.
     progress : bool, optional
         Whether to show a bar; when left out, in notebooks and terminals.
+    quick : bool
+        Whether one input for each shader is enough.
     timeout : float or None
         Seconds that the page may take to answer at first.
 
@@ -74,7 +78,7 @@ def selftest(
     Report
         ``ok``, ``rows`` (one a shader, and one for each kind of generated kernel), ``hazards``, and ``text`` to paste into a report.
         It shows as a table in a notebook. A shader that does not compile, a device that is lost or a page that falls silent is
-        told in its row, and the rest is run.
+        told in its row, and the rest is run. The rows are kept in the user's cache folder, where ``webgpu-widget doctor`` finds them.
 
     Raises
     ------
@@ -90,6 +94,7 @@ def selftest(
     >>> report.ok
     True
     """
+    from webgpu_widget._selftest.kept import remember
     from webgpu_widget._selftest.runner import Runner, bar, is_watched, untested
     from webgpu_widget.gpu import default_gpu
 
@@ -97,7 +102,7 @@ def selftest(
     where = default_gpu() if gpu is None else gpu
     info = where.ready(timeout)
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
-    loaded = areas_of(names)
+    loaded = [area.first() if quick else area for area in areas_of(names)]
     asked = probes() if "hazards" in names else []
     started = time.perf_counter()
     total = sum(len(area.cases) for area in loaded) + len(asked)
@@ -107,6 +112,8 @@ def selftest(
         if areas is None:
             rows += untested(row.name for row in rows)
         hazards = tuple(runner.hazards(asked))
+    if not quick:
+        remember(info, rows)
     return Report(rows, hazards, info, seed, time.perf_counter() - started)
 
 
@@ -116,7 +123,8 @@ async def selftest_async(
     *,
     seed: int | None = None,
     progress: bool | None = None,
+    quick: bool = False,
     timeout: float | None = 60.0,
 ) -> Report:
     """Coroutine twin of `selftest`: it runs in a thread, and the event loop goes on."""
-    return await asyncio.to_thread(selftest, gpu, areas, seed=seed, progress=progress, timeout=timeout)
+    return await asyncio.to_thread(selftest, gpu, areas, seed=seed, progress=progress, quick=quick, timeout=timeout)

@@ -157,6 +157,10 @@ class Area:
 
         return add
 
+    def first(self) -> Area:
+        """Return the area with one case of each name."""
+        return Area(self.name, list({case.name: case for case in reversed(self.cases)}.values())[::-1])
+
     def __iter__(self) -> Iterator[Case]:
         return iter(self.cases)
 

@@ -11,20 +11,18 @@ from webgpu_widget.gpu import GPU
 __all__ = ["selftest_here"]
 
 
-def selftest_here(areas: Iterable[str] | None, seed: int | None, *, quiet: bool = False) -> Report:
+def selftest_here(areas: Iterable[str] | None, seed: int | None, *, quick: bool = False, quiet: bool = False) -> Report:
     """Run the selftest from a command line.
 
     Parameters
     ----------
-    areas : iterable of str or None
-        As in `selftest`.
-    seed : int or None
+    areas, seed, quick
         As in `selftest`.
     quiet : bool
         Whether there is to be no bar.
     """
     gpu = GPU()
     try:
-        return selftest(gpu, areas, seed=seed, progress=False if quiet else None)
+        return selftest(gpu, areas, seed=seed, quick=quick, progress=False if quiet else None)
     finally:
         gpu.close()

@@ -1,0 +1,86 @@
+"""What the doctor says of an adapter whose selftest has failed, and of one that has not been tested."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from webgpu_widget import __main__ as command_line
+from webgpu_widget import _doctor, _user_cache
+from webgpu_widget._selftest import kept
+from webgpu_widget._selftest.report import Row
+
+RIGHT = Row("array/scan", "arrays", 3, 0.5, 16.0, "roundings", "right", "sums")
+OTHER = Row("t5/pick", "t5", 3, 0.0, 0.0, "tokens", "right", "draws")
+WRONG = Row("t5/beam", "t5", 2, 4.0, 0.0, "tokens", "wrong", "beams=3")
+ABSENT = Row("t5/block_self", "t5", 0, None, None, "relative", "not on this adapter", "no subgroups")
+
+
+@pytest.fixture
+def doctor(capsys):
+    def run():
+        status = command_line.main(["doctor", "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_an_adapter_without_a_selftest_gets_a_short_one(doctor, monkeypatch):
+    asked = []
+    selftest = _doctor.selftest
+    monkeypatch.setattr(
+        _doctor, "selftest", lambda *given, **options: asked.append(options) or selftest(*given, **options)
+    )
+    status, report = doctor()
+    assert status == 0
+    assert report["selftest"].startswith("right in ")
+    assert "one input each" in report["selftest"]
+    assert asked == [{"quick": True, "progress": False}]
+    assert not _user_cache.path("selftest.json").exists(), "what was looked at in haste is not kept"
+
+
+def test_what_is_wrong_is_named_with_what_still_works(gpu, doctor):
+    kept.remember(gpu.info, [RIGHT, OTHER, WRONG, ABSENT])
+    status, report = doctor()
+    assert status == 1
+    said = report["selftest"]
+    assert "WRONG" in said
+    assert "t5/beam (wrong: 4 of 0 tokens; beams=3)" in said
+    assert "What still works: arrays, t5 but for t5/beam" in said
+    assert report["kernel"] == "ran and is right", "work goes on"
+    kept.remember(gpu.info, [dataclasses.replace(WRONG, verdict="right", worst_error=0.0)])
+    status, report = doctor()
+    assert (status, report["selftest"].split(" on ")[0]) == (0, "right in 4 kernels"), "rows of another run stay"
+
+
+def test_other_adapters_browsers_and_versions_are_others(gpu, monkeypatch):
+    kept.remember(gpu.info, [WRONG])
+    assert kept.recall(gpu.info).wrong == ["t5/beam"]
+    assert kept.recall(dataclasses.replace(gpu.info, device="another")) is None
+    assert kept.recall(dataclasses.replace(gpu.info, user_agent="another")) is None
+    monkeypatch.setattr(kept, "__version__", "another")
+    assert kept.recall(gpu.info) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"format": 0}', '{"format": 1, "adapters": [1]}', '{"format": 1, "adapters": {KEY: 1}}',
+     '{"format": 1, "adapters": {KEY: {"day": "x", "rows": {"a": {"area": "b"}}}}}'],
+)  # fmt: skip
+def test_a_broken_file_is_as_if_it_were_not_there(gpu, content):
+    file = _user_cache.path("selftest.json")
+    file.parent.mkdir(parents=True)
+    file.write_text(content.replace("KEY", json.dumps(kept._key(gpu.info))))
+    assert kept.recall(gpu.info) is None
+    kept.remember(gpu.info, [RIGHT])
+    assert kept.recall(gpu.info).rows["array/scan"]["verdict"] == "right"
+    assert [item.name for item in file.parent.iterdir()] == ["selftest.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(gpu, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    kept.remember(gpu.info, [RIGHT])
+    assert kept.recall(gpu.info) is None
