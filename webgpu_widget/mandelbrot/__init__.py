@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
-from webgpu_widget.mandelbrot.image import Image, Saved, Stats, load
+from webgpu_widget.mandelbrot.image import Image, Stats
 from webgpu_widget.mandelbrot.landmarks import landmarks
 from webgpu_widget.mandelbrot.numbers import ViewError
 from webgpu_widget.mandelbrot.palette import Histogram, palette_colors
 from webgpu_widget.mandelbrot.palette import names as palettes
 from webgpu_widget.mandelbrot.render import automatic_iterations, render, render_async, render_view
+from webgpu_widget.mandelbrot.saved import Saved, load
 from webgpu_widget.mandelbrot.view import View, make_view
 
 __all__ = [

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from webgpu_widget.errors import FormatError
 from webgpu_widget.mandelbrot.numbers import ViewError
 from webgpu_widget.mandelbrot.palette import Histogram, colors, lookup_table, positions
 from webgpu_widget.mandelbrot.view import View
 
-__all__ = ["Extra", "Image", "Saved", "Stats", "load"]
+__all__ = ["FORMAT", "KEY", "Extra", "Image", "Stats"]
 
 KEY = "webgpu_widget.mandelbrot"
 """Keyword of the PNG's text chunk."""
@@ -260,97 +259,6 @@ class Image:
         data = io.BytesIO()
         Pillow.fromarray(rgba).save(data, "PNG", pnginfo=info)
         return data.getvalue()
-
-
-@dataclasses.dataclass(frozen=True)
-class Saved:
-    """What a file of `Image.save` keeps.
-
-    Parameters
-    ----------
-    view : View
-        The view; ``wg.mandelbrot.render(**saved.view.to_dict())`` computes it again.
-    colors : dict
-        Arguments of `Image.rgba`.
-    rgba : ndarray of uint8 or None
-        The pixels, from a PNG.
-    image : Image or None
-        The counts, from an npz.
-    """
-
-    view: View
-    colors: dict[str, Any]
-    rgba: NDArray[np.uint8] | None = None
-    image: Image | None = None
-
-
-def load(path: str | os.PathLike[str]) -> Saved:
-    """Read a file that `Image.save` or the explorer wrote.
-
-    Parameters
-    ----------
-    path : path
-        A ``.png`` or ``.npz``.
-
-    Returns
-    -------
-    Saved
-        Its view, colours and pixels or counts.
-
-    Raises
-    ------
-    FormatError
-        The file has no parameters inside.
-    """
-    from PIL import Image as Pillow
-    from PIL import UnidentifiedImageError
-
-    target = pathlib.Path(path)
-    if target.suffix.lower() == ".npz":
-        with np.load(target) as arrays:
-            if "parameters" not in arrays:
-                raise FormatError(f"{target} has no parameters of a Mandelbrot picture inside")
-            fields = _fields(str(arrays["parameters"]), target)
-            view = View.from_dict(fields["view"])
-            extra = Extra(arrays["extra_pixels"], arrays["extra_smooth"]) if "extra_pixels" in arrays else None
-            distance = arrays.get("distance")
-            image = Image(
-                view,
-                fields["method"],
-                arrays["iterations"],
-                arrays["smooth"],
-                distance,
-                Stats(**fields["stats"]),
-                extra,
-            )
-        return Saved(view, fields["colors"], image=image)
-    try:
-        with Pillow.open(target) as picture:
-            text = getattr(picture, "text", {}).get(KEY)
-            rgba = np.asarray(picture.convert("RGBA"))
-    except UnidentifiedImageError:
-        raise FormatError(
-            f"{target} is no picture that Pillow can read; pass a PNG that save() or the explorer wrote"
-        ) from None
-    if text is None:
-        raise FormatError(
-            f"{target} has no parameters of a Mandelbrot picture inside; only PNGs that save() or the explorer wrote do"
-        )
-    fields = _fields(text, target)
-    return Saved(View.from_dict(fields["view"]), fields["colors"], rgba=rgba)
-
-
-def _fields(text: str, path: pathlib.Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(text)
-        known = fields["format"] == FORMAT and "view" in fields and "colors" in fields
-    except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise FormatError(
-            f"the parameters in {path} are not of format {FORMAT}; save the picture again with this version"
-        )
-    return dict(fields)
 
 
 def edges(smooth: NDArray[np.float32], least: float = 1.0) -> NDArray[np.uint32]:

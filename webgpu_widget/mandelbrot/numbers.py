@@ -17,7 +17,11 @@ from webgpu_widget.errors import DTypeError, WebGPUWidgetError
 
 __all__ = ["ViewError", "decimal_text", "exact", "exact_point", "log2_abs"]
 
-_DECIMAL = re.compile(r"[+-]?(\d+(_?\d+)*\.?(\d+(_?\d+)*)?|\.\d+(_?\d+)*)([eE][+-]?\d{1,7})?")
+_DECIMAL = re.compile(r"[+-]?(\d+(_?\d+)*\.?(\d+(_?\d+)*)?|\.\d+(_?\d+)*)([eE][+-]?\d{1,7})?", re.ASCII)
+MOST_DIGITS = 50_000
+"""Characters of a number; at the deepest width a coordinate has some 10,000 digits."""
+MOST_EXPONENT = 100_000
+"""Powers of ten that a number is read to: others cost what they are long, and lie far beyond every view."""
 _KINDS = "int, float, str, decimal.Decimal, fractions.Fraction, or a gmpy2 or mpmath number"
 
 
@@ -48,33 +52,22 @@ def exact(value: Any, name: str) -> mpq:
         ``value`` is NaN or infinite, or text that is no number.
     """
     if isinstance(value, str):
-        text = value.strip()
-        if not _DECIMAL.fullmatch(text):
-            raise ViewError(
-                f"{name} is {value!r}, which is not a finite decimal number; write it as '-0.75' or '1e-25'"
-            )
-        return _from_decimal(text.replace("_", ""))
+        return _from_text(value, name)
     if isinstance(value, bool | np.bool_):
         raise DTypeError(f"{name} is {value!r}, a bool; pass {_KINDS}")
     if isinstance(value, np.floating | float):
         _finite(float(value), name, value)
         return mpq(*value.as_integer_ratio())
     if isinstance(value, decimal.Decimal):
-        if not value.is_finite():
-            raise ViewError(f"{name} is {value}, which is not finite; pass a finite number")
-        return mpq(*value.as_integer_ratio())
+        return _from_decimal(value, name)
     if isinstance(value, numbers.Rational | fractions.Fraction):
         return mpq(int(value.numerator), int(value.denominator))
     if isinstance(value, int | np.integer):
         return mpq(int(value))
     if type(value).__module__.split(".")[0] == "gmpy2":
         return _from_gmpy2(value, name)
-    if hasattr(value, "_mpf_"):  # mpmath: (sign, mantissa, exponent, bits)
-        sign, mantissa, exponent, _ = value._mpf_
-        if not mantissa and exponent:
-            raise ViewError(f"{name} is {value}, which is not finite; pass a finite number")
-        number = mpq(int(mantissa)) * mpq(2) ** int(exponent)
-        return -number if sign else number
+    if hasattr(value, "_mpf_"):
+        return _from_mpmath(value, name)
     raise DTypeError(f"{name} is {value!r} of type {type(value).__name__}; pass {_KINDS}")
 
 
@@ -146,12 +139,50 @@ def log2_abs(value: mpq) -> float:
     return float(math.log2(int(top >> shift_top)) - math.log2(int(bottom >> shift_bottom)) + shift_top - shift_bottom)
 
 
-def _from_decimal(text: str) -> mpq:
-    mantissa, _, power = text.lower().partition("e")
+def _bounded(power: float, name: str) -> None:
+    """Refuse a number that takes long to write out."""
+    if abs(power) > MOST_EXPONENT:
+        raise ViewError(
+            f"{name} is near 1e{power:.0f}; powers of ten from -{MOST_EXPONENT} to {MOST_EXPONENT} are read"
+        )
+
+
+def _from_text(value: str, name: str) -> mpq:
+    text = value.strip()
+    if len(text) > MOST_DIGITS:
+        raise ViewError(f"{name} has {len(text)} characters; at most {MOST_DIGITS} are read")
+    if not _DECIMAL.fullmatch(text):
+        raise ViewError(
+            f"{name} is {value[:80]!r}, which is not a finite decimal number; write it as '-0.75' or '1e-25'"
+        )
+    mantissa, _, power = text.replace("_", "").lower().partition("e")
     whole, _, part = mantissa.partition(".")
     digits = gmpy2.mpz(whole + part or "0", 10)
+    if not digits:
+        return mpq(0)
+    _bounded(int(power or 0), name)
     shift = int(power or 0) - len(part)
     return mpq(digits * gmpy2.mpz(10) ** shift) if shift >= 0 else mpq(digits, gmpy2.mpz(10) ** -shift)
+
+
+def _from_decimal(value: decimal.Decimal, name: str) -> mpq:
+    if not value.is_finite():
+        raise ViewError(f"{name} is {value}, which is not finite; pass a finite number")
+    if not value:
+        return mpq(0)
+    _bounded(value.adjusted(), name)
+    return mpq(*value.as_integer_ratio())
+
+
+def _from_mpmath(value: Any, name: str) -> mpq:
+    sign, mantissa, exponent, bits = value._mpf_
+    if not mantissa:
+        if exponent:
+            raise ViewError(f"{name} is {value}, which is not finite; pass a finite number")
+        return mpq(0)
+    _bounded((int(exponent) + int(bits)) * 0.30103, name)
+    number = mpq(int(mantissa)) * mpq(2) ** int(exponent)
+    return -number if sign else number
 
 
 def _from_gmpy2(value: Any, name: str) -> mpq:
@@ -160,6 +191,7 @@ def _from_gmpy2(value: Any, name: str) -> mpq:
     if type(value).__name__ == "mpfr":
         if not gmpy2.is_finite(value):
             raise ViewError(f"{name} is {value}, which is not finite; pass a finite number")
+        _bounded(int(gmpy2.frexp(value)[0]) * 0.30103, name)
         return mpq(*value.as_integer_ratio())
     raise DTypeError(f"{name} is {value!r} of type {type(value).__name__}; pass {_KINDS}")
 

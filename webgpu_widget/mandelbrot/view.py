@@ -25,6 +25,8 @@ MAX_PIXELS = 2**28
 MIN_WIDTH_LOG10 = -10_000
 """Depth at which a view is refused: reference orbits take minutes there."""
 LINK_VERSION = 1
+MOST_LINK = 200_000
+"""Characters of a link; one of the greatest depth has some 25,000."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +115,25 @@ class View:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Undo `to_dict`; unknown keys are ignored."""
+        """Undo `to_dict`; unknown keys are ignored.
+
+        Parameters
+        ----------
+        fields : dict
+            At least ``center`` and ``width``.
+
+        Returns
+        -------
+        View
+            Checked as `make_view` checks.
+
+        Raises
+        ------
+        ViewError or DTypeError
+            What cannot be a view.
+        """
+        if not isinstance(fields, dict) or not {"center", "width"} <= fields.keys():
+            raise ViewError(f"{str(fields)[:80]!r} has no center and width; pass what to_dict() gave")
         known = {field.name for field in dataclasses.fields(cls)}
         view = make_view(**{key: value for key, value in fields.items() if key in known})
         return cls(**{field.name: getattr(view, field.name) for field in dataclasses.fields(view)})
@@ -139,19 +159,45 @@ class View:
 
     @classmethod
     def from_link(cls, link: str) -> Self:
-        """Read what `link` wrote; a whole URL with the link as its fragment will do."""
-        parts = dict(parse_qsl(link.rpartition("#")[2]))
+        """Read what `link` wrote; a whole URL with the link as its fragment will do.
+
+        Parameters
+        ----------
+        link : str
+            ``#v=1&re=...``.
+
+        Returns
+        -------
+        View
+            Checked as `make_view` checks.
+
+        Raises
+        ------
+        ViewError
+            What is no such link.
+        """
+        if not isinstance(link, str) or len(link) > MOST_LINK:
+            raise ViewError(
+                f"the link is {str(link)[:80]!r}, of type {type(link).__name__}; pass a text of at most {MOST_LINK} characters, like '#v=1&re=-0.75&im=0&w=3&n=1000'"
+            )
+        # A plus sign is one, as the page reads it: exponents have it.
+        parts = dict(parse_qsl(link.rpartition("#")[2].replace("+", "%2B"), keep_blank_values=True))
         if parts.get("v") != str(LINK_VERSION) or not {"re", "im", "w"} <= parts.keys():
             raise ViewError(
                 f"{link[:80]!r} is no link of version {LINK_VERSION}; it should look like '#v=1&re=-0.75&im=0&w=3&n=1000'"
             )
-        width, _, height = parts.get("size", "800x600").partition("x")
+        width, across, height = parts.get("size", "800x600").partition("x")
+        if not across or ("jre" in parts) != ("jim" in parts):
+            raise ViewError(
+                f"{link[:80]!r} has a size {parts.get('size')!r} and a julia of {parts.get('jre')!r}, {parts.get('jim')!r}; "
+                "a size is like 800x600, and jre and jim come together"
+            )
         fields: dict[str, Any] = {
             "center": (parts["re"], parts["im"]),
             "width": parts["w"],
-            "size": (int(width), int(height)),
-            "max_iter": int(parts.get("n", "1000")),
-            "power": int(parts.get("p", "2")),
+            "size": (_whole(width, "size"), _whole(height, "size")),
+            "max_iter": _whole(parts.get("n", "1000"), "n"),
+            "power": _whole(parts.get("p", "2"), "p"),
             "julia": (parts["jre"], parts["jim"]) if "jre" in parts else None,
             "formula": parts.get("f", "mandelbrot"),
         }
@@ -215,6 +261,10 @@ def make_view(
     constant = None
     if julia is not None:
         re, im = exact_point(julia, "julia")
+        if max(abs(re), abs(im)) > 1000:
+            raise ViewError(
+                f"julia is {decimal_text(re, 6)}, {decimal_text(im, 6)}; beyond |c| = 2 the set is dust, so at most 1000 is allowed"
+            )
         constant = _text(re, digits), _text(im, digits)
     return View(
         center=(_text(point[0], digits), _text(point[1], digits)),
@@ -261,6 +311,13 @@ def _size(size: Any) -> tuple[int, int]:
             f"size is {columns} x {rows}, {columns * rows} pixels; at most {MAX_PIXELS} are allowed; render it in parts"
         )
     return columns, rows
+
+
+def _whole(text: str, name: str) -> int:
+    """Read a number of a link."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise ViewError(f"{name} of the link is {text[:40]!r}; it must be a whole number in digits, such as 1000")
+    return int(text)
 
 
 def _integer(value: Any, name: str, low: int, high: int) -> int:
