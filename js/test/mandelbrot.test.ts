@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import choices from "../../tests/mandelbrot/choices.json" with { type: "json" };
 import { floorOf, lookupTable, Ranks } from "../src/views/mandelbrot/colors.js";
 import {
   difference,
@@ -86,6 +87,17 @@ describe("views", () => {
     expect(directPlan(viewOf("-0.75", "0", "1e-3"), [800, 600], 100, 2, null)).toBeNull();
     expect(directPlan(DEEP, [800, 600], 100, 2, null)).toBeNull();
     expect(automaticIterations(DEEP.width)).toBeGreaterThan(100_000);
+  });
+});
+
+describe("what Python and the page choose alike", () => {
+  it.each(choices.iterations)("iterations at the width %s: %i", (width, count) => {
+    expect(automaticIterations(parseWide(width as string))).toBe(count);
+  });
+
+  it.each(choices.direct)("(%s, %s), %s wide, %i x %i: direct is %s", (re, im, width, columns, rows, direct) => {
+    const view = viewOf(re as string, im as string, width as string);
+    expect(directPlan(view, [columns as number, rows as number], 100, 2, null) !== null).toBe(direct);
   });
 });
 

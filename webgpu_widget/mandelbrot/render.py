@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import weakref
 from collections.abc import Callable
@@ -54,9 +55,21 @@ def _slices_of(gpu: Any, is_fallback: bool) -> tuple[work.Slices, work.Slices, w
 
 
 def automatic_iterations(log2_width: float) -> int:
-    """Suggest ``max_iter`` for a width: most of what is seen there escapes within it."""
-    depth = max(0.0, 2 - log2_width) * 0.30103
-    return int(min(MAX_ITER, 256 + 180 * depth + 6 * depth**1.5))
+    """Suggest ``max_iter`` for a width: most of what is seen there escapes within it.
+
+    Parameters
+    ----------
+    log2_width : float
+        Base-2 logarithm of the width.
+
+    Returns
+    -------
+    int
+        The number that the explorer's page takes too: the logarithm is rounded to 2**-16, and from there on
+        all is arithmetic that IEEE 754 leaves no choice in.
+    """
+    depth = max(0.0, 2 - round(log2_width * 65536) / 65536) * 0.30103
+    return int(min(MAX_ITER, 256 + 180 * depth + 6 * (depth * math.sqrt(depth))))
 
 
 def render(

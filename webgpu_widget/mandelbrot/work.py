@@ -46,8 +46,8 @@ __all__ = [
 Method = Literal["direct", "perturbation", "bla"]
 Progress = Callable[[float], None]
 
-DIRECT_BITS = 18
-"""A pixel is iterated directly in f32 while it is wider than 2**-18 of its coordinates."""
+DIRECT_BITS = 18 + 1e-6
+"""A pixel is iterated directly in f32 while it is wider than 2**-18 of its coordinates, or as wide: the page's logarithms may differ in their last bits."""
 GROUP = 64
 TILE = 8
 """Pixels of a workgroup, and the side of a tile of them."""
@@ -197,9 +197,8 @@ def shader(name: str) -> str:
 
 def direct_limit(view: View) -> float:
     """Base-2 logarithm of the smallest pixel that is iterated directly."""
-    re, im = view.point
-    half = view.spacing * max(view.size) / 2
-    return max(log2_abs(abs(re) + half), log2_abs(abs(im) + half), -1.0) - DIRECT_BITS
+    reach = (abs(part) + view.spacing * side / 2 for part, side in zip(view.point, view.size, strict=True))
+    return max(*(log2_abs(part) for part in reach), -1.0) - DIRECT_BITS
 
 
 def choose_method(view: View, method: str = "auto") -> Method:

@@ -3,8 +3,8 @@ import { log2Wide, toNumbers } from "./decimal.js";
 import type { Plan } from "./renderer.js";
 import type { View } from "./state.js";
 
-/** As in Python: a pixel is iterated directly while it is wider than 2^-18 of its coordinates. */
-const DIRECT_BITS = 18;
+/** As in work.py: a pixel is iterated directly while it is wider than 2^-18 of its coordinates, or as wide, but for what logarithms may differ in. */
+const DIRECT_BITS = 18 + 1e-6;
 
 /** Null where a pixel is too small for f32. */
 export function directPlan(view: View, size: readonly [number, number], maxIter: number, power: number, julia: readonly [string, string] | null): Plan | null {

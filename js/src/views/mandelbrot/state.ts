@@ -50,10 +50,12 @@ export function same(a: View, b: View): boolean {
   return dx === 0 && dy === 0 && formatWide(a.width) === formatWide(b.width);
 }
 
-/** Most of what is seen at a width escapes within this. */
+const MAX_ITER = 2 ** 31 - 1024;
+
+/** Most of what is seen at a width escapes within this. The same number as in render.py: what logarithms may differ in is rounded away, and the rest is exact. */
 export function automaticIterations(width: Wide): number {
-  const depth = Math.max(0, 2 - log2Wide(width)) * 0.30103;
-  return Math.round(256 + 180 * depth + 6 * depth ** 1.5);
+  const depth = Math.max(0, 2 - Math.round(log2Wide(width) * 65536) / 65536) * 0.30103;
+  return Math.floor(Math.min(MAX_ITER, 256 + 180 * depth + 6 * (depth * Math.sqrt(depth))));
 }
 
 export function linkOf(view: View, maxIter: number, power: number, julia: readonly string[] | null): string {
