@@ -275,6 +275,16 @@ class Connection:
         """Have ``callback()`` called when it is ended."""
         self._on_close.append(callback)
 
+    def disown(self, reason: str) -> None:
+        """End it in a forked child without a word to the page. Another thread may have held the lock, so there is a new one."""
+        self._lock = threading.RLock()
+        self._closed = reason
+        self._links = {}
+        for request in self._requests.values():
+            request.future = Future()
+            request.future.set_exception(errors.ClosedError(f"{request.what}: {reason}"))
+        self._requests = {}
+
     def _check_open(self) -> None:
         if self._closed is not None:
             raise errors.ClosedError(f"{self._closed}; make a new one with wg.GPU()")

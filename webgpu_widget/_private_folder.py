@@ -1,11 +1,13 @@
 """Folders in the system's temporary folder that go with the process that made them, also when it was killed.
 
 A folder holds a file that its owner keeps locked (`flock`): the lock ends with the last process that has it, however that one ends. Who makes a folder
-removes those of the same user that nobody has locked any more. Windows has no such lock; there a folder goes when it is closed, or when Python ends.
+removes those of the same user that nobody has locked any more. One that is collected without having been closed is only let go: a browser that still ends would
+make it anew. Windows has no such lock; there a folder goes when it is closed, or when Python ends.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pathlib
@@ -44,23 +46,39 @@ class PrivateFolder:
         sweep()
         self.path = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX + kind))
         self.lock = _lock_anew(self.path)
-        self._finalizer = weakref.finalize(self, _remove, self.path, self.lock)
+        self._open = True
+        _open.add(self)
         tell_children(self)
 
     def close(self) -> None:
         """Remove it with all that is in it. May be called twice."""
-        self._finalizer()
+        if self._open:
+            _empty(self.path)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._open = False
+        _open.discard(self)
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
+
+    def __del__(self) -> None:
+        if getattr(self, "_open", False):
+            self._let_go()
 
     def forked(self, parent: int) -> None:  # noqa: ARG002
         """Leave it to the parent."""
-        if self._finalizer.detach() is not None and self.lock is not None:
-            os.close(self.lock)
+        self._let_go()
 
 
-def _remove(path: pathlib.Path, lock: int | None) -> None:
-    _empty(path)
-    if lock is not None:
-        os.close(lock)
+_open: weakref.WeakSet[PrivateFolder] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for folder in list(_open):
+        folder.close()
 
 
 def _empty(path: pathlib.Path) -> None:

@@ -96,6 +96,10 @@ class Queue:
         self.losses.add(kind, reason)
         self.generation += 1
 
+    def disown(self) -> None:
+        """Let go of a lock that another thread may have held when this process was forked."""
+        self._lock = threading.RLock()
+
     def check(self, item: Buffer | Texture | Pipeline, what: str = "the array") -> None:
         """Raise when a handle is not usable any more."""
         if getattr(item, "freed", False):

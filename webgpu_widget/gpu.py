@@ -17,6 +17,7 @@ import traitlets
 from webgpu_widget import errors
 from webgpu_widget._connection import Connection
 from webgpu_widget._creation import Creation
+from webgpu_widget._fork import tell_children
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._losses import once_more, once_more_async
 from webgpu_widget._queue import Queue
@@ -91,13 +92,26 @@ class GPU(Creation, anywidget.AnyWidget):
     transport : {"auto", "comm", "page", "headless"}
         ``comm`` is the notebook's own page, ``headless`` a Chromium that the package starts and stops, ``page`` any browser that opens `url`. ``auto`` is
         ``comm`` inside a Jupyter kernel and ``headless`` elsewhere; the environment variable ``WEBGPU_WIDGET_TRANSPORT`` overrides it.
-    host, port
-        Of ``page``: where to listen. Loopback unless other machines shall reach it.
+    host : str
+        Of ``page``: where to listen. Loopback unless other machines shall reach it; browsers offer WebGPU there only by https, so pass a certificate then.
+    port : int
+        Of ``page``: 0 picks a free one.
+    token : str, optional
+        Of ``page``: secret of the address. With the same one and a fixed port, pages find this GPU again after Python was started anew.
+    certificate : (str, str), optional
+        Of ``page``: paths of a certificate and its key, in PEM, for https.
 
     Raises
     ------
     NoFrontendError
         When ``headless`` finds no browser.
+    FrontendError
+        When ``page`` cannot listen there, or the certificate cannot be used.
+
+    Warns
+    -----
+    UserWarning
+        When ``page`` listens where others than this machine's users reach it.
 
     Examples
     --------
@@ -128,13 +142,19 @@ class GPU(Creation, anywidget.AnyWidget):
     _is_shown = False
 
     def __init__(
-        self, transport: TransportName | Transport = "auto", *, host: str = "127.0.0.1", port: int = 0
+        self,
+        transport: TransportName | Transport = "auto",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        certificate: tuple[str, str] | None = None,
     ) -> None:
         if not _BUNDLE.is_file():
             raise errors.NoFrontendError(
                 f"the browser's part is not built ({_BUNDLE.name} is missing): in a clone, run `make build`"
             )
-        made = make_transport(transport, host, port)
+        made = make_transport(transport, host, port, token, certificate)
         super().__init__(
             gpu_id=uuid.uuid4().hex, transport=made.name, status={"state": "waiting", "transport": made.name}
         )
@@ -145,9 +165,11 @@ class GPU(Creation, anywidget.AnyWidget):
         self._info_lock = threading.Lock()
         self._kernels: weakref.WeakValueDictionary[Any, Kernel] = weakref.WeakValueDictionary()
         self._is_closed = False
+        self._closed_because = "this GPU is closed"
         self._connection.on_gone(self._gone)
         self._transport.start(self._connection)
         self._flush_after_cells()
+        tell_children(self)
         if self._transport.url is not None and self._transport.name == "page":
             self.status = {**self.status, "url": self._transport.url.split("?")[0]}
 
@@ -179,7 +201,7 @@ class GPU(Creation, anywidget.AnyWidget):
 
     @property
     def url(self) -> str | None:
-        """The address to open in a browser, for transport ``page``; the token is in it."""
+        """The address to open in a browser, for transport ``page``; the token is in it, so printing it into a notebook that is saved gives it away."""
         return self._transport.url
 
     @property
@@ -311,7 +333,20 @@ class GPU(Creation, anywidget.AnyWidget):
 
     def _open(self) -> None:
         if self._is_closed:
-            raise errors.ClosedError("this GPU is closed; make a new one with wg.GPU()")
+            raise errors.ClosedError(f"{self._closed_because}; make a new one with wg.GPU()")
+
+    def forked(self, parent: int) -> None:
+        """Be of no use in a forked child, and say so: the browser, and what is in it, is the parent's."""
+        global _default_lock  # noqa: PLW0603
+        self._is_closed = True
+        self._closed_because = f"this GPU belongs to the process {parent}, which this one was forked from"
+        self._info_lock = threading.Lock()
+        self._connection.disown(self._closed_because)
+        self._queue.disown()
+        runtime_of(self).lock = threading.RLock()
+        if getattr(_of_thread, "gpu", None) is self:
+            _of_thread.gpu = None
+        _default_lock = threading.Lock()
 
     def _same(self, other: GPU, where: str) -> None:
         """Raise when an array of this GPU is used with another."""

@@ -133,7 +133,8 @@ class Runtime:
     def check_open(self) -> None:
         """Raise if the GPU is closed."""
         if getattr(self.gpu, "_is_closed", False):
-            raise ClosedError("This GPU is closed, and its arrays are gone. Make a new wg.GPU() and new arrays.")
+            why = getattr(self.gpu, "_closed_because", "this GPU is closed")
+            raise ClosedError(f"{why}: its arrays cannot be used any more here. Make a new wg.GPU() and new arrays.")
 
     # ------------------------------------------------------------ kernels
 

@@ -239,6 +239,7 @@ class Room:
         self.scheduler: Scheduler | None = None
         self.workers: dict[str, BrowserWorker] = {}
         self._folder = PrivateFolder("dask-")
+        self._config = {**_CONFIG, "temporary-directory": str(self._folder.path)}
         ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="webgpu_widget cluster", daemon=True)
         self._thread.start()
@@ -254,7 +255,7 @@ class Room:
         self._stop = asyncio.Event()
         try:
             if self._given is None:
-                with dask.config.set(_CONFIG):
+                with dask.config.set(self._config):
                     if self._dashboard is None:
                         self.scheduler = QuietScheduler(protocol="inproc://", dashboard=False)
                     else:
@@ -271,6 +272,13 @@ class Room:
             return
         ready.set_result(None)
         await self._stop.wait()
+
+    def forked(self) -> None:
+        """Keep a forked child's exit from removing the workers' folders."""
+        for worker in self.workers.values():
+            finalizer = getattr(getattr(worker, "_workdir", None), "_finalizer", None)
+            if finalizer is not None:
+                finalizer.detach()
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float | None = 60) -> T:
         """Run a coroutine on the loop and wait for it."""
@@ -319,7 +327,7 @@ class Room:
     ) -> None:
         """Start the Dask worker of a member."""
         inproc = self.scheduler is not None
-        with dask.config.set(_CONFIG):
+        with dask.config.set(self._config):
             worker = BrowserWorker(
                 self.address,
                 name=member.id,

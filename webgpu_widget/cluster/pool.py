@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from webgpu_widget import errors
+from webgpu_widget._fork import tell_children
 from webgpu_widget.transports._hub import Hub
 from webgpu_widget.transports._names import server_context, warn_if_open
 
@@ -109,6 +110,7 @@ class Cluster:
         dashboard_address: str | None = None,
     ) -> None:
         self._closed = False
+        self._closed_because = "this cluster is closed"
         self._client: Client | None = None
         self._launched = Launched()
         self._joined = threading.Condition()
@@ -144,6 +146,7 @@ class Cluster:
         self._exchange.channels.loop = self._room.loop
         self._room.start(self._watch())
         _running.add(self)
+        tell_children(self)
 
     # ------------------------------------------------------------ members
 
@@ -468,7 +471,17 @@ class Cluster:
 
     def _open(self) -> None:
         if self._closed:
-            raise errors.ClosedError("this cluster is closed; make a new one with wg.Cluster()")
+            raise errors.ClosedError(f"{self._closed_because}; make a new one with wg.Cluster()")
+
+    def forked(self, parent: int) -> None:
+        """Be of no use in a forked child, and say so."""
+        self._closed = True
+        self._closed_because = f"this cluster belongs to the process {parent}, which this one was forked from"
+        _running.discard(self)
+        self._room.forked()
+        if self._client is not None:
+            # Dask's own exit would wait for a loop that does not run here.
+            self._client.status = "closed"
 
     def close(self) -> None:
         """Send the browsers away, end those that were launched, and stop Dask. May be called twice."""

@@ -25,6 +25,8 @@ class Choice:
     host: str
     port: int
     kernel: Any
+    token: str | None = None
+    certificate: tuple[str, str] | None = None
 
     def bind(self, widget: anywidget.AnyWidget) -> Transport:
         """Make it."""
@@ -33,7 +35,7 @@ class Choice:
         if self.name == "page":
             from webgpu_widget.transports.page import PageTransport
 
-            return PageTransport(self.host, self.port)
+            return PageTransport(self.host, self.port, token=self.token, certificate=self.certificate)
         from webgpu_widget.transports.headless import HeadlessTransport
 
         return HeadlessTransport()
@@ -55,7 +57,13 @@ class Given:
         return self.transport
 
 
-def make_transport(name: TransportName | Transport, host: str, port: int) -> Choice | Given:
+def make_transport(
+    name: TransportName | Transport,
+    host: str,
+    port: int,
+    token: str | None = None,
+    certificate: tuple[str, str] | None = None,
+) -> Choice | Given:
     """Choose: the name given, else ``WEBGPU_WIDGET_TRANSPORT``, else by where this code runs.
 
     Raises
@@ -77,4 +85,4 @@ def make_transport(name: TransportName | Transport, host: str, port: int) -> Cho
         raise errors.NoFrontendError(
             "transport 'comm' needs a Jupyter kernel, and this code runs in none: use 'headless' or 'page'"
         )
-    return Choice(chosen, host, port, kernel)
+    return Choice(chosen, host, port, kernel, token, certificate)

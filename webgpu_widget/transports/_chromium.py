@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -11,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Collection, Iterator, Sequence
 
 from webgpu_widget import errors
@@ -185,6 +187,7 @@ class Browser:
                     start_new_session=True,
                     env=environment,
                 )
+        _running.add(self)
         tell_children(self)
 
     def open(self, url: str) -> None:
@@ -199,6 +202,7 @@ class Browser:
 
     def forked(self, parent: int) -> None:  # noqa: ARG002
         """Let go of the pipe's copies, which would keep the browser alive after its owner, and never end it from here."""
+        _running.discard(self)
         self._let_go()
         self._process.returncode = 0
 
@@ -236,6 +240,7 @@ class Browser:
 
     def close(self) -> None:
         """End it, for sure. May be called twice."""
+        _running.discard(self)
         self._let_go()
         if self._process.poll() is None:
             try:
@@ -261,3 +266,12 @@ class Browser:
                 os.killpg(self._process.pid, number)
             else:
                 self._process.terminate()
+
+
+_running: weakref.WeakSet[Browser] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for browser in list(_running):
+        browser.close()

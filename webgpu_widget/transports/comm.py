@@ -27,14 +27,17 @@ _CALL_EVERY_S = 3.0
 
 
 def running_kernel() -> Any:
-    """Return the Jupyter kernel that this code runs in, or None."""
+    """Return the Jupyter kernel that this code runs in, or None; a forked child of a kernel is none."""
+    import os
     import sys
 
     module = sys.modules.get("IPython")
     if module is None:
         return None
     shell = module.get_ipython()
-    return getattr(shell, "kernel", None)
+    kernel = getattr(shell, "kernel", None)
+    home = getattr(getattr(kernel, "session", None), "pid", None)
+    return kernel if home in {None, os.getpid()} else None
 
 
 class CommTransport(Transport):

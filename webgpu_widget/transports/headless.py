@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import time
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.transports._chromium import Browser
@@ -20,13 +18,6 @@ _MOST_DEVICE_LOSSES = 2
 _STARTS_IN_S = 30.0
 _RELOADS_IN_S = 2.0
 _MOST_IN_VAIN = 2
-_running: weakref.WeakSet[HeadlessTransport] = weakref.WeakSet()
-
-
-@atexit.register
-def _stop_all() -> None:
-    for transport in list(_running):
-        transport.close()
 
 
 class HeadlessTransport(PageTransport):
@@ -51,7 +42,6 @@ class HeadlessTransport(PageTransport):
         """Start the browser; it says hello in a second or two."""
         self._connection = connection
         self._launch()
-        _running.add(self)
 
     def _launch(self) -> None:
         """Start a browser for a token of its own, which admits its page alone; the token of one before it opens nothing any more."""
@@ -142,7 +132,6 @@ class HeadlessTransport(PageTransport):
     def close(self) -> None:
         """End the browser."""
         super().close()
-        _running.discard(self)
         if self._browser is not None:
             self._browser.close()
             self._browser = None

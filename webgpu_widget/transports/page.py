@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
 from webgpu_widget.transports._hub import Hub, Socket
-from webgpu_widget.transports._names import server_context
+from webgpu_widget.transports._names import server_context, warn_if_open
 from webgpu_widget.transports.base import Transport
 
 if TYPE_CHECKING:
@@ -75,6 +75,15 @@ class PageTransport(Transport):
     ) -> None:
         self._own = (host, port, token, certificate) != ("127.0.0.1", 0, None, None)
         self._given = token
+        secured = (
+            "" if certificate is not None else ", and without a certificate all that goes by can be read on the way"
+        )
+        warn_if_open(
+            host,
+            "the page",
+            f"every machine that reaches this one and knows the address with its token can compute for you, and see your data{secured}",
+            stacklevel=2,
+        )
         try:
             tls = None if certificate is None else server_context(certificate)
         except OSError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from webgpu_widget._connection import Request
+from webgpu_widget._fork import tell_children
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget.array import GPUArray
 from webgpu_widget.errors import CancelledError, DTypeError, WeightsError
@@ -116,8 +117,14 @@ class Weights(Mapping[str, Loaded]):
         runtime_of(gpu)  # made here and not in the thread that receives
         self._driver = Driver(self, gpu, source, routes, options)
         self._finalizer = weakref.finalize(self, _let_go, self._driver, source, self._budget, id(self))
+        tell_children(self)
         gpu._connection.on_gone(self._gone)
         self._begin()
+
+    def forked(self, parent: int) -> None:  # noqa: ARG002
+        """Leave the load and its temporary files to the parent; the GPU says so to who asks for a tensor."""
+        self._finalizer.detach()
+        self._lock = threading.RLock()
 
     def _make_stage(self, name: str) -> Stage:
         stage = Stage(name)

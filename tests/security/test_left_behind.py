@@ -1,0 +1,317 @@
+"""What is over when Python is over, however it ends; and what a forked child must leave alone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+
+import pytest
+from stranger import until
+
+from webgpu_widget import _private_folder
+from webgpu_widget._private_folder import PREFIX, PrivateFolder, sweep
+
+NOBODY = 65534
+START = """
+import os, sys, time
+import numpy as np
+import webgpu_widget as wg
+gpu = wg.GPU(transport="headless")
+kept = gpu.arange(4)
+kept.numpy(timeout=60)
+profile = gpu._transport._browser.profile
+print(gpu._transport.browser_pid, profile, flush=True)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A temporary folder of the test's own; a short name, as browsers' sockets need."""
+    made = pathlib.Path(tempfile.mkdtemp(prefix="wg"))
+    monkeypatch.setenv("TMPDIR", str(made))
+    monkeypatch.setattr(tempfile, "tempdir", str(made))
+    return made
+
+
+def run(script: str, **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", START + textwrap.dedent(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+@pytest.fixture
+def sleeper(folder: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int, pathlib.Path]]:
+    process = run("time.sleep(120)")
+    pid, profile = process.stdout.readline().split()
+    yield process, int(pid), pathlib.Path(profile)
+    process.kill()
+    process.communicate()
+
+
+def lives(pid: int) -> bool:
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_browser_ends_with_python_and_its_profile_goes_at_the_next_start(
+    sleeper: tuple[subprocess.Popen[str], int, pathlib.Path], folder: pathlib.Path, number: signal.Signals
+) -> None:
+    process, pid, profile = sleeper
+    assert profile.parent == folder
+    sweep()
+    assert profile.is_dir(), "its owner lives"
+    process.send_signal(number)
+    process.wait(20)
+    begun = time.monotonic()
+    until(lambda: not lives(pid), 10)
+    assert time.monotonic() - begun < 3
+    assert profile.is_dir()
+    # The lock is the last of its processes'.
+    until(lambda: not PrivateFolder().close() and list(folder.iterdir()) == [], 10)
+
+
+def test_nothing_is_left_after_an_ordinary_end(folder: pathlib.Path) -> None:
+    process = run("")
+    said, wrong = process.communicate(timeout=120)
+    assert process.returncode == 0, wrong
+    assert not lives(int(said.split()[0]))
+    assert list(folder.iterdir()) == []
+
+
+FORK = """
+child = os.fork()
+if not child:
+    begun = time.monotonic()
+    for use in (kept.numpy, gpu.synchronize, lambda: gpu.zeros(3), lambda: (kept + 1).numpy(), gpu.memory):
+        try:
+            use()
+        except wg.ClosedError as error:
+            assert "belongs to the process %d" % os.getppid() in str(error), error
+        else:
+            raise AssertionError("a child used its parent's GPU")
+    assert time.monotonic() - begun < 2
+    CHILD
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == STATUS
+assert profile.is_dir()
+np.testing.assert_array_equal(kept.numpy(), [0, 1, 2, 3])
+np.testing.assert_array_equal((kept * 2).numpy(), [0, 2, 4, 6])
+print("right", flush=True)
+"""
+MAKE_ITS_OWN = """
+    own = wg.GPU(transport="headless")
+    np.testing.assert_array_equal(own.arange(3).numpy(timeout=60), [0, 1, 2])
+    own.close()
+    sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("child", "status"),
+    [
+        ("sys.exit(3)", 3),
+        ("os._exit(4)", 4),
+        ("del gpu, kept; sys.exit(5)", 5),
+        ("gpu.close(); sys.exit(6)", 6),
+        (MAKE_ITS_OWN.strip(), 0),
+    ],
+    ids=["exit", "_exit", "collected", "closed", "its own"],
+)
+def test_a_forked_child_leaves_its_parents_browser_alone(folder: pathlib.Path, child: str, status: int) -> None:
+    process = run(FORK.replace("CHILD", child).replace("STATUS", str(status)))
+    said, wrong = process.communicate(timeout=180)
+    assert process.returncode == 0, wrong
+    assert "right" in said
+    assert "refused" not in wrong
+    assert list(folder.iterdir()) == []
+
+
+def test_a_child_that_lives_on_keeps_neither_browser_nor_profile(folder: pathlib.Path) -> None:
+    process = run(
+        """
+        child = os.fork()
+        if not child:
+            time.sleep(60)
+            os._exit(0)
+        print(child, flush=True)
+        os.kill(os.getpid(), 9)
+        """
+    )
+    said = process.stdout.read(0) + process.stdout.readline() + process.stdout.readline()
+    pid, profile, child = said.split()
+    try:
+        process.wait(20)
+        until(lambda: not lives(int(pid)), 10)
+        until(lambda: not sweep() and not pathlib.Path(profile).exists(), 10)
+        assert lives(int(child))
+    finally:
+        os.kill(int(child), signal.SIGKILL)
+        process.stdout.close()
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_multiprocessing(folder: pathlib.Path, tmp_path: pathlib.Path, method: str) -> None:
+    script = tmp_path / "many.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import multiprocessing, sys
+            import numpy as np
+            import webgpu_widget as wg
+
+            def work(n):
+                return wg.default_gpu().arange(n).numpy(timeout=60).sum()
+
+            if __name__ == "__main__":
+                inherited = wg.default_gpu().arange(9)
+                assert inherited.numpy(timeout=60).sum() == 36
+                with multiprocessing.get_context({method!r}).Pool(1) as pool:
+                    assert pool.map(work, [3, 4]) == [3, 6]
+                assert inherited.numpy().sum() == 36
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", script],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    until(lambda: not sweep() and list(folder.iterdir()) == [], 20)
+
+
+def test_a_cluster_is_left_alone_too(folder: pathlib.Path) -> None:
+    process = run(
+        """
+        cluster = wg.Cluster()
+        cluster.launch(1)
+        cluster.wait(1, timeout=120)
+        assert cluster.submit(lambda gpu: gpu.arange(3).numpy().sum()).result(60) == 3
+        child = os.fork()
+        if not child:
+            try:
+                cluster.submit(lambda gpu: 1)
+            except wg.ClosedError as error:
+                assert "belongs to the process" in str(error)
+                sys.exit(7)
+        begun = time.monotonic()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert time.monotonic() - begun < 3
+        assert cluster.submit(lambda gpu: gpu.arange(4).numpy().sum()).result(60) == 6
+        cluster.close()
+        """
+    )
+    _, wrong = process.communicate(timeout=240)
+    assert process.returncode == 0, wrong
+    assert list(folder.iterdir()) == []
+
+
+# ------------------------------------------------------------ the sweep alone
+
+
+def abandoned(folder: pathlib.Path, name: str) -> pathlib.Path:
+    made = folder / f"{PREFIX}{name}"
+    (made / "Default").mkdir(parents=True)
+    (made / "Default" / "weights").write_bytes(b"x")
+    (made / "owner.lock").touch()
+    return made
+
+
+def test_only_what_is_abandoned_and_ours_is_swept(folder: pathlib.Path) -> None:
+    live = PrivateFolder()
+    gone = [abandoned(folder, name) for name in ("gone", "dask-gone")]
+    outside = folder / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    (gone[0] / "link").symlink_to(outside)
+    (gone[0] / "Default" / "link").symlink_to(outside)
+    untouched = [folder / "other-owner", folder / f"{PREFIX}no-lock", folder / f"{PREFIX}file", outside / "kept"]
+    untouched[0].mkdir()
+    (untouched[0] / "owner.lock").touch()
+    untouched[1].mkdir()
+    untouched[2].touch()
+    link = folder / f"{PREFIX}link"
+    (outside / "owner.lock").touch()
+    link.symlink_to(outside)
+    strange = abandoned(folder, "strange")
+    (strange / "owner.lock").unlink()
+    os.mkfifo(strange / "owner.lock")
+    linked = abandoned(folder, "linked")
+    (linked / "owner.lock").unlink()
+    (linked / "owner.lock").symlink_to(outside / "owner.lock")
+    sweep()
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in (*untouched, link, strange, linked, live.path))
+    live.close()
+    live.close()
+    assert not live.path.exists()
+
+
+def test_another_users_folder_is_not_touched(folder: pathlib.Path) -> None:
+    theirs = abandoned(folder, "theirs")
+    folder.chmod(0o1777)
+    if os.getuid() == 0:
+        for path in (theirs, theirs / "owner.lock"):
+            os.chown(path, NOBODY, NOBODY)
+        sweep()
+        assert theirs.is_dir()
+        # Nor does that user touch ours.
+        ours = abandoned(folder, "ours")
+        code = f"import tempfile; tempfile.tempdir = {str(folder)!r}; from webgpu_widget._private_folder import sweep; sweep()"
+        done = subprocess.run(
+            [sys.executable, "-c", f"import os; os.setgid({NOBODY}); os.setuid({NOBODY}); {code}"], check=False
+        )
+        assert ours.is_dir()
+        assert done.returncode in {0, 1}
+    else:
+        # Without the means to give a file away: a folder that says to be another's.
+        real = os.getuid()
+        os_getuid = _private_folder.os.getuid
+        try:
+            _private_folder.os.getuid = lambda: real + 1
+            sweep()
+        finally:
+            _private_folder.os.getuid = os_getuid
+        assert theirs.is_dir()
+
+
+def test_a_folder_that_is_being_made_is_never_swept(folder: pathlib.Path) -> None:
+    """Many processes start and sweep at once, and each must find its own folder whole."""
+    code = (
+        f"import tempfile; tempfile.tempdir = {str(folder)!r}\n"
+        "from webgpu_widget._private_folder import PrivateFolder\n"
+        "for _ in range(150):\n"
+        "    made = PrivateFolder(); (made.path / 'kept').touch(); other = PrivateFolder()\n"
+        "    assert (made.path / 'kept').exists() and (made.path / 'owner.lock').exists()\n"
+        "    other.close(); made.close()\n"
+    )
+    racing = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
+    assert [process.wait(120) for process in racing] == [0] * 4
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_whose_lock_somebody_holds_stays(folder: pathlib.Path) -> None:
+    held = abandoned(folder, "held")
+    with (held / "owner.lock").open("r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sweep()
+        assert (held / "Default" / "weights").is_file()
+    sweep()
+    assert not held.exists()
