@@ -142,7 +142,7 @@ class Kernel:
     ) -> tuple[Pipeline, CompileResult]:
         """Return the pipeline of a call, compiling it first if the call overrides what the kernel was made with."""
         entry_point = entry_point or self._entry_point
-        merged = {**self._constants, **normal_constants(constants)}
+        merged = self._merged(normal_constants(constants)) if constants else self._constants
         pipeline = self._pipeline(entry_point, merged)
         key = (entry_point, tuple(sorted(merged.items())))
         result = self._results.get(key)
@@ -152,6 +152,14 @@ class Kernel:
         if not result["workgroup_size"]:
             self._undetermined(result, entry_point, merged)
         return pipeline, result
+
+    def _merged(self, given: dict[str, float]) -> dict[str, float]:
+        """Return the kernel's constants with a call's in place of them, whether by name or by ``@id``."""
+        overrides = self._result["reflection"]["overrides"] if self._result is not None else []
+        other = {str(item["id"]): item["name"] for item in overrides if item["id"] is not None}
+        other |= {name: key for key, name in other.items()}
+        kept = {key: value for key, value in self._constants.items() if other.get(key) not in given}
+        return {**kept, **given}
 
     def _undetermined(self, result: CompileResult, entry_point: str | None, constants: dict[str, float]) -> None:
         module = result["reflection"]
@@ -300,13 +308,25 @@ class Kernel:
         return f"<details><summary>kernel <b>{html.escape(self.name)}</b></summary><pre>{html.escape(self.wgsl)}</pre></details>"
 
 
+def _finite(value: Any) -> float | None:
+    """Return a number or bool as a float; None for what is neither, and for what no float holds."""
+    if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def normal_constants(constants: Constants | None) -> dict[str, float]:
     """Return constants by name or ``@id`` as the browser takes them: strings and numbers."""
     result = {}
     for key, value in (constants or {}).items():
-        if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)) or not math.isfinite(value):
-            raise errors.BindingError(f"the constant {key!r} is {value!r}; overrides take finite numbers and bools")
-        result[str(key)] = float(value)
+        number = _finite(value)
+        if number is None:
+            raise errors.BindingError(f"the constant {key!r} is {value!r:.80}; overrides take finite numbers and bools")
+        result[str(key)] = number
     return result
 
 

@@ -5,8 +5,9 @@
  * (subgroup matrices, for one), and a binding belongs to an entry point exactly when a name on the way to it is used.
  */
 import { EngineError } from "./errors.js";
-import type { BindingInfo, BindingKind, EntryPointInfo, OverrideInfo, Reflection, StructType } from "./protocol.gen.js";
+import type { BindingInfo, BindingKind, EntryPointInfo, Reflection, StructType } from "./protocol.gen.js";
 import { Layouts, overrideKey } from "./wgsl/layout.js";
+import { overrideInfo, overrideType, refusal } from "./wgsl/overrides.js";
 import { type Declaration, parseModule } from "./wgsl/parse.js";
 
 type Access = BindingInfo["access"];
@@ -22,6 +23,8 @@ export class ModuleReflection {
     this.byName = new Map(this.declarations.map((declaration) => [declaration.name, declaration]));
     this.reflection = this.reflect();
   }
+
+  private readonly find = (name: string): Declaration | undefined => this.byName.get(name);
 
   /** The entry point of that name, or the module's only one; undefined where there are several to choose from. */
   entryPoint(name: string | null): EntryPointInfo | undefined {
@@ -45,13 +48,22 @@ export class ModuleReflection {
       keys.set(overrideKey(declaration), declaration);
     }
     const constants: Record<string, number> = {};
+    const seen: Record<string, number> = {};
     for (const [name, value] of Object.entries(given)) {
       const declaration = keys.get(name);
       if (!declaration) {
         const allowed = this.reflection.overrides.map((override) => override.name).join(", ") || "none";
         throw new EngineError("binding", `the module declares no override ${name}; it declares: ${allowed}`, { name, allowed });
       }
-      if (entry?.overrides.includes(declaration.name)) constants[overrideKey(declaration)] = value;
+      const type = overrideType(declaration, this.find);
+      const why = refusal(type, value);
+      if (why !== undefined) throw new EngineError("binding", `the override ${declaration.name} is ${type}, and ${value} was given: ${why}`, { name, value });
+      const key = overrideKey(declaration);
+      const before = seen[key] ?? value;
+      if (before !== value)
+        throw new EngineError("binding", `the override ${declaration.name} is given twice, by name and by @id: as ${before} and as ${value}`, { name });
+      seen[key] = value;
+      if (entry?.overrides.includes(declaration.name)) constants[key] = value;
     }
     return constants;
   }
@@ -92,7 +104,7 @@ export class ModuleReflection {
       entry_points: entries.map((entry) => this.entry(entry, resources)),
       bindings,
       structs,
-      overrides: this.declarations.filter((found) => found.kind === "override").map(overrideOf),
+      overrides: this.declarations.filter((found) => found.kind === "override").map((found) => overrideInfo(found, this.find)),
     };
   }
 
@@ -147,25 +159,4 @@ function bindingOf(declaration: Declaration, layouts: Layouts): BindingInfo {
     access: mode,
     type,
   };
-}
-
-function overrideOf(declaration: Declaration): OverrideInfo {
-  const key = overrideKey(declaration);
-  return {
-    name: declaration.name,
-    id: key === declaration.name ? null : Number(key),
-    type: declaration.type?.name ?? typeOfDefault(declaration),
-    has_default: declaration.value !== undefined,
-  };
-}
-
-/** The type of an override that only has a default value: bool, u32, f32 or, for an abstract integer, i32. */
-function typeOfDefault(declaration: Declaration): string {
-  const [token] = declaration.value ?? [];
-  if (token?.text === "true" || token?.text === "false") return "bool";
-  const text = (declaration.value ?? []).map((found) => found.text).join("");
-  if (/^0[xX]/.test(text)) return text.endsWith("u") ? "u32" : "i32";
-  if (/[\d.]h$/.test(text)) return "f16";
-  if (/[\d.]f$|\.|\de[+-]?\d/.test(text)) return "f32";
-  return /\du$/.test(text) || text.startsWith("u32(") ? "u32" : "i32";
 }

@@ -148,7 +148,7 @@ describe("modules", () => {
     expect(reflection.overrides).toEqual([
       { name: "TILE", id: null, type: "u32", has_default: true },
       { name: "SCALE", id: 7, type: "f32", has_default: false },
-      { name: "HALF", id: null, type: "i32", has_default: true },
+      { name: "HALF", id: null, type: "u32", has_default: true },
       { name: "FLAG", id: null, type: "bool", has_default: true },
       { name: "UNUSED", id: null, type: "f32", has_default: true },
     ]);
@@ -226,4 +226,102 @@ test("names hide the module's in their own block only", () => {
 
 test("external textures are refused by name", () => {
   expect(() => new ModuleReflection("@group(0) @binding(0) var movie: texture_external;")).toThrow(/movie: external textures/);
+});
+
+describe("names that mean something else than the module's", () => {
+  const used = (declarations: string, body: string, parameters = ""): string[] => {
+    const source = `${declarations}\n@group(0) @binding(0) var<storage, read_write> n: array<u32>;\n@group(0) @binding(1) var<storage, read> y: array<u32>;
+@compute @workgroup_size(1) fn main(${parameters}) { ${body} }\n@compute @workgroup_size(1) fn other() { n[0] = y[0]; }`;
+    const { reflection } = new ModuleReflection(source);
+    return (reflection.entry_points[0]?.bindings ?? []).map((index) => reflection.bindings[index]?.name ?? "");
+  };
+  test.each<[string, string, string, string, string[]]>([
+    ["a loop's variable ends with the loop", "", "for (var n = 0u; n < 4u; n++) { _ = n; } n[0] = 1u;", "", ["n"]],
+    ["and hides inside of it", "", "for (var n = 0u; n < 4u; n++) { _ = n + y[n]; }", "", ["y"]],
+    ["also in a nested block", "", "for (var n = 0u; n < 4u; n++) { if (n > 2u) { _ = n; } else { n++; } }", "", []],
+    ["a loop without a variable hides nothing", "", "for (; n[0] < 4u;) { n[0]++; }", "", ["n"]],
+    ["a loop in a loop", "", "for (var i = 0u; i < 4u; i++) { for (var n = 0u; n < i; n++) { _ = n; } _ = n[i]; }", "", ["n"]],
+    ["a loop's body with an attribute", "", "for (var n = 0u; n < 4u; n++) @diagnostic(off, y) { _ = n; } _ = y[0];", "", ["y"]],
+    ["the header's own initial value", "", "for (var n = n[0]; n < 4u; n++) { _ = n; }", "", ["n"]],
+    ["a block's variable ends with the block", "", "{ let n = 3u; _ = n; } n[0] = 1u;", "", ["n"]],
+    ["an if's", "", "if (true) { var n = 3u; _ = n; } else { _ = y[0]; }", "", ["y"]],
+    ["a let from the variable that it hides", "", "let n = n[0]; _ = n;", "", ["n"]],
+    ["a variable with an address space", "", "var<function> n = 1u; _ = n;", "", []],
+    ["a switch", "", "switch (y[0]) { case 0u: { let n = 1u; _ = n; } default: { } }", "", ["y"]],
+    [
+      "a while and a loop",
+      "",
+      "while (true) { let n = 1u; if (n > 0u) { break; } } loop { let y = 1u; if (y > 0u) { break; } continuing { _ = y; } } _ = y[0];",
+      "",
+      ["y"],
+    ],
+    ["a member of a struct", "struct S { n: u32, y: vec2f }", "var s: S; s.n = 1u; s.y.x = 2.0;", "", []],
+    ["a member's type and size", "const SIZE = 8; struct S { @size(SIZE) n: u32 }", "var s: S; s.n = 1u;", "", []],
+    ["a member by an expression", "struct S { n: u32 }", "let s = S(y[0]); _ = s . n;", "", ["y"]],
+    ["a parameter", "fn f(n: u32, y: u32) -> u32 { return n + y; }", "_ = f(1u, 2u);", "", []],
+    ["a parameter of a builtin", "", "_ = n;", "@builtin(local_invocation_index) n: u32", []],
+  ])("%s", (_, declarations, body, parameters, expected) => {
+    expect(used(declarations, body, parameters)).toEqual(expected);
+  });
+
+  test("a builtin's name", () => {
+    const { reflection } = new ModuleReflection(`
+@group(0) @binding(0) var<storage, read_write> local_invocation_index: array<u32>;
+@group(0) @binding(1) var<storage, read_write> position: array<u32>;
+struct V { @builtin(position) position: vec4f, @location(0) @interpolate(flat, either) flat: u32 }
+@compute @workgroup_size(1) fn main(@builtin(local_invocation_index) i: u32) { var v: V; v.position = vec4f(f32(i)); }
+@compute @workgroup_size(1) fn other() { local_invocation_index[0] = position[0]; }`);
+    expect(reflection.entry_points.map((entry) => entry.bindings)).toEqual([[], [0, 1]]);
+  });
+});
+
+describe("values of overrides", () => {
+  const module = new ModuleReflection(`
+enable f16;
+alias Real = f32;
+const THREE = 3;
+override A: u32; override B = 2; override C: Real = 1; override D = true; override E: f16; override F = 2u * THREE; override G = C * 2; override H = THREE * 1.5;
+override I = F > 2u; override J = select(1.0, 2.0, F > 2u); override K = -(B + 1); override L = 1u << 3u; override M = 16u >> 2u; override N = u32(C > 1.0);
+override O = abs(-THREE); override P = bitcast<u32>(1.0f); override Q = vec2<f32>(1.0, 2.0).x; override R = 0x1F; override S = 0x1u;
+@compute @workgroup_size(1) fn main() {}`);
+  test("types, declared and not", () => {
+    const types = Object.fromEntries(module.reflection.overrides.map(({ name, type }) => [name, type]));
+    expect(types).toEqual({
+      ...{ A: "u32", B: "i32", C: "f32", D: "bool", E: "f16", F: "u32", G: "f32", H: "f32", I: "bool", J: "f32" },
+      ...{ K: "i32", L: "u32", M: "u32", N: "u32", O: "i32", P: "u32", Q: "f32", R: "i32", S: "u32" },
+    });
+  });
+  test.each<[string, number]>([
+    ["A", 1.7],
+    ["A", -1],
+    ["A", 2 ** 32],
+    ["A", Number.NaN],
+    ["B", 0.5],
+    ["B", 2 ** 31],
+    ["B", -(2 ** 31) - 1],
+    ["C", 3.5e38],
+    ["C", Number.POSITIVE_INFINITY],
+    ["D", 0.5],
+    ["D", 2],
+    ["E", 65520],
+    ["F", 1.5],
+    ["G", -1e39],
+    ["I", 3],
+    ["K", 1e10],
+  ])("%s cannot be %d", (name, value) => {
+    const entry = module.entryPoint(null);
+    expect(() => module.constants(entry, { [name]: value })).toThrow(new RegExp(`override ${name} is .*${String(value).replace("+", "\\+")}.*takes`));
+  });
+  test.each<[string, number]>([
+    ["A", 2 ** 32 - 1],
+    ["B", -(2 ** 31)],
+    ["C", 3.4028234663852886e38],
+    ["C", 1e-50],
+    ["D", 1],
+    ["D", 0],
+    ["E", 65504],
+    ["H", 0.1],
+  ])("%s can be %d", (name, value) => {
+    expect(() => module.constants(module.entryPoint(null), { [name]: value })).not.toThrow();
+  });
 });

@@ -1,4 +1,5 @@
 import { type Token, tokenize } from "./lexer.js";
+import { namesContext, namesIn, usesOfFunction } from "./uses.js";
 
 /** An attribute such as `@binding(0)`, with its arguments as token lists. */
 export interface Attribute {
@@ -134,8 +135,9 @@ class Parser {
   }
 
   private add(kind: Declaration["kind"], name: string, attributes: readonly Attribute[], from: number, more: Partial<Declaration>): void {
-    const uses = kind === "fn" ? usesOfFunction(this.tokens.slice(from, this.at)) : namesIn(this.tokens.slice(from, this.at));
-    for (const attribute of attributes) for (const arg of attribute.args) for (const used of namesIn(arg)) uses.add(used);
+    const tokens = this.tokens.slice(from, this.at);
+    const uses = kind === "fn" ? usesOfFunction(tokens) : namesIn(more.members ? more.members.flatMap(memberTokens) : tokens);
+    for (const used of namesIn(attributes.flatMap(attributeTokens))) uses.add(used);
     uses.delete(name);
     this.declarations.push({ kind, name, attributes, uses, ...more });
   }
@@ -205,46 +207,14 @@ class Parser {
   }
 }
 
-function namesIn(tokens: readonly Token[]): Set<string> {
-  const names = new Set<string>();
-  tokens.forEach((token, index) => {
-    if (token.kind === "name" && tokens[index - 1]?.text !== ".") names.add(token.text);
-  });
-  return names;
+/** What an attribute's arguments say, where they are expressions; `@builtin(position)` names nothing that a module declares. */
+function attributeTokens({ name, args }: Attribute): Token[] {
+  return namesContext(name) ? [] : args.flat();
 }
 
-/** Names that a function uses and does not declare itself: parameters and `let`, `var`, `const` hide the module's names in their blocks. */
-function usesOfFunction(tokens: readonly Token[]): Set<string> {
-  const uses = new Set<string>();
-  const scopes: Set<string>[] = [new Set()];
-  let pending: string | undefined;
-  let depth = 0;
-  let inBody = false;
-  tokens.forEach((token, index) => {
-    const [before, after] = [tokens[index - 1]?.text, tokens[index + 1]?.text];
-    if (token.text === "{") {
-      inBody = true;
-      scopes.push(new Set());
-    } else if (token.text === "}") scopes.pop();
-    else if (token.text === "(") depth++;
-    else if (token.text === ")") depth--;
-    else if (token.text === ";" && pending !== undefined) {
-      scopes.at(-1)?.add(pending);
-      pending = undefined;
-    } else if (token.kind === "name" && before !== "." && before !== "@") {
-      const isParameter = !inBody && depth === 1 && after === ":" && (before === "(" || before === "," || before === ")" || tokens[index - 2]?.text === "@");
-      const isLocal = before === "let" || before === "const" || before === "var" || (before === ">" && isVarTemplate(tokens, index - 1));
-      if (isParameter) scopes[0]?.add(token.text);
-      else if (isLocal && inBody) pending = token.text;
-      else if (!scopes.some((scope) => scope.has(token.text))) uses.add(token.text);
-    }
-  });
-  return uses;
-}
-
-/** Whether the `>` at `index` closes the `<function>` of `var<function> name`. */
-function isVarTemplate(tokens: readonly Token[], index: number): boolean {
-  return tokens[index - 2]?.text === "<" && tokens[index - 3]?.text === "var";
+/** What a member refers to: its own name is no use of that name. */
+function memberTokens({ attributes, type }: MemberSyntax): Token[] {
+  return [...attributes.flatMap(attributeTokens), ...type.tokens];
 }
 
 /** Read what a module declares. Bodies of functions are only searched for names, so that new syntax in them does no harm. */
