@@ -3,6 +3,7 @@ import { EngineError, limitError } from "./errors.js";
 import type { Ledger } from "./ledger.js";
 import type { CachedGroup } from "./pipelines.js";
 import type { MemoryResult } from "./protocol.gen.js";
+import { scoped } from "./scopes.js";
 
 export interface BufferRecord {
   readonly handle: number;
@@ -52,26 +53,28 @@ export class BufferStore {
     const size = Math.max(4, Math.ceil(sizeBytes / 4) * 4);
     if (size > maxBufferSize) throw limitError(`${label} needs ${size} bytes`, "maxBufferSize", size, maxBufferSize);
     const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, INDIRECT } = GPUBufferUsage;
-    const scoped = size >= SCOPED_BYTES;
-    if (scoped) this.device.pushErrorScope("out-of-memory");
-    let buffer: GPUBuffer;
-    try {
-      buffer = this.device.createBuffer({ label, size, usage: STORAGE | UNIFORM | COPY_SRC | COPY_DST | INDIRECT });
-    } catch (error) {
-      if (scoped) void this.device.popErrorScope().catch(() => null);
-      throw this.outOfMemory(label, size, String(error));
-    }
-    if (scoped) {
-      this.ledger.watch(this.device.popErrorScope(), (error) => {
-        this.forget(handle);
-        return this.outOfMemory(label, size, error.message);
-      });
-    }
+    const make = (): GPUBuffer => this.device.createBuffer({ label, size, usage: STORAGE | UNIFORM | COPY_SRC | COPY_DST | INDIRECT });
+    const buffer = size >= SCOPED_BYTES ? this.watched(handle, label, size, make) : make();
     const record: BufferRecord = { handle, label, sizeBytes: size, buffer, stamp: 0, groups: [], compactAt: COMPACT_AT };
     this.records.set(handle, record);
     this.bytes += size;
     this.peakBytes = Math.max(this.peakBytes, this.bytes);
     return record;
+  }
+
+  /** Make a buffer so large that the GPU may have no memory for it. */
+  private watched(handle: number, label: string, size: number, make: () => GPUBuffer): GPUBuffer {
+    let tried: { made: GPUBuffer; error: Promise<GPUError | null> };
+    try {
+      tried = scoped(this.device, ["out-of-memory"], make);
+    } catch (error) {
+      throw this.outOfMemory(label, size, String(error));
+    }
+    this.ledger.watch(tried.error, (error) => {
+      this.forget(handle);
+      return this.outOfMemory(label, size, error.message);
+    });
+    return tried.made;
   }
 
   private outOfMemory(label: string, size: number, said: string): EngineError {

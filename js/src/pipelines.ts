@@ -4,6 +4,7 @@ import { EngineError, limitError } from "./errors.js";
 import { type Cost, newCost } from "./pacing.js";
 import type { BindingInfo, CompilationMessage, Compile, CompileResult } from "./protocol.gen.js";
 import { ModuleReflection } from "./reflection.js";
+import { scoped } from "./scopes.js";
 import { minBindingSize } from "./wgsl/layout.js";
 
 export interface CachedGroup {
@@ -135,9 +136,7 @@ export class PipelineStore {
   private module(source: string): Module {
     const known = this.modules.get(source);
     if (known) return known;
-    this.device.pushErrorScope("validation");
-    const module = this.device.createShaderModule({ code: source });
-    void this.device.popErrorScope().catch(() => null);
+    const { made: module } = scoped(this.device, ["validation"], () => this.device.createShaderModule({ code: source }));
     let reflection: ModuleReflection | undefined;
     let problem: unknown;
     try {
@@ -173,6 +172,7 @@ export class PipelineStore {
         entryName = entry.name;
         const bindings = entry.bindings.flatMap((index) => reflection.reflection.bindings[index] ?? []);
         this.checkBindings(command.label, bindings);
+        this.checkSlots(command.label, bindings);
         made = this.pipeline(command.label, module.module, entry.name, constants, bindings);
         made.catch(() => undefined);
         workgroupSize = reflection.workgroupSize(entry, constants);
@@ -185,6 +185,7 @@ export class PipelineStore {
     refuseErrors(messages, command.label);
     this.checkWorkgroup(command.label, workgroupSize);
     const compiled = await made?.catch((error: unknown) => {
+      if (error instanceof EngineError) throw error;
       throw new EngineError("shader", `${command.label}: ${messageOf(error)}`, { messages, line: 0, column: 0 });
     });
     return { compiled, result: { entry_point: entryName, workgroup_size: workgroupSize, reflection: reflection.reflection, messages } };
@@ -212,6 +213,24 @@ export class PipelineStore {
     }
   }
 
+  /** Refuse variables that share a slot, and slots that the adapter has not. */
+  private checkSlots(label: string, bindings: readonly BindingInfo[]): void {
+    const { maxBindGroups, maxBindingsPerBindGroup } = this.device.limits;
+    const taken = new Map<string, string>();
+    for (const { name, group, binding } of bindings) {
+      const slot = `@group(${group}) @binding(${binding})`;
+      if (group >= maxBindGroups) throw limitError(`${label}: ${slot} of ${name}; groups count from 0`, "maxBindGroups", group + 1, maxBindGroups);
+      if (binding >= maxBindingsPerBindGroup)
+        throw limitError(`${label}: ${slot} of ${name}; bindings count from 0`, "maxBindingsPerBindGroup", binding + 1, maxBindingsPerBindGroup);
+      const other = taken.get(slot);
+      if (other !== undefined)
+        throw new EngineError("binding", `${label}: ${other} and ${name} are both at ${slot}, and this entry point uses both: give each a slot of its own`, {
+          names: [other, name],
+        });
+      taken.set(slot, name);
+    }
+  }
+
   private async pipeline(
     label: string,
     module: GPUShaderModule,
@@ -230,14 +249,17 @@ export class PipelineStore {
     const dynamic =
       bindings.every((binding) => binding.kind === "uniform" || binding.kind === "storage") &&
       uniforms <= this.device.limits.maxDynamicUniformBuffersPerPipelineLayout;
-    const explicit = dynamic ? Array.from(byGroup, (list) => this.device.createBindGroupLayout({ label, entries: (list ?? []).map(layoutEntry) })) : undefined;
-    const layout = explicit ? this.device.createPipelineLayout({ label, bindGroupLayouts: explicit }) : "auto";
-    const layoutError = this.device.popErrorScope().catch(() => null);
-    const pipeline = await this.device
-      .createComputePipelineAsync({ label, layout, compute: { module, entryPoint, constants } })
-      .catch(async (error: unknown) => {
-        throw new Error((await layoutError)?.message ?? messageOf(error));
-      });
+    const { device } = this;
+    const { made, error } = scoped(device, ["validation"], () => {
+      const explicit = dynamic ? Array.from(byGroup, (list) => device.createBindGroupLayout({ label, entries: (list ?? []).map(layoutEntry) })) : undefined;
+      const layout = explicit ? device.createPipelineLayout({ label, bindGroupLayouts: explicit }) : "auto";
+      return { explicit, compiling: device.createComputePipelineAsync({ label, layout, compute: { module, entryPoint, constants } }) };
+    });
+    const { explicit, compiling } = made;
+    compiling.catch(() => undefined);
+    const refused = await error;
+    if (refused) throw new EngineError("binding", `${label}: ${refused.message}`);
+    const pipeline = await compiling;
     const groups = Array.from(byGroup, (list, index): GroupPlan | undefined => {
       if (!list) return undefined;
       const bindingsByNumber = new Map(list.map((binding) => [binding.binding, binding]));
