@@ -86,6 +86,7 @@ class Connection:
         self._watched_at = time.monotonic()
         self._had_device = False
         self._last_label = ""
+        self._working_on: str | None = None
         self.hello: Message = {}
 
     # ------------------------------------------------------------ for transports
@@ -129,6 +130,7 @@ class Connection:
     def _reported(self, now: float) -> None:
         """Note that the page has finished something."""
         self._last_report = now
+        self._working_on = None
         self._recoveries = 0
 
     def page_gone(self, reason: str) -> None:
@@ -326,6 +328,8 @@ class Connection:
             self._gone("page-lost", message["reason"])
             self._fail(message["ids"], message["reason"])
             self._transport.page_lost(left=message["left"])
+        elif event.kind == "pong":
+            self._working_on = message.get("working_on", "")
         elif event.kind == "device-lost":
             self._gone("device-lost", message["reason"])
             self._transport.device_lost()
@@ -467,7 +471,7 @@ class Connection:
                 self._transport.nudge(silent)
             elif self._decide_contest() or self._ask_for_missing(now):
                 pass
-            elif silent > _PING_AFTER_S and now - self._last_ping > _PING_AFTER_S / 2:
+            elif silent > _ping_after(timeout) and now - self._last_ping > _ping_after(timeout) / 2:
                 self._last_ping = now
                 self._session.ping()
                 # Messages may have died with a dropped socket: ask again, less and less often.
@@ -508,11 +512,11 @@ class Connection:
     def _timed_out(self, request: Request, timeout: float) -> errors.FrontendError:
         if not self.connected:
             return errors.NoFrontendError(f"no browser page answered for {timeout:g} s. {self._transport.advice()}")
-        doing = (
-            f" The last kernel sent was {self._last_label!r}: if its loop never ends, mend it;"
-            if self._last_label
-            else ""
-        )
+        doing = ""
+        if self._working_on:
+            doing = f" The oldest kernel that has not finished is {self._working_on}: if its loop never ends, mend it;"
+        elif self._working_on is None and self._last_label:
+            doing = f" The last kernel sent was {self._last_label!r}: if its loop never ends, mend it;"
         if self._transport.restart():
             self._session.lose_page(f"nothing finished for {timeout:g} s, so the browser was started anew", left=True)
         else:
@@ -522,6 +526,11 @@ class Connection:
             f"{request.what}: the page is there, but its GPU has finished nothing for {timeout:g} s.{doing} "
             "if the work is only long, pass a larger timeout (None waits for ever). The GPU is being reset; arrays from before are gone"
         )
+
+
+def _ping_after(timeout: float | None) -> float:
+    """Return the seconds of silence after which the page is asked what it does: in time to say it in the error."""
+    return _PING_AFTER_S if timeout is None else min(_PING_AFTER_S, timeout / 3)
 
 
 def _value(request: Request) -> dict[str, Any]:

@@ -648,11 +648,12 @@ class Hello(TypedDict):
 
 
 class Pong(TypedDict):
-    """Answer to ping."""
+    """Answer to ping. ``working_on`` names the kernel that the GPU is at work on, or those that it may be."""
 
     kind: Literal["pong"]
     instance: str
     nonce: int
+    working_on: NotRequired[str]
 
 
 class Bye(TypedDict):

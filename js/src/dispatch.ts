@@ -142,6 +142,7 @@ export class Recorder {
       this.checkWorkgroups(label, workgroups);
       if (x === 0 || y === 0 || z === 0) return false;
     }
+    if (this.pacer.wantsOwn(compiled.cost)) this.flush();
     this.bind(compiled, label, args, data);
     const pass = this.passFor(label);
     this.setPipeline(pass, compiled, label);
@@ -254,8 +255,8 @@ export class Recorder {
             ?.split("@")[1];
       return { buffer: this.arena.buffer, offset: Number(slot ?? 0), size: Math.ceil((arg.uniform[2] ?? 0) / 16) * 16 };
     };
+    this.open(); // The errors of the group and of its samplers belong to this submit's error scope.
     const entries = bindEntries(this.resources, plan, label, args, uniform, (record) => records.push(record));
-    this.open(); // The group's own errors belong to this submit's error scope.
     const group = this.device.createBindGroup({ label, layout: plan.layout, entries });
     const made: CachedGroup = { key, cache: plan.cache, group, buffers: records, dead: false };
     if (plan.cache.size >= MAX_GROUPS_CACHED) {
@@ -277,8 +278,8 @@ export class Recorder {
       const key = own.map((arg) => ("uniform" in arg ? `${arg.binding}@${made.uniform(arg).offset}` : JSON.stringify(arg))).join();
       const known = made.groups.get(plan)?.get(key);
       if (known) return [known];
-      const entries = bindEntries(this.resources, plan, label, own, made.uniform, made.hold);
       this.open();
+      const entries = bindEntries(this.resources, plan, label, own, made.uniform, made.hold);
       const group = this.device.createBindGroup({ label, layout: plan.layout, entries });
       const uniforms = compiled.dynamic ? [...plan.bindings.values()].filter((binding) => binding.kind === "uniform").length : 0;
       const prepared: PreparedGroup = { index: plan.index, group, offsets: new Array<number>(uniforms).fill(0) };
@@ -290,6 +291,7 @@ export class Recorder {
 
   dispatchPrepared(prepared: PreparedDispatch): void {
     const { compiled, label, groups, workgroups, indirect } = prepared;
+    if (this.pacer.wantsOwn(compiled.cost)) this.flush();
     const pass = this.passFor(label);
     this.setPipeline(pass, compiled, label);
     for (const { index, group, offsets } of groups) {
@@ -329,21 +331,29 @@ export class Recorder {
     this.endPass();
     this.profiler?.resolve(encoder);
     this.arena.upload();
-    const labels = [...this.labels].join(", ");
+    const labels = [...this.labels];
     this.encoder = undefined;
     this.labels.clear();
     this.count = 0;
     this.serial++;
-    this.device.queue.submit([encoder.finish()]);
+    try {
+      this.device.queue.submit([encoder.finish()]);
+    } finally {
+      this.ledger.watch(
+        this.device.popErrorScope(),
+        (error) => new EngineError("validation", `WebGPU refused ${labels.length > 0 ? `the work of ${labels.join(", ")}` : "a command"}: ${error.message}`),
+      );
+    }
     this.profiler?.submitted();
-    this.ledger.watch(
-      this.device.popErrorScope(),
-      (error) => new EngineError("validation", `WebGPU refused ${labels ? `the work of ${labels}` : "a command"}: ${error.message}`),
-    );
     const deferred = this.afterSubmit;
     this.afterSubmit = [];
     for (const action of deferred) action();
-    this.pacer.submitted();
+    this.pacer.submitted(labels);
+  }
+
+  /** The kernel that the oldest submit without an end is at work on, or those that it may be; empty when nothing is under way. */
+  get oldest(): string {
+    return this.pacer.oldest();
   }
 
   /** Whether something submitted has not ended yet. */

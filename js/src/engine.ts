@@ -10,6 +10,7 @@ import { makeMips, readTexture } from "./mips.js";
 import { Profiler } from "./profiler.js";
 import { type Program, prepare, replay } from "./programs.js";
 import { type Batch, type Command, type ErrorCode, PROGRESS_INTERVAL_MS } from "./protocol.gen.js";
+import { scoped } from "./scopes.js";
 import { findService, serviceNames } from "./services.js";
 import type { Bytes } from "./session.js";
 import type { ReadPart } from "./staging.js";
@@ -68,6 +69,11 @@ export class Engine {
   private heard(error: EngineError): void {
     this.lastError = error;
     this.changed();
+  }
+
+  /** The kernel that the GPU is at work on, or those that it may be; empty when it has nothing to do. */
+  get workingOn(): string {
+    return this.gpu?.recorder.oldest ?? "";
   }
 
   get queued(): number {
@@ -174,8 +180,10 @@ export class Engine {
     }
   }
 
-  private lose(gpu: Gpu | undefined, reason: string): void {
+  private lose(gpu: Gpu | undefined, cause: string): void {
     if (gpu && (gpu.dead || gpu !== this.gpu)) return;
+    const oldest = this.workingOn;
+    const reason = oldest ? `${cause.replace(/\.$/, "")}, while it was at work on ${oldest}, the oldest kernel that had not finished` : cause;
     this.gpu = this.opening = undefined;
     this.epoch++;
     this.ledger = new Ledger((error) => this.heard(error));
@@ -277,11 +285,11 @@ export class Engine {
         return undefined;
       }
       case "create-texture":
-        textures.create(command);
+        this.watched(gpu, `a texture of ${command.size.join(" x ")} texels of ${command.format}`, () => textures.create(command));
         return undefined;
       case "write-texture":
         recorder.flush();
-        textures.write(command, dataOf(command.data, data));
+        this.watched(gpu, "writing a texture", () => textures.write(command, dataOf(command.data, data)));
         if (command.mip_level === 0 && textures.get(command.texture).description.mip_levels > 1) return makeMips(gpu, command.texture);
         return undefined;
       case "free-texture": {
@@ -315,6 +323,12 @@ export class Engine {
       default:
         return this.request(gpu, command, data);
     }
+  }
+
+  /** Do what WebGPU may refuse later; the request that follows has the error then. */
+  private watched(gpu: Gpu, what: string, make: () => unknown): void {
+    const { error } = scoped(gpu.device, ["validation", "out-of-memory"], make);
+    this.ledger.watch(error, (found) => new EngineError(found instanceof GPUOutOfMemoryError ? "out-of-memory" : "validation", `${what}: ${found.message}`));
   }
 
   private dispatch(gpu: Gpu, command: Of<"dispatch">, data: readonly Bytes[]): Promise<unknown> | undefined {

@@ -60,6 +60,7 @@ export class Runtime implements LinkEvents {
         setTimeout(action, delayMs);
       },
       batch: (batch, buffers) => this.engine.enqueue(batch, buffers),
+      workingOn: () => this.engine.workingOn,
       fresh: () => this.engine.clear(),
       cancel: (ids) => this.engine.cancel(ids),
       reset: (reason) => this.engine.reset(reason),

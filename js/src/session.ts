@@ -9,6 +9,7 @@ import {
   type ErrorCode,
   type Hello,
   type Lane,
+  type Pong,
   PROTOCOL_VERSION,
   type ToBrowser,
   type ToPython,
@@ -33,6 +34,8 @@ export interface SessionHost {
   reset(reason: string): void;
   close(): void;
   changed(): void;
+  /** The kernel that the GPU is at work on, or those that it may be; empty when it has nothing to do. */
+  workingOn(): string;
 }
 
 type Streamed = Extract<ToPython, { seq: number }>;
@@ -177,7 +180,7 @@ export class Session {
         this.end("refused");
         break;
       case "ping":
-        link.send({ kind: "pong", instance: this.instance, nonce: message.nonce }, []);
+        link.send(this.pong(message.nonce), []);
         break;
       case "batch":
         if (this.role === "leader") this.stream(message, buffers);
@@ -199,6 +202,11 @@ export class Session {
         this.host.close();
         break;
     }
+  }
+
+  private pong(nonce: number): Pong {
+    const workingOn = this.host.workingOn();
+    return { kind: "pong", instance: this.instance, nonce, ...(workingOn && { working_on: workingOn }) };
   }
 
   private welcome(link: Link, session: string, received: number, lane: Lane | null): void {

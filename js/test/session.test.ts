@@ -59,6 +59,7 @@ function world(overrides: Partial<SessionHost> = {}): World {
       made.timers.push({ at: delayMs, action });
     },
     batch: (batch) => made.batches.push(batch),
+    workingOn: () => "",
     fresh: (reason) => made.log.push(`fresh ${reason}`.trim()),
     cancel: (ids) => made.log.push(`cancel ${ids.join()}`),
     reset: (reason) => made.log.push(`reset ${reason}`),
@@ -383,6 +384,7 @@ function storm(seed: number): { batches: number[]; results: string[]; wanted: nu
       for (const command of found.commands) if ("id" in command) session.result(command.id, {});
       session.dealtWith(found.seq);
     },
+    workingOn: () => "",
     fresh: () => undefined,
     cancel: () => undefined,
     reset: () => undefined,

@@ -278,6 +278,24 @@ def test_shader_that_never_ends_is_named_and_the_device_comes_back():
         other.close()
 
 
+def test_the_kernel_that_never_ends_is_named_among_ten():
+    other = wg.GPU(transport="headless")
+    spinning = "while (y[0] < 1u) { y[1] += 1u; }"
+    source = "@group(0) @binding(0) var<storage, read_write> y: array<u32>; @compute @workgroup_size(1) fn main() { BODY }"
+    try:
+        kernels = [
+            other.kernel(source.replace("BODY", spinning if i == 5 else f"y[1] = {i}u;"), name=f"kernel{i}")
+            for i in range(10)
+        ]
+        with pytest.raises(wg.FrontendTimeoutError, match=r"has not finished is 'kernel5': .*never ends") as caught:
+            last = [kernel(y=wg.out(2, np.uint32), threads=1) for kernel in kernels][-1]
+            last.numpy(timeout=2)
+        assert "'kernel9'" not in str(caught.value)
+        assert np.array_equal(other.run(SQUARE, x=X, y=wg.out(3), threads=3), X * X)
+    finally:
+        other.close()
+
+
 def test_validation_error_of_the_browser_reaches_python(gpu):
     source = """
     @group(0) @binding(0) var<storage, read> x: array<vec4f>;

@@ -18,11 +18,16 @@ test("a shader that never ends, and the next call works", async () => {
   await forever.compiled;
   const spun = python.array(Float32Array.of(0, 0));
   python.tell({ op: "dispatch", pipeline: forever.pipeline, workgroups: [1], args: [{ group: 0, binding: 0, buffer: spun }] });
-  const pending = failure(python.read(spun));
+  const later = python.kernel(SQUARE, {}, "later");
+  const z = python.buffer(4);
+  square(python, later.pipeline, python.array(Float32Array.of(3)), z, 1);
+  const pending = failure(python.read(spun, z));
   await sleep(500);
   const before = performance.now();
   python.deliver({ kind: "reset", instance: python.instance, reason: "no answer" });
-  equal((await pending).code, "device-lost");
+  const lost = await pending;
+  equal(lost.code, "device-lost");
+  ok(lost.message.includes("'forever', the oldest kernel"), lost.message);
   equal(await python.floats(python.array(Float32Array.of(4, 5))), [4, 5]);
   ok(performance.now() - before < 5000, "at once");
   const { pipeline } = python.kernel(SQUARE);
