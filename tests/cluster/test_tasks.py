@@ -127,7 +127,7 @@ def test_other_unusual_exceptions_fail_their_task_alone(empty: wg.Cluster, error
     assert empty.submit(echo, 4.0).result(20) == 4.0
 
 
-@pytest.mark.parametrize("fn", [5, None, "echo", [echo]], ids=repr)
+@pytest.mark.parametrize("fn", [5, None, "echo", [echo]], ids=["a number", "None", "a name", "a list"])
 def test_what_cannot_be_called_is_refused_at_once(empty: wg.Cluster, fn: Any) -> None:
     for submit in (lambda: empty.submit(fn), lambda: empty.map(fn, [1])):
         with pytest.raises(wg.errors.TaskTypeError, match="a task is a function that takes the GPU first") as caught:
