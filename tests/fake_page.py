@@ -86,6 +86,7 @@ class FakePage:
         self.delay_s = 0.0
         self.frozen = False
         self.dead = False
+        self.working_on = ""
         # what tests look at
         self.batches = 0
         self.lane: Message | None = None
@@ -165,7 +166,8 @@ class FakePage:
             self._forget()
             self._fresh()
         elif kind == "ping":
-            link.send({"kind": "pong", "instance": self.instance, "nonce": message["nonce"]}, [])
+            pong = {"kind": "pong", "instance": self.instance, "nonce": message["nonce"], "working_on": self.working_on}
+            link.send(pong, [])
         elif kind == "batch" and self.role == "leader":
             self._stream(message, [bytes(item) for item in buffers])
         elif kind == "ack":

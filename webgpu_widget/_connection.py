@@ -329,7 +329,7 @@ class Connection:
             self._fail(message["ids"], message["reason"])
             self._transport.page_lost(left=message["left"])
         elif event.kind == "pong":
-            self._working_on = message.get("working_on", "")
+            self._working_on = message.get("working_on")
         elif event.kind == "device-lost":
             self._gone("device-lost", message["reason"])
             self._transport.device_lost()

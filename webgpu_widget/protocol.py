@@ -648,12 +648,12 @@ class Hello(TypedDict):
 
 
 class Pong(TypedDict):
-    """Answer to ping. ``working_on`` names the kernel that the GPU is at work on, or those that it may be."""
+    """Answer to ping. ``working_on`` names the kernel that the GPU is at work on, or those that it may be; empty when it has nothing to do."""
 
     kind: Literal["pong"]
     instance: str
     nonce: int
-    working_on: NotRequired[str]
+    working_on: str
 
 
 class Bye(TypedDict):

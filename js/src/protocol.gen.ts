@@ -556,12 +556,12 @@ export interface Hello {
   readonly no_gpu_reason: string | null;
 }
 
-/** Answer to ping. ``working_on`` names the kernel that the GPU is at work on, or those that it may be. */
+/** Answer to ping. ``working_on`` names the kernel that the GPU is at work on, or those that it may be; empty when it has nothing to do. */
 export interface Pong {
   readonly kind: "pong";
   readonly instance: string;
   readonly nonce: number;
-  readonly working_on?: string;
+  readonly working_on: string;
 }
 
 /** The page is being closed or the model disposed. */

@@ -9,7 +9,6 @@ import {
   type ErrorCode,
   type Hello,
   type Lane,
-  type Pong,
   PROTOCOL_VERSION,
   type ToBrowser,
   type ToPython,
@@ -180,7 +179,7 @@ export class Session {
         this.end("refused");
         break;
       case "ping":
-        link.send(this.pong(message.nonce), []);
+        link.send({ kind: "pong", instance: this.instance, nonce: message.nonce, working_on: this.host.workingOn() }, []);
         break;
       case "batch":
         if (this.role === "leader") this.stream(message, buffers);
@@ -202,11 +201,6 @@ export class Session {
         this.host.close();
         break;
     }
-  }
-
-  private pong(nonce: number): Pong {
-    const workingOn = this.host.workingOn();
-    return { kind: "pong", instance: this.instance, nonce, ...(workingOn && { working_on: workingOn }) };
   }
 
   private welcome(link: Link, session: string, received: number, lane: Lane | null): void {

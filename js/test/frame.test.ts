@@ -14,8 +14,8 @@ test("a frame holds a message and its buffers, each at a multiple of 8", () => {
 });
 
 test("the bytes are those that Python writes", () => {
-  const header = '{"message":{"kind":"pong","instance":"i","nonce":1},"buffers":[2]}';
-  const frame = new Uint8Array(encodeFrame({ kind: "pong", instance: "i", nonce: 1 }, [bytes(7, 8)]));
+  const header = '{"message":{"kind":"pong","instance":"i","nonce":1,"working_on":""},"buffers":[2]}';
+  const frame = new Uint8Array(encodeFrame({ kind: "pong", instance: "i", nonce: 1, working_on: "" }, [bytes(7, 8)]));
   expect(new DataView(frame.buffer).getUint32(0, true)).toBe(header.length);
   expect(new TextDecoder().decode(frame.subarray(4, 4 + header.length))).toBe(header);
   const start = Math.ceil((4 + header.length) / 8) * 8;

@@ -59,7 +59,7 @@ function world(overrides: Partial<SessionHost> = {}): World {
       made.timers.push({ at: delayMs, action });
     },
     batch: (batch) => made.batches.push(batch),
-    workingOn: () => "",
+    workingOn: () => "'spin'",
     fresh: (reason) => made.log.push(`fresh ${reason}`.trim()),
     cancel: (ids) => made.log.push(`cancel ${ids.join()}`),
     reset: (reason) => made.log.push(`reset ${reason}`),
@@ -146,7 +146,7 @@ describe("election", () => {
   test("ping is answered on the link that it came by", () => {
     const { session, comm } = led();
     session.receive(comm, { kind: "ping", instance: "me", nonce: 7 }, []);
-    expect(comm.last()).toEqual({ kind: "pong", instance: "me", nonce: 7 });
+    expect(comm.last()).toEqual({ kind: "pong", instance: "me", nonce: 7, working_on: "'spin'" });
   });
 
   test("bye is said once", () => {

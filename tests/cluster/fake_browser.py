@@ -139,7 +139,7 @@ class FakeBrowser:
         elif kind == "refuse":
             self.refused = message["message"]
         elif kind == "ping":
-            self.say({"kind": "pong", "instance": self.instance, "nonce": message["nonce"]})
+            self.say({"kind": "pong", "instance": self.instance, "nonce": message["nonce"], "working_on": ""})
         elif kind == "batch" and message["seq"] > self._received:
             self._received = message["seq"]
             for command in message["commands"]:

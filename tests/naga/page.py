@@ -191,7 +191,7 @@ class NagaTransport(Transport):
 
     def _answer_pings(self) -> None:
         while (ping := self._pings.get()) is not None:
-            self.send({"kind": "pong", "instance": ping["instance"], "nonce": ping["nonce"]}, [])
+            self.send({"kind": "pong", "instance": ping["instance"], "nonce": ping["nonce"], "working_on": ""}, [])
 
     def _after(self, seconds: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), action))

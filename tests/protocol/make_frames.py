@@ -12,7 +12,7 @@ from webgpu_widget import _codec
 TARGET = pathlib.Path(__file__).with_name("frames.json")
 
 CASES: list[tuple[dict[str, Any], list[bytes]]] = [
-    ({"kind": "pong", "instance": "i", "nonce": 1}, []),
+    ({"kind": "pong", "instance": "i", "nonce": 1, "working_on": ""}, []),
     ({"kind": "chunk", "instance": "i", "seq": 3, "id": "r1", "item": 0, "offset": 0, "total": 5}, [bytes(range(5))]),
     ({"kind": "batch", "instance": "i", "seq": 1, "epoch": 1, "commands": []}, [b"", b"\x00\xff" * 8, b"\x07"]),
     ({"kind": "refuse", "instance": "i", "message": 'Ω "quoted" \\ 🙂 \n'}, [b"12345678"]),

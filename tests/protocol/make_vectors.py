@@ -56,7 +56,7 @@ CASES: dict[str, tuple[dict[str, Any], list[bytes], bool]] = {
     "refuse": ({"kind": "refuse", **WHO, "message": "reload the page"}, [], True),
     "roll-call": ({"kind": "roll-call"}, [], True),
     "ping": ({"kind": "ping", **WHO, "nonce": 5}, [], True),
-    "pong": ({"kind": "pong", **WHO, "nonce": 5}, [], True),
+    "pong": ({"kind": "pong", **WHO, "nonce": 5, "working_on": "'spin'"}, [], True),
     "bye": ({"kind": "bye", **WHO}, [], True),
     "ack": ({"kind": "ack", **WHO, "ack": 2**40}, [], True),
     "resume": ({"kind": "resume", **WHO, "received": 12}, [], True),

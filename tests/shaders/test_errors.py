@@ -281,7 +281,9 @@ def test_shader_that_never_ends_is_named_and_the_device_comes_back():
 def test_the_kernel_that_never_ends_is_named_among_ten():
     other = wg.GPU(transport="headless")
     spinning = "while (y[0] < 1u) { y[1] += 1u; }"
-    source = "@group(0) @binding(0) var<storage, read_write> y: array<u32>; @compute @workgroup_size(1) fn main() { BODY }"
+    source = (
+        "@group(0) @binding(0) var<storage, read_write> y: array<u32>; @compute @workgroup_size(1) fn main() { BODY }"
+    )
     try:
         kernels = [
             other.kernel(source.replace("BODY", spinning if i == 5 else f"y[1] = {i}u;"), name=f"kernel{i}")

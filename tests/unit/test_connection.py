@@ -53,11 +53,20 @@ def test_a_reply_ends_the_wait(way: Direct) -> None:
 
 def test_silence_is_a_timeout_that_names_the_kernel_and_resets(way: Direct) -> None:
     way.pages[0].frozen = True
-    with pytest.raises(errors.FrontendTimeoutError, match=r"the work.*0\.3 s.*'my_kernel'") as caught:
+    way.pages[0].working_on = "one of 'spin', 'turn'"
+    with pytest.raises(errors.FrontendTimeoutError, match=r"the work.*0\.3 s.*not finished is one of 'spin'") as caught:
         way.connection.wait(ask(way), timeout=0.3)
     assert isinstance(caught.value, TimeoutError)
+    assert "my_kernel" not in str(caught.value)
     assert way.pages[0].resets == ["nothing finished for 0.3 s"]
     assert way.connection.wait(ask(way)) == {}
+
+
+def test_a_gpu_with_nothing_to_do_is_no_kernels_fault(way: Direct) -> None:
+    way.pages[0].frozen = True
+    with pytest.raises(errors.FrontendTimeoutError, match="the work") as caught:
+        way.connection.wait(ask(way), timeout=0.3)
+    assert "loop" not in str(caught.value)
 
 
 def test_progress_starts_the_count_again(way: Direct) -> None:
