@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,8 @@ def _numbers(value: Any, info: TypeInfo, scalar: np.dtype[Any], where: str) -> A
         return array.astype(scalar)
     with np.errstate(over="ignore"):
         result = array.astype(scalar)
-    if not np.isfinite(result).all() and not np.array_equal(np.isinf(result), np.isinf(array)):
+    finite = math.isfinite(result) if result.ndim == 0 else np.isfinite(result).all()
+    if not finite and not np.array_equal(np.isinf(result), np.isinf(array)):
         most = float(np.finfo(scalar).max)
         raise _refused(
             value,
