@@ -401,3 +401,128 @@ def test_sources_that_are_nowhere(gpu, tmp_path):
         T5.from_pretrained(TINY, gpu, dtype="int4")
     with pytest.raises(wg.ShapeError, match="max_source_tokens"):
         T5.from_pretrained(TINY, gpu, max_source_tokens=0)
+
+
+# What T5Config.save_pretrained writes, by transformers 4.57.6 and 5.24.0, beside the sizes: T5 v1.0 is tied, v1.1 and FLAN are not.
+_SAVED = {
+    "4 tied": (
+        "relu_tied",
+        {"dense_act_fn": "relu", "is_gated_act": False, "transformers_version": "4.57.6"},
+        ["tie_word_embeddings"],
+    ),
+    "4 untied": (
+        "gated_untied",
+        {
+            "dense_act_fn": "gelu_new",
+            "is_gated_act": True,
+            "tie_word_embeddings": False,
+            "transformers_version": "4.57.6",
+        },
+        [],
+    ),
+    "5 tied": (
+        "relu_tied",
+        {
+            "scale_decoder_outputs": True,
+            "tie_word_embeddings": True,
+            "is_decoder": False,
+            "transformers_version": "5.24.0",
+        },
+        ["decoder_start_token_id"],
+    ),
+    "5 untied": (
+        "gated_untied",
+        {
+            "scale_decoder_outputs": False,
+            "tie_word_embeddings": True,
+            "is_decoder": False,
+            "transformers_version": "5.24.0",
+        },
+        ["decoder_start_token_id"],
+    ),
+    "5 untied without a gate": (
+        "relu_untied",
+        {
+            "scale_decoder_outputs": False,
+            "tie_word_embeddings": True,
+            "dtype": "float32",
+            "transformers_version": "5.24.0",
+        },
+        ["decoder_start_token_id"],
+    ),
+}
+
+
+@pytest.mark.parametrize("saved", list(_SAVED))
+def test_configs_of_each_transformers_mean_the_same(gpu, checkpoint, tmp_path, saved):
+    name, values, dropped = _SAVED[saved]
+    folder = tmp_path / "saved"
+    shutil.copytree(checkpoint(name), folder)
+    raw = json.loads((folder / "config.json").read_text()) | values | {"classifier_dropout": 0.0, "use_cache": True}
+    (folder / "config.json").write_text(json.dumps({key: value for key, value in raw.items() if key not in dropped}))
+    (folder / "generation_config.json").write_text(
+        '{"decoder_start_token_id": 0, "eos_token_id": 1, "pad_token_id": 0}'
+    )
+    g = golden(name)
+    with T5.from_pretrained(folder, gpu, progress=False) as model:
+        assert error(model.logits(g["input_ids"], g["decoder_input_ids"]), g["logits"]) < 1e-4
+        assert tokens_of(model, g["input_ids"], 1, g["limit"]) == g["tokens"][1]
+
+
+def test_a_head_of_its_own_is_the_head(gpu, checkpoint, tmp_path):
+    """A config of transformers 5 says tied for all; scaling and head are told apart by the other field and by the file."""
+    g = golden("relu_tied")
+    weights = load_file(g["folder"] / "model.safetensors")
+    folder = tmp_path / "saved"
+    shutil.copytree(checkpoint("relu_tied"), folder)
+    raw = json.loads((folder / "config.json").read_text()) | {"tie_word_embeddings": True}
+    save_file(weights | {"lm_head.weight": weights["shared.weight"] * 2}, folder / "model.safetensors")
+    for scaled, factor in ((True, 2.0), (False, 2.0 * raw["d_model"] ** 0.5)):
+        (folder / "config.json").write_text(json.dumps(raw | {"scale_decoder_outputs": scaled}))
+        with T5.from_pretrained(folder, gpu, progress=False) as model:
+            assert error(model.logits(g["input_ids"], g["decoder_input_ids"]), g["logits"] * factor) < 1e-4
+
+
+def test_the_start_token_may_stand_in_the_generation_config(tmp_path, checkpoint):
+    from webgpu_widget.t5.config import T5Config
+
+    raw = json.loads((checkpoint("relu_tied") / "config.json").read_text())
+    del raw["decoder_start_token_id"]
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(raw))
+    assert T5Config.from_file(path).decoder_start_token_id == 0
+    (tmp_path / "generation_config.json").write_text('{"decoder_start_token_id": 7}')
+    assert T5Config.from_file(path).decoder_start_token_id == 7
+    (tmp_path / "generation_config.json").write_text("{")
+    with pytest.raises(wg.errors.FormatError, match=r"generation_config\.json is not JSON"):
+        T5Config.from_file(path)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16", "int8"])
+@pytest.mark.parametrize(
+    ("variant", "tensor", "value"),
+    [
+        ("gated_untied", "lm_head.weight", np.nan),
+        ("relu_tied", "encoder.block.0.layer.1.DenseReluDense.wi.weight", np.nan),
+        ("relu_untied", "decoder.block.0.layer.2.DenseReluDense.wi.weight", np.nan),
+        ("relu_untied", "decoder.block.1.layer.2.DenseReluDense.wo.weight", np.inf),
+        ("gated_untied", "decoder.block.0.layer.1.EncDecAttention.v.weight", np.nan),
+    ],
+)
+def test_logits_that_are_no_numbers_are_said(gpu, checkpoint, variant, tensor, value, dtype):
+    weights = load_file(golden(variant)["folder"] / "model.safetensors")
+    weights[tensor] = weights[tensor].copy()
+    weights[tensor][3] = value
+    with T5.from_pretrained(checkpoint(variant, weights), gpu, dtype, progress=False) as model:
+        for options in (
+            {},
+            {"num_beams": 3},
+            {"do_sample": True, "seed": 1},
+            {"do_sample": True, "top_p": 0.9, "seed": 1},
+        ):
+            with pytest.raises(wg.errors.WeightsError, match=r"the logits after token \d+ hold NaN.* weights"):
+                model.generate(["w5 w6 w7", "w8"], max_new_tokens=8, **options)
+        with pytest.raises(wg.errors.WeightsError, match=r"hold NaN"):
+            list(model.stream("w5 w6 w7", max_new_tokens=8))
+        ids = np.array([[5, 6, 7]])
+        assert not np.isfinite(model.logits(ids, np.array([[0, 5]]))).all()

@@ -186,9 +186,8 @@ def decode(
         normed = rms_norm(x, weights[f"{block}.2.layer_norm.weight"], config.layer_norm_epsilon)
         x = x + _feed_forward(weights, f"{block}.2.DenseReluDense", config, normed)
     x = rms_norm(x, weights["decoder.final_layer_norm.weight"], config.layer_norm_epsilon)
-    if config.tie_word_embeddings:
-        return np.asarray(x * config.d_model**-0.5 @ weights["shared.weight"].T)
-    return np.asarray(x @ weights["lm_head.weight"].T)
+    head = weights.get("lm_head.weight", weights["shared.weight"])
+    return np.asarray(x * config.output_factor @ head.T)
 
 
 def logits(
@@ -474,10 +473,12 @@ def pick(
 
 
 def quantize_rows(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Round each row to 8 bits: ``weight ~ values * scale[:, None]``, scale the row's largest magnitude over 127."""
+    """Round each row to 8 bits: ``weight ~ values * scale[:, None]``, scale the row's largest magnitude over 127 (NaN if not finite)."""
     largest = np.abs(weight.astype(np.float64)).max(axis=1)
-    scale = np.where(largest > 0, largest / 127, 1.0)
-    values = np.clip(np.rint(weight / scale[:, None]), -127, 127).astype(np.int8)
+    finite = np.isfinite(largest)
+    scale = np.where(finite, np.where(largest > 0, largest / 127, 1.0), np.nan)
+    steps = np.where(finite[:, None], weight, 0) / np.where(finite, scale, 1)[:, None]
+    values = np.clip(np.rint(steps), -127, 127).astype(np.int8)
     return values, scale.astype(np.float32)
 
 

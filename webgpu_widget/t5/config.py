@@ -32,8 +32,12 @@ class T5Config:
     """The shape of a T5 v1.0 or v1.1 (FLAN) model.
 
     Names are those of the hub's config.json. ``is_gated`` and ``activation`` are what ``feed_forward_proj`` says:
-    "gated-gelu" means a gate with the tanh form of GELU. With ``tie_word_embeddings`` the decoder's output is
-    scaled by ``d_model ** -0.5`` and multiplied by the shared embedding.
+    "gated-gelu" means a gate with the tanh form of GELU. With ``scale_decoder_outputs`` the decoder's output is scaled by
+    ``d_model ** -0.5``. With ``tie_word_embeddings`` a checkpoint need not have an ``lm_head.weight``, and without one the shared
+    embedding is the head; where there is one, it is the head.
+
+    Transformers up to 4 saves ``tie_word_embeddings`` alone, which means both; from 5 on it saves that as true for every T5, and
+    ``scale_decoder_outputs`` beside it.
     """
 
     vocab_size: int
@@ -49,9 +53,16 @@ class T5Config:
     is_gated: bool = False
     activation: Activation = "relu"
     tie_word_embeddings: bool = True
+    scale_decoder_outputs: bool | None = None
     pad_token_id: int = 0
     eos_token_id: int = 1
     decoder_start_token_id: int = 0
+
+    @property
+    def output_factor(self) -> float:
+        """What the decoder's output is multiplied by before the head."""
+        scaled = self.tie_word_embeddings if self.scale_decoder_outputs is None else self.scale_decoder_outputs
+        return self.d_model**-0.5 if scaled else 1.0
 
     @property
     def inner(self) -> int:
@@ -103,6 +114,8 @@ class T5Config:
         values["is_gated"], values["activation"] = _FEED_FORWARD[projection]
         values["layer_norm_epsilon"] = float(raw.get("layer_norm_epsilon", 1e-6))
         values["tie_word_embeddings"] = bool(raw.get("tie_word_embeddings", True))
+        scaled = raw.get("scale_decoder_outputs")
+        values["scale_decoder_outputs"] = None if scaled is None else bool(scaled)
         for name, default in (("pad_token_id", 0), ("eos_token_id", 1), ("decoder_start_token_id", 0)):
             value = raw.get(name, default)
             value = default if value is None else value
@@ -132,10 +145,12 @@ class T5Config:
             raise FormatError(f"{path} is not JSON: {error}. Download the checkpoint again.") from error
         if not isinstance(raw, dict):
             raise FormatError(f"{path} holds a JSON {type(raw).__name__}, but must hold an object.")
+        if raw.get("decoder_start_token_id") is None:
+            raw["decoder_start_token_id"] = _start_of_generation(path.with_name("generation_config.json"))
         return cls.from_dict(raw, where=str(path))
 
-    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the tensors that the model needs, with their shapes, encoder first."""
+    def tensor_shapes(self, *, has_head: bool = False) -> dict[str, tuple[int, ...]]:
+        """Return the tensors that the model needs, with their shapes, encoder first; `has_head` says that the file has ``lm_head.weight``."""
         d, inner, ff = self.d_model, self.inner, self.d_ff
         shapes: dict[str, tuple[int, ...]] = {"shared.weight": (self.vocab_size, d)}
 
@@ -161,7 +176,7 @@ class T5Config:
                 shapes[f"{last}.DenseReluDense.wo.weight"] = (d, ff)
                 shapes[f"{last}.layer_norm.weight"] = (d,)
             shapes[f"{stack}.final_layer_norm.weight"] = (d,)
-        if not self.tie_word_embeddings:
+        if has_head or not self.tie_word_embeddings:
             shapes["lm_head.weight"] = (self.vocab_size, d)
         return shapes
 
@@ -173,7 +188,7 @@ class T5Config:
         FormatError
             Naming the first missing tensors, or the first of another shape with both shapes.
         """
-        wanted = self.tensor_shapes()
+        wanted = self.tensor_shapes(has_head="lm_head.weight" in found)
         missing = [name for name in wanted if name not in found]
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -188,6 +203,17 @@ class T5Config:
                     f"{where}: {name} has shape {tuple(found[name])}, but config.json asks for {shape}. "
                     "Use the config.json that belongs to the weights."
                 )
+
+
+def _start_of_generation(path: Path) -> int | None:
+    """Return the start token that a generation_config.json names, where transformers 5 keeps it; None without one."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise FormatError(f"{path} is not JSON: {error}. Download the checkpoint again.") from error
+    return raw.get("decoder_start_token_id") if isinstance(raw, dict) else None
 
 
 def _positive(raw: Mapping[str, Any], name: str, where: str) -> int:

@@ -177,5 +177,5 @@ def decode(parts: Parts, encoded: Encoded, ids: np.ndarray[Any, Any], *, seen: l
         _feed_forward(parts, layer.feed_forward, x, scratch, rows)
     k.norm(x, parts.gain("decoder.final_layer_norm.weight"), scratch["normed"], rows)
     logits = _floats(parts, rows * c.vocab_size, "logits")
-    k.linear(scratch["normed"], parts.head, logits, rows, factor=c.d_model**-0.5 if c.tie_word_embeddings else 1.0)
+    k.linear(scratch["normed"], parts.head, logits, rows, factor=c.output_factor)
     return logits

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget.errors import WeightsError
 from webgpu_widget.program import Program
 from webgpu_widget.t5 import forward
 
@@ -23,6 +24,8 @@ __all__ = ["Chunk", "Decoder", "Reading", "Settings", "Work", "generate"]
 
 MOST_BEAMS = 16
 _CHUNKS = (1, 4, 8, 16, 32)
+_UNDEFINED = 2
+"""What the state's first word says where generation stopped for logits that are no numbers."""
 _TARGET_S = 0.08
 """A chunk grows while it takes less: a reader sees text move."""
 
@@ -121,8 +124,7 @@ class Decoder:
                 self._layer_in_blocks(layer, layer.blocks, i)
             k.step_linear(self.inner, None, layer.feed_forward.out, self.state, self.x, rows, residual=True)
         final = self.parts.gain("decoder.final_layer_norm.weight")
-        factor = c.d_model**-0.5 if c.tie_word_embeddings else 1.0
-        k.step_linear(self.x, final, self.parts.head, self.state, self.logits, rows, factor=factor)
+        k.step_linear(self.x, final, self.parts.head, self.state, self.logits, rows, factor=c.output_factor)
         table = self.parts.embedding
         if self.beams == 1:
             k.pick(self.logits, table, self.state, self.tokens, self.x, self.settings, rows, self.capacity)
@@ -205,8 +207,19 @@ class Decoder:
         return Reading(*self.parts.kernels.queue.start_read(spans, "generating"))
 
     def chunk(self, data: list[np.ndarray[Any, Any]]) -> Chunk:
-        """Make sense of what was read."""
+        """Make sense of what was read.
+
+        Raises
+        ------
+        WeightsError
+            When the logits are no numbers.
+        """
         state = data[0].view(np.uint32)
+        if state[0] == _UNDEFINED:
+            raise WeightsError(
+                f"the logits after token {int(state[1])} hold NaN, or infinities of which no probabilities come, so that there is no answer. "
+                "Look for NaN and infinities in the weights; where they are finite, load them with dtype='f32'."
+            )
         done, step = bool(state[0]), int(state[1])
         tokens = data[1].view(np.uint32).reshape(-1, self.capacity)
         end = self.parts.config.eos_token_id

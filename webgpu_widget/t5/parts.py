@@ -102,8 +102,8 @@ class Parts:
 
     @property
     def head(self) -> Matrix:
-        """The vocabulary projection: the shared embedding itself where they are tied."""
-        if self.config.tie_word_embeddings:
+        """The vocabulary projection: the shared embedding itself where the checkpoint has no other."""
+        if not self.tensors.has_head:
             return self.embedding
         if "head" not in self._single:
             self._single["head"] = self.matrix("lm_head.weight")

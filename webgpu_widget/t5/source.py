@@ -23,6 +23,9 @@ __all__ = ["Checkpoint", "Tensors", "find"]
 class Tensors(Protocol):
     """Tensors by name; asking for one waits for that one."""
 
+    has_head: bool
+    """Whether the vocabulary projection is a tensor of its own."""
+
     def __getitem__(self, name: str) -> GPUArray: ...
 
     def release(self, names: Sequence[str]) -> None:
@@ -109,8 +112,10 @@ class LoadedTensors:
         from webgpu_widget.weights import inspect_weights, load_weights
 
         plan = inspect_weights(checkpoint.weights, gpu=gpu)
-        config.check_tensors({tensor.name: tensor.shape for tensor in plan.tensors}, where=str(checkpoint.weights))
-        wanted = config.tensor_shapes()
+        found = {tensor.name: tensor.shape for tensor in plan.tensors}
+        config.check_tensors(found, where=str(checkpoint.weights))
+        self.has_head = "lm_head.weight" in found
+        wanted = config.tensor_shapes(has_head=self.has_head)
         last = 3 + config.num_layers + config.num_decoder_layers
 
         def stage(name: str) -> int:

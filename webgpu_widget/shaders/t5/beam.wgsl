@@ -5,7 +5,7 @@
 // Shapes, R = sources * beams: logits (R, vocab), table (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (3, R, capacity):
 // running ones of even and odd steps and kept hypotheses; beam (sources, 4, beams): running scores, kept scores in order, their slots
 // in `tokens`, their lengths (0: none); origin (2, R, capacity) as in step_self.wgsl; x (R, WIDTH).
-// state: stopped, step, arrived + 65536 * done sources, most tokens, then a flag a source.
+// state: stopped (1: ended, 2: logits of a source that goes on are NaN or +inf), step, arrived + 65536 * done sources, most tokens, then a flag a source.
 // Dispatch: (1, sources, 1): a workgroup a source. At most 16 beams.
 // Accuracy: f32 sums; log-probabilities to about 1e-6.
 // Source: Sutskever et al., 2014; length normalisation: Wu et al., 2016, with exponent 1.
@@ -84,9 +84,15 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   if (!was_done) {
     let first = item * BEAMS;
     let scores = item * 4u * BEAMS;
+    var is_undefined = false;
     for (var b = 0u; b < BEAMS; b++) {
       var best = -3.0e38;
-      for (var i = index; i < params.vocab; i += WG) { best = max(best, logits[(first + b) * params.vocab + i]); }
+      for (var i = index; i < params.vocab; i += WG) {
+        let value = logits[(first + b) * params.vocab + i];
+        let bits = bitcast<u32>(value); // of NaN and +inf, since compilers may take it that neither occurs
+        is_undefined |= (bits & 0x7fffffffu) > 0x7f800000u || bits == 0x7f800000u;
+        best = max(best, value);
+      }
       find_largest(best, 0u, index);
       let top = workgroupUniformLoad(&values[0]);
       var mass = 0.0;
@@ -94,6 +100,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
       let sum = total(mass, index);
       if (index == 0u) { norms[b] = beam[scores + b] - (top + log(sum)); }
     }
+    if (is_undefined) { atomicMax(&state[0], 2u); }
     workgroupBarrier();
 
     let length = step + 1u;
@@ -196,7 +203,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
       let finished = (before >> 16u) + select(0u, 1u, ends);
       atomicStore(&state[2], finished << 16u);
       atomicStore(&state[1], step + 1u);
-      if (finished == groups.y) { atomicStore(&state[0], 1u); }
+      if (finished == groups.y) { atomicMax(&state[0], 1u); }
     }
   }
 }

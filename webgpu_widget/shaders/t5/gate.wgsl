@@ -14,7 +14,7 @@ struct Params { rows: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn activate(v: f32) -> f32 {
-  if (ACT == 0u) { return max(v, 0.0); }
+  if (ACT == 0u) { return select(v, 0.0, bitcast<u32>(v) - 0x80000001u < 0x7f800000u); } // NaN stays
   if (ACT == 1u) { return 0.5 * v * (1.0 + tanh(clamp(0.7978845608 * (v + 0.044715 * v * v * v), -15.0, 15.0))); }
   return v / (1.0 + exp(-v));
 }

@@ -2,7 +2,7 @@
 // Greedy, or sampled: logits over the temperature, the top_k largest (0: all), of these the fewest whose probability reaches top_p,
 // and one drawn by the Gumbel maximum. Thresholds are found bit by bit in an order-preserving integer image of the logits.
 // Shapes: logits (rows, vocab), table (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (rows, capacity), x (rows, WIDTH).
-// state: stopped, step, arrived rows + 65536 * finished rows, most tokens, then a flag a row. Generation stops when all rows have ended
+// state: stopped (1: ended, 2: the logits of a row that goes on are no numbers), step, arrived rows + 65536 * finished rows, most tokens, then a flag a row. Generation stops when all rows have ended
 // or at the most tokens; rows that ended get the pad. `settings` is a buffer so that a recorded step serves any.
 // Dispatch: (1, rows, 1): a workgroup a row.
 // Accuracy: greedy exact, ties go to the smallest id; the sampling masses are f32 sums.
@@ -58,6 +58,12 @@ fn place_of_largest(value: f32, place: u32, index: u32) -> u32 {
   return workgroupUniformLoad(&places[0]);
 }
 
+// Whether a logit is NaN, or where probabilities are asked for, +inf; bits, since compilers may take it that neither occurs.
+fn no_number(value: f32, in_probabilities: bool) -> bool {
+  let bits = bitcast<u32>(value);
+  return (bits & 0x7fffffffu) > 0x7f800000u || (in_probabilities && bits == 0x7f800000u);
+}
+
 fn ordered(value: f32) -> u32 {
   let bits = bitcast<u32>(value);
   return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
@@ -89,16 +95,20 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   let row = group.y;
   let from_row = row * params.vocab;
   let step = atomicLoad(&state[1]);
+  let has_ended = atomicLoad(&state[4u + row]) != 0u;
 
   var best = -3.0e38;
   var place = 0u;
+  var is_undefined = false;
   for (var i = index; i < params.vocab; i += WG) {
     let value = logits[from_row + i];
+    is_undefined |= no_number(value, settings.sample != 0u);
     if (value > best) {
       best = value;
       place = i;
     }
   }
+  if (is_undefined && !has_ended) { atomicMax(&state[0], 2u); }
   var token = place_of_largest(best, place, index);
 
   if (settings.sample != 0u) {
@@ -145,7 +155,6 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
     token = place_of_largest(best, place, index);
   }
 
-  let has_ended = atomicLoad(&state[4u + row]) != 0u;
   if (has_ended) { token = params.pad; }
   let words = WIDTH / 4u;
   for (var i = index; i < words; i += WG) { x[row * words + i] = unpack(table[token * words + i]) * scale[token]; }
@@ -160,7 +169,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
       let finished = (before >> 16u) + select(0u, 1u, ends);
       atomicStore(&state[2], finished << 16u);
       atomicStore(&state[1], step + 1u);
-      if (finished == groups.y || step + 1u >= atomicLoad(&state[3])) { atomicStore(&state[0], 1u); }
+      if (finished == groups.y || step + 1u >= atomicLoad(&state[3])) { atomicMax(&state[0], 1u); }
     }
   }
 }
