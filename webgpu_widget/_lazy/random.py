@@ -76,7 +76,7 @@ def uniform(gpu: GPU, shape: Any, seed: int, low: float = 0.0, high: float = 1.0
         const(2.0**-24, dt.FLOAT32),
     )
     values = lazy(gpu, unit)
-    if (least, bound) == (0.0, 1.0):
+    if least == 0 and bound == 1:
         return values
     # A width beyond float32 is halved for a while.
     part = 1.0 if float(bound) - float(least) < _LARGEST else 0.5
