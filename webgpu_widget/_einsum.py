@@ -2,17 +2,76 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import string
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._lazy.build import lazy
+from webgpu_widget._lazy.build import apply, common_dtype, lazy
 from webgpu_widget._lazy.node import size_of, view
 from webgpu_widget._lazy.shape import permute, reshape
 from webgpu_widget.errors import ShapeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from webgpu_widget.array import GPUArray
+
+
+_LETTERS = string.ascii_uppercase + string.ascii_lowercase
+"""In the order of the numbers of the form with lists."""
+
+
+def from_lists(operands: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Return subscripts and operands of ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
+
+    Raises
+    ------
+    TypeError
+        When what should be a list of axes is none.
+    webgpu_widget.ShapeError
+        When there is no list, or a number is not one of 0 to 51.
+    """
+    if len(operands) < 2:
+        raise ShapeError(
+            "einsum takes subscripts and operands, as in einsum('ij,jk->ik', a, b), or operands each with a list of its axes."
+        )
+    pairs = len(operands) // 2 * 2
+    text = ",".join(_from_list(operands[i]) for i in range(1, pairs, 2))
+    if len(operands) > pairs:
+        text += "->" + _from_list(operands[-1])
+    return text, list(operands[:pairs:2])
+
+
+def _from_list(axes: Any) -> str:
+    if not isinstance(axes, (list, tuple)):
+        raise TypeError(
+            f"einsum: {axes!r} should be a list of axes, of whole numbers and ..., since the first argument is no text."
+        )
+    letters = []
+    for axis in axes:
+        if axis is Ellipsis:
+            letters.append("...")
+        elif isinstance(axis, (int, np.integer)) and not isinstance(axis, bool):
+            if not 0 <= axis < len(_LETTERS):
+                raise ShapeError(f"einsum: the axis {axis} of {axes!r} is none of 0 to {len(_LETTERS) - 1}.")
+            letters.append(_LETTERS[axis])
+        else:
+            raise TypeError(f"einsum: {axis!r} in {axes!r} is no axis; these are whole numbers and ... .")
+    return "".join(letters)
+
+
+def _check_term(term: str, subscripts: str, what: str) -> None:
+    rest = term.replace("...", "", 1)
+    wrong = next((c for c in rest if c not in _LETTERS), None)
+    if wrong == ".":
+        raise ShapeError(
+            f"einsum: {what} {term!r} of {subscripts!r} has a '.' that is no part of its one ellipsis (...)."
+        )
+    if wrong is not None:
+        raise ShapeError(
+            f"einsum: {wrong!r} in {what} {term!r} of {subscripts!r} names no axis; letters a to z and A to Z do."
+        )
 
 
 def parse(subscripts: str, arrays: list[GPUArray]) -> tuple[list[str], str]:
@@ -23,47 +82,69 @@ def parse(subscripts: str, arrays: list[GPUArray]) -> tuple[list[str], str]:
     webgpu_widget.ShapeError
         When letters and axes do not fit.
     """
-    text = subscripts.replace(" ", "")
-    left, arrow, right = text.partition("->")
+    left, arrow, right = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
-    if len(terms) != len(arrays):
+    if len(terms) != len(arrays) or not arrays:
         raise ShapeError(f"einsum: {subscripts!r} has {len(terms)} terms, but there are {len(arrays)} operands.")
-    spare = [chr(c) for c in range(ord("A"), ord("z") + 1) if chr(c).isalpha() and chr(c) not in text]
+    for term in terms:
+        _check_term(term, subscripts, "the term")
+    _check_term(right, subscripts, "the result")
+    spare = [c for c in _LETTERS if c not in left]
     widest = 0
     for term, a in zip(terms, arrays, strict=True):
         named = len(term.replace("...", ""))
         if named > a.ndim or ("..." not in term and named != a.ndim):
             raise ShapeError(f"einsum: the term {term!r} of {subscripts!r} does not fit an operand of shape {a.shape}.")
         widest = max(widest, a.ndim - named)
+    if widest > len(spare):
+        raise ShapeError(f"einsum: {subscripts!r} and its ellipsis name more than {len(_LETTERS)} axes.")
     dots = "".join(spare[:widest])
     letters = []
     for term, a in zip(terms, arrays, strict=True):
         count = a.ndim - len(term.replace("...", ""))
         letters.append(term.replace("...", dots[len(dots) - count :]))
-    if arrow:
-        return letters, right.replace("...", dots)
-    seen = "".join(term.replace("...", "") for term in terms)
-    once = "".join(sorted(c for c in set(seen) if seen.count(c) == 1))
-    return letters, dots + once
+    if not arrow:
+        seen = "".join(term.replace("...", "") for term in terms)
+        return letters, dots + "".join(sorted(c for c in set(seen) if seen.count(c) == 1))
+    if dots and "..." not in right:
+        raise ShapeError(
+            f"einsum: the ellipsis of {subscripts!r} has {widest} axes, and its result {right!r} has no ellipsis to take them: name an axis to sum over it."
+        )
+    wanted = right.replace("...", "")
+    missing = [c for c in wanted if c not in left]
+    if missing or len(set(wanted)) != len(wanted):
+        raise ShapeError(
+            f"einsum: the result {right!r} of {subscripts!r} must name axes of the operands, each at most once."
+        )
+    return letters, right.replace("...", dots)
 
 
-def einsum(subscripts: str, arrays: list[GPUArray]) -> GPUArray:
-    """Return the sum of products; operands are taken in pairs, in the order that costs least by NumPy's count."""
-    letters, result = parse(subscripts, arrays)
+def _sizes(subscripts: str, letters: list[str], arrays: list[GPUArray]) -> dict[str, int]:
+    """Return the side of each letter: equal within an operand, equal or 1 between operands."""
     sizes: dict[str, int] = {}
     for term, a in zip(letters, arrays, strict=True):
+        mine: dict[str, int] = {}
         for letter, side in zip(term, a.shape, strict=True):
+            if mine.setdefault(letter, side) != side:
+                raise ShapeError(
+                    f"einsum: {letter!r} of {subscripts!r} names axes of {mine[letter]} and {side} in one operand of shape {a.shape}; they must be equal."
+                )
+        for letter, side in mine.items():
             have = sizes.setdefault(letter, side)
             if have != side and 1 not in (have, side):
                 raise ShapeError(
                     f"einsum: axis {letter!r} of {subscripts!r} is {have} long in one operand and {side} in another."
                 )
-            sizes[letter] = max(have, side)
-    missing = [c for c in result if c not in sizes]
-    if missing or len(set(result)) != len(result):
-        raise ShapeError(
-            f"einsum: the result {result!r} of {subscripts!r} must name each of the operands' axes at most once."
-        )
+            sizes[letter] = side if have == 1 else have
+    return sizes
+
+
+def einsum(subscripts: str, arrays: list[GPUArray]) -> GPUArray:
+    """Return the sum of products; operands are taken in pairs, in the order that costs least by NumPy's count."""
+    letters, result = parse(subscripts, arrays)
+    sizes = _sizes(subscripts, letters, arrays)
+    dtype = common_dtype(arrays)
+    arrays = [a if a.dtype == dtype else a.astype(dtype) for a in arrays]
     work = [_tidied(a, term) for a, term in zip(arrays, letters, strict=True)]
     if len(work) > 2:
         shapes = [np.broadcast_to(np.float32(0), a.shape) for a, _ in work]
@@ -98,7 +179,8 @@ def _summed(a: GPUArray, term: str, kept: str) -> tuple[GPUArray, str]:
     gone = tuple(i for i, c in enumerate(term) if c not in kept)
     if not gone:
         return a, term
-    return a.sum(axis=gone, dtype=a.dtype if a.dtype.kind != "b" else None), "".join(c for c in term if c in kept)
+    total = a.any(axis=gone) if a.dtype.kind == "b" else a.sum(axis=gone)
+    return total, "".join(c for c in term if c in kept)
 
 
 def _pair(
@@ -127,7 +209,7 @@ def _pair(
         order = [*batch, *rows, *cols]
         x = reshape(permute(a, [left.index(c) for c in (*batch, *rows)]), (*lead, *sides(rows), *(1 for _ in cols)))
         y = reshape(permute(b, [right.index(c) for c in (*batch, *cols)]), (*lead, *(1 for _ in rows), *sides(cols)))
-        return x * y, "".join(order)
+        return apply("logical_and" if a.dtype.kind == "b" else "multiply", x, y), "".join(order)
     m, k, n = size_of(sides(rows)), size_of(sides(inner)), size_of(sides(cols))
     x = reshape(permute(a, [left.index(c) for c in (*batch, *rows, *inner)]), (*lead, m, k))
     y = reshape(permute(b, [right.index(c) for c in (*batch, *inner, *cols)]), (*lead, k, n))

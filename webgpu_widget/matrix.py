@@ -278,7 +278,7 @@ def gelu(x: Any, *, approximate: Literal["none", "tanh"] = "none", gpu: GPU | No
     return result.astype(given.dtype, copy=False)
 
 
-def einsum(subscripts: str, *operands: Any, gpu: GPU | None = None) -> GPUArray:
+def einsum(subscripts: Any, *operands: Any, gpu: GPU | None = None) -> GPUArray:
     """Return a sum of products by Einstein's convention, through matrix products.
 
     Parameters
@@ -286,16 +286,26 @@ def einsum(subscripts: str, *operands: Any, gpu: GPU | None = None) -> GPUArray:
     subscripts
         As in `numpy.einsum`: letters for axes, ``...``, and ``->`` with the result's axes.
     *operands : array_like
-        One for each term.
+        One for each term. Or, without text, each operand followed by the list of its axes, and at the end the list of the result's:
+        ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
     gpu
         Where NumPy operands go.
 
     Returns
     -------
     GPUArray
-        Of the operands' common dtype.
+        Of the operands' common dtype; bools are combined by "and", and joined by "or".
+
+    Raises
+    ------
+    webgpu_widget.ShapeError
+        Where NumPy raises ValueError: subscripts that do not fit the operands or each other.
     """
     from webgpu_widget._einsum import einsum as run
+    from webgpu_widget._einsum import from_lists
 
-    _, values = coerce("einsum", operands, gpu)
-    return run(subscripts, values)
+    text, given = (subscripts, operands) if isinstance(subscripts, str) else from_lists((subscripts, *operands))
+    _, values = coerce(
+        "einsum", tuple(np.asarray(v, dt.default_dtype(v)) if dt.is_scalar(v) else v for v in given), gpu
+    )
+    return run(text, values)
