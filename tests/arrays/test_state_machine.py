@@ -192,16 +192,14 @@ class Arrays(RuleBasedStateMachine):
             made = x.array + y.array if sign > 0 else x.array - y.array
             self.make(made, x.where, lambda: self.values[x.name] + sign * self.values[y.name])
 
-    @rule(number=index)
-    def forget(self, number: int) -> None:
-        if (x := self.pick(number)) is not None:
-            self.variables.remove(x)
-
-    @rule(number=index)
-    def free(self, number: int) -> None:
-        if (x := self.pick(number)) is not None:
-            x.array.free()
-            self.freed.add(x.name)
+    @rule(number=index, kind=st.sampled_from(["forget", "forget", "free", "drop"]))
+    def remove(self, number: int, kind: str) -> None:
+        if kind == "drop" and self.programs:
+            self.programs.pop(number % len(self.programs)).program.free()
+        elif (x := self.pick(number)) is not None:
+            if kind == "free":
+                x.array.free()
+                self.freed.add(x.name)
             self.variables.remove(x)
 
     # ------------------------------------------------------------ writing
@@ -335,13 +333,14 @@ class Arrays(RuleBasedStateMachine):
         self.recording = Recorded(self.gpus[where].record(), where)
         self.recording.program.__enter__()
 
-    @precondition(lambda self: self.recording is not None)
-    @rule()
-    def end(self) -> None:
+    @precondition(lambda self: self.recording is not None and len(self.recording.body) > 2)
+    @rule(times=st.integers(0, 3))
+    def end(self, times: int) -> None:
         recorded, self.recording = self.recording, None
         assert recorded is not None
         recorded.program.__exit__(None, None, None)
         self.programs.append(recorded)
+        self.again(recorded, times)
 
     @precondition(lambda self: self.programs)
     @rule(number=index, times=st.integers(0, 3))
@@ -353,6 +352,10 @@ class Arrays(RuleBasedStateMachine):
             except (wg.WebGPUWidgetError, wg.BindingError):
                 return
             raise AssertionError("a replay inside a recording was let through")
+        self.again(recorded, times)
+
+    def again(self, recorded: Recorded, times: int) -> None:
+        """Replay a program, and look at all that it may have changed."""
         try:
             recorded.program.replay(times)
         except wg.ClosedError:
@@ -362,16 +365,18 @@ class Arrays(RuleBasedStateMachine):
         for _ in range(times):
             for statement in recorded.body:
                 statement()
+        self.look(recorded.where)
 
-    @precondition(lambda self: self.programs)
-    @rule(number=index)
-    def drop(self, number: int) -> None:
-        self.programs.pop(number % len(self.programs)).program.free()
+    def look(self, where: int | None = None) -> None:
+        """Compare all arrays with the model."""
+        for v in self.known(where):
+            np.testing.assert_array_equal(v.array.numpy(), self.values[v.name])
 
     # ------------------------------------------------------------ looking
 
-    @rule(number=index)
-    def read(self, number: int) -> None:
+    @rule(number=index, second=index)
+    def read(self, number: int, second: int) -> None:
+        self.mix(number, second)
         x = self.pick(number)
         if x is None:
             return
@@ -384,8 +389,8 @@ class Arrays(RuleBasedStateMachine):
                 return
             raise AssertionError("an array was read inside a recording")
 
-    @rule(first=index, second=index)
     def mix(self, first: int, second: int) -> None:
+        """Try what two GPUs must refuse."""
         pairs = [[v for v in self.variables if v.where == where and v.array.ndim] for where in (0, 1)]
         if not all(pairs):
             return
@@ -399,9 +404,9 @@ class Arrays(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if self.recording is not None:
-            self.end()
-        for v in self.known():
-            np.testing.assert_array_equal(v.array.numpy(), self.values[v.name])
+            self.recording.program.__exit__(None, None, None)
+            self.recording = None
+        self.look()
 
 
 def test_random_programs_do_as_numpy_does(gpu, other_gpu):
@@ -409,7 +414,7 @@ def test_random_programs_do_as_numpy_does(gpu, other_gpu):
         lambda: Arrays((gpu, other_gpu)),
         settings=hypothesis.settings(
             max_examples=PROGRAMS,
-            stateful_step_count=40,
+            stateful_step_count=60,
             deadline=None,
             database=None,
             print_blob=True,
