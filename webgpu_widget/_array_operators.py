@@ -21,7 +21,16 @@ def _known(other: Any) -> bool:
 
 
 class Operators:
-    """Arithmetic, comparison and bits, elementwise, with NumPy's broadcasting and scalar rules."""
+    """Arithmetic, comparison and bits, elementwise, with NumPy's broadcasting.
+
+    Two arrays combine as in NumPy, and raise `DTypeError` where the result would have 64 bits; a 0-d array is an array. Scalars are
+    weak, NumPy's own as well as Python's: they take the array's dtype, so that ``x * np.float64(0.1)`` and ``x * 0.1`` are the
+    same, float32 for a float32 array. (NumPy 2 does so for Python's scalars alone, and makes float64 of the first; there is no
+    float64 here, and what NumPy's functions return is a float64 most of the time.) A float does not go into an integer array
+    (`DTypeError`), nor an integer beyond the array's dtype (OverflowError); a float is rounded to the array's dtype once. Integers
+    have no negative powers: a negative scalar or NumPy array as exponent raises ValueError; one in a `GPUArray`, whose values are not
+    known when the operation is written down, gives the power's integer part (0, or 1 and -1 for bases of 1 and -1).
+    """
 
     __slots__ = ()
 

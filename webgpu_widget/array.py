@@ -82,7 +82,8 @@ class GPUArray(Operators):
     shape : tuple of int
         As in NumPy.
     dtype : numpy.dtype
-        float32, int32, uint32, bool or float16 (computed as float32, and rounded after each operation).
+        float32, int32, uint32, bool or float16 (computed as float32, and rounded after each operation). Scalars, Python's and NumPy's,
+        take it: ``np.float64(0.1) * x`` is float32 for a float32 `x`.
     """
 
     __array_priority__ = 1000

@@ -167,6 +167,11 @@ def apply(name: str, *operands: Any, gpu: GPU | None = None) -> GPUArray:
         dtype = dt.promote(*(dt.float_of(d) for d in arrays)) if arrays else dt.FLOAT32
     else:
         dtype = common_dtype(values)
+    if name == "pow" and dtype.kind == "i" and not is_array(operands[1]) and np.any(np.less(operands[1], 0)):
+        raise ValueError(
+            f"pow: an integer to the negative power {operands[1]!r} is a fraction, and {dtype.name} has none. "
+            "Convert the base first: x.astype(np.float32)."
+        )
     if dtype.kind not in op.code:
         allowed = ", ".join(_KIND_NAMES[k] for k in op.code)
         hint = _HINTS.get(

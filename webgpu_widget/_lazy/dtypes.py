@@ -117,7 +117,7 @@ def float_of(dtype: DType) -> DType:
 
 
 def is_scalar(value: Any) -> bool:
-    """Whether the value is a Python number, or a NumPy scalar, which takes an array's dtype."""
+    """Whether the value is a Python number or a NumPy scalar: these are weak, they take an array's dtype."""
     return isinstance(value, (bool, int, float, np.generic))
 
 
@@ -172,7 +172,7 @@ def fit_scalar(value: Any, dtype: DType) -> bool | int | float:
         return bool(value)
     if dtype.kind == "f":
         return float(value)
-    number = operator.index(value) if not isinstance(value, (float, np.floating)) else int(value)
+    number = int(value) if isinstance(value, (float, np.floating, np.bool_)) else operator.index(value)
     info = np.iinfo(dtype)
     if not int(info.min) <= number <= int(info.max):
         raise OverflowError(f"The integer {number} is out of bounds for {dtype.name} ({info.min} to {info.max}).")

@@ -21,7 +21,7 @@ from webgpu_widget._lazy.build import (
 )
 from webgpu_widget._lazy.library import shader
 from webgpu_widget._lazy.node import Node, size_of, view
-from webgpu_widget._lazy.shape import check_axis, leaf, permute, reshape_node
+from webgpu_widget._lazy.shape import check_axis, is_axis_of_scalar, leaf, permute, reshape, reshape_node
 from webgpu_widget._lazy.sharing import copied
 from webgpu_widget._lazy.statistics import scan
 from webgpu_widget.errors import ShapeError
@@ -76,6 +76,8 @@ def sort_keys(runtime: Runtime, keys: Node) -> tuple[Node, Node]:
 def argsort(x: GPUArray, axis: int = -1, *, descending: bool = False) -> GPUArray:
     """Return the places of the elements in order, int32; always stable, NaN last (first when descending)."""
     runtime = same_gpu("argsort", [x])
+    if is_axis_of_scalar(axis, x.ndim):
+        x = reshape(x, (1,))
     at = check_axis(axis, x.ndim)
     order = (*(i for i in range(x.ndim) if i != at), at)
     moved = permute(x, order)
@@ -95,7 +97,6 @@ def sort(x: GPUArray, axis: int = -1, *, descending: bool = False) -> GPUArray:
 def take_along_axis(x: GPUArray, indices: GPUArray, axis: int = -1) -> GPUArray:
     """Return the elements at indices along an axis, which broadcast with the array elsewhere."""
     from webgpu_widget._lazy.indexing import getitem
-    from webgpu_widget._lazy.shape import reshape
 
     at = check_axis(axis, x.ndim)
     if indices.ndim != x.ndim:
@@ -193,7 +194,7 @@ def unique(x: GPUArray) -> tuple[GPUArray, GPUArray, GPUArray, GPUArray]:
     Each NaN is a value of its own; -0 equals 0. Waits for the number of values.
     """
     from webgpu_widget._lazy.indexing import getitem
-    from webgpu_widget._lazy.shape import concat, reshape
+    from webgpu_widget._lazy.shape import concat
 
     runtime = same_gpu("unique", [x])
     gpu = x._gpu

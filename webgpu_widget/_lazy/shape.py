@@ -37,9 +37,8 @@ def check_axis(axis: Any, ndim: int, what: str = "axis") -> int:
     """
     index = operator.index(axis)
     if not -ndim <= index < ndim:
-        raise AxisError(
-            f"{what} {index} is out of bounds for an array of {ndim} axes: -{ndim} to {ndim - 1} are allowed."
-        )
+        allowed = f"-{ndim} to {ndim - 1} are allowed" if ndim else "it has none"
+        raise AxisError(f"{what} {index} is out of bounds for an array of {ndim} axes: {allowed}.")
     return index % ndim
 
 
@@ -53,6 +52,11 @@ def check_axes(axis: Any, ndim: int) -> tuple[int, ...]:
             raise ValueError(f"The axes {tuple(axis)} name one axis twice.")
         return tuple(sorted(axes))
     return (check_axis(axis, ndim),)
+
+
+def is_axis_of_scalar(axis: Any, ndim: int) -> bool:
+    """Whether an array without axes is to be taken along its only element, which NumPy allows as axis 0 or -1."""
+    return ndim == 0 and isinstance(axis, (int, np.integer)) and axis in (0, -1)
 
 
 def leaf(runtime: Runtime, node: Node) -> Node:

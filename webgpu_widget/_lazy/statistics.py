@@ -10,7 +10,7 @@ from webgpu_widget._lazy.build import apply, cast_node, const, op_node, same_gpu
 from webgpu_widget._lazy.library import shader
 from webgpu_widget._lazy.node import Node, size_of
 from webgpu_widget._lazy.reduce import reduce
-from webgpu_widget._lazy.shape import check_axes, check_axis, leaf, reshape_node
+from webgpu_widget._lazy.shape import check_axes, check_axis, is_axis_of_scalar, leaf, reshape, reshape_node
 from webgpu_widget.errors import DTypeError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _reduced(
     x: GPUArray, kind: str, node: Node, axis: Any, *, keepdims: bool, count: float = 1, dtype: dt.DType | None = None
 ) -> GPUArray:
     runtime = same_gpu(kind, [x])
-    axes = check_axes(axis, x.ndim)
+    axes = () if is_axis_of_scalar(axis, x.ndim) else check_axes(axis, x.ndim)
     shape = _keep(x.shape, axes) if keepdims else tuple(s for i, s in enumerate(x.shape) if i not in axes)
     target = dtype or node.dtype
     if size_of(tuple(x.shape[a] for a in axes)) == 0:
@@ -54,7 +54,7 @@ def extreme(x: GPUArray, kind: str, axis: Any, *, keepdims: bool) -> GPUArray:
 
 def logical(x: GPUArray, kind: str, axis: Any, *, keepdims: bool, what: str = "") -> GPUArray:
     """Return whether any, or all, are true."""
-    if what and size_of(tuple(x.shape[a] for a in check_axes(axis, x.ndim))) == 0:
+    if what and x.ndim and size_of(tuple(x.shape[a] for a in check_axes(axis, x.ndim))) == 0:
         raise ValueError(f"{what} of no elements (shape {x.shape}, axis {axis}) has no value.")
     return _reduced(x, kind, cast_node(x._node, dt.BOOL), axis, keepdims=keepdims)
 
@@ -63,7 +63,7 @@ def place(x: GPUArray, kind: str, axis: Any, *, keepdims: bool) -> GPUArray:
     """Return where the first largest (``max``) or smallest element is, int32; the first NaN where there is one."""
     runtime = same_gpu(f"arg{kind}", [x])
     node = x._node
-    if axis is None:
+    if axis is None or is_axis_of_scalar(axis, x.ndim):
         shape = (1,) * x.ndim if keepdims else ()
         axes = tuple(range(x.ndim))
     else:
@@ -127,6 +127,8 @@ def cumulative(x: GPUArray, kind: str, axis: int | None, dtype: Any, *, include_
         if x.ndim != 1:
             raise ValueError(f"cumulative_{kind}: an array of {x.ndim} axes needs axis=.")
         axis = 0
+    if is_axis_of_scalar(axis, x.ndim):
+        x = reshape(x, (1,))
     at = check_axis(axis, x.ndim)
     target = (dt.INT32 if x.dtype == dt.BOOL else x.dtype) if dtype is None else dt.check_dtype(dtype)
     if target == dt.BOOL:

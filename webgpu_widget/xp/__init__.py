@@ -4,6 +4,10 @@ What is there: float32, int32, uint32 and bool (float16 besides, which the stand
 16-bit integers and complex numbers are absent, since WGSL has none; ``__array_namespace_info__().dtypes()`` says so.
 Indices are int32. Arrays are made on ``wg.default_gpu()`` unless ``device=`` names a `webgpu_widget.GPU`.
 
+Scalars, Python's and NumPy's own, are weak: they take the dtype of the array that they meet, ``np.float64(0.1)`` and ``np.int64(2)`` as
+well as ``0.1`` and ``2``. A float with an integer array is refused, and so is an integer that the array's dtype does not hold; arrays of
+one element, 0-d ones too, are arrays.
+
 Functions whose result has a size that depends on values (boolean masks, `nonzero`, the ``unique_`` family, `repeat` with an array)
 wait for that size; nothing else waits. Integer arrays that are used as indices are checked when they come from the host; on the
 GPU an index out of bounds is taken to the nearer end.
