@@ -12,6 +12,7 @@ from typing import Any
 
 import hypothesis
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
@@ -409,6 +410,7 @@ class Arrays(RuleBasedStateMachine):
         self.look()
 
 
+@pytest.mark.timeout(3600)  # shrinking a program that fails takes minutes
 def test_random_programs_do_as_numpy_does(gpu, other_gpu):
     run_state_machine_as_test(
         lambda: Arrays((gpu, other_gpu)),
