@@ -6,7 +6,7 @@ import { lookupTable } from "./colors.js";
 import { formatWide, log2Wide, pointTexts, toNumbers } from "./decimal.js";
 import { build, make, type Parts } from "./dom.js";
 import { listen } from "./gestures.js";
-import { Kernel, type Welcome } from "./kernel.js";
+import { Kernel, messageOf, saveChanges, type Welcome } from "./kernel.js";
 import { Painter } from "./painter.js";
 import { type ColorTraits, Palettes } from "./palettes.js";
 import { copyLink, save } from "./sharing.js";
@@ -39,6 +39,8 @@ export class Explorer {
   private fitted = false;
   /** Whether the first view is the explorer's choice. */
   private chosen = false;
+  /** Whether somebody at the page chose a number of iterations where it was automatic: for this place, until it is left for another one by name. */
+  private counted = false;
 
   constructor(
     private readonly model: AnyModel<Traits>,
@@ -74,7 +76,11 @@ export class Explorer {
     watcher.observe(this.parts.stage);
     this.over.signal.addEventListener("abort", () => watcher.disconnect());
     this.fit();
-    void this.begin();
+    void this.begin().catch((error: unknown) => {
+      this.board.note(messageOf(error));
+      this.board.say("");
+      this.board.mark("error");
+    });
   }
 
   /** The picture takes the size of its place; the first time also the view, if nobody has asked for one. */
@@ -143,7 +149,7 @@ export class Explorer {
     this.model.set("center", center);
     this.model.set("width", width);
     this.telling = false;
-    this.model.save_changes();
+    saveChanges(this.model);
   }
 
   private step(by: -1 | 1): void {
@@ -156,11 +162,12 @@ export class Explorer {
     try {
       this.go(text());
     } catch (error) {
-      this.board.note(error instanceof Error ? error.message : String(error));
+      this.board.note(messageOf(error));
     }
   }
 
   private home(): void {
+    this.uncount();
     this.painter.raised = 1;
     this.go(this.whole());
   }
@@ -245,6 +252,7 @@ export class Explorer {
     on(parts.count, "change", () => this.setCount(Number(parts.count.value)));
     on(parts.automatic, "change", () => {
       this.painter.raised = 1;
+      this.counted = false;
       this.change("auto_iterations", parts.automatic.checked);
     });
     parts.panel.addEventListener(
@@ -277,7 +285,7 @@ export class Explorer {
 
   private change<K extends keyof Traits & string>(name: K, value: Traits[K]): void {
     this.model.set(name, value);
-    this.model.save_changes();
+    saveChanges(this.model);
   }
 
   private setCount(count: number): void {
@@ -285,12 +293,22 @@ export class Explorer {
       this.board.note("The number of iterations must be at least 1.");
       return;
     }
+    this.counted ||= this.model.get("auto_iterations");
     this.model.set("auto_iterations", false);
-    this.change("max_iter", Math.round(Math.min(count, 2 ** 31 - 1024)));
+    this.change("max_iter", Math.max(1, Math.round(Math.min(count, 2 ** 31 - 1024))));
+    if (this.counted) this.board.note(`${this.model.get("max_iter")} iterations, until you go Home or to a landmark.`);
+  }
+
+  /** Iterations are automatic again, if nobody but the page's keys and field switched that off. */
+  private uncount(): void {
+    if (!this.counted) return;
+    this.counted = false;
+    this.change("auto_iterations", true);
   }
 
   private follow(link: string): View {
     const { view, maxIter } = parseLink(link);
+    this.uncount();
     if (maxIter && !this.model.get("auto_iterations")) this.change("max_iter", maxIter);
     this.painter.raised = maxIter ? Math.max(1, Math.min(64, maxIter / automaticIterations(view.width))) : 1;
     return view;

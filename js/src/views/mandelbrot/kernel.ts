@@ -27,6 +27,20 @@ export interface Request {
   readonly julia: readonly [string, string] | null;
 }
 
+/** Said where messages no longer go anywhere: the kernel that made the widget is gone, and one that follows does not know it. */
+export const GONE = "The kernel was restarted or has ended, and does not know this explorer any more: run its cell again. What is shown stays.";
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Tell Python what was set; without a kernel there is nobody to tell. */
+export function saveChanges(model: Pick<AnyModel, "save_changes">): void {
+  try {
+    model.save_changes();
+  } catch {
+    // The next question to the kernel says so.
+  }
+}
+
 type Answer = Record<string, unknown> & { id: string; kind: string };
 type Handler = (answer: Answer, buffers: DataView[]) => void;
 
@@ -50,28 +64,38 @@ export class Kernel {
     this.waiting.clear();
   }
 
-  private send(kind: string, more: object, handler: Handler): string {
-    const id = `${this.prefix}-${++this.count}`;
-    this.waiting.set(id, handler);
-    this.model.send({ id, kind, ...more });
-    return id;
+  /** Whether a message went out. A link that is closed throws, at once or later. */
+  private send(id: string, kind: string, more: object, failed: () => void): void {
+    try {
+      const sent: unknown = this.model.send({ id, kind, ...more });
+      if (sent instanceof Promise) sent.catch(failed);
+    } catch {
+      failed();
+    }
   }
 
   private ask(kind: string, more: object, signal?: AbortSignal, repeat = 0): Promise<{ answer: Answer; buffers: DataView[] }> {
     return new Promise((resolve, reject) => {
+      const id = `${this.prefix}-${++this.count}`;
       let timer = 0;
-      const id = this.send(kind, more, (answer, buffers) => {
-        this.waiting.delete(id);
+      const over = (): boolean => {
         clearInterval(timer);
+        return this.waiting.delete(id);
+      };
+      const failed = (): void => {
+        if (over()) reject(new Error(GONE));
+      };
+      this.waiting.set(id, (answer, buffers) => {
+        over();
         if (answer.kind === "error") reject(new Error(String(answer["message"])));
         else resolve({ answer, buffers });
       });
-      // A kernel that was restarted, or a message that came before the model was ready, answers when asked again.
-      if (repeat) timer = setInterval(() => this.model.send({ id, kind, ...more }), repeat);
+      // A message that came before the model was ready is answered when it is asked again.
+      if (repeat) timer = setInterval(() => this.send(id, kind, more, failed), repeat);
+      this.send(id, kind, more, failed);
       signal?.addEventListener("abort", () => {
-        if (!this.waiting.delete(id)) return;
-        clearInterval(timer);
-        this.model.send({ id, kind: "cancel" });
+        if (!over()) return;
+        this.send(id, "cancel", {}, () => undefined);
         reject(new DOMException("given up", "AbortError"));
       });
     });

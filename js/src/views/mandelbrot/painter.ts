@@ -6,7 +6,7 @@ import { formatWide, log2Wide, pointTexts } from "./decimal.js";
 import { directPlan } from "./direct.js";
 import type { Parts } from "./dom.js";
 import type { Traits } from "./explorer.js";
-import type { Kernel, Request, Welcome } from "./kernel.js";
+import { type Kernel, messageOf, type Request, saveChanges, type Welcome } from "./kernel.js";
 import { makeFrame, Picture } from "./picture.js";
 import { Preview } from "./preview.js";
 import { References, type Wanted } from "./references.js";
@@ -132,7 +132,8 @@ export class Painter {
     void this.render(this.job.signal).catch((error: unknown) => {
       if (error instanceof DOMException && error.name === "AbortError") return;
       if (this.renderer === null && !this.noGpu) return; // the device is being replaced
-      this.board.note(error instanceof Error ? error.message : String(error));
+      this.board.note(messageOf(error));
+      this.board.say("this place could not be computed");
       this.board.mark("error");
     });
   }
@@ -205,22 +206,30 @@ export class Painter {
     let grain = sketched;
     let poor = new AbortController();
     let asked: Promise<void> | null = null;
+    let failure: unknown = null;
     if (!best) {
       renderer.warm(wanted.power, wanted.julia !== null);
       const { view, size, maxIter } = wanted;
-      asked = this.kernel.prepare(this.request(view, size, maxIter), this.references.key, signal).then(({ plan: sent, change, serves, text: said }) => {
-        [plan, text] = [this.references.take(wanted, sent, serves, change), said];
-        asked = null;
-        poor.abort();
-      });
-      asked.catch(() => undefined);
+      asked = this.kernel
+        .prepare(this.request(view, size, maxIter), this.references.key, signal)
+        .then(({ plan: sent, change, serves, text: said }) => {
+          [plan, text] = [this.references.take(wanted, sent, serves, change), said];
+          poor.abort();
+        })
+        .catch((error: unknown) => {
+          failure = error;
+        })
+        .finally(() => {
+          asked = null;
+        });
       if (!plan) {
         if (!this.parts.root.dataset["sketch"]) this.board.say("computing the reference orbit…");
         const own = this.references.ownPlan(wanted, () => plan !== null || signal.aborted);
         await Promise.race([asked, own]);
         const made = plan ?? (await own);
         if (!made) await asked;
-        else if (!plan) [plan, text] = [made, "perturbation of the page's own orbit, f32"];
+        if (!made && !plan) throw failure;
+        if (made && !plan) [plan, text] = [made, "perturbation of the page's own orbit, f32"];
         if (plan && renderer.isFallback && grain > 48 && canSketch(wanted, plan)) grain = await this.sketch(wanted, plan, signal);
       }
     }
@@ -236,6 +245,8 @@ export class Painter {
       }
       if (renderer.isFallback) await pause(0, signal);
     }
+    // The page made do without the kernel, and could do no more than it did.
+    if (failure && !signal.aborted) this.board.note(messageOf(failure));
   }
 
   /** Sizes of the passes. The first takes some 60 ms at the rate of the last picture, 12 in a move, and shows more than a sketch did. */
@@ -338,7 +349,7 @@ export class Painter {
       center: pointTexts(this.view.point, this.view.width),
       width: formatWide(this.view.width),
     });
-    this.model.save_changes();
+    saveChanges(this.model);
     delete this.parts.root.dataset["sketch"];
     this.renderer?.warm(this.model.get("power"), this.model.get("julia") !== null);
   }
