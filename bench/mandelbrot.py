@@ -138,7 +138,7 @@ def ours(gpu, name, view, method, least, constants=None):
         queue.alloc(size) for size in (4 * kernel.state_planes * total, 8 * total, 4, 4)
     )
     uniform = kernel.params(0, total, (0.0, 0.0), 2**30, fresh=True)
-    shape = kernels.workgroups(view, total, listed=False)
+    shape = kernels.workgroups(view.size[0], total, listed=False)
     args = [
         *((0, i, buffer) for i, buffer in enumerate([listing, *kernel.data, state, result, remaining])),
         (1, 0, uniform),

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import golden from "../../tests/mandelbrot/orbits.json";
 import { toNumbers } from "../src/views/mandelbrot/decimal.js";
 import { References, type Wanted } from "../src/views/mandelbrot/references.js";
+import type { Plan } from "../src/views/mandelbrot/renderer.js";
 import { canSketch, Sketcher, UNKNOWN } from "../src/views/mandelbrot/sketch.js";
 import { dragged, viewOf, zoomed } from "../src/views/mandelbrot/state.js";
 
@@ -83,6 +84,11 @@ describe("a sketch", () => {
   it("knows what it cannot do", () => {
     expect(canSketch(wantedAt("1e-9"), null)).toBe(true);
     expect(canSketch(wantedAt("1e-20"), null)).toBe(false);
+    const held = { reference: new ArrayBuffer(0) } as Plan;
+    expect(canSketch(wantedAt("1e-200"), held)).toBe(true);
+    // About 0 the first step of a Julia set leaves 1e-400 of it.
+    expect(canSketch(wantedAt("1e-200", { julia: ["0", "1"] }), held)).toBe(false);
+    expect(canSketch(wantedAt("1e-120", { julia: ["0", "1"] }), held)).toBe(true);
     expect(References.canOwn(wantedAt("1e-200"))).toBe(true);
     expect(References.canOwn(wantedAt("1e-300"))).toBe(false);
     expect(References.canOwn(wantedAt("1e-20", { power: 3 }))).toBe(false);

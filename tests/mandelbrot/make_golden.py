@@ -1,15 +1,17 @@
-"""Write golden.json: twelve views with the exact escape counts of fifty pixels each, and of their neighbours.
+"""Write golden.json and the counts of places.json: exact escape counts, from iterating each pixel's own point in gmpy2 at twice the precision that the view needs.
 
-    python tests/mandelbrot/make_golden.py [NAME ...]
+    python tests/mandelbrot/make_golden.py [PROCESSES] [NAME ...]
 
-The pixel's own point, from the formula, is iterated in gmpy2 at twice the precision that the view needs. It takes some minutes on one core.
+golden.json has twelve views with fifty pixels each; named views are made anew. places.json has all 36 x 24 pixels of places that others have posted: their coordinates are
+those of the folder locations/ of github.com/rust-fractal/rust-fractal-core, under the names of its files, and the width is 4 / zoom. Places whose counts are an empty list get
+them. It takes some minutes on one core for the views, and half an hour for the places.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import multiprocessing
+import multiprocessing.pool
 import pathlib
 import sys
 import time
@@ -19,12 +21,14 @@ import gmpy2
 import numpy as np
 from gmpy2 import mpfr, mpq
 
-from webgpu_widget.mandelbrot.numbers import exact_point
+from webgpu_widget.mandelbrot.numbers import exact, exact_point
 from webgpu_widget.mandelbrot.points import Point, copy_size, cycle_point, find_period, nucleus
 from webgpu_widget.mandelbrot.view import View, make_view
 
 GOLDEN = pathlib.Path(__file__).with_name("golden.json")
+PLACES = pathlib.Path(__file__).with_name("places.json")
 PIXELS = 50
+PLACE_SIZE = (36, 24)
 TEN = math.log2(10)
 SEAHORSE = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
 
@@ -74,6 +78,11 @@ def views() -> dict[str, View]:
     }
 
 
+def place_view(place: dict[str, Any]) -> View:
+    """Make the view of a posted place."""
+    return make_view(tuple(place["center"]), 4 / exact(place["zoom"], "zoom"), PLACE_SIZE, place["max_iter"])
+
+
 def exact_count(view: View, column: int, row: int) -> int:
     """First n with |z_n| > 2, or max_iter, at twice the view's precision."""
     with gmpy2.context(precision=2 * view.precision):
@@ -95,8 +104,34 @@ def _count(task: tuple[View, int, int]) -> int:
     return exact_count(*task)
 
 
+def write_places(places: list[dict[str, Any]]) -> None:
+    """Write places.json, a row of the picture in a line."""
+    blocks = []
+    for place in places:
+        head = [f' "{key}": {json.dumps(place[key])},' for key in ("name", "center", "zoom", "max_iter")]
+        rows = ",\n".join(f"  {json.dumps(row)}" for row in place["counts"])
+        blocks.append("\n".join(["{", *head, ' "counts": [', rows, " ]", "}"]))
+    PLACES.write_text("[\n" + ",\n".join(blocks) + "\n]\n")
+
+
+def count_places(pool: multiprocessing.pool.Pool) -> None:
+    """Compute the counts that places.json lacks."""
+    places = json.loads(PLACES.read_text())
+    columns, rows = PLACE_SIZE
+    for place in places:
+        if place["counts"]:
+            continue
+        begun = time.perf_counter()
+        view = place_view(place)
+        pixels = [(view, column, row) for row in range(rows) for column in range(columns)]
+        counts = np.array(pool.map(_count, pixels, chunksize=4)).reshape(rows, columns)
+        place["counts"] = counts.tolist()
+        print(f"{place['name']}: {counts.min()} to {counts.max()}, {time.perf_counter() - begun:.0f} s", flush=True)
+        write_places(places)
+
+
 def main() -> None:
-    """Write the file, or renew the named views in it."""
+    """Write the files, or renew the named views."""
     kept = {entry["name"]: entry for entry in json.loads(GOLDEN.read_text())} if GOLDEN.exists() else {}
     entries = []
     with multiprocessing.Pool(int(sys.argv.pop(1)) if sys.argv[1:] and sys.argv[1].isdigit() else 1) as pool:
@@ -118,6 +153,7 @@ def main() -> None:
                 flush=True,
             )
             GOLDEN.write_text(json.dumps(entries, indent=1) + "\n")
+        count_places(pool)
     GOLDEN.write_text(json.dumps(entries, indent=1) + "\n")
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import traitlets
+from exactly import tip
+from numpy.random import Generator
 from PIL import Image as Pillow
 
 import webgpu_widget as wg
@@ -21,6 +23,8 @@ from webgpu_widget.mandelbrot import Histogram, ViewError, film, palette_colors,
 from webgpu_widget.mandelbrot.bla import BLOCK
 from webgpu_widget.mandelbrot.image import edges, jitter
 from webgpu_widget.mandelbrot.numbers import exact, log2_abs
+from webgpu_widget.mandelbrot.render import render_tile, render_view
+from webgpu_widget.mandelbrot.tile import Tile
 
 SEAHORSE = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
 
@@ -64,6 +68,29 @@ def test_extra_samples_smooth_edges_only(gpu: wg.GPU, whole: mandelbrot.Image) -
     changed = np.flatnonzero((plain.rgba() != whole.rgba()).any(-1))
     assert 0.01 < len(changed) / plain.iterations.size < 0.5
     assert np.isin(changed, whole.extra.pixels).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 3, "center": -0.7},
+        {"width": "1e-20", "center": (0, 1)},
+        {"width": "1e-12", "power": 3, "center": tip(3)},
+        {"width": "1e-18", "julia": (0, 1), "center": (0, 0)},
+    ],
+)
+def test_a_tile_has_the_bits_of_the_picture(gpu: wg.GPU, rng: Generator, change: dict[str, Any]) -> None:
+    view = mandelbrot.make_view(**{"center": SEAHORSE, "size": (61, 43), "max_iter": 900, **change})
+    whole = render_view(view, gpu)
+    assert whole.method == "direct" or whole.stats.refined > 0
+    for _ in range(3):
+        left, top = int(rng.integers(60)), int(rng.integers(42))
+        tile = Tile(left, top, int(rng.integers(1, 62 - left)), int(rng.integers(1, 44 - top)))
+        # Another view near by leaves an orbit that would serve as well.
+        work.orbits.get(view.replace(center=view.pixel(3, 5)))
+        part = render_tile(view, tile, gpu)
+        assert np.array_equal(part.iterations, whole.iterations[tile.where]), tile
+        assert np.array_equal(part.smooth, whole.smooth[tile.where], equal_nan=True), tile
 
 
 def test_jitter_fills_the_pixel() -> None:

@@ -43,6 +43,8 @@ NEAR_MARK = 2**20
 MARKED = 2e10
 """How perturb.wgsl is told of the end of an orbit, and of points near radius 2; and in ``orbit`` of all that ``packed`` has to be asked about."""
 _NOTHING = -(2**30)
+_NEVER = -(2**31)
+"""Radius of an entry that may not be taken, not even by a delta of 0."""
 _RADIUS = {False: 3, True: 9}
 """Column of a table's radius; of refine.wgsl's."""
 _serial = itertools.count(1)
@@ -216,13 +218,14 @@ def pack_reference(orbit: Orbit, critical: Orbit | None = None) -> Reference:
         ends = [*range(len(critical.values) - 1, start), len(scaled.exponent) - 1]
         near = {**critical.near, **{start + index: value for index, value in orbit.near.items()}}
     size = np.exp2(scaled.log2().clip(-1000, 10))
-    shown = scaled.exponent >= -23
+    # |Z|**(power - 1) is at least 2**-24 of the others: f32 multiplies a delta by it without underflow.
+    shown = scaled.exponent >= math.ceil(-23 / (orbit.power - 1))
     exponent = np.where(shown | (scaled.exponent <= _NOTHING), 0, scaled.exponent)
     values = 2 * scaled.mantissa * np.where(shown, np.exp2(np.maximum(scaled.exponent, -30).astype(np.float64)), 1.0)
     limit = np.where(shown, np.maximum(np.minimum(0.5 * size, 2.0 - size) * 0.999, 0.0), 0.0)
     mark = np.zeros(len(size))
     for index, (mantissa, power) in near.items():
-        mark[index], exponent[index] = -mantissa, NEAR_MARK + power
+        mark[index], exponent[index] = -1 - 0.5 * mantissa, NEAR_MARK + power
     mark[ends], exponent[ends] = END, 0
     limit[mark < 0] = 0
     packed = np.zeros((len(size) + BLOCK, 4), np.float32)
@@ -358,7 +361,7 @@ def table_of(merged: Merged, log2_dc: float) -> Table:
     radius = merged.single
     packed = merged.packed.copy()
     column = packed[:, _RADIUS[merged.fine]]
-    column[:] = np.int32(_NOTHING).view(np.uint32)
+    column[:] = np.int32(_NEVER).view(np.uint32)
     offsets, highest = [0], _NOTHING
     for level, (a, b) in enumerate(merged.sizes, 1):
         x, y = slice(0, 2 * len(a), 2), slice(1, 2 * len(a), 2)
@@ -374,7 +377,7 @@ def table_of(merged: Merged, log2_dc: float) -> Table:
         if not np.isfinite(radius).any():
             break
         # The shader compares the exponent of max(|re|, |im|), which may be sqrt(2) short of |delta|.
-        whole = np.floor(np.where(np.isfinite(radius), radius, _NOTHING + 1) - 0.5).astype(np.int32)
+        whole = np.where(np.isfinite(radius), np.floor(radius - 0.5), _NEVER).astype(np.int32)
         highest = max(highest, int(whole.max()))
         column[offsets[-1] : offsets[-1] + len(whole)] = whole.view(np.uint32)
         offsets.append(offsets[-1] + len(whole))
@@ -434,7 +437,7 @@ def fine_reference(reference: Reference) -> NDArray[np.int32]:
     twice = Scaled(reference.points.mantissa, reference.points.exponent + 1)
     packed = limbs(twice, (~reference.steps).astype(np.int32))
     for index, (mantissa, exponent) in reference.near.items():
-        packed[index, 9:] = 2, int(np.float32(mantissa).view(np.int32)), max(exponent, LIMB_NOTHING)
+        packed[index, 9:] = 2 | packed[index, 9], int(np.float32(mantissa).view(np.int32)), max(exponent, LIMB_NOTHING)
     return packed
 
 

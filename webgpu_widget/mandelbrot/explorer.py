@@ -287,7 +287,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         # Whoever asks for this view next hears of what is wrong with it.
         with contextlib.suppress(Exception):
             go_on()
-            work.prepare(self.view, progress=go_on)
+            work.prepare(self.view, progress=go_on, near=True)
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if not isinstance(content, dict) or not isinstance(content.get("id"), str):
@@ -357,11 +357,11 @@ class MandelbrotExplorer(anywidget.AnyWidget):
     def _prepare(self, question: str, view: View, have: str) -> None:
         # Steps to spare: a page that zooms in wants more, and shall find them where it is.
         longer = view.replace(max_iter=min(MAX_ITER, view.max_iter + view.max_iter // 4 + 500))
-        prepared = work.prepare(longer, progress=lambda *_: self._check(question))
+        prepared = work.prepare(longer, progress=lambda *_: self._check(question), near=True)
         self._check(question)
         if prepared.reference is None:
             # The page decides by its own rounding; it asked, so it gets perturbation.
-            prepared = work.prepare(longer, "perturbation")
+            prepared = work.prepare(longer, "perturbation", near=True)
         reference, table = prepared.orbit, prepared.table
         base = f"{reference.base}.{table.base if table else 0}"
         key = f"{base}-{reference.serial}.{table.serial if table else 0}"
@@ -396,7 +396,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
                 np.ascontiguousarray(reference.orbit).data,
             ]
         # By this the page knows which other views the reference serves, and makes their plans by itself.
-        finest = 48 + view.max_iter.bit_length() - prepared.precision
+        finest = (48 + view.max_iter.bit_length() - prepared.precision) / (view.power if view.julia else 1)
         digits = max(24, math.ceil(-finest * math.log10(2)) + 8)
         serves = {
             "point": [decimal_text(part, digits + 4) for part in prepared.point],

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget.mandelbrot.bla import FIRST_LEVEL, Scaled, Table, fine_reference, limbs
+from webgpu_widget.mandelbrot.tile import Tile
 from webgpu_widget.mandelbrot.view import View
 from webgpu_widget.mandelbrot.work import (
     BAND_BYTES,
     GROUP,
     ROW_GROUPS,
     TILE,
+    TURN,
     Prepared,
     Progress,
     Slices,
@@ -44,7 +46,12 @@ class Runnable(Protocol):
 
     @property
     def view(self) -> View:
-        """What is drawn."""
+        """The picture."""
+        ...
+
+    @property
+    def tile(self) -> Tile:
+        """What is drawn of it."""
         ...
 
     @property
@@ -83,7 +90,7 @@ class Runnable(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """Pipeline and buffers of direct.wgsl or perturb.wgsl for one view."""
+    """Pipeline and buffers of direct.wgsl or perturb.wgsl for a tile of one view."""
 
     queue: Any
     view: View
@@ -92,6 +99,12 @@ class Kernel:
     data: list[Any]
     derivative: bool
     listed: bool
+    part: Tile | None = None
+
+    @property
+    def tile(self) -> Tile:
+        """As `Runnable` says."""
+        return self.part or Tile(0, 0, *self.view.size)
 
     @property
     def planes(self) -> int:
@@ -118,7 +131,8 @@ class Kernel:
         """Pack the uniform of a dispatch."""
         view, prepared = self.view, self.prepared
         radius = _radius(view)
-        head = struct.pack("<4I", *view.size, first, count)
+        head = struct.pack("<4I", *self.tile.size, first, count)
+        shift = _added(shift, self.tile.shift(view.size))
         tail = (radius * radius, view.max_iter, budget, int(fresh), ROW_GROUPS)
         step = scaled(view.spacing, prepared.scale)
         if prepared.method == "direct":
@@ -151,6 +165,7 @@ def make_kernel(
     listed: bool = False,
     shared: Kernel | None = None,
     fallback: bool = False,
+    tile: Tile | None = None,
 ) -> Kernel:
     """Compile the kernel of a view and upload its reference.
 
@@ -168,6 +183,8 @@ def make_kernel(
         One of the same view, whose uploaded reference is used.
     fallback : bool
         Whether the adapter is a processor.
+    tile : Tile, optional
+        What to draw of it; all when left out.
 
     Returns
     -------
@@ -190,8 +207,9 @@ def make_kernel(
             [],
             derivative,
             listed,
+            tile,
         )
-    constants |= {"TABLE": int(prepared.table is not None)}
+    constants |= {"TABLE": int(prepared.table is not None), "TURN": TURN[fallback]}
     data: list[Any] = [] if shared is None else shared.data
     if not shared:
         table = prepared.table.packed if prepared.table else np.zeros((1, 8), np.uint32)
@@ -201,15 +219,16 @@ def make_kernel(
             data.append(buffer)
         data.append(data[-1])  # the orbit in pairs
     pipeline = queue.pipeline(shader("perturb"), "mandelbrot perturb", None, constants)
-    return Kernel(queue, view, prepared, pipeline, data, derivative, listed)
+    return Kernel(queue, view, prepared, pipeline, data, derivative, listed, tile)
 
 
 @dataclasses.dataclass(frozen=True)
 class Refiner:
-    """Pipeline and buffers of refine.wgsl for one view."""
+    """Pipeline and buffers of refine.wgsl for a tile of one view."""
 
     queue: Any
     view: View
+    tile: Tile
     prepared: Prepared
     table: Table | None
     pipeline: Any
@@ -224,7 +243,9 @@ class Refiner:
         width, height = view.size
         step = scaled(view.spacing, prepared.scale)
         re, im = (scaled(part, prepared.scale) for part in prepared.offset)
-        column, row = (pixels % width).astype(np.float64), (pixels // width).astype(np.float64)
+        columns = self.tile.width
+        column = (pixels % columns).astype(np.float64) + self.tile.left
+        row = (pixels // columns).astype(np.float64) + self.tile.top
         points = (
             re + (column + 0.5 - width / 2 + shift[0]) * step + 1j * (im + (height / 2 - 0.5 - row - shift[1]) * step)
         )
@@ -253,7 +274,7 @@ class Refiner:
         )
 
 
-def make_refiner(queue: Any, view: View, prepared: Prepared) -> Refiner:
+def make_refiner(queue: Any, view: View, prepared: Prepared, tile: Tile | None = None) -> Refiner:
     """Compile refine.wgsl for a view that was prepared for perturbation, and upload its reference.
 
     Parameters
@@ -262,6 +283,8 @@ def make_refiner(queue: Any, view: View, prepared: Prepared) -> Refiner:
         Where the commands go.
     view, prepared : View and Prepared
         What to draw.
+    tile : Tile, optional
+        The rectangle that the list counts in; the whole picture when left out.
 
     Returns
     -------
@@ -284,20 +307,23 @@ def make_refiner(queue: Any, view: View, prepared: Prepared) -> Refiner:
         buffer = queue.alloc(array.nbytes, "mandelbrot reference")
         queue.write(buffer, np.ascontiguousarray(array))
         data.append(buffer)
-    return Refiner(
-        queue, view, prepared, table, queue.pipeline(shader("refine"), "mandelbrot refine", None, constants), data
-    )
+    pipeline = queue.pipeline(shader("refine"), "mandelbrot refine", None, constants)
+    return Refiner(queue, view, tile or Tile(0, 0, *view.size), prepared, table, pipeline, data)
+
+
+def _added(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return one[0] + other[0], one[1] + other[1]
 
 
 def _radius(view: View) -> float:
     return 2.0 if view.constant is None else max(2.0, math.hypot(*(float(part) for part in view.constant)))
 
 
-def workgroups(view: View, count: int, *, listed: bool) -> tuple[int, int, int]:
-    """Give the shape of a dispatch over ``count`` pixels: a workgroup has 64 of a list, or a tile of 8 x 8."""
+def workgroups(columns: int, count: int, *, listed: bool) -> tuple[int, int, int]:
+    """Give the shape of a dispatch over ``count`` pixels: a workgroup has 64 of a list, or 8 x 8 of a picture so many columns wide."""
     groups = math.ceil(count / GROUP)
     if not listed:
-        groups = math.ceil(view.size[0] / TILE) * math.ceil(math.ceil(count / view.size[0]) / TILE)
+        groups = math.ceil(columns / TILE) * math.ceil(math.ceil(count / columns) / TILE)
     return min(groups, ROW_GROUPS), math.ceil(groups / ROW_GROUPS), 1
 
 
@@ -333,8 +359,8 @@ def run(
     ndarray of uint32, (2 or 3, pixels)
         The result planes of the shader.
     """
-    queue, view = kernel.queue, kernel.view
-    total = view.size[0] * view.size[1] if pixels is None else len(pixels)
+    queue, view, columns = kernel.queue, kernel.view, kernel.tile.width
+    total = columns * kernel.tile.height if pixels is None else len(pixels)
     planes, state_planes = kernel.planes, kernel.state_planes
     # Few pixels a slice with many steps each, since to begin and end one costs a processor a hundred; not so few that slices are many.
     band = min(
@@ -344,7 +370,7 @@ def run(
     )
     if kernel.list_words == 0:
         # Whole rows of tiles, where a row is short enough.
-        rows = TILE * view.size[0]
+        rows = TILE * columns
         band = min(total, band // rows * rows or band)
     state = queue.alloc(4 * state_planes * band, "mandelbrot state")
     result = queue.alloc(4 * planes * band, "mandelbrot result")
@@ -360,7 +386,7 @@ def run(
             left, done, budget, seconds = count, 0, 0, 0.0
             planes_read = (result, 0, 4 * planes * count)
             raw: list[Any] = []
-            shape = workgroups(view, count, listed=kernel.list_words > 0)
+            shape = workgroups(columns, count, listed=kernel.list_words > 0)
             while left:
                 budget = slices.budget(left, budget, seconds)
                 uniform = kernel.params(first, count, shift, budget, fresh=done == 0)

@@ -28,8 +28,9 @@ _serial = itertools.count(1)
 TINY = 2.0**-24
 """Points under this are kept with their exponent: f32 holds their square badly, or not at all."""
 TINY_SQUARED = TINY * TINY
-NEAR = 3.996
-"""Points with |Z|**2 over this are kept with their distance from 4."""
+NEAR, FAR = 3.996, 5.0
+"""Points with |Z|**2 between them are kept with their distance from 4. An orbit ends past the second: one that leaves by less than a float tells
+has neighbours that do not."""
 
 
 @dataclasses.dataclass
@@ -47,14 +48,14 @@ class Orbit:
     precision : int
         Bits of the arithmetic.
     values : ndarray of complex128
-        The orbit. It ends with the first |Z| > 2, when there is one.
+        The orbit. It ends with the first |Z|**2 >= 5, when there is one.
     tiny : dict
         index -> (complex mantissa, binary exponent) of points with |Z| < 2**-24.
     near : dict
-        index -> (mantissa, binary exponent) of 4 - |Z|**2 for points with |Z|**2 > 3.996: there the escape of a neighbour
+        index -> (mantissa, binary exponent) of 4 - |Z|**2 for points with |Z|**2 from 3.996 to 5: there the escape of a neighbour
         hangs on less than |Z| as a float tells.
     escaped : bool
-        Whether the last point is outside radius 2.
+        Whether it ends because of where the last point is.
     seconds : float
         Time spent.
     serial : int
@@ -73,9 +74,11 @@ class Orbit:
     _last: tuple[mpfr, mpfr]
     serial: int = dataclasses.field(default_factory=lambda: next(_serial))
 
-    def serves(self, view: View, point: tuple[mpq, mpq], constant: tuple[mpq, mpq] | None) -> bool:
+    def serves(
+        self, view: View, point: tuple[mpq, mpq], constant: tuple[mpq, mpq] | None, precision: int | None = None
+    ) -> bool:
         """Tell whether a view at ``point`` can be iterated from this orbit, extended if need be."""
-        if self.power != view.power or self.constant != constant or self.precision < view.precision:
+        if self.power != view.power or self.constant != constant or self.precision < (precision or view.precision):
             return False
         far = max(log2_abs(self.point[0] - point[0]), log2_abs(self.point[1] - point[1]))
         return bool(far <= view.log2_spacing + math.log2(view.size[0]) + REACH_LOG2)
@@ -152,9 +155,10 @@ def compute_orbit(
     first = point if constant is not None else (mpq(0), mpq(0))
     start = to_mpfr(first[0], precision), to_mpfr(first[1], precision)
     value = complex(float(start[0]), float(start[1]))
-    orbit = Orbit(point, constant, power, precision, np.array([value]), {}, {}, abs(value) > 2, 0.0, start)
-    if constant is not None and (0 < abs(value) < TINY or NEAR < abs(value) ** 2 <= 4):
-        with gmpy2.context(precision=precision):
+    with gmpy2.context(precision=precision):
+        size = gmpy2.square(start[0]) + gmpy2.square(start[1])  # a float of it may be 0 where it is not, or 4
+        orbit = Orbit(point, constant, power, precision, np.array([value]), {}, {}, bool(size >= FAR), 0.0, start)
+        if 0 < size < TINY_SQUARED or NEAR < size < FAR:
             orbit.mark([(0, *start)], 0)
     orbit.extend(length, proceed)
     return orbit
@@ -180,6 +184,7 @@ class OrbitCache:
         view: View,
         point: tuple[mpq, mpq] | None = None,
         proceed: Callable[[int, int], None] | None = None,
+        precision: int | None = None,
     ) -> Orbit:
         """Find or compute an orbit for a view.
 
@@ -191,6 +196,8 @@ class OrbitCache:
             The reference point, where it must be this one.
         proceed : callable, optional
             As in `Orbit.extend`.
+        precision : int, optional
+            Bits, where the view's own are too few.
 
         Returns
         -------
@@ -200,14 +207,15 @@ class OrbitCache:
         constant = view.constant
         with self._lock:
             wanted = point or view.point
-            for orbit in self._orbits:
-                if (point is None or orbit.point == point) and orbit.serves(view, wanted, constant):
-                    self._orbits.remove(orbit)
-                    self._orbits.append(orbit)
+            for orbit in reversed(self._orbits):
+                if (point is None or orbit.point == point) and orbit.serves(view, wanted, constant, precision):
+                    self._orbits = [*(one for one in self._orbits if one is not orbit), orbit]
                     if not orbit.escaped and len(orbit.values) <= view.max_iter:
                         orbit.extend(view.max_iter, proceed)
                     return orbit
-            orbit = compute_orbit(wanted, view.max_iter, view.precision + 32, view.power, constant, proceed)
+            orbit = compute_orbit(
+                wanted, view.max_iter, (precision or view.precision) + 32, view.power, constant, proceed
+            )
             self.computed += 1
             self._orbits = [*self._orbits[-self.capacity + 1 :], orbit]
             return orbit
@@ -240,7 +248,7 @@ def _step_2(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int) -> Any:
         append(complex(x, y))
         size = x * x + y * y
         if not TINY_SQUARED < size < NEAR:
-            if size >= NEAR and square(re) + square(im) > 4:
+            if size >= FAR:
                 return points, marked, re, im, True
             marked.append((len(points), re, im))
     return points, marked, re, im, False
@@ -250,7 +258,6 @@ def _step_n(power: int) -> _Step:
     def step(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int) -> Any:
         points: list[complex] = []
         marked: Marked = []
-        square = gmpy2.square
         for _ in range(count):
             w_re, w_im = re, im
             for _ in range(power - 1):
@@ -259,7 +266,7 @@ def _step_n(power: int) -> _Step:
             points.append(complex(float(re), float(im)))
             size = abs(points[-1]) ** 2
             if not TINY_SQUARED < size < NEAR:
-                if size >= NEAR and square(re) + square(im) > 4:
+                if size >= FAR:
                     return points, marked, re, im, True
                 marked.append((len(points), re, im))
         return points, marked, re, im, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 import time
 import weakref
@@ -10,16 +11,26 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from webgpu_widget.mandelbrot import kernels, work
 from webgpu_widget.mandelbrot.image import Extra, Image, Stats, edges, jitter
 from webgpu_widget.mandelbrot.numbers import ViewError, exact_point
+from webgpu_widget.mandelbrot.tile import Tile
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
 
-__all__ = ["automatic_iterations", "render", "render_async", "render_view", "render_view_async"]
+__all__ = [
+    "Counts",
+    "automatic_iterations",
+    "render",
+    "render_async",
+    "render_tile",
+    "render_view",
+    "render_view_async",
+]
 
 MAX_SAMPLES = 256
 REFINED = 2.0
@@ -121,7 +132,7 @@ def render(
         Whether pixels of a perturbed picture that differ from a neighbour by more than two counts are done again with 56-bit
         numbers: there the count hangs on more than f32 holds. It costs about ten times the time of those pixels.
     reference : number, optional
-        Reference point of the perturbation; the centre, or one kept from before, when left out.
+        Reference point of the perturbation; the centre when left out.
     progress : callable or True, optional
         Called with the part that is done, 0 to 1; True shows a bar.
     timeout : float or None
@@ -147,13 +158,42 @@ def render(
     view = make_view(center, width, size, max_iter, power, julia, formula)
     target = _gpu(gpu)
     steps = _picture(view, target.info.is_fallback, target, samples, method, distance, refine, reference, progress)
+    return cast("Image", _drive(steps, target, timeout))
+
+
+def render_tile(view: View, tile: Tile, gpu: GPU, method: str = "auto", timeout: float | None = 30.0) -> Counts:
+    """Compute a part of a picture, with the bits that `render_view` has there.
+
+    Parameters
+    ----------
+    view : View
+        The picture.
+    tile : Tile
+        The part.
+    gpu : GPU
+        Where to compute.
+    method : str
+        As in `render`.
+    timeout : float or None
+        Seconds of silence of the browser.
+
+    Returns
+    -------
+    Counts
+        Of the tile's pixels.
+    """
+    return cast("Counts", _drive(_tile(view, tile, gpu, method), gpu, timeout))
+
+
+def _drive(steps: work.Waits, gpu: GPU, timeout: float | None) -> Any:
+    """Run a generator of waits to its end."""
     answer: Any = None
     try:
         while True:
             wait = steps.send(answer)
-            answer = target._queue.read(wait.reads, timeout) if wait.reads is not None else wait.compute()  # type: ignore[misc]
+            answer = gpu._queue.read(wait.reads, timeout) if wait.reads is not None else wait.compute()  # type: ignore[misc]
     except StopIteration as stop:
-        return cast("Image", stop.value)
+        return stop.value
     finally:
         steps.close()
 
@@ -234,6 +274,91 @@ def _meter(
     return show, bar.close
 
 
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What a GPU computed of a picture, or of a tile of it.
+
+    Parameters
+    ----------
+    iterations, smooth : ndarray of uint32 and of float32, (height, width)
+        As in `Image`.
+    distance : ndarray of float32 or None
+        The same.
+    stats : Stats
+        What it took, all of it one sample a pixel.
+    """
+
+    iterations: NDArray[np.uint32]
+    smooth: NDArray[np.float32]
+    distance: NDArray[np.float32] | None
+    stats: Stats
+
+
+@dataclasses.dataclass
+class _Job:
+    """A picture under way on a GPU."""
+
+    gpu: Any
+    view: View
+    prepared: work.Prepared
+    is_fallback: bool
+    show: Callable[[float], None] | None
+
+    def __post_init__(self) -> None:
+        *of_method, self.fine_slices = _slices_of(self.gpu, self.is_fallback)
+        self.slices = of_method[int(self.prepared.method != "direct")]
+        self.begun = time.perf_counter()
+        self.before = self.slices.count + self.fine_slices.count
+
+    def counts(self, kernel: kernels.Kernel, tile: Tile, *, refine: bool) -> work.Waits:
+        """Compute a tile. What is refined depends on neighbours, so where something is, the ones around it are computed as well."""
+        prepared = self.prepared
+        outer = kernel.tile
+        planes = yield from kernels.run(kernel, self.slices, progress=self.show)
+        shape = outer.height, outer.width
+        iterations, smooth = planes[0].reshape(shape), planes[1].view(np.float32).reshape(shape)
+        distance = planes[2].view(np.float32).reshape(shape) if kernel.derivative else None
+        within = tile.inside(outer)
+        refined = 0
+        if refine and prepared.reference is not None:
+            pixels = edges(smooth, REFINED)
+            pixels = pixels[within.holds(pixels, outer.width)]
+            refined = len(pixels)
+            if refined:
+                refiner = kernels.make_refiner(self.gpu._queue, self.view, prepared, outer)
+                again = yield from kernels.run(refiner, self.fine_slices, pixels, progress=self.show)
+                iterations.reshape(-1)[pixels] = again[0]
+                smooth.reshape(-1)[pixels] = again[1].view(np.float32)
+        if within.size != outer.size:
+            iterations, smooth = iterations[within.where].copy(), smooth[within.where].copy()
+        return Counts(
+            iterations, smooth, distance, self.stats(int(iterations.sum(dtype=np.int64)), refined, iterations.size)
+        )
+
+    def stats(self, iterations: int, refined: int, samples: int) -> Stats:
+        """Say what it took until now."""
+        prepared = self.prepared
+        return Stats(
+            iterations=iterations,
+            seconds=time.perf_counter() - self.begun,
+            slices=self.slices.count + self.fine_slices.count - self.before,
+            orbit_steps=0 if prepared.reference is None else int(prepared.reference.steps.sum()),
+            orbit_seconds=prepared.seconds,
+            table_levels=0 if prepared.table is None else prepared.table.levels,
+            refined=refined,
+            samples=samples,
+        )
+
+
+def _tile(view: View, tile: Tile, gpu: Any, method: str) -> work.Waits:
+    """Compute a tile of a picture."""
+    prepared = yield work.Wait(compute=lambda: work.prepare(view, method))
+    job = _Job(gpu, view, prepared, gpu.info.is_fallback, None)
+    outer = tile if prepared.reference is None else tile.grown(view.size)
+    kernel = kernels.make_kernel(gpu._queue, view, prepared, fallback=job.is_fallback, tile=outer)
+    return (yield from job.counts(kernel, tile, refine=True))
+
+
 def _picture(
     view: View,
     is_fallback: bool,
@@ -252,50 +377,24 @@ def _picture(
     show, finish = _meter(progress)
     try:
         prepared = yield work.Wait(compute=lambda: work.prepare(view, method, point))
-        begun = time.perf_counter()
-        *of_method, fine_slices = _slices_of(gpu, is_fallback)
-        slices = of_method[int(prepared.method != "direct")]
-        before = slices.count + fine_slices.count
+        job = _Job(gpu, view, prepared, is_fallback, show)
         kernel = kernels.make_kernel(gpu._queue, view, prepared, derivative=distance, fallback=is_fallback)
-        planes = yield from kernels.run(kernel, slices, progress=show)
-        shape = view.size[1], view.size[0]
-        iterations = planes[0].reshape(shape)
-        smooth = planes[1].view(np.float32).reshape(shape)
-        refined = 0
-        if refine and prepared.reference is not None:
-            pixels = edges(smooth, REFINED)
-            refined = len(pixels)
-            if refined:
-                again = yield from kernels.run(
-                    kernels.make_refiner(gpu._queue, view, prepared), fine_slices, pixels, progress=show
-                )
-                iterations.reshape(-1)[pixels] = again[0]
-                smooth.reshape(-1)[pixels] = again[1].view(np.float32)
-        total = int(iterations.sum(dtype=np.int64))
-        extra = None
+        counts: Counts = yield from job.counts(kernel, kernel.tile, refine=refine)
+        total, extra = counts.stats.iterations, None
         if samples > 1:
-            pixels = edges(smooth)
+            pixels = edges(counts.smooth)
             rows = []
             if len(pixels):
                 listed = kernels.make_kernel(
                     gpu._queue, view, prepared, listed=True, shared=kernel, fallback=is_fallback
                 )
                 for sample in range(1, samples):
-                    more = yield from kernels.run(listed, slices, pixels, jitter(sample))
+                    more = yield from kernels.run(listed, job.slices, pixels, jitter(sample))
                     rows.append(more[1].view(np.float32).copy())
                     total += int(more[0].sum(dtype=np.int64))
             extra = Extra(pixels, np.array(rows, np.float32).reshape(samples - 1, len(pixels)))
-        stats = Stats(
-            iterations=total,
-            seconds=time.perf_counter() - begun,
-            slices=slices.count + fine_slices.count - before,
-            orbit_steps=0 if prepared.reference is None else int(prepared.reference.steps.sum()),
-            orbit_seconds=prepared.seconds,
-            table_levels=0 if prepared.table is None else prepared.table.levels,
-            refined=refined,
-            samples=iterations.size + (0 if extra is None else extra.smooth.size),
-        )
-        reach = planes[2].view(np.float32).reshape(shape) if distance else None
-        return Image(view, prepared.method, iterations, smooth, reach, stats, extra)
+        computed = counts.iterations.size + (0 if extra is None else extra.smooth.size)
+        stats = job.stats(total, counts.stats.refined, computed)
+        return Image(view, prepared.method, counts.iterations, counts.smooth, counts.distance, stats, extra)
     finally:
         finish()

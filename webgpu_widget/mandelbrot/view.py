@@ -81,8 +81,13 @@ class View:
 
     @property
     def precision(self) -> int:
-        """Bits that an orbit of this view needs."""
-        return max(64, math.ceil(-self.log2_spacing) + 48 + self.max_iter.bit_length())
+        """Bits that an orbit of this view needs.
+
+        About 0, a step of a Julia set leaves no more of a pixel than its power: what is added to it must be known as well as that.
+        """
+        return max(
+            64, math.ceil(-self.log2_spacing * (self.power if self.julia else 1)) + 48 + self.max_iter.bit_length()
+        )
 
     def pixel(self, column: int, row: int) -> tuple[mpq, mpq]:
         """Point of the plane at the middle of a pixel, exactly.
@@ -265,7 +270,8 @@ def make_view(
             raise ViewError(
                 f"julia is {decimal_text(re, 6)}, {decimal_text(im, 6)}; beyond |c| = 2 the set is dust, so at most 1000 is allowed"
             )
-        constant = _text(re, digits), _text(im, digits)
+        # A pixel about 0 is its power away from the constant after a step.
+        constant = _text(re, digits * exponent), _text(im, digits * exponent)
     return View(
         center=(_text(point[0], digits), _text(point[1], digits)),
         width=width.strip() if isinstance(width, str) else decimal_text(wide, 17),

@@ -52,6 +52,8 @@ GROUP = 64
 TILE = 8
 """Pixels of a workgroup, and the side of a tile of them."""
 ROW_GROUPS = 16_384
+TURN = {True: 512, False: 2048}
+"""Steps of a pixel that perturb.wgsl does on a CPU adapter, and on a GPU, before it looks at its budget again."""
 TARGET_S = 0.03
 LIMIT_S = 0.05
 """A dispatch aims at 30 ms and is cut when it takes over 50 ms: no watchdog fires, and a page stays alive."""
@@ -254,6 +256,8 @@ def prepare(
     method: str = "auto",
     reference: tuple[mpq, mpq] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    near: bool = False,
 ) -> Prepared:
     """Compute what a view needs before its first pixel.
 
@@ -264,9 +268,11 @@ def prepare(
     method : str
         As in `choose_method`.
     reference : tuple of gmpy2.mpq, optional
-        Reference point; by default one from before that serves, or the centre.
+        Reference point; the centre when left out: then a view has the same bits whatever was computed before.
     progress : callable, optional
         Called with (steps done, steps wanted) of the orbit; it may raise to stop.
+    near : bool
+        Whether an orbit from before that serves is as good as the centre's: for who moves about.
 
     Returns
     -------
@@ -277,10 +283,10 @@ def prepare(
     if chosen == "direct":
         return Prepared("direct")
     begun = time.perf_counter()
-    orbit = orbits.get(view, reference, progress)
+    orbit = orbits.get(view, reference or (None if near else view.point), progress)
     critical = None
     if view.constant is not None:
-        critical = orbits.get(view.replace(julia=None, center=view.julia), view.constant, progress)
+        critical = orbits.get(view.replace(julia=None, center=view.julia), view.constant, progress, view.precision)
     bare = _packed(orbit, critical)
     offset = view.point[0] - orbit.point[0], view.point[1] - orbit.point[1]
     reach = (

@@ -134,18 +134,23 @@ def perturb(
     iterations, smooth = np.full(count, max_iter, np.int64), np.full(count, np.nan)
     live, seen = np.arange(count), np.zeros(count, bool)
     radius = 2.0 if julia is None else max(2.0, abs(julia))
+    rest = Scaled.of(np.zeros(len(points.exponent), np.complex128))
+    for index, (mantissa, exponent) in reference.near.items() if radius == 2 else ():
+        rest.mantissa[index], rest.exponent[index] = -mantissa, exponent
+    close = np.zeros(len(points.exponent), bool)
+    close[list(reference.near) if radius == 2 else []] = True
     for n in range(julia is None, max_iter + 65_536):
         here = Scaled(points.mantissa[m], points.exponent[m])
         z = here + delta
         value = z.mantissa * np.exp2(np.maximum(z.exponent, -1000).astype(np.float64))
         out = np.abs(value) > radius
-        for index, (mantissa, exponent) in reference.near.items() if radius == 2 else ():
-            # |Z + delta|**2 > 4, where |Z| is so near 2 that the sum does not show it
-            at = np.flatnonzero(m == index)
-            d, scale = delta.mantissa[at], delta.exponent[at].astype(np.float64)
-            grown = 2 * (here.mantissa[at] * d.conj()).real * np.exp2(here.exponent[at].astype(np.float64))
-            grown += np.abs(d) ** 2 * np.exp2(np.maximum(scale, -1000))
-            out[at] = grown > mantissa * np.exp2(np.clip(exponent - scale, -1000, 1000))
+        at = np.flatnonzero(close[m])
+        if len(at):
+            # |Z + delta|**2 > 4, where |Z| is so near 2 that the sum does not show it: 2 Re(conj(Z) delta) + |delta|**2 > 4 - |Z|**2
+            d, scale = delta.mantissa[at], delta.exponent[at]
+            cross = Scaled.of((here.mantissa[at] * d.conj()).real.astype(np.complex128), here.exponent[at] + scale + 1)
+            square = Scaled.of((np.abs(d) ** 2).astype(np.complex128), 2 * scale)
+            out[at] = (cross + square + Scaled(rest.mantissa[m[at]], rest.exponent[m[at]])).mantissa.real > 0
         crossed = out & ~seen[live]
         iterations[live[crossed]] = np.minimum(n, max_iter)
         seen[live[crossed]] = n < max_iter

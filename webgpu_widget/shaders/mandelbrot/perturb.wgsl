@@ -12,8 +12,8 @@
 // Shapes    list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], orbit vec2f[BLOCK blocks], pairs: the same
 //           buffer, state u32[6 or 9][count], result u32[2 or 3][count], remaining u32[1].
 //           reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. -4 as limit marks the last index of an orbit.
-//           Where |Z| is nearly 2, limit and w tell 4 - |Z|^2 as -limit 2^(w - 2^20): escape may hang on a delta that
-//           Z + delta does not show. Where m begins a block (1, 1 + BLOCK, ...): while |delta| < limit there, no rebase and no
+//           Where |Z| is nearly 2, limit and w tell 4 - |Z|^2 as -2 (limit + 1) 2^(w - 2^20), whatever its sign: escape may hang on
+//           a delta that Z + delta does not show. Where m begins a block (1, 1 + BLOCK, ...): while |delta| < limit there, no rebase and no
 //           escape can come before the block's end, 0 is never; and while |delta| < w (0 to 1), delta stays under 2^-24 of Z.
 //           orbit[m + BLOCK - 1] = 2 Z, or a number past all of them where w or limit say that m is one of those.
 //           table: entry k of a level covers m = 1 + k 2^level: (A, exponent, exponent of the radius), (B, exponent, 0).
@@ -27,6 +27,7 @@ override JULIA: bool = false;
 override TABLE: bool = true;
 override DERIVATIVE: bool = false;
 override LISTED: bool = false;
+override TURN: i32 = 2048;             // work of a pixel between two looks at its budget; what it does in it does not depend on the budget
 
 struct Params {
   size: vec2u,
@@ -99,7 +100,7 @@ fn exponent_of(x: f32) -> i32 {
 // max(|re|, |im|) in [0.5, 1)
 fn normal(a: Scaled) -> Scaled {
   let size = largest(a.value);
-  if (size == 0.0) { return Scaled(vec2f(0.0), NOTHING); }
+  if (size == 0.0) { return ZERO; }
   let k = exponent_of(size);
   return Scaled(a.value * power_of_two(-k), a.exponent + k);
 }
@@ -168,15 +169,20 @@ struct Pixel {
 }
 
 const ONE = Scaled(vec2f(1.0, 0.0), 0);
+const ZERO = Scaled(vec2f(0.0), NOTHING);
 
+// A zero has no exponent of its own: beside any other, it must not decide which one both are brought to.
 fn point(R: vec4f) -> Scaled {
+  if (largest(R.xy) == 0.0) { return ZERO; }
   return Scaled(0.5 * R.xy, select(i32(R.w), 0, R.w > 0.0));
 }
 
+fn real(x: f32, exponent: i32) -> Scaled { return normal(Scaled(vec2f(x, 0.0), exponent)); }
+
 // Whether |Z + delta|^2 > 4 where |Z| is nearly 2: 2 Re(conj(Z) delta) + |delta|^2 > 4 - |Z|^2.
 fn over(R: vec4f, d: Scaled) -> bool {
-  let rest = -R.z * power_of_two(i32(R.w - NEAR) - d.exponent);
-  return fma(dot(d.value, d.value), power_of_two(d.exponent), dot(R.xy, d.value)) > rest;
+  let grown = plus(real(dot(R.xy, d.value), d.exponent), real(dot(d.value, d.value), 2 * max(d.exponent, NOTHING / 2)));
+  return plus(grown, real(2.0 * (R.z + 1.0), i32(R.w - NEAR))).value.x > 0.0;
 }
 
 // Z + delta of the point just reached: escape, rebase.
@@ -251,15 +257,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let at = vec2f(f32(index % params.size.x), f32(index / params.size.x)) - half + params.shift;
   let dc0 = normal(Scaled(fma(at, params.step, params.offset), params.scale));
   var dc = dc0;
-  if (JULIA) { dc = Scaled(vec2f(0.0), NOTHING); }
+  if (JULIA) { dc = ZERO; }
 
   var pixel = Pixel(settled(dc0), params.start, 0u, DONE, vec2f(0.0), ONE);
+  var stint = 0u;       // steps with tests before anything faster is tried again
   if (params.fresh == 0u) {
     pixel.n = state[3u * count + id];
     if ((pixel.n & DONE) != 0u) { return; }
     pixel.delta = Scaled(bitcast<vec2f>(vec2u(state[id], state[count + id])), bitcast<i32>(state[2u * count + id]));
     pixel.m = state[4u * count + id];
-    pixel.crossed = state[5u * count + id];
+    stint = state[5u * count + id];
     if (DERIVATIVE) {
       pixel.derivative = Scaled(bitcast<vec2f>(vec2u(state[6u * count + id], state[7u * count + id])), bitcast<i32>(state[8u * count + id]));
     }
@@ -269,7 +276,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   var work = i32(params.budget);
   var extra = 0u;
-  var stint = 0u;       // steps with tests before anything faster is tried again
   var arrived = params.fresh != 0u;   // at a point that has to be inspected
   loop {
     let escaped = pixel.crossed != DONE;
@@ -286,8 +292,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var derivative = pixel.derivative;
     let before = n;
     var stuck = escaped || arrived;
+    let idle = largest(q) == 0.0 && largest(dc.value) == 0.0;   // on the reference itself, for good
+    var turn = TURN;
 
-    while (TABLE && !stuck && work > 0 && ((m - 1u) & (BLOCK - 1u)) == 0u) {
+    while (TABLE && !stuck && turn > 0 && ((m - 1u) & (BLOCK - 1u)) == 0u) {
       // |delta| < 2^reach, but for the corner that the host took off the radius
       let reach = e + exponent_of(largest(q));
       if (reach > params.highest) { break; }
@@ -317,7 +325,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       e = delta.exponent;
       m += steps;
       n += steps;
-      work -= 12;
+      turn -= 12;
       let u = q * power_of_two(e);
       let z = fma(vec2f(0.5), twice(m), u);
       let squared = dot(z, z);
@@ -337,8 +345,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var dcs = dc.value * power_of_two(dc.exponent - e);
     var blocks = 0u;
     var lighter = false;  // the first of the two loops will do again
-    if (!stuck && work > 0 && ((m - 1u) & (BLOCK - 1u)) == 0u && dc.exponent - e <= 60) {
-      blocks = min((u32(work) - 1u) / BLOCK + 1u, (params.max_iter - n) / BLOCK);
+    if (!stuck && turn > 0 && ((m - 1u) & (BLOCK - 1u)) == 0u && dc.exponent - e <= 60) {
+      blocks = min((u32(turn) - 1u) / BLOCK + 1u, (params.max_iter - n) / BLOCK);
     }
     while (blocks > 0u && !DERIVATIVE) {
       let R = reference[m];
@@ -379,6 +387,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (lighter || size >= R.z) { break; }
       if (DERIVATIVE) {
         derivative = normal(derivative);
+        if (derivative.exponent < 0 && !JULIA) { derivative = Scaled(derivative.value * power_of_two(derivative.exponent), 0); }
         let unit = power_of_two(-derivative.exponent);
         for (var i = 0u; i < BLOCK; i++) {
           let R = twice(m + i);
@@ -418,7 +427,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
     n += m - begun;
-    work -= i32(m - begun);
+    turn -= i32(m - begun);
     if (m > begun) {
       let u = s * q;
       let z = fma(vec2f(0.5), twice(m), u);
@@ -437,7 +446,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
     // Steps in f32 until one of them needs more, or something faster may be tried.
     let first = n;
-    var left = select(min(stint + BLOCK, params.max_iter - n), 0u, stuck || lighter || work <= 0);
+    var left = select(min(stint + BLOCK, params.max_iter - n), 0u, stuck || lighter || turn <= 0);
     var R = twice(m);
     while (left > 0u) {
       left -= 1u;
@@ -447,7 +456,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let z = fma(vec2f(0.5), S, u);
       let squared = dot(z, z);
       let size = bitcast<u32>(largest(next));
-      stuck = R.x >= MARKED || squared > params.radius_squared || squared < TINY_SQUARED || (size != 0u && size - LOW > RANGE);
+      stuck = R.x >= MARKED || squared > params.radius_squared || squared < TINY_SQUARED || (size - LOW > RANGE && !idle);
+      // The slope at a delta under f32's range, beside a Z of 0, is lost even where dc makes up for the rest.
+      if (DERIVATIVE && e < 0 && largest(R) == 0.0) { stuck = true; }
       if (stuck) { break; }
       if (DERIVATIVE) { derivative = differentiated(derivative, Scaled(slope(fma(vec2f(0.5), R, s * q)), 0)); }
       q = next;
@@ -464,7 +475,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       if (((m - 1u) & (BLOCK - 1u)) == 0u && left <= BLOCK) { break; }
     }
-    work -= 2 * i32(n - first);
+    work -= TURN - turn + 2 * i32(n - first);
 
     pixel.delta = settled(Scaled(q, e));
     pixel.m = m;
@@ -486,7 +497,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     state[2u * count + id] = bitcast<u32>(pixel.delta.exponent);
     state[3u * count + id] = pixel.n;
     state[4u * count + id] = pixel.m;
-    state[5u * count + id] = pixel.crossed;
+    state[5u * count + id] = stint;
     if (DERIVATIVE) {
       state[6u * count + id] = bitcast<u32>(pixel.derivative.value.x);
       state[7u * count + id] = bitcast<u32>(pixel.derivative.value.y);
@@ -519,7 +530,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   result[count + id] = bitcast<u32>(f32(pixel.n) - turns);
   if (DERIVATIVE) {
     let derivative = normal(pixel.derivative);
-    let pixels = log2(params.step.x) + f32(params.scale) + f32(derivative.exponent);
+    let pixels = log2(params.step.x) + f32(params.scale + derivative.exponent);
     let reach = 0.5 * log2(squared) + log2(0.5 * log(squared)) - log2(length(derivative.value)) - pixels;
     result[2u * count + id] = bitcast<u32>(exp2(reach));
   }

@@ -5,8 +5,8 @@
 //           exponent; products of limbs and their sums fit i32, so the arithmetic is exact on every adapter: no compiler may
 //           reorder it away, as it may with pairs of f32.
 // Shapes    points vec4i[3 count] (dc as a row), reference vec4i[3 points], table vec4i[6 entries], state i32[11][count], result u32[2][count], remaining u32[1].
-//           A row is a number: (a, b), (c, d), (exponent, mark, 0, 0). reference row m: 2 Z_m, mark 1 at the end of an orbit,
-//           and 2 where |Z| is nearly 2, with 4 - |Z|^2 as f32 bits and exponent in the last two words.
+//           A row is a number: (a, b), (c, d), (exponent, mark, 0, 0). reference row m: 2 Z_m, in its mark bit 0 at the end of an
+//           orbit, and bit 1 where |Z| is nearly 2, with 4 - |Z|^2 as f32 bits and exponent in the last two words.
 //           table entry: two rows, A with the exponent of the radius as mark, and B.
 // Result    as direct.wgsl, planes 0 and 1.
 // Dispatch  ceil(count / 64) workgroups, folded into rows of `row_groups`.
@@ -46,6 +46,8 @@ const NAN_BITS = 0x7fc00000u;
 const FAR_SQUARED = 65536.0;
 const NOTHING = -0x20000000;
 const HALF = vec2i(8192);
+const CONJUGATE = vec2i(1, -1);
+const REAL = vec2i(1, 0);
 
 // (a 2^-14 + b 2^-28 + c 2^-42 + d 2^-56) 2^exponent; b, c and d balanced: at most 2^13
 struct Number { a: vec2i, b: vec2i, c: vec2i, d: vec2i, exponent: i32 }
@@ -106,6 +108,12 @@ fn times(x: Number, y: Number) -> Number {
   let a = (p0 + HALF) >> shift;
   let exponent = max(x.exponent + y.exponent, NOTHING);
   return normal(Number(a, p0 - (a << shift), p1 - (up1 << shift), p2 - (up2 << shift), exponent), p3 - (up3 << shift));
+}
+
+// Re(conj(x) y), alone: an imaginary part may be larger by more bits than there are.
+fn inner(x: Number, y: Number) -> Number {
+  let p = times(Number(x.a * CONJUGATE, x.b * CONJUGATE, x.c * CONJUGATE, x.d * CONJUGATE, x.exponent), y);
+  return normal(Number(p.a * REAL, p.b * REAL, p.c * REAL, p.d * REAL, p.exponent), vec2i(0));
 }
 
 fn plus(x: Number, y: Number) -> Number {
@@ -208,7 +216,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let Z2 = row(m);
       let Z = halved(Z2);
       let tail = reference[3u * m + 2u];
-      let last = tail.y == 1;
+      let last = (tail.y & 1) != 0;
       var near = false;
       if (max(Z.exponent, delta.exponent) > -40) {
         let d = approximate(delta);
@@ -220,11 +228,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       if (crossed == DONE) {
         var out = outside(dot(z, z), params.radius_squared);
-        if (tail.y == 2 && params.radius_squared == 4.0) {
+        if ((tail.y & 2) != 0 && params.radius_squared == 4.0) {
           // As `over` in perturb.wgsl; Z2 is 2 Z.
-          let d = mantissa(delta);
-          let rest = bitcast<f32>(tail.z) * power_of_two(tail.w - delta.exponent);
-          out = fma(dot(d, d), power_of_two(delta.exponent), dot(approximate(Z2), d)) > rest;
+          let grown = plus(inner(Z2, delta), inner(delta, delta));
+          out = mantissa(grown).x > bitcast<f32>(tail.z) * power_of_two(tail.w - grown.exponent);
         }
         if (out) { crossed = n; }
       }

@@ -10,6 +10,7 @@ const MARKED = 2e10;
 const END = -4;
 const NEAR_MARK = 2 ** 20;
 const NEAR = 3.996;
+const FAR = 5;
 const TINY = 2 ** -24;
 
 const size = (value: bigint): bigint => (value < 0n ? -value : value);
@@ -82,11 +83,11 @@ export class OwnOrbit {
       const larger = size(this.x) > size(this.y) ? this.x : this.y;
       [, exponent] = split(larger, this.bits);
       [x, y] = [split(this.x, this.bits, exponent)[0], split(this.y, this.bits, exponent)[0]];
+    } else if (re * re + im * im >= FAR) {
+      this.escaped = true;
     } else if (re * re + im * im >= NEAR) {
-      const left = 4n * this.one * this.one - this.x * this.x - this.y * this.y;
-      this.escaped = left < 0n;
-      const [mantissa, power] = split(left, 2 * this.bits);
-      [mark, exponent] = this.escaped ? [0, 0] : [-mantissa, NEAR_MARK + power];
+      const [mantissa, power] = split(4n * this.one * this.one - this.x * this.x - this.y * this.y, 2 * this.bits);
+      [mark, exponent] = [-1 - 0.5 * mantissa, NEAR_MARK + power];
     }
     this.rows.set([2 * x, 2 * y, mark, exponent], at);
   }

@@ -81,6 +81,7 @@ export class Renderer {
     const direct = plan.method === "direct";
     const constants: Record<string, number> = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
     if (direct) constants["LADDER"] = this.isFallback ? 0 : 1;
+    else constants["TURN"] = this.isFallback ? 512 : 2048; // as in work.py
     const key = JSON.stringify([direct, constants]);
     let made = this.pipelines.get(key);
     if (!made) {

@@ -12,9 +12,9 @@ const DIRECT_LOG2 = -40;
 const GRAINS = [4, 6, 8, 12, 16, 24, 32];
 const COARSEST = 32;
 
-/** Whether the processor can do a view at all; `plan` is one with a reference. */
-export const canSketch = (wanted: Wanted, plan: Plan | null): boolean =>
-  log2Wide(wanted.view.width) > DIRECT_LOG2 || (plan?.reference != null && wanted.view.width.exponent >= OWN_DEEPEST);
+/** Whether the processor can do a view at all; `plan` is one with a reference. About 0, a step of a Julia set leaves no more than a power of the distance. */
+export const canSketch = ({ view, power, julia }: Wanted, plan: Plan | null): boolean =>
+  log2Wide(view.width) > DIRECT_LOG2 || (plan?.reference != null && view.width.exponent * (julia ? power : 1) >= OWN_DEEPEST);
 
 /** The smooth count at some pixels from the middle; NaN where the limit was reached. */
 type Pixel = (x: number, y: number) => number;
@@ -91,7 +91,8 @@ function perturbed({ maxIter, power, julia }: Wanted, plan: Plan, reference: Arr
       const squared = x * x + y * y;
       if (squared > FAR_SQUARED) break;
       let [hx, hy] = [x + Zx, y + Zy];
-      if (end[m] === 1 || squared < dx * dx + dy * dy) {
+      // Sizes, not squares: those of both may be under all doubles.
+      if (end[m] === 1 || Math.max(Math.abs(x), Math.abs(y)) < Math.max(Math.abs(dx), Math.abs(dy))) {
         [dx, dy, m] = [x, y, 0];
         [hx, hy] = [x, y];
         if (power > 2) for (let k = 2; k < power; k++) [hx, hy] = [hx * x - hy * y, hx * y + hy * x];
