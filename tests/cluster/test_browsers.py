@@ -36,11 +36,8 @@ def test_a_picture_is_the_same_whoever_computes_it(cluster: wg.Cluster) -> None:
     assert np.array_equal(first.smooth, second.smooth, equal_nan=True)
     assert all(row.tasks_done > 0 for row in cluster.workers)
     whole = cluster.submit(lambda gpu: wg.mandelbrot.render(**VIEW, gpu=gpu)).result(120)
-    # A tile has its own middle, so that a pixel's point may differ in its last bit.
-    same = first.iterations == whole.iterations
-    assert same.mean() > 0.98
-    near = np.isclose(first.smooth[same], whole.smooth[same], atol=0.01, equal_nan=True)
-    assert near.mean() > 0.99
+    assert np.array_equal(first.iterations, whole.iterations)
+    assert np.array_equal(first.smooth, whole.smooth, equal_nan=True)
     view = first.view
     exact = mandelbrot.count(mandelbrot.points(view, np.arange(192), np.arange(128)), 300)
     assert (first.iterations == exact).mean() > 0.98
@@ -59,9 +56,46 @@ def test_a_deep_picture_keeps_all_digits(cluster: wg.Cluster) -> None:
         "size": (48, 32),
         "max_iter": 3000,
     }
-    made = cluster.mandelbrot(**view, tile=16)
     whole = cluster.submit(lambda gpu: wg.mandelbrot.render(**view, gpu=gpu)).result(120)
-    assert (made.iterations == whole.iterations).mean() > 0.98
+    for tile in (16, 13):
+        made = cluster.mandelbrot(**view, tile=tile)
+        assert np.array_equal(made.iterations, whole.iterations)
+        assert np.array_equal(made.smooth, whole.smooth, equal_nan=True)
+        assert made.stats.refined == whole.stats.refined
+
+
+def test_a_picture_has_the_bits_of_one_gpu_whatever_its_tiles(cluster: wg.Cluster, rng: Generator) -> None:
+    spiral = (-0.743643887037151, 0.131825904205330)
+    for center, width, max_iter in (
+        (-0.75, 3, 1000),
+        (spiral, 0.005, 1000),
+        (spiral, "1e-6", 800),
+        (("0", "1"), "1e-20", 900),
+    ):
+        size = (int(rng.integers(60, 120)), int(rng.integers(40, 80)))
+        view = {"center": center, "width": width, "size": size, "max_iter": max_iter}
+        whole = cluster.submit(lambda gpu, view=view: wg.mandelbrot.render(**view, gpu=gpu)).result(120)
+        assert whole.method == "direct" or whole.stats.refined > 0
+        made = cluster.mandelbrot(**view, tile=int(rng.integers(17, 70)))
+        assert np.array_equal(made.iterations, whole.iterations), view
+        assert np.array_equal(made.smooth, whole.smooth, equal_nan=True), view
+
+
+def test_a_product_has_the_bits_of_its_blocks_on_one_gpu(cluster: wg.Cluster, rng: Generator) -> None:
+    a, b = rng.standard_normal((150, 200), np.float32), rng.standard_normal((200, 90), np.float32)
+    made = cluster.matmul(a, b, block=64)
+
+    def alone(gpu: wg.GPU) -> np.ndarray:
+        out = np.zeros((150, 90), np.float32)
+        for i in range(0, 150, 64):
+            for j in range(0, 90, 64):
+                total = wg.matmul(a[i : i + 64, :64], b[:64, j : j + 64], gpu=gpu)
+                for k in range(64, 200, 64):
+                    total = total + wg.matmul(a[i : i + 64, k : k + 64], b[k : k + 64, j : j + 64], gpu=gpu)
+                out[i : i + 64, j : j + 64] = total.numpy()
+        return out
+
+    assert np.array_equal(made, cluster.submit(alone).result(120))
 
 
 @pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (31, 32, 33), (97, 193, 131)])

@@ -1,13 +1,11 @@
-"""The Mandelbrot set by tiles: each is a `wg.mandelbrot.render` of its own part of the view, around the view's one reference point."""
+"""The Mandelbrot set by tiles: each has the bits that `wg.mandelbrot.render` of the whole view has there, whatever its size and whoever computes it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import gmpy2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +13,8 @@ from webgpu_widget import errors
 from webgpu_widget.cluster.dask import GarbageError
 from webgpu_widget.cluster.tasks import Flow, Piece
 from webgpu_widget.mandelbrot.image import Image, Stats
-from webgpu_widget.mandelbrot.render import longer_slices
-from webgpu_widget.mandelbrot.render import render as render_part
+from webgpu_widget.mandelbrot.render import longer_slices, render_tile
+from webgpu_widget.mandelbrot.tile import Tile
 from webgpu_widget.mandelbrot.view import View, make_view
 from webgpu_widget.mandelbrot.work import choose_method
 
@@ -51,21 +49,6 @@ _DOUBLE = -44
 """log2 of the spacing below which doubles near 1 do not tell pixels apart."""
 
 Counts = tuple[NDArray[np.uint32], NDArray[np.float32], Stats]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A rectangle of a picture: its first column and row, width and height, in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @property
-    def where(self) -> tuple[slice, slice]:
-        """Its part of an array of the picture's shape."""
-        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
 def tiles(size: tuple[int, int], tile: int) -> list[Tile]:
@@ -206,26 +189,11 @@ def compute_tile(gpu: GPU, view: View, part: Tile, method: str) -> Counts:
     GarbageError
         When what the browser returned cannot be right.
     """
-    re, im = view.point
-    step = view.spacing
-    center = (
-        re + (part.left + part.width / gmpy2.mpq(2) - view.size[0] / gmpy2.mpq(2)) * step,
-        im + (view.size[1] / gmpy2.mpq(2) - part.top - part.height / gmpy2.mpq(2)) * step,
-    )
     if gpu.info.is_fallback:
         longer_slices(gpu, _LONGER)
-    image = render_part(
-        center,
-        step * part.width,
-        (part.width, part.height),
-        view.max_iter,
-        gpu,
-        method=method,
-        reference=None if method == "direct" else view.point,
-        timeout=120.0,
-    )
-    check_tile(view, part, image.iterations, image.smooth)
-    return image.iterations, image.smooth, image.stats
+    counts = render_tile(view, part, gpu, method, timeout=120.0)
+    check_tile(view, part, counts.iterations, counts.smooth)
+    return counts.iterations, counts.smooth, counts.stats
 
 
 def check_tile(view: View, part: Tile, iterations: NDArray[np.uint32], smooth: NDArray[np.float32]) -> None:
