@@ -15,6 +15,10 @@ from lab_harness import Lab, Notebook
 from PIL import Image
 from playwright.sync_api import Locator, Page
 
+from webgpu_widget import mandelbrot
+from webgpu_widget.mandelbrot.numbers import exact
+
+PLACES = pathlib.Path(__file__).parents[1] / "mandelbrot" / "places.json"
 ROOT = ".wgmb"
 IDLE = ".wgmb[data-state=idle]"
 
@@ -200,6 +204,48 @@ def test_double_click_keyboard_and_history(opened: Opened) -> None:
     assert float(opened.python("explorer.width")) >= 3.5
 
 
+def test_home_and_landmarks_bring_automatic_iterations_back(opened: Opened) -> None:
+    landmarks = opened.page.locator('select[aria-label="Landmarks"]')
+    away = [
+        lambda: opened.key("Home"),
+        lambda: opened.press("Whole set"),
+        lambda: landmarks.select_option(label="Seahorse valley"),
+    ]
+    for change, leave in zip(("]", "[", "]"), away, strict=True):
+        opened.key(change)
+        opened.settle()
+        assert opened.python("explorer.auto_iterations") is False
+        leave()
+        opened.settle()
+        assert opened.python("explorer.auto_iterations") is True
+    # What Python chose stays.
+    opened.notebook.run("with explorer.hold_sync():\n    explorer.max_iter, explorer.auto_iterations = 700, False").ok()
+    opened.settle()
+    opened.key("Home")
+    opened.settle()
+    assert opened.python("[explorer.max_iter, explorer.auto_iterations]") == [700, False]
+
+
+@pytest.mark.parametrize("name", ["line", "floral_fantasy"])
+def test_a_posted_place_is_at_rest_what_python_computes(opened: Opened, name: str) -> None:
+    place = next(one for one in json.loads(PLACES.read_text()) if one["name"] == name)
+    width = mandelbrot.make_view(tuple(place["center"]), 4 / exact(place["zoom"], "zoom")).width
+    opened.notebook.run(
+        f"with explorer.hold_sync():\n    explorer.height, explorer.center, explorer.width = 200, {place['center']}, {width!r}"
+    ).ok()
+    opened.settle(200)
+    shown = opened.pixels()
+    height, columns, _ = shown.shape
+    assert opened.data["method"] in {"bla", "perturbation"}, "so near to -2 there is no entry that may be taken"
+    opened.notebook.run(f"pixels = explorer.image(({columns}, {height}), refine=False)").ok()
+    rows, across = list(range(3, height, 11)), list(range(5, columns, 17))
+    wanted = np.array(opened.python(f"pixels[np.ix_({rows}, {across})][..., :3].tolist()"))
+    off = np.abs(shown[np.ix_(rows, across)] - wanted).max(-1)
+    assert np.mean(off <= 6) > 0.95
+    assert np.mean((wanted == 0).all(-1)) < 0.6, "it is not black"
+    opened.notebook.run("explorer.height = 420").ok()
+
+
 def test_python_moves_the_view_and_observe_hears_the_page(opened: Opened) -> None:
     before = opened.pixels()
     opened.notebook.run("moves.clear()\nexplorer.center, explorer.width = -0.1011 + 0.9563j, 0.05").ok()
@@ -288,8 +334,6 @@ def test_a_saved_picture_keeps_its_parameters(opened: Opened, tmp_path: pathlib.
         opened.press("Save as PNG")
     path = tmp_path / "saved.png"
     download.value.save_as(path)
-    from webgpu_widget import mandelbrot
-
     saved = mandelbrot.load(path)
     assert saved.view.center == ("-0.7453", "0.1127")
     assert saved.view.width == "0.02"

@@ -91,6 +91,38 @@ def test_moving_at_depth_while_nobody_answers_is_never_blank(fresh: Notebook) ->
     )
 
 
+def test_a_deep_view_whose_kernel_was_restarted_says_what_to_do_and_keeps_its_picture(fresh: Notebook) -> None:
+    cell = f"explorer = wg.MandelbrotExplorer(center={TIP!r}, width='1e-300', height=200)\nexplorer"
+    fresh.run(cell).ok()
+    opened = Opened(fresh)
+    opened.settle(120)
+    assert shown(opened) > 0.5
+    fresh.restart()
+    fresh.run("import json, time\nimport webgpu_widget as wg").ok()
+    note = fresh.page.locator(".wgmb-note")
+    opened.press("Zoom out")
+    opened.settle(120)
+    assert shown(opened) > 0.5, "the orbit that is there serves here"
+    opened.press("Coordinates")
+    panel = fresh.page.locator(".wgmb-panel")
+    for k, text in enumerate((*SPIRAL, "1e-400")):
+        panel.locator("input").nth(k).fill(text)
+    panel.locator("button").click()
+    fresh.page.wait_for_selector(".wgmb[data-state=error]", timeout=30_000)
+    assert "run its cell again" in note.inner_text()
+    assert shown(opened) > 0.3, "what is around the place"
+    # Where the page can do without a kernel, it does, and says the same.
+    for k, text in enumerate((*TIP, "1e-20")):
+        panel.locator("input").nth(k).fill(text)
+    panel.locator("button").click()
+    opened.settle(120)
+    assert opened.data["method"] == "perturbation"
+    assert "run its cell again" in note.inner_text()
+    assert shown(opened) > 0.5
+    fresh.run(cell).ok()
+    fresh.page.wait_for_selector(".wgmb[data-state=idle][data-method=bla]", timeout=120_000)
+
+
 # A drag by events of the page's own, one a frame, as a hand makes them; when the picture was drawn.
 _DRAG = """async () => {
   const canvas = document.querySelector('.wgmb-main');
