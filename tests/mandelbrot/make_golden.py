@@ -17,13 +17,13 @@ import sys
 import time
 from typing import Any
 
-import gmpy2
 import numpy as np
-from gmpy2 import mpfr, mpq
+from gmpy2 import mpq
 
 from webgpu_widget.mandelbrot.numbers import exact, exact_point
 from webgpu_widget.mandelbrot.points import Point, copy_size, cycle_point, find_period, nucleus
 from webgpu_widget.mandelbrot.view import View, make_view
+from webgpu_widget.reference.mandelbrot import exact_count
 
 GOLDEN = pathlib.Path(__file__).with_name("golden.json")
 PLACES = pathlib.Path(__file__).with_name("places.json")
@@ -81,23 +81,6 @@ def views() -> dict[str, View]:
 def place_view(place: dict[str, Any]) -> View:
     """Make the view of a posted place."""
     return make_view(tuple(place["center"]), 4 / exact(place["zoom"], "zoom"), PLACE_SIZE, place["max_iter"])
-
-
-def exact_count(view: View, column: int, row: int) -> int:
-    """First n with |z_n| > 2, or max_iter, at twice the view's precision."""
-    with gmpy2.context(precision=2 * view.precision):
-        re, im = (mpfr(part) for part in view.pixel(column, row))
-        x = y = mpfr(0)
-        square = gmpy2.square
-        for n in range(1, view.max_iter + 1):
-            cross = x * y
-            x = square(x) - square(y) + re
-            y = cross + cross + im
-            a, b = float(x), float(y)
-            # Floats only sort out the clear cases.
-            if a * a + b * b > 3.99 and square(x) + square(y) > 4:
-                return n
-    return view.max_iter
 
 
 def _count(task: tuple[View, int, int]) -> int:
