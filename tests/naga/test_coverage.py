@@ -1,0 +1,49 @@
+"""Last of the run on naga: every shader of the package was compiled by it and ran on llvmpipe, in the tests before."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import webgpu_widget.shaders
+
+FOLDER = Path(webgpu_widget.shaders.__file__).parent
+FILES = sorted(FOLDER.rglob("*.wgsl"))
+GENERATED = {
+    "a register product": "Made by webgpu_widget._matmul.register",
+    "a tiled product": "Made by webgpu_widget._matmul.tiled",
+    "a product with a vector": "Made by webgpu_widget._matmul.vector",
+    "an array's operation": "fn main(",
+}
+ONLY_WITH_SUBGROUPS = {"t5/block_cross.wgsl", "t5/block_gate.wgsl", "t5/block_self.wgsl"}
+"""What the package sends only to adapters with subgroups."""
+
+
+def missing(text: str, ran: set[str]) -> list[str]:
+    """Names of what never ran: a kernel is known by its first line, a library by its functions, each of which must be in some kernel."""
+    if "@compute" in text:
+        first = text.partition("\n")[0]
+        return [] if any(first in source for source in ran) else [first]
+    names = re.findall(r"^fn (\w+)\(", text, re.MULTILINE)
+    return [name for name in names if not any(f"fn {name}(" in source for source in ran)]
+
+
+def test_every_shader_ran(gpu, request):
+    ran = gpu._transport.page.dispatched
+    if request.config.getoption("--naga") == "subgroups":
+        files = [file for file in FILES if "enable subgroups;" in file.read_text()]
+    else:
+        files = [file for file in FILES if str(file.relative_to(FOLDER)) not in ONLY_WITH_SUBGROUPS]
+    lacking = {str(file.relative_to(FOLDER)): missing(file.read_text(), ran) for file in files}
+    lacking = {name: what for name, what in lacking.items() if what}
+    assert not lacking, "never ran on naga: put a test that runs it into tests/naga/*.txt"
+
+
+def test_every_generator_ran(gpu, request):
+    ran = gpu._transport.page.dispatched
+    if request.config.getoption("--naga") == "plain":
+        assert [name for name, mark in GENERATED.items() if not any(mark in source for source in ran)] == []
+        assert not any("enable subgroups" in source for source in ran)
+    else:
+        assert any("subgroupShuffleXor" in source for source in ran), "no reduction by subgroups"
+        assert any("quadSwapX" in source for source in ran), "no product that exchanges by quads"
