@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 import webgpu_widget as wg
+from webgpu_widget._queue import Queue
 
 # A shell's background jobs ignore Ctrl+C, and so would the kernels that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -59,6 +62,27 @@ def _within_bounds(request: pytest.FixtureRequest) -> Iterator[None]:
         from naga.page import trespasses
 
         assert not trespasses(request.getfixturevalue("gpu"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _checked_texts() -> Iterator[None]:
+    """Refuse WGSL of the package's own that is known to be unreliable, when it is sent: what generators make is checked as files are."""
+    from hazards.rules import findings
+
+    known: set[str] = set()
+    send = Queue.pipeline
+
+    def pipeline(queue: Queue, source: str, *args: Any, **options: Any) -> Any:
+        sender = sys._getframe(1).f_globals["__name__"]
+        if source not in known and sender.startswith("webgpu_widget.") and sender != "webgpu_widget.kernel":
+            refused = findings(source)
+            assert not refused, "\n".join(map(str, refused))
+            known.add(source)
+        return send(queue, source, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Queue, "pipeline", pipeline)
+        yield
 
 
 @pytest.fixture

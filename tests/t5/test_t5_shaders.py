@@ -455,6 +455,19 @@ def test_pick_draws_by_probability(gpu):
     assert np.abs(found - share).max() < 4 * np.sqrt(0.25 / 4000)
 
 
+def test_a_word_of_ones_draws_no_token_by_itself(gpu):
+    """The largest word of 24 bits is a draw of 17.3, which 50 logits outweigh; as a draw of 1 - 2^-25 rounded to 1 it was infinite."""
+    seed, token = 35881, 1
+    assert reference.random_words(seed, 0, 3, np.array([token]))[0] >> 8 == 0xFFFFFF
+    logits = np.zeros((1, 301), np.float32)
+    b = Bench(kernels(gpu, replace(CONFIG, vocab_size=301)))
+    logits[0, token] = -50
+    tokens, _, _ = draw(b, logits, (1, 0, seed, 1.0, 1.0))
+    assert tokens[0] == reference.pick(logits[0], row=0, step=3, seed=seed) != token
+    logits[0, token] = -1
+    assert draw(b, logits, (1, 0, seed, 1.0, 1.0))[0][0] == token
+
+
 @pytest.mark.parametrize("beams", [2, 3, 16])
 def test_beam_follows_its_twin(gpu, rng, beams):
     """Logits that do not depend on the past: the twin and the kernel see the same, step by step."""

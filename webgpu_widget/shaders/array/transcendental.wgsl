@@ -521,7 +521,7 @@ fn f_pow_positive(x: f32, y: f32) -> f32 {
   let a = t * 6.93145752e-1;
   let b = (w_l - (t - g_h)) * 6.9314718246e-1 + t * 1.42860654e-6;
   let c = a + b;
-  let d = b - (c - a);
+  let d = b - (c - a); // safe here, because without it the result is off by half a unit in the last place more
   let h = c * c;
   var m = fma(4.1381369442e-8, h, -1.6533901999e-6);
   m = fma(m, h, 6.6137559770e-5);

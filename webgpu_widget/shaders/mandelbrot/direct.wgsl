@@ -255,10 +255,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   result[id] = crossed;
   let squared = dot(z, z);
-  let turns = log2(log2(squared) / 16.0) / log2(f32(POWER));
+  let turns = log2(log2(squared) / 16.0) / log2(f32(POWER)); // safe here, because what has escaped is beyond 2^8, and POWER is 2 or more
   result[count + id] = bitcast<u32>(f32(n) - turns);
   if (DERIVATIVE) {
-    let reach = 0.5 * log2(squared) + log2(0.5 * log(squared)) - log2(length(derivative.value)) - f32(derivative.exponent);
-    result[2u * count + id] = bitcast<u32>(exp2(reach - log2(params.step.x)));
+    let length_2 = log2(max(length(derivative.value), 1e-37)) + f32(derivative.exponent);
+    // safe here, because what has escaped is beyond 2^8
+    let reach = 0.5 * log2(squared) + log2(0.5 * log(squared)) - length_2;
+    result[2u * count + id] = bitcast<u32>(exp2(reach - log2(params.step.x))); // safe here, because a pixel has a width
   }
 }

@@ -526,12 +526,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   result[id] = pixel.crossed;
   let squared = dot(pixel.z, pixel.z);
-  let turns = log2(log2(squared) / 16.0) / log2(f32(POWER));
+  let turns = log2(log2(squared) / 16.0) / log2(f32(POWER)); // safe here, because what has escaped is beyond 2^8, and POWER is 2 or more
   result[count + id] = bitcast<u32>(f32(pixel.n) - turns);
   if (DERIVATIVE) {
     let derivative = normal(pixel.derivative);
-    let pixels = log2(params.step.x) + f32(params.scale + derivative.exponent);
-    let reach = 0.5 * log2(squared) + log2(0.5 * log(squared)) - log2(length(derivative.value)) - pixels;
+    let pixels = log2(params.step.x) + f32(params.scale + derivative.exponent); // safe here, because a pixel has a width
+    let length_2 = log2(max(length(derivative.value), 1e-37));
+    // safe here, because what has escaped is beyond 2^8
+    let reach = 0.5 * log2(squared) + log2(0.5 * log(squared)) - length_2 - pixels;
     result[2u * count + id] = bitcast<u32>(exp2(reach));
   }
 }

@@ -309,6 +309,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     return;
   }
   result[id] = crossed;
-  let turns = log2(log2(dot(z, z)) / 16.0) / log2(f32(POWER));
+  let turns = log2(log2(dot(z, z)) / 16.0) / log2(f32(POWER)); // safe here, because what has escaped is beyond 2^8, and POWER is 2 or more
   result[count + id] = bitcast<u32>(f32(n) - turns);
 }

@@ -98,7 +98,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
       var mass = 0.0;
       for (var i = index; i < params.vocab; i += WG) { mass += exp(logits[(first + b) * params.vocab + i] - top); }
       let sum = total(mass, index);
-      if (index == 0u) { norms[b] = beam[scores + b] - (top + log(sum)); }
+      if (index == 0u) { norms[b] = beam[scores + b] - (top + log(sum)); } // safe here, because the largest logit alone adds 1 to the sum
     }
     if (is_undefined) { atomicMax(&state[0], 2u); }
     workgroupBarrier();

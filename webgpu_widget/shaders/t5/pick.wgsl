@@ -84,8 +84,12 @@ fn hash(seed: vec4u) -> u32 {
 }
 
 fn gumbel(row: u32, step: u32, token: u32) -> f32 {
-  let u = (f32(hash(vec4u(settings.seed, row, step, token)) >> 8u) + 0.5) * 5.9604644775390625e-8;
-  return -log(-log(u));
+  let word = hash(vec4u(settings.seed, row, step, token)) >> 8u;
+  let u = (f32(word) + 0.5) * 5.9604644775390625e-8;
+  // Just below 1 an f32 rounds u to 1, and WGSL's log is off by more than its value: there by the series of log(1 - rest).
+  let rest = (f32(0xffffffu - word) + 0.5) * 5.9604644775390625e-8;
+  let exponential = select(-log(u), rest * (1.0 + 0.5 * rest), rest < 1e-3);
+  return -log(exponential); // safe here, because u ends at 0.999 for log, and rest begins at 2^-25
 }
 
 @compute @workgroup_size(WG)
