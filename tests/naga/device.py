@@ -56,7 +56,7 @@ def open_device(*, subgroups: bool) -> tuple[Any, Message]:
         "limits": limits,
         "subgroup_matrix_configs": [],
         "preferred_canvas_format": "bgra8unorm",
-        "user_agent": f"wgpu-py {wgpu.__version__}",
+        "user_agent": f"Firefox/0 (its compiler alone, by wgpu-py {wgpu.__version__})",
     }
 
 

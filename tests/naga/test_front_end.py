@@ -10,6 +10,7 @@ import pytest
 import webgpu_widget as wg
 
 from .page import naga_gpu, trespasses
+from .reflector import JS
 
 HEAD = """
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -86,3 +87,33 @@ def test_reads_past_a_part_of_a_buffer_are_found(naga):
     queue.dispatch(pipeline, [(0, 0, (whole, 256, 256)), (0, 1, out)], (1, 1, 1))
     queue.read([(out, 0, 256)])
     assert any("behind a buffer" in found for found in trespasses(naga))
+
+
+def test_float16_works_where_the_compiler_cannot_see_its_bits(naga, rng):
+    assert "shader-f16" in naga.info.features, "else this shows nothing"
+    x = np.array([0.0, -0.0, np.nan, -np.nan, np.inf, 65504, 6e-8, *rng.standard_normal(30)], np.float16)
+    y = np.copysign(np.ones_like(x), rng.choice([-1, 1], x.size)).astype(np.float16)
+    a, b = naga.array(x), naga.array(y)
+    np.testing.assert_array_equal(a[::-1].copy().numpy(), x[::-1])
+    np.testing.assert_array_equal(a.astype(np.float32).numpy(), x.astype(np.float32))
+    np.testing.assert_array_equal((a + b).numpy(), x + y)
+    np.testing.assert_array_equal(np.signbit(wg.xp.copysign(a, b).numpy()), np.signbit(y))
+    assert trespasses(naga) == []
+
+
+def test_the_engines_own_shaders(naga, rng):
+    folder = JS / "src" / "shaders"
+    queue = naga._queue
+    data = rng.integers(0, 2**32, 4096, np.uint32)
+    source, goal = queue.alloc(data.nbytes), queue.alloc(data.nbytes)
+    queue.write(source, data)
+    copy = queue.pipeline((folder / "copy.wgsl").read_text(), "copy", None, {"WIDTH": 256, "COUNT": 1024})
+    queue.dispatch(copy, [(0, 0, source), (0, 1, goal)], (1, 1, 1))
+    np.testing.assert_array_equal(queue.read([(goal, 0, data.nbytes)])[0].view(np.uint32), data)
+    pitch, row, rows = 256, 37, 8
+    tighten = (folder / "tighten.wgsl").read_text()
+    tight = queue.pipeline(tighten, "tighten", None, {"PITCH": pitch, "ROW": row, "WORDS": row * rows // 4})
+    queue.dispatch(tight, [(0, 0, source), (0, 1, goal)], (2, 1, 1))
+    wanted = data.view(np.uint8)[: pitch * rows].reshape(rows, pitch)[:, :row]
+    np.testing.assert_array_equal(queue.read([(goal, 0, row * rows)])[0], wanted.reshape(-1))
+    assert trespasses(naga) == []

@@ -99,7 +99,8 @@ class Runtime:
     def has_f16(self) -> bool:
         """Whether buffers may be of WGSL's f16."""
         info = self._info
-        return info is not None and "shader-f16" in info.features
+        # Firefox's compiler, naga, cannot look at the bits of an f16 (https://github.com/gfx-rs/wgpu, 29: "Unable to cast"), which signs of NaN need.
+        return info is not None and "shader-f16" in info.features and "Firefox/" not in info.user_agent
 
     # ------------------------------------------------------------ memory
 
