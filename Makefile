@@ -17,7 +17,7 @@ GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),h
   $(addprefix tests/,arrays shaders mandelbrot weights t5 contract cluster selftest)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab test test-gpu demo bench oracle check format build setup browser wheel notebooks clean
+.PHONY: help lab test test-naga vulkan test-gpu demo bench oracle check format build setup browser wheel notebooks clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -25,10 +25,14 @@ help:  ## show this
 lab: setup  ## open JupyterLab on the tutorials
 	$(PY) -m jupyterlab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-test: setup browser check  ## run every test: units, shaders, kernels, JupyterLab, notebooks, wheel
+test: setup browser vulkan check  ## run every test: units, shaders, kernels, JupyterLab, notebooks, wheel
 	cd js && npm test --silent
 	$(PY) -m pytest tests
-	$(MAKE) notebooks
+	$(MAKE) test-naga notebooks
+
+test-naga: setup vulkan  ## compile the shaders by naga, as Firefox does, and run them on llvmpipe, with guard zones behind their buffers
+	$(PY) -m pytest @tests/naga/plain.txt
+	$(PY) -m pytest @tests/naga/subgroups.txt
 
 notebooks: setup browser  ## run the tutorials under nbval, in a headless browser
 	WEBGPU_WIDGET_TRANSPORT=headless $(PY) -m pytest -p no:cacheprovider --nbval --nbval-cell-timeout=120 --nbval-sanitize-with notebooks/sanitize.cfg -W default $(NOTEBOOKS)
@@ -93,6 +97,9 @@ $(VENV)/.stamp: pyproject.toml
 
 browser:  ## install Chromium, and a font, from the system's packages if there is none
 	@sh tools/ensure_browser.sh $(PY)
+
+vulkan:  ## install Mesa's Vulkan drivers from the system's packages if llvmpipe is not there
+	@sh tools/ensure_vulkan.sh
 
 wheel: setup  ## build the wheel
 	$(PY) -m build --wheel
