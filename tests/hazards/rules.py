@@ -133,25 +133,30 @@ def half_and_back(node: Node) -> str | None:
 
 def itself_compared(node: Node) -> str | None:
     """Comparing a value with itself never sees a NaN."""
-    if node.op in {"==", "!=", "<", "<=", ">", ">="} and node.parts[0].text == node.parts[1].text:
+    if node.op not in {"==", "!=", "<", "<=", ">", ">="} or node.parts[0].text != node.parts[1].text:
+        return None
+    if element(node.parts[0].type) not in {*_INTEGERS, "bool"}:
         return "compilers take it as known: look at the bits of the value instead"
     return None
 
 
 def itself_taken(node: Node) -> str | None:
-    """x - x is 0 and x / x is 1 for NaN and infinities too; (x + y) - x is y."""
-    if node.op in {"-=", "/="}:
-        same = node.parts[0].text == node.parts[1].text
-    elif node.op in {"-", "/"}:
-        left, right = node.parts
-        same = left.text == right.text
-        whole = left.value if left.op == "name" and left.value is not None else left
-        if node.op == "-" and whole.op in {"+", "-"} and right.text in {part.text for part in whole.parts}:
-            same = True
-    else:
+    """x - x is 0 and x / x is 1 for NaN and infinities too."""
+    if node.op not in {"-", "/", "-=", "/="} or node.parts[0].text != node.parts[1].text:
         return None
-    if same and element(node.type) not in _INTEGERS:
-        return "compilers fold it as if sums were exact and nothing were infinite or a NaN"
+    return (
+        None if element(node.type) in _INTEGERS else "compilers take it as known, and so for a NaN and infinities too"
+    )
+
+
+def sum_taken_apart(node: Node) -> str | None:
+    """(x + y) - x is y: sums are reassociated."""
+    if node.op != "-" or element(node.type) in _INTEGERS:
+        return None
+    left, right = node.parts
+    whole = left.value if left.op == "name" and left.value is not None else left
+    if whole.op in {"+", "-"} and right.text in {part.text for part in whole.parts}:
+        return "sums are reassociated on NVIDIA: what was rounded off cannot be had so"
     return None
 
 
@@ -181,6 +186,7 @@ RULES: dict[str, Callable[[Node], str | None]] = {
     "half and back": half_and_back,
     "itself compared": itself_compared,
     "itself taken": itself_taken,
+    "sum taken apart": sum_taken_apart,
     "float remainder": float_remainder,
     "power": power,
     "logarithm": logarithm,

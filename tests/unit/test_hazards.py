@@ -51,9 +51,12 @@ BITES = {
         "let z = x - x;",
         "let o = w / w;",
         "out[0] = out[1] / out[1];",
+        "var z = x; z -= z;",
+    ],
+    "sum taken apart": [
         "let s = x + y; let e = s - x;",
         "let e = y - ((x + y) - x);",
-        "var z = x; z -= z;",
+        "out[0] = (w - w.yx - w).x;",
     ],
     "float remainder": [
         "let r = x % y;",
@@ -85,7 +88,7 @@ RIGHT = [
     "let r = f32(quantizeToF16(x)) + f32(halves[u]) + unpack2x16float(u).x;",
     "let r = f32(f16(quantizeToF16(x)));",
     "let n = bitcast<u32>(x) == bitcast<u32>(y) || a == b;",
-    "let z = a - a; let e = (a + b) - a; let k = x - y;",
+    "let z = a - a; let e = (a + b) - a; let k = x - y; let n = a != a;",
     "let r = a % b; let s = u % 3u; var t = v % vec2i(3); t %= vec2i(2); let q = items[0].count % 2;",
     "let r = pow(2.0, x) + pow(max(x, 1e-30), y) + pow(1.0 + abs(x), y);",
     "let r = log(max(x, 1e-30)) + log2(2.0) + log(1.0 + exp(x)) + log2(0.5 * max(x, 1.0));",
