@@ -230,7 +230,9 @@ def _pairs(form: Form) -> list[str]:
         _where(form, k) if dtype is None else f"ld{form.bindings[k]}({_where(form, k)})"
         for k, dtype in access_types(form.code).items()
     ]
-    steps = coordinates(_sides(form), "j", "c")
+    sides = _sides(form)
+    # An odd number of elements has a last pair of one: its second half is the last element again, not what lies behind the arrays.
+    steps = [f"let k = min(j, {' * '.join(sides)} - 1u);", *coordinates(sides, "k", "c")] if sides else []
     return ["fn at(j: u32) -> R {", *(f"  {line}" for line in steps), f"  return f({', '.join(args)});", "}"]
 
 
