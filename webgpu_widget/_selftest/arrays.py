@@ -119,16 +119,22 @@ def padded_elements(bench: Bench, count: int) -> float:
 
 @AREA.case("array/lu", "roundings a row", 8, side=SIDES)
 def pivoting(bench: Bench, side: int) -> float:
-    """``P a = L U``, the pivots as large as the twin's."""
+    """``P a = L U`` with no element of L above 1; and the twin's factors, where a tie has not made another pivot."""
     a = bench.rng.normal(size=(side, side)).astype(np.float32)
     found, pivots = (bench.read(node) for node in _solve.decompose(runtime_of(bench.gpu), bench.node(a)))
-    low, high = np.tril(found.astype(np.float64), -1) + np.eye(side), np.triu(found.astype(np.float64))
+    exact = found.astype(np.float64)
+    low, high = np.tril(exact, -1) + np.eye(side), np.triu(exact)
     moved = a.astype(np.float64)
     for row, other in enumerate(pivots.tolist()):
         moved[[row, other]] = moved[[other, row]]
+    wanted, places = twin.lu(a.astype(np.float64))
     if np.abs(low).max() > 1 + 4 * EPS:
         return np.inf
-    return float(np.abs(low @ high - moved).max() / (EPS * side * np.abs(a).max()))
+    residual = float(np.abs(low @ high - moved).max() / (EPS * side * np.abs(a).max()))
+    if (pivots != places).any():
+        return residual
+    # Rounding in a factor grows with the condition of what it is divided by; the residual does not.
+    return max(residual, units(found, wanted, 64 * EPS * side * np.linalg.cond(a.astype(np.float64))))
 
 
 @AREA.case("array/triangular", "roundings a row", 4, side=SIDES, lower=(True, False), unit=(False, True))
