@@ -90,9 +90,10 @@ def selftest(
     Examples
     --------
     >>> import webgpu_widget as wg
-    >>> report = wg.selftest(wg.GPU(transport="headless"), areas="weights")
-    >>> report.ok
+    >>> gpu = wg.GPU(transport="headless")
+    >>> wg.selftest(gpu, areas="weights").ok
     True
+    >>> gpu.close()
     """
     from webgpu_widget._selftest.kept import remember
     from webgpu_widget._selftest.runner import Runner, bar, is_watched, untested

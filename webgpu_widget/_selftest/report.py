@@ -165,7 +165,7 @@ class Report:
         return made
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``--json`` prints: ``ok``, a row a shader by name, hazards by name, and where it was."""
+        """Return what ``--json`` prints: ``ok``, a row a shader by name, hazards by name, where it was, and ``text``."""
         info = self.info
         return {
             "ok": self.ok,
@@ -200,6 +200,7 @@ class Report:
                 found.name: {"number": found.number, "verdict": found.verdict, "values": found.values}
                 for found in self.hazards
             },
+            "text": self.text,
         }
 
     @property

@@ -1,0 +1,90 @@
+"""The T5's choice of tokens: by pick and by beam search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from webgpu_widget._selftest.case import Bench, differing
+from webgpu_widget._selftest.t5_bench import AREA, CONFIG, T5Bench
+from webgpu_widget.reference import t5 as twin
+
+__all__ = ["AREA"]
+
+
+# ------------------------------------------------------------ choosing tokens
+
+
+def draw(b: T5Bench, logits: NDArray[Any], settings: tuple[float, ...], step: int = 3) -> NDArray[np.uint32]:
+    """Run pick once over rows of logits; ``settings`` are sampling, top_k, seed, top_p and temperature."""
+    rows, vocab = logits.shape
+    matrix, _ = b.matrix(np.arange(vocab)[:, None] * np.ones((1, 20)))
+    state, packed = np.zeros(4 + rows, np.uint32), np.zeros(8, np.uint32)
+    state[1], state[3] = step, 64
+    packed[:3] = settings[:3]
+    packed[3:5] = np.array(settings[3:], np.float32).view(np.uint32)
+    tokens = b.put(np.zeros((rows, 64), np.uint32))
+    b.kernels.pick(b.put(logits), matrix, b.put(state), tokens, b.poison(rows, 20), b.put(packed), rows, 64)
+    return b.get(tokens, (rows, 64), np.uint32)[:, step]
+
+
+@AREA.case("t5/pick", "tokens", 0)
+def largest(bench: Bench) -> float:
+    """The largest logit; of equal ones the first."""
+    b = T5Bench(bench)
+    logits = b.normal(size=(3, 37)).astype(np.float32)
+    logits[2, [5, 30]] = 8
+    return differing(draw(b, logits, (0, 0, 0, 1.0, 1.0)), logits.argmax(1))
+
+
+@AREA.case("t5/pick", "of 40 tokens", 2, choice=((0, 1.0, 1.0), (5, 1.0, 0.7), (0, 0.6, 1.3), (9, 0.8, 2.0)))
+def drawn(bench: Bench, choice: tuple[int, float, float]) -> float:
+    """Draws by the twin's random numbers: rounding may turn a near tie, but never take what is not allowed."""
+    top_k, top_p, temperature = choice
+    b = T5Bench(bench, replace(CONFIG, vocab_size=301))
+    logits = b.normal(size=(40, 301)).astype(np.float32) * 3
+    logits[:, 1] = -50
+    tokens = draw(b, logits, (1, top_k, 77, top_p, temperature))
+    options: dict[str, Any] = {"temperature": temperature, "top_k": top_k}
+    wanted = [twin.pick(row, row=i, step=3, seed=77, top_p=top_p, **options) for i, row in enumerate(logits)]
+    for row, token in zip(logits, tokens, strict=True):
+        if not twin.allowed(row, top_p=min(1.0, top_p + 1e-4), **options)[token]:
+            return np.inf
+    return float((tokens != wanted).sum())
+
+
+@AREA.case("t5/beam", "tokens", 0, beams=(2, 3, 16))
+def beams(bench: Bench, beams: int) -> float:
+    """Nine steps of beam search, of logits that do not depend on the past."""
+    b = T5Bench(bench)
+    sources, capacity, limit = 2, 12, 9
+    rows = sources * beams
+    matrix, _ = b.matrix(np.arange(37)[:, None] * np.ones((1, 20)))
+    state = np.zeros(4 + rows, np.uint32)
+    state[3] = limit
+    scores = np.zeros((sources, 4, beams), np.float32)
+    scores[:, 0, 1:], scores[:, 1], scores[:, 2] = -1e9, -1e9, np.arange(beams)
+    origin = np.broadcast_to(np.arange(rows)[:, None], (2, rows, capacity))
+    noted = np.zeros((3, rows, capacity), np.uint32)
+    buffers = b.put(state), b.put(noted), b.put(scores), b.put(origin), b.poison(rows, 20)
+    twins = [twin.beam(beams, 1, limit) for _ in range(sources)]
+    wrong = 0.0
+    for step in range(limit):
+        logits = b.normal(size=(rows, 37)).astype(np.float32) * 2
+        b.kernels.beam(b.put(logits), matrix, *buffers, sources, beams, capacity)
+        tokens = b.get(buffers[1], (3, sources, beams, capacity), np.uint32)
+        for i, one in enumerate(twins):
+            if one.done:
+                continue
+            one.advance(twin.log_softmax(logits[i * beams : (i + 1) * beams].astype(np.float64)))
+            if not one.done:
+                wrong += differing(tokens[(step + 1) % 2, i, :, : step + 1], one.running)
+    kept = b.get(buffers[2], (sources, 4, beams))
+    for i, one in enumerate(twins):
+        slots, lengths = kept[i, 2].astype(int), kept[i, 3].astype(int)
+        ended = [tokens[2, i, slot, :length].tolist() for slot, length in zip(slots, lengths, strict=True) if length]
+        wrong += ended != [t for _, end, t in one.finished if end]
+    return wrong + (b.get(buffers[0], (4 + rows,), np.uint32)[0] != 1)

@@ -1,0 +1,171 @@
+"""The T5's kernels of one decoding step, each in every format of weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from webgpu_widget._selftest.case import Bench, Unavailable, differing, relative
+from webgpu_widget._selftest.t5_bench import ACTIVATIONS, AREA, CONFIG, FORMATS, RELATIVE, Kind, T5Bench
+from webgpu_widget.reference import t5 as twin
+from webgpu_widget.t5.blocks import Blocks
+from webgpu_widget.t5.config import T5Config
+from webgpu_widget.t5.shaders import Format
+
+__all__ = ["AREA"]
+
+
+# ------------------------------------------------------------ one step
+
+
+@AREA.case(
+    "t5/step_linear", RELATIVE, 1e-5, subgroups=(True, False), weights=FORMATS, size=((1, 4), (15, 20), (67, 132))
+)
+def step_linear(bench: Bench, subgroups: bool, weights: Format, size: tuple[int, int]) -> float:
+    """A step's product, with a norm before it, added, and left out once work has ended."""
+    outputs, width = size
+    b = T5Bench(bench, weights=weights, subgroups=subgroups)
+    x, gain, y = b.normal(size=(3, width)), b.normal(size=width), b.normal(size=(3, outputs)).astype(np.float32)
+    matrix, exact = b.matrix(b.normal(size=(outputs, width)))
+    running, stopped = b.state(), b.state(stopped=1)
+    out, added, kept = b.poison(3, outputs), b.put(y), b.put(y)
+    k = b.kernels
+    k.step_linear(b.put(x), b.put(gain), matrix, running, out, 3, factor=0.5)
+    k.step_linear(b.put(x), None, matrix, running, added, 3, residual=True)
+    k.step_linear(b.put(x), None, matrix, stopped, kept, 3)
+    if differing(b.get(kept, (3, outputs)), y):
+        return np.inf
+    return max(
+        relative(b.get(out, (3, outputs)), twin.step_linear(x, gain, exact, factor=0.5)),
+        relative(b.get(added, (3, outputs)), twin.step_linear(x, None, exact, y=y)),
+    )
+
+
+@AREA.case("t5/step_gate", RELATIVE, 2e-5, subgroups=(True, False), weights=FORMATS, kind=ACTIVATIONS)
+def step_gate(bench: Bench, subgroups: bool, weights: Format, kind: Kind) -> float:
+    """Norm, both products of the feed-forward's first half, activation and gate."""
+    is_gated, activation = kind
+    config = replace(CONFIG, is_gated=is_gated, activation=activation)
+    b = T5Bench(bench, config, weights, subgroups=subgroups)
+    x, gain, out = b.normal(size=(3, 20)), b.normal(size=20), b.poison(3, 28)
+    matrix, exact = b.matrix(b.normal(size=(56 if is_gated else 28, 20)))
+    b.kernels.step_gate(b.put(x), b.put(gain), matrix, b.state(), out, 3)
+    return relative(b.get(out, (3, 28)), twin.step_gate(x, gain, exact, is_gated=is_gated, activation=activation))
+
+
+@AREA.case("t5/step_self", RELATIVE, 1e-5, subgroups=(True, False), at=((1, 0), (3, 1), (2, 9)))
+def step_self(bench: Bench, subgroups: bool, at: tuple[int, int]) -> float:
+    """Self-attention of a new position, its key and value kept."""
+    rows, step = at
+    b = T5Bench(bench, replace(CONFIG, relative_attention_max_distance=5), subgroups=subgroups)
+    capacity, shape = 12, (rows, 3, 12, 8)
+    qkv, bias = b.normal(size=(rows, 3, 3, 8)), b.normal(size=(3, 11))
+    keys, values = b.normal(size=shape), b.normal(size=shape)
+    origin = bench.rng.integers(0, rows, (2, rows, capacity))
+    buffers = b.put(keys), b.put(values), b.poison(rows, 24)
+    b.kernels.step_self(b.put(qkv), b.put(bias), b.put(origin), b.state(step=step), *buffers, rows, capacity)
+    wanted = twin.step_self(qkv, bias, keys, values, origin[step % 2], step)
+    return max(
+        relative(b.get(buffers[2], (rows, 24)), wanted),
+        relative(b.get(buffers[0], shape), keys),
+        relative(b.get(buffers[1], shape), values),
+    )
+
+
+@AREA.case("t5/step_cross", RELATIVE, 1e-5, subgroups=(True, False), size=((1, 1), (13, 2), (33, 1)))
+def step_cross(bench: Bench, subgroups: bool, size: tuple[int, int]) -> float:
+    """Cross-attention of a new position."""
+    source, beams = size
+    b = T5Bench(bench, subgroups=subgroups)
+    q, kv, mask = _cross(bench, source, beams)
+    out = b.poison(2 * beams, 24)
+    b.kernels.step_cross(b.put(q), b.put(kv), b.put(mask), b.state(), out, 2 * beams, source, beams)
+    return relative(b.get(out, (2 * beams, 24)), twin.step_cross(q, kv, mask, beams))
+
+
+@AREA.case("t5/attention_weights", RELATIVE, 1e-5, size=((1, 1), (13, 2), (33, 1)))
+def shares(bench: Bench, size: tuple[int, int]) -> float:
+    """Cross-attention's probabilities."""
+    source, beams = size
+    b = T5Bench(bench)
+    q, kv, mask = _cross(bench, source, beams)
+    out = b.poison(2, 3, beams, source)
+    b.kernels.attention_weights(b.put(q), b.put(kv), b.put(mask), out, (2, beams, source))
+    wanted = twin.attention_weights(q.reshape(2, beams, 3, 8), kv, mask)
+    return relative(b.get(out, (2, 3, beams, source)), wanted)
+
+
+def _cross(bench: Bench, source: int, beams: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    q, kv = bench.rng.normal(size=(2 * beams, 3, 8)), bench.rng.normal(size=(2, source, 2, 3, 8))
+    mask = bench.rng.integers(0, 2, (2, source))
+    mask[:, 0] = 1
+    return q, kv, mask
+
+
+# ------------------------------------------------------------ one step in blocks, which need subgroups
+
+
+def _in_blocks(bench: Bench, config: T5Config, weights: Format) -> tuple[T5Bench, Blocks]:
+    b = T5Bench(bench, config, weights, subgroups=True)
+    if bench.gpu.info.limits["maxStorageBuffersPerShaderStage"] < 8:
+        raise Unavailable("a stage has fewer than 8 storage buffers")
+    return b, Blocks(b.kernels)
+
+
+@AREA.case("t5/block_self", RELATIVE, 1e-5, weights=FORMATS, at=((1, 0), (3, 1), (2, 9), (2, 70)))
+def block_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
+    """Self-attention from the norm to the output projection."""
+    rows, step = at
+    b, blocks = _in_blocks(bench, replace(CONFIG, relative_attention_max_distance=5), weights)
+    capacity, cache = step + 2, b.normal(size=(2, rows, 3, step + 2, 8))
+    x, gain, bias = b.normal(size=(rows, 20)), b.normal(size=20), b.normal(size=(3, 11))
+    (into, exact_into), (output, exact_output) = (
+        b.matrix(b.normal(size=(72, 20)) / 4),
+        b.matrix(b.normal(size=(20, 24))),
+    )
+    origin = bench.rng.integers(0, rows, (2, rows, capacity))
+    kept, slots = b.put(cache), b.poison(rows, 4, 20)
+    block = blocks.block(b.put(gain), into, output, b.put(bias))
+    for state in (b.state(step=step), b.state(stopped=1)):
+        blocks.step_self(b.put(x), block, b.put(origin), state, kept, slots, rows, capacity)
+    keys, values = cache
+    wanted = twin.block_self(x, gain, exact_into, exact_output, bias, keys, values, origin[step % 2], step)
+    return max(relative(b.get(slots, (rows, 4, 20)), wanted), relative(b.get(kept, cache.shape), cache))
+
+
+@AREA.case("t5/block_cross", RELATIVE, 1e-5, weights=FORMATS, size=((1, 1), (13, 2), (130, 1)))
+def block_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
+    """Cross-attention from the norm to the output projection."""
+    source, beams = size
+    rows = 2 * beams
+    b, blocks = _in_blocks(bench, CONFIG, weights)
+    x, gain, kv = b.normal(size=(rows, 4, 20)), b.normal(size=20), b.normal(size=(2, source, 2, 3, 8))
+    (query, exact_query), (output, exact_output) = (
+        b.matrix(b.normal(size=(24, 20)) / 4),
+        b.matrix(b.normal(size=(20, 24))),
+    )
+    mask = bench.rng.integers(0, 2, (2, source))
+    mask[:, -1] = 1
+    mask[1] = 0 if source == 130 else mask[1]  # nothing to look at gives zeros
+    out, block = b.poison(rows, 4, 20), blocks.block(b.put(gain), query, output)
+    for state in (b.state(), b.state(stopped=1)):
+        blocks.step_cross(b.put(x), block, b.put(kv), b.put(mask), state, out, rows, source, beams)
+    wanted = twin.block_cross(x, gain, exact_query, exact_output, kv, mask, beams)
+    return relative(b.get(out, (rows, 4, 20)), wanted)
+
+
+@AREA.case("t5/block_gate", RELATIVE, 2e-5, weights=FORMATS, kind=ACTIVATIONS)
+def block_gate(bench: Bench, weights: Format, kind: Kind) -> float:
+    """The feed-forward's first half, of rows in slots."""
+    is_gated, activation = kind
+    b, blocks = _in_blocks(bench, replace(CONFIG, is_gated=is_gated, activation=activation), weights)
+    x, gain = b.normal(size=(3, 4, 20)), b.normal(size=20)
+    matrix, exact = b.matrix(b.normal(size=(56 if is_gated else 28, 20)))
+    h, row = b.poison(3, 28), b.poison(3, 20)
+    for state in (b.state(), b.state(stopped=1)):
+        blocks.step_gate(b.put(x), b.put(gain), matrix, state, h, row, 3)
+    wanted, rows = twin.block_gate(x, gain, exact, is_gated=is_gated, activation=activation)
+    return max(relative(b.get(h, (3, 28)), wanted), relative(b.get(row, (3, 20)), rows))
