@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--json", action="store_true", help="print JSON")
         if name == "selftest":
-            _selftest_options(command)
+            from webgpu_widget._selftest.command import options
+
+            options(command)
         if name == "demo":
             command.add_argument(
                 "--output", default="mandelbrot.png", help="where the picture goes (default: %(default)s)"
@@ -44,21 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if ok else 1
 
 
-def _selftest_options(command: argparse.ArgumentParser) -> None:
-    from webgpu_widget._selftest import AREAS
-
-    command.add_argument("--area", action="append", choices=AREAS, help="only this one; may be given several times")
-    command.add_argument("--seed", type=int, help="of the random inputs, to repeat a run")
-    command.add_argument("--quick", action="store_true", help="one input for each shader")
-    command.add_argument("--quiet", action="store_true", help="show no bar")
-
-
 def run(chosen: argparse.Namespace) -> tuple[dict[str, Any] | Report, bool]:
     """Run the chosen command."""
     if chosen.command == "selftest":
         from webgpu_widget._selftest.command import selftest_here
 
-        found = selftest_here(chosen.area, chosen.seed, quick=chosen.quick, quiet=chosen.quiet)
+        found = selftest_here(chosen)
         return found, found.ok
     if chosen.command == "doctor":
         from webgpu_widget._doctor import doctor

@@ -163,6 +163,13 @@ def profiles(gpu: wg.GPU) -> None:
     assert "counted" in profile._repr_html_()
 
 
+def tests_itself(gpu: wg.GPU) -> None:
+    report = wg.selftest(gpu, areas=["weights", "arrays"], quick=True, progress=False)
+    assert report.ok, report.text
+    assert report.info.transport == gpu.transport
+    assert f"transport   {gpu.transport}" in report.text
+
+
 STORIES = [
     says_what_it_is,
     runs_in_one_call,
@@ -176,4 +183,5 @@ STORIES = [
     awaits,
     serves_several_threads,
     profiles,
+    tests_itself,
 ]

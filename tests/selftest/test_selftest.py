@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from webgpu_widget._selftest.case import Area, Case
 from webgpu_widget._selftest.hazards import PROBES
 from webgpu_widget._selftest.probe import Probe
 from webgpu_widget._selftest.runner import MOST_LOSSES, Runner
+from webgpu_widget.transports._chromium import Browser
 
 SPIN = """
 @group(0) @binding(0) var<storage, read_write> y: array<u32>;
@@ -214,3 +217,25 @@ def test_a_quick_one_takes_one_input_a_shader(gpu):
     report = wg.selftest(gpu, areas=["weights", "arrays"], quick=True)
     assert report.ok
     assert {row.cases for row in report.rows} == {1}
+
+
+def test_another_browser_is_tested_by_its_page(capfd):
+    opened = []
+
+    def open_it():
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not opened:
+            said = capfd.readouterr().err
+            if "Open http" in said:
+                opened.append(Browser(said.split()[said.split().index("Open") + 1]))
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=open_it)
+    thread.start()
+    try:
+        assert command_line.main(["selftest", "--page", "--quick", "--area", "weights"]) == 0
+    finally:
+        thread.join()
+        for browser in opened:
+            browser.close()
+    assert "transport   page" in capfd.readouterr().out

@@ -6,12 +6,14 @@ import html
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from webgpu_widget import __version__
-from webgpu_widget.gpu import AdapterInfo
+
+if TYPE_CHECKING:
+    from webgpu_widget.gpu import AdapterInfo
 
 __all__ = ["Finding", "Report", "Row", "Verdict"]
 
@@ -101,7 +103,7 @@ class Finding:
 def _versions() -> dict[str, str]:
     return {
         "package": f"webgpu_widget {__version__}, NumPy {np.__version__}",
-        "python": f"{platform.python_version()} on {platform.platform()}",
+        "python": f"{platform.python_version()} on {platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
     }
 
 
