@@ -80,3 +80,7 @@ def test_installed_wheel_computes_without_the_source_tree(wheel, tmp_path):
     assert right
     assert shader
     assert pathlib.Path(where).is_relative_to(environment), where
+    command = [str(python), "-m", "webgpu_widget", "selftest", "--json", "--quick", "--area", "weights"]
+    tested = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=120)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert json.loads(tested.stdout)["rows"]["weights/decode_bf16"]["verdict"] == "right"

@@ -239,3 +239,10 @@ def test_another_browser_is_tested_by_its_page(capfd):
         for browser in opened:
             browser.close()
     assert "transport   page" in capfd.readouterr().out
+
+
+def test_hazards_alone_say_nothing_of_right_or_wrong(gpu):
+    report = _selftest.Report((), (_selftest.Finding("x != x", 3, "differs: a | b"),), gpu.info, 1, 0.0)
+    assert "only the hazards were asked for" in report.text
+    assert "is right" not in report.text
+    assert "differs: a | b" in report._repr_html_()

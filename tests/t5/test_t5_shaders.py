@@ -1,4 +1,4 @@
-"""Each T5 shader equals its twin, on teams of subgroups and of workgroups, in every number format."""
+"""Each T5 shader equals its twin, on teams of subgroups and of workgroups, in every number format: the cases of the selftest, and more."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from t5_common import error
 
+from webgpu_widget._selftest.t5 import AREA
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import forward
 from webgpu_widget.t5.blocks import Blocks
@@ -31,8 +32,6 @@ CONFIG = T5Config(
     is_gated=True,
     activation="gelu_new",
 )
-TEAMS = pytest.mark.parametrize("subgroups", [True, False], ids=["subgroups", "workgroups"])
-FORMATS = pytest.mark.parametrize("weights", ["f32", "f16", "int8"])
 
 
 def kernels(gpu, config=CONFIG, weights="f32", *, subgroups=None):
@@ -96,71 +95,9 @@ def test_a_variant_whose_line_is_missing_is_an_error(monkeypatch):
         variant.__wrapped__("linear", weights="f16")
 
 
-@TEAMS
-@FORMATS
-@pytest.mark.parametrize(("outputs", "width"), [(1, 4), (15, 20), (16, 16), (67, 132)])
-def test_step_linear(gpu, rng, subgroups, weights, outputs, width):
-    k = kernels(gpu, weights=weights, subgroups=subgroups)
-    b = Bench(k)
-    x, gain, w = rng.normal(size=(3, width)), rng.normal(size=width), rng.normal(size=(outputs, width))
-    matrix, exact = b.matrix(w, weights)
-    y = rng.normal(size=(3, outputs)).astype(np.float32)
-    running, stopped = b.put(np.zeros(8, np.uint32)), b.put(np.ones(8, np.uint32))
-    out, added, kept = b.poison(3, outputs), b.put(y), b.put(y)
-    k.step_linear(b.put(x), b.put(gain), matrix, running, out, 3, factor=0.5)
-    k.step_linear(b.put(x), None, matrix, running, added, 3, residual=True)
-    k.step_linear(b.put(x), None, matrix, stopped, kept, 3)
-    assert error(b.get(out, (3, outputs)), reference.step_linear(x, gain, exact, factor=0.5)) < 1e-5
-    assert error(b.get(added, (3, outputs)), reference.step_linear(x, None, exact, y=y)) < 1e-5
-    assert (b.get(kept, (3, outputs)) == y).all()
-
-
-@TEAMS
-@FORMATS
-@pytest.mark.parametrize(("is_gated", "activation"), [(True, "gelu_new"), (False, "relu"), (True, "silu")])
-def test_step_gate_and_gate(gpu, rng, subgroups, weights, is_gated, activation):
-    config = replace(CONFIG, is_gated=is_gated, activation=activation)
-    k = kernels(gpu, config, weights, subgroups=subgroups)
-    b = Bench(k)
-    x, gain = rng.normal(size=(3, 20)), rng.normal(size=20)
-    matrix, exact = b.matrix(rng.normal(size=(56 if is_gated else 28, 20)), weights)
-    out, wide, gated = b.poison(3, 28), b.poison(3, exact.shape[0]), b.poison(3, 28)
-    k.step_gate(b.put(x), b.put(gain), matrix, b.put(np.zeros(8, np.uint32)), out, 3)
-    k.linear(b.put(reference.rms_norm(x, gain)), matrix, wide, 3)
-    k.gate(wide, gated, 3)
-    wanted = reference.step_gate(x, gain, exact, is_gated=is_gated, activation=activation)
-    assert error(b.get(out, (3, 28)), wanted) < 2e-5
-    assert (
-        error(
-            b.get(gated, (3, 28)),
-            reference.gate(
-                reference.linear(reference.rms_norm(x, gain), exact), is_gated=is_gated, activation=activation
-            ),
-        )
-        < 2e-5
-    )
-
-
-def test_a_large_input_to_gelu_stays_finite(gpu):
-    k = kernels(gpu, replace(CONFIG, d_ff=4))
-    b = Bench(k)
-    a, h = np.array([[-1e4, -30, 30, 1e4, 1, 1, 1, 1]]), b.poison(1, 4)
-    k.gate(b.put(a), h, 1)
-    assert b.get(h, (4,)) == pytest.approx([0, 0, 30, 1e4])
-
-
-@FORMATS
-@pytest.mark.parametrize(("rows", "outputs", "width"), [(1, 1, 4), (5, 31, 20), (32, 32, 16), (33, 37, 132)])
-def test_linear(gpu, rng, weights, rows, outputs, width):
-    k = kernels(gpu, weights=weights)
-    b = Bench(k)
-    x, y = rng.normal(size=(rows, width)), rng.normal(size=(rows, outputs)).astype(np.float32)
-    matrix, exact = b.matrix(rng.normal(size=(outputs, width)), weights)
-    out, added = b.poison(rows, outputs), b.put(y)
-    k.linear(b.put(x), matrix, out, rows, factor=0.25)
-    k.linear(b.put(x), matrix, added, rows, residual=True)
-    assert error(b.get(out, (rows, outputs)), reference.linear(x, exact, factor=0.25)) < 1e-5
-    assert error(b.get(added, (rows, outputs)), reference.linear(x, exact, y=y)) < 1e-5
+@pytest.mark.parametrize("case", AREA.cases, ids=lambda case: f"{case.name} {case.label}")
+def test_equals_its_twin(case_holds, case):
+    case_holds(case)
 
 
 @pytest.mark.parametrize("residual", [False, True])
@@ -177,73 +114,6 @@ def test_large_products_on_a_gpu_go_through_matmul(gpu, rng, residual):
         found = b.get(out, (33, 132))
     assert error(found, reference.linear(x, exact, y=y if residual else None)) < 1e-5
     assert all(row.name.startswith("matmul") for row in profile.rows)
-
-
-@TEAMS
-@pytest.mark.parametrize("rows", [1, 17, 64])
-def test_rms_norm(gpu, rng, subgroups, rows):
-    b = Bench(kernels(gpu, subgroups=subgroups))
-    x, gain, out = rng.normal(size=(rows, 20)), rng.normal(size=20), b.poison(rows, 20)
-    b.kernels.norm(b.put(x), b.put(gain), out, rows)
-    assert error(b.get(out, (rows, 20)), reference.rms_norm(x, gain)) < 1e-5
-
-
-@FORMATS
-def test_embed(gpu, rng, weights):
-    b = Bench(kernels(gpu, weights=weights))
-    ids, out = rng.integers(0, 37, 11), b.poison(11, 20)
-    matrix, exact = b.matrix(rng.normal(size=(37, 20)), weights)
-    b.kernels.embed(b.put(ids), 11, matrix, out)
-    assert error(b.get(out, (11, 20)), reference.embed(ids, exact)) < 1e-6
-
-
-@TEAMS
-def test_quantize_rows(gpu, rng, subgroups):
-    b = Bench(kernels(gpu, weights="int8", subgroups=subgroups))
-    first, second = rng.normal(size=(5, 12)).astype(np.float32), rng.normal(size=(18, 12)).astype(np.float32)
-    second[4] = 0
-    made = b.kernels.stack([gpu.array(first), gpu.array(second)])
-    values, scale = reference.quantize_rows(np.concatenate([first, second]))
-    found = b.get(made.words, (23, 3), np.uint32).view(np.int8).reshape(23, 12)
-    assert np.abs(found.astype(int) - values).max() <= 1
-    assert (found != values).sum() <= 1, "only a tie may round otherwise"
-    assert b.get(made.scale, (23,)) == pytest.approx(np.where(scale == 1, 1, scale * 127), rel=1e-6)
-
-
-@TEAMS
-@pytest.mark.parametrize(("rows", "step"), [(1, 0), (3, 1), (2, 9)])
-def test_step_self(gpu, rng, subgroups, rows, step):
-    config = replace(CONFIG, relative_attention_max_distance=5)
-    b = Bench(kernels(gpu, config, subgroups=subgroups))
-    capacity, shape = 12, (rows, 3, 12, 8)
-    qkv, bias = rng.normal(size=(rows, 3, 3, 8)), rng.normal(size=(3, 11))
-    keys, values = rng.normal(size=shape), rng.normal(size=shape)
-    origin = rng.integers(0, rows, (2, rows, capacity))
-    state = np.zeros(8, np.uint32)
-    state[1] = step
-    buffers = b.put(keys), b.put(values), b.poison(rows, 24)
-    b.kernels.step_self(b.put(qkv), b.put(bias), b.put(origin), b.put(state), *buffers, rows, capacity)
-    wanted = reference.step_self(qkv, bias, keys, values, origin[step % 2], step)
-    assert error(b.get(buffers[2], (rows, 24)), wanted) < 1e-5
-    assert error(b.get(buffers[0], shape), keys) < 1e-6
-    assert error(b.get(buffers[1], shape), values) < 1e-6
-
-
-@TEAMS
-@pytest.mark.parametrize(("source", "beams"), [(1, 1), (13, 2), (33, 1)])
-def test_step_cross_and_attention_weights(gpu, rng, subgroups, source, beams):
-    b = Bench(kernels(gpu, subgroups=subgroups))
-    q, kv = rng.normal(size=(2 * beams, 3, 8)), rng.normal(size=(2, source, 2, 3, 8))
-    mask = rng.integers(0, 2, (2, source))
-    mask[:, 0] = 1
-    out, shares = b.poison(2 * beams, 24), b.poison(2, 3, beams, source)
-    b.kernels.step_cross(b.put(q), b.put(kv), b.put(mask), b.put(np.zeros(8, np.uint32)), out, 2 * beams, source, beams)
-    b.kernels.attention_weights(b.put(q), b.put(kv), b.put(mask), shares, (2, beams, source))
-    assert error(b.get(out, (2 * beams, 24)), reference.step_cross(q, kv, mask, beams)) < 1e-5
-    assert (
-        error(b.get(shares, (2, 3, beams, source)), reference.attention_weights(q.reshape(2, beams, 3, 8), kv, mask))
-        < 1e-5
-    )
 
 
 @pytest.mark.parametrize(
@@ -269,98 +139,6 @@ def test_blocks_are_as_wide_as_the_adapter_has_room(limits, differs, width):
     assert Blocks(made).width == width
     made.has_subgroups = False
     assert Blocks(made).width == 0
-
-
-@FORMATS
-@pytest.mark.parametrize(("rows", "step"), [(1, 0), (3, 1), (2, 9), (2, 70)])
-def test_block_self(gpu, rng, weights, rows, step):
-    config = replace(CONFIG, relative_attention_max_distance=5)
-    b = Bench(kernels(gpu, config, weights))
-    capacity, cache = step + 2, rng.normal(size=(2, rows, 3, step + 2, 8))
-    x, gain, bias = rng.normal(size=(rows, 20)), rng.normal(size=20), rng.normal(size=(3, 11))
-    into, exact_into = b.matrix(rng.normal(size=(72, 20)) / 4, weights)
-    output, exact_output = b.matrix(rng.normal(size=(20, 24)), weights)
-    origin = rng.integers(0, rows, (2, rows, capacity))
-    state, stopped = np.zeros(8, np.uint32), np.ones(8, np.uint32)
-    state[1] = step
-    blocks, buffers = Blocks(b.kernels), (b.put(cache), b.poison(rows, 4, 20))
-    block = blocks.block(b.put(gain), into, output, b.put(bias))
-    for at in (state, stopped):
-        blocks.step_self(b.put(x), block, b.put(origin), b.put(at), *buffers, rows, capacity)
-    keys, values = cache
-    wanted = reference.block_self(x, gain, exact_into, exact_output, bias, keys, values, origin[step % 2], step)
-    assert error(b.get(buffers[1], (rows, 4, 20)), wanted) < 1e-5
-    assert error(b.get(buffers[0], cache.shape), cache) < 1e-6
-
-
-@FORMATS
-@pytest.mark.parametrize(("source", "beams"), [(1, 1), (13, 2), (65, 1), (130, 1)])
-def test_block_cross(gpu, rng, weights, source, beams):
-    b, rows = Bench(kernels(gpu, weights=weights)), 2 * beams
-    x, gain, kv = rng.normal(size=(rows, 4, 20)), rng.normal(size=20), rng.normal(size=(2, source, 2, 3, 8))
-    query, exact_query = b.matrix(rng.normal(size=(24, 20)) / 4, weights)
-    output, exact_output = b.matrix(rng.normal(size=(20, 24)), weights)
-    mask = rng.integers(0, 2, (2, source))
-    mask[:, -1] = 1
-    mask[1] = 0 if source == 130 else mask[1]  # nothing to look at gives zeros
-    out, blocks = b.poison(rows, 4, 20), Blocks(b.kernels)
-    block = blocks.block(b.put(gain), query, output)
-    for state in (np.zeros(8, np.uint32), np.ones(8, np.uint32)):
-        blocks.step_cross(b.put(x), block, b.put(kv), b.put(mask), b.put(state), out, rows, source, beams)
-    wanted = reference.block_cross(x, gain, exact_query, exact_output, kv, mask, beams)
-    assert error(b.get(out, (rows, 4, 20)), wanted) < 1e-5
-
-
-@FORMATS
-@pytest.mark.parametrize(("is_gated", "activation"), [(True, "gelu_new"), (False, "relu"), (True, "silu")])
-def test_block_gate(gpu, rng, weights, is_gated, activation):
-    config = replace(CONFIG, is_gated=is_gated, activation=activation)
-    b = Bench(kernels(gpu, config, weights))
-    x, gain = rng.normal(size=(3, 4, 20)), rng.normal(size=20)
-    matrix, exact = b.matrix(rng.normal(size=(56 if is_gated else 28, 20)), weights)
-    h, row = b.poison(3, 28), b.poison(3, 20)
-    for state in (np.zeros(8, np.uint32), np.ones(8, np.uint32)):
-        Blocks(b.kernels).step_gate(b.put(x), b.put(gain), matrix, b.put(state), h, row, 3)
-    wanted, rows = reference.block_gate(x, gain, exact, is_gated=is_gated, activation=activation)
-    assert error(b.get(h, (3, 28)), wanted) < 2e-5
-    assert error(b.get(row, (3, 20)), rows) < 1e-6
-
-
-@pytest.mark.parametrize("on_cpu", [True, False], ids=["a thread a query", "tiled"])
-@pytest.mark.parametrize(("queries", "causal"), [(1, True), (32, False), (33, True), (7, False), (71, True)])
-def test_attention(gpu, rng, on_cpu, queries, causal):
-    b = Bench(kernels(gpu, replace(CONFIG, relative_attention_max_distance=6)))
-    b.kernels.on_cpu = on_cpu
-    qkv, bias = rng.normal(size=(2, queries, 3, 3, 8)), rng.normal(size=(3, 13))
-    mask = rng.integers(0, 2, (2, queries))
-    mask[:, 0] = 1
-    mask[1] = 0 if not causal else mask[1]  # nothing to look at gives zeros
-    out, data = b.poison(2, queries, 3, 8), b.put(qkv)
-    b.kernels.attention(
-        data, data, b.put(bias), b.put(mask), out, (2, queries, queries), parts=(3, 3), causal=causal, biased=True
-    )
-    twin = reference.attention if on_cpu else reference.attention_tiled
-    wanted = twin(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], bias, mask, causal=causal)
-    assert error(b.get(out, (2, queries, 3, 8)), wanted) < 1e-5
-
-
-@pytest.mark.parametrize(("queries", "keys", "head"), [(1, 1, 8), (5, 31, 64), (33, 70, 64), (2, 200, 12)])
-def test_attention_of_a_source_skips_closed_keys(gpu, rng, queries, keys, head):
-    b = Bench(kernels(gpu, replace(CONFIG, d_kv=head)))
-    b.kernels.on_cpu = False
-    q, kv, mask = (
-        rng.normal(size=(2, queries, 3, head)),
-        rng.normal(size=(2, keys, 2, 3, head)),
-        rng.integers(0, 2, (2, keys)),
-    )
-    mask[:, -1] = 1
-    wanted = reference.attention_tiled(q, kv[:, :, 0], kv[:, :, 1], None, mask, causal=False)
-    kv[mask == 0] = np.nan  # whatever is there
-    out, bias = b.poison(2, queries, 3, head), b.put(np.zeros(3))
-    b.kernels.attention(
-        b.put(q), b.put(kv), bias, b.put(mask), out, (2, queries, keys), parts=(1, 2), causal=False, biased=False
-    )
-    assert error(b.get(out, wanted.shape), wanted) < 1e-5
 
 
 @pytest.mark.parametrize(("head", "name"), [(64, "t5/attention_tiled"), (68, "t5/attention")])
@@ -430,21 +208,6 @@ def test_pick_takes_the_largest_and_counts_the_step(gpu, rng):
     assert (x == tokens[:, None]).all()
     _, state, _ = draw(b, logits, (0, 0, 0, 1.0, 1.0), step=3, limit=4)
     assert state[0] == 1, "the most tokens stop it"
-
-
-@pytest.mark.parametrize(
-    ("top_k", "top_p", "temperature"), [(0, 1.0, 1.0), (5, 1.0, 0.7), (0, 0.6, 1.3), (9, 0.8, 2.0), (1, 1.0, 1.0)]
-)
-def test_pick_draws_as_its_twin(gpu, rng, top_k, top_p, temperature):
-    b = Bench(kernels(gpu, replace(CONFIG, vocab_size=301)))
-    logits = rng.normal(size=(40, 301)).astype(np.float32) * 3
-    logits[:, 1] = -50
-    tokens, _, _ = draw(b, logits, (1, top_k, 77, top_p, temperature))
-    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    wanted = [reference.pick(row, row=i, step=3, seed=77, **options) for i, row in enumerate(logits)]
-    assert (tokens == wanted).mean() >= 0.95, "rounding may turn a near tie"
-    for row, token in zip(logits, tokens, strict=True):
-        assert reference.allowed(row, temperature=temperature, top_k=top_k, top_p=min(1.0, top_p + 1e-4))[token]
 
 
 def test_pick_draws_by_probability(gpu):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -33,6 +35,20 @@ def test_import_is_quick_and_loads_nothing_heavy():
     assert not runs[0][1], runs[0][1]
     # The best of three: this machine may be busy.
     assert min(seconds for seconds, _ in runs) < 0.3
+
+
+def test_only_the_selftest_knows_the_twins():
+    root = pathlib.Path(wg.__file__).parent
+    found = {
+        path.relative_to(root).parts[0]
+        for path in root.rglob("*.py")
+        if re.search(
+            r"^\s*(from|import) webgpu_widget\.reference|^\s*from webgpu_widget import .*\breference\b",
+            path.read_text(),
+            re.MULTILINE,
+        )
+    }
+    assert found == {"_selftest"}
 
 
 def test_every_offered_name_is_there():

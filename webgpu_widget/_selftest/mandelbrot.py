@@ -30,7 +30,7 @@ MAPS: tuple[dict[str, Any], ...] = (
 )
 KINDS: tuple[dict[str, Any], ...] = (
     {"width": "3", "center": "-0.7"},
-    {"width": "1e-4", "center": SEAHORSE},
+    {"width": "1e-3", "center": SEAHORSE},
     {"width": "1e-31", "center": ("0", "1")},
     {"width": "1e-60", "center": ("0", "1")},
     {"width": "0.4", "center": ("0.4", "0.5"), "power": 3},

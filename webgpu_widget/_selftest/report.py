@@ -208,13 +208,12 @@ class Report:
     @property
     def text(self) -> str:
         """What to paste into a report: adapter, browser, versions, table, what is wrong, hazards."""
-        verdict = "everything that this adapter runs is right" if self.ok else "SOMETHING IS WRONG on this adapter"
         parts = [
-            f"webgpu_widget selftest: {verdict} ({self.seconds:.0f} s, seed {self.seed})",
+            f"webgpu_widget selftest: {self._title()} ({self.seconds:.0f} s, seed {self.seed})",
             "",
             *(f"{key:<12}{value}" for key, value in self._where().items()),
             "",
-            *_table(("area", "cases", "worst error", "verdict"), self.areas(), right=(1,)),
+            *(_table(("area", "cases", "worst error", "verdict"), self.areas(), right=(1,)) if self.rows else ()),
         ]
         if self.wrong:
             parts += ["", "What is wrong:"]
@@ -228,6 +227,11 @@ class Report:
             parts += ["", "Hazards (how this adapter computes; the package's kernels do not depend on it):"]
             parts += _table(("", "hazard", "on this adapter"), rows)
         return "\n".join(parts)
+
+    def _title(self) -> str:
+        if not self.rows:
+            return "only the hazards were asked for"
+        return "everything that this adapter runs is right" if self.ok else "SOMETHING IS WRONG on this adapter"
 
     def _where(self) -> dict[str, str]:
         info = self.info
@@ -251,10 +255,9 @@ class Report:
             f"<tr><th style='text-align:left'>{html.escape(key)}</th><td style='text-align:left'>{html.escape(value)}</td></tr>"
             for key, value in self._where().items()
         )
-        title = "everything that this adapter runs is right" if self.ok else "something is wrong on this adapter"
         wrong = [(row.name, row.error, row.verdict, row.note) for row in self.wrong]
         parts = [
-            f"<p><b>selftest</b>: {html.escape(title)} ({self.seconds:.0f} s, seed {self.seed})</p>",
+            f"<p><b>selftest</b>: {html.escape(self._title())} ({self.seconds:.0f} s, seed {self.seed})</p>",
             f"<table>{where}</table>",
             _html(("area", "cases", "worst error", "verdict"), self.areas()),
         ]

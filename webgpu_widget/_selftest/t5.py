@@ -8,7 +8,7 @@ import numpy as np
 
 from webgpu_widget._selftest import t5_choice, t5_model, t5_steps
 from webgpu_widget._selftest.case import Bench, relative, units
-from webgpu_widget._selftest.t5_bench import ACTIVATIONS, AREA, CONFIG, FORMATS, RELATIVE, Kind, T5Bench
+from webgpu_widget._selftest.t5_bench import ACTIVATIONS, AREA, CONFIG, FORMATS, RELATIVE, TEAMS, Kind, T5Bench, Teams
 from webgpu_widget.reference import t5 as twin
 from webgpu_widget.t5.shaders import Format
 
@@ -34,10 +34,10 @@ def linear(bench: Bench, weights: Format, shape: tuple[int, int, int]) -> float:
     )
 
 
-@AREA.case("t5/rms_norm", RELATIVE, 1e-5, subgroups=(True, False), rows=(1, 17, 64))
-def norms(bench: Bench, subgroups: bool, rows: int) -> float:
+@AREA.case("t5/rms_norm", RELATIVE, 1e-5, teams=TEAMS, rows=(1, 17, 64))
+def norms(bench: Bench, teams: Teams, rows: int) -> float:
     """Rows to a root mean square of one."""
-    b = T5Bench(bench, subgroups=subgroups)
+    b = T5Bench(bench, teams=teams)
     x, gain, out = b.normal(size=(rows, 20)), b.normal(size=20), b.poison(rows, 20)
     b.kernels.norm(b.put(x), b.put(gain), out, rows)
     return relative(b.get(out, (rows, 20)), twin.rms_norm(x, gain))
@@ -53,10 +53,10 @@ def embedding(bench: Bench, weights: Format) -> float:
     return relative(b.get(out, (11, 20)), twin.embed(ids, exact))
 
 
-@AREA.case("t5/quantize_rows", "elements off by one", 1, subgroups=(True, False))
-def quantised(bench: Bench, subgroups: bool) -> float:
+@AREA.case("t5/quantize_rows", "elements off by one", 1, teams=TEAMS)
+def quantised(bench: Bench, teams: Teams) -> float:
     """Rows rounded to 8 bits: only a tie may round otherwise."""
-    b = T5Bench(bench, weights="int8", subgroups=subgroups)
+    b = T5Bench(bench, weights="int8", teams=teams)
     first, second = (b.normal(size=(rows, 12)).astype(np.float32) for rows in (5, 18))
     second[4] = 0
     made = b.kernels.stack([bench.gpu.array(first), bench.gpu.array(second)])

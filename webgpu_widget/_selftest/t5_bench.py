@@ -30,6 +30,8 @@ CONFIG = T5Config(
     is_gated=True,
     activation="gelu_new",
 )
+Teams = Literal["subgroups", "workgroups"]
+TEAMS: tuple[Teams, ...] = ("subgroups", "workgroups")
 Kind = tuple[bool, Literal["relu", "gelu_new", "silu"]]
 ACTIVATIONS: tuple[Kind, ...] = ((True, "gelu_new"), (False, "relu"), (True, "silu"))
 
@@ -45,18 +47,17 @@ class T5Bench:
         Sizes.
     weights : {"f32", "f16", "int8"}
         Format of the matrices.
-    subgroups : bool, optional
-        Whether teams are subgroups; as the adapter has them when left out.
+    teams : {"subgroups", "workgroups"}, optional
+        What shares an output; as the adapter has them when left out.
     """
 
     def __init__(
-        self, bench: Bench, config: T5Config = CONFIG, weights: Format = "f32", *, subgroups: bool | None = None
+        self, bench: Bench, config: T5Config = CONFIG, weights: Format = "f32", *, teams: Teams | None = None
     ) -> None:
         self.kernels = Kernels(bench.gpu, config, weights)
-        if subgroups and not self.kernels.has_subgroups:
+        if teams == "subgroups" and not self.kernels.has_subgroups:
             raise Unavailable("no subgroups")
-        if subgroups is not None:
-            self.kernels.has_subgroups = subgroups
+        self.kernels.has_subgroups &= teams != "workgroups"
         self.bench, self.weights = bench, weights
         self.normal, self.put, self.poison, self.get = bench.rng.normal, bench.put, bench.poison, bench.get
 
