@@ -16,6 +16,9 @@ from webgpu_widget import protocol
 Bytes = bytes | bytearray | memoryview
 Message = dict[str, Any]
 
+_DEPARTED = 64
+"""Pages whose goodbye is remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -74,6 +77,7 @@ class Session:
         self.epoch = 1
         self._links: list[str] = []
         self._candidates: dict[str, tuple[str, Message]] = {}
+        self._departed: deque[str] = deque(maxlen=_DEPARTED)
         self._queue: deque[_Batch] = deque()
         self.pending_bytes = 0
         """Bytes of buffers that wait here for credit, or for a page."""
@@ -205,6 +209,7 @@ class Session:
             self._hello(link, message)
         elif kind == "bye":
             self._candidates.pop(str(instance), None)
+            self._departed.append(str(instance))
             if instance == self.instance:
                 self.lose_page("the page was closed or reloaded", left=True)
         elif instance != self.instance:
@@ -228,6 +233,8 @@ class Session:
             )
             self._out.append(Outgoing(link, {"kind": "refuse", "instance": instance, "message": text}))
             self._events.append(Event("mismatch", {"reason": text}))
+        elif instance in self._departed:
+            return  # a link that was slower than the goodbye on another
         elif self.instance is None:
             self._elect(link, hello)
         elif instance == self.instance:

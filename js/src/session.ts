@@ -146,7 +146,9 @@ export class Session {
   /** Begin both streams anew. */
   private forget(): void {
     this.sent = this.received = this.dealt = this.acked = this.keptBytes = this.grantedBytes = this.sinceAckBytes = 0;
+    const kept = this.kept;
     this.kept = [];
+    for (const { release } of kept) release?.();
     this.undealt.length = 0;
     this.early.clear();
     this.open.clear();

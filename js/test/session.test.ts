@@ -238,6 +238,19 @@ describe("streams", () => {
   });
 });
 
+describe("a page that was given up while it slept", () => {
+  test("greets at the roll-call, is elected anew, and opens a lane again", () => {
+    const { session, comm, lanes } = led();
+    const lane = { url: "ws://lane", token: "t" };
+    session.receive(comm, welcome("one", 0, lane), []);
+    expect(lanes.length).toBe(1);
+    session.receive(comm, { kind: "roll-call" }, []);
+    session.receive(comm, welcome("two", 0, lane), []);
+    expect(session.role).toBe("leader");
+    expect(lanes.length).toBe(2);
+  });
+});
+
 describe("requests", () => {
   test("get one terminal reply", () => {
     const { session, comm } = led();
@@ -423,6 +436,97 @@ function storm(seed: number): { batches: number[]; results: string[]; wanted: nu
   }
   return { batches, results: python.got.flatMap((message) => ("id" in message && message.kind === "result" ? [message.id] : [])), wanted };
 }
+
+/** What can befall a page between two messages; `over` when it may leave requests without an answer. */
+const FAULTS: Record<string, { over?: boolean; strike(session: Session, links: { comm: Wire; lane: Wire }): void }> = {
+  nothing: { strike: () => undefined },
+  "the lane closes": { strike: (session, { lane }) => session.linkClosed(lane) },
+  "every link closes": {
+    strike: (session, { comm, lane }) => {
+      session.linkClosed(lane);
+      session.linkClosed(comm);
+      session.receive(comm, welcome("one", 0), []);
+    },
+  },
+  "Python asks who is there": { strike: (session, { comm }) => session.receive(comm, { kind: "roll-call" }, []) },
+  "Python gives the lane up": { strike: (session, { comm }) => session.receive(comm, { kind: "resume", instance: "me", received: 0 }, []) },
+  "Python pings": { strike: (session, { lane }) => session.receive(lane, { kind: "ping", instance: "me", nonce: 1 }, []) },
+  "Python gives requests up": { over: true, strike: (session, { comm }) => session.receive(comm, { kind: "cancel", instance: "me", ids: ["a", "b"] }, []) },
+  "Python resets": { strike: (session, { comm }) => session.receive(comm, { kind: "reset", instance: "me", reason: "slow" }, []) },
+  "the device is lost": {
+    strike: (session) => {
+      session.lost(2, "the plug");
+      for (const id of [...session.requests]) session.error(id, "device-lost", "gone", {});
+    },
+  },
+  "Python begins anew": { over: true, strike: (session, { comm }) => session.receive(comm, welcome("two"), []) },
+  "another page leads": { over: true, strike: (session, { comm }) => session.receive(comm, { kind: "standby", instance: "me" }, []) },
+  "Python refuses": {
+    over: true,
+    strike: (session, { comm }) => session.receive(comm, { kind: "refuse", instance: "me", message: "no" }, []),
+  },
+  "Python ends it": { over: true, strike: (session, { comm }) => session.receive(comm, { kind: "close", instance: "me" }, []) },
+  "the page goes": { over: true, strike: (session) => session.bye() },
+};
+
+describe("a fault between every two events", () => {
+  for (const [name, fault] of Object.entries(FAULTS)) {
+    test(name, async () => {
+      for (let before = 0; before <= 10; before++) {
+        let released = 0;
+        const { session, comm, log } = led();
+        const lane = new Wire("websocket");
+        session.hello(lane);
+        session.receive(lane, welcome(), []);
+        const chunks: Promise<boolean>[] = [];
+        const bytes = (): Uint8Array<ArrayBuffer> => new Uint8Array(WINDOW_BYTES / 2);
+        const story: (() => void)[] = [
+          () => session.receive(lane, batch(1, ask("a")), []),
+          () => session.receive(lane, batch(2, ask("b"), ask("c")), []),
+          () => session.dealtWith(1),
+          () => chunks.push(session.chunk("a", 0, 0, WINDOW_BYTES, bytes(), () => released++)),
+          () => chunks.push(session.chunk("a", 0, WINDOW_BYTES / 2, WINDOW_BYTES, bytes(), () => released++)),
+          () => chunks.push(session.chunk("b", 0, 0, WINDOW_BYTES / 2, bytes(), () => released++)),
+          () => session.receive(lane, { kind: "ack", instance: "me", ack: 2 }, []),
+          () => session.result("a", {}),
+          () => session.progress("b", 2, {}),
+          () => session.result("b", {}),
+        ];
+        const at = `after event ${before}`;
+        for (const [index, event] of story.entries()) {
+          if (index === before) fault.strike(session, { comm, lane });
+          event();
+        }
+        if (before === story.length) fault.strike(session, { comm, lane });
+        session.error("c", "internal", "the end", {});
+        // Python has all that was sent, on whichever link it came.
+        const heard = [...comm.sent, ...lane.sent].map(({ message }) => message);
+        const last = heard.reduce((most, message) => ("seq" in message ? Math.max(most, message.seq) : most), 0);
+        session.receive(comm, { kind: "ack", instance: "me", ack: last }, []);
+        const ended = new Map<string, Set<number>>();
+        for (const message of heard) {
+          if (message.kind === "result" || message.kind === "error") ended.set(message.id, (ended.get(message.id) ?? new Set()).add(message.seq));
+        }
+        for (const [id, seqs] of ended) expect(seqs.size, `${at}: replies to ${id}`).toBe(1);
+        if (!fault.over) expect([...ended.keys()].sort(), at).toEqual(["a", "b", "c"]);
+        expect(session.requests.size, `${at}: requests left`).toBe(0);
+        await Promise.all(chunks);
+        if (session.role === "leader") session.receive(session.link ?? comm, { kind: "ack", instance: "me", ack: 1000 }, []);
+        expect(released, `${at}: bytes let go`).toBe(3);
+        // What comes next is right, if there is to be a next.
+        if (session.role === "closed" || session.role === "refused") continue;
+        const again = new Wire("websocket");
+        session.hello(again);
+        expect(again.last(), at).toMatchObject({ kind: "hello" });
+        session.receive(again, welcome("three"), []);
+        session.receive(again, batch(1, ask("next")), []);
+        session.result("next", { right: true });
+        expect(again.last(), at).toMatchObject({ kind: "result", id: "next", seq: 1, value: { right: true } });
+        expect(log.filter((line) => line.startsWith("fresh")).length, at).toBeGreaterThan(0);
+      }
+    });
+  }
+});
 
 test("nothing is lost, doubled or reordered while lanes come and go", () => {
   const first = SEED ? Number(SEED) : Math.floor(Math.random() * 2 ** 31);

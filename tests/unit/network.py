@@ -103,6 +103,15 @@ class Network:
         if seconds is not None:
             self.now = end
 
+    def step(self) -> bool:
+        """Let the next thing happen; returns False when there is none."""
+        if not self._actions:
+            return False
+        self.now, _, action = heapq.heappop(self._actions)
+        action()
+        self.settle()
+        return True
+
     def settle(self) -> None:
         """Hand out what Python wants to send."""
         while out := self.session.take_outgoing():
