@@ -17,7 +17,7 @@ GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),h
   $(addprefix tests/,arrays shaders mandelbrot weights t5 contract cluster selftest)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab test test-naga vulkan test-gpu demo bench oracle check format build setup browser wheel notebooks clean
+.PHONY: help lab test test-naga vulkan test-gpu demo bench oracle faults soak check format build setup browser wheel notebooks clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -40,6 +40,12 @@ notebooks: setup browser  ## run the tutorials under nbval, in a headless browse
 test-gpu:  ## run every test that touches the GPU on this machine's GPU; installs nothing, so packages, bundle and browser must be there
 	$(GPU_PYTEST) -m "not (no_adapter or playwright or ffmpeg or alone)" $(TEST_GPU_OPTIONS)
 	$(GPU_PYTEST) -m "alone and not playwright"
+
+faults: setup browser  ## play every fault in every state, and write the table of docs/reliability.md
+	$(PY) tools/faults.py $(FAULTS_OPTIONS)
+
+soak: setup browser  ## work for ten minutes and fail when memory grows; SOAK_OPTIONS="--scale 0.02" is a short form
+	$(PY) tools/soak.py $(SOAK_OPTIONS)
 
 demo: setup browser  ## WGSL, a matrix product and a Mandelbrot picture in an embedded browser, without Jupyter
 	$(VENV)/bin/webgpu-widget demo

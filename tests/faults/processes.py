@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
@@ -85,8 +86,17 @@ def living_children() -> set[int]:
     return {process.pid for process in psutil.Process().children(recursive=True) if alive(process)}
 
 
+@contextlib.contextmanager
+def own_temporary_folder() -> Iterator[None]:
+    """Have temporary files in a folder of one's own: what others leave in the common one is not ours to count."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        before, tempfile.tempdir = tempfile.tempdir, folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
 def profiles() -> set[pathlib.Path]:
     """Folders of browsers in the temporary folder."""
-    import tempfile
-
     return set(pathlib.Path(tempfile.gettempdir()).glob("webgpu_widget-*"))
