@@ -5,6 +5,7 @@ No I/O, no clock, no locks: ``_connection`` brings those. The rules are in ``pro
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webgpu_widget import protocol
+
+_EARLY_MESSAGES = 4096
+_EARLY_BYTES = 4 * protocol.WINDOW_BYTES
+_PARSED = 16
+"""What parsed JSON takes in memory, in multiples of its text."""
 
 Bytes = bytes | bytearray | memoryview
 Message = dict[str, Any]
@@ -92,6 +98,7 @@ class Session:
         self._received = 0
         self._acked = 0
         self._early: dict[int, tuple[Message, Sequence[Bytes]]] = {}
+        self._early_bytes = 0
         self._since_ack_bytes = 0
         self.advanced = False
 
@@ -297,6 +304,8 @@ class Session:
         if seq <= self._received:
             self._send_ack()
             return
+        if seq != self._received + 1 and not self._has_room(seq, message, buffers):
+            return
         self._early[seq] = (message, buffers)
         while (following := self._early.pop(self._received + 1, None)) is not None:
             self._received += 1
@@ -305,6 +314,21 @@ class Session:
         # Small replies may stay unacked for a while (the page keeps them); bytes are what its window counts.
         if self._since_ack_bytes >= protocol.CHUNK_BYTES // 4 or self._received - self._acked >= 16:
             self._send_ack()
+
+    def _has_room(self, seq: int, message: Message, buffers: Sequence[Bytes]) -> bool:
+        """Say whether a message that has overtaken others can be kept until they come; one that cannot is asked for again with them.
+
+        An honest page has no more under way than its window; what another one sends beyond that fills no memory.
+        """
+        if not self._early:
+            self._early_bytes = 0
+        if seq in self._early:
+            return False
+        size = buffer_bytes(buffers) + _PARSED * len(json.dumps(message))
+        if len(self._early) >= _EARLY_MESSAGES or self._early_bytes + size > _EARLY_BYTES:
+            return False
+        self._early_bytes += size
+        return True
 
     def _send_ack(self) -> None:
         self._acked = self._received

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import pathlib
 import socket
@@ -36,6 +38,16 @@ async def join(url: str, host: str | None = None, **query: str) -> tornado.webso
         f"ws://{parts.netloc}/ws?{parts.query}{more}", headers={} if host is None else {"Host": host}
     )
     return await tornado.websocket.websocket_connect(request)
+
+
+async def leave(*pages: tornado.websocket.WebSocketClientConnection) -> None:
+    """Close sockets, to the end."""
+    for page in pages:
+        page.close()
+    for page in pages:
+        with contextlib.suppress(TimeoutError):
+            while await asyncio.wait_for(page.read_message(), 10) is not None:
+                pass
 
 
 def connect(netloc: str) -> socket.socket:

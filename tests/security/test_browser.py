@@ -10,16 +10,20 @@ import stat
 import numpy as np
 import pytest
 import tornado.httpclient
-from stranger import Pipe, command_lines, join, token_of, until
+from stranger import Pipe, command_lines, join, leave, token_of, until
 
 import webgpu_widget as wg
 from webgpu_widget.transports import _chromium
 from webgpu_widget.transports._chromium import Browser
 
 
+async def _joined(url: str, **query: str) -> None:
+    await leave(await join(url, **query))
+
+
 def refused(url: str, **query: str) -> bool:
     try:
-        asyncio.run(join(url, **query))
+        asyncio.run(_joined(url, **query))
     except tornado.httpclient.HTTPClientError as error:
         return error.code == 403
     return False

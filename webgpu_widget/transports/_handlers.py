@@ -211,21 +211,22 @@ class SocketHandler(Guarded, tornado.websocket.WebSocketHandler):
     receiver: Receiver | None = None
     socket: Socket
     _heard = False
+    _over = False
 
     def check_origin(self, origin: str) -> bool:
         """Take pages that the hub served itself, and, on loopback, those of this machine's notebook servers."""
         netloc = _origin_netloc(origin)
         # The host was checked: a name that resolves here and is not ours has been refused already.
-        allowed = netloc == self.request.host or (_is_loopback_origin(origin) and is_loopback(self.request.host))
-        if not allowed:
-            self.hub.note_refusal(
-                str(self.request.remote_ip), f"a socket from a page of the foreign origin {origin[:100]!r}"
-            )
-        return allowed
+        return bool(netloc) and (
+            netloc == self.request.host or (is_loopback(netloc) and is_loopback(self.request.host))
+        )
 
     def prepare(self) -> None:
         """Refuse a socket without a token, and all but the first page where one alone is let in."""
         super().prepare()
+        origin = self.request.headers.get("Origin")
+        if origin is not None and not self.check_origin(origin):
+            self.refuse(f"a socket from a page of the foreign origin {origin[:100]!r}")
         endpoint = self.hub.endpoints.get(self._query("token"))
         if endpoint is None:
             self.refuse("a socket with a wrong or missing token")
@@ -256,13 +257,18 @@ class SocketHandler(Guarded, tornado.websocket.WebSocketHandler):
         asyncio.get_running_loop().call_later(_FIRST_WORD_S, self._expect_a_word)
         self.receiver = endpoint.on_open(self.socket)
 
+    def end(self, code: int, reason: str) -> None:
+        """Close it, and hear nothing more that its page still sends."""
+        self._over = True
+        self.close(code, reason)
+
     def _expect_a_word(self) -> None:
         if not self._heard:
             self.close(4003, f"nothing was said for {_FIRST_WORD_S:.0f} s")
 
     def on_message(self, message: str | bytes) -> None:
         """Pass a frame on as a message."""
-        if self.receiver is None:
+        if self.receiver is None or self._over:
             return
         self._heard = True
         try:
@@ -275,14 +281,14 @@ class SocketHandler(Guarded, tornado.websocket.WebSocketHandler):
                 raise ValueError("a message whose kind is no text")  # noqa: TRY301
         except ValueError as error:
             log.warning("a malformed frame from %s, socket closed: %s", self.request.remote_ip, error)
-            self.close(_MALFORMED, "malformed frame")
+            self.end(_MALFORMED, "malformed frame")
             return
         try:
             self.receiver.receive(*decoded)
         except Exception:
             # Not left to tornado, whose log would hold the address with its token.
             log.exception("a message from %s could not be dealt with, socket closed", self.request.remote_ip)
-            self.close(_MALFORMED, "a message that cannot be dealt with")
+            self.end(_MALFORMED, "a message that cannot be dealt with")
 
     def get_websocket_protocol(self) -> tornado.websocket.WebSocketProtocol | None:
         """Return tornado's, with a word in the log where it refuses a frame that is too big without one."""

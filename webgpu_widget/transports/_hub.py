@@ -95,7 +95,7 @@ class Socket:
 
     def close(self, reason: str = "") -> None:
         """Close it."""
-        self._hub.loop.call_soon_threadsafe(self._handler.close, 1000, reason[:100])
+        self._hub.loop.call_soon_threadsafe(self._handler.end, 1000, reason[:100])
 
 
 class Endpoint:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from webgpu_widget._connection import Connection
 
 log = logging.getLogger("webgpu_widget.hub")
+_NOBODY = object()
 
 
 class SocketLink:
@@ -23,13 +24,17 @@ class SocketLink:
     def __init__(self, connection: Connection, socket: Socket) -> None:
         self._connection = connection
         self._socket = socket
-        self._instance: Any = None
+        self._instance: Any = _NOBODY
         connection.open_link(socket.name, socket.send)
 
     def receive(self, message: dict[str, Any], buffers: Sequence[memoryview]) -> None:
         """Pass a message on."""
         if message.get("instance") != self._instance:
-            if self._instance is not None or message["kind"] != "hello" or not isinstance(message.get("instance"), str):
+            if (
+                self._instance is not _NOBODY
+                or message["kind"] != "hello"
+                or not isinstance(message.get("instance"), str)
+            ):
                 log.warning(
                     "a page at %s spoke before its hello or in another's name, socket closed", self._socket.remote
                 )
