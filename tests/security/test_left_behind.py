@@ -13,6 +13,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from stranger import until
 
@@ -315,3 +316,19 @@ def test_a_folder_whose_lock_somebody_holds_stays(folder: pathlib.Path) -> None:
         assert (held / "Default" / "weights").is_file()
     sweep()
     assert not held.exists()
+
+
+def test_weights_that_were_unpacked_go_with_their_source(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """A compressed file is unpacked beside the browsers' profiles, and goes as they do."""
+    file = tmp_path / "w.npz"
+    np.savez_compressed(file, a=np.ones(1000, np.float32))
+    code = f"from webgpu_widget.weights.source import open_source; made = open_source({str(file)!r}); import os; {{}}"
+    for end, left in (
+        ("made.close()", 0),
+        ("os.fork() or os._exit(0); made.close()", 0),
+        ("os.kill(os.getpid(), 9)", 1),
+    ):
+        subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code.format(end)], check=False)
+        assert len(list(folder.iterdir())) == left, end
+    sweep()
+    assert list(folder.iterdir()) == []

@@ -6,12 +6,12 @@ import hashlib
 import importlib.util
 import json
 import os
-import tempfile
 import urllib.parse
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from webgpu_widget._private_folder import PrivateFolder
 from webgpu_widget.errors import FormatError, WeightsError
 from webgpu_widget.weights.formats import gguf, npz, safetensors
 from webgpu_widget.weights.readers import HttpReader, LocalReader
@@ -40,8 +40,8 @@ class SourceFile:
     reader : LocalReader or HttpReader
     key : str
         Names this very content in the browser's cache: a hash of where it is, its length, its validator and its header.
-    temporary : bool
-        Made by this package, from compressed members; removed on close.
+    folder : PrivateFolder or None
+        Holds the file when it was made by this package, from compressed members; removed on close, or by the next process when this one is killed.
     sha256 : str
         Of the whole file, where the origin tells it; otherwise empty.
     """
@@ -49,7 +49,7 @@ class SourceFile:
     name: str
     reader: LocalReader | HttpReader
     key: str
-    temporary: bool = False
+    folder: PrivateFolder | None = None
     sha256: str = ""
 
     @property
@@ -99,8 +99,8 @@ class Source:
         self.on_close.clear()
         for file in self.files:
             file.reader.close()
-            if file.temporary and file.path is not None:
-                file.path.unlink(missing_ok=True)
+            if file.folder is not None:
+                file.folder.close()
 
     def __enter__(self) -> Self:
         return self
@@ -238,18 +238,19 @@ def _key(place: str, reader: LocalReader | HttpReader, parsed: Parsed) -> str:
 
 
 def _unpack(reader: LocalReader | HttpReader, parsed: Parsed, key: str) -> tuple[SourceFile, list[TensorInfo]]:
-    handle, path = tempfile.mkstemp(prefix="webgpu_widget-", suffix=".bin")
+    folder = PrivateFolder("weights-")
+    path = folder.path / "unpacked.bin"
     try:
-        with os.fdopen(handle, "w+b") as target:
+        with path.open("w+b") as target:
             tensors = npz.unpack(reader, parsed.indirect, target)
         file = SourceFile(
             f"{reader.name} (unpacked)",
             LocalReader(path),
             hashlib.sha256(key.encode()).hexdigest()[:40],
-            temporary=True,
+            folder=folder,
         )
     except BaseException:
-        Path(path).unlink(missing_ok=True)
+        folder.close()
         raise
     return file, tensors
 
