@@ -30,6 +30,7 @@ class _Tensors(Mapping[str, Any]):
 
     def __init__(self, bench: Bench, values: Mapping[str, NDArray[Any]], weights: Format) -> None:
         dtype = np.float16 if weights == "f16" else np.float32
+        self.has_head = "lm_head.weight" in values
         self._made = {
             name: bench.gpu.array(x.astype(dtype if x.ndim == 2 and "bias" not in name else np.float32))
             for name, x in values.items()
