@@ -35,7 +35,7 @@ _ASSIGN = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=",
 _SCALARS = {"f32", "f16", "i32", "u32", "bool"}
 _SUFFIX = {"f": "f32", "h": "f16", "i": "i32", "u": "u32"}
 _GENERIC = {"vec2", "vec3", "vec4", "array", "bitcast", "atomic", "ptr", "subgroup_matrix_left", "subgroup_matrix_right", "subgroup_matrix_result",
-            "subgroupMatrixLoad", "subgroupMatrixMultiply", "subgroupMatrixMultiplyAccumulate",
+            "subgroupMatrixLoad", "subgroupMatrixStore", "subgroupMatrixMultiply", "subgroupMatrixMultiplyAccumulate",
             *(f"mat{c}x{r}" for c in "234" for r in "234")}  # fmt: skip
 _RESULTS: dict[str, Type] = {
     **dict.fromkeys(["arrayLength", "pack2x16float", "pack4x8snorm", "pack4x8unorm", "pack4xU8", "pack4xI8", "textureNumLevels", "dot4U8Packed"], ("u32",)),
@@ -229,7 +229,7 @@ class Reader:
             return args[0] if args else None
         if name == "ptr":
             return args[1] if len(args) > 1 else None
-        return (name, *args)
+        return (name, *(arg.text if isinstance(arg, Node) else arg for arg in args))
 
     def read(self) -> None:
         """Read the module.

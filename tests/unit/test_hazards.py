@@ -9,6 +9,7 @@ from hazards.reader import UnreadableError
 from hazards.rules import RULES, findings
 
 import webgpu_widget
+from webgpu_widget._matmul.subgroup import Subgroup, generate
 
 FOLDERS = (Path(webgpu_widget.__file__).parent / "shaders", Path(__file__).parents[2] / "js" / "src")
 FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.wgsl"))
@@ -142,3 +143,8 @@ def test_what_cannot_be_read_is_an_error_and_no_pass(text):
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_the_packages_files_step_into_none_of_it(file):
     assert findings(file.read_text()) == []
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_the_product_on_subgroup_matrices_steps_into_none_of_it(direct):
+    assert findings(generate(Subgroup(direct=direct))) == []
