@@ -17,7 +17,7 @@ class _Owned(Protocol):
     def forked(self, parent: int) -> None: ...
 
 
-_owned: weakref.WeakSet[_Owned] = weakref.WeakSet()
+_owned: weakref.WeakValueDictionary[int, _Owned] = weakref.WeakValueDictionary()
 _pid = os.getpid()
 
 
@@ -29,13 +29,13 @@ def tell_children(owned: _Owned) -> None:
     owned : object
         Its method ``forked`` runs in the child, with no other thread: it takes no lock, waits for nothing, and only closes its copies of descriptors.
     """
-    _owned.add(owned)
+    _owned[id(owned)] = owned
 
 
 def _in_child() -> None:
     global _pid
     parent, _pid = _pid, os.getpid()
-    for owned in list(_owned):
+    for owned in list(_owned.values()):
         owned.forked(parent)
     _owned.clear()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import sys
 import threading
 import uuid
 import weakref
@@ -325,10 +326,11 @@ class GPU(Creation, anywidget.AnyWidget):
 
     def __del__(self) -> None:
         """End the browser of a GPU that nothing holds any more: in a thread, since a collector may call this anywhere."""
-        if self._is_closed:
+        # While Python ends no thread starts any more, and waiting for one would never end; what is left is closed by then.
+        if self._is_closed or sys.is_finalizing():
             return
         self._is_closed = True
-        with contextlib.suppress(RuntimeError):  # Python is ending; what is left is closed then
+        with contextlib.suppress(RuntimeError):
             threading.Thread(target=_end, args=(self._connection, self._transport), daemon=True).start()
 
     def _open(self) -> None:
