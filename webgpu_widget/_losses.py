@@ -52,13 +52,15 @@ class Losses:
         return error(f"{before}: {reason}. {advice}")
 
 
-def once_more(attempt: Callable[[], T]) -> T:
+def once_more(attempt: Callable[[], T], kinds: tuple[type[Exception], ...] = LOST) -> T:
     """Call a function that uses nothing of the GPU's, and once more if page or device were lost as it began.
 
     Parameters
     ----------
     attempt : callable
         Composes and waits anew at each call.
+    kinds : tuple of types
+        The losses after which it is worth another try.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def once_more(attempt: Callable[[], T]) -> T:
     begun = time.monotonic()
     try:
         return attempt()
-    except LOST:
+    except kinds:
         if time.monotonic() - begun > _INNOCENT_S:
             raise
     return attempt()

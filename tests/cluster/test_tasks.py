@@ -127,6 +127,31 @@ def test_other_unusual_exceptions_fail_their_task_alone(empty: wg.Cluster, error
     assert empty.submit(echo, 4.0).result(20) == 4.0
 
 
+TRIES: list[float] = []
+
+
+def lose_the_device(gpu: wg.GPU, x: float, losses: int) -> float:
+    TRIES.append(x)
+    if len(TRIES) <= losses:
+        raise wg.DeviceLostError("someone tripped over the plug")
+    return echo(gpu, x)
+
+
+@pytest.mark.parametrize("losses", [1, 2])
+def test_a_task_whose_device_was_lost_is_tried_once_more(empty: wg.Cluster, losses: int) -> None:
+    FakeBrowser(empty.url)
+    empty.wait(1)
+    TRIES.clear()
+    future = empty.submit(lose_the_device, 3.0, losses)
+    if losses == 1:
+        assert future.result(20) == 3.0
+    else:
+        with pytest.raises(wg.DeviceLostError, match="plug"):
+            future.result(20)
+    assert TRIES == [3.0, 3.0]
+    assert [(row.tasks_done, row.tasks_failed) for row in empty.workers] == [(1, 0) if losses == 1 else (0, 1)]
+
+
 @pytest.mark.parametrize("fn", [5, None, "echo", [echo]], ids=["a number", "None", "a name", "a list"])
 def test_what_cannot_be_called_is_refused_at_once(empty: wg.Cluster, fn: Any) -> None:
     for submit in (lambda: empty.submit(fn), lambda: empty.map(fn, [1])):

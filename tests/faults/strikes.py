@@ -108,7 +108,7 @@ FAULTS: dict[str, tuple[Strike, tuple[type[BaseException], ...]]] = {
     "browser killed": (browser_killed, LOST),
     "stopped 15 s": (_stopped(15), LOST),
     "stopped 60 s": (_stopped(60), (*LOST, wg.NoFrontendError)),
-    "page closed": (page_closed, LOST),
+    "page closed": (page_closed, (*LOST, wg.NoFrontendError)),
     "reloaded": (reloaded, LOST),
     "second page": (second_page, LOST),
     "device destroyed": (device_destroyed, LOST),

@@ -25,6 +25,7 @@ from distributed.utils import silence_logging_cmgr
 from tornado.ioloop import IOLoop
 
 from webgpu_widget import errors
+from webgpu_widget._losses import once_more
 from webgpu_widget._private_folder import PrivateFolder
 from webgpu_widget.array import GPUArray
 from webgpu_widget.cluster.reach import QuietScheduler, QuietWorker, host_for
@@ -150,6 +151,7 @@ def run_on_gpu(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Call ``fn(gpu, *args, **kwargs)`` in a task, with the GPU of the browser whose Dask worker runs it.
 
     Arrays of other browsers' GPUs among the arguments are brought over first. When the browser is lost meanwhile, the task goes elsewhere.
+    When only its device is, the task is tried once more there.
 
     Raises
     ------
@@ -164,9 +166,14 @@ def run_on_gpu(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     member = worker.member
     member.begin(getattr(fn, "__name__", type(fn).__name__))
     ok = False
-    try:
+
+    def attempt() -> T:
         brought = [worker.move(value, member) if isinstance(value, GPUArray) else value for value in args]
-        value = fn(member.gpu, *brought, **kwargs)
+        return fn(member.gpu, *brought, **kwargs)
+
+    try:
+        # The browser is still there and has a new device.
+        value = once_more(attempt, (errors.DeviceLostError,))
         ok = True
     except GarbageError as error:
         worker.drop(member, str(error))
