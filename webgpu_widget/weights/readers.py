@@ -23,13 +23,17 @@ from webgpu_widget.errors import FormatError, IntegrityError, WeightsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["HttpReader", "LocalReader", "Reader"]
+__all__ = ["HttpReader", "LocalReader", "NoSuchFileError", "Reader"]
 
 RETRIES = 5
 RETRY_WAIT_S = 0.5
 MAX_RETRY_WAIT_S = 30.0
 TIMEOUT_S = 30.0
 _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class NoSuchFileError(WeightsError):
+    """The server has no such file."""
 
 
 class Reader(Protocol):
@@ -271,9 +275,11 @@ class HttpReader:
             401: "it needs credentials: for a Hugging Face model log in with `hf auth login`",
             403: "access is denied: accept the model's terms, or check the token",
             404: "there is no such file: check the address",
+            410: "the file is gone: check the address",
             416: "the file is shorter than its header says",
         }.get(code, "check the address in a browser")
-        return WeightsError(f"{self.url} answers HTTP {code}: {advice}")
+        kind = NoSuchFileError if code in (404, 410) else WeightsError
+        return kind(f"{self.url} answers HTTP {code}: {advice}")
 
 
 def _skip(response: http.client.HTTPResponse, size: int) -> None:

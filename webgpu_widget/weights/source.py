@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import json
 import os
 import urllib.parse
 from dataclasses import dataclass, field, replace
@@ -14,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 from webgpu_widget._private_folder import PrivateFolder
 from webgpu_widget.errors import FormatError, WeightsError
 from webgpu_widget.weights.formats import gguf, npz, safetensors
-from webgpu_widget.weights.readers import HttpReader, LocalReader
+from webgpu_widget.weights.formats.gguf_split import check_parts, part_count, part_names, place_in_name
+from webgpu_widget.weights.hub import INDEX, hub_cached, hub_headers, hub_listing
+from webgpu_widget.weights.readers import HttpReader, LocalReader, NoSuchFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,8 @@ __all__ = ["Source", "SourceFile", "open_source"]
 
 _SUFFIXES = (".safetensors", ".gguf", ".npz")
 _SOURCES = f"a path to {', '.join(_SUFFIXES)}, an http(s) URL, or 'hf:owner/name'"
-_INDEX = ".safetensors.index.json"
 MAX_INDEX_BYTES = 100_000_000
+_MISSING_NAMED = 8
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ def open_source(source: str | os.PathLike[str]) -> Source:
     Parameters
     ----------
     source : str or path
-        A ``.safetensors`` file or its index, a ``.gguf`` or ``.npz`` file, a folder with one of them; an http(s) URL of one;
+        A ``.safetensors`` file or its index, a ``.gguf`` file (of a split model any part) or an ``.npz`` file, a folder with one of them; an http(s) URL of one;
         ``hf:owner/name`` or ``hf:owner/name/file``.
 
     Returns
@@ -156,13 +156,16 @@ def _open_url(name: str, url: str, headers: dict[str, str] | None = None) -> Sou
 
 
 def _open_files(name: str, first: str, reader: Callable[[str], LocalReader | HttpReader], place: str) -> Source:
-    if urllib.parse.unquote(first).endswith(_INDEX):
+    if urllib.parse.unquote(first).endswith(INDEX):
         return _open_sharded(name, first, reader, place)
     opened = reader(first)
     try:
         kind, parsed = _parse(opened)
         files = [SourceFile(opened.name, opened, _key(place, opened, parsed))]
         tensors = list(parsed.tensors)
+        if kind == "gguf" and part_count(parsed, opened.name) > 1:
+            opened.close()
+            return _open_parts(name, opened.name, reader, place)
         if parsed.indirect:
             unpacked, more = _unpack(opened, parsed, files[0].key)
             files.append(unpacked)
@@ -205,6 +208,43 @@ def _open_sharded(name: str, index: str, reader: Callable[[str], LocalReader | H
         result.close()
         raise
     result.tensors.sort(key=lambda tensor: (tensor.file, tensor.offset))
+    return result
+
+
+def _open_parts(name: str, part: str, reader: Callable[[str], LocalReader | HttpReader], place: str) -> Source:
+    """Open all parts of a split GGUF, of which one is known."""
+    names = part_names(part)
+    result = Source(name, "gguf", [], [])
+    parts: list[Parsed] = []
+    missing: list[str] = []
+    try:
+        for number, member in enumerate(names):
+            if len(missing) == _MISSING_NAMED:  # a header may claim many thousands
+                missing.append("...")
+                break
+            try:
+                file = reader(member)
+            except (FileNotFoundError, NoSuchFileError):
+                missing.append(member)
+                continue
+            try:
+                parsed = gguf.parse(file)
+                result.files.append(SourceFile(file.name, file, _key(place, file, parsed)))
+            except BaseException:
+                file.close()
+                raise
+            parts.append(parsed)
+            result.tensors += [replace(tensor, file=number) for tensor in parsed.tensors]
+        if missing:
+            raise FormatError(  # noqa: TRY301  what has been opened is closed below
+                f"{part} is one of {len(names)} parts of a model, of which {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing "
+                "in the same folder; fetch what is missing"
+            )
+        check_parts(parts, names)
+    except BaseException:
+        result.close()
+        raise
+    result.metadata.update(parts[0].metadata)
     return result
 
 
@@ -263,12 +303,26 @@ def _choose(names: list[str], where: str) -> str:
     for name in ("model.safetensors", "model.safetensors.index.json"):
         if name in names:
             return name
-    indexes = [name for name in names if name.endswith(_INDEX)]
-    found = indexes or [name for name in names if name.endswith(_SUFFIXES)]
+    indexes = [name for name in names if name.endswith(INDEX)]
+    found = indexes or _models([name for name in names if name.endswith(_SUFFIXES)], where)
     if len(found) != 1:
         listed = ", ".join(found[:8]) or "none"
         raise WeightsError(f"{where}: {len(found)} weights files ({listed}); name the one to load")
     return found[0]
+
+
+def _models(names: list[str], where: str) -> list[str]:
+    """Of files, those to open: the parts of a split GGUF are one; a part of anything else without its index is none."""
+    models: dict[str, str] = {}
+    for name in names:
+        found = place_in_name(name)
+        split = found is not None and found[1] > 1 and not name.endswith(".npz")
+        if split and not name.endswith(".gguf"):
+            raise WeightsError(
+                f"{where}: {name} is a part of a model, and its index (*{INDEX}) is not there; fetch the index, or name the one file to load"
+            )
+        models.setdefault(name[: -len("00001-of-00001.gguf")] + name[-len("00001.gguf") :] if split else name, name)
+    return list(models.values())
 
 
 # ---------------------------------------------------------------- the Hugging Face hub
@@ -279,54 +333,13 @@ def _open_hub(text: str) -> Source:
     if len(parts) < 2 or not all(parts) or any(part in (".", "..") for part in parts):
         raise WeightsError(f"{text!r}: write 'hf:owner/name' or 'hf:owner/name/file'")
     repo, name = "/".join(parts[:2]), "/".join(parts[2:])
-    cached = _hub_cached(repo, name)
+    cached = hub_cached(repo, name)
     if cached is not None:
         source = open_source(cached)
         source.name = text
         return source
     base = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    headers = _hub_headers()
+    headers = hub_headers()
     if not name:
-        name = _choose(_hub_listing(base, repo, headers), text)
+        name = _choose(hub_listing(base, repo, headers), text)
     return _open_url(text, f"{base}/{repo}/resolve/main/{urllib.parse.quote(name)}", headers)
-
-
-def _hub_cached(repo: str, name: str) -> Path | None:
-    if importlib.util.find_spec("huggingface_hub") is None:
-        return None
-    from huggingface_hub import try_to_load_from_cache
-
-    for candidate in [name] if name else ["model.safetensors", "model.safetensors.index.json"]:
-        found = try_to_load_from_cache(repo, candidate)
-        if isinstance(found, str) and _complete(Path(found)):
-            return Path(found)
-    return None
-
-
-def _complete(path: Path) -> bool:
-    """Whether an index in the hub's cache has all its shards beside it."""
-    if not path.name.endswith(_INDEX):
-        return True
-    shards = safetensors.parse_index(path.read_bytes(), path.name)
-    return all((path.parent / shard).is_file() for shard in shards.values())
-
-
-def _hub_headers() -> dict[str, str]:
-    if importlib.util.find_spec("huggingface_hub") is None:
-        return {}
-    from huggingface_hub import get_token
-
-    token = get_token()
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def _hub_listing(base: str, repo: str, headers: dict[str, str]) -> list[str]:
-    reader = HttpReader(f"{base}/api/models/{repo}", headers)
-    try:
-        found = json.loads(reader.read(0, reader.size))
-        names = [item["rfilename"] for item in found["siblings"]]
-    except (ValueError, KeyError, TypeError):
-        raise WeightsError(
-            f"{base}/api/models/{repo} does not list files; name the file: 'hf:{repo}/model.safetensors'"
-        ) from None
-    return [name for name in names if isinstance(name, str)]
