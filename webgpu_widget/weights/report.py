@@ -97,7 +97,7 @@ class LoadReport:
     endpoint : str
         Which server: ``hub`` for the package's own on this machine, otherwise the address without its path; empty for comm.
     warnings : tuple of str
-        Such as a full storage.
+        Such as a full storage, or one that does not answer: the load goes on without the cache.
     """
 
     bytes_moved: int

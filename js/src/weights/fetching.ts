@@ -1,5 +1,6 @@
 /** Ranges of a URL as whole chunks: checks what the server says, follows cuts, waits out busy servers. */
 import { LoadError } from "./errors.js";
+import { patient } from "./patience.js";
 import type { FileSpec } from "./types.js";
 import { chunkSize } from "./types.js";
 
@@ -213,13 +214,10 @@ class Body {
 }
 
 /** Give up on what does not settle within STALL_MS. */
-async function stalled<T>(work: Promise<T>, abort: AbortController): Promise<T> {
-  const timer = setTimeout(() => abort.abort(new DOMException(`nothing came for ${STALL_MS / 1000} s`, "TimeoutError")), STALL_MS);
-  try {
-    return await work;
-  } finally {
-    clearTimeout(timer);
-  }
+function stalled<T>(work: Promise<T>, abort: AbortController): Promise<T> {
+  const waited = patient(work, "the server", STALL_MS);
+  waited.catch(() => abort.abort());
+  return waited;
 }
 
 function advice(status: number): string {

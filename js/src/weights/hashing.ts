@@ -5,6 +5,7 @@
  * and hashes in turns. Buffers go to a hasher and come back by transfer, without a copy.
  */
 import type { Bytes } from "../session.js";
+import { HASH_MS, patient } from "./patience.js";
 import { chunkDigest } from "./store.js";
 
 export interface Hashed {
@@ -63,10 +64,11 @@ export class Hashers {
     for (const hasher of this.hashers) if (!idlest || hasher.waiting.size < idlest.waiting.size) idlest = hasher;
     if (!idlest) return hash(bytes);
     const { port, waiting } = idlest;
-    return new Promise((resolve) => {
+    const hashed = new Promise<Hashed>((resolve) => {
       const order: Order = { id: ++this.ids, bytes };
       waiting.set(order.id, resolve);
       port.postMessage(order, [bytes.buffer]);
     });
+    return patient(hashed, "the worker that hashes", HASH_MS);
   }
 }

@@ -3,6 +3,7 @@ import type { Bytes } from "../session.js";
 import { LoadError } from "./errors.js";
 import { fetchChunks, Gate } from "./fetching.js";
 import { Hashers } from "./hashing.js";
+import { Stalled } from "./patience.js";
 import { ChunkFolder, clear, isFull, isHeld, list, quota, readChunk, verify } from "./store.js";
 import type { CacheEntry, FileSpec } from "./types.js";
 
@@ -17,8 +18,8 @@ export interface SpanChunk {
   readonly warning: string;
 }
 
-/** What `read` gives: the chunk, or why it is not there. Cached chunks that are `bad` have been dropped. */
-export type CachedChunk = { readonly bytes: Bytes } | { readonly bytes: null; readonly bad: boolean };
+/** What `read` gives: the chunk, or why it is not there. Cached chunks that are `bad` have been dropped; after a `warning` the cache is left alone. */
+export type CachedChunk = { readonly bytes: Bytes } | { readonly bytes: null; readonly bad: boolean; readonly warning: string };
 
 /**
  * Buffers go in and out by transfer. `into` are buffers that nobody reads any more, to be filled again where their size is right:
@@ -71,6 +72,11 @@ function fitting(spare: ArrayBuffer | undefined, size: number): ArrayBuffer {
   return spare?.byteLength === size ? spare : new ArrayBuffer(size);
 }
 
+function noStorage(error: unknown): string {
+  if (error instanceof Stalled) return error.message;
+  return isFull(error) ? "its storage is full; wg.cache.clear() makes room" : `it gives no storage here (${String(error).slice(0, 160)})`;
+}
+
 /** Hashes by chunk, which may come after the chunk itself. */
 class Expected {
   private readonly known = new Map<number, string>();
@@ -110,7 +116,7 @@ export class ChunkIO implements IO {
       return { have: folder.chunks, warning: await this.room(file, folder) };
     } catch (error) {
       this.folders.delete(file.key);
-      const why = isFull(error) ? "its storage is full; wg.cache.clear() makes room" : `it gives no storage here (${String(error).slice(0, 160)})`;
+      const why = noStorage(error);
       return { have: [], warning: `${file.name} is loaded without the browser's cache: ${why}` };
     }
   }
@@ -216,8 +222,9 @@ export class ChunkIO implements IO {
       return "";
     } catch (error) {
       if (isHeld(error)) return ""; // another tab writes this very chunk
-      if (!isFull(error) && ++this.failures < MAX_FAILURES) return "";
+      if (!isFull(error) && !(error instanceof Stalled) && ++this.failures < MAX_FAILURES) return "";
       this.folders.delete(file.key);
+      if (error instanceof Stalled) return `${file.name}: the rest is loaded without the browser's cache: ${error.message}`;
       return `${file.name}: the browser's storage is full or refuses (${String(error).slice(0, 160)}); the rest is loaded uncached. wg.cache.clear() makes room`;
     }
   }

@@ -6,7 +6,7 @@ import type { Bytes } from "../session.js";
 import { headersFor, isLocal } from "./addresses.js";
 import { asLoadError, LoadError } from "./errors.js";
 import { Gate } from "./fetching.js";
-import type { IO, SpanChunk } from "./io.js";
+import type { CachedChunk, IO, SpanChunk } from "./io.js";
 import { Placing } from "./placing.js";
 import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
@@ -251,18 +251,20 @@ export class Job {
     const file = this.file(ref);
     const size = chunkSize(file, ref.index);
     await ring.take(size);
-    let bytes: Bytes | null;
+    let found: CachedChunk;
     try {
       this.check();
-      ({ bytes } = await this.io.read(file, ref.index, kept.get(file.key)?.get(ref.index) ?? "", spares.find(size)));
+      found = await this.io.read(file, ref.index, kept.get(file.key)?.get(ref.index) ?? "", spares.find(size));
       this.check();
     } catch (error) {
       ring.give(size);
       throw error;
     }
+    const { bytes } = found;
     if (!bytes) {
       ring.give(size);
       kept.get(file.key)?.delete(ref.index);
+      if (found.warning) this.leaveCache(ref.file, found.warning);
       await this.io.lost(file, ref.index);
       this.schedule.giveBack(ref);
       return;
@@ -270,6 +272,13 @@ export class Job {
     this.bytesCached += size;
     await this.arrived(ref, bytes);
     spares.give(bytes);
+  }
+
+  /** Fetch the rest of a file: its cache does not answer. */
+  private leaveCache(number: number, warning: string): void {
+    this.warn(warning);
+    kept.delete((this.spec.files[number] as FileSpec).key);
+    this.schedule.uncached(number);
   }
 
   private startNetwork(): Promise<void> | undefined {

@@ -1,5 +1,6 @@
 /** Which address of a file the page can fetch: tried one by one, and compared with what Python read. */
 import { headersFor } from "./addresses.js";
+import { patient } from "./patience.js";
 
 const PROBE_MS = 4000;
 
@@ -23,7 +24,7 @@ export async function probe(_engine: unknown, params: Params): Promise<Record<st
   const tried: string[] = [];
   for (const url of candidates(params)) {
     try {
-      const found = await compare(url, known);
+      const found = await patient(compare(url, known), "the address", 2 * PROBE_MS * known.samples.length);
       if (typeof found !== "string") return { url, ...found, tried };
       tried.push(`${short(url)}: ${found}`);
     } catch (error) {

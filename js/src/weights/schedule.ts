@@ -65,6 +65,14 @@ export class Schedule {
     for (const index of indexes) if (this.state({ file, index }) === "idle") this.set({ file, index }, "cached");
   }
 
+  /** The cache gives no more chunks of a file: they are to be fetched. */
+  uncached(file: number): void {
+    this.states[file]?.forEach((state, index) => {
+      if (state === "cached") this.set({ file, index }, "idle");
+    });
+    this.head = 0;
+  }
+
   /** Load these items before all others. */
   prioritise(ids: readonly number[]): void {
     const wanted = new Set(ids);

@@ -6,6 +6,7 @@
  */
 import type { Bytes } from "../session.js";
 import type { CachedChunk } from "./io.js";
+import { Stalled, stored, storedEach } from "./patience.js";
 import type { CacheEntry, FileSpec } from "./types.js";
 import { chunkCount, chunkSize } from "./types.js";
 
@@ -51,9 +52,9 @@ export class ChunkFolder {
   /** Open, or make, the folder of a file (or look again into one that is open). Throws when the browser gives no storage. */
   static async open(file: FileSpec, opened?: ChunkFolder): Promise<ChunkFolder> {
     const root = await rootFolder(true);
-    const folder = (await root.getDirectoryHandle(file.key, { create: true })) as Folder;
+    const folder = (await stored(root.getDirectoryHandle(file.key, { create: true }))) as Folder;
     const names = opened?.names ?? new Map<number, string>();
-    for await (const [name] of folder.entries()) {
+    for await (const [name] of storedEach(folder.entries())) {
       const index = chunkIndex(name);
       if (index !== undefined && index < chunkCount(file)) names.set(index, name);
     }
@@ -86,11 +87,12 @@ export class ChunkFolder {
     try {
       await writeFile(this.folder, name, bytes);
     } catch (error) {
-      if (!isHeld(error)) await this.folder.removeEntry(name).catch(() => undefined);
+      // One that did not come in time may come yet, empty: it is told from a chunk by its size.
+      if (!isHeld(error) && !(error instanceof Stalled)) await stored(this.folder.removeEntry(name)).catch(() => undefined);
       throw error;
     }
     const old = this.names.get(index);
-    if (old !== undefined && old !== name) await this.folder.removeEntry(old).catch(() => undefined);
+    if (old !== undefined && old !== name) await stored(this.folder.removeEntry(old)).catch(() => undefined);
     this.names.set(index, name);
   }
 }
@@ -99,7 +101,7 @@ export class ChunkFolder {
 const readFrom = new Map<string, Promise<Folder>>();
 
 function folderOf(key: string): Promise<Folder> {
-  const found = readFrom.get(key) ?? rootFolder(false).then(async (root) => (await root.getDirectoryHandle(key)) as Folder);
+  const found = readFrom.get(key) ?? rootFolder(false).then(async (root) => (await stored(root.getDirectoryHandle(key))) as Folder);
   readFrom.set(key, found);
   return found;
 }
@@ -122,12 +124,13 @@ export async function readChunk(file: FileSpec, index: number, digest: string, a
     } finally {
       read.close();
     }
-    await folder.removeEntry(name).catch(() => undefined);
-    return { bytes: null, bad: true };
-  } catch {
+    await stored(folder.removeEntry(name)).catch(() => undefined);
+    return { bytes: null, bad: true, warning: "" };
+  } catch (error) {
     // Cleared by another tab, or held by it just now: as good as not there.
     readFrom.delete(file.key);
-    return { bytes: null, bad: false };
+    const warning = error instanceof Stalled ? `${file.name} is loaded without the browser's cache from here on: ${error.message}` : "";
+    return { bytes: null, bad: false, warning };
   }
 }
 
@@ -141,8 +144,8 @@ export function isFull(error: unknown): boolean {
 }
 
 async function rootFolder(create: boolean): Promise<Folder> {
-  const top = await navigator.storage.getDirectory();
-  return (await top.getDirectoryHandle(ROOT, { create })) as Folder;
+  const top = await stored(navigator.storage.getDirectory());
+  return (await stored(top.getDirectoryHandle(ROOT, { create }))) as Folder;
 }
 
 function chunkName(index: number, digest: string): string {
@@ -161,13 +164,13 @@ interface Opened {
 }
 
 async function openForReading(folder: Folder, name: string): Promise<Opened> {
-  const handle = (await folder.getFileHandle(name)) as SyncFile;
+  const handle = (await stored(folder.getFileHandle(name))) as SyncFile;
   if (!inWorker() || !handle.createSyncAccessHandle) {
-    const whole = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+    const whole = new Uint8Array(await stored((await stored(handle.getFile())).arrayBuffer()));
     return { size: whole.byteLength, into: (target, at) => target.set(whole.subarray(at, at + target.byteLength)), close: () => undefined };
   }
   // Several may read at once where the browser knows the mode; elsewhere it is ignored.
-  const access = await handle.createSyncAccessHandle({ mode: "read-only" });
+  const access = await stored(handle.createSyncAccessHandle({ mode: "read-only" }), close);
   return {
     size: access.getSize(),
     into(target, at) {
@@ -189,9 +192,9 @@ async function readFile(folder: Folder, name: string): Promise<ArrayBuffer> {
 }
 
 async function writeFile(folder: Folder, name: string, bytes: Bytes): Promise<void> {
-  const handle = (await folder.getFileHandle(name, { create: true })) as SyncFile;
+  const handle = (await stored(folder.getFileHandle(name, { create: true }))) as SyncFile;
   if (inWorker() && handle.createSyncAccessHandle) {
-    const access = await handle.createSyncAccessHandle();
+    const access = await stored(handle.createSyncAccessHandle(), close);
     try {
       access.truncate(0);
       if (access.write(bytes, { at: 0 }) !== bytes.byteLength) throw new DOMException("a short write", "QuotaExceededError");
@@ -200,14 +203,18 @@ async function writeFile(folder: Folder, name: string, bytes: Bytes): Promise<vo
     }
     return;
   }
-  const stream = await handle.createWritable();
+  const stream = await stored(handle.createWritable(), (late) => void late.abort().catch(() => undefined));
   try {
-    await stream.write(bytes);
-    await stream.close();
+    await stored(stream.write(bytes));
+    await stored(stream.close());
   } catch (error) {
-    await stream.abort().catch(() => undefined);
+    await stored(stream.abort()).catch(() => undefined);
     throw error;
   }
+}
+
+function close(late: SyncHandle): void {
+  late.close();
 }
 
 // Sync access handles exist in dedicated workers only.
@@ -221,10 +228,11 @@ async function* folders(): AsyncGenerator<[string, Folder]> {
   let root: Folder;
   try {
     root = await rootFolder(false);
-  } catch {
+  } catch (error) {
+    if (error instanceof Stalled) throw error;
     return;
   }
-  for await (const [key, handle] of root.entries()) if (handle.kind === "directory") yield [key, handle as Folder];
+  for await (const [key, handle] of storedEach(root.entries())) if (handle.kind === "directory") yield [key, handle as Folder];
 }
 
 /** What is cached. */
@@ -234,10 +242,10 @@ export async function list(): Promise<CacheEntry[]> {
     const meta = await readMeta(folder);
     let chunks = 0;
     let bytes = 0;
-    for await (const [name, handle] of folder.entries()) {
+    for await (const [name, handle] of storedEach(folder.entries())) {
       if (chunkIndex(name) === undefined) continue;
       chunks++;
-      bytes += (await (handle as FileSystemFileHandle).getFile()).size;
+      bytes += (await stored((handle as FileSystemFileHandle).getFile())).size;
     }
     found.push({ key, name: meta.name, size: meta.size, bytes, chunks, complete: meta.size > 0 && bytes === meta.size, used: meta.used });
   }
@@ -264,13 +272,14 @@ export async function clear(keys: readonly string[] | null): Promise<number> {
   let root: Folder;
   try {
     root = await rootFolder(false);
-  } catch {
+  } catch (error) {
+    if (error instanceof Stalled) throw error;
     return 0;
   }
   let freed = 0;
   for (const entry of await list()) {
     if (!belongs(entry.key, keys)) continue;
-    await root.removeEntry(entry.key, { recursive: true });
+    await stored(root.removeEntry(entry.key, { recursive: true }));
     freed += entry.bytes;
   }
   return freed;
@@ -284,7 +293,7 @@ export async function verify(
   const result = { checked: 0, bytes: 0, bad: [] as { key: string; chunk: number }[] };
   for await (const [key, folder] of folders()) {
     if (!belongs(key, keys)) continue;
-    for await (const [name] of folder.entries()) {
+    for await (const [name] of storedEach(folder.entries())) {
       const chunk = chunkIndex(name);
       if (chunk === undefined) continue;
       const bytes = await readFile(folder, name);
@@ -292,7 +301,7 @@ export async function verify(
       result.bytes += bytes.byteLength;
       if (!name.endsWith(await chunkDigest(new Uint8Array(bytes)))) {
         result.bad.push({ key, chunk });
-        await folder.removeEntry(name);
+        await stored(folder.removeEntry(name));
       }
       report(result.bytes);
     }
@@ -303,6 +312,6 @@ export async function verify(
 /** Bytes that this origin may store, and stores. */
 export async function quota(): Promise<{ quota_bytes: number; used_bytes: number; persisted: boolean }> {
   if (!navigator.storage?.estimate) return { quota_bytes: 0, used_bytes: 0, persisted: false };
-  const { quota: most = 0, usage = 0 } = await navigator.storage.estimate();
-  return { quota_bytes: most, used_bytes: usage, persisted: await navigator.storage.persisted() };
+  const { quota: most = 0, usage = 0 } = await stored(navigator.storage.estimate());
+  return { quota_bytes: most, used_bytes: usage, persisted: await stored(navigator.storage.persisted()) };
 }
