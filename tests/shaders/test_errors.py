@@ -278,6 +278,7 @@ def test_shader_that_never_ends_is_named_and_the_device_comes_back():
         other.close()
 
 
+@pytest.mark.alone
 def test_the_kernel_that_never_ends_is_named_among_ten():
     other = wg.GPU(transport="headless")
     spinning = "while (y[0] < 1u) { y[1] += 1u; }"
