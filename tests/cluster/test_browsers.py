@@ -299,7 +299,8 @@ def test_the_process_starts_again_and_its_browsers_rejoin() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with wg.Cluster(port=port, token=SECRET) as first:
-        first.launch(2)
+        # Browsers that people opened: what a cluster launches is admitted by that cluster alone, and ends with its process.
+        opened = [_chromium.Browser(first.url) for _ in range(2)]
         first.wait(2, timeout=JOIN_S)
         alone = first.mandelbrot(**VIEW, tile=64)
         # As when the process dies: nobody is told anything.
@@ -308,6 +309,8 @@ def test_the_process_starts_again_and_its_browsers_rejoin() -> None:
             second.wait(2, timeout=JOIN_S)
             again = second.mandelbrot(**VIEW, tile=64)
             assert np.array_equal(again.iterations, alone.iterations)
+    for browser in opened:
+        browser.close()
 
 
 @pytest.mark.playwright
