@@ -5,6 +5,7 @@ import { Job } from "../src/weights/job.js";
 import type { FileSpec, ItemSpec, LoadProgress } from "../src/weights/types.js";
 
 const CHUNK_BYTES = 64;
+let jobs = 0;
 
 /** A disk on which a step (a method's name, and what it is asked for) may never settle, or settle late. */
 export class FakeDisk {
@@ -92,7 +93,18 @@ export class FakeDisk {
 }
 
 export function fileOf(bytes: Uint8Array, changes: Partial<FileSpec> = {}): FileSpec {
-  const fixed = { key: "k", name: "model", chunk_bytes: CHUNK_BYTES, url: null, ranges: true, validator: "", cache: true, verify: true, digests: "" };
+  const fixed = {
+    key: "k",
+    name: "model",
+    chunk_bytes: CHUNK_BYTES,
+    url: null,
+    ranges: true,
+    validator: "",
+    cache: true,
+    verify: true,
+    sha256: "",
+    digests: "",
+  };
   return { ...fixed, size: bytes.byteLength, ...changes };
 }
 
@@ -128,7 +140,7 @@ export async function load(io: IO, file: FileSpec, spans: readonly (readonly [nu
     }
   };
   const context = { signal: new AbortController().signal, buffers: [], progress, sendChunk: async () => true };
-  const job = new Job(gpu, { job: "j", files: [file], items, piece_elements: 1 << 20, stall_s: 600 }, context, Promise.resolve(io));
+  const job = new Job(gpu, { job: `job ${++jobs}`, files: [file], items, piece_elements: 1 << 20, stall_s: 600 }, context, Promise.resolve(io));
   const ended = job.run().then((report) => {
     done.push(...(report as LoadProgress).done);
     return report as LoadProgress;

@@ -17,6 +17,7 @@ const file = (size: number): FileSpec => ({
   validator: "",
   cache: true,
   verify: true,
+  sha256: "",
   digests: "",
 });
 

@@ -26,6 +26,10 @@ class Faults:
     shift: int = 0  # added to the begin of ranges that are answered
     bytes_per_second: float = 0.0
     redirect: str | None = None
+    redirect_headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(
+        default_factory=dict
+    )  # sent with each file, in place of the server's own of that name
     only_after: int = 0  # faults in statuses apply to requests beyond this offset only
 
 
@@ -89,6 +93,8 @@ class FileServer:
         if faults.redirect and data is None and path != "here":
             handler.send_response(302)
             handler.send_header("Location", faults.redirect)
+            for name, value in faults.redirect_headers.items():
+                handler.send_header(name, value)
             handler.cors()
             handler.send_header("Content-Length", "0")
             handler.end_headers()
@@ -109,7 +115,10 @@ class FileServer:
             handler.send_header("ETag", faults.etag)
         if wanted and faults.ranges:
             handler.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data) + faults.extra_length}")
-        handler.send_header("Content-Length", str(end - begin + faults.extra_length))
+        if "Content-Length" not in faults.headers:
+            handler.send_header("Content-Length", str(end - begin + faults.extra_length))
+        for name, value in faults.headers.items():
+            handler.send_header(name, value)
         handler.end_headers()
         self.send(handler, path, data, begin, end)
 

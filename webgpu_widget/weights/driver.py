@@ -129,6 +129,7 @@ class Driver:
         self._digests: dict[tuple[int, int], str] = {}
         self._digest_work: deque[_Chunk] = deque()
         self._reloads = 0
+        self._distrusted = False
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -178,6 +179,7 @@ class Driver:
             "validator": route.validator,
             "cache": self._cache,
             "verify": self._verify,
+            "sha256": file.sha256 if self._verify else "",
             "digests": _digests_name(job, number) if self._verify and self._has_digests(number) else "",
         }
 
@@ -376,6 +378,12 @@ class Driver:
         weights = self._weights()
         if weights is not None:
             weights._wake()
+        if isinstance(error, IntegrityError) and job.counts["bytes_from_cache"] and not self._distrusted:
+            # What an earlier load had kept was wrong, and has been dropped: once more, without it.
+            self._distrusted = True
+            left = [item for item in job.items if not item.loaded and not any(buffer.freed for buffer in item.buffers)]
+            self.start(left)
+            return
         if error is not None and not isinstance(error, (*_LOST, CancelledError, ClosedError)):
             self._give_up(error)
 

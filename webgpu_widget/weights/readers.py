@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from webgpu_widget.errors import FormatError, IntegrityError, WeightsError
+from webgpu_widget.weights.served_digest import served_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,6 +114,10 @@ class LocalReader:
 class _HttpOnly(urllib.request.HTTPRedirectHandler):
     """Follows redirects to http and https alone, and leaves credentials behind when the host changes."""
 
+    def __init__(self) -> None:
+        self.linked = ""
+        """The X-Linked-ETag of a redirect: what it leads to."""
+
     def redirect_request(
         self,
         req: urllib.request.Request,
@@ -124,6 +129,7 @@ class _HttpOnly(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
             raise WeightsError(f"{req.full_url} redirects to {newurl[:200]!r}, which is not http(s)")
+        self.linked = headers.get("X-Linked-ETag") or self.linked
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
         if new is not None and urllib.parse.urlsplit(newurl).netloc != urllib.parse.urlsplit(req.full_url).netloc:
             new.headers.pop("Authorization", None)
@@ -149,6 +155,8 @@ class HttpReader:
         The ETag, or Last-Modified, or nothing.
     ranges : bool
         Whether the server honours ``Range``.
+    sha256 : str
+        Of the whole file, where the server gives it; otherwise empty.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
@@ -166,13 +174,14 @@ class HttpReader:
             urllib.request.HTTPSHandler(),
             urllib.request.HTTPDefaultErrorHandler(),
             urllib.request.HTTPErrorProcessor(),
-            _HttpOnly(),
+            redirects := _HttpOnly(),
         )
+        self._redirects = redirects
         for handler in handlers:
             self._opener.add_handler(handler)
         self.ranges = True
         self.size = -1
-        self.validator = ""
+        self.validator = self.sha256 = ""
         self._head = b""
         self._head = self._fetch(0, 64 * 1024)
 
@@ -247,7 +256,7 @@ class HttpReader:
             else:
                 self.ranges = False
                 length = response.headers.get("Content-Length", "")
-                if not length.isdigit():
+                if not _is_number(length):
                     raise WeightsError(
                         f"{self.url}: the server gives neither ranges nor a length; download the file first"
                     )
@@ -263,6 +272,7 @@ class HttpReader:
         validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
         if self.size < 0:
             self.size, self.validator = total, validator
+            self.sha256 = served_sha256([("X-Linked-ETag", self._redirects.linked), *response.headers.items()])
         elif (total, validator) != (self.size, self.validator):
             raise IntegrityError(
                 f"{self.url} was replaced while it was being read ({self.size} bytes {self.validator} before, {total} bytes "
@@ -290,8 +300,13 @@ def _skip(response: http.client.HTTPResponse, size: int) -> None:
         size -= len(block)
 
 
+def _is_number(text: str) -> bool:
+    """Whether text is a count of bytes or seconds: not what else ``str.isdigit`` takes, nor more digits than any file has bytes."""
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
 def _retry_after(value: str | None, otherwise: float) -> float:
-    if value is not None and value.strip().isdigit():
+    if value is not None and _is_number(value.strip()):
         return min(float(value), MAX_RETRY_WAIT_S)
     return otherwise
 
@@ -300,7 +315,7 @@ def _content_range(value: str, url: str) -> tuple[int, int, int]:
     unit, _, rest = value.strip().partition(" ")
     span, _, total = rest.partition("/")
     begin, _, last = span.partition("-")
-    if unit.lower() != "bytes" or not (begin.isdigit() and last.isdigit() and total.isdigit()):
+    if unit.lower() != "bytes" or not (_is_number(begin) and _is_number(last) and _is_number(total)):
         raise IntegrityError(f"{url}: 206 with Content-Range {value[:80]!r}")
     if not int(begin) <= int(last) < int(total):
         raise IntegrityError(f"{url}: 206 with the impossible Content-Range {value[:80]!r}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from webgpu_widget._private_folder import PrivateFolder
-from webgpu_widget.errors import FormatError, WeightsError
+from webgpu_widget.errors import FormatError, IntegrityError, WeightsError
 from webgpu_widget.weights.formats import gguf, npz, safetensors
 from webgpu_widget.weights.formats.gguf_split import check_parts, part_count, part_names, place_in_name
 from webgpu_widget.weights.hub import INDEX, hub_cached, hub_headers, hub_listing
@@ -28,6 +28,7 @@ _SUFFIXES = (".safetensors", ".gguf", ".npz")
 _SOURCES = f"a path to {', '.join(_SUFFIXES)}, an http(s) URL, or 'hf:owner/name'"
 MAX_INDEX_BYTES = 100_000_000
 _MISSING_NAMED = 8
+_STEP_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -161,12 +162,13 @@ def _open_files(name: str, first: str, reader: Callable[[str], LocalReader | Htt
     opened = reader(first)
     try:
         kind, parsed = _parse(opened)
-        files = [SourceFile(opened.name, opened, _key(place, opened, parsed))]
+        files = [_source_file(opened.name, place, opened, parsed)]
         tensors = list(parsed.tensors)
         if kind == "gguf" and part_count(parsed, opened.name) > 1:
             opened.close()
             return _open_parts(name, opened.name, reader, place)
         if parsed.indirect:
+            _check_whole(files[0])
             unpacked, more = _unpack(opened, parsed, files[0].key)
             files.append(unpacked)
             tensors += [replace(tensor, file=1) for tensor in more]
@@ -194,7 +196,7 @@ def _open_sharded(name: str, index: str, reader: Callable[[str], LocalReader | H
             except BaseException:
                 file.close()
                 raise
-            result.files.append(SourceFile(shard, file, _key(place, file, parsed)))
+            result.files.append(_source_file(shard, place, file, parsed))
             held = {tensor.name: tensor for tensor in parsed.tensors}
             for tensor, place_of in wanted.items():
                 if place_of == shard:
@@ -229,7 +231,7 @@ def _open_parts(name: str, part: str, reader: Callable[[str], LocalReader | Http
                 continue
             try:
                 parsed = gguf.parse(file)
-                result.files.append(SourceFile(file.name, file, _key(place, file, parsed)))
+                result.files.append(_source_file(file.name, place, file, parsed))
             except BaseException:
                 file.close()
                 raise
@@ -269,12 +271,26 @@ def _parse(reader: LocalReader | HttpReader) -> tuple[str, Parsed]:
     return "safetensors", safetensors.parse(reader)
 
 
-def _key(place: str, reader: LocalReader | HttpReader, parsed: Parsed) -> str:
+def _source_file(name: str, place: str, reader: LocalReader | HttpReader, parsed: Parsed) -> SourceFile:
+    sha256 = reader.sha256 if isinstance(reader, HttpReader) else ""
     digest = hashlib.sha256()
-    for part in (place, reader.name, str(reader.size), reader.validator):
+    for part in (place, reader.name, str(reader.size), reader.validator, *([sha256] if sha256 else [])):
         digest.update(part.encode() + b"\0")
     digest.update(hashlib.sha256(parsed.header_bytes).digest())
-    return digest.hexdigest()[:40]
+    return SourceFile(name, reader, digest.hexdigest()[:40], sha256=sha256)
+
+
+def _check_whole(file: SourceFile) -> None:
+    """Read a file whose members Python unpacks once through, where its server gives its SHA-256."""
+    if not file.sha256:
+        return
+    digest = hashlib.sha256()
+    for begin in range(0, file.size, _STEP_BYTES):
+        digest.update(file.reader.read(begin, min(_STEP_BYTES, file.size - begin)))
+    if digest.hexdigest() != file.sha256:
+        raise IntegrityError(
+            f"{file.name}: has the SHA-256 {digest.hexdigest()}, but its server says {file.sha256}: it is damaged there or on the way; load it again"
+        )
 
 
 def _unpack(reader: LocalReader | HttpReader, parsed: Parsed, key: str) -> tuple[SourceFile, list[TensorInfo]]:

@@ -1,5 +1,6 @@
 /** Chunks from the network and the cache, hashed and kept; runs in a worker, or in the page where there is none. */
 import type { Bytes } from "../session.js";
+import { type Verdict, Whole } from "./auditing.js";
 import { LoadError } from "./errors.js";
 import { fetchChunks, Gate } from "./fetching.js";
 import { Hashers } from "./hashing.js";
@@ -21,13 +22,21 @@ export interface SpanChunk {
 /** What `read` gives: the chunk, or why it is not there. Cached chunks that are `bad` have been dropped; after a `warning` the cache is left alone. */
 export type CachedChunk = { readonly bytes: Bytes } | { readonly bytes: null; readonly bad: boolean; readonly warning: string };
 
+/** Which chunks of a file the cache has, with their digests; what is wrong with the cache, if anything. */
+export interface Opened {
+  readonly have: [number, string][];
+  readonly warning: string;
+  /** Whether each chunk's digest is known, or nothing can be checked: there is no need to bring the file whole. */
+  readonly checked: boolean;
+}
+
 /**
  * Buffers go in and out by transfer. `into` are buffers that nobody reads any more, to be filled again where their size is right:
  * new ones would pile up until they are collected.
  */
 export interface IO {
-  /** Open a file's folder in the cache: which chunks are there, with their digests, and what is wrong with the cache, if anything. */
-  open(file: FileSpec): Promise<{ have: [number, string][]; warning: string }>;
+  /** Open a file, and its folder in the cache. */
+  open(file: FileSpec): Promise<Opened>;
   /** Begin to fetch chunks `first` to `last`. */
   startSpan(span: number, file: FileSpec, first: number, last: number, headers: Record<string, string>): Promise<void>;
   /** The next chunk of a span; null at its end. Calls may overlap. */
@@ -42,6 +51,12 @@ export interface IO {
   lost(file: FileSpec, index: number): Promise<void>;
   /** Check and keep a chunk that came another way; takes the buffer over. */
   put(file: FileSpec, index: number, bytes: Bytes, digest: string): Promise<SpanChunk>;
+  /** Begin to hash a file whole, under the name `audit`: its chunks must then come in order. */
+  beginWhole(file: FileSpec): Promise<void>;
+  /** A chunk from the cache, as `read` gives it, for the hash of the whole. */
+  readWhole(file: FileSpec, index: number, digest: string, into: ArrayBuffer | undefined): Promise<CachedChunk>;
+  /** All has come: keep the chunks' digests, or drop the chunks. */
+  endWhole(file: FileSpec): Promise<Verdict>;
   /** Hashes that chunks of a file must have, from `first` on; `name` is the file's `digests`. */
   expect(name: string, first: number, digests: readonly string[]): Promise<void>;
   /** No more hashes come under this name: what waits for one fails. */
@@ -70,6 +85,10 @@ interface Span {
 
 function fitting(spare: ArrayBuffer | undefined, size: number): ArrayBuffer {
   return spare?.byteLength === size ? spare : new ArrayBuffer(size);
+}
+
+function trustName(file: FileSpec): string {
+  return `${file.sha256}/${file.chunk_bytes}`;
 }
 
 function noStorage(error: unknown): string {
@@ -106,19 +125,59 @@ export class ChunkIO implements IO {
   private readonly folders = new Map<string, ChunkFolder>();
   private readonly spans = new Map<number, Span>();
   private readonly expected = new Map<string, Expected>();
+  /** The digests of the chunks of files that were checked whole, by their SHA-256 and size of chunk. */
+  private readonly trusted = new Map<string, readonly string[]>();
+  private readonly wholes = new Map<string, Whole>();
   private failures = 0;
 
-  async open(file: FileSpec): Promise<{ have: [number, string][]; warning: string }> {
-    if (!file.cache) return { have: [], warning: "" };
+  async open(file: FileSpec): Promise<Opened> {
+    if (!file.cache) return { have: [], warning: "", checked: this.isChecked(file) };
     try {
       const folder = await ChunkFolder.open(file, this.folders.get(file.key));
+      const digests = file.sha256 ? await folder.checked(file) : undefined;
+      if (digests) this.trusted.set(trustName(file), digests);
       this.folders.set(file.key, folder);
-      return { have: folder.chunks, warning: await this.room(file, folder) };
+      return { have: folder.chunks, warning: await this.room(file, folder), checked: this.isChecked(file) };
     } catch (error) {
       this.folders.delete(file.key);
       const why = noStorage(error);
-      return { have: [], warning: `${file.name} is loaded without the browser's cache: ${why}` };
+      return { have: [], warning: `${file.name} is loaded without the browser's cache: ${why}`, checked: this.isChecked(file) };
     }
+  }
+
+  private isChecked(file: FileSpec): boolean {
+    return !file.sha256 || this.trusted.has(trustName(file));
+  }
+
+  async beginWhole(file: FileSpec): Promise<void> {
+    this.wholes.set(file.audit ?? "", new Whole(file));
+  }
+
+  async readWhole(file: FileSpec, index: number, digest: string, into: ArrayBuffer | undefined): Promise<CachedChunk> {
+    const found = await this.read(file, index, digest, into);
+    const whole = this.wholes.get(file.audit ?? "");
+    if (found.bytes && whole) {
+      whole.digests[index] = digest;
+      whole.add(index, found.bytes);
+    }
+    return found;
+  }
+
+  async endWhole(file: FileSpec): Promise<Verdict> {
+    const whole = this.wholes.get(file.audit ?? "") ?? new Whole(file);
+    this.wholes.delete(file.audit ?? "");
+    const folder = this.folders.get(file.key);
+    const found = whole.end();
+    let warning = "";
+    if (found) await folder?.empty();
+    else {
+      this.trusted.set(trustName(file), whole.digests);
+      // A mark that cannot be written costs the next page another look at the whole.
+      await folder?.noteChecked(file, whole.digests).catch((error: unknown) => {
+        if (!isHeld(error)) warning = `${file.name}: that it was checked could not be noted (${String(error).slice(0, 160)}); the next page checks it again`;
+      });
+    }
+    return { found, warning };
   }
 
   private async room(file: FileSpec, folder: ChunkFolder): Promise<string> {
@@ -164,6 +223,8 @@ export class ChunkIO implements IO {
     if (!value || span.abort.signal.aborted) return null;
     const { moved } = span;
     span.moved = 0;
+    // In order, since the next one's turn comes later.
+    this.wholes.get(span.file.audit ?? "")?.add(value.index, new Uint8Array(value.bytes));
     return this.accept(span.file, value.index, new Uint8Array(value.bytes), moved, undefined);
   }
 
@@ -197,18 +258,24 @@ export class ChunkIO implements IO {
     this.folders.get(file.key)?.forget(index);
   }
 
-  put(file: FileSpec, index: number, bytes: Bytes, digest: string): Promise<SpanChunk> {
-    return this.accept(file, index, bytes, bytes.byteLength, digest);
+  async put(file: FileSpec, index: number, bytes: Bytes, digest: string): Promise<SpanChunk> {
+    const chunk = await this.accept(file, index, bytes, bytes.byteLength, digest);
+    if (chunk.bytes) this.wholes.get(file.audit ?? "")?.add(index, chunk.bytes);
+    return chunk;
   }
 
   private async accept(file: FileSpec, index: number, given: Bytes, moved: number, wanted: string | undefined): Promise<SpanChunk> {
     const folder = this.folders.get(file.key);
     let bytes = given;
     let warning = "";
-    if (folder || (file.verify && (file.digests || wanted))) {
+    if (folder || (file.verify && (file.digests || wanted || file.sha256))) {
       const hashed = await this.hashers.digest(bytes);
       const { digest } = hashed;
       bytes = hashed.bytes;
+      const whole = this.wholes.get(file.audit ?? "");
+      if (whole) whole.digests[index] = digest;
+      const trusted = file.sha256 ? this.trusted.get(trustName(file))?.[index] : undefined;
+      if (trusted && trusted !== digest) return { index, bytes: null, moved, kept: "", warning };
       const expected = file.verify ? wanted || (file.digests ? await this.expectedOf(file.digests).get(index) : "") : "";
       if (expected && expected !== digest) return { index, bytes: null, moved, kept: "", warning };
       if (folder && !folder.digestOf(index)) warning = await this.keep(file, folder, index, digest, bytes);

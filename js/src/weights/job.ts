@@ -4,6 +4,7 @@ import type { Gpu } from "../gpu.js";
 import type { ServiceContext } from "../services.js";
 import type { Bytes } from "../session.js";
 import { headersFor, isLocal } from "./addresses.js";
+import { auditOf, claim } from "./auditing.js";
 import { asLoadError, LoadError } from "./errors.js";
 import { Gate } from "./fetching.js";
 import type { CachedChunk, IO, SpanChunk } from "./io.js";
@@ -12,7 +13,7 @@ import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
 import { announce, isInFlight, join, NO_SHARE, type Share } from "./sharing.js";
 import { Spares } from "./spares.js";
-import { chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
+import { chunkCount, chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
 
 const RING_BYTES = 56 * 2 ** 20;
 const DRAIN_BYTES = 8 * 2 ** 20;
@@ -73,6 +74,12 @@ export class Job {
   private readonly shares = new Set<Share>();
   private changed: () => void = () => undefined;
   private done: number[] = [];
+  /** Items that are in their buffers, of files that are not checked yet. */
+  private readonly unchecked = new Map<number, number[]>();
+  /** The file that is being brought whole, while it is. */
+  private readonly audits = new Map<number, FileSpec>();
+  private audited = 0;
+  private unclaim: () => void = () => undefined;
   private want: [number, number][] = [];
   private hash: [number, number, number][] = [];
   /** Chunks whose hashes Python has been asked for. */
@@ -93,8 +100,9 @@ export class Job {
     private readonly opening: Promise<IO>,
   ) {
     this.schedule = new Schedule(spec.files, spec.items);
+    const fileOf = new Map(spec.items.map((item) => [item.id, item.file]));
     this.placing = new Placing(gpu, spec, (item) => {
-      this.done.push(item);
+      (this.unchecked.get(fileOf.get(item) ?? -1) ?? this.done).push(item);
       this.reportSoon(0);
     });
     this.cancelled = new Promise((_, reject) => {
@@ -116,6 +124,7 @@ export class Job {
     // What waits for this load's hashes, and other loads that wait for its chunks, wait no longer.
     for (const { digests } of this.spec.files) if (digests) void this.io?.forget(digests);
     for (const share of this.shares) share.fail(new LoadError("cancelled", "the load was cancelled"));
+    this.unclaim();
     this.changed();
   }
 
@@ -124,14 +133,17 @@ export class Job {
     else this.gate.open();
     for (const span of this.activeSpans.keys()) void this.io.pauseSpan(span, paused);
     // Other loads need not wait for a paused one.
-    if (paused) for (const share of this.shares) share.fail(new LoadError("cancelled", "paused"));
+    if (paused) {
+      for (const share of this.shares) share.fail(new LoadError("cancelled", "paused"));
+      this.unclaim();
+    }
     this.changed();
     this.report();
   }
 
   prioritise(ids: readonly number[]): void {
     this.schedule.prioritise(ids);
-    for (const [span, { file, next }] of this.activeSpans) if (file.ranges && !this.schedule.isUrgent(next)) void this.io.endSpan(span);
+    for (const [span, { file, next }] of this.activeSpans) if (file.ranges && !file.audit && !this.schedule.isUrgent(next)) void this.io.endSpan(span);
     this.changed();
   }
 
@@ -144,13 +156,13 @@ export class Job {
 
   /** A chunk that Python sent, in a buffer that nobody else reads if it is `ours`. Resolves when it is checked. */
   async deliver(file: number, index: number, bytes: Bytes, digest: string, ours: boolean): Promise<void> {
-    const spec = this.spec.files[file];
+    const spec = this.audits.get(file) ?? this.spec.files[file];
     const key = `${file}:${index}`;
     const resolve = this.awaited.get(key);
     if (!spec || !resolve) return;
     this.awaited.delete(key);
     const taken = ours ? bytes : copyOf(bytes);
-    const looked = spec.cache || (spec.verify && digest !== "");
+    const looked = spec.cache || (spec.verify && (digest !== "" || spec.sha256 !== ""));
     const chunk: Promise<SpanChunk> = looked
       ? this.io.put(spec, index, taken, digest)
       : Promise.resolve({ index, bytes: taken, moved: taken.byteLength, kept: "", warning: "" });
@@ -163,12 +175,7 @@ export class Job {
     try {
       this.io = await this.opening;
       for (const item of this.spec.items) await this.warmUp(item);
-      for (const [file, spec] of this.spec.files.entries()) {
-        const { have, warning } = await this.io.open(spec);
-        if (spec.cache) kept.set(spec.key, new Map(have));
-        this.schedule.cached(file, new Map(have).keys());
-        this.warn(warning);
-      }
+      for (const file of this.spec.files.keys()) await this.openFile(file);
       for (const ref of this.schedule.idle) this.askHash(ref.file, ref.index);
       this.placing.finishEmpty();
       await this.work();
@@ -185,6 +192,94 @@ export class Job {
       await Promise.race([Promise.allSettled(this.lanes), new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
       await this.drain.end(this.gpu.device.queue);
     }
+  }
+
+  private async openFile(number: number): Promise<void> {
+    const file = this.file({ file: number, index: 0 });
+    const mustBeChecked = file.sha256 !== "" && this.schedule.wants(number);
+    for (;;) {
+      for (let other = auditOf(file.key); mustBeChecked && other; other = auditOf(file.key)) await Promise.race([other, this.cancelled]);
+      const { have, warning, checked } = await this.io.open(file);
+      this.check();
+      if (mustBeChecked && !checked && auditOf(file.key)) continue;
+      if (file.cache) kept.set(file.key, new Map(have));
+      this.schedule.cached(number, new Map(have).keys());
+      this.warn(warning);
+      if (mustBeChecked && !checked) await this.audit(number, new Map(have));
+      return;
+    }
+  }
+
+  /** Bring a file from its beginning to its end, and hand out its items when it has the SHA-256 that its server gives. */
+  private async audit(number: number, have: Map<number, string>): Promise<void> {
+    const file: FileSpec = { ...this.file({ file: number, index: 0 }), audit: `${this.spec.job}/${number}` };
+    const held: number[] = [];
+    if (!this.gate.closed) this.unclaim = claim(file.key);
+    this.unchecked.set(number, held);
+    this.audits.set(number, file);
+    try {
+      await this.io.beginWhole(file);
+      const count = chunkCount(file);
+      if (!file.ranges) have.clear();
+      const most = file.ranges ? Math.max(1, Math.floor(SPAN_BYTES / file.chunk_bytes)) : count;
+      for (this.audited = 0; this.audited < count; ) {
+        if (this.failed !== undefined) throw this.failed;
+        await this.gate.pass();
+        this.check();
+        const first: Ref = { file: number, index: this.audited };
+        const digest = have.get(first.index);
+        if (digest !== undefined) {
+          await this.auditCached(first, digest, have);
+          continue;
+        }
+        const run = [first];
+        while (run.length < most && first.index + run.length < count && !have.has(first.index + run.length))
+          run.push({ file: number, index: first.index + run.length });
+        for (const ref of file.url === null ? [first] : run) this.schedule.claim(ref);
+        await (file.url === null ? this.fromPython(first) : this.fromSpan(run, first.index));
+      }
+      const { found, warning } = await this.io.endWhole(file);
+      this.warn(warning);
+      if (found) {
+        kept.delete(file.key);
+        this.report();
+        throw new LoadError(
+          "integrity",
+          `${file.name}: has the SHA-256 ${found}, but its server says ${file.sha256}: it is damaged there or on the way, and nothing of it was kept; load it again (verify=False takes it as it comes)`,
+        );
+      }
+      this.unchecked.delete(number);
+      this.done.push(...held);
+      this.reportSoon(0);
+    } finally {
+      this.audits.delete(number);
+      this.unclaim();
+    }
+  }
+
+  /** A chunk from the cache, for the hash of the whole; taken off `have` where it is not there any more. */
+  private async auditCached(ref: Ref, digest: string, have: Map<number, string>): Promise<void> {
+    const file = this.file(ref);
+    const size = chunkSize(file, ref.index);
+    await ring.take(size);
+    const { bytes, ...found } = await this.io.readWhole(file, ref.index, digest, spares.find(size)).catch((error: unknown) => {
+      ring.give(size);
+      throw error;
+    });
+    if (!bytes) {
+      ring.give(size);
+      await this.io.lost(file, ref.index);
+      have.delete(ref.index);
+      if (!("warning" in found) || !found.warning) return;
+      have.clear();
+      this.leaveCache(ref.file, found.warning);
+      return;
+    }
+    this.bytesCached += size;
+    this.schedule.claim(ref);
+    await this.arrived(ref, bytes);
+    spares.give(bytes);
+    this.audited++;
   }
 
   /** Compile before bytes come. */
@@ -324,7 +419,7 @@ export class Job {
   private async fromPython(ref: Ref): Promise<void> {
     const file = this.file(ref);
     const size = chunkSize(file, ref.index);
-    const share = this.announce(ref);
+    const share = file.audit ? NO_SHARE : this.announce(ref); // others may not read what is not checked
     let chunk: SpanChunk;
     await ring.take(size);
     try {
@@ -348,7 +443,7 @@ export class Job {
     const last = (run.at(-1) as Ref).index;
     const file = this.file(first);
     const span = ++spans;
-    const shares = new Map(run.map((ref) => [ref.index, this.announce(ref)]));
+    const shares = file.audit ? new Map<number, Share>() : new Map(run.map((ref) => [ref.index, this.announce(ref)]));
     const pending: { readonly size: number; readonly chunk: Promise<SpanChunk | null> }[] = [];
     let asked = begin;
     const active = { file, next: first };
@@ -392,7 +487,7 @@ export class Job {
 
   /** Whether a run should end early: a tensor is wanted at once. */
   private mustYield(file: FileSpec): boolean {
-    return file.ranges && this.schedule.hasUrgent;
+    return file.ranges && !file.audit && this.schedule.hasUrgent;
   }
 
   private announce(ref: Ref): Share {
@@ -409,6 +504,7 @@ export class Job {
     if (chunk.kept) kept.set(file.key, (kept.get(file.key) ?? new Map()).set(ref.index, chunk.kept));
     const { bytes } = chunk;
     if (bytes) {
+      if (file.audit) this.audited = ref.index + 1;
       share.succeed(bytes);
       await this.arrived(ref, bytes);
       if (!share.shared) spares.give(bytes);
@@ -498,7 +594,7 @@ export class Job {
   }
 
   private file(ref: Ref): FileSpec {
-    return this.spec.files[ref.file] as FileSpec;
+    return this.audits.get(ref.file) ?? (this.spec.files[ref.file] as FileSpec);
   }
 
   private globalKey(ref: Ref): string {

@@ -98,6 +98,16 @@ export class Schedule {
     return [...new Set([...this.urgent, ...this.order])].filter((ref) => this.state(ref) === "idle");
   }
 
+  /** Whether a file has chunks that are to be fetched or read. */
+  wants(file: number): boolean {
+    return this.states[file]?.some((state) => state === "idle" || state === "cached") ?? false;
+  }
+
+  /** Mark a chunk busy if it is wanted: it comes, whatever was to be next. */
+  claim(ref: Ref): void {
+    if (this.open(ref)) this.set(ref, "busy");
+  }
+
   /** The next chunk of a kind, marked busy. */
   take(kind: "idle" | "cached"): Ref | undefined {
     const found = this.urgent.find((ref) => this.state(ref) === kind) ?? this.inOrder(kind);

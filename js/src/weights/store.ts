@@ -12,6 +12,8 @@ import { chunkCount, chunkSize } from "./types.js";
 
 const ROOT = "webgpu_widget-weights";
 const META = "meta.json";
+/** The digests of all chunks of a file that was checked whole, and the SHA-256 that it has. */
+const CHECKED = "checked.json";
 const BLOCK_BYTES = 256 * 1024;
 
 interface SyncHandle {
@@ -75,6 +77,32 @@ export class ChunkFolder {
   /** The digest of a chunk that is there. */
   digestOf(index: number): string | undefined {
     return this.names.get(index)?.split(".")[1];
+  }
+
+  /** The digests that all chunks must have, if the file was once seen to have this SHA-256; chunks that have others are not there. */
+  async checked(file: FileSpec): Promise<readonly string[] | undefined> {
+    let digests: unknown;
+    try {
+      const found = JSON.parse(new TextDecoder().decode(await readFile(this.folder, CHECKED))) as Record<string, unknown> | null;
+      if (found?.sha256 === file.sha256) ({ digests } = found);
+    } catch (error) {
+      if (error instanceof Stalled) throw error;
+    }
+    if (!Array.isArray(digests) || digests.length !== chunkCount(file)) return undefined;
+    for (const [index, digest] of this.chunks) if (digests[index] !== digest) this.names.delete(index);
+    return digests as string[];
+  }
+
+  /** Note what `checked` gives. */
+  async noteChecked(file: FileSpec, digests: readonly string[]): Promise<void> {
+    await writeFile(this.folder, CHECKED, new TextEncoder().encode(JSON.stringify({ sha256: file.sha256, digests })));
+  }
+
+  /** Drop every chunk. */
+  async empty(): Promise<void> {
+    const names = [...this.names.values()];
+    this.names.clear();
+    for (const name of names) await stored(this.folder.removeEntry(name)).catch(() => undefined);
   }
 
   /** It is not there any more. */

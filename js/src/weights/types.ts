@@ -16,6 +16,10 @@ export interface FileSpec {
   readonly cache: boolean;
   /** Compare cached chunks with their hashes. */
   readonly verify: boolean;
+  /** Of the whole file, in hex, where its server gives it and it is to be checked; else "". */
+  readonly sha256: string;
+  /** The name of the check that is bringing the file from its beginning to its end, while one is. */
+  readonly audit?: string;
   /** The name under which Python sends the hash of each chunk to this load; "" where it cannot. */
   readonly digests: string;
 }

@@ -75,7 +75,7 @@ class Remote {
 
 /** Whether a call needs nothing that the loader alone knows. */
 function isForAny(method: keyof IO, args: readonly unknown[]): boolean {
-  return method === "read" || (method === "put" && !(args[0] as FileSpec).cache);
+  return method === "read" || (method === "put" && !(args[0] as FileSpec).cache && !(args[0] as FileSpec).sha256);
 }
 
 /** Start the workers; undefined where the page may not have any. */
