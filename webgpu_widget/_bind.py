@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from webgpu_widget import errors, layout, shaders
+from webgpu_widget._entry import Entry, Variable
 from webgpu_widget._handles import Arg, Buffer, Sampler, Texture
 from webgpu_widget._lazy.origin import Target, check_apart, targets, write_through
 from webgpu_widget.array import GPUArray, stored_dtype
@@ -83,8 +84,11 @@ class Bound:
     after: list[Any] = field(default_factory=list)
 
 
-def match(bindings: list[BindingInfo], declared: set[str], given: Mapping[str, Any], name: str) -> None:
+def match(entry: Entry, given: Mapping[str, Any], name: str) -> None:
     """Raise when names are missing or unknown; names that another entry point uses are let pass."""
+    if entry.wanted <= given.keys() <= entry.declared:
+        return
+    bindings, declared = entry.used, entry.declared
     wanted = [info["name"] for info in bindings]
     parts = []
     for key in given:
@@ -100,43 +104,50 @@ def match(bindings: list[BindingInfo], declared: set[str], given: Mapping[str, A
         raise errors.BindingError(f"kernel {name!r}: {'; '.join(parts)}. The entry point uses {listed}")
 
 
-def bind(gpu: GPU, bindings: list[BindingInfo], given: Mapping[str, Any], name: str) -> Bound:
-    """Make buffers, textures and uniforms of a call's arguments."""
+def bind(gpu: GPU, variables: list[Variable], given: Mapping[str, Any], name: str) -> Bound:
+    """Make buffers, textures and uniforms of a call's arguments, for variables of which those that are written come first."""
     bound = Bound()
     writable: dict[int, str] = {}
     seen: dict[int, str] = {}
-    views = _views(bindings, given, name)
-    # What is written first: it may have to part with what else is bound.
-    for info in sorted(bindings, key=lambda info: info["access"] == "read"):
-        key = info["name"]
+    views = _views(variables, given, name)
+    for variable in variables:
+        info, key = variable.info, variable.name
         value = given[key]
         where = f"{key!r} of kernel {name!r}"
-        if info["kind"] == "uniform":
-            made: Any = bytes(_pad16(layout.pack(info["type"], _plain(value, where), where)))
-        elif info["kind"] == "storage":
-            made = _storage(gpu, info, value, where, bound)
+        if variable.kind == "storage":
+            made: Any = _storage(gpu, variable, value, where, bound)
+        elif variable.kind == "uniform":
+            made = variable.number(value) or bytes(_pad16(layout.pack(variable.type, _plain(value, where), where)))
         else:
             made = _opaque(gpu, info, value, where, bound)
         if isinstance(made, Buffer):
             first = seen.setdefault(made.handle, key)
-            if info["access"] != "read":
+            if variable.written:
                 writable[made.handle] = key
             if first != key and made.handle in writable:
                 raise errors.BindingError(
                     f"kernel {name!r}: {first!r} and {key!r} are the same array and one of them is written; WebGPU forbids that: pass a copy, or one read_write variable"
                 )
         bound.args.append((info["group"], info["binding"], made))
-    bound.after += [partial(write_through, parts) for parts in views]
+    if views:
+        bound.after += [partial(write_through, parts) for parts in views]
     return bound
 
 
-def _views(bindings: list[BindingInfo], given: Mapping[str, Any], name: str) -> list[list[Target]]:
+def _views(variables: list[Variable], given: Mapping[str, Any], name: str) -> list[list[Target]]:
     """Return what else is written with each argument that is written and is a view."""
-    written = [
-        (info["name"], targets(value, f"{info['name']!r} of kernel {name!r}"))
-        for info in bindings
-        if info["access"] != "read" and isinstance(value := given[info["name"]], GPUArray)
-    ]
+    arrays: list[tuple[str, GPUArray]] = []
+    taken = False
+    for variable in variables:
+        if not variable.written:
+            break
+        value = given[variable.name]
+        if isinstance(value, GPUArray):
+            arrays.append((variable.name, value))
+            taken = taken or value._origin is not None
+    if not taken:
+        return []
+    written = [(key, targets(value, f"{key!r} of kernel {name!r}")) for key, value in arrays]
     views = [parts for _, parts in written if len(parts) > 1]
     if views:
         check_apart(written, name)
@@ -194,18 +205,19 @@ def _opaque(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -
     return made
 
 
-def _storage(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -> Buffer:
+def _storage(gpu: GPU, variable: Variable, value: Any, where: str, bound: Bound) -> Buffer:
+    if isinstance(value, GPUArray):
+        return _resident(gpu, variable, value, where, bound)
+    info = variable.info
     if isinstance(value, Out):
-        if info["access"] == "read":
+        if not variable.written:
             raise errors.BindingError(
                 f"{where} is declared var<storage, read>, so the shader cannot write it; pass an array, or declare it read_write"
             )
-        return _output(gpu, info, value, where, bound)
+        return _output(gpu, variable, value, where, bound)
     if isinstance(value, GPURecords):
         return _records(gpu, info, value, where)
-    if isinstance(value, GPUArray):
-        return _resident(gpu, info, value, where, bound)
-    kind = info["type"]
+    kind = variable.type
     if isinstance(value, np.ndarray) and value.size == 0:
         raise errors.ShapeError(
             f"{where} has shape {value.shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
@@ -224,7 +236,7 @@ def _storage(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) 
     queue = gpu._queue
     buffer = queue.alloc(data.size)
     queue.write(buffer, data)
-    if info["access"] == "read" or not queue.recording:
+    if not variable.written or not queue.recording:
         return buffer
     # Each replay begins with the values that were passed.
     scratch = queue.alloc(data.size)
@@ -278,10 +290,9 @@ def check_bytes(gpu: GPU, size_bytes: int, where: str) -> None:
         )
 
 
-def _output(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -> Buffer:
-    kind = info["type"]
+def _output(gpu: GPU, variable: Variable, value: Out, where: str, bound: Bound) -> Buffer:
+    info, kind, name = variable.info, variable.type, variable.name
     queue = gpu._queue
-    name = info["name"]
     if kind["type"] == "struct":
         return _output_struct(gpu, info, value, where, bound)
     elem = kind["elem"] if kind["type"] == "array" else kind
@@ -294,9 +305,9 @@ def _output(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -
         raise errors.ShapeError(
             f"{where} has shape {shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
         )
-    if layout.scalar_name(elem) is None:
+    if variable.scalar is None:
         array_type = cast("ArrayType", kind)
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
         dtype = value.dtype
         if dtype is not None:
             if dtype.names is None:
@@ -313,46 +324,46 @@ def _output(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -
 
         bound.outputs[name] = GPURecords(gpu, buffer, size, unpack, shape, dtype or layout.element_dtype(elem), elem)
     else:
-        buffer = _output_numbers(gpu, info, value, shape, where, bound)
+        buffer = _output_numbers(gpu, variable, variable.scalar, value, shape, where, bound)
     if queue.recording:
         bound.before.append(lambda: queue.clear(buffer))
     return buffer
 
 
 def _output_numbers(
-    gpu: GPU, info: BindingInfo, value: Out, shape: tuple[int, ...], where: str, bound: Bound
+    gpu: GPU,
+    variable: Variable,
+    scalar: np.dtype[Any],
+    value: Out,
+    shape: tuple[int, ...],
+    where: str,
+    bound: Bound,
 ) -> Buffer:
-    kind = info["type"]
-    scalar = layout.SCALARS[cast("str", layout.scalar_name(kind))]
+    kind = variable.type
     dtype = value.dtype if value.dtype is not None else np.dtype(np.float32) if value.shape is not None else scalar
-    if stored_dtype(dtype) != scalar.newbyteorder("="):
+    if stored_dtype(dtype) != scalar:
         if value.dtype is None:
             raise errors.DTypeError(
-                f"{where} is {layout.describe(kind)}: wg.out makes float32 unless told; pass wg.out({shape}, np.{scalar.newbyteorder('=').name})"
+                f"{where} is {layout.describe(kind)}: wg.out makes float32 unless told; pass wg.out({shape}, np.{scalar.name})"
             )
         raise layout.dtype_error(where, dtype, kind)
-    array_type = kind if kind["type"] == "array" else None
-    if array_type is not None and array_type["count"] == 0:
-        count = layout.elements(shape, array_type["elem"], where)
-        padded_size = count * array_type["stride"]
-        elem: TypeInfo = array_type["elem"]
+    if variable.many:
+        count = layout.elements(shape, variable.elem, where)
+        padded_size = count * variable.stride
     else:
-        count, elem, padded_size = 1, kind, kind["size"]
+        count, padded_size = 1, kind["size"]
         if not layout.has_shape(shape, kind):
             raise errors.ShapeError(
                 f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
             )
     check_bytes(gpu, padded_size, where)
     buffer = gpu._queue.alloc(padded_size)
-    tight = layout.is_tight(elem) and (
-        array_type is None or array_type["count"] > 0 or array_type["stride"] == elem["size"]
-    )
-    if tight:
-        bound.outputs[info["name"]] = GPUArray(gpu, buffer, shape, dtype)
+    if variable.tight:
+        bound.outputs[variable.name] = GPUArray(gpu, buffer, shape, dtype)
     else:
-        target = gpu._queue.alloc(int(np.prod(shape, dtype=np.int64)) * 4)
+        target = gpu._queue.alloc(math.prod(shape) * 4)
         bound.after.append(lambda: repack(gpu, kind, buffer, target, count, where, padded_first=True))
-        bound.outputs[info["name"]] = GPUArray(gpu, target, shape, dtype)
+        bound.outputs[variable.name] = GPUArray(gpu, target, shape, dtype)
     return buffer
 
 
@@ -392,42 +403,40 @@ def _output_struct(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: B
     return buffer
 
 
-def _resident(gpu: GPU, info: BindingInfo, value: GPUArray, where: str, bound: Bound) -> Buffer:
+def _resident(gpu: GPU, variable: Variable, value: GPUArray, where: str, bound: Bound) -> Buffer:
     """Bind a GPUArray: as it is, or repacked where WGSL's element is padded."""
-    value._gpu._same(gpu, where)
-    kind = info["type"]
-    name = layout.scalar_name(kind)
-    if name is None:
+    if value._gpu is not gpu:
+        value._gpu._same(gpu, where)
+    kind, scalar = variable.type, variable.scalar
+    if scalar is None:
         raise errors.BindingError(
             f"{where} is {layout.describe(kind)}: pass a structured array or a dict, not a GPUArray"
         )
-    if value.size == 0:
+    shape, dtype = value.shape, value.dtype
+    size = math.prod(shape)
+    if size == 0:
         raise errors.ShapeError(
-            f"{where} has shape {value.shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
+            f"{where} has shape {shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
         )
-    scalar = layout.SCALARS[name]
-    if stored_dtype(value.dtype) != scalar.newbyteorder("="):
-        raise layout.dtype_error(where, value.dtype, kind)
-    check_bytes(gpu, value.nbytes, where)
-    written = info["access"] != "read"
-    buffer = value._buffer_for_writing() if written else value._buffer()
-    if kind["type"] == "array" and kind["count"] == 0:
-        elem, stride = kind["elem"], kind["stride"]
-        count = layout.elements(value.shape, elem, where)
-        tight = layout.is_tight(elem) and stride == elem["size"]
-        padded_size = count * stride
+    if dtype is not scalar and stored_dtype(dtype) != scalar:
+        raise layout.dtype_error(where, dtype, kind)
+    check_bytes(gpu, size * scalar.itemsize, where)
+    buffer = value._buffer_for_writing() if variable.written else value._buffer()
+    if variable.many:
+        count = layout.elements(shape, variable.elem, where)
+        padded_size = count * variable.stride
     else:
-        count, tight, padded_size = 1, layout.is_tight(kind), kind["size"]
-        if not layout.has_shape(value.shape, kind):
+        count, padded_size = 1, kind["size"]
+        if not layout.has_shape(shape, kind):
             raise errors.ShapeError(
-                f"{where} has shape {value.shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
+                f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
             )
     check_bytes(gpu, padded_size, where)
-    if tight:
+    if variable.tight:
         return buffer
     padded = gpu._queue.alloc(padded_size)
     bound.before.append(lambda: repack(gpu, kind, buffer, padded, count, where, padded_first=False))
-    if written:
+    if variable.written:
         bound.after.append(lambda: repack(gpu, kind, padded, buffer, count, where, padded_first=True))
     return padded
 

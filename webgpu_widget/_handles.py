@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from webgpu_widget._connection import Request
+    from webgpu_widget._entry import Entry
     from webgpu_widget._queue import Queue
     from webgpu_widget.protocol import CompileResult
 
@@ -85,6 +86,7 @@ class Pipeline:
         "__weakref__",
         "_queue",
         "constants",
+        "entry",
         "entry_point",
         "generation",
         "handle",
@@ -112,6 +114,8 @@ class Pipeline:
         self.constants = constants
         self.request: Request | None = None
         self.result: CompileResult | None = None
+        self.entry: Entry | None = None
+        """What calls need to know of its entry point, from the first call on."""
 
     def __del__(self) -> None:
         self._queue.discard("free-pipeline", "pipeline", self.handle, self.generation)

@@ -389,10 +389,12 @@ class Queue:
             blob = self._blob if recording is None else recording.blob
             if pipeline.generation != self.composing:
                 pipeline = self.pipeline(pipeline.source, pipeline.label, pipeline.entry_point, pipeline.constants)
+            generation = self.generation
             bound: list[Any] = []
             for group, binding, value in args:
                 if isinstance(value, Buffer):
-                    self.check(value)
+                    if value.freed or value.generation != generation:
+                        self.check(value)
                     bound.append({"group": group, "binding": binding, "buffer": value.handle})
                 elif isinstance(value, tuple):
                     buffer, offset, size = value

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget import _bind, errors, layout
+from webgpu_widget._entry import Entry
 from webgpu_widget._handles import Pipeline
 from webgpu_widget.array import GPUArray
-from webgpu_widget.protocol import BindingInfo, CompileResult
+from webgpu_widget.protocol import CompileResult
 from webgpu_widget.records import GPURecords
 from webgpu_widget.textures import GPUTexture
 
@@ -114,6 +115,8 @@ class Kernel:
         self._constants = normal_constants(constants)
         self._results: dict[Any, CompileResult] = {}
         self._result: CompileResult | None = None
+        self._plain: Pipeline | None = None
+        """The pipeline of calls that override nothing."""
 
     # ------------------------------------------------------------ compiling
 
@@ -152,6 +155,24 @@ class Kernel:
         if not result["workgroup_size"]:
             self._undetermined(result, entry_point, merged)
         return pipeline, result
+
+    def _ready(
+        self, entry_point: str | None, constants: Constants | None, timeout: float | None
+    ) -> tuple[Pipeline, Entry]:
+        """Return the pipeline and entry point of a call."""
+        plain = self._plain if not entry_point and not constants else None
+        if plain is not None and plain.entry is not None:
+            queue = self._gpu._queue
+            queue.begin()
+            if plain.generation == queue.composing:
+                return plain, plain.entry
+        pipeline, result = self._chosen(entry_point, constants, timeout)
+        entry = pipeline.entry
+        if entry is None:
+            entry = pipeline.entry = Entry(result)
+        if not entry_point and not constants:
+            self._plain = pipeline
+        return pipeline, entry
 
     def _merged(self, given: dict[str, float]) -> dict[str, float]:
         """Return the kernel's constants with a call's in place of them, whether by name or by ``@id``."""
@@ -260,22 +281,19 @@ class Kernel:
         BindingError, DTypeError, ShapeError, LimitError
             When the arguments do not fit; nothing has run then.
         """
-        given = {**(arguments or {}), **named}
-        pipeline, result = self._chosen(entry_point, constants, timeout)
-        module = result["reflection"]
-        entry = next(item for item in module["entry_points"] if item["name"] == result["entry_point"])
-        used: list[BindingInfo] = [module["bindings"][index] for index in entry["bindings"]]
-        _bind.match(used, {info["name"] for info in module["bindings"]}, given, self.name)
-        counts = self._workgroups(threads, workgroups, result["workgroup_size"])
-        bound = _bind.bind(self._gpu, used, given, self.name)
+        given = {**arguments, **named} if arguments else named
+        pipeline, entry = self._ready(entry_point, constants, timeout)
+        _bind.match(entry, given, self.name)
+        counts = self._workgroups(threads, workgroups, entry.workgroup_size)
+        bound = _bind.bind(self._gpu, entry.variables, given, self.name)
         for action in bound.before:
             action()
         self._gpu._queue.dispatch(pipeline, bound.args, counts)
         for action in bound.after:
             action()
-        outputs = {name: bound.outputs[name] for name in given if name in bound.outputs}
-        if not outputs:
+        if not bound.outputs:
             return None
+        outputs = {name: bound.outputs[name] for name in given if name in bound.outputs}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def _workgroups(self, threads: Threads | None, workgroups: Threads | None, size: Sequence[int]) -> list[int]:
@@ -283,6 +301,8 @@ class Kernel:
             raise errors.BindingError(
                 f"kernel {self.name!r}: pass exactly one of threads= (invocations wanted) and workgroups= (workgroup counts)"
             )
+        if type(threads) is int and 0 <= threads <= _bind.SAFE_WORKGROUPS:
+            return [-(-threads // size[0]), 1, 1]
         wanted: Any = threads if threads is not None else workgroups
         sizes = [int(n) for n in (wanted if isinstance(wanted, (tuple, list, np.ndarray)) else [wanted])]
         label = "threads" if threads is not None else "workgroups"

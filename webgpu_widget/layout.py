@@ -338,11 +338,11 @@ def elements(shape: tuple[int, ...], elem: TypeInfo, where: str) -> int:
 
     The trailing axes are the element's own; a flat array will do where the element is tight.
     """
+    size = math.prod(shape)
     inner = value_shape(elem)
-    size = int(np.prod(shape, dtype=np.int64))
-    per = int(np.prod(inner, dtype=np.int64))
     if not inner:
         return size
+    per = math.prod(inner)
     if len(shape) >= len(inner) and shape[len(shape) - len(inner) :] == inner:
         return size // per
     if is_tight(elem) and elem["type"] == "vector" and elem["count"] != 3 and size % per == 0 and shape[-1:] != (3,):

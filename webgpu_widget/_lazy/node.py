@@ -134,10 +134,15 @@ class Node:
         """Whether nobody but `owner` reads this materialised value, so that its buffer may be written."""
         if self.storage is None:
             return False
-        others = (r() for r in self.readers)
-        if any(r is not None and r is not owner for r in others):
-            return False
-        return all(n() is None or n() is self for n in self.storage.nodes)
+        for ref in self.readers:
+            reader = ref()
+            if reader is not None and reader is not owner:
+                return False
+        for ref in self.storage.nodes:
+            node = ref()
+            if node is not None and node is not self:
+                return False
+        return True
 
     def pending_readers(self) -> Iterable[Node]:
         """Return the unmaterialised operations that read this value."""
