@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply
+from webgpu_widget._lazy.build import apply, is_array
 
 if TYPE_CHECKING:
     from webgpu_widget.array import GPUArray
@@ -13,11 +15,7 @@ if TYPE_CHECKING:
 
 def _known(other: Any) -> bool:
     """Whether an operator can take the operand; others get a chance to answer themselves."""
-    import numpy as np
-
-    from webgpu_widget.array import GPUArray
-
-    return isinstance(other, (GPUArray, np.ndarray)) or (dt.is_scalar(other) and not isinstance(other, complex))
+    return is_array(other) or isinstance(other, np.ndarray) or (dt.is_scalar(other) and not isinstance(other, complex))
 
 
 class Operators:

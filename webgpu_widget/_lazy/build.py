@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -14,6 +15,8 @@ from webgpu_widget._lazy.runtime import Runtime, runtime_of
 from webgpu_widget.errors import BindingError, ClosedError, DTypeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Shape
     from webgpu_widget.array import GPUArray
@@ -23,11 +26,16 @@ _COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equ
 _KIND_NAMES = {"f": "floating-point", "i": "int32", "u": "uint32", "b": "bool"}
 
 
-def wrap(gpu: GPU, node: Node) -> GPUArray:
-    """Return an array for a node."""
+@cache
+def _array_of() -> Callable[[GPU, Node], GPUArray]:
     from webgpu_widget.array import GPUArray
 
-    return GPUArray._of(gpu, node)
+    return GPUArray._of
+
+
+def wrap(gpu: GPU, node: Node) -> GPUArray:
+    """Return an array for a node."""
+    return _array_of()(gpu, node)
 
 
 def is_array(value: object) -> TypeGuard[GPUArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import struct
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,10 @@ WGSL_TYPE: dict[DType, str] = {FLOAT32: "f32", FLOAT16: "f32", INT32: "i32", UIN
 """The type of a value inside a kernel; float16 is computed as float32, and rounded after each operation."""
 STORE_TYPE: dict[DType, str] = {FLOAT32: "f32", FLOAT16: "u32", INT32: "i32", UINT32: "u32", BOOL: "u32"}
 """The element type of a buffer's binding; float16 lies two to a u32."""
+
+_FLOAT, _BITS = struct.Struct("<f"), struct.Struct("<I")
+_SURELY_FINITE = 3e38
+"""Less than the largest float32."""
 
 _INSTEAD = {
     "float64": "float32 (x.astype(np.float32), which keeps 24 bits of 53)",
@@ -184,6 +189,9 @@ def scalar_bits(value: bool | float, dtype: DType) -> int:
     if dtype == BOOL:
         return int(bool(value))
     if dtype.kind == "f":
+        if type(value) is float and dtype == FLOAT32 and not abs(value) > _SURELY_FINITE:
+            bits: int = _BITS.unpack(_FLOAT.pack(value))[0]
+            return bits
         with np.errstate(over="ignore"):
             rounded = np.float32(np.float16(value)) if dtype == FLOAT16 else np.float32(value)
         return int(rounded.view(np.uint32))

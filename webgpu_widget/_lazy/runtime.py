@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Launch = TypeVar("Launch")
 
 _MOST_PLANS = 4096
+_FEW_BUFFERS = 4
+"""Every kernel may bind as many, in WebGPU's compatibility mode too."""
 MOST_WEIGHT = 128
 """An expression of more operations than this is computed before more is added to it."""
 
@@ -286,7 +288,7 @@ class Runtime:
 
     def admit(self, node: Node) -> Node:
         """Return the node, after computing operands of it where the expression grew over a limit."""
-        if node.weight <= MOST_WEIGHT and node.leaves < self.most_buffers:
+        if node.weight <= MOST_WEIGHT and (node.leaves < _FEW_BUFFERS or node.leaves < self.most_buffers):
             return node
         with self.lock:
             while True:
