@@ -273,7 +273,10 @@ def test_device_lost_after_loading(clean, path, model):
                 time.sleep(0.02)
         np.testing.assert_array_equal(values, model["layers.0.w"])
         same(weights, model)
-        assert weights.report.bytes_moved == path.stat().st_size
+        # A second time from the cache, as far as the page had written it when the device went.
+        report, size = weights.report, path.stat().st_size
+        assert report.bytes_moved >= size
+        assert report.bytes_moved + report.bytes_from_cache == 2 * size, report
 
 
 def test_two_loads_at_once_move_the_bytes_once(clean, server, served, model):
