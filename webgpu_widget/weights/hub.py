@@ -11,9 +11,7 @@ from webgpu_widget.weights.formats import safetensors
 from webgpu_widget.weights.formats.gguf_split import MAX_PARTS, part_names, place_in_name
 from webgpu_widget.weights.readers import HttpReader
 
-__all__ = ["INDEX", "hub_cached", "hub_headers", "hub_listing"]
-
-INDEX = ".safetensors.index.json"
+__all__ = ["hub_cached", "hub_headers", "hub_listing"]
 
 
 def hub_cached(repo: str, name: str) -> Path | None:
@@ -32,7 +30,7 @@ def hub_cached(repo: str, name: str) -> Path | None:
 def _complete(path: Path) -> bool:
     """Whether a file that is one of several has all the others beside it."""
     needed: list[str] = []
-    if path.name.endswith(INDEX):
+    if safetensors.is_index(path.name):
         needed = list(safetensors.parse_index(path.read_bytes(), path.name).values())
     elif path.suffix == ".gguf" and (place_in_name(path.name) or (1, 1))[1] <= MAX_PARTS:
         needed = part_names(path.name)

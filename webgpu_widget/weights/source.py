@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 from webgpu_widget._private_folder import PrivateFolder
 from webgpu_widget.errors import FormatError, IntegrityError, WeightsError
 from webgpu_widget.weights.formats import gguf, npz, safetensors
+from webgpu_widget.weights.formats.foreign import refuse_foreign
 from webgpu_widget.weights.formats.gguf_split import check_parts, part_count, part_names, place_in_name
-from webgpu_widget.weights.hub import INDEX, hub_cached, hub_headers, hub_listing
+from webgpu_widget.weights.hub import hub_cached, hub_headers, hub_listing
 from webgpu_widget.weights.readers import HttpReader, LocalReader, NoSuchFileError
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _open_url(name: str, url: str, headers: dict[str, str] | None = None) -> Sou
 
 
 def _open_files(name: str, first: str, reader: Callable[[str], LocalReader | HttpReader], place: str) -> Source:
-    if urllib.parse.unquote(first).endswith(INDEX):
+    if safetensors.is_index(urllib.parse.unquote(first)):
         return _open_sharded(name, first, reader, place)
     opened = reader(first)
     try:
@@ -253,8 +254,8 @@ def _open_parts(name: str, part: str, reader: Callable[[str], LocalReader | Http
 def _open_shard(reader: Callable[[str], LocalReader | HttpReader], shard: str, index: str) -> LocalReader | HttpReader:
     try:
         return reader(shard)
-    except FileNotFoundError:
-        raise WeightsError(f"{index} names the shard {shard}, which is not beside it; fetch the missing file") from None
+    except (FileNotFoundError, NoSuchFileError):
+        raise FormatError(f"{index} names the shard {shard}, which is not beside it; fetch the missing file") from None
 
 
 def _parse(reader: LocalReader | HttpReader) -> tuple[str, Parsed]:
@@ -268,6 +269,7 @@ def _parse(reader: LocalReader | HttpReader) -> tuple[str, Parsed]:
         return "gguf", gguf.parse(reader)
     if suffix == ".npz":
         return "npz", npz.parse(reader)
+    refuse_foreign(head, reader.name, reader.size)
     return "safetensors", safetensors.parse(reader)
 
 
@@ -319,7 +321,7 @@ def _choose(names: list[str], where: str) -> str:
     for name in ("model.safetensors", "model.safetensors.index.json"):
         if name in names:
             return name
-    indexes = [name for name in names if name.endswith(INDEX)]
+    indexes = [name for name in names if safetensors.is_index(name)]
     found = indexes or _models([name for name in names if name.endswith(_SUFFIXES)], where)
     if len(found) != 1:
         listed = ", ".join(found[:8]) or "none"
@@ -335,7 +337,7 @@ def _models(names: list[str], where: str) -> list[str]:
         split = found is not None and found[1] > 1 and not name.endswith(".npz")
         if split and not name.endswith(".gguf"):
             raise WeightsError(
-                f"{where}: {name} is a part of a model, and its index (*{INDEX}) is not there; fetch the index, or name the one file to load"
+                f"{where}: {name} is a part of a model, and its index (*.safetensors.index.json) is not there; fetch the index, or name the one file to load"
             )
         models.setdefault(name[: -len("00001-of-00001.gguf")] + name[-len("00001.gguf") :] if split else name, name)
     return list(models.values())

@@ -7,6 +7,7 @@ https://huggingface.co/docs/safetensors/index#format.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.errors import FormatError
@@ -16,12 +17,13 @@ from webgpu_widget.weights.tensors import ENCODINGS, MAX_NAME, MAX_TENSORS, Tens
 if TYPE_CHECKING:
     from webgpu_widget.weights.formats import ByteReader
 
-__all__ = ["parse", "parse_index"]
+__all__ = ["is_index", "parse", "parse_index"]
 
 MAX_HEADER_BYTES = 100_000_000
 """The limit of the format's own library."""
 MAX_SHARDS = 10_000
 _PREFETCH_BYTES = 64 * 1024
+_INDEX = re.compile(r"\.safetensors\.index(\.[A-Za-z0-9_-]{1,40})?\.json\Z")
 _DTYPES = frozenset(
     {"F64", "F32", "F16", "BF16", "I64", "U64", "I32", "U32", "I16", "U16", "I8", "U8", "BOOL"}
     | {"F8_E4M3", "F8_E5M2", "F8_E8M0", "C64"}
@@ -93,6 +95,17 @@ def _tensor(name: str, entry: object, begin: int, what: str) -> TensorInfo:
     if not 0 <= first <= last or last - first != size:
         raise FormatError(f"{where}: {dtype} of shape {shape} takes {size} bytes, but data_offsets are {offsets}")
     return TensorInfo(name, dtype, tuple(shape), size, "", 0, begin + first)
+
+
+def is_index(name: str) -> bool:
+    """Whether a file's name is that of an index of shards, of the model itself or of a variant.
+
+    Examples
+    --------
+    >>> is_index("model.safetensors.index.json"), is_index("model.safetensors.index.fp16.json"), is_index("config.json")
+    (True, True, False)
+    """
+    return _INDEX.search(name[-100:]) is not None
 
 
 def parse_index(text: bytes, what: str) -> dict[str, str]:
