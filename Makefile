@@ -17,7 +17,7 @@ GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),h
   $(addprefix tests/,arrays shaders mandelbrot weights t5 contract cluster selftest)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab test test-naga vulkan test-gpu demo bench oracle faults soak check format build setup browser wheel notebooks clean
+.PHONY: help lab test test-naga vulkan test-gpu demo bench oracle faults soak check fuzz format build setup browser wheel notebooks clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -70,6 +70,9 @@ $(ORACLE)/.stamp: pyproject.toml
 	$(PYTHON) -m venv $(ORACLE)
 	SKIP_JUPYTER_BUILDER=1 $(ORACLE)/bin/python -m pip install --quiet --editable '.[oracle]'
 	touch $@
+
+fuzz: setup  ## fuzz every parser of strangers' bytes for a minute (FUZZ_SECONDS), guided by coverage; the table of docs/fuzzing.md
+	cd tests && PYTHONPATH=.. ../$(PY) -m fuzz $(or $(FUZZ_SECONDS),60)
 
 check: setup  ## formatting, lint, types, generated files
 	$(PY) js/gen_protocol.py --check

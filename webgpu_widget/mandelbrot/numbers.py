@@ -17,7 +17,7 @@ from webgpu_widget.errors import DTypeError, WebGPUWidgetError
 
 __all__ = ["ViewError", "decimal_text", "exact", "exact_point", "log2_abs"]
 
-_DECIMAL = re.compile(r"[+-]?(\d+(_?\d+)*\.?(\d+(_?\d+)*)?|\.\d+(_?\d+)*)([eE][+-]?\d{1,7})?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(\d+(_\d+)*(\.(\d+(_\d+)*)?)?|\.\d+(_\d+)*)([eE][+-]?\d{1,7})?", re.ASCII)
 MOST_DIGITS = 50_000
 """Characters of a number; at the deepest width a coordinate has some 10,000 digits."""
 MOST_EXPONENT = 100_000
