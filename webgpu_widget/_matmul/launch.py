@@ -8,21 +8,31 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from webgpu_widget._matmul import choose, tune
-from webgpu_widget._matmul.choose import Plan, Problem
+from webgpu_widget._matmul.choose import Plan, Problem, Variant
 from webgpu_widget._matmul.operand import Operand, product_shape
 from webgpu_widget._matmul.params import Params
 from webgpu_widget._matmul.passes import MOST_WORKGROUPS, View, convert, fold, reduce_splits, tight
-from webgpu_widget._matmul.pieces import Product, bands, products, turn
+from webgpu_widget._matmul.pieces import Product, bands, products, stretches, turn
 from webgpu_widget._matmul.register import Register
 from webgpu_widget._matmul.subgroup import Subgroup
+from webgpu_widget._matmul.tiled import Tiled
 from webgpu_widget._matmul.vector import Vector
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from webgpu_widget._handles import Buffer
     from webgpu_widget.gpu import GPU
 
 Precision = Literal["f32", "f16"]
 FLOAT32 = np.dtype(np.float32)
+LONG = 8192
+"""An inner size above this is summed in runs, since the error of a sum one by one grows with its length."""
+RUN = 4096
+"""How much of a long inner size one run sums."""
+_MOST_RUNS = 64
+_RUNS_BYTES = 64 * 1024 * 1024
+"""What the partial sums of runs side by side may take; further runs come after these and add to their sum."""
 
 
 def launch(
@@ -109,12 +119,28 @@ def _run_single(gpu: GPU, product: Product, *, through_half: bool = False) -> No
             a, b = (_single(gpu, view, through_half=through_half) for view in (part.a, part.b))
             _run_single(gpu, replace(part, a=a, b=b))
         return
-    for piece in bands(product, _limit(gpu)):
+    for piece in _summed_apart(gpu, product):
         problem = _problem(piece)
         if _better_turned(problem, fallback=gpu.info.is_fallback):
             piece = Product(turn(piece.b), turn(piece.a), turn(piece.out), piece.accumulate)  # noqa: PLW2901
             problem = _problem(piece)
         _emit(gpu, piece, _best(gpu, piece, problem, choose.matrix_plans(problem, gpu.info)))
+
+
+def _summed_apart(gpu: GPU, product: Product) -> Iterator[Product]:
+    """Yield a product in pieces that fit a binding, and whose runs along k may lie side by side."""
+    for piece in bands(product, _limit(gpu)):
+        m, n, k = piece.mnk
+        if k <= LONG or (min(m, n) == 1 and not gpu.info.is_fallback):  # a vector's kernel sums in many lanes anyway
+            yield piece
+            continue
+        count = piece.out.sizes[0] * piece.out.sizes[1] * m * n
+        yield from stretches(piece, RUN * max(1, min(_MOST_RUNS, _RUNS_BYTES // (count * 4))))
+
+
+def _runs(variant: Variant, k: int) -> int:
+    """Return how many runs the inner axis is summed in, for accuracy alone."""
+    return -(-k // RUN) if k > LONG and isinstance(variant, (Tiled, Register)) else 1
 
 
 def _better_turned(p: Problem, *, fallback: bool) -> bool:
@@ -149,7 +175,8 @@ def _emit(gpu: GPU, product: Product, plan: Plan) -> None:
     m, n, k = product.mnk
     outer, inner = product.out.sizes[:2]
     step = variant.bk
-    chunk = -(-k // (plan.splits * step)) * step
+    wanted = max(plan.splits, _runs(variant, k))
+    chunk = -(-k // (wanted * step)) * step
     splits = -(-k // chunk)
     if isinstance(variant, Vector):
         tiles_m, tiles_n = -(-m // variant.outputs), 1

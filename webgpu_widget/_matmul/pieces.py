@@ -139,6 +139,14 @@ def bands(product: Product, limit: int) -> Iterator[Product]:
     yield product
 
 
+def stretches(product: Product, length: int) -> Iterator[Product]:
+    """Yield a product in pieces along k of at most `length`, of which each but the first adds to what is there."""
+    while product.mnk[2] > length:
+        first, product = _cut(product, "k", length)
+        yield first
+    yield product
+
+
 def turn(view: View) -> View:
     """Return the transposed view."""
     (o, i, r, c), (so, si, sr, sc) = view.sizes, view.strides
