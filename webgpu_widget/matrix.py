@@ -52,9 +52,9 @@ def matmul(
     precision
         ``f16`` rounds float operands to float16 and accumulates in float32, on matrix units where the adapter has them.
     out
-        An array of the result's shape and dtype that takes the values.
+        An array of the result's shape and dtype that takes the values; as a view of another, as in ``out=a[1:]``, it writes to that too.
     gpu
-        Where NumPy operands go; the arrays' own, or the default one.
+        Where NumPy operands go; the arrays' own, that of `out`, or the default one.
 
     Returns
     -------
@@ -70,11 +70,16 @@ def matmul(
         When the inner sides differ, or the stacks do not broadcast.
     webgpu_widget.DTypeError
         When the dtypes do not combine.
+    webgpu_widget.BindingError
+        When `out` is a view of what was written since, or shows an element twice.
     """
+    from webgpu_widget._lazy.origin import assign_through
     from webgpu_widget._matmul import product_shape
 
     if precision not in ("f32", "f16"):
         raise ValueError(f"matmul: precision is 'f32' or 'f16', not {precision!r}.")
+    if gpu is None and out is not None:
+        gpu = out._gpu
     runtime, (x, y) = coerce(
         "matmul", (np.asarray(a) if dt.is_scalar(a) else a, np.asarray(b) if dt.is_scalar(b) else b), gpu
     )
@@ -89,7 +94,7 @@ def matmul(
     result = wrap(runtime.gpu, node)
     if out is None:
         return result
-    out[...] = result
+    assign_through(out, result, "matmul: out")
     return out
 
 

@@ -277,3 +277,53 @@ def test_padded_elements_and_other_dtypes_are_written_to_views(gpu):
         gpu.run(STEP.replace("f32", "i32" if dtype is np.int32 else "u32").replace("2.0", "2"), y=x[:, 1], threads=3)
         np.testing.assert_array_equal(x.numpy()[:, 1], np.array([0, 1, 2], np.int32).astype(dtype))
         assert x.numpy()[:, ::2].sum() == 0
+
+
+@pytest.mark.parametrize("state", ["own", "lazy", "shared", "recorded"])
+@pytest.mark.parametrize(
+    "view",
+    [lambda c: c[1:4], lambda c: c[::-1][:3], lambda c: c.T[:3, :6], lambda c: c.reshape(4, 9)[:3, ::2][:, :4]],
+    ids=["slice", "backwards", "transpose", "reshape"],
+)
+def test_a_product_goes_into_a_view(gpu, rng, view, state):
+    want = rng.integers(0, 9, (6, 6)).astype(np.float32)
+    c = gpu.array(want)
+    if state == "lazy":
+        c = c * 1
+    guest, old = (c.copy(), want.copy()) if state == "shared" else (None, None)
+    part = view(want)
+    left, right = rng.integers(0, 9, (3, 3)).astype(np.float32), rng.integers(0, 9, part.shape).astype(np.float32)
+    if state == "recorded":
+        with gpu.record() as program:
+            assert (made := wg.matmul(left, right, out=view(c))).shape == part.shape
+            c += 1
+        program.replay(2)
+        want += 1
+    else:
+        made = wg.matmul(left, right, out=view(c))
+    part[...] = left @ right
+    want += state == "recorded"
+    np.testing.assert_array_equal(made.numpy(), left @ right)
+    np.testing.assert_array_equal(c.numpy(), want)
+    if guest is not None:
+        np.testing.assert_array_equal(guest.numpy(), old)
+
+
+def test_a_product_into_a_view_that_it_reads(gpu, rng):
+    want = rng.integers(0, 9, (5, 5)).astype(np.float32)
+    c = gpu.array(want)
+    wg.matmul(c[:4, :4], c[:4, 1:], out=c[1:, 1:])
+    want[1:, 1:] = want[:4, :4] @ want[:4, 1:]
+    np.testing.assert_array_equal(c.numpy(), want)
+
+
+def test_a_product_goes_into_no_view_of_old_values_or_shared_elements(gpu):
+    c = gpu.zeros((3, 3))
+    old = c[:2, :2]
+    c += 1
+    with pytest.raises(wg.BindingError, match="written since"):
+        wg.matmul(gpu.eye(2), gpu.ones((2, 2)), out=old)
+    line = gpu.zeros((1, 2))
+    with pytest.raises(wg.BindingError, match="broadcast"):
+        wg.matmul(gpu.eye(2), gpu.ones((2, 2)), out=xp.broadcast_to(line, (2, 2)))
+    assert not line.numpy().any()

@@ -185,6 +185,15 @@ def write_through(written: list[Target]) -> None:
         )
 
 
+def assign_through(array: GPUArray, values: GPUArray, where: str) -> None:
+    """Give an array the values of another of its shape, and so the arrays that it is a view of; see `targets` for what is refused."""
+    links, written = array._origin, targets(array, where)
+    array[...] = values
+    if len(written) > 1:
+        array._origin = links
+        write_through(written)
+
+
 def overlap(first: Target, second: Target) -> bool:
     """Whether two kernels' arguments that are written have an element in common."""
     return first.array is second.array and np.shares_memory(_dummy(first), _dummy(second))
