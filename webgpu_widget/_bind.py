@@ -15,6 +15,7 @@ from webgpu_widget import errors, layout, shaders
 from webgpu_widget._entry import Entry, Variable
 from webgpu_widget._handles import Arg, Buffer, Sampler, Texture
 from webgpu_widget._lazy.origin import Target, check_apart, targets, write_through
+from webgpu_widget._values import whole, wholes
 from webgpu_widget.array import GPUArray, stored_dtype
 from webgpu_widget.protocol import ArrayType, BindingInfo, TypeInfo
 from webgpu_widget.records import GPURecords
@@ -63,11 +64,17 @@ def out(shape: Any = None, dtype: Any = None, *, tail: int | None = None) -> Out
     (2, 3)
     """
     if shape is not None:
-        shape = tuple(int(n) for n in shape) if np.ndim(shape) else (int(shape),)
-        if any(n < 0 for n in shape):
-            raise errors.ShapeError(f"wg.out: the shape {shape} has a negative axis")
-    if tail is not None and tail < 1:
-        raise errors.ShapeError(f"wg.out: tail is {tail}; a runtime-sized array has at least one element")
+        counts = wholes(shape)
+        if counts is None or any(n < 0 for n in counts):
+            raise errors.ShapeError(f"wg.out: the shape is {shape!r}; it is one int or a tuple of ints of at least 0")
+        shape = counts
+    if tail is not None:
+        length = whole(tail)
+        if length is None or length < 1:
+            raise errors.ShapeError(
+                f"wg.out: tail is {tail!r}; a runtime-sized array has a whole number of elements, at least 1"
+            )
+        tail = length
     if dtype is None:
         return Out(shape, None, tail)
     dtype, own = layout.split_dtype(np.dtype(dtype))

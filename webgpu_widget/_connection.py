@@ -419,9 +419,11 @@ class Connection:
             self.cancel(request)
             if not future.done():
                 future.cancel()
-            elif not future.cancelled():
-                future.exception()
             raise
+        finally:
+            # asyncio logs an exception that nobody asked its future for.
+            if future.done() and not future.cancelled():
+                future.exception()
         return _value(request)
 
     def wait_for_credit(self, limit_bytes: int, timeout: float | None = 30.0) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import operator
+from collections.abc import Iterable
+from typing import Any, cast
 
 import numpy as np
 
@@ -91,6 +93,25 @@ def dtype_error(where: str, got: np.dtype[Any], info: TypeInfo) -> errors.DTypeE
 
 def _dtype_name(scalar: str) -> str:
     return SCALARS[scalar].newbyteorder("=").name
+
+
+def whole(value: Any) -> int | None:
+    """Return a count as an int: an integer, or a float without a fraction; None for all else."""
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    if isinstance(value, (float, np.floating)):
+        return int(value) if value.is_integer() else None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def wholes(value: Any) -> tuple[int, ...] | None:
+    """Return one count or several as ints; None when one of them is none."""
+    many = isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and np.ndim(cast("Any", value))
+    counts = [whole(item) for item in (value if many else (value,))]
+    return None if None in counts else tuple(cast("list[int]", counts))
 
 
 def convert(value: Any, info: TypeInfo, where: str) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from webgpu_widget import _bind, errors, layout
 from webgpu_widget._entry import Entry
 from webgpu_widget._handles import Pipeline
+from webgpu_widget._values import wholes
 from webgpu_widget.array import GPUArray
 from webgpu_widget.protocol import CompileResult
 from webgpu_widget.records import GPURecords
@@ -304,13 +305,13 @@ class Kernel:
         if type(threads) is int and 0 <= threads <= _bind.SAFE_WORKGROUPS:
             return [-(-threads // size[0]), 1, 1]
         wanted: Any = threads if threads is not None else workgroups
-        sizes = [int(n) for n in (wanted if isinstance(wanted, (tuple, list, np.ndarray)) else [wanted])]
+        given = (wanted,) if type(wanted) is int else wholes(wanted)
         label = "threads" if threads is not None else "workgroups"
-        if not 1 <= len(sizes) <= 3 or min(sizes) < 0:
+        if given is None or not 1 <= len(given) <= 3 or min(given) < 0:
             raise errors.BindingError(
                 f"kernel {self.name!r}: {label}={wanted!r}; it is one to three ints of at least 0"
             )
-        sizes += [1] * (3 - len(sizes))
+        sizes = [*given, *[1] * (3 - len(given))]
         counts = [math.ceil(n / per) for n, per in zip(sizes, size, strict=True)] if threads is not None else sizes
         if max(counts) > _bind.SAFE_WORKGROUPS:
             limit = self._gpu.info.limits["maxComputeWorkgroupsPerDimension"]

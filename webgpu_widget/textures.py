@@ -9,6 +9,7 @@ import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget._handles import Sampler, Texture
+from webgpu_widget._values import wholes
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
@@ -107,6 +108,7 @@ def texture(array: Any, format: str | None = None, dimension: Dimension = "2d", 
     'rgba8unorm'
     """
     values = np.asarray(array)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     axes = 3 if dimension == "2d" else 4
     if dimension not in {"2d", "2d-array", "3d"}:
         raise errors.BindingError(f"dimension is {dimension!r}; a texture is '2d', '2d-array' or '3d'")
@@ -160,12 +162,12 @@ def out_texture(shape: tuple[int, ...], format: str, dimension: Dimension = "2d"
         raise errors.BindingError(
             f"format {format!r} is not one that a texture can have here: {', '.join(sorted(FORMATS))}"
         )
-    axes = 2 if dimension == "2d" else 3
-    if len(shape) != axes or min(shape) < 1:
+    axes, sides = 2 if dimension == "2d" else 3, wholes(shape)
+    if sides is None or len(sides) != axes or min(sides) < 1:
         raise errors.ShapeError(
-            f"a {dimension} storage texture has {axes} axes of at least 1 (without channels), not {tuple(shape)}"
+            f"a {dimension} storage texture has {axes} axes of at least 1 (without channels), not {shape!r}"
         )
-    return OutTexture(tuple(int(n) for n in shape), format, dimension)
+    return OutTexture(sides, format, dimension)
 
 
 def sampler(

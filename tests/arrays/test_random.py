@@ -59,3 +59,18 @@ def test_normal_is_finite(gpu, mean, std):
     assert (np.abs(values.astype(float) - mean) <= 5.77 * std + 1e-6 * abs(mean)).all()
     with pytest.raises(ValueError, match=r"std is inf, .* finite"):
         xp.random.normal(3, 1, 0, np.inf, device=gpu)
+
+
+@pytest.mark.parametrize("name", ["seed", "low", "high"])
+@pytest.mark.parametrize("value", [0.5, "1", None, float("inf"), np.float32(1.25)])
+def test_integers_are_of_whole_numbers(gpu, name, value):
+    given = {"seed": 1, "low": -3, "high": 5, name: value}
+    with pytest.raises(ValueError, match=name):
+        xp.random.integers((3,), **given, device=gpu)
+
+
+@pytest.mark.parametrize("seed", [1.5, "a", None, True])
+def test_a_seed_is_a_whole_number(gpu, seed):
+    for make in (xp.random.bits, xp.random.uniform, xp.random.normal):
+        with pytest.raises(ValueError, match="seed"):
+            make((3,), seed, device=gpu)

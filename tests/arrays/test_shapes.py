@@ -273,3 +273,16 @@ def test_a_freed_array_says_so(gpu):
         a.numpy()
     np.testing.assert_array_equal(later.numpy(), [2, 3])
     assert "freed" in repr(a)
+
+
+def test_counts_and_diagonals_are_not_cut_to_whole_numbers(gpu):
+    x = gpu.arange(3)
+    for repeats in (1.5, [1.5, 2, 1], gpu.array(np.float32([1, 2, 3]))):
+        with pytest.raises(wg.DTypeError, match="whole"):
+            xp.repeat(x, repeats)
+    for make in (lambda: gpu.eye(3, k=1.5), lambda: xp.tril(x[None], k=0.5), lambda: xp.triu(x[None], k="1")):
+        with pytest.raises(TypeError, match="integer"):
+            make()
+    for axis in (True, np.True_):
+        with pytest.raises(TypeError, match="axis"):
+            x.reshape(1, 3).sum(axis=axis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
 
 def check_shape(shape: int | Sequence[int]) -> Shape:
     """Return a shape as a tuple of non-negative ints."""
-    sides = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    result = tuple(int(s.__index__()) for s in sides)
+    try:
+        sides = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        result = tuple(operator.index(s) for s in sides)
+    except TypeError as error:
+        raise ShapeError(
+            f"The shape is {shape!r:.80}; it is an int or a tuple of ints, so pass int(n) for a number n."
+        ) from error
     if any(s < 0 for s in result):
         raise ShapeError(f"The shape {result} has a negative side; sides are 0 or more.")
     return result
@@ -177,7 +183,7 @@ def eye(gpu: GPU, rows: int, cols: int | None = None, *, k: int = 0, dtype: Any 
 def diagonal_relation(shape: Shape, relation: str, k: int) -> Node:
     """Return the bool node ``column <relation> row + k`` over the last two axes."""
     rows, cols = shape[-2:]
-    k = max(-rows - 1, min(cols + 1, k))
+    k = max(-rows - 1, min(cols + 1, operator.index(k)))
     ndim = len(shape)
     row = cast_node(view(iota(rows), shape, ((0, ndim - 2, 1),)), dt.INT32)
     col = cast_node(view(iota(cols), shape, ((0, ndim - 1, 1),)), dt.INT32)

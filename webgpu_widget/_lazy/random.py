@@ -13,6 +13,7 @@ from webgpu_widget._lazy.library import shader
 from webgpu_widget._lazy.node import Node, size_of
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._lazy.shape import reshape
+from webgpu_widget._values import whole
 
 if TYPE_CHECKING:
     from webgpu_widget.array import GPUArray
@@ -42,11 +43,19 @@ def bits(gpu: GPU, shape: Any, seed: int, stream: int = 0) -> GPUArray:
     size = size_of(sides)
     node = Node("leaf", (), sides, dt.UINT32, storage=runtime.allocate(size, dt.UINT32))
     if size:
-        key = int(seed) & 0xFFFFFFFFFFFFFFFF
+        key = _whole("seed", seed) & 0xFFFFFFFFFFFFFFFF
         words = [size, key & 0xFFFFFFFF, key >> 32, stream & 0xFFFFFFFF]
         pipeline = runtime.pipeline(("philox",), lambda: shader("philox"), "philox", "main")
         runtime.dispatch(pipeline, [runtime.buffer(node)], words, min(65535, -(-size // 256)))
     return wrap(gpu, node)
+
+
+def _whole(name: str, value: Any) -> int:
+    """Return a parameter as an int, which it must be."""
+    number = whole(value)
+    if number is None:
+        raise ValueError(f"{name} is {value!r:.80}, but must be a whole number.")
+    return number
 
 
 def _single(name: str, value: float) -> np.float32:
@@ -118,8 +127,14 @@ def normal(gpu: GPU, shape: Any, seed: int, mean: float = 0.0, std: float = 1.0)
 
 
 def integers(gpu: GPU, shape: Any, seed: int, low: int, high: int) -> GPUArray:
-    """Return int32 values uniform on [low, high), by the remainder of 32 bits (bias below (high - low) / 2**32)."""
-    low, high = int(low), int(high)
+    """Return int32 values uniform on [low, high), by the remainder of 32 bits (bias below (high - low) / 2**32).
+
+    Raises
+    ------
+    ValueError
+        When `low` and `high` are not whole numbers within int32 and in this order.
+    """
+    low, high = _whole("low", low), _whole("high", high)
     if not -(2**31) <= low < high <= 2**31:
         raise ValueError(f"integers takes low < high within int32, not {low} and {high}.")
     raw = bits(gpu, shape, seed, 3)

@@ -35,6 +35,8 @@ def check_axis(axis: Any, ndim: int, what: str = "axis") -> int:
     numpy.exceptions.AxisError
         When there is no such axis.
     """
+    if isinstance(axis, (bool, np.bool_)):
+        raise TypeError(f"{what} is {axis!r}; it is an integer.")
     index = operator.index(axis)
     if not -ndim <= index < ndim:
         allowed = f"-{ndim} to {ndim - 1} are allowed" if ndim else "it has none"

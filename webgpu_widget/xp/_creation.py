@@ -141,7 +141,7 @@ def _triangle(x: GPUArray, relation: str, k: int) -> GPUArray:
     if x.ndim < 2:
         raise ShapeError(f"A triangle is of matrices, with at least 2 axes, not of shape {x.shape}.")
     same_gpu("triangle", [x])
-    kept = create.diagonal_relation(x.shape[-2:], relation, int(k))
+    kept = create.diagonal_relation(x.shape[-2:], relation, k)
     return lazy(x._gpu, op_node("where", kept, x._node, const(0, x.dtype)))
 
 

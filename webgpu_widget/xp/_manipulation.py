@@ -13,7 +13,7 @@ from webgpu_widget._lazy.indexing import take as _take
 from webgpu_widget._lazy.node import broadcast_shapes
 from webgpu_widget._lazy.search import searchsorted
 from webgpu_widget._lazy.statistics import cumulative
-from webgpu_widget.errors import ShapeError
+from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +78,11 @@ def repeat(x: GPUArray, repeats: int | GPUArray, /, *, axis: int | None = None) 
     place = shapes.check_axis(axis, x.ndim)
     if isinstance(repeats, int):
         return shapes.repeat_each(x, repeats, place)
+    given = repeats if is_array(repeats) else np.asarray(repeats)
+    if given.dtype.kind not in "biu":
+        raise DTypeError(f"repeat takes whole numbers, not {given.dtype.name}: {repeats!r:.80}.")
     if not is_array(repeats):
-        repeats = from_host(x._gpu, np.asarray(repeats, np.int32))
+        repeats = from_host(x._gpu, given.astype(np.int32))
     if repeats.ndim == 0 or repeats.size == 1:
         return shapes.repeat_each(x, int(repeats.item()), place)
     if repeats.shape != (x.shape[place],):
