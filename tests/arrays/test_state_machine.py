@@ -14,7 +14,7 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 import webgpu_widget as wg
 from webgpu_widget import xp
@@ -39,7 +39,7 @@ VIEWS: list[Callable[[Any], Any]] = [
     lambda x: x[1:] if x.ndim else x[...],
     lambda x: x[::-1] if x.ndim else x[None],
     lambda x: x[:2] if x.ndim else x[...],
-    lambda x: x[0] if x.ndim > 1 else x[...],
+    lambda x: x[0] if x.ndim > 1 and len(x) else x[...],
     lambda x: x[..., ::2] if x.ndim else x[...],
     lambda x: x.T,
     lambda x: x.reshape(-1),
@@ -89,6 +89,7 @@ class Recorded:
     where: int
     body: list[Callable[[], None]] = field(default_factory=list)
     made: set[int] = field(default_factory=set)
+    written: list[int] = field(default_factory=list)
 
 
 index = st.integers(0, 63)
@@ -151,13 +152,24 @@ class Arrays(RuleBasedStateMachine):
             change(fresh)
             self.values[name] = fresh
 
+        self.note(name)
         self.do(statement)
+
+    def note(self, name: int) -> None:
+        """Note that an array is written, by a program if one is recorded."""
+        if self.recording is not None:
+            self.recording.written.append(name)
 
     def place(self, number: int) -> int:
         """Return which GPU to work on."""
         return number % 2 if self.recording is None else self.recording.where
 
     # ------------------------------------------------------------ arrays
+
+    @initialize(values=numbers)
+    def begin(self, values: list[int]) -> None:
+        for number in range(4):
+            self.create(number, 0, values)
 
     @rule(number=index, kind=st.integers(0, 4), values=numbers)
     def create(self, number: int, kind: int, values: list[int]) -> None:
@@ -255,23 +267,44 @@ class Arrays(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ kernels
 
+    def parents(self, name: int) -> list[tuple[int, list[Callable[[Any], Any]]]]:
+        """Return the arrays that are still there and that one is a view of, and how each gives the one before it."""
+        alive = {v.name for v in self.variables}
+        found, hows = [], []
+        while name in self.origins:
+            name, how = self.origins[name]
+            hows.insert(0, how)
+            if name in alive:
+                found.append((name, hows))
+                hows = []
+        return found
+
+    def shown(self, name: int, parents: list[tuple[int, list[Callable[[Any], Any]]]]) -> dict[int, np.ndarray]:
+        """Return the arrays that NumPy would show through a view, by name: views of one memory, from the oldest to the view.
+
+        What needs a copy, as a reshape of a turned view does, begins anew.
+        """
+        names = [name, *(parent for parent, _ in parents)]
+        view = self.values[names[-1]].copy()
+        found = {names[-1]: view}
+        for child, (_, hows) in zip(reversed(names[:-1]), reversed(parents), strict=True):
+            part = view
+            for how in hows:
+                part = np.asarray(how(part))
+            if not np.shares_memory(part, view):
+                part, found = part.copy(), {}
+            view = found[child] = part
+        return found
+
     def step(self, name: int) -> Callable[[], None]:
         """Return the statement of a kernel that writes to an array and to what it is a view of, as it is now."""
-        chain, at = [], name
-        while at in self.origins:
-            chain.append((at, *self.origins[at]))
-            at = self.origins[at][0]
+        parents = self.parents(name)
 
         def statement() -> None:
+            found = self.shown(name, parents)
             v = self.values[name]
-            self.values[name] = 3 * v + np.arange(v.size, dtype=np.int32).reshape(v.shape)
-            for child, parent, how in chain:
-                fresh = self.values[parent].copy()
-                part = how(fresh)
-                if not np.shares_memory(part, fresh) and part.size:
-                    break
-                part[...] = self.values[child]
-                self.values[parent] = fresh
+            found[name][...] = 3 * v + np.arange(v.size, dtype=np.int32).reshape(v.shape)
+            self.values.update({key: view.copy() for key, view in found.items()})
 
         return statement
 
@@ -281,18 +314,16 @@ class Arrays(RuleBasedStateMachine):
             return
         statement = self.step(x.name)
         origin = self.origins.get(x.name)
-        alive = {v.name for v in self.variables}
         try:
             self.kernels[x.where][0](y=x.array, threads=x.array.size)
         except wg.BindingError:
             # The view is of what was written since.
             assert origin is not None
             return
-        if self.recording is None and origin is not None and origin[0] in alive:
-            parent = self.values[origin[0]]
-            part = origin[1](parent)
-            if np.shares_memory(part, parent):
-                np.testing.assert_array_equal(part, self.values[x.name], "a view of old values was written")
+        if self.recording is None:
+            for name, view in self.shown(x.name, self.parents(x.name)).items():
+                np.testing.assert_array_equal(view, self.values[name], "a view of old values was written")
+        self.note(x.name)
         self.do(statement)
 
     @rule(number=index, how=st.sampled_from(VIEWS))
@@ -354,6 +385,36 @@ class Arrays(RuleBasedStateMachine):
                 return
             raise AssertionError("a replay inside a recording was let through")
         self.again(recorded, times)
+
+    def beside(self, number: int, how: Callable[[Any], Any]) -> tuple[Recorded, Variable | None]:
+        """Return a program, and an expression of an array that it writes."""
+        recorded = self.programs[number % len(self.programs)]
+        found = [v for v in self.known(recorded.where) if v.name in recorded.written]
+        if not found:
+            return recorded, None
+        x = found[number % len(found)]
+        self.make(how(x.array), x.where, lambda: how(self.values[x.name]))
+        return recorded, self.variables[-1]
+
+    @precondition(lambda self: self.programs and self.recording is None)
+    @rule(number=index, how=st.sampled_from(COPIES), times=st.integers(1, 3))
+    def replay_beside(self, number: int, how: Callable[[Any], Any], times: int) -> None:
+        """Replay a program while there are copies of what it writes."""
+        recorded, _ = self.beside(number, how)
+        self.again(recorded, times)
+
+    @precondition(lambda self: self.programs and self.recording is None)
+    @rule(number=index, how=st.sampled_from(COPIES))
+    def record_beside(self, number: int, how: Callable[[Any], Any]) -> None:
+        """Record a program that writes to a copy of what another writes, and replay that one."""
+        recorded, x = self.beside(number, how)
+        if x is None or not x.array.size:
+            return
+        self.record(x.where)
+        self.assign(self.known().index(x), 0, 3, 1)
+        self.end(1)
+        if recorded in self.programs:
+            self.again(recorded, 2)
 
     def again(self, recorded: Recorded, times: int) -> None:
         """Replay a program, and look at all that it may have changed."""
