@@ -17,7 +17,7 @@ GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),h
   $(addprefix tests/,arrays shaders mandelbrot weights t5 contract cluster selftest)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab test test-naga vulkan test-gpu demo bench oracle faults soak check fuzz format build setup browser wheel notebooks clean
+.PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz format build setup browser wheel notebooks clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -27,8 +27,12 @@ lab: setup  ## open JupyterLab on the tutorials
 
 test: setup browser vulkan check  ## run every test: units, shaders, kernels, JupyterLab, notebooks, wheel
 	cd js && npm test --silent
-	$(PY) -m pytest tests
+	$(PY) -m pytest tests -m "not faults"
 	$(MAKE) test-naga notebooks
+
+test-more: setup browser  ## what takes long: the telling cells of the table of faults, and the selftest
+	$(PY) -m pytest tests/faults -m faults
+	$(VENV)/bin/webgpu-widget selftest --quiet
 
 test-naga: setup vulkan  ## compile the shaders by naga, as Firefox does, and run them on llvmpipe, with guard zones behind their buffers
 	$(PY) -m pytest @tests/naga/plain.txt
