@@ -247,7 +247,9 @@ class Arrays(RuleBasedStateMachine):
         if x is None or not x.array.ndim or not len(x.array):
             return
         key, how = move
-        self.origins.pop(x.name, None)
+        # Who is given nothing stays a view.
+        if np.empty(x.array.shape, np.int8)[key].size:
+            self.origins.pop(x.name, None)
         if add:
             x.array[key] += how(x.array)
         else:
@@ -260,7 +262,8 @@ class Arrays(RuleBasedStateMachine):
         y = None if x is None else self.pick(second, x)
         if x is None or y is None or not x.array.ndim or not len(x.array):
             return
-        self.origins.pop(x.name, None)
+        if x.array.size:
+            self.origins.pop(x.name, None)
         places = np.array([0, -1] if reverse else [-1])
         x.array[places] = y.array[:1]
         self.write(x.name, lambda v: v.__setitem__(places, self.values[y.name][:1].copy()))
