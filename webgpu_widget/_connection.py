@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors, waiting
-from webgpu_widget._losses import Losses
+from webgpu_widget._losses import Losses, patience
 from webgpu_widget._session import Bytes, Event, Message, Session
 
 if TYPE_CHECKING:
@@ -487,6 +487,8 @@ class Connection:
             self._settle()
             if request.future.done():
                 return
+            if not self.connected and not self._transport.starts_pages and (hurry := patience()) is not None:
+                timeout = hurry if timeout is None else min(timeout, hurry)
             if timeout is not None and silent > timeout:
                 raise self._timed_out(request, timeout)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 from webgpu_widget import errors
@@ -13,6 +15,25 @@ T = TypeVar("T")
 LOST = (errors.DeviceLostError, errors.FrontendLostError)
 _INNOCENT_S = 5.0
 """Work that was under way for longer may be why the GPU was lost, and is not given to the next one unasked."""
+_COMES_BACK_S = 8.0
+_patience: contextvars.ContextVar[float | None] = contextvars.ContextVar("patience", default=None)
+
+
+def patience() -> float | None:
+    """Return for how many seconds a page that is not there is waited for, where that is less than the caller's timeout; else None."""
+    return _patience.get()
+
+
+@contextlib.contextmanager
+def _second_try(lost: Exception) -> Iterator[None]:
+    """Wait for a page no longer than one takes to come back, and tell what was lost when none does."""
+    token = _patience.set(_COMES_BACK_S)
+    try:
+        yield
+    except errors.NoFrontendError:
+        raise lost from None
+    finally:
+        _patience.reset(token)
 
 
 class Losses:
@@ -65,15 +86,17 @@ def once_more(attempt: Callable[[], T], kinds: tuple[type[Exception], ...] = LOS
     Raises
     ------
     DeviceLostError, FrontendLostError
-        When the loss came late enough to be its own doing, or a second time.
+        When the loss came late enough to be its own doing, a second time, or no page comes after it.
     """
     begun = time.monotonic()
     try:
         return attempt()
-    except kinds:
+    except kinds as error:
         if time.monotonic() - begun > _INNOCENT_S:
             raise
-    return attempt()
+        lost = error
+    with _second_try(lost):
+        return attempt()
 
 
 async def once_more_async(attempt: Callable[[], Awaitable[T]]) -> T:
@@ -81,7 +104,9 @@ async def once_more_async(attempt: Callable[[], Awaitable[T]]) -> T:
     begun = time.monotonic()
     try:
         return await attempt()
-    except LOST:
+    except LOST as error:
         if time.monotonic() - begun > _INNOCENT_S:
             raise
-    return await attempt()
+        lost = error
+    with _second_try(lost):
+        return await attempt()

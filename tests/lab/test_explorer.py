@@ -226,7 +226,7 @@ def test_home_and_landmarks_bring_automatic_iterations_back(opened: Opened) -> N
     assert opened.python("[explorer.max_iter, explorer.auto_iterations]") == [700, False]
 
 
-@pytest.mark.parametrize("name", ["line", "floral_fantasy"])
+@pytest.mark.parametrize("name", ["line"])
 def test_a_posted_place_is_at_rest_what_python_computes(opened: Opened, name: str) -> None:
     place = next(one for one in json.loads(PLACES.read_text()) if one["name"] == name)
     width = mandelbrot.make_view(tuple(place["center"]), 4 / exact(place["zoom"], "zoom")).width

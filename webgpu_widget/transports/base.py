@@ -24,6 +24,8 @@ class Transport(abc.ABC):
     """Seconds that a page without a link has to come back in."""
     page_ended = "the page was closed or reloaded"
     """What is said of one that has not."""
+    starts_pages = False
+    """Whether it starts another page by itself when one is gone; elsewhere a person has to."""
 
     @abc.abstractmethod
     def start(self, connection: Connection) -> None:

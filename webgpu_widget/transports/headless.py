@@ -26,6 +26,7 @@ class HeadlessTransport(PageTransport):
     name = "headless"
 
     reconnect_s = 0.5
+    starts_pages = True
     page_ended = "the page in the browser that this process had started crashed"
 
     def __init__(self) -> None:
