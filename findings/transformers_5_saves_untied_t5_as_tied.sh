@@ -13,9 +13,10 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 export HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error
-for version in 4.57.6 5.24.0; do
+for requirement in transformers==4.57.6 transformers==5.24.0; do
+  version=${requirement#*==}
   python3 -m venv "$folder/$version"
-  "$folder/$version/bin/pip" install -qq "transformers==$version"
+  "$folder/$version/bin/pip" install -qq "$requirement"
 done
 cat > "$folder/save.py" <<'PYTHON'
 import json, pathlib, sys
