@@ -25,7 +25,7 @@ help:  ## show this
 lab: setup  ## open JupyterLab on the tutorials
 	$(PY) -m jupyterlab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-test: setup browser vulkan check  ## run every test: units, shaders, kernels, JupyterLab, notebooks, wheel
+test: setup browser vulkan check  ## run the tests but for what test-more has: units, shaders, kernels, JupyterLab, notebooks, wheel
 	cd js && npm test --silent
 	$(PY) -m pytest tests -m "not faults"
 	$(MAKE) test-naga notebooks
