@@ -97,14 +97,14 @@ bare_socket.wait()
 lane_gpu = wg.GPU()
 lane_gpu.ready()
 end = time.monotonic() + 5
-while not lane_gpu._connection.on_lane and time.monotonic() < end:
+while not lane_gpu._device.connection.on_lane and time.monotonic() < end:
     lane_gpu.synchronize()
-assert lane_gpu._connection.on_lane
+assert lane_gpu._device.connection.on_lane
 os.environ["WEBGPU_WIDGET_LANE"] = "0"
 comm_gpu = wg.GPU()
 comm_gpu.ready()
 time.sleep(0.5)
-assert not comm_gpu._connection.on_lane
+assert not comm_gpu._device.connection.on_lane
 x = np.arange(1000, dtype=np.float32)
 
 

@@ -106,7 +106,7 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
     side = 1 << ((mebibytes << 18).bit_length() - 1) // 2
     shape = ((mebibytes << 18) // side, side)
     size = 4 * shape[0] * shape[1]
-    a, b, c = (_uniform(gpu, shape, seed) for seed in (1, 2, 3))
+    a, b, c = (_uniform(gpu._device, shape, seed) for seed in (1, 2, 3))
     host = [x.numpy(timeout=600) for x in (a, b, c)]
     some = (slice(None, None, max(1, shape[0] // 64)), slice(None, None, 61))
     few = [h[some].astype(np.float64) for h in host]
@@ -122,7 +122,7 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
     source, target = a._buffer(), spare._buffer()
 
     def engine_copy():
-        gpu._queue.copy(source, 0, target, 0, size)
+        gpu._device.queue.copy(source, 0, target, 0, size)
         return spare
 
     bench.row("copy (the engine's)", 2 * size, engine_copy, close_to(few[0], 0, lambda r: r[some]))
@@ -136,10 +136,10 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
     )
     groups = size // 16 // (threads * each)
     rows = max(1, groups // 32768)
-    pipeline = gpu._queue.pipeline(text, "bare copy")
+    pipeline = gpu._device.queue.pipeline(text, "bare copy")
 
     def bare_copy():
-        gpu._queue.dispatch(pipeline, [(0, 0, source), (0, 1, target)], (groups // rows, rows, 1))
+        gpu._device.queue.dispatch(pipeline, [(0, 0, source), (0, 1, target)], (groups // rows, rows, 1))
         return spare
 
     bench.row("copy (a bare kernel)", 2 * size, bare_copy, close_to(few[0], 0, lambda r: r[some]))
@@ -196,7 +196,7 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
 def _uniform(gpu, shape, seed):
     from webgpu_widget._lazy.random import uniform
 
-    made = uniform(gpu, shape, seed)
+    made = uniform(gpu._device, shape, seed)
     made._buffer()
     return made
 

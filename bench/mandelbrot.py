@@ -76,13 +76,13 @@ def report(name, gpu, dispatch, result, view, least):
 
 
 def counts(gpu, result, total):
-    (raw,) = gpu._queue.read([(result, 0, 4 * total)], timeout=None)
+    (raw,) = gpu._device.queue.read([(result, 0, 4 * total)], timeout=None)
     return np.frombuffer(raw, np.uint32)
 
 
 def sweep(gpu, size, uniform, plain, plain_args, least, word):
     """Time the variants, the plain loop between every ten of them, for clocks drift."""
-    queue, total = gpu._queue, size[0] * size[1]
+    queue, total = gpu._device.queue, size[0] * size[1]
     result = queue.alloc(8 * total)
     expected = None
     rows = []
@@ -128,7 +128,7 @@ def sweep(gpu, size, uniform, plain, plain_args, least, word):
 
 
 def ours(gpu, name, view, method, least, constants=None):
-    queue, total = gpu._queue, view.size[0] * view.size[1]
+    queue, total = gpu._device.queue, view.size[0] * view.size[1]
     kernel = kernels.make_kernel(queue, view, work.prepare(view, method), fallback=gpu.info.is_fallback)
     pipeline = kernel.pipeline
     if constants:
@@ -158,7 +158,7 @@ def main():
     gpu = wg.GPU(transport="headless")
     print(gpu.info.name, f"{size[0]} x {size[1]}, {options.iterations} iterations")
     view = make_view("-0.5", 3, size, options.iterations)
-    queue, total = gpu._queue, size[0] * size[1]
+    queue, total = gpu._device.queue, size[0] * size[1]
     result = queue.alloc(4 * total)
     step = float(view.spacing)
     uniform = struct.pack("<2I4f2I", *size, -0.5, 0.0, step, -step, options.iterations, 0)

@@ -70,7 +70,7 @@ class Recorder:
 def program(adapter, m, n, k, *, precision="f32", half=False, a_t=False, b_t=False):
     """Return the job of one product: buffers 0, 1, 2 are a, b, out; a_t and b_t store an operand transposed."""
     queue = Recorder()
-    gpu = SimpleNamespace(_queue=queue, info=ADAPTERS[adapter])
+    gpu = SimpleNamespace(queue=queue, info=ADAPTERS[adapter])
     dtype = np.dtype(np.float16 if half else np.float32)
     buffers = [
         queue.alloc(count * size) for count, size in ((m * k, dtype.itemsize), (k * n, dtype.itemsize), (m * n, 4))

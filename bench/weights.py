@@ -178,12 +178,12 @@ def messages(gpu, path):
     with path.open("rb") as file:
         for _ in range(0, size, 4 * 2**20):
             piece = file.read(4 * 2**20)
-            buffers.append(gpu._queue.alloc(len(piece)))
-            gpu._queue.write(buffers[-1], piece)
+            buffers.append(gpu._device.queue.alloc(len(piece)))
+            gpu._device.queue.write(buffers[-1], piece)
     gpu.synchronize(timeout=120)
     seconds = time.perf_counter() - began
     at = int(np.random.default_rng().integers(len(buffers)))
-    (raw,) = gpu._queue.read([(buffers[at], 0, buffers[at].size_bytes)], timeout=120)
+    (raw,) = gpu._device.queue.read([(buffers[at], 0, buffers[at].size_bytes)], timeout=120)
     with path.open("rb") as file:
         file.seek(at * 4 * 2**20)
         right = bytes(raw).startswith(file.read(4 * 2**20))

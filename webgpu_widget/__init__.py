@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget import errors
+from webgpu_widget import _default, errors
 from webgpu_widget.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "GPU": "gpu",
-    "AdapterInfo": "gpu",
-    "MemoryInfo": "gpu",
+    "AdapterInfo": "_device",
+    "MemoryInfo": "_device",
     "default_gpu": "gpu",
     "GPUArray": "array",
     "Kernel": "kernel",
@@ -133,6 +133,13 @@ __all__ = [  # noqa: PLE0604
     "xp",
     *errors.__all__,
 ]
+
+
+def _gpus() -> Any:
+    return importlib.import_module("webgpu_widget.gpu").GPU
+
+
+_default.register(_gpus)
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,7 @@ from webgpu_widget.records import GPURecords
 from webgpu_widget.textures import GPUTexture, OutTexture, TextureInput, texture
 
 if TYPE_CHECKING:
-    from webgpu_widget.gpu import GPU
+    from webgpu_widget._device import Device
 
 Output = GPUArray | GPURecords | GPUTexture
 
@@ -111,7 +111,7 @@ def match(entry: Entry, given: Mapping[str, Any], name: str) -> None:
         raise errors.BindingError(f"kernel {name!r}: {'; '.join(parts)}. The entry point uses {listed}")
 
 
-def bind(gpu: GPU, variables: list[Variable], given: Mapping[str, Any], name: str) -> Bound:
+def bind(device: Device, variables: list[Variable], given: Mapping[str, Any], name: str) -> Bound:
     """Make buffers, textures and uniforms of a call's arguments, for variables of which those that are written come first."""
     bound = Bound()
     writable: dict[int, str] = {}
@@ -122,11 +122,11 @@ def bind(gpu: GPU, variables: list[Variable], given: Mapping[str, Any], name: st
         value = given[key]
         where = f"{key!r} of kernel {name!r}"
         if variable.kind == "storage":
-            made: Any = _storage(gpu, variable, value, where, bound)
+            made: Any = _storage(device, variable, value, where, bound)
         elif variable.kind == "uniform":
             made = variable.number(value) or bytes(_pad16(layout.pack(variable.type, _plain(value, where), where)))
         else:
-            made = _opaque(gpu, info, value, where, bound)
+            made = _opaque(device, info, value, where, bound)
         if isinstance(made, Buffer):
             first = seen.setdefault(made.handle, key)
             if variable.written:
@@ -174,7 +174,7 @@ def _plain(value: Any, where: str) -> Any:
     return value
 
 
-def _opaque(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -> Texture | Sampler:
+def _opaque(device: Device, info: BindingInfo, value: Any, where: str, bound: Bound) -> Texture | Sampler:
     kind = info["kind"]
     declared = layout.describe(info["type"])
     if kind == "sampler":
@@ -193,7 +193,7 @@ def _opaque(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -
             raise errors.BindingError(
                 f"{where} is a {declared}, but a texture with dimension={value.dimension!r} was passed"
             )
-        return value.upload(gpu)
+        return value.upload(device)
     format_ = info["type"]["format"] if info["type"]["type"] == "opaque" else None
     if isinstance(value, GPUTexture):
         if value.format != format_:
@@ -207,23 +207,23 @@ def _opaque(gpu: GPU, info: BindingInfo, value: Any, where: str, bound: Bound) -
         raise errors.BindingError(f"{where} is a {declared}, but wg.out_texture was asked for {value.format}")
     height, width = value.shape[-2:]
     layers = value.shape[0] if value.dimension != "2d" else 1
-    made = gpu._queue.create_texture(value.format, value.dimension, (width, height, layers), storage=True)
-    bound.outputs[info["name"]] = GPUTexture(gpu, made, value)
+    made = device.queue.create_texture(value.format, value.dimension, (width, height, layers), storage=True)
+    bound.outputs[info["name"]] = GPUTexture(device, made, value)
     return made
 
 
-def _storage(gpu: GPU, variable: Variable, value: Any, where: str, bound: Bound) -> Buffer:
+def _storage(device: Device, variable: Variable, value: Any, where: str, bound: Bound) -> Buffer:
     if isinstance(value, GPUArray):
-        return _resident(gpu, variable, value, where, bound)
+        return _resident(device, variable, value, where, bound)
     info = variable.info
     if isinstance(value, Out):
         if not variable.written:
             raise errors.BindingError(
                 f"{where} is declared var<storage, read>, so the shader cannot write it; pass an array, or declare it read_write"
             )
-        return _output(gpu, variable, value, where, bound)
+        return _output(device, variable, value, where, bound)
     if isinstance(value, GPURecords):
-        return _records(gpu, info, value, where)
+        return _records(device, info, value, where)
     kind = variable.type
     if isinstance(value, np.ndarray) and value.size == 0:
         raise errors.ShapeError(
@@ -239,8 +239,8 @@ def _storage(gpu: GPU, variable: Variable, value: Any, where: str, bound: Bound)
         raise errors.ShapeError(
             f"{where} is empty: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
         )
-    check_bytes(gpu, data.size, where)
-    queue = gpu._queue
+    check_bytes(device, data.size, where)
+    queue = device.queue
     buffer = queue.alloc(data.size)
     queue.write(buffer, data)
     if not variable.written or not queue.recording:
@@ -251,9 +251,9 @@ def _storage(gpu: GPU, variable: Variable, value: Any, where: str, bound: Bound)
     return scratch
 
 
-def _records(gpu: GPU, info: BindingInfo, value: GPURecords, where: str) -> Buffer:
+def _records(device: Device, info: BindingInfo, value: GPURecords, where: str) -> Buffer:
     """Bind structs that are in the browser, where they are those that the shader declares."""
-    value._gpu._same(gpu, where)
+    value._device.check_same(device, where)
     mine, declared = value._layout, info["type"]
     many = declared["type"] == "array"
     elem = cast("ArrayType", declared)["elem"] if many else declared
@@ -283,11 +283,11 @@ def _pack_tail(info: Any, value: Any, where: str) -> np.ndarray[Any, Any]:
     return head
 
 
-def check_bytes(gpu: GPU, size_bytes: int, where: str) -> None:
+def check_bytes(device: Device, size_bytes: int, where: str) -> None:
     """Raise when a buffer is over the adapter's limits."""
     if size_bytes <= SAFE_BINDING_BYTES:
         return
-    limits = gpu.info.limits
+    limits = device.info.limits
     largest, bound = limits["maxBufferSize"], limits["maxStorageBufferBindingSize"]
     if size_bytes > largest:
         raise errors.BufferSizeError(where, size_bytes, largest)
@@ -297,11 +297,11 @@ def check_bytes(gpu: GPU, size_bytes: int, where: str) -> None:
         )
 
 
-def _output(gpu: GPU, variable: Variable, value: Out, where: str, bound: Bound) -> Buffer:
+def _output(device: Device, variable: Variable, value: Out, where: str, bound: Bound) -> Buffer:
     info, kind, name = variable.info, variable.type, variable.name
-    queue = gpu._queue
+    queue = device.queue
     if kind["type"] == "struct":
-        return _output_struct(gpu, info, value, where, bound)
+        return _output_struct(device, info, value, where, bound)
     elem = kind["elem"] if kind["type"] == "array" else kind
     if value.shape is None and kind["type"] == "array" and kind["count"] == 0:
         raise errors.ShapeError(
@@ -323,22 +323,22 @@ def _output(gpu: GPU, variable: Variable, value: Out, where: str, bound: Bound) 
                 )
             layout.check_record_dtype(cast("Any", elem), dtype, where)
         size = count * array_type["stride"]
-        check_bytes(gpu, size, where)
+        check_bytes(device, size, where)
         buffer = queue.alloc(size)
 
         def unpack(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             return layout.unpack_records(elem, array_type["stride"], data, shape, dtype)
 
-        bound.outputs[name] = GPURecords(gpu, buffer, size, unpack, shape, dtype or layout.element_dtype(elem), elem)
+        bound.outputs[name] = GPURecords(device, buffer, size, unpack, shape, dtype or layout.element_dtype(elem), elem)
     else:
-        buffer = _output_numbers(gpu, variable, variable.scalar, value, shape, where, bound)
+        buffer = _output_numbers(device, variable, variable.scalar, value, shape, where, bound)
     if queue.recording:
         bound.before.append(lambda: queue.clear(buffer))
     return buffer
 
 
 def _output_numbers(
-    gpu: GPU,
+    device: Device,
     variable: Variable,
     scalar: np.dtype[Any],
     value: Out,
@@ -363,18 +363,18 @@ def _output_numbers(
             raise errors.ShapeError(
                 f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
             )
-    check_bytes(gpu, padded_size, where)
-    buffer = gpu._queue.alloc(padded_size)
+    check_bytes(device, padded_size, where)
+    buffer = device.queue.alloc(padded_size)
     if variable.tight:
-        bound.outputs[variable.name] = GPUArray(gpu, buffer, shape, dtype)
+        bound.outputs[variable.name] = GPUArray(device, buffer, shape, dtype)
     else:
-        target = gpu._queue.alloc(math.prod(shape) * 4)
-        bound.after.append(lambda: repack(gpu, kind, buffer, target, count, where, padded_first=True))
-        bound.outputs[variable.name] = GPUArray(gpu, target, shape, dtype)
+        target = device.queue.alloc(math.prod(shape) * 4)
+        bound.after.append(lambda: repack(device, kind, buffer, target, count, where, padded_first=True))
+        bound.outputs[variable.name] = GPUArray(device, target, shape, dtype)
     return buffer
 
 
-def _output_struct(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: Bound) -> Buffer:
+def _output_struct(device: Device, info: BindingInfo, value: Out, where: str, bound: Bound) -> Buffer:
     kind = cast("Any", info["type"])
     size = kind["size"]
     if layout.is_runtime(kind):
@@ -394,7 +394,7 @@ def _output_struct(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: B
         )
     if value.dtype is not None and not layout.is_runtime(kind):
         layout.check_record_dtype(kind, value.dtype, where)
-    check_bytes(gpu, size, where)
+    check_bytes(device, size, where)
     tail = value.tail
 
     def unpack(data: np.ndarray[Any, Any]) -> Any:
@@ -403,17 +403,17 @@ def _output_struct(gpu: GPU, info: BindingInfo, value: Out, where: str, bound: B
         last = kind["members"][-1]
         return layout.unpack(kind, data[: last["offset"] + tail * last["type"]["stride"]])
 
-    buffer = gpu._queue.alloc(size)
-    bound.outputs[info["name"]] = GPURecords(gpu, buffer, size, unpack, (), value.dtype, kind)
-    if gpu._queue.recording:
-        bound.before.append(lambda: gpu._queue.clear(buffer))
+    buffer = device.queue.alloc(size)
+    bound.outputs[info["name"]] = GPURecords(device, buffer, size, unpack, (), value.dtype, kind)
+    if device.queue.recording:
+        bound.before.append(lambda: device.queue.clear(buffer))
     return buffer
 
 
-def _resident(gpu: GPU, variable: Variable, value: GPUArray, where: str, bound: Bound) -> Buffer:
+def _resident(device: Device, variable: Variable, value: GPUArray, where: str, bound: Bound) -> Buffer:
     """Bind a GPUArray: as it is, or repacked where WGSL's element is padded."""
-    if value._gpu is not gpu:
-        value._gpu._same(gpu, where)
+    if value._device is not device:
+        value._device.check_same(device, where)
     kind, scalar = variable.type, variable.scalar
     if scalar is None:
         raise errors.BindingError(
@@ -427,7 +427,7 @@ def _resident(gpu: GPU, variable: Variable, value: GPUArray, where: str, bound: 
         )
     if dtype is not scalar and stored_dtype(dtype) != scalar:
         raise layout.dtype_error(where, dtype, kind)
-    check_bytes(gpu, size * scalar.itemsize, where)
+    check_bytes(device, size * scalar.itemsize, where)
     buffer = value._buffer_for_writing() if variable.written else value._buffer()
     if variable.many:
         count = layout.elements(shape, variable.elem, where)
@@ -438,13 +438,13 @@ def _resident(gpu: GPU, variable: Variable, value: GPUArray, where: str, bound: 
             raise errors.ShapeError(
                 f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
             )
-    check_bytes(gpu, padded_size, where)
+    check_bytes(device, padded_size, where)
     if variable.tight:
         return buffer
-    padded = gpu._queue.alloc(padded_size)
-    bound.before.append(lambda: repack(gpu, kind, buffer, padded, count, where, padded_first=False))
+    padded = device.queue.alloc(padded_size)
+    bound.before.append(lambda: repack(device, kind, buffer, padded, count, where, padded_first=False))
     if variable.written:
-        bound.after.append(lambda: repack(gpu, kind, padded, buffer, count, where, padded_first=True))
+        bound.after.append(lambda: repack(device, kind, padded, buffer, count, where, padded_first=True))
     return padded
 
 
@@ -458,7 +458,7 @@ def grid(count: int, per_workgroup: int) -> tuple[int, int, int]:
 
 
 def repack(
-    gpu: GPU, kind: TypeInfo, source: Buffer, target: Buffer, count: int, where: str, *, padded_first: bool
+    device: Device, kind: TypeInfo, source: Buffer, target: Buffer, count: int, where: str, *, padded_first: bool
 ) -> None:
     """Move scalars between NumPy's tight order and WGSL's padded, column-major one, on the GPU."""
     elem = kind["elem"] if kind["type"] == "array" and kind["count"] == 0 else kind
@@ -478,7 +478,7 @@ def repack(
     first, second = (padded, tight) if padded_first else (tight, padded)
     scalars = count * repeat * rows * columns
     params = np.array([scalars, columns, rows * columns, *first, *second], np.uint32)
-    queue = gpu._queue
+    queue = device.queue
     pipeline = queue.pipeline(shaders.load("array/repack"), label="repack")
     queue.dispatch(
         pipeline, [(0, 0, source), (0, 1, target), (1, 0, bytes(params.view(np.uint8)) + bytes(12))], grid(scalars, 256)

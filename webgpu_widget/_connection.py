@@ -133,6 +133,22 @@ class Connection:
         self._working_on = None
         self._recoveries = 0
 
+    def silent_s(self, now: float) -> float:
+        """Return for how many seconds nothing has come from the page, at a time of `time.monotonic`."""
+        return now - self._last_sign
+
+    def ping(self) -> None:
+        """Ask the page for a sign of life."""
+        with self._lock:
+            self._session.ping()
+            self._settle()
+
+    def send_away(self, message: str) -> None:
+        """Tell the page that it is refused, and why."""
+        with self._lock:
+            self._session.refuse(message)
+            self._settle()
+
     def page_gone(self, reason: str) -> None:
         """Say that the page cannot come back (its browser has ended)."""
         with self._lock:

@@ -171,7 +171,7 @@ def _tidied(a: GPUArray, term: str) -> tuple[GPUArray, str]:
         return a, term
     shape = tuple(a.shape[term.index(c)] for c in order)
     dims = tuple((0, order.index(c), 1) for c in term)
-    return lazy(a._gpu, view(a._node, shape, dims)), order
+    return lazy(a._device, view(a._node, shape, dims)), order
 
 
 def _summed(a: GPUArray, term: str, kept: str) -> tuple[GPUArray, str]:

@@ -162,6 +162,10 @@ class Session:
         self._send("ping", nonce=self._nonce)
         return self._nonce
 
+    def refuse(self, message: str) -> None:
+        """Tell the page that leads that it is sent away, and why."""
+        self._send("refuse", message=message)
+
     def recover(self) -> None:
         """Ask the page to send again what may have been lost on the way, and do the same."""
         self._send("resume", received=self._received)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from webgpu_widget._array_operators import Operators
+from webgpu_widget._default import as_device
 from webgpu_widget._lazy import build, create, indexing, search, statistics
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy import shape as shapes
@@ -21,6 +22,7 @@ from webgpu_widget.errors import ClosedError, WebGPUWidgetError
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from webgpu_widget._device import Device
     from webgpu_widget._handles import Buffer, Span
     from webgpu_widget._lazy.origin import Link
     from webgpu_widget.gpu import GPU
@@ -75,7 +77,7 @@ class GPUArray(Operators):
 
     Parameters
     ----------
-    gpu : GPU
+    device
         Where it lives.
     buffer : Buffer
         Its memory: the elements in C order, without gaps; bool as uint32.
@@ -89,28 +91,28 @@ class GPUArray(Operators):
     __array_priority__ = 1000
     __array_ufunc__ = None
     _is_gpu_array = True
-    __slots__ = ("__weakref__", "_freed", "_gpu", "_node", "_origin", "_version")
+    __slots__ = ("__weakref__", "_device", "_freed", "_node", "_origin", "_version")
 
-    def __init__(self, gpu: GPU, buffer: Buffer, shape: Sequence[int], dtype: Any) -> None:
-        storage = Storage(runtime_of(gpu), buffer, pooled=False)
-        self._start(gpu, Node("leaf", (), tuple(int(n) for n in shape), np.dtype(dtype), storage=storage))
+    def __init__(self, device: Device, buffer: Buffer, shape: Sequence[int], dtype: Any) -> None:
+        storage = Storage(runtime_of(device), buffer, pooled=False)
+        self._start(device, Node("leaf", (), tuple(int(n) for n in shape), np.dtype(dtype), storage=storage))
 
-    def _start(self, gpu: GPU, node: Node) -> None:
-        self._gpu = gpu
+    def _start(self, device: Device, node: Node) -> None:
+        self._device = device
         self._node = node
         self._freed = False
         self._version = 0
         self._origin: tuple[Link, ...] | None = None
         node.add_reader(self)
         if RECORDERS:
-            gpu._queue.check_recorders()
-            if gpu._queue.recording:
-                runtime_of(gpu).sharing.made(self)
+            device.queue.check_recorders()
+            if device.queue.recording:
+                runtime_of(device).sharing.made(self)
 
     @classmethod
-    def _of(cls, gpu: GPU, node: Node) -> GPUArray:
+    def _of(cls, device: Device, node: Node) -> GPUArray:
         self = cls.__new__(cls)
-        self._start(gpu, node)
+        self._start(device, node)
         return self
 
     # ------------------------------------------------------------ what it is
@@ -143,13 +145,13 @@ class GPUArray(Operators):
     @property
     def device(self) -> GPU:
         """The GPU that it lives on."""
-        return self._gpu
+        return self._device.gpu
 
     def to_device(self, device: GPU, /, *, stream: None = None) -> GPUArray:
         """Return the array on another GPU: itself when it is there, else a copy through this process."""
         if stream is not None:
             raise ValueError("There are no streams: a GPU has one queue. Leave stream out.")
-        return create.asarray(device, self)
+        return create.asarray(as_device(device), self)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
         """Return `webgpu_widget.xp`, the Python array API 2024.12."""
@@ -197,7 +199,7 @@ class GPUArray(Operators):
     def _buffer(self) -> Buffer:
         """Return the memory, with all that was asked of it queued before."""
         self._check()
-        runtime = runtime_of(self._gpu)
+        runtime = runtime_of(self._device)
         runtime.check_open()
         if runtime.recording:
             runtime.sharing.claim([self])
@@ -218,7 +220,7 @@ class GPUArray(Operators):
 
     def _storage_for_writing(self) -> Storage:
         self._check()
-        runtime = runtime_of(self._gpu)
+        runtime = runtime_of(self._device)
         runtime.check_open()
         self._version += 1
         self._origin = None
@@ -240,7 +242,7 @@ class GPUArray(Operators):
     def _assign(self, node: Node) -> None:
         """Take the values of a node of the same shape and dtype."""
         self._check()
-        runtime = runtime_of(self._gpu)
+        runtime = runtime_of(self._device)
         self._version += 1
         self._origin = None
         if runtime.recording:
@@ -267,8 +269,8 @@ class GPUArray(Operators):
             return
         storage = self._node.storage
         if storage is not None and storage.buffer is not None:
-            runtime = runtime_of(self._gpu)
-            if not getattr(self._gpu, "_is_closed", False):
+            runtime = runtime_of(self._device)
+            if not self._device.closed:
                 for node in [n for n in (r() for r in storage.nodes) if n is not None]:
                     for pending in list(node.pending_readers()):
                         runtime.materialise(pending)
@@ -280,7 +282,7 @@ class GPUArray(Operators):
                 if reader is not None
             )
             # What a program is being made of is kept by it.
-            if not shared and not (runtime_of(self._gpu).recording and storage.buffer.pinned):
+            if not shared and not (runtime_of(self._device).recording and storage.buffer.pinned):
                 storage.free()
         self._freed = True
 
@@ -296,14 +298,14 @@ class GPUArray(Operators):
         if not self.size:
             self._check()
             return []
-        if runtime_of(self._gpu).recording:
+        if runtime_of(self._device).recording:
             raise WebGPUWidgetError(
                 "Nothing can be read while gpu.record() records, since nothing has run; read after the with block."
             )
         return [(self._buffer(), 0, dt.nbytes_stored(self.size, self.dtype))]
 
     def _from_bytes(self, parts: Sequence[Any]) -> np.ndarray[Any, Any]:
-        runtime_of(self._gpu).pool.tick()
+        runtime_of(self._device).pool.tick()
         if not parts:
             return np.empty(self.shape, self.dtype)
         return dt.from_storage(parts[0], self.shape, self.dtype)
@@ -321,18 +323,18 @@ class GPUArray(Operators):
         ClosedError, FrontendError, DeviceError
             When the array is freed, or the page or device lost.
         """
-        if self._gpu._info is None:
+        if self._device.known is None:
             # Kernels are chosen by the adapter; until it is known they are those that run everywhere.
-            self._gpu.ready(timeout)
+            self._device.ready(timeout)
         spans = self._spans()
-        return self._from_bytes(self._gpu._queue.read(spans, timeout) if spans else [])
+        return self._from_bytes(self._device.queue.read(spans, timeout) if spans else [])
 
     async def numpy_async(self, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
         """Coroutine twin of `numpy`."""
-        if self._gpu._info is None:
-            await self._gpu.ready_async(timeout)
+        if self._device.known is None:
+            await self._device.ready_async(timeout)
         spans = self._spans()
-        return self._from_bytes(await self._gpu._queue.read_async(spans, timeout) if spans else [])
+        return self._from_bytes(await self._device.queue.read_async(spans, timeout) if spans else [])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:

@@ -1,27 +1,21 @@
-"""The GPU of a browser, as a widget and as a device."""
+"""The GPU of a browser, as a widget: what users hold of a device."""
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
-import sys
-import threading
 import uuid
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import anywidget
 import traitlets
 
 from webgpu_widget import errors
-from webgpu_widget._connection import Connection
 from webgpu_widget._creation import Creation
-from webgpu_widget._fork import tell_children
-from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget._default import default_device
+from webgpu_widget._device import AdapterInfo, Device, MemoryInfo
 from webgpu_widget._losses import once_more, once_more_async
-from webgpu_widget._queue import Queue
 from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu
 from webgpu_widget.profile import Profile
 from webgpu_widget.program import Program
@@ -31,56 +25,6 @@ from webgpu_widget.transports.base import Transport
 __all__ = ["GPU", "AdapterInfo", "MemoryInfo", "default_gpu"]
 
 _BUNDLE = pathlib.Path(__file__).resolve().parent / "static" / "widget.js"
-
-
-@dataclass(frozen=True)
-class AdapterInfo:
-    """The browser's adapter.
-
-    Attributes
-    ----------
-    vendor, architecture, device, description : str
-        As the browser tells them; often only the first two.
-    is_fallback : bool
-        Whether a CPU does the work (SwiftShader).
-    features : frozenset of str
-        Those that the device was made with (``shader-f16``, ``subgroups``, ...), and WGSL's language features.
-    limits : dict
-        WebGPU's limits, all at the adapter's maximum.
-    user_agent : str
-        The browser.
-    transport : str
-        ``comm``, ``page`` or ``headless``.
-    """
-
-    vendor: str
-    architecture: str
-    device: str
-    description: str
-    is_fallback: bool
-    features: frozenset[str]
-    limits: dict[str, int]
-    user_agent: str
-    transport: str
-    subgroup_matrix_configs: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def name(self) -> str:
-        """What to call it: ``nvidia hopper``, ``google swiftshader``."""
-        return (
-            " ".join(part for part in (self.vendor, self.architecture or self.device) if part)
-            or self.description
-            or "unnamed adapter"
-        )
-
-
-@dataclass(frozen=True)
-class MemoryInfo:
-    """What lives in the browser for a GPU: number of buffers, their bytes, and the most there have been."""
-
-    buffers: int
-    bytes: int
-    peak_bytes: int
 
 
 class GPU(Creation, anywidget.AnyWidget):
@@ -139,7 +83,7 @@ class GPU(Creation, anywidget.AnyWidget):
     gpu_id = traitlets.Unicode().tag(sync=True)
     transport = traitlets.Unicode().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
-    _is_closed = True
+    _device: Device
     _is_shown = False
 
     def __init__(
@@ -156,23 +100,27 @@ class GPU(Creation, anywidget.AnyWidget):
                 f"the browser's part is not built ({_BUNDLE.name} is missing): in a clone, run `make build`"
             )
         made = make_transport(transport, host, port, token, certificate)
-        super().__init__(
-            gpu_id=uuid.uuid4().hex, transport=made.name, status={"state": "waiting", "transport": made.name}
-        )
-        self._transport = made.bind(self)
-        self._connection = Connection(self._transport)
-        self._queue = Queue(self._connection)
-        self._info: AdapterInfo | None = None
-        self._info_lock = threading.Lock()
-        self._kernels: weakref.WeakValueDictionary[Any, Kernel] = weakref.WeakValueDictionary()
-        self._is_closed = False
-        self._closed_because = "this GPU is closed"
-        self._connection.on_gone(self._gone)
-        self._transport.start(self._connection)
+        self._start(made.name)
+        self._device = Device(made.bind(self))
+        self._device.shown_by(self)
         self._flush_after_cells()
-        tell_children(self)
-        if self._transport.url is not None and self._transport.name == "page":
-            self.status = {**self.status, "url": self._transport.url.split("?")[0]}
+        if self._device.transport.url is not None and made.name == "page":
+            self.status = {**self.status, "url": self._device.transport.url.split("?")[0]}
+
+    @classmethod
+    def _over(cls, device: Device) -> GPU:
+        """Return a GPU of a device that is there already."""
+        self = cls.__new__(cls)
+        self._device = device
+        self._start(device.transport.name)
+        if device.known is not None:
+            self.device_changed({"state": "ready", "adapter": device.known.name})
+        return self
+
+    def _start(self, transport: str) -> None:
+        super().__init__(
+            gpu_id=uuid.uuid4().hex, transport=transport, status={"state": "waiting", "transport": transport}
+        )
 
     def _flush_after_cells(self) -> None:
         from webgpu_widget.transports.comm import running_kernel
@@ -180,7 +128,7 @@ class GPU(Creation, anywidget.AnyWidget):
         kernel = running_kernel()
         events = getattr(getattr(kernel, "shell", None), "events", None)
         if events is not None:
-            queue, connection = weakref.ref(self._queue), self._connection
+            queue, connection = weakref.ref(self._device.queue), self._device.connection
 
             def cell_ended(*_: object) -> None:
                 living = queue()
@@ -190,20 +138,20 @@ class GPU(Creation, anywidget.AnyWidget):
             events.register("post_run_cell", cell_ended)
             connection.on_close(lambda: events.unregister("post_run_cell", cell_ended))
 
-    def _gone(self, _kind: str, _reason: str) -> None:
-        self._info = None
-        self._kernels.clear()
+    def device_changed(self, status: dict[str, Any]) -> None:
+        """Show what the device tells of itself; a notebook's own page knows it before Python does, and shows it."""
+        if self.transport != "comm":
+            self.status = {**self.status, **status}
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else self._info.name if self._info is not None else "waiting for its page"
-        return f"GPU({state}, transport={self._transport.name!r})"
+        return repr(self._device)
 
     # ------------------------------------------------------------ state
 
     @property
     def url(self) -> str | None:
         """The address to open in a browser, for transport ``page``; the token is in it, so printing it into a notebook that is saved gives it away."""
-        return self._transport.url
+        return self._device.transport.url
 
     @property
     def info(self) -> AdapterInfo:
@@ -229,83 +177,42 @@ class GPU(Creation, anywidget.AnyWidget):
         NoFrontendError, NoAdapterError
             With the reason and what to do.
         """
-        self._open()
-        found = self._info
-        if found is None:
-            found = self._keep_info(self._queue.request({"op": "get-device"}, "asking for the GPU", timeout))
-        return found
+        return self._device.ready(timeout)
 
     async def ready_async(self, timeout: float | None = 30.0) -> AdapterInfo:
         """Coroutine twin of `ready`."""
-        self._open()
-        found = self._info
-        if found is None:
-            found = self._keep_info(
-                await self._queue.request_async({"op": "get-device"}, "asking for the GPU", timeout)
-            )
-        return found
-
-    def _keep_info(self, raw: dict[str, Any]) -> AdapterInfo:
-        info = AdapterInfo(
-            vendor=raw["vendor"],
-            architecture=raw["architecture"],
-            device=raw["device"],
-            description=raw["description"],
-            is_fallback=raw["is_fallback"],
-            features=frozenset(raw["features"]) | frozenset(raw["wgsl_features"]),
-            limits={key: int(value) for key, value in raw["limits"].items()},
-            user_agent=raw["user_agent"],
-            transport=self._transport.name,
-            subgroup_matrix_configs=tuple(raw["subgroup_matrix_configs"]),
-        )
-        with self._info_lock:
-            self._info = info
-        if self._transport.name != "comm":
-            self.status = {**self.status, "state": "ready", "adapter": info.name, "message": ""}
-        return info
+        return await self._device.ready_async(timeout)
 
     def memory(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Say what lives in the browser for this GPU."""
-        self._open()
-        runtime_of(self).pool.trim()
-        return MemoryInfo(**self._queue.request({"op": "get-memory"}, "asking for the memory in use", timeout))
+        return self._device.memory(timeout)
 
     async def memory_async(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Coroutine twin of `memory`."""
-        self._open()
-        runtime_of(self).pool.trim()
-        return MemoryInfo(
-            **await self._queue.request_async({"op": "get-memory"}, "asking for the memory in use", timeout)
-        )
+        return await self._device.memory_async(timeout)
 
     def synchronize(self, timeout: float | None = 30.0) -> None:
         """Return when all submitted work is done."""
-        self._open()
-        self._queue.request({"op": "synchronize"}, "waiting for submitted work", timeout)
+        self._device.synchronize(timeout)
 
     async def synchronize_async(self, timeout: float | None = 30.0) -> None:
         """Coroutine twin of `synchronize`."""
-        self._open()
-        await self._queue.request_async({"op": "synchronize"}, "waiting for submitted work", timeout)
+        await self._device.synchronize_async(timeout)
 
     def profile(self) -> Profile:
         """Return a context manager whose ``rows`` say how long each kernel took."""
-        self._open()
-        return Profile(self)
+        self._device.check_open()
+        return Profile(self._device)
 
     def record(self) -> Program:
         """Return a context manager that turns what happens inside into a `Program`; nothing runs meanwhile."""
-        self._open()
-        return Program(self)
+        self._device.check_open()
+        return Program(self._device)
 
     def close(self) -> None:
         """Free everything in the browser; later use raises `ClosedError`. May be called twice."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._connection.close()
-            self._transport.close()
-            if self._transport.name != "comm":
-                self.status = {**self.status, "state": "closed"}
+        if hasattr(self, "_device"):
+            self._device.close()
         super().close()
 
     def open(self) -> None:
@@ -323,37 +230,6 @@ class GPU(Creation, anywidget.AnyWidget):
             self._is_shown = True
             self.open()
         return str(super().model_id)
-
-    def __del__(self) -> None:
-        """End the browser of a GPU that nothing holds any more: in a thread, since a collector may call this anywhere."""
-        # While Python ends no thread starts any more, and waiting for one would never end; what is left is closed by then.
-        if self._is_closed or sys.is_finalizing():
-            return
-        self._is_closed = True
-        with contextlib.suppress(RuntimeError):
-            threading.Thread(target=_end, args=(self._connection, self._transport), daemon=True).start()
-
-    def _open(self) -> None:
-        if self._is_closed:
-            raise errors.ClosedError(f"{self._closed_because}; make a new one with wg.GPU()")
-
-    def forked(self, parent: int) -> None:
-        """Be of no use in a forked child, and say so: the browser, and what is in it, is the parent's."""
-        global _default_lock  # noqa: PLW0603
-        self._is_closed = True
-        self._closed_because = f"this GPU belongs to the process {parent}, which this one was forked from"
-        self._info_lock = threading.Lock()
-        self._connection.disown(self._closed_because)
-        self._queue.disown()
-        runtime_of(self).lock = threading.RLock()
-        if getattr(_of_thread, "gpu", None) is self:
-            _of_thread.gpu = None
-        _default_lock = threading.Lock()
-
-    def _same(self, other: GPU, where: str) -> None:
-        """Raise when an array of this GPU is used with another."""
-        if other is not self:
-            raise errors.BindingError(f"{where} lives on another GPU: read it with .numpy() and pass that")
 
     # ------------------------------------------------------------ kernels
 
@@ -390,7 +266,7 @@ class GPU(Creation, anywidget.AnyWidget):
         ShaderError
             With line, column and caret.
         """
-        self._open()
+        self._device.check_open()
         made = self._kernel(wgsl, name, entry_point, constants)
         if made._result is None:
             once_more(lambda: made._compile(timeout))
@@ -405,8 +281,8 @@ class GPU(Creation, anywidget.AnyWidget):
         timeout: float | None = 30.0,
     ) -> Kernel:
         """Coroutine twin of `kernel`."""
-        self._open()
-        await self._connection.decide_async()
+        self._device.check_open()
+        await self._device.connection.decide_async()
         made = self._kernel(wgsl, name, entry_point, constants)
         if made._result is None:
             await once_more_async(lambda: made._compile_async(timeout))
@@ -419,11 +295,11 @@ class GPU(Creation, anywidget.AnyWidget):
     def _kernel(self, wgsl: str, name: str | None, entry_point: str | None, constants: Constants | None) -> Kernel:
         if not isinstance(wgsl, str):
             raise errors.BindingError(f"a kernel is made of WGSL text, not of {type(wgsl).__name__}")
-        made = Kernel(self, wgsl, name or entry_point or "main", entry_point, constants)
-        return self._kernels.get(self._kernel_key(made), made)
+        made = Kernel(self._device, wgsl, name or entry_point or "main", entry_point, constants)
+        return self._device.kernels.get(self._kernel_key(made), made)
 
     def _remember(self, kernel: Kernel) -> Kernel:
-        return self._kernels.setdefault(self._kernel_key(kernel), kernel)
+        return self._device.kernels.setdefault(self._kernel_key(kernel), kernel)
 
     def run(
         self,
@@ -463,7 +339,7 @@ class GPU(Creation, anywidget.AnyWidget):
         def attempt() -> Any:
             kernel = self.kernel(wgsl, None, entry_point, constants, timeout)
             outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
-            return read_outputs(self, outputs, timeout)
+            return read_outputs(self._device, outputs, timeout)
 
         return attempt() if uses_gpu(arguments, named) else once_more(attempt)
 
@@ -485,33 +361,11 @@ class GPU(Creation, anywidget.AnyWidget):
         async def attempt() -> Any:
             kernel = await self.kernel_async(wgsl, None, entry_point, constants, timeout)
             outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
-            return await read_outputs_async(self, outputs, timeout)
+            return await read_outputs_async(self._device, outputs, timeout)
 
         return await (attempt() if uses_gpu(arguments, named) else once_more_async(attempt))
 
 
-def _end(connection: Connection, transport: Transport) -> None:
-    connection.close()
-    transport.close()
-
-
-_default: GPU | None = None
-_default_lock = threading.Lock()
-_of_thread = threading.local()
-
-
-def use_in_this_thread(gpu: GPU | None) -> None:
-    """Make a GPU the default one of the calling thread: a worker's tasks find theirs by it."""
-    _of_thread.gpu = gpu
-
-
 def default_gpu() -> GPU:
     """Return the GPU that helpers use when none is passed; made at first use, and anew after it was closed."""
-    global _default  # noqa: PLW0603
-    mine: GPU | None = getattr(_of_thread, "gpu", None)
-    if mine is not None:
-        return mine
-    with _default_lock:
-        if _default is None or _default._is_closed:
-            _default = GPU()
-        return _default
+    return default_device().gpu

@@ -19,7 +19,7 @@ from webgpu_widget.records import GPURecords
 from webgpu_widget.textures import GPUTexture
 
 if TYPE_CHECKING:
-    from webgpu_widget.gpu import GPU
+    from webgpu_widget._device import Device
 
 __all__ = ["Kernel", "Reflection"]
 
@@ -96,7 +96,7 @@ class Kernel:
 
     Parameters
     ----------
-    gpu : GPU
+    device
         Where it runs.
     wgsl : str
         The module's text.
@@ -108,8 +108,10 @@ class Kernel:
         Values of overrides, by name or ``@id``.
     """
 
-    def __init__(self, gpu: GPU, wgsl: str, name: str, entry_point: str | None, constants: Constants | None) -> None:
-        self._gpu = gpu
+    def __init__(
+        self, device: Device, wgsl: str, name: str, entry_point: str | None, constants: Constants | None
+    ) -> None:
+        self._device = device
         self.wgsl = wgsl
         self.name = name
         self._entry_point = entry_point
@@ -122,17 +124,17 @@ class Kernel:
     # ------------------------------------------------------------ compiling
 
     def _pipeline(self, entry_point: str | None, constants: dict[str, float]) -> Pipeline:
-        return self._gpu._queue.pipeline(self.wgsl, self.name, entry_point, constants)
+        return self._device.queue.pipeline(self.wgsl, self.name, entry_point, constants)
 
     def _compile(self, timeout: float | None) -> Kernel:
         pipeline = self._pipeline(self._entry_point, self._constants)
-        self._result = self._gpu._queue.compiled(pipeline, timeout)
+        self._result = self._device.queue.compiled(pipeline, timeout)
         self._keep(pipeline, self._result)
         return self
 
     async def _compile_async(self, timeout: float | None) -> Kernel:
         pipeline = self._pipeline(self._entry_point, self._constants)
-        self._result = await self._gpu._queue.compiled_async(pipeline, timeout)
+        self._result = await self._device.queue.compiled_async(pipeline, timeout)
         self._keep(pipeline, self._result)
         return self
 
@@ -151,7 +153,7 @@ class Kernel:
         key = (entry_point, tuple(sorted(merged.items())))
         result = self._results.get(key)
         if result is None:
-            result = self._gpu._queue.compiled(pipeline, timeout)
+            result = self._device.queue.compiled(pipeline, timeout)
             self._keep(pipeline, result)
         if not result["workgroup_size"]:
             self._undetermined(result, entry_point, merged)
@@ -163,7 +165,7 @@ class Kernel:
         """Return the pipeline and entry point of a call."""
         plain = self._plain if not entry_point and not constants else None
         if plain is not None and plain.entry is not None:
-            queue = self._gpu._queue
+            queue = self._device.queue
             queue.begin()
             if plain.generation == queue.composing:
                 return plain, plain.entry
@@ -286,10 +288,10 @@ class Kernel:
         pipeline, entry = self._ready(entry_point, constants, timeout)
         _bind.match(entry, given, self.name)
         counts = self._workgroups(threads, workgroups, entry.workgroup_size)
-        bound = _bind.bind(self._gpu, entry.variables, given, self.name)
+        bound = _bind.bind(self._device, entry.variables, given, self.name)
         for action in bound.before:
             action()
-        self._gpu._queue.dispatch(pipeline, bound.args, counts)
+        self._device.queue.dispatch(pipeline, bound.args, counts)
         for action in bound.after:
             action()
         if not bound.outputs:
@@ -314,7 +316,7 @@ class Kernel:
         sizes = [*given, *[1] * (3 - len(given))]
         counts = [math.ceil(n / per) for n, per in zip(sizes, size, strict=True)] if threads is not None else sizes
         if max(counts) > _bind.SAFE_WORKGROUPS:
-            limit = self._gpu.info.limits["maxComputeWorkgroupsPerDimension"]
+            limit = self._device.info.limits["maxComputeWorkgroupsPerDimension"]
             if max(counts) > limit:
                 raise errors.LimitError(
                     f"kernel {self.name!r}: {label}={wanted!r} makes {tuple(counts)} workgroups of {tuple(size)}, but this adapter takes at most {limit} in each "
@@ -356,25 +358,25 @@ def uses_gpu(arguments: Mapping[str, Any] | None, named: Mapping[str, Any]) -> b
     return any(isinstance(value, Output) for value in (*(arguments or {}).values(), *named.values()))
 
 
-def read_outputs(gpu: GPU, outputs: Any, timeout: float | None) -> Any:
+def read_outputs(device: Device, outputs: Any, timeout: float | None) -> Any:
     """Read a call's outputs in one round trip; same structure, in NumPy."""
     if outputs is None:
         return None
     named = outputs if isinstance(outputs, dict) else {"": outputs}
     finish, spans, textures = _plan_read(named)
-    data = gpu._queue.read(spans, timeout, "reading the outputs") if spans else []
+    data = device.queue.read(spans, timeout, "reading the outputs") if spans else []
     values = finish(data)
     values.update({name: item.numpy(timeout) for name, item in textures.items()})
     return _same_structure(outputs, values)
 
 
-async def read_outputs_async(gpu: GPU, outputs: Any, timeout: float | None) -> Any:
+async def read_outputs_async(device: Device, outputs: Any, timeout: float | None) -> Any:
     """Coroutine twin of `read_outputs`."""
     if outputs is None:
         return None
     named = outputs if isinstance(outputs, dict) else {"": outputs}
     finish, spans, textures = _plan_read(named)
-    data = await gpu._queue.read_async(spans, timeout, "reading the outputs") if spans else []
+    data = await device.queue.read_async(spans, timeout, "reading the outputs") if spans else []
     values = finish(data)
     for name, item in textures.items():
         values[name] = await item.numpy_async(timeout)

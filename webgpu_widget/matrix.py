@@ -78,10 +78,9 @@ def matmul(
 
     if precision not in ("f32", "f16"):
         raise ValueError(f"matmul: precision is 'f32' or 'f16', not {precision!r}.")
-    if gpu is None and out is not None:
-        gpu = out._gpu
+    chosen = out._device if gpu is None and out is not None else gpu
     runtime, (x, y) = coerce(
-        "matmul", (np.asarray(a) if dt.is_scalar(a) else a, np.asarray(b) if dt.is_scalar(b) else b), gpu
+        "matmul", (np.asarray(a) if dt.is_scalar(a) else a, np.asarray(b) if dt.is_scalar(b) else b), chosen
     )
     shape = product_shape(x.shape, y.shape)
     dtype = common_dtype([x, y])
@@ -91,7 +90,7 @@ def matmul(
         node = _float_product(runtime, cast_node(x._node, dtype), cast_node(y._node, dtype), shape, dtype, precision)
     else:
         node = _integer_product(runtime, x._node, y._node, shape, dtype)
-    result = wrap(runtime.gpu, node)
+    result = wrap(runtime.device, node)
     if out is None:
         return result
     assign_through(out, result, "matmul: out")
@@ -134,7 +133,7 @@ def _float_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.D
     result = Node("leaf", (), shape, dtype, storage=runtime.allocate(size_of(shape), dtype))
     if size_of(shape):
         out = runtime.buffer(result)
-        launch(runtime.gpu, _operand(runtime, x), _operand(runtime, y), out, precision=precision, out_dtype=dtype)
+        launch(runtime.device, _operand(runtime, x), _operand(runtime, y), out, precision=precision, out_dtype=dtype)
     return result
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from webgpu_widget import errors
 
 if TYPE_CHECKING:
-    from webgpu_widget.gpu import GPU
+    from webgpu_widget._device import Device
 
 __all__ = ["Profile", "ProfileRow"]
 
@@ -32,24 +32,24 @@ class ProfileRow:
 class Profile:
     """``with gpu.profile() as p:`` fills ``p.rows`` at the end of the block; shows as a table."""
 
-    def __init__(self, gpu: GPU) -> None:
-        self._gpu = gpu
+    def __init__(self, device: Device) -> None:
+        self._device = device
         self._rows: list[ProfileRow] | None = None
 
     def __enter__(self) -> Self:
-        self._gpu._queue.tell({"op": "profile-start"})
+        self._device.queue.tell({"op": "profile-start"})
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
-            self._fill(self._gpu._queue.request({"op": "profile-stop"}, "profiling"))
+            self._fill(self._device.queue.request({"op": "profile-stop"}, "profiling"))
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
-            self._fill(await self._gpu._queue.request_async({"op": "profile-stop"}, "profiling"))
+            self._fill(await self._device.queue.request_async({"op": "profile-stop"}, "profiling"))
 
     def _fill(self, result: dict[str, Any]) -> None:
         self._rows = [

@@ -12,8 +12,8 @@ from webgpu_widget._handles import Recording
 from webgpu_widget._lazy.runtime import runtime_of
 
 if TYPE_CHECKING:
+    from webgpu_widget._device import Device
     from webgpu_widget._lazy.node import Storage
-    from webgpu_widget.gpu import GPU
 
 __all__ = ["Program"]
 
@@ -30,8 +30,8 @@ class Program:
     Reading inside the block is an error, and so is work on another GPU that does not record as well, and a replay of another program.
     """
 
-    def __init__(self, gpu: GPU) -> None:
-        self._gpu = gpu
+    def __init__(self, device: Device) -> None:
+        self._device = device
         self._context: AbstractContextManager[Recording] | None = None
         self._recording: Recording | None = None
         self._handle: int | None = None
@@ -39,9 +39,9 @@ class Program:
         self._storages: list[weakref.ref[Storage]] = []
 
     def __enter__(self) -> Self:
-        self._context = self._gpu._queue.record()
+        self._context = self._device.queue.record()
         self._recording = self._context.__enter__()
-        runtime_of(self._gpu).sharing.begin()
+        runtime_of(self._device).sharing.begin()
         return self
 
     def __exit__(
@@ -50,7 +50,7 @@ class Program:
         context, self._context = self._context, None
         if context is None or self._recording is None:
             return
-        sharing = runtime_of(self._gpu).sharing
+        sharing = runtime_of(self._device).sharing
         try:
             if kind is None:
                 sharing.end()
@@ -58,7 +58,7 @@ class Program:
             context.__exit__(kind, error, trace)
         if kind is None:
             self._storages = sharing.storages_of(self._recording.buffers)
-            self._handle = self._gpu._queue.create_program(self._recording)
+            self._handle = self._device.queue.create_program(self._recording)
             self._generation = self._recording.generation
 
     def replay(self, times: int = 1) -> None:
@@ -74,7 +74,7 @@ class Program:
         count = times.__index__() if hasattr(times, "__index__") else -1
         if count < 0:
             raise errors.WebGPUWidgetError(f"replay(times={times!r}): times is a whole number of at least 0")
-        queue = self._gpu._queue
+        queue = self._device.queue
         if self._handle is None or self._recording is None:
             raise errors.ClosedError("the program was freed, or its with block has not ended well: record it again")
         if self._generation != queue.generation:
@@ -85,7 +85,7 @@ class Program:
             )
         queue.check_replay()
         if count:
-            runtime_of(self._gpu).sharing.before_replay(self._storages)
+            runtime_of(self._device).sharing.before_replay(self._storages)
             queue.run_program(self._handle, count, self._generation)
 
     @property
@@ -98,7 +98,7 @@ class Program:
     def free(self) -> None:
         """Forget it in the browser, and let its arrays go."""
         if self._handle is not None:
-            self._gpu._queue.discard("free-program", "program", self._handle, self._generation)
+            self._device.queue.discard("free-program", "program", self._handle, self._generation)
             self._handle = None
             self._recording = None
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from webgpu_widget._device import Device
     from webgpu_widget._handles import Buffer, Span
-    from webgpu_widget.gpu import GPU
     from webgpu_widget.protocol import TypeInfo
 
 __all__ = ["GPURecords"]
@@ -25,7 +25,7 @@ class GPURecords:
 
     def __init__(
         self,
-        gpu: GPU,
+        device: Device,
         buffer: Buffer,
         size_bytes: int,
         unpack: Any,
@@ -33,7 +33,7 @@ class GPURecords:
         dtype: np.dtype[Any] | None,
         layout: TypeInfo,
     ) -> None:
-        self._gpu = gpu
+        self._device = device
         self._memory = buffer
         self._size_bytes = size_bytes
         self._unpack = unpack
@@ -57,11 +57,11 @@ class GPURecords:
 
     def numpy(self, timeout: float | None = 30.0) -> Any:
         """Return the values: a structured array, or a dict by field name."""
-        return self._from_bytes(self._gpu._queue.read(self._spans(), timeout))
+        return self._from_bytes(self._device.queue.read(self._spans(), timeout))
 
     async def numpy_async(self, timeout: float | None = 30.0) -> Any:
         """Coroutine twin of `numpy`."""
-        return self._from_bytes(await self._gpu._queue.read_async(self._spans(), timeout))
+        return self._from_bytes(await self._device.queue.read_async(self._spans(), timeout))
 
     def free(self) -> None:
         """Give the memory back."""

@@ -12,7 +12,7 @@ from webgpu_widget._handles import Sampler, Texture
 from webgpu_widget._values import wholes
 
 if TYPE_CHECKING:
-    from webgpu_widget.gpu import GPU
+    from webgpu_widget._device import Device
 
 __all__ = ["GPUTexture", "OutTexture", "TextureInput", "out_texture", "sampler", "texture"]
 
@@ -57,12 +57,12 @@ class TextureInput:
         layers, height, width, _ = self.texels.shape
         return width, height, layers
 
-    def upload(self, gpu: GPU, timeout: float | None = 30.0) -> Texture:
+    def upload(self, device: Device, timeout: float | None = 30.0) -> Texture:
         """Make the texture in the browser."""
         width, height, layers = self.size
         levels = int(np.log2(max(width, height))) + 1 if self.mips else 1
-        made = gpu._queue.create_texture(self.format, self.dimension, self.size, mip_levels=levels)
-        gpu._queue.write_texture(made, self.texels.reshape(layers, height, -1).view(np.uint8), timeout)
+        made = device.queue.create_texture(self.format, self.dimension, self.size, mip_levels=levels)
+        device.queue.write_texture(made, self.texels.reshape(layers, height, -1).view(np.uint8), timeout)
         return made
 
 
@@ -193,26 +193,26 @@ def sampler(
 class GPUTexture:
     """A storage texture that a kernel wrote; stays in the browser until read."""
 
-    def __init__(self, gpu: GPU, memory: Texture, out: OutTexture) -> None:
-        self._gpu = gpu
+    def __init__(self, device: Device, memory: Texture, out: OutTexture) -> None:
+        self._device = device
         self._memory = memory
         self.dtype, channels = FORMATS[out.format]
         self.format = out.format
         self.shape = (*out.shape, channels)
 
     def _start(self) -> tuple[Any, Array]:
-        return self._gpu._queue.start_texture_read(self._memory, int(np.prod(self.shape)) * self.dtype.itemsize)
+        return self._device.queue.start_texture_read(self._memory, int(np.prod(self.shape)) * self.dtype.itemsize)
 
     def numpy(self, timeout: float | None = 30.0) -> Array:
         """Return the texels, (height, width, channels)."""
         request, data = self._start()
-        self._gpu._connection.wait(request, timeout)
+        self._device.wait(request, timeout)
         return data.view(self.dtype).reshape(self.shape)
 
     async def numpy_async(self, timeout: float | None = 30.0) -> Array:
         """Coroutine twin of `numpy`."""
         request, data = self._start()
-        await self._gpu._connection.wait_async(request, timeout)
+        await self._device.wait_async(request, timeout)
         return data.view(self.dtype).reshape(self.shape)
 
     def free(self) -> None:

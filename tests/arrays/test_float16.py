@@ -105,7 +105,7 @@ def test_functions_are_rounded_from_float32(gpu, name):
 def test_chains_round_after_each_operation(gpu, rng):
     x, y = (rng.normal(size=50_001).astype(np.float16) for _ in range(2))
     a, b = gpu.array(x), gpu.array(y)
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(gpu._device)
     before = runtime.dispatches
     got = ((a * b + a) * 0.3 - b / 7) * a
     values = got.numpy()
@@ -225,7 +225,7 @@ def test_native_storage_is_well_formed(gpu, lanes):
 
 
 def test_storage_is_native_where_the_adapter_has_it(gpu, monkeypatch):
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(gpu._device)
     assert runtime.has_f16 == ("shader-f16" in gpu.info.features and "Firefox/" not in gpu.info.user_agent)
     monkeypatch.setattr(Runtime, "dispatch", lambda *_: None)
     for native in (False, True):

@@ -18,9 +18,9 @@ LIMIT = 64 * 1024
 @pytest.fixture
 def narrow(gpu, monkeypatch):
     """A GPU of which a kernel may bind no more than 64 KiB of a buffer; each dispatch is looked at."""
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(gpu._device)
     monkeypatch.setattr(runtime, "binding_bytes", LIMIT)
-    run = gpu._queue.dispatch
+    run = gpu._device.queue.dispatch
 
     def checked(pipeline, args, workgroups):
         for group, _, value in args:
@@ -31,7 +31,7 @@ def narrow(gpu, monkeypatch):
                 assert offset + size <= buffer.size_bytes
         return run(pipeline, args, workgroups)
 
-    monkeypatch.setattr(gpu._queue, "dispatch", checked)
+    monkeypatch.setattr(gpu._device.queue, "dispatch", checked)
     return gpu
 
 
@@ -249,7 +249,7 @@ def test_operands_that_lie_across(hardware, rng, dtype, rows, columns):
 
 
 def test_operands_that_lie_across_go_in_blocks_of_any_number_of_axes(hardware, rng):
-    runtime = runtime_of(hardware)
+    runtime = runtime_of(hardware._device)
     x = rng.normal(size=(5, 36, 3, 68)).astype(np.float32)
     y = rng.normal(size=(5, 68, 3, 36)).astype(np.float32)
     a, b = hardware.array(x), hardware.array(y)
@@ -309,7 +309,7 @@ def test_four_results_together_keep_nan_and_infinity(hardware, rng):
     x[rng.integers(0, 130, 9), rng.integers(0, 40, 9)] = np.nan
     x[rng.integers(0, 130, 9), rng.integers(0, 40, 9)] = -np.inf
     a = hardware.array(x)
-    runtime = runtime_of(hardware)
+    runtime = runtime_of(hardware._device)
     np.testing.assert_array_equal(a.max(0).numpy(), x.max(0))
     np.testing.assert_array_equal(a.min(0).numpy(), x.min(0))
     assert any(getattr(form, "wide", False) for form in runtime._pipelines)

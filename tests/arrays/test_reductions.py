@@ -76,7 +76,7 @@ def with_subgroups_of(size, source):
 @pytest.fixture
 def workgroups(request, gpu, monkeypatch):
     """A GPU whose reductions get the kernels of hardware adapters; a size stands for adapters with such subgroups."""
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(gpu._device)
     assert runtime.has_subgroups or request.param != "subgroup"
     monkeypatch.setattr(type(runtime), "is_fallback", False)
     monkeypatch.setattr(runtime, "_pipelines", {})
@@ -117,7 +117,7 @@ def test_the_variants_with_workgroups_agree(workgroups, rng, shape):
 
 
 def test_subgroups_are_used_where_there_are_some_and_never_on_cpus(gpu, monkeypatch):
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(gpu._device)
     made = []
     make = reduce.reduce_source
     monkeypatch.setattr(reduce, "reduce_source", lambda form: made.append(make(form)) or made[-1])

@@ -44,7 +44,7 @@ def test_tasks_have_their_browser_as_default_gpu(empty: wg.Cluster) -> None:
     empty.wait(1)
     assert empty.submit(lambda gpu: wg.default_gpu() is gpu).result(60)
     # Dask's own tasks too.
-    assert empty.client.submit(lambda: type(wg.default_gpu()).__name__, pure=False).result(60) == "WorkerGPU"
+    assert empty.client.submit(lambda: wg.default_gpu().transport, pure=False).result(60) == "page"
 
 
 def test_an_array_of_one_browser_is_brought_to_another(empty: wg.Cluster) -> None:

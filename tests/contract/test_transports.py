@@ -75,12 +75,12 @@ def test_browser_that_dies_after_it_had_worked_is_replaced_and_logged(caplog: py
     try:
         kept = made.zeros(4)
         kept.numpy()
-        pid = made._transport.browser_pid
+        pid = made._device.transport.browser_pid
         os.killpg(pid, signal.SIGKILL)
         with pytest.raises(wg.FrontendLostError, match=r"ended with status -9. It said: .* is gone; run the cells"):
             kept.numpy()
         STORIES[1](made)
-        assert made._transport.browser_pid != pid
+        assert made._device.transport.browser_pid != pid
     finally:
         made.close()
     told = [record.getMessage() for record in caplog.records if "Another one is started" in record.getMessage()]
@@ -95,7 +95,7 @@ def test_browser_ends_with_its_gpu_and_with_python(tmp_path) -> None:
     import sys
     import time
 
-    script = "import webgpu_widget as wg, time\ngpu = wg.GPU(transport='headless'); gpu.ready(); print(gpu._transport.browser_pid, flush=True); time.sleep(60)"
+    script = "import webgpu_widget as wg, time\ngpu = wg.GPU(transport='headless'); gpu.ready(); print(gpu._device.transport.browser_pid, flush=True); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     assert process.stdout is not None
     pid = int(process.stdout.readline())

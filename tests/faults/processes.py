@@ -15,7 +15,7 @@ import webgpu_widget as wg
 
 def browser(gpu: wg.GPU) -> psutil.Process:
     """The launched browser's own process."""
-    pid = gpu._transport.browser_pid
+    pid = gpu._device.transport.browser_pid
     assert pid is not None
     return psutil.Process(pid)
 

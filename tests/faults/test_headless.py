@@ -75,7 +75,7 @@ def test_a_browser_that_slept_past_our_patience_is_used_again(own: wg.GPU, rng: 
     first = browser(own)
     with stopped(first), pytest.raises(wg.FrontendLostError, match="has not answered"):
         own.synchronize()
-    until(lambda: own._connection.connected, 10, "a hello of the page that slept")
+    until(lambda: own._device.connection.connected, 10, "a hello of the page that slept")
     assert_right(own, rng)
     assert browser(own) == first
 

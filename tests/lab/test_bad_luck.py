@@ -169,7 +169,7 @@ def test_a_gpu_made_before_its_page_exists(lab: Lab, notebook: Notebook) -> None
 time.sleep(2)
 gpu = wg.GPU()
 k = gpu.array(a)
-report("made.json", gpu._connection.connected)
+report("made.json", gpu._device.connection.connected)
 """)
     notebook.page.wait_for_timeout(300)
     notebook.save()

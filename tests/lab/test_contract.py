@@ -19,7 +19,7 @@ def test_comm(lab: Lab, lane: str) -> None:
             f"import os, sys, json, time\nos.environ['WEBGPU_WIDGET_LANE'] = '{lane}'\nsys.path.insert(0, {str(FOLDER)!r})\nimport webgpu_widget as wg\nfrom stories import STORIES\ngpu = wg.GPU()\nok = []"
         ).ok()
         told = notebook.run(
-            "for story in STORIES:\n    story(gpu)\n    ok.append(story.__name__)\nprint(json.dumps([ok, gpu._connection.on_lane]))",
+            "for story in STORIES:\n    story(gpu)\n    ok.append(story.__name__)\nprint(json.dumps([ok, gpu._device.connection.on_lane]))",
             timeout=120,
         )
         names, on_lane = json.loads(told.ok().text)

@@ -72,10 +72,10 @@ def test_the_fast_lane_is_used(shared: Notebook) -> None:
 gpu = wg.GPU()
 gpu.ready()
 end = time.monotonic() + 5
-while not gpu._connection.on_lane and time.monotonic() < end:
+while not gpu._device.connection.on_lane and time.monotonic() < end:
     gpu.synchronize()
 y = gpu.run(SQUARE, x=a, y=wg.out(a.shape), threads=a.size)
-print(json.dumps([gpu._connection.on_lane, bool(np.array_equal(y, a * a))]))
+print(json.dumps([gpu._device.connection.on_lane, bool(np.array_equal(y, a * a))]))
 """).value
     assert lane, "a page from a loopback host opens the lane"
     assert right
@@ -93,7 +93,7 @@ for i in range(10):
 time.sleep(0.5)
 y = gpu.run(SQUARE, x=a, y=wg.out(a.shape), threads=a.size)
 del os.environ["WEBGPU_WIDGET_LANE"]
-print(json.dumps([gpu._connection.on_lane, bool(ok and np.array_equal(y, a * a))]))
+print(json.dumps([gpu._device.connection.on_lane, bool(ok and np.array_equal(y, a * a))]))
 """).value
     assert not lane
     assert right
@@ -116,12 +116,12 @@ count = gpu.kernel('''
 n = gpu.zeros(1, np.uint32)
 count(n=n, threads=1)
 gpu.synchronize()
-sent = gpu._connection._session._sent
+sent = gpu._device.connection._session._sent
 t = time.perf_counter()
 for _ in range(10_000):
     count(n=n, threads=1)
 value = int(n.numpy()[0])
-print(json.dumps([value, time.perf_counter() - t, gpu._connection._session._sent - sent, gpu._connection.on_lane]))
+print(json.dumps([value, time.perf_counter() - t, gpu._device.connection._session._sent - sent, gpu._device.connection.on_lane]))
 del os.environ["WEBGPU_WIDGET_LANE"]
 """,
             timeout=120,
@@ -218,7 +218,7 @@ import pathlib
 gpu = wg.GPU()
 big = gpu.array(np.full(3_000_000, 0.1234567, np.float32))
 big.numpy()
-pathlib.Path("token.txt").write_text(gpu._transport._token)
+pathlib.Path("token.txt").write_text(gpu._device.transport._token)
 gpu
 """).ok()
     token = shared.path.with_name("token.txt").read_text()

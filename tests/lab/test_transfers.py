@@ -14,9 +14,9 @@ from webgpu_widget.transports._hub import Hub
 
 def heard(gpu):
     end = time.monotonic() + 5
-    while not gpu._connection.on_lane and time.monotonic() < end:
+    while not gpu._device.connection.on_lane and time.monotonic() < end:
         gpu.synchronize()
-    return gpu._connection.on_lane
+    return gpu._device.connection.on_lane
 
 def break_lane():
     "Close the sockets as a network does: at once and without a word."
@@ -66,7 +66,7 @@ def test_256_mib_each_way(shared: Notebook, lane: bool) -> None:
 os.environ["WEBGPU_WIDGET_LANE"] = "{int(lane)}"
 gpu = wg.GPU()
 gpu.ready(); time.sleep(0.3)
-lane = heard(gpu) if {lane} else gpu._connection.on_lane
+lane = heard(gpu) if {lane} else gpu._device.connection.on_lane
 words = 64 << 20
 data = np.arange(words, dtype=np.uint32)
 data *= np.uint32(2654435761)
@@ -108,7 +108,7 @@ gpu.ready()
 lane = heard(gpu)
 data = np.arange(16 << 20, dtype=np.uint32)
 data *= np.uint32(2246822519)
-session = gpu._connection._session
+session = gpu._device.connection._session
 def breaker(begun):
     while not begun():
         time.sleep(0.001)
@@ -126,7 +126,7 @@ else:
     thread = threading.Thread(target=breaker, args=(lambda: session._received >= before + 4,)); thread.start()
 back = k.numpy(timeout=60)
 thread.join()
-print(json.dumps([lane, bool(np.array_equal(back, data)), session.epoch, gpu._connection.on_lane]))
+print(json.dumps([lane, bool(np.array_equal(back, data)), session.epoch, gpu._device.connection.on_lane]))
 gpu.close()
 """,
         timeout=120,

@@ -38,7 +38,7 @@ path = folder / "m.safetensors"
 save_file(tensors, path)
 weights = wg.load_weights(path, gpu, **{options!r})
 report = check(weights, tensors)
-print(json.dumps([report.route, report.endpoint, report.bytes_moved - path.stat().st_size, report.peak_buffer_bytes, gpu._connection.on_lane]))
+print(json.dumps([report.route, report.endpoint, report.bytes_moved - path.stat().st_size, report.peak_buffer_bytes, gpu._device.connection.on_lane]))
 weights.cancel()
 again = wg.load_weights(path, gpu, **{options!r})
 report = check(again, tensors)

@@ -29,6 +29,6 @@ def run(gpu: wg.GPU) -> Run:
                 wait = waits.send(answer)
             except StopIteration as stop:
                 return stop.value
-            answer = gpu._queue.read(wait.reads, 120)
+            answer = gpu._device.queue.read(wait.reads, 120)
 
     return run

@@ -37,16 +37,16 @@ def test_counts_equal_exact_ones(gpu: wg.GPU, run: Run, name: str) -> None:
     wanted = np.array(entry["counts"])
     pixels = indices(entry)
     prepared = work.prepare(view)
-    quick = run(kernels.make_kernel(gpu._queue, view, prepared, listed=True), pixels)[0]
+    quick = run(kernels.make_kernel(gpu._device.queue, view, prepared, listed=True), pixels)[0]
     direct = prepared.method == "direct"
-    right = quick if direct else run(kernels.make_refiner(gpu._queue, view, prepared), pixels)[0]
+    right = quick if direct else run(kernels.make_refiner(gpu._device.queue, view, prepared), pixels)[0]
     assert np.mean(right == wanted) >= 0.99, np.flatnonzero(right != wanted)
     # f32 alone is wrong only where neighbours differ, which is where `render` refines.
     columns = view.size[0]
     for index in pixels[quick != wanted].astype(np.int64):
         near = np.array([index + dx + dy * columns for dx in (-1, 0, 1) for dy in (-1, 0, 1)], np.int64)
         near = near[(near >= 0) & (near < columns * view.size[1])].astype(np.uint32)
-        smooth = run(kernels.make_kernel(gpu._queue, view, prepared, listed=True), near)[1].view(np.float32)
+        smooth = run(kernels.make_kernel(gpu._device.queue, view, prepared, listed=True), near)[1].view(np.float32)
         assert np.isnan(smooth).any() or np.ptp(smooth) > 2, (name, int(index))
 
 
@@ -58,7 +58,7 @@ def test_another_reference_gives_the_same_counts(gpu: wg.GPU, run: Run, name: st
     corner = view.pixel(731, 83)
     moved = work.prepare(view, "auto", corner)
     assert moved.offset != (0, 0)
-    counts = run(kernels.make_refiner(gpu._queue, view, moved), pixels)[0]
+    counts = run(kernels.make_refiner(gpu._device.queue, view, moved), pixels)[0]
     assert np.mean(counts == np.array(entry["counts"])) >= 0.99
 
 
@@ -66,7 +66,7 @@ def test_direct_agrees_with_complex128_away_from_the_boundary(gpu: wg.GPU, run: 
     view = make_view("-0.75", 3, (200, 150), 500)
     prepared = work.prepare(view)
     assert prepared.method == "direct"
-    got = run(kernels.make_kernel(gpu._queue, view, prepared))[0].reshape(150, 200)
+    got = run(kernels.make_kernel(gpu._device.queue, view, prepared))[0].reshape(150, 200)
     column, row = np.meshgrid(np.arange(200), np.arange(150))
     c = -0.75 + ((column + 0.5) / 200 - 0.5) * 3 + 1j * (0.5 - (row + 0.5) / 150) * 2.25
     z, wanted, live = np.zeros_like(c), np.full(c.shape, 500), np.ones(c.shape, bool)

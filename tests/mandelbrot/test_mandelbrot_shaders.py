@@ -36,7 +36,7 @@ def distances(view: View, prepared: work.Prepared) -> Scaled:
 
 
 def kernel(gpu: wg.GPU, view: View, method: str = "auto", **options: Any) -> kernels.Kernel:
-    return kernels.make_kernel(gpu._queue, view, work.prepare(view, method), **options)
+    return kernels.make_kernel(gpu._device.queue, view, work.prepare(view, method), **options)
 
 
 def agree(got: NDArray[np.uint32], iterations: NDArray[np.int64], smooth: NDArray[np.float64], least: float) -> None:
@@ -83,8 +83,8 @@ def test_direct_does_not_depend_on_slices_blocks_or_shortcuts(gpu: wg.GPU, run: 
     assert np.array_equal(run(kernel(gpu, view), steps=1), whole), "slices of 64 steps"
     made = kernel(gpu, view)
     for constants in ({"INTERIOR": 0}, {"LADDER": 0}):
-        pipeline = gpu._queue.pipeline(work.shader("direct"), "variant", None, {"POWER": 2, **constants})
-        variant = kernels.Kernel(gpu._queue, view, made.prepared, pipeline, [], derivative=False, listed=False)
+        pipeline = gpu._device.queue.pipeline(work.shader("direct"), "variant", None, {"POWER": 2, **constants})
+        variant = kernels.Kernel(gpu._device.queue, view, made.prepared, pipeline, [], derivative=False, listed=False)
         assert np.array_equal(run(variant), whole), constants
     # The derivative is taken step by step, so this is the loop without blocks and pairs.
     stepwise = run(kernel(gpu, view, derivative=True))[:2]
@@ -134,22 +134,22 @@ def test_perturbation_of_many_kinds(gpu: wg.GPU, run: Run, change: dict[str, Any
     iterations, smooth = twin.perturb(
         prepared.reference, distances(view, prepared), 700, power=view.power, julia=constant
     )
-    agree(run(kernels.make_kernel(gpu._queue, view, prepared)), iterations, smooth, 0.9)
+    agree(run(kernels.make_kernel(gpu._device.queue, view, prepared)), iterations, smooth, 0.9)
     every = np.arange(40 * 30, dtype=np.uint32)
-    agree(run(kernels.make_refiner(gpu._queue, view, prepared), every), iterations, smooth, 0.995)
+    agree(run(kernels.make_refiner(gpu._device.queue, view, prepared), every), iterations, smooth, 0.995)
 
 
 def test_perturbation_does_not_depend_on_slices(gpu: wg.GPU, run: Run) -> None:
     view = make_view(SEAHORSE, "1e-12", (40, 30), 2500)
     for method, derivative in itertools.product(("perturbation", "bla"), (False, True)):
         prepared = work.prepare(view, method)
-        made = kernels.make_kernel(gpu._queue, view, prepared, derivative=derivative, fallback=True)
+        made = kernels.make_kernel(gpu._device.queue, view, prepared, derivative=derivative, fallback=True)
         dispatches: list[float] = []
         sliced = run(made, steps=1, progress=dispatches.append)
         assert len(dispatches) > 3
         assert np.array_equal(sliced, run(made)), (method, derivative)
     some = np.arange(0, 1200, 7, dtype=np.uint32)
-    refiner = kernels.make_refiner(gpu._queue, view, prepared)
+    refiner = kernels.make_refiner(gpu._device.queue, view, prepared)
     assert np.array_equal(run(refiner, some, steps=1), run(refiner, some))
 
 

@@ -43,13 +43,13 @@ def test_counts_of_a_place(gpu: wg.GPU, run: Run, name: str, method: str) -> Non
     else:
         pixels = np.arange(wanted.size)
     prepared = work.prepare(view, method)
-    listed = kernels.make_kernel(gpu._queue, view, prepared, listed=True, fallback=gpu.info.is_fallback)
+    listed = kernels.make_kernel(gpu._device.queue, view, prepared, listed=True, fallback=gpu.info.is_fallback)
     quick = run(listed, pixels.astype(np.uint32))[0]
     # f32 is wrong only where a count hangs on more than it holds: next to pixels that differ much, which these places are full of.
     assert np.mean(quick == wanted[pixels]) > 0.5, np.mean(quick == wanted[pixels])
     assert np.median(np.abs(quick.astype(np.int64) - wanted[pixels])) == 0
     few = np.random.default_rng(7).permutation(wanted.size)[: max(8, int(STEPS * wanted.size / wanted.sum()))]
-    right = run(kernels.make_refiner(gpu._queue, view, prepared), few.astype(np.uint32))[0]
+    right = run(kernels.make_refiner(gpu._device.queue, view, prepared), few.astype(np.uint32))[0]
     assert np.mean(right == wanted[few]) >= 0.98, np.mean(right == wanted[few])
 
 
@@ -73,12 +73,12 @@ def compare(gpu: wg.GPU, run: Run, view: View, method: str) -> None:
     every = np.arange(wanted.size, dtype=np.uint32)
     prepared = work.prepare(view, method)
     assert prepared.reference is not None
-    refined = run(kernels.make_refiner(gpu._queue, view, prepared), every)[0]
+    refined = run(kernels.make_refiner(gpu._device.queue, view, prepared), every)[0]
     assert np.mean(refined == wanted) >= 0.98, ("refined", refined, wanted)
     # f32 may take a neighbour's count where those differ much; a count that no neighbour has, it may not. Where x^2 - y^2 is 0 exactly, as on the
     # diagonals of a set about 0, an adapter that contracts it rounds to either side.
-    quick = run(kernels.make_kernel(gpu._queue, view, prepared))
-    known = run(kernels.make_kernel(gpu._queue, view, prepared, derivative=True))
+    quick = run(kernels.make_kernel(gpu._device.queue, view, prepared))
+    known = run(kernels.make_kernel(gpu._device.queue, view, prepared, derivative=True))
     for counts in (quick[0], known[0]):
         assert np.mean(np.abs(counts.astype(np.int64) - wanted) <= 1) >= 0.85, (counts, wanted)
     told = distance < 1e30  # pixels, which f32 can tell; not NaN
@@ -154,8 +154,8 @@ def test_escapes_beside_the_tip_that_only_a_square_shows(gpu: wg.GPU, run: Run) 
     assert wanted[0, 4] == 1
     prepared = work.prepare(view)
     for made in (
-        run(kernels.make_kernel(gpu._queue, view, prepared)),
-        run(kernels.make_refiner(gpu._queue, view, prepared), np.arange(63, dtype=np.uint32)),
+        run(kernels.make_kernel(gpu._device.queue, view, prepared)),
+        run(kernels.make_refiner(gpu._device.queue, view, prepared), np.arange(63, dtype=np.uint32)),
     ):
         assert np.array_equal(made[0].reshape(7, 9), wanted)
 
@@ -170,7 +170,7 @@ def test_a_pixel_on_a_reference_that_escapes_goes_the_whole_way(gpu: wg.GPU, run
         wanted = escapes(view)[0]
         prepared = work.prepare(view, "bla")
         for made in (
-            run(kernels.make_kernel(gpu._queue, view, prepared)),
-            run(kernels.make_refiner(gpu._queue, view, prepared), np.arange(9, dtype=np.uint32)),
+            run(kernels.make_kernel(gpu._device.queue, view, prepared)),
+            run(kernels.make_refiner(gpu._device.queue, view, prepared), np.arange(9, dtype=np.uint32)),
         ):
             assert made[0][4] == wanted[4], c

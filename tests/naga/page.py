@@ -241,6 +241,6 @@ def naga_gpu(*, subgroups: bool = False) -> wg.GPU:
 def trespasses(gpu: wg.GPU) -> list[str]:
     """Return, and forget, what kernels have read or written behind their buffers."""
     gpu.synchronize()
-    page = gpu._transport.page
+    page = gpu._device.transport.page
     found, page.trespasses[:] = list(page.trespasses), []
     return found

@@ -29,7 +29,7 @@ def missing(text: str, ran: set[str]) -> list[str]:
 
 
 def test_every_shader_ran(gpu, request):
-    ran = gpu._transport.page.dispatched
+    ran = gpu._device.transport.page.dispatched
     if request.config.getoption("--naga") == "subgroups":
         files = [file for file in FILES if "enable subgroups;" in file.read_text()]
     else:
@@ -40,7 +40,7 @@ def test_every_shader_ran(gpu, request):
 
 
 def test_every_generator_ran(gpu, request):
-    ran = gpu._transport.page.dispatched
+    ran = gpu._device.transport.page.dispatched
     if request.config.getoption("--naga") == "plain":
         assert [name for name, mark in GENERATED.items() if not any(mark in source for source in ran)] == []
         assert not any("enable subgroups" in source for source in ran)

@@ -80,7 +80,7 @@ def test_kernels_that_write_past_the_end_are_found(naga, body):
 
 
 def test_reads_past_a_part_of_a_buffer_are_found(naga):
-    queue = naga._queue
+    queue = naga._device.queue
     pipeline = queue.pipeline(HEAD + "  if (i < 64u) { y[i] = x[i + 1u]; }\n}", "beyond its part")
     whole, out = queue.alloc(1024), queue.alloc(256)
     queue.write(whole, np.arange(256, dtype=np.float32))
@@ -103,7 +103,7 @@ def test_float16_works_where_the_compiler_cannot_see_its_bits(naga, rng):
 
 def test_the_engines_own_shaders(naga, rng):
     folder = JS / "src" / "shaders"
-    queue = naga._queue
+    queue = naga._device.queue
     data = rng.integers(0, 2**32, 4096, np.uint32)
     source, goal = queue.alloc(data.nbytes), queue.alloc(data.nbytes)
     queue.write(source, data)

@@ -51,7 +51,9 @@ def own() -> wg.GPU:
 def test_no_command_line_holds_the_token_of_a_headless_browser(own: wg.GPU) -> None:
     token = token_of(own.url)
     said = list(command_lines())
-    assert any(str(own._transport._browser.profile) in line for line in said), "the browser was looked for in vain"
+    assert any(str(own._device.transport._browser.profile) in line for line in said), (
+        "the browser was looked for in vain"
+    )
     assert not [line for line in said if token in line]
 
 
@@ -69,7 +71,7 @@ def test_a_browser_without_a_pipe_is_led_by_a_private_file(monkeypatch: pytest.M
     made = wg.GPU(transport="headless")
     try:
         np.testing.assert_array_equal(made.arange(3).numpy(timeout=60), [0, 1, 2])
-        profile = made._transport._browser.profile
+        profile = made._device.transport._browser.profile
         assert stat.S_IMODE(profile.stat().st_mode) == 0o700
         assert stat.S_IMODE((profile / "start.html").stat().st_mode) & 0o077 == 0
         assert not [line for line in command_lines() if token_of(made.url) in line]
@@ -85,7 +87,10 @@ def test_a_second_page_with_the_token_is_refused(own: wg.GPU, caplog: pytest.Log
         until(lambda: "made for one page" in caplog.text)
     finally:
         second.close()
-    page, instance = own._transport._hub.endpoints[token_of(own.url)]._page, own._connection._session.instance
+    page, instance = (
+        own._device.transport._hub.endpoints[token_of(own.url)]._page,
+        own._device.connection._session.instance,
+    )
     assert refused(own.url)
     assert refused(own.url, page="another", instance="another")
     # Not even the page's own secret lets another load of it in while it is open.
@@ -97,18 +102,18 @@ def test_a_second_page_with_the_token_is_refused(own: wg.GPU, caplog: pytest.Log
 
 
 def test_the_page_itself_is_let_in_after_a_reload(own: wg.GPU) -> None:
-    before = own._connection._session.instance
-    pipe = Pipe(own._transport._browser)
+    before = own._device.connection._session.instance
+    pipe = Pipe(own._device.transport._browser)
     pipe.call("Page.reload")
-    until(lambda: own._connection._session.instance not in {before, None})
+    until(lambda: own._device.connection._session.instance not in {before, None})
     assert refused(own.url)
     works(own)
 
 
 def test_a_browser_started_in_place_of_another_has_a_token_of_its_own(own: wg.GPU) -> None:
     first = own.url
-    os.killpg(own._transport.browser_pid, signal.SIGKILL)
-    until(lambda: not own._connection._links)
+    os.killpg(own._device.transport.browser_pid, signal.SIGKILL)
+    until(lambda: not own._device.connection._links)
     works(own)
     assert own.url != first
     assert refused(first)

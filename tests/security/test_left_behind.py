@@ -28,8 +28,8 @@ import webgpu_widget as wg
 gpu = wg.GPU(transport="headless")
 kept = gpu.arange(4)
 kept.numpy(timeout=60)
-profile = gpu._transport._browser.profile
-print(gpu._transport.browser_pid, profile, flush=True)
+profile = gpu._device.transport._browser.profile
+print(gpu._device.transport.browser_pid, profile, flush=True)
 """
 
 

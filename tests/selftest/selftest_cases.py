@@ -15,12 +15,12 @@ SHADERS = shader_files()
 
 def lose_device(gpu: wg.GPU) -> None:
     """Have the page make a new device, and wait until Python knows of it."""
-    connection = gpu._connection
+    connection = gpu._device.connection
     with connection._lock:
-        before = gpu._queue.generation
+        before = gpu._device.queue.generation
         connection._session.reset("a test")
         connection._settle()
     deadline = time.monotonic() + 20
-    while gpu._queue.generation == before:
+    while gpu._device.queue.generation == before:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -21,8 +21,8 @@ EPS = float(np.finfo(np.float32).eps)
 
 def upload(gpu, values):
     """A buffer of its own: an array's memory goes back to its pool with the array, however many views of it there are."""
-    memory = gpu._queue.alloc(values.nbytes)
-    gpu._queue.write(memory, np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    memory = gpu._device.queue.alloc(values.nbytes)
+    gpu._device.queue.write(memory, np.ascontiguousarray(values).reshape(-1).view(np.uint8))
     return memory
 
 
@@ -36,7 +36,7 @@ def product(gpu, a, b, *, turned_a=False, turned_b=False, info=None, **options):
     """Launch a product; `info` makes the launch plan for another adapter than the one that runs it."""
     shape = product_shape(a.shape, b.shape)
     out = gpu.array(np.full(shape, np.nan, options.get("out_dtype", np.float32)))
-    target = gpu if info is None else SimpleNamespace(_queue=gpu._queue, info=info)
+    target = gpu._device if info is None else SimpleNamespace(queue=gpu._device.queue, info=info)
     launch(target, operand(gpu, a, turned=turned_a), operand(gpu, b, turned=turned_b), out._memory, **options)
     return out.numpy()
 
@@ -210,7 +210,7 @@ def test_convert_equals_its_twin(gpu, rng, x_half, y_half, through_half):
     through = through_half and not y_half
     source, target = gpu.array(x), gpu.array(np.full((2, 3, 6, 9), np.nan, y_dtype))
     convert(
-        gpu._queue,
+        gpu._device.queue,
         tight(source._memory, x.shape, half=x_half),
         tight(target._memory, (2, 3, 6, 9), half=y_half),
         through_half=through,
@@ -236,7 +236,10 @@ def test_rounding_to_float16_is_numpys_for_every_value_and_touches_no_neighbour(
     y_half = way != "through"
     source, target = gpu.array(x), gpu.array(np.zeros(x.shape, np.float16 if y_half else np.float32))
     convert(
-        gpu._queue, tight(source._memory, x.shape), tight(target._memory, x.shape, half=y_half), through_half=not y_half
+        gpu._device.queue,
+        tight(source._memory, x.shape),
+        tight(target._memory, x.shape, half=y_half),
+        through_half=not y_half,
     )
     want, got = reference.round_half(x), target.numpy()
     numbers = ~np.isnan(want)
@@ -276,7 +279,7 @@ def test_round_half_equals_its_twin(gpu, rng, count):
     x = rng.standard_normal(8 * count + 4).astype(np.float32)
     source, target = gpu.array(x), gpu.array(np.full(8 * count, np.nan, np.float16))
     view = View(source._memory, (1, 1, 1, 8 * count), (0, 0, 0, 1), 4, half=False)
-    convert(gpu._queue, view, tight(target._memory, (1, 1, 1, 8 * count), half=True))
+    convert(gpu._device.queue, view, tight(target._memory, (1, 1, 1, 8 * count), half=True))
     assert np.array_equal(target.numpy(), reference.round_half(x[4:]))
 
 
@@ -285,7 +288,7 @@ def test_round_half_equals_its_twin(gpu, rng, count):
 def test_reduce_splits_equals_its_twin(gpu, rng, count, accumulate):
     x, y = rng.standard_normal((5, count)).astype(np.float32), rng.standard_normal(count + 2).astype(np.float32)
     source, target = gpu.array(x), gpu.array(y)
-    reduce_splits(gpu._queue, source._memory, target._memory, 2, count, 5, accumulate=accumulate)
+    reduce_splits(gpu._device.queue, source._memory, target._memory, 2, count, 5, accumulate=accumulate)
     want = reference.reduce_splits(x, y[2:] if accumulate else None)
     assert np.allclose(target.numpy()[2:], want, rtol=5 * EPS, atol=10 * EPS)
     assert np.array_equal(target.numpy()[:2], y[:2])

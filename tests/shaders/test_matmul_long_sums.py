@@ -59,7 +59,7 @@ def test_stacks_and_what_is_added_to_have_long_sums_too(gpu, rng, monkeypatch):
     b = rng.standard_normal((2, 5 * RUN + 3, 6)).astype(np.float32)
     check(product(gpu, a, b), a, b)
     out = gpu.array(np.ones((2, 5, 6), np.float32))
-    LAUNCH.launch(gpu, operand(gpu, a), operand(gpu, b), out._memory, accumulate=True)
+    LAUNCH.launch(gpu._device, operand(gpu, a), operand(gpu, b), out._memory, accumulate=True)
     want = 1 + reference.product(a, b)
     room = (a.shape[-1] + 2) * HALF_ULP * (1 + reference.product(np.abs(a), np.abs(b)))
     assert np.all(np.abs(out.numpy() - want) <= room)

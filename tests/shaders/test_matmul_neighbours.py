@@ -38,14 +38,14 @@ def test_what_is_not_finite_stays_in_its_row(gpu, rng, m, k, n, turned, kind):
 def test_views_do_not_see_what_surrounds_them(gpu, rng, m, k, n, kind):
     from types import SimpleNamespace
 
-    target = SimpleNamespace(_queue=gpu._queue, info=as_gpu(gpu)) if kind == "a GPU" else gpu
+    target = SimpleNamespace(queue=gpu._device.queue, info=as_gpu(gpu)) if kind == "a GPU" else gpu._device
     a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n)))
     operands = []
     for values in (a, b):
         around = np.full((values.shape[0] + 4, values.shape[1] + 8), np.nan, np.float32)
         around[2:-2, 4:-4] = values
-        memory = gpu._queue.alloc(around.nbytes)
-        gpu._queue.write(memory, around.reshape(-1).view(np.uint8))
+        memory = gpu._device.queue.alloc(around.nbytes)
+        gpu._device.queue.write(memory, around.reshape(-1).view(np.uint8))
         strides = (around.shape[1], 1)
         operands.append(Operand(memory, values.shape, strides, 2 * around.shape[1] + 4, np.dtype(np.float32)))
     out = gpu.array(np.full((m, n), np.nan, np.float32))

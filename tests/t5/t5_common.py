@@ -44,12 +44,12 @@ def dispatches_a_token(model: T5) -> int:
 
 
 def lose_device(gpu):
-    connection = gpu._connection
+    connection = gpu._device.connection
     with connection._lock:
-        before = gpu._queue.generation
+        before = gpu._device.queue.generation
         connection._session.reset("a test")
         connection._settle()
     deadline = time.monotonic() + 20
-    while gpu._queue.generation == before:
+    while gpu._device.queue.generation == before:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -36,7 +36,7 @@ CONFIG = T5Config(
 
 def kernels(gpu, config=CONFIG, weights="f32", *, subgroups=None):
     """The kernels with teams that are subgroups or workgroups; None leaves it to the adapter."""
-    made = Kernels(gpu, config, weights)
+    made = Kernels(gpu._device, config, weights)
     if subgroups is not None:
         assert made.has_subgroups or not subgroups, "the adapter has no subgroups"
         made.has_subgroups = subgroups
@@ -78,7 +78,7 @@ def test_every_variant_compiles_without_a_word(gpu, name):
     for weights in ("f32", "f16", "int8") if "alias Packed" in variant(name) else ("f32",):
         for subgroups in teams if "// team:" in variant(name) else teams[:1]:
             source = variant(name, weights=weights, head=8, subgroups=subgroups)
-            assert gpu._queue.compiled(gpu._queue.pipeline(source, name))["messages"] == []
+            assert gpu._device.queue.compiled(gpu._device.queue.pipeline(source, name))["messages"] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,7 +134,11 @@ def test_blocks_are_as_wide_as_the_adapter_has_room(limits, differs, width):
     )
     info = SimpleNamespace(limits=dict(zip(names, limits, strict=True)))
     made = SimpleNamespace(
-        config=replace(CONFIG, **differs), gpu=SimpleNamespace(info=info), on_cpu=False, has_subgroups=True, widest=1024
+        config=replace(CONFIG, **differs),
+        device=SimpleNamespace(info=info),
+        on_cpu=False,
+        has_subgroups=True,
+        widest=1024,
     )
     assert Blocks(made).width == width
     made.has_subgroups = False

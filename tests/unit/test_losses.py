@@ -61,7 +61,7 @@ def drop_links(way: Direct) -> None:
 ENTRIES = {
     "ready": lambda gpu: gpu.ready().vendor == "fake",
     "synchronize": lambda gpu: gpu.synchronize() is None,
-    "memory": lambda gpu: gpu._queue.request({"op": "get-memory"}) == {},
+    "memory": lambda gpu: gpu._device.queue.request({"op": "get-memory"}) == {},
     "kernel": lambda gpu: gpu.kernel(SQUARE).reflection.entry_points == ("main",),
     "run": lambda gpu: np.array_equal(gpu.run(SQUARE, x=X, y=wg.out(8), threads=8), X * X),
     "array": lambda gpu: np.array_equal(gpu.array(X).numpy(), X),
@@ -102,8 +102,8 @@ def test_commands_composed_for_a_page_that_is_gone_reach_no_other(gpu: wg.GPU, w
     kernel = gpu.kernel(SQUARE)
     y = kernel(x=X, y=wg.out(8), threads=8)
     reload_page(way)
-    gpu._queue.flush()
-    assert gpu._queue.request({"op": "service", "name": "none", "params": {}}) == {}, "no error was kept there"
+    gpu._device.queue.flush()
+    assert gpu._device.queue.request({"op": "service", "name": "none", "params": {}}) == {}, "no error was kept there"
     with pytest.raises(wg.FrontendLostError):
         y.numpy()
 
@@ -132,7 +132,7 @@ def test_a_page_that_slept_is_asked_to_come_back(gpu: wg.GPU, way: Direct) -> No
     waiting: list[Any] = []
     way.connection.open_link("comm", lambda message, buffers: waiting.append((message, buffers)))
     with pytest.raises(wg.FrontendLostError, match="has not answered"):
-        gpu._queue.request({"op": "service", "name": "none", "params": {}})
+        gpu._device.queue.request({"op": "service", "name": "none", "params": {}})
     way.connection.open_link("comm", way.to_pages)
     for message, buffers in waiting:
         way.to_pages(message, buffers)
@@ -181,22 +181,22 @@ def test_bytes_on_their_way_are_counted_while_others_send_them(gpu: wg.GPU) -> N
     def count() -> None:
         try:
             while not over.is_set():
-                assert gpu._connection.pending_bytes >= 0
+                assert gpu._device.connection.pending_bytes >= 0
         except BaseException as error:  # noqa: BLE001
             failed.append(error)
 
     counting = threading.Thread(target=count)
     counting.start()
-    session = gpu._connection._session
+    session = gpu._device.connection._session
     data = bytes(1000)
     for _ in range(3000):
-        with gpu._connection._lock:
+        with gpu._device.connection._lock:
             session.submit([{"op": "none"}], [data])
     over.set()
     counting.join()
     assert not failed
     session.lose_page("over")
-    assert gpu._connection.pending_bytes == 0
+    assert gpu._device.connection.pending_bytes == 0
 
 
 def test_a_kernel_that_nobody_holds_goes(gpu: wg.GPU, way: Direct, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,13 +225,13 @@ def test_a_kernel_that_nobody_holds_goes(gpu: wg.GPU, way: Direct, monkeypatch: 
     gc.collect()
     gpu.synchronize()
     assert len(freed) >= 20 - 4 - 1
-    assert set(gpu._kernels.values()) == {held}
+    assert set(gpu._device.kernels.values()) == {held}
     assert gpu.kernel(texts[0]) is held
 
 
 def test_errors_of_a_refused_request_say_what_to_do(gpu: wg.GPU, way: Direct) -> None:
-    request = gpu._queue.connection.new_request("the work")
-    gpu._queue._requests.append(request)
+    request = gpu._device.queue.connection.new_request("the work")
+    gpu._device.queue._requests.append(request)
     lose_device(way)
     gpu.synchronize()
     with pytest.raises(errors.DeviceLostError, match="the work: someone tripped.*run the cells that made it again"):

@@ -150,7 +150,7 @@ def operand(values, order=None, lead=0):
 
 def run(info, a, b, shape, **options):
     queue = NumpyQueue(info.limits["maxStorageBufferBindingSize"])
-    gpu = SimpleNamespace(_queue=queue, info=info)
+    gpu = SimpleNamespace(queue=queue, info=info)
     dtype = np.dtype(options.get("out_dtype", np.float32))
     count = int(np.prod(shape))
     out = Buffer(max(1, count) * dtype.itemsize)
@@ -207,7 +207,7 @@ def test_a_product_is_added_to_what_is_there(rng, options, left, right):
     info, shape = adapter(**options), product_shape(left, right)
     old, out = rng.standard_normal(shape).astype(np.float32), Buffer(4 * int(np.prod(shape)))
     out.data.view(np.float32)[:] = old.ravel()
-    gpu = SimpleNamespace(_queue=NumpyQueue(info.limits["maxStorageBufferBindingSize"]), info=info)
+    gpu = SimpleNamespace(queue=NumpyQueue(info.limits["maxStorageBufferBindingSize"]), info=info)
     half = "features" in options
     launch(gpu, operand(a), operand(b), out, precision="f16" if half else "f32", accumulate=True)
     if half:
@@ -219,7 +219,7 @@ def test_a_product_is_added_to_what_is_there(rng, options, left, right):
 def test_a_float16_result_cannot_be_added_to(rng):
     a = operand(rng.standard_normal((2, 2)).astype(np.float32))
     with pytest.raises(ValueError, match="float32 only"):
-        launch(SimpleNamespace(_queue=None), a, a, Buffer(8), out_dtype=np.dtype(np.float16), accumulate=True)
+        launch(SimpleNamespace(queue=None), a, a, Buffer(8), out_dtype=np.dtype(np.float16), accumulate=True)
 
 
 def test_batch_axis_in_the_middle_of_memory_needs_no_copy(rng):
@@ -420,7 +420,7 @@ def tuned(monkeypatch, tmp_path):
     def emit(plan):
         queue.pending += costs[plan.name]
 
-    gpu = SimpleNamespace(_queue=queue, info=adapter())
+    gpu = SimpleNamespace(queue=queue, info=adapter())
     return SimpleNamespace(
         gpu=gpu, queue=queue, emit=emit, path=tmp_path / "webgpu_widget" / "matmul.json", costs=costs
     )

@@ -53,9 +53,9 @@ def wait_until(condition, page):
 
 
 def reload(made, page):
-    generation = made._queue.generation
+    generation = made._device.queue.generation
     page.reload()
-    wait_until(lambda: made._queue.generation > generation and made._connection.connected, page)
+    wait_until(lambda: made._device.queue.generation > generation and made._device.connection.connected, page)
     while True:
         try:
             return made.ready(timeout=30)
@@ -70,10 +70,10 @@ def test_a_reloaded_page_goes_on_where_it_was(page_gpu, server, served, model):
     weights = wg.load_weights(url, made, **QUICK)
     weights.wait(0, timeout=30)
     sent_before = weights.progress.bytes_moved
-    generation = made._queue.generation
+    generation = made._device.queue.generation
     page.reload()
     server.faults.bytes_per_second = 0
-    wait_until(lambda: made._queue.generation > generation, page)
+    wait_until(lambda: made._device.queue.generation > generation, page)
     same(weights, model)
     weights.wait(timeout=30)
     assert weights.report.bytes_from_cache >= sent_before - 2 * CHUNK

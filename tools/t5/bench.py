@@ -27,6 +27,7 @@ from random_checkpoint import SIZES, build
 from safetensors.numpy import load_file
 
 import webgpu_widget as wg
+from webgpu_widget.profile import Profile
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5
 from webgpu_widget.t5.blocks import Blocks
@@ -50,11 +51,11 @@ def encoder_ms(model: T5, rows: int, repeats: int, *, profile: bool) -> dict[str
     model._ready()
 
     def timed(count: int) -> float:
-        model._gpu.synchronize(TIMEOUT_S)
+        model._device.synchronize(TIMEOUT_S)
         began = time.perf_counter()
         for _ in range(count):
             model._encoders.encode(ids, ids != 0)
-        model._gpu.synchronize(TIMEOUT_S)
+        model._device.synchronize(TIMEOUT_S)
         return 1e3 * (time.perf_counter() - began) / count
 
     first = timed(1)
@@ -64,7 +65,7 @@ def encoder_ms(model: T5, rows: int, repeats: int, *, profile: bool) -> dict[str
         f"encoder_{rows}_ms": min(timed(repeats) for _ in range(min(3, repeats))),
     }
     if profile:
-        with model._gpu.profile() as p:
+        with Profile(model._device) as p:
             for _ in range(repeats):
                 model._encoders.encode(ids, ids != 0)
         found["encoder_gpu_us_by_kernel"] = kernels = by_kernel(p, repeats)
@@ -82,18 +83,18 @@ def step_ms(model: T5, tokens: int, *, profile: bool) -> dict[str, Any]:
     best = np.inf
     for _ in range(3):
         decoder.start(encoded, Settings(tokens))
-        model._gpu.synchronize(TIMEOUT_S)
+        model._device.synchronize(TIMEOUT_S)
         began = time.perf_counter()
         decoder.program.replay(tokens)
-        model._gpu.synchronize(TIMEOUT_S)
+        model._device.synchronize(TIMEOUT_S)
         best = min(best, time.perf_counter() - began)
-    steps = int(model._gpu._queue.read([(decoder.state, 4, 4)], TIMEOUT_S)[0].view(np.uint32)[0])
+    steps = int(model._device.queue.read([(decoder.state, 4, 4)], TIMEOUT_S)[0].view(np.uint32)[0])
     # after the end token a step returns at once and tells nothing
     found: dict[str, Any] = {"bare_step_ms": 1e3 * best / tokens if steps == tokens else None}
     if profile:
         decoder.start(encoded, Settings(tokens))
-        model._gpu.synchronize(TIMEOUT_S)
-        with model._gpu.profile() as p:
+        model._device.synchronize(TIMEOUT_S)
+        with Profile(model._device) as p:
             decoder.program.replay(tokens)
         found["gpu_us_by_kernel"] = by_kernel(p, tokens)
     return found
@@ -173,7 +174,7 @@ def measure(
     model: T5, a: argparse.Namespace, name: str, folder: Path, peer_logits: np.ndarray[Any, Any] | None
 ) -> dict[str, Any]:
     """Return one model's row."""
-    fallback = model._gpu.info.is_fallback
+    fallback = model._device.info.is_fallback
     row: dict[str, Any] = {"model": name, "dtype": model._dtype, "load_s": model.stats.load_s}
     rows = a.encoder_tokens or (32 if fallback else 512)
     if a.encoder_only:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from webgpu_widget._default import as_device
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.node import Node, broadcast_shapes
 from webgpu_widget._lazy.ops import OPS
@@ -17,6 +18,7 @@ from webgpu_widget.errors import BindingError, ClosedError, DTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from webgpu_widget._device import Device
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Shape
     from webgpu_widget.array import GPUArray
@@ -27,15 +29,15 @@ _KIND_NAMES = {"f": "floating-point", "i": "int32", "u": "uint32", "b": "bool"}
 
 
 @cache
-def _array_of() -> Callable[[GPU, Node], GPUArray]:
+def _array_of() -> Callable[[Device, Node], GPUArray]:
     from webgpu_widget.array import GPUArray
 
     return GPUArray._of
 
 
-def wrap(gpu: GPU, node: Node) -> GPUArray:
+def wrap(device: Device, node: Node) -> GPUArray:
     """Return an array for a node."""
-    return _array_of()(gpu, node)
+    return _array_of()(device, node)
 
 
 def is_array(value: object) -> TypeGuard[GPUArray]:
@@ -43,9 +45,9 @@ def is_array(value: object) -> TypeGuard[GPUArray]:
     return getattr(type(value), "_is_gpu_array", False)
 
 
-def lazy(gpu: GPU, node: Node) -> GPUArray:
+def lazy(device: Device, node: Node) -> GPUArray:
     """Return an array for a new operation, after keeping its expression within the limits."""
-    return wrap(gpu, runtime_of(gpu).admit(node))
+    return wrap(device, runtime_of(device).admit(node))
 
 
 def const(value: Any, dtype: DType, shape: Shape = ()) -> Node:
@@ -86,23 +88,23 @@ def same_gpu(name: str, arrays: list[GPUArray]) -> Runtime:
     webgpu_widget.ClosedError
         When that GPU is closed, or an array freed.
     """
-    gpu = arrays[0]._gpu
+    device = arrays[0]._device
     for a in arrays:
-        if a._gpu is not gpu:
+        if a._device is not device:
             raise BindingError(
-                f"{name}: the arrays live on different GPUs ({gpu!r} and {a._gpu!r}). "
+                f"{name}: the arrays live on different GPUs ({device!r} and {a._device!r}). "
                 "Bring one over first: gpu.array(x.numpy())."
             )
         if a._freed:
             raise ClosedError(f"{name}: an array of shape {a.shape} was freed. Keep a copy() of what is needed later.")
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(device)
     runtime.check_open()
     if runtime.queue._recording is not None and runtime.recording:
         runtime.sharing.claim(arrays)
     return runtime
 
 
-def coerce(name: str, operands: tuple[Any, ...], gpu: GPU | None = None) -> tuple[Runtime, list[Any]]:
+def coerce(name: str, operands: tuple[Any, ...], gpu: GPU | Device | None = None) -> tuple[Runtime, list[Any]]:
     """Return the runtime, and the operands with NumPy arrays uploaded; scalars stay.
 
     Raises
@@ -111,12 +113,7 @@ def coerce(name: str, operands: tuple[Any, ...], gpu: GPU | None = None) -> tupl
         For an operand that is neither.
     """
     arrays = [o for o in operands if is_array(o)]
-    if arrays:
-        runtime = same_gpu(name, arrays)
-    else:
-        from webgpu_widget.gpu import default_gpu
-
-        runtime = runtime_of(gpu if gpu is not None else default_gpu())
+    runtime = same_gpu(name, arrays) if arrays else runtime_of(as_device(gpu))
     result: list[Any] = []
     for operand in operands:
         if is_array(operand) or dt.is_scalar(operand):
@@ -124,7 +121,7 @@ def coerce(name: str, operands: tuple[Any, ...], gpu: GPU | None = None) -> tupl
         elif isinstance(operand, (np.ndarray, list, tuple)) or hasattr(operand, "__array__"):
             from webgpu_widget._lazy.create import from_host
 
-            result.append(from_host(runtime.gpu, operand))
+            result.append(from_host(runtime.device, operand))
         else:
             raise TypeError(f"{name} takes GPUArrays, NumPy arrays and Python numbers, not {type(operand).__name__}.")
     return runtime, result
@@ -150,7 +147,7 @@ def as_node(operand: Any, dtype: DType) -> Node:
     return const(operand, dtype)
 
 
-def apply(name: str, *operands: Any, gpu: GPU | None = None) -> GPUArray:
+def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArray:
     """Return an elementwise operation of arrays and scalars.
 
     Raises
@@ -187,7 +184,7 @@ def apply(name: str, *operands: Any, gpu: GPU | None = None) -> GPUArray:
         )
         raise DTypeError(f"{name} is not defined for {dtype.name}; it takes {allowed}. {hint}")
     node = op_node(name, *(as_node(v, dtype) for v in values))
-    return wrap(runtime.gpu, runtime.admit(node))
+    return wrap(runtime.device, runtime.admit(node))
 
 
 _HINTS = {
@@ -235,7 +232,7 @@ def where(condition: Any, x: Any, y: Any) -> GPUArray:
     cond = as_node(c, c.dtype) if is_array(c) else const(bool(c), dt.BOOL)
     dtype = common_dtype([a, b])
     node = op_node("where", cast_node(cond, dt.BOOL), as_node(a, dtype), as_node(b, dtype))
-    return wrap(runtime.gpu, runtime.admit(node))
+    return wrap(runtime.device, runtime.admit(node))
 
 
 def astype(x: GPUArray, dtype: Any) -> GPUArray:
@@ -243,5 +240,5 @@ def astype(x: GPUArray, dtype: Any) -> GPUArray:
     target = dt.check_dtype(dtype)
     runtime = same_gpu("astype", [x])
     if x.dtype == target:
-        return wrap(x._gpu, x._node)
-    return wrap(x._gpu, runtime.admit(Node("cast", (x._node,), x.shape, target)))
+        return wrap(x._device, x._node)
+    return wrap(x._device, runtime.admit(Node("cast", (x._node,), x.shape, target)))

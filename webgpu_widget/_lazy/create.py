@@ -17,10 +17,10 @@ from webgpu_widget.errors import ShapeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from webgpu_widget._device import Device
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Shape
     from webgpu_widget.array import GPUArray
-    from webgpu_widget.gpu import GPU
 
 
 def check_shape(shape: int | Sequence[int]) -> Shape:
@@ -82,26 +82,26 @@ def _has_numpy(value: Any) -> bool:
     return isinstance(value, (np.ndarray, np.generic))
 
 
-def from_host(gpu: GPU, value: Any, dtype: Any = None) -> GPUArray:
+def from_host(device: Device, value: Any, dtype: Any = None) -> GPUArray:
     """Upload host data."""
     target = None if dtype is None else dt.check_dtype(dtype)
     array = host_array(value, target)
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(device)
     runtime.check_open()
     storage = runtime.upload(dt.to_storage(array), array.dtype) if array.size else runtime.allocate(0, array.dtype)
-    return wrap(gpu, Node("leaf", (), array.shape, array.dtype, storage=storage))
+    return wrap(device, Node("leaf", (), array.shape, array.dtype, storage=storage))
 
 
-def asarray(gpu: GPU, value: Any, dtype: Any = None, *, copy: bool | None = None) -> GPUArray:
+def asarray(device: Device, value: Any, dtype: Any = None, *, copy: bool | None = None) -> GPUArray:
     """Return an array of host data, or of another array: itself where nothing changes and `copy` is not True."""
     if not is_array(value):
         if copy is False:
             raise ValueError("Host data cannot be on the GPU without a copy: leave out copy=False.")
-        return from_host(gpu, value, dtype)
-    if value._gpu is not gpu:
+        return from_host(device, value, dtype)
+    if value._device is not device:
         if copy is False:
             raise ValueError("The array lives on another GPU, and cannot be on this one without a copy.")
-        return from_host(gpu, value.numpy(), dtype)
+        return from_host(device, value.numpy(), dtype)
     target = value.dtype if dtype is None else dt.check_dtype(dtype)
     if target != value.dtype:
         if copy is False:
@@ -110,32 +110,32 @@ def asarray(gpu: GPU, value: Any, dtype: Any = None, *, copy: bool | None = None
     return value.copy() if copy else value
 
 
-def full(gpu: GPU, shape: int | Sequence[int], value: Any, dtype: Any = None) -> GPUArray:
+def full(device: Device, shape: int | Sequence[int], value: Any, dtype: Any = None) -> GPUArray:
     """Return an array with one value everywhere."""
     sides = check_shape(shape)
     if is_array(value):
         value = value.item()
     target = dt.default_dtype(value) if dtype is None else dt.check_dtype(dtype)
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(device)
     runtime.check_open()
     runtime.check_bytes(dt.nbytes_allocated(size_of(sides), target), f"An array of shape {sides}, {target.name},")
-    return wrap(gpu, const(value, target, sides))
+    return wrap(device, const(value, target, sides))
 
 
-def empty(gpu: GPU, shape: int | Sequence[int], dtype: Any = None) -> GPUArray:
+def empty(device: Device, shape: int | Sequence[int], dtype: Any = None) -> GPUArray:
     """Return an array whose values are undefined."""
     sides = check_shape(shape)
     target = dt.FLOAT32 if dtype is None else dt.check_dtype(dtype)
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(device)
     runtime.check_open()
-    return wrap(gpu, Node("leaf", (), sides, target, storage=runtime.allocate(size_of(sides), target)))
+    return wrap(device, Node("leaf", (), sides, target, storage=runtime.allocate(size_of(sides), target)))
 
 
 def _index(size: int, dtype: DType) -> Node:
     return cast_node(iota(size), dtype)
 
 
-def arange(gpu: GPU, start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> GPUArray:
+def arange(device: Device, start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> GPUArray:
     """Return evenly spaced values of a half-open interval; the length is computed in doubles."""
     if stop is None:
         start, stop = 0, start
@@ -145,7 +145,7 @@ def arange(gpu: GPU, start: Any, stop: Any = None, step: Any = 1, dtype: Any = N
     target = (dt.FLOAT32 if floats else dt.INT32) if dtype is None else dt.check_dtype(dtype)
     size = max(0, math.ceil((stop - start) / step)) if floats else max(0, -((start - stop) // step))
     if target.kind == "f" and floats:
-        return from_host(gpu, (start + step * np.arange(size, dtype=np.float64)).astype(target))
+        return from_host(device, (start + step * np.arange(size, dtype=np.float64)).astype(target))
     if size and target.kind in "iu":
         dt.fit_scalar(int(start), target)
         dt.fit_scalar(int(start + (size - 1) * step), target)
@@ -153,14 +153,16 @@ def arange(gpu: GPU, start: Any, stop: Any = None, step: Any = 1, dtype: Any = N
     first, by = (const(_wrapped(int(v)), dt.UINT32) for v in (start, step))
     node = op_node("add", op_node("multiply", iota(size), by), first)
     integers = cast_node(node, dt.UINT32 if target == dt.UINT32 else dt.INT32)
-    return lazy(gpu, cast_node(integers, target))
+    return lazy(device, cast_node(integers, target))
 
 
 def _wrapped(value: int) -> int:
     return value & 0xFFFFFFFF
 
 
-def linspace(gpu: GPU, start: float, stop: float, num: int, *, dtype: Any = None, endpoint: bool = True) -> GPUArray:
+def linspace(
+    device: Device, start: float, stop: float, num: int, *, dtype: Any = None, endpoint: bool = True
+) -> GPUArray:
     """Return `num` evenly spaced values; both ends exact."""
     target = dt.FLOAT32 if dtype is None else dt.check_dtype(dtype)
     if num < 0:
@@ -168,16 +170,16 @@ def linspace(gpu: GPU, start: float, stop: float, num: int, *, dtype: Any = None
     count = num if endpoint else num + 1
     values = np.linspace(float(start), float(stop), count, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        return from_host(gpu, values[:num].astype(target))
+        return from_host(device, values[:num].astype(target))
 
 
-def eye(gpu: GPU, rows: int, cols: int | None = None, *, k: int = 0, dtype: Any = None) -> GPUArray:
+def eye(device: Device, rows: int, cols: int | None = None, *, k: int = 0, dtype: Any = None) -> GPUArray:
     """Return a matrix with ones on diagonal `k`."""
     cols = rows if cols is None else cols
     target = dt.FLOAT32 if dtype is None else dt.check_dtype(dtype)
     shape = check_shape((rows, cols))
     on = diagonal_relation(shape, "equal", k)
-    return lazy(gpu, cast_node(on, target))
+    return lazy(device, cast_node(on, target))
 
 
 def diagonal_relation(shape: Shape, relation: str, k: int) -> Node:

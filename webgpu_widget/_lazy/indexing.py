@@ -113,13 +113,13 @@ def getitem(x: GPUArray, key: Any) -> GPUArray:
     same_gpu("indexing", [x, *(e for e in entries if is_array(e))])
     if all(_is_basic(e) for e in entries):
         shape, dims = basic_plan(x.shape, entries)
-        return part_of(lazy(x._gpu, view(x._node, shape, dims)), x, dims)
+        return part_of(lazy(x._device, view(x._node, shape, dims)), x, dims)
     base, advanced, first, split = _advanced(x, entries)
     index, shape = _linear_index(base.shape, advanced, first, split=split)
-    runtime = runtime_of(x._gpu)
+    runtime = runtime_of(x._device)
     source = leaf(runtime, base._node)
     runtime.check_binding(dt.nbytes_stored(base.size, x.dtype), "Indexing by arrays")
-    return lazy(x._gpu, Node("gather", (source, index), shape, x.dtype))
+    return lazy(x._device, Node("gather", (source, index), shape, x.dtype))
 
 
 def _advanced(x: GPUArray, entries: list[Any]) -> tuple[GPUArray, dict[int, Node], int, bool]:
@@ -164,7 +164,7 @@ def _advanced(x: GPUArray, entries: list[Any]) -> tuple[GPUArray, dict[int, Node
     )
     nodes: dict[int, Node] = {}
     for place, indices in arrays.items():
-        array = indices if is_array(indices) else from_host(x._gpu, np.asarray(indices).astype(np.int32))
+        array = indices if is_array(indices) else from_host(x._device, np.asarray(indices).astype(np.int32))
         nodes[place] = _wrapped(array._node, base.shape[place])
     split = any(b - a > 1 for a, b in itertools.pairwise(places))
     return base, nodes, min(nodes), split
@@ -242,7 +242,7 @@ def as_value(x: GPUArray, value: Any) -> Node:
             )
         return const(value, x.dtype)
     if not is_array(value):
-        value = from_host(x._gpu, value)
+        value = from_host(x._device, value)
     same_gpu("assignment", [x, value])
     if (
         value.dtype != x.dtype
@@ -276,11 +276,11 @@ def setitem(x: GPUArray, key: Any, value: Any) -> None:
         and entries[0] is masks[0]
         and size_of(node.shape) == 1
     ):
-        mask = masks[0] if is_array(masks[0]) else from_host(x._gpu, masks[0])
+        mask = masks[0] if is_array(masks[0]) else from_host(x._device, masks[0])
         if mask.shape != x.shape[: mask.ndim]:
             raise IndexError(f"A mask of shape {mask.shape} does not fit an array of shape {x.shape}.")
         mask = reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
-        single = wrap(x._gpu, node if not node.shape else reshape(wrap(x._gpu, node), ())._node)
+        single = wrap(x._device, node if not node.shape else reshape(wrap(x._device, node), ())._node)
         x._assign(where(mask, single, x)._node)
         return
     base, advanced, first, split = _advanced(_positions(x), entries)
@@ -297,7 +297,7 @@ def setitem(x: GPUArray, key: Any, value: Any) -> None:
 def _positions(x: GPUArray) -> GPUArray:
     """Return the linear index of each element, as an array of x's shape."""
     node = cast_node(iota(x.size), dt.INT32)
-    return reshape(wrap(x._gpu, node), x.shape)
+    return reshape(wrap(x._device, node), x.shape)
 
 
 def _fitting(node: Node, shape: Shape) -> Node:

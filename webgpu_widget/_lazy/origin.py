@@ -56,7 +56,7 @@ class Target(NamedTuple):
 
 def part_of(view: GPUArray, parent: GPUArray, dims: tuple[Dim, ...] | None) -> GPUArray:
     """Return the view, with a note of where it was taken from."""
-    program = runtime_of(parent._gpu).sharing.serial if RECORDERS else 0
+    program = runtime_of(parent._device).sharing.serial if RECORDERS else 0
     link = Link(weakref.ref(parent), parent._version, parent.shape, dims, program)
     older = parent._origin
     view._origin = (link,) if older is None else _shortened(link, older)
@@ -104,7 +104,7 @@ def targets(array: GPUArray, where: str) -> list[Target]:
 
 
 def _check(link: Link, parent: GPUArray, where: str) -> None:
-    runtime = runtime_of(parent._gpu)
+    runtime = runtime_of(parent._device)
     if link.version != parent._version:
         raise BindingError(
             f"{where} is a view of an array of shape {parent.shape} that was written since; arrays are values, so that the view has what was there before. "
@@ -176,7 +176,7 @@ def write_through(written: list[Target]) -> None:
     arrays = [target.array for target in written]
     origins = [array._origin for array in arrays]
     for parent, walk, _ in written[1:]:
-        runtime = runtime_of(parent._gpu)
+        runtime = runtime_of(parent._device)
         write_region(runtime, parent._storage_for_writing(), walk, view._node)
     known = {id(array): array._version for array in arrays}
     for array, links in zip(arrays, origins, strict=True):

@@ -16,19 +16,19 @@ from webgpu_widget._lazy.shape import reshape
 from webgpu_widget._values import whole
 
 if TYPE_CHECKING:
+    from webgpu_widget._device import Device
     from webgpu_widget.array import GPUArray
-    from webgpu_widget.gpu import GPU
 
 
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def bits(gpu: GPU, shape: Any, seed: int, stream: int = 0) -> GPUArray:
+def bits(device: Device, shape: Any, seed: int, stream: int = 0) -> GPUArray:
     """Return 32 random bits for each element, uint32.
 
     Parameters
     ----------
-    gpu
+    device
         Where.
     shape
         Of the result. Element ``4 n + k`` is word ``k`` of block ``n``.
@@ -38,7 +38,7 @@ def bits(gpu: GPU, shape: Any, seed: int, stream: int = 0) -> GPUArray:
         Low 32 bits of it tell apart independent sequences of one seed.
     """
     sides = check_shape(shape)
-    runtime = runtime_of(gpu)
+    runtime = runtime_of(device)
     runtime.check_open()
     size = size_of(sides)
     node = Node("leaf", (), sides, dt.UINT32, storage=runtime.allocate(size, dt.UINT32))
@@ -47,7 +47,7 @@ def bits(gpu: GPU, shape: Any, seed: int, stream: int = 0) -> GPUArray:
         words = [size, key & 0xFFFFFFFF, key >> 32, stream & 0xFFFFFFFF]
         pipeline = runtime.pipeline(("philox",), lambda: shader("philox"), "philox", "main")
         runtime.dispatch(pipeline, [runtime.buffer(node)], words, min(65535, -(-size // 256)))
-    return wrap(gpu, node)
+    return wrap(device, node)
 
 
 def _whole(name: str, value: Any) -> int:
@@ -67,7 +67,7 @@ def _single(name: str, value: float) -> np.float32:
     return rounded
 
 
-def uniform(gpu: GPU, shape: Any, seed: int, low: float = 0.0, high: float = 1.0) -> GPUArray:
+def uniform(device: Device, shape: Any, seed: int, low: float = 0.0, high: float = 1.0) -> GPUArray:
     """Return float32 values uniform on [low, high): `low` plus multiples of 2**-24 of the width, rounded, but never up to `high`.
 
     Raises
@@ -78,13 +78,13 @@ def uniform(gpu: GPU, shape: Any, seed: int, low: float = 0.0, high: float = 1.0
     least, bound = _single("low", low), _single("high", high)
     if not least < bound:
         raise ValueError(f"uniform takes low < high, both rounded to float32, not {low!r} and {high!r}.")
-    raw = bits(gpu, shape, seed)
+    raw = bits(device, shape, seed)
     unit = op_node(
         "multiply",
         cast_node(op_node("bitwise_right_shift", raw._node, const(8, dt.UINT32)), dt.FLOAT32),
         const(2.0**-24, dt.FLOAT32),
     )
-    values = lazy(gpu, unit)
+    values = lazy(device, unit)
     if least == 0 and bound == 1:
         return values
     # A width beyond float32 is halved for a while.
@@ -94,7 +94,7 @@ def uniform(gpu: GPU, shape: Any, seed: int, low: float = 0.0, high: float = 1.0
     return apply("maximum", apply("minimum", values, last), float(least))
 
 
-def normal(gpu: GPU, shape: Any, seed: int, mean: float = 0.0, std: float = 1.0) -> GPUArray:
+def normal(device: Device, shape: Any, seed: int, mean: float = 0.0, std: float = 1.0) -> GPUArray:
     """Return normally distributed float32 values, by Box and Muller's transform: at most 5.77 `std` from `mean`, and always finite.
 
     Raises
@@ -107,8 +107,8 @@ def normal(gpu: GPU, shape: Any, seed: int, mean: float = 0.0, std: float = 1.0)
     sides = check_shape(shape)
     size = size_of(sides)
     half = -(-size // 2)
-    first = bits(gpu, (half,), seed, 1)
-    second = bits(gpu, (half,), seed, 2)
+    first = bits(device, (half,), seed, 1)
+    second = bits(device, (half,), seed, 2)
     # (0, 1]: the logarithm of 0 is never asked for.
     u = apply("multiply", (first >> 8).astype(np.float32) + 1.0, 2.0**-24)
     angle = (second >> 8).astype(np.float32) * (2.0 * np.pi * 2.0**-24)
@@ -126,7 +126,7 @@ def normal(gpu: GPU, shape: Any, seed: int, mean: float = 0.0, std: float = 1.0)
     return apply("maximum", apply("minimum", eighths, _LARGEST / 8), -_LARGEST / 8) * 8.0
 
 
-def integers(gpu: GPU, shape: Any, seed: int, low: int, high: int) -> GPUArray:
+def integers(device: Device, shape: Any, seed: int, low: int, high: int) -> GPUArray:
     """Return int32 values uniform on [low, high), by the remainder of 32 bits (bias below (high - low) / 2**32).
 
     Raises
@@ -137,13 +137,13 @@ def integers(gpu: GPU, shape: Any, seed: int, low: int, high: int) -> GPUArray:
     low, high = _whole("low", low), _whole("high", high)
     if not -(2**31) <= low < high <= 2**31:
         raise ValueError(f"integers takes low < high within int32, not {low} and {high}.")
-    raw = bits(gpu, shape, seed, 3)
+    raw = bits(device, shape, seed, 3)
     width = high - low
     within = raw if width == 2**32 else raw % width
     shifted = op_node("add", within._node, const(low & 0xFFFFFFFF, dt.UINT32))
-    return lazy(gpu, cast_node(shifted, dt.INT32))
+    return lazy(device, cast_node(shifted, dt.INT32))
 
 
-def permutation(gpu: GPU, size: int, seed: int) -> GPUArray:
+def permutation(device: Device, size: int, seed: int) -> GPUArray:
     """Return 0 ... size - 1 in random order, int32."""
-    return bits(gpu, (size,), seed, 4).argsort()
+    return bits(device, (size,), seed, 4).argsort()

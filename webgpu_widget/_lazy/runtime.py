@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from webgpu_widget._fork import tell_children
 from webgpu_widget._lazy import launch
 from webgpu_widget._lazy.dtypes import nbytes_allocated, nbytes_stored
 from webgpu_widget._lazy.node import Node, Storage, size_of
@@ -27,12 +28,13 @@ SAFE_BINDING_BYTES = 128 * 1024 * 1024
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from webgpu_widget._device import Device
     from webgpu_widget._handles import Buffer
     from webgpu_widget._lazy.dtypes import DType
-    from webgpu_widget.gpu import GPU
 
 Launch = TypeVar("Launch")
 
+_making = threading.Lock()
 _MOST_PLANS = 4096
 _FEW_BUFFERS = 4
 """Every kernel may bind as many, in WebGPU's compatibility mode too."""
@@ -43,9 +45,9 @@ MOST_WEIGHT = 128
 class Runtime:
     """The state of arrays on one GPU: pool, pipelines, limits. Get it by `runtime_of`."""
 
-    def __init__(self, gpu: GPU) -> None:
-        self._gpu = weakref.ref(gpu)
-        self.queue = gpu._queue
+    def __init__(self, device: Device) -> None:
+        self._device = weakref.ref(device)
+        self.queue = device.queue
         self.returned: deque[Buffer] = deque()
         self.pool = Pool(self.queue, self.returned)
         self.lock = threading.RLock()
@@ -55,21 +57,27 @@ class Runtime:
         self._plans: dict[object, Any] = {}
         self.binding_bytes: int | None = None
         """A smaller `max_binding_bytes` than the adapter's, for tests."""
+        device.before_count(self.pool.trim)
+        tell_children(self)
+
+    def forked(self, _parent: int) -> None:
+        """Let go, in a forked child, of a lock that another thread may have held."""
+        self.lock = threading.RLock()
 
     @property
-    def gpu(self) -> GPU:
+    def device(self) -> Device:
         """The GPU, which its arrays keep alive."""
-        gpu = self._gpu()
-        if gpu is None:
+        device = self._device()
+        if device is None:
             raise ClosedError("this GPU is gone: nothing held it any more; make a new one with wg.GPU()")
-        return gpu
+        return device
 
     # ------------------------------------------------------------ the adapter
 
     @property
     def _info(self) -> Any:
         """The adapter's info where it is known; never waits for the browser."""
-        return getattr(self.gpu, "_info", None)
+        return self.device.known
 
     @property
     def most_buffers(self) -> int:
@@ -116,7 +124,7 @@ class Runtime:
         """Raise `BufferSizeError` if the adapter cannot have a buffer of the size."""
         if nbytes <= SAFE_BUFFER_BYTES:
             return
-        largest = self.gpu.info.limits["maxBufferSize"]
+        largest = self.device.info.limits["maxBufferSize"]
         if nbytes > largest:
             raise BufferSizeError(what, nbytes, largest)
 
@@ -125,7 +133,7 @@ class Runtime:
         if nbytes <= min(SAFE_BINDING_BYTES, self.max_binding_bytes):
             return
         if self.binding_bytes is None and self._info is None:
-            self.gpu.ready()
+            self.device.ready()
         largest = self.max_binding_bytes
         if nbytes > largest:
             raise LimitError(
@@ -135,9 +143,11 @@ class Runtime:
 
     def check_open(self) -> None:
         """Raise if the GPU is closed."""
-        if getattr(self.gpu, "_is_closed", False):
-            why = getattr(self.gpu, "_closed_because", "this GPU is closed")
-            raise ClosedError(f"{why}: its arrays cannot be used any more here. Make a new wg.GPU() and new arrays.")
+        device = self.device
+        if device.closed:
+            raise ClosedError(
+                f"{device.closed_because}: its arrays cannot be used any more here. Make a new wg.GPU() and new arrays."
+            )
 
     # ------------------------------------------------------------ kernels
 
@@ -355,9 +365,15 @@ def pack_words(words: Sequence[int]) -> bytes:
     return struct.pack(f"<{len(padded)}I", *padded)
 
 
-def runtime_of(gpu: GPU) -> Runtime:
+def runtime_of(device: Device) -> Runtime:
     """Return the array state of a GPU, made at first use."""
-    found = gpu.__dict__.get("_array_runtime")
-    if found is None:
-        found = gpu.__dict__.setdefault("_array_runtime", Runtime(gpu))
-    return found
+    found: Runtime | None = device.runtime
+    return found or _make(device)
+
+
+def _make(device: Device) -> Runtime:
+    with _making:
+        if device.runtime is None:
+            device.runtime = Runtime(device)
+        made: Runtime = device.runtime
+    return made

@@ -86,7 +86,7 @@ def argsort(x: GPUArray, axis: int = -1, *, descending: bool = False) -> GPUArra
         key = op_node("bitwise_invert", key)
     _, index = sort_keys(runtime, leaf(runtime, key))
     back = tuple(order.index(i) for i in range(x.ndim))
-    return permute(lazy(x._gpu, cast_node(index, dt.INT32)), back)
+    return permute(lazy(x._device, cast_node(index, dt.INT32)), back)
 
 
 def sort(x: GPUArray, axis: int = -1, *, descending: bool = False) -> GPUArray:
@@ -113,7 +113,7 @@ def take_along_axis(x: GPUArray, indices: GPUArray, axis: int = -1) -> GPUArray:
             raise ShapeError(
                 f"take_along_axis: indices of shape {indices.shape} do not broadcast with shape {x.shape} on axis {i}."
             )
-        places = wrap(x._gpu, cast_node(iota(side), dt.INT32))
+        places = wrap(x._device, cast_node(iota(side), dt.INT32))
         key.append(reshape(places, tuple(side if k == i else 1 for k in range(x.ndim))))
     return getitem(x, tuple(key))
 
@@ -134,7 +134,7 @@ def searchsorted(x1: GPUArray, x2: Any, side: str = "left", sorter: GPUArray | N
     if count:
         words = [a.size, count, int(side == "right"), 0]
         runtime.dispatch(_kernel(runtime, "search"), _buffers(runtime, keys, wanted, out), words, _groups(count))
-    return wrap(runtime.gpu, out)
+    return wrap(runtime.device, out)
 
 
 def flat_nonzero(x: GPUArray) -> Node:
@@ -144,7 +144,7 @@ def flat_nonzero(x: GPUArray) -> Node:
     if not x.size:
         return _new(runtime, (0,), dt.INT32)
     upto = scan(runtime, leaf(runtime, cast_node(mask, dt.INT32)), 0, "sum")
-    count = int(wrap(x._gpu, view(upto, (), ((x.size - 1, -1, 0),))).item())
+    count = int(wrap(x._device, view(upto, (), ((x.size - 1, -1, 0),))).item())
     out = _new(runtime, (count,), dt.INT32)
     if count:
         runtime.dispatch(
@@ -162,9 +162,9 @@ def nonzero(x: GPUArray) -> tuple[GPUArray, ...]:
     rest = flat
     for side in reversed(x.shape[1:]):
         by = const(max(1, side), dt.INT32)
-        result.insert(0, lazy(x._gpu, op_node("remainder", rest, by)))
+        result.insert(0, lazy(x._device, op_node("remainder", rest, by)))
         rest = op_node("floor_divide", rest, by)
-    return (lazy(x._gpu, rest), *result)
+    return (lazy(x._device, rest), *result)
 
 
 def scatter(runtime: Runtime, x: GPUArray, place: Node, value: Node) -> None:
@@ -197,11 +197,11 @@ def unique(x: GPUArray) -> tuple[GPUArray, GPUArray, GPUArray, GPUArray]:
     from webgpu_widget._lazy.shape import concat
 
     runtime = same_gpu("unique", [x])
-    gpu = x._gpu
+    device = x._device
     flat = reshape(x, (x.size,)) if x.ndim != 1 else x
     size = x.size
     if not size:
-        none = wrap(gpu, _new(runtime, (0,), dt.INT32))
+        none = wrap(device, _new(runtime, (0,), dt.INT32))
         return flat, none, reshape(none, x.shape), none
     keys, order = sort_keys(runtime, leaf(runtime, op_node("sort_key", flat._node)))
     index = cast_node(order, dt.INT32)
@@ -211,13 +211,13 @@ def unique(x: GPUArray) -> tuple[GPUArray, GPUArray, GPUArray, GPUArray]:
     starts = op_node("logical_or", first, op_node("not_equal", keys, before))
     if x.dtype.kind == "f":
         starts = op_node("logical_or", starts, op_node("equal", keys, const(0xFFFFFFFF, dt.UINT32)))
-    mask = wrap(gpu, leaf(runtime, starts))
-    where_first = wrap(gpu, flat_nonzero(mask))
+    mask = wrap(device, leaf(runtime, starts))
+    where_first = wrap(device, flat_nonzero(mask))
     group = scan(runtime, leaf(runtime, cast_node(mask._node, dt.INT32)), 0, "sum")
-    inverse = wrap(gpu, _new(runtime, (size,), dt.INT32))
+    inverse = wrap(device, _new(runtime, (size,), dt.INT32))
     scatter(runtime, inverse, index, op_node("subtract", group, const(1, dt.INT32)))
-    indices = getitem(wrap(gpu, index), where_first)
+    indices = getitem(wrap(device, index), where_first)
     values = getitem(flat, indices)
-    ends = concat([getitem(where_first, slice(1, None)), wrap(gpu, const(size, dt.INT32, (1,)))], 0)
+    ends = concat([getitem(where_first, slice(1, None)), wrap(device, const(size, dt.INT32, (1,)))], 0)
     counts = ends - where_first
     return values, indices, reshape(inverse, x.shape), counts

@@ -110,7 +110,7 @@ def reshape(x: GPUArray, shape: Any) -> GPUArray:
             f"reshape: an array of shape {x.shape} has {x.size} elements, which do not make the shape {tuple(shape) if not isinstance(shape, int) else shape}. "
             "The product of the sides must be the same; one of them may be -1."
         )
-    return part_of(wrap(x._gpu, reshape_node(runtime, x._node, tuple(sides))), x, None)
+    return part_of(wrap(x._device, reshape_node(runtime, x._node, tuple(sides))), x, None)
 
 
 def permute(x: GPUArray, axes: Sequence[int]) -> GPUArray:
@@ -122,10 +122,10 @@ def permute(x: GPUArray, axes: Sequence[int]) -> GPUArray:
             f"permute: the axes {tuple(axes)} are no order of the {x.ndim} axes of an array of shape {x.shape}."
         )
     if order == tuple(range(x.ndim)):
-        return part_of(wrap(x._gpu, x._node), x, None)
+        return part_of(wrap(x._device, x._node), x, None)
     place = {a: i for i, a in enumerate(order)}
     dims = tuple((0, place[i], 1) for i in range(x.ndim))
-    return part_of(lazy(x._gpu, view(x._node, tuple(x.shape[a] for a in order), dims)), x, dims)
+    return part_of(lazy(x._device, view(x._node, tuple(x.shape[a] for a in order), dims)), x, dims)
 
 
 def expand_dims(x: GPUArray, axis: Any) -> GPUArray:
@@ -137,7 +137,7 @@ def expand_dims(x: GPUArray, axis: Any) -> GPUArray:
         raise ValueError(f"expand_dims: the axes {axes} name one place twice.")
     sides = iter(x.shape)
     shape = tuple(1 if i in places else next(sides) for i in range(ndim))
-    return part_of(wrap(x._gpu, reshape_node(same_gpu("expand_dims", [x]), x._node, shape)), x, None)
+    return part_of(wrap(x._device, reshape_node(same_gpu("expand_dims", [x]), x._node, shape)), x, None)
 
 
 def squeeze(x: GPUArray, axis: Any = None) -> GPUArray:
@@ -149,7 +149,7 @@ def squeeze(x: GPUArray, axis: Any = None) -> GPUArray:
                 f"squeeze: axis {a} of an array of shape {x.shape} is {x.shape[a]} long; only axes of length 1 go."
             )
     shape = tuple(s for i, s in enumerate(x.shape) if i not in axes)
-    return part_of(wrap(x._gpu, reshape_node(same_gpu("squeeze", [x]), x._node, shape)), x, None)
+    return part_of(wrap(x._device, reshape_node(same_gpu("squeeze", [x]), x._node, shape)), x, None)
 
 
 def _broadcast_dims(shape: Shape, target: Shape) -> tuple[Dim, ...]:
@@ -175,7 +175,7 @@ def broadcast_to(x: GPUArray, shape: Any) -> GPUArray:
             f"broadcast_to: shape {x.shape} does not broadcast to {target}. "
             "Aligned at the right, each side must be equal to the target's, or 1."
         )
-    return part_of(lazy(x._gpu, broadcast_node(x._node, target)), x, _broadcast_dims(x.shape, target))
+    return part_of(lazy(x._device, broadcast_node(x._node, target)), x, _broadcast_dims(x.shape, target))
 
 
 def flip(x: GPUArray, axis: Any = None) -> GPUArray:
@@ -183,7 +183,7 @@ def flip(x: GPUArray, axis: Any = None) -> GPUArray:
     axes = check_axes(axis, x.ndim)
     same_gpu("flip", [x])
     dims = tuple((s - 1, i, -1) if i in axes else (0, i, 1) for i, s in enumerate(x.shape))
-    return part_of(lazy(x._gpu, view(x._node, x.shape, dims)) if x.ndim else wrap(x._gpu, x._node), x, dims)
+    return part_of(lazy(x._device, view(x._node, x.shape, dims)) if x.ndim else wrap(x._device, x._node), x, dims)
 
 
 def place_of(shape: Shape, dims: tuple[Dim, ...], sides: Shape) -> Walk:
@@ -243,7 +243,7 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> GPUArray:
                 "All other sides must be equal."
             )
     if dtype == dt.FLOAT16 and not runtime.has_f16:
-        joined = concat([wrap(runtime.gpu, cast_node(n, dt.FLOAT32)) for n in nodes], axis)
+        joined = concat([wrap(runtime.device, cast_node(n, dt.FLOAT32)) for n in nodes], axis)
         return joined.astype(dtype)
     shape = (*rest[:axis], sum(n.shape[axis] for n in nodes), *rest[axis:])
     storage = runtime.allocate(size_of(shape), dtype)
@@ -252,7 +252,7 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> GPUArray:
         dims = tuple((start if i == axis else 0, i, 1) for i in range(ndim))
         write_region(runtime, storage, place_of(shape, dims, n.shape), n)
         start += n.shape[axis]
-    return wrap(runtime.gpu, Node("leaf", (), shape, dtype, storage=storage))
+    return wrap(runtime.device, Node("leaf", (), shape, dtype, storage=storage))
 
 
 def stack(arrays: Sequence[Any], axis: int = 0) -> GPUArray:
@@ -314,7 +314,7 @@ def tile(x: GPUArray, repetitions: Sequence[int]) -> GPUArray:
     if not size_of(target):
         from webgpu_widget._lazy.create import empty
 
-        return empty(x._gpu, target, x.dtype)
+        return empty(x._device, target, x.dtype)
     return copy_of(reshape(broadcast_to(reshape(x, split), shape), target))
 
 
@@ -327,13 +327,13 @@ def diagonal(x: GPUArray, offset: int = 0) -> GPUArray:
     side = max(0, min(rows - row, cols - col))
     ndim = x.ndim - 2
     dims = (*identity_dims(ndim), (row, ndim, 1), (col, ndim, 1))
-    return part_of(lazy(x._gpu, view(x._node, (*x.shape[:-2], side), dims)), x, dims)
+    return part_of(lazy(x._device, view(x._node, (*x.shape[:-2], side), dims)), x, dims)
 
 
 def copy_of(x: GPUArray) -> GPUArray:
     """Return an array of its own with the same values; what is written to one is not seen in the other."""
     same_gpu("copy", [x])
-    return wrap(x._gpu, x._node)
+    return wrap(x._device, x._node)
 
 
 __all__ = ["AxisError", "DTypeError", "runtime_of"]

@@ -34,9 +34,9 @@ def _reduced(
     if size_of(tuple(x.shape[a] for a in axes)) == 0:
         if kind not in _EMPTY:
             raise ValueError(f"{kind} of no elements (shape {x.shape}, axis {axis}) has no value.")
-        return wrap(x._gpu, const(_EMPTY[kind], target, shape))
+        return wrap(x._device, const(_EMPTY[kind], target, shape))
     result = reduce(runtime, kind, node, axes, count=count) if axes else node
-    return wrap(x._gpu, reshape_node(runtime, cast_node(result, target), shape))
+    return wrap(x._device, reshape_node(runtime, cast_node(result, target), shape))
 
 
 def total(x: GPUArray, kind: str, axis: Any, dtype: Any, *, keepdims: bool) -> GPUArray:
@@ -72,13 +72,13 @@ def place(x: GPUArray, kind: str, axis: Any, *, keepdims: bool) -> GPUArray:
     if size_of(tuple(x.shape[a] for a in axes)) == 0:
         raise ValueError(f"arg{kind} of no elements (shape {x.shape}, axis {axis}) has no value.")
     if not axes:
-        return wrap(x._gpu, const(0, dt.INT32, shape))
+        return wrap(x._device, const(0, dt.INT32, shape))
     key = op_node("sort_key", node)
     if kind == "min":
         key = op_node("bitwise_invert", key)
         if node.dtype.kind == "f":
             key = op_node("where", op_node("isnan", node), const(0xFFFFFFFF, dt.UINT32), key)
-    return wrap(x._gpu, reshape_node(runtime, reduce(runtime, "arg", key, axes), shape))
+    return wrap(x._device, reshape_node(runtime, reduce(runtime, "arg", key, axes), shape))
 
 
 def mean(x: GPUArray, axis: Any, *, keepdims: bool) -> GPUArray:
@@ -100,7 +100,7 @@ def variance(x: GPUArray, axis: Any, correction: float, *, keepdims: bool) -> GP
     if not count:
         return mean(x, axis, keepdims=keepdims)
     # Distances of float16 are taken in float32, as in NumPy: their squares may be beyond float16.
-    values = wrap(x._gpu, cast_node(x._node, dt.FLOAT32))
+    values = wrap(x._device, cast_node(x._node, dt.FLOAT32))
     if count == 1:
         # A value that is subtracted from itself is 0 to some compilers whatever it is.
         square = where(apply("isfinite", values), 0.0, math.nan)
@@ -135,12 +135,12 @@ def cumulative(x: GPUArray, kind: str, axis: int | None, dtype: Any, *, include_
         raise DTypeError(f"cumulative_{kind} gives numbers, not bool.")
     wide = dt.FLOAT32 if target == dt.FLOAT16 else target
     source = leaf(runtime, cast_node(x._node, wide)) if x.dtype != wide else leaf(runtime, x._node)
-    result = wrap(x._gpu, scan(runtime, source, at, kind))
+    result = wrap(x._device, scan(runtime, source, at, kind))
     if wide != target:
         result = result.astype(target)
     if include_initial:
         shape = (*x.shape[:at], 1, *x.shape[at + 1 :])
-        result = concat([wrap(x._gpu, const(0 if kind == "sum" else 1, target, shape)), result], at)
+        result = concat([wrap(x._device, const(0 if kind == "sum" else 1, target, shape)), result], at)
     return result
 
 

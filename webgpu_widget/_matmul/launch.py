@@ -21,8 +21,8 @@ from webgpu_widget._matmul.vector import Vector
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from webgpu_widget._device import Device
     from webgpu_widget._handles import Buffer
-    from webgpu_widget.gpu import GPU
 
 Precision = Literal["f32", "f16"]
 FLOAT32 = np.dtype(np.float32)
@@ -36,7 +36,7 @@ _RUNS_BYTES = 64 * 1024 * 1024
 
 
 def launch(
-    gpu: GPU,
+    device: Device,
     a: Operand,
     b: Operand,
     out: Buffer,
@@ -49,7 +49,7 @@ def launch(
 
     Parameters
     ----------
-    gpu
+    device
         Whose queue takes the work, and whose adapter decides the kernel.
     a, b
         Operands whose shapes fit by ``np.matmul``'s rules (see `product_shape`).
@@ -74,7 +74,7 @@ def launch(
     shape = product_shape(a.shape, b.shape)
     count = int(np.prod(shape, dtype=np.int64))
     out_half = np.dtype(out_dtype) == np.float16
-    queue = gpu._queue
+    queue = device.queue
     if accumulate and out_half:
         raise ValueError("a product is added to float32 only; pass out_dtype=float32, or accumulate=False")
     if count == 0 or (accumulate and a.shape[-1] == 0):
@@ -86,9 +86,9 @@ def launch(
     for whole in products(a, b, target):
         product = replace(whole, accumulate=whole.accumulate or accumulate)
         if precision == "f16" or (product.a.half and product.b.half):
-            _run_half(gpu, product)
+            _run_half(device, product)
         else:
-            _run_single(gpu, product)
+            _run_single(device, product)
     if out_half:
         sizes = (1, 1, 1, count)
         convert(queue, tight(target, sizes), tight(out, sizes, half=True))
@@ -97,41 +97,41 @@ def launch(
 # ------------------------------------------------------------ kernels
 
 
-def _limit(gpu: GPU) -> int:
-    return gpu.info.limits["maxStorageBufferBindingSize"]
+def _limit(device: Device) -> int:
+    return device.info.limits["maxStorageBufferBindingSize"]
 
 
-def _single(gpu: GPU, view: View, *, through_half: bool) -> View:
+def _single(device: Device, view: View, *, through_half: bool) -> View:
     """Return a view as tight float32, when it is float16 or is to be rounded to it."""
     if not view.half and not through_half:
         return view
     turned = abs(view.strides[2]) < abs(view.strides[3])
     x = turn(view) if turned else view
-    y = tight(gpu._queue.alloc(int(np.prod(x.sizes)) * 4, "matmul operand"), x.sizes)
-    convert(gpu._queue, x, y, through_half=through_half and not view.half, limit=_limit(gpu))
+    y = tight(device.queue.alloc(int(np.prod(x.sizes)) * 4, "matmul operand"), x.sizes)
+    convert(device.queue, x, y, through_half=through_half and not view.half, limit=_limit(device))
     return turn(y) if turned else y
 
 
-def _run_single(gpu: GPU, product: Product, *, through_half: bool = False) -> None:
+def _run_single(device: Device, product: Product, *, through_half: bool = False) -> None:
     """Queue a product in float32 arithmetic."""
     if through_half or product.a.half or product.b.half:
-        for part in bands(product, _limit(gpu) // 2):
-            a, b = (_single(gpu, view, through_half=through_half) for view in (part.a, part.b))
-            _run_single(gpu, replace(part, a=a, b=b))
+        for part in bands(product, _limit(device) // 2):
+            a, b = (_single(device, view, through_half=through_half) for view in (part.a, part.b))
+            _run_single(device, replace(part, a=a, b=b))
         return
-    for piece in _summed_apart(gpu, product):
+    for piece in _summed_apart(device, product):
         problem = _problem(piece)
-        if _better_turned(problem, fallback=gpu.info.is_fallback):
+        if _better_turned(problem, fallback=device.info.is_fallback):
             piece = Product(turn(piece.b), turn(piece.a), turn(piece.out), piece.accumulate)  # noqa: PLW2901
             problem = _problem(piece)
-        _emit(gpu, piece, _best(gpu, piece, problem, choose.matrix_plans(problem, gpu.info)))
+        _emit(device, piece, _best(device, piece, problem, choose.matrix_plans(problem, device.info)))
 
 
-def _summed_apart(gpu: GPU, product: Product) -> Iterator[Product]:
+def _summed_apart(device: Device, product: Product) -> Iterator[Product]:
     """Yield a product in pieces that fit a binding, and whose runs along k may lie side by side."""
-    for piece in bands(product, _limit(gpu)):
+    for piece in bands(product, _limit(device)):
         m, n, k = piece.mnk
-        if k <= LONG or (min(m, n) == 1 and not gpu.info.is_fallback):  # a vector's kernel sums in many lanes anyway
+        if k <= LONG or (min(m, n) == 1 and not device.info.is_fallback):  # a vector's kernel sums in many lanes anyway
             yield piece
             continue
         count = piece.out.sizes[0] * piece.out.sizes[1] * m * n
@@ -168,9 +168,9 @@ def _problem(product: Product) -> Problem:
     )
 
 
-def _emit(gpu: GPU, product: Product, plan: Plan) -> None:
+def _emit(device: Device, product: Product, plan: Plan) -> None:
     """Queue the dispatches of one plan."""
-    queue, limit = gpu._queue, _limit(gpu)
+    queue, limit = device.queue, _limit(device)
     variant = plan.variant
     m, n, k = product.mnk
     outer, inner = product.out.sizes[:2]
@@ -221,20 +221,20 @@ def _contiguous(view: View) -> int:
 # ------------------------------------------------------------ float16
 
 
-def _run_half(gpu: GPU, product: Product) -> None:
+def _run_half(device: Device, product: Product) -> None:
     """Queue a product of float16 operands (rounded to it, if need be) on matrix units, or in float32 arithmetic where there are none."""
     m, n, k = product.mnk
-    variants = choose.half_plans(m, n, gpu.info) if k >= 16 and choose.has_matrix_units(gpu.info) else []
+    variants = choose.half_plans(m, n, device.info) if k >= 16 and choose.has_matrix_units(device.info) else []
     if not variants:
-        _run_single(gpu, product, through_half=not (product.a.half and product.b.half))
+        _run_single(device, product, through_half=not (product.a.half and product.b.half))
         return
-    limit = _limit(gpu)
+    limit = _limit(device)
     for piece in bands(product, limit):
         if max(_padded(piece, variants[0])) <= limit:
-            _run_half_piece(gpu, piece, variants)
+            _run_half_piece(device, piece, variants)
         else:  # whole tiles make a piece up to eight times larger
             for part in bands(piece, limit // 8):
-                _run_half_piece(gpu, part, variants)
+                _run_half_piece(device, part, variants)
 
 
 def _whole_tiles(product: Product, variant: Subgroup) -> tuple[int, int, int]:
@@ -250,16 +250,16 @@ def _padded(product: Product, variant: Subgroup) -> tuple[int, int, int]:
     return batch * rows * depth * 2, batch * depth * cols * 2, batch * rows * cols * 4
 
 
-def _run_half_piece(gpu: GPU, product: Product, variants: list[Subgroup]) -> None:
+def _run_half_piece(device: Device, product: Product, variants: list[Subgroup]) -> None:
     m, n, _ = product.mnk
     rows, cols, depth = _whole_tiles(product, variants[0])
-    a = _packed(gpu, product.a, rows, depth)
-    b = _packed(gpu, product.b, depth, cols)
+    a = _packed(device, product.a, rows, depth)
+    b = _packed(device, product.b, depth, cols)
     direct = (rows, cols) == (m, n) and not product.accumulate and product.out.strides[2:] == (n, 1)
     outer, inner = product.out.sizes[:2]
     out = product.out
     if not direct:
-        out = tight(gpu._queue.alloc(outer * inner * rows * cols * 4, "matmul out"), (outer, inner, rows, cols))
+        out = tight(device.queue.alloc(outer * inner * rows * cols * 4, "matmul out"), (outer, inner, rows, cols))
     whole = Product(a, b, out)
     a_t, b_t = _along_rows(a), _along_rows(b)
     plans = [
@@ -267,21 +267,21 @@ def _run_half_piece(gpu: GPU, product: Product, variants: list[Subgroup]) -> Non
         for one in variants
         if rows % one.bm == 0 and cols % one.bn == 0 and depth % one.bk == 0
     ]
-    plan = _best(gpu, whole, _problem(whole), plans)
-    _emit(gpu, whole, plan)
+    plan = _best(device, whole, _problem(whole), plans)
+    _emit(device, whole, plan)
     if not direct:
         cropped = replace(out, sizes=product.out.sizes)
-        convert(gpu._queue, cropped, product.out, add=product.accumulate, limit=_limit(gpu))
+        convert(device.queue, cropped, product.out, add=product.accumulate, limit=_limit(device))
 
 
-def _best(gpu: GPU, product: Product, problem: Problem, plans: list[Plan]) -> Plan:
+def _best(device: Device, product: Product, problem: Problem, plans: list[Plan]) -> Plan:
     """Return the plan that autotune prefers."""
 
     def emit(plan: Plan) -> None:
-        _emit(gpu, product, plan)
+        _emit(device, product, plan)
 
     # measuring repeats a plan: not where it adds to what is there
-    return tune.best(gpu, problem, plans, None if product.accumulate else emit)
+    return tune.best(device, problem, plans, None if product.accumulate else emit)
 
 
 def _along_rows(view: View) -> bool:
@@ -289,14 +289,14 @@ def _along_rows(view: View) -> bool:
     return view.strides[2] == 1 and view.strides[3] != 1
 
 
-def _packed(gpu: GPU, view: View, rows: int, cols: int) -> View:
+def _packed(device: Device, view: View, rows: int, cols: int) -> View:
     """Return a view as float16 of at least the given sizes, contiguous along one axis and aligned to 16 bytes; itself, where it is."""
     turned = abs(view.strides[2]) < abs(view.strides[3])
     x = turn(view) if turned else view
     sizes = (*x.sizes[:2], cols, rows) if turned else (*x.sizes[:2], rows, cols)
     ready = x.half and x.sizes == sizes and x.strides[3] == 1 and not any(s % 8 for s in (*x.strides[:3], x.offset))
     if not ready:
-        y = tight(gpu._queue.alloc(int(np.prod(sizes)) * 2, "matmul operand"), sizes, half=True)
-        convert(gpu._queue, x, y, limit=_limit(gpu))
+        y = tight(device.queue.alloc(int(np.prod(sizes)) * 2, "matmul operand"), sizes, half=True)
+        convert(device.queue, x, y, limit=_limit(device))
         x = y
     return turn(x) if turned else x

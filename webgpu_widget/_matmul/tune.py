@@ -18,8 +18,8 @@ from webgpu_widget.errors import WebGPUWidgetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from webgpu_widget._device import Device
     from webgpu_widget._matmul.choose import Plan, Problem
-    from webgpu_widget.gpu import GPU
 
 FORMAT = 1
 """Changes when the kernels do: winners of another format are measured anew."""
@@ -43,9 +43,9 @@ def cache_path() -> Path:
     return _user_cache.path("matmul.json")
 
 
-def key(gpu: GPU, problem: Problem, plans: Sequence[Plan]) -> str:
+def key(device: Device, problem: Problem, plans: Sequence[Plan]) -> str:
     """Return what a winner is remembered under: the adapter, the class of shapes and the candidates."""
-    info = gpu.info
+    info = device.info
     adapter = f"{info.vendor}/{info.architecture}/{info.device}/{info.description}"
     sizes = "x".join(str(_class(size)) for size in (problem.m, problem.n, problem.k))
     return f"{adapter} | {sizes} batch {_class(problem.batch)} | {' ; '.join(plan.name for plan in plans)}"
@@ -56,12 +56,12 @@ def _class(size: int) -> int:
     return 1 << max(0, size - 1).bit_length()
 
 
-def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan], None] | None) -> Plan:
+def best(device: Device, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan], None] | None) -> Plan:
     """Return the fastest plan: remembered, or measured now, or the first when measuring is off or not worth it.
 
     Parameters
     ----------
-    gpu
+    device
         Where it would run.
     problem
         Decides the class of shapes.
@@ -70,19 +70,19 @@ def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan
     emit
         Queues a plan's dispatches; they may be repeated, since each writes the same result. None where they may not.
     """
-    if len(plans) == 1 or problem.flops < LEAST_FLOPS or gpu.info.is_fallback or not enabled():
+    if len(plans) == 1 or problem.flops < LEAST_FLOPS or device.info.is_fallback or not enabled():
         return plans[0]
-    name = key(gpu, problem, plans)
+    name = key(device, problem, plans)
     with _lock:
         _load()
         found = _known.get(name)
     for plan in plans:
         if plan.name == found:
             return plan
-    if emit is None or gpu._queue.recording:
+    if emit is None or device.queue.recording:
         return plans[0]
     try:
-        winner = measure(gpu, plans, emit)
+        winner = measure(device, plans, emit)
     except WebGPUWidgetError:
         return plans[
             0
@@ -93,27 +93,27 @@ def best(gpu: GPU, problem: Problem, plans: Sequence[Plan], emit: Callable[[Plan
     return winner
 
 
-def measure(gpu: GPU, plans: Sequence[Plan], emit: Callable[[Plan], None]) -> Plan:
+def measure(device: Device, plans: Sequence[Plan], emit: Callable[[Plan], None]) -> Plan:
     """Return the plan whose chained dispatches finish first, each timed on the real queue against an empty wait."""
     times: dict[str, float] = {}
     for plan in plans:
         emit(plan)
-        gpu._queue.request({"op": "synchronize"}, "measuring matmul", TIMEOUT_S)
+        device.queue.request({"op": "synchronize"}, "measuring matmul", TIMEOUT_S)
     for _ in range(2):
         for plan in plans:
-            empty = _timed(gpu, plan, emit, 0)
-            once = max(_timed(gpu, plan, emit, 1) - empty, 1e-4)
+            empty = _timed(device, plan, emit, 0)
+            once = max(_timed(device, plan, emit, 1) - empty, 1e-4)
             count = max(3, min(200, int(ROUND_S / once)))
-            spent = (_timed(gpu, plan, emit, count) - empty) / count
+            spent = (_timed(device, plan, emit, count) - empty) / count
             times[plan.name] = min(times.get(plan.name, spent), spent)
     return min(plans, key=lambda plan: times[plan.name])
 
 
-def _timed(gpu: GPU, plan: Plan, emit: Callable[[Plan], None], count: int) -> float:
+def _timed(device: Device, plan: Plan, emit: Callable[[Plan], None], count: int) -> float:
     start = time.perf_counter()
     for _ in range(count):
         emit(plan)
-    gpu._queue.request({"op": "synchronize"}, "measuring matmul", TIMEOUT_S)
+    device.queue.request({"op": "synchronize"}, "measuring matmul", TIMEOUT_S)
     return time.perf_counter() - start
 
 

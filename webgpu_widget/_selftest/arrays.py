@@ -29,7 +29,7 @@ SIDES = (1, 31, 32, 33, 47)
 def running_sums(bench: Bench, size: int) -> float:
     """A rounding is that of the sum of the terms' sizes so far."""
     x = bench.rng.normal(size=(2, size, 3)).astype(np.float32)
-    found = bench.read(scan(runtime_of(bench.gpu), bench.node(x), 1, "sum"))
+    found = bench.read(scan(runtime_of(bench.device), bench.node(x), 1, "sum"))
     return units(found, x.astype(np.float64).cumsum(1), EPS * np.abs(x).astype(np.float64).cumsum(1))
 
 
@@ -38,7 +38,7 @@ def running_products(bench: Bench, size: int) -> float:
     """Integers modulo 2**32."""
     x = bench.rng.integers(-3, 4, (size, 2)).astype(np.int32)
     x[x == 0] = 1
-    found = bench.read(scan(runtime_of(bench.gpu), bench.node(x), 0, "prod"))
+    found = bench.read(scan(runtime_of(bench.device), bench.node(x), 0, "prod"))
     return differing(found, twin.scan(x, 0, product=True))
 
 
@@ -46,7 +46,7 @@ def running_products(bench: Bench, size: int) -> float:
 def sorting(bench: Bench, size: int) -> float:
     """Keys and where they came from, equal ones in their order."""
     keys = bench.rng.integers(0, 20, (3, size)).astype(np.uint32)
-    found, index = (bench.read(node) for node in search.sort_keys(runtime_of(bench.gpu), bench.node(keys)))
+    found, index = (bench.read(node) for node in search.sort_keys(runtime_of(bench.device), bench.node(keys)))
     wanted, places = keys.copy(), np.tile(np.arange(size, dtype=np.uint32), (3, 1))
     width = 1
     while width < size:
@@ -121,7 +121,7 @@ def padded_elements(bench: Bench, count: int) -> float:
 def pivoting(bench: Bench, side: int) -> float:
     """``P a = L U`` with no element of L above 1; and the twin's factors, where a tie has not made another pivot."""
     a = bench.rng.normal(size=(side, side)).astype(np.float32)
-    found, pivots = (bench.read(node) for node in _solve.decompose(runtime_of(bench.gpu), bench.node(a)))
+    found, pivots = (bench.read(node) for node in _solve.decompose(runtime_of(bench.device), bench.node(a)))
     exact = found.astype(np.float64)
     low, high = np.tril(exact, -1) + np.eye(side), np.triu(exact)
     moved = a.astype(np.float64)
@@ -140,7 +140,7 @@ def pivoting(bench: Bench, side: int) -> float:
 @AREA.case("array/triangular", "roundings a row", 4, side=SIDES, lower=(True, False), unit=(False, True))
 def substitution(bench: Bench, side: int, lower: bool, unit: bool) -> float:
     """``a x = b``, from the first row or from the last."""
-    rng, runtime = bench.rng, runtime_of(bench.gpu)
+    rng, runtime = bench.rng, runtime_of(bench.device)
     low = np.tril(rng.normal(size=(side, side))) / 8 + 4 * np.sqrt(side) * np.eye(side)
     matrix = np.ascontiguousarray(low if lower else low.T, np.float32)
     b = rng.normal(size=(side, 3)).astype(np.float32)
@@ -176,7 +176,7 @@ def reflections(bench: Bench, shape: tuple[int, int]) -> float:
 def reflectors(bench: Bench, shape: tuple[int, int]) -> float:
     """The twin's vectors and factors."""
     a = bench.rng.normal(size=shape).astype(np.float32)
-    found, factor = (bench.read(node) for node in _factor._reflections(runtime_of(bench.gpu), bench.node(a)))
+    found, factor = (bench.read(node) for node in _factor._reflections(runtime_of(bench.device), bench.node(a)))
     wanted, factors = twin.householder(a.astype(np.float64))
     size = 32 * EPS * max(1.0, np.abs(wanted).max())
     return max(units(found, wanted, size), units(factor, factors, size))

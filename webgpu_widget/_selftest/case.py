@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from webgpu_widget._default import as_device
+
 if TYPE_CHECKING:
     from webgpu_widget._handles import Buffer
     from webgpu_widget._lazy.node import Node
@@ -39,7 +41,8 @@ class Bench:
     """
 
     def __init__(self, gpu: GPU, rng: np.random.Generator) -> None:
-        self.gpu, self.rng, self.queue = gpu, rng, gpu._queue
+        self.gpu, self.rng, self.device = gpu, rng, as_device(gpu)
+        self.queue = self.device.queue
 
     def put(self, values: Any) -> Buffer:
         """Upload whole numbers and truth values as 32-bit integers, all else as float32."""
@@ -66,7 +69,7 @@ class Bench:
         """Compute and read an expression."""
         from webgpu_widget._lazy.build import wrap
 
-        result: Array = wrap(self.gpu, node).numpy()
+        result: Array = wrap(self.device, node).numpy()
         return result
 
 

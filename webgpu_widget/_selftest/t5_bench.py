@@ -53,7 +53,7 @@ class T5Bench:
     def __init__(
         self, bench: Bench, config: T5Config = CONFIG, weights: Format = "f32", *, teams: Teams | None = None
     ) -> None:
-        self.kernels = Kernels(bench.gpu, config, weights)
+        self.kernels = Kernels(bench.device, config, weights)
         if teams == "subgroups" and not self.kernels.has_subgroups:
             raise Unavailable("no subgroups")
         self.kernels.has_subgroups &= teams != "workgroups"

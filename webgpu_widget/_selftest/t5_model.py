@@ -86,7 +86,7 @@ def _model(bench: Bench, weights: Format) -> tuple[Parts, dict[str, NDArray[np.f
         for name, x in values.items()
     }
     seen = {name: x.astype(np.float64) for name, x in stored.items()}
-    parts = Parts(Kernels(bench.gpu, config, weights), _Tensors(bench, values, weights))
+    parts = Parts(Kernels(bench.device, config, weights), _Tensors(bench, values, weights))
     return parts, twin.quantized(seen) if weights == "int8" else seen, config
 
 

@@ -25,11 +25,11 @@ from distributed.utils import silence_logging_cmgr
 from tornado.ioloop import IOLoop
 
 from webgpu_widget import errors
+from webgpu_widget._default import use_in_this_thread
 from webgpu_widget._losses import once_more
 from webgpu_widget._private_folder import PrivateFolder
 from webgpu_widget.array import GPUArray
 from webgpu_widget.cluster.reach import QuietScheduler, QuietWorker, host_for
-from webgpu_widget.gpu import use_in_this_thread
 
 if TYPE_CHECKING:
     from webgpu_widget.cluster.hub import Member
@@ -122,7 +122,7 @@ class BrowserThreadPoolExecutor(ThreadPoolExecutor):
         """Run a function in a thread."""
 
         def with_gpu() -> Any:
-            use_in_this_thread(self._member.gpu)
+            use_in_this_thread(self._member.device)
             try:
                 return fn(*args, **kwargs)
             except (SystemExit, KeyboardInterrupt) as error:

@@ -92,7 +92,7 @@ class Exchange:
         with self._lock:
             self._members[member.id] = member
             copy = block.copies.get(member.id)
-            if copy is not None and copy._memory.generation == member.gpu._queue.generation:
+            if copy is not None and copy._memory.generation == member.device.generation:
                 held = self._held.setdefault(member.id, {})
                 held.pop(block, None)
                 held[block] = None
@@ -218,7 +218,7 @@ class Exchange:
         try:
             if self.way == "hub":
                 made = member.gpu.array(block.values)
-                member.gpu._queue.flush()
+                member.device.queue.flush()
             else:
                 made = self._put(block, member)
             ok = True
@@ -233,7 +233,7 @@ class Exchange:
     def _put(block: Block, member: Member) -> GPUArray:
         """Send a block so that the browser keeps its bytes to pass them on."""
         made = member.gpu.empty(block.values.shape, block.values.dtype)
-        member.gpu._queue.flush()
+        member.device.queue.flush()
         view = memoryview(cast("Any", np.ascontiguousarray(block.values))).cast("B")
         requests = [
             ask(
@@ -257,11 +257,11 @@ class Exchange:
 
     def move(self, array: GPUArray, member: Member) -> GPUArray:
         """Return an array on a browser's GPU: itself where it is there, else a copy that is brought over."""
-        if array._gpu is member.gpu:
+        if array._device is member.device:
             return array
         with self._lock:
             self._members[member.id] = member
-            source = next((one for one in self._members.values() if one.gpu is array._gpu), None)
+            source = next((one for one in self._members.values() if one.device is array._device), None)
             faster = source is not None and (
                 self.way == "peer" or (self.way == "auto" and self._peer_is_faster(array.nbytes, source.id, member.id))
             )
@@ -287,8 +287,8 @@ class Exchange:
             self.channels.open(pair, source, member)
             began = time.monotonic()
             made = member.gpu.empty(array.shape, array.dtype)
-            member.gpu._queue.flush()
-            array._gpu._queue.flush()
+            member.device.queue.flush()
+            array._device.queue.flush()
             with self._lock:
                 self._sending[source.id] = self._sending.get(source.id, 0) + 1
             try:

@@ -6,13 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from webgpu_widget._connection import Connection
-from webgpu_widget.gpu import GPU, AdapterInfo
+from webgpu_widget._device import AdapterInfo, Device
 from webgpu_widget.transports._hub import Socket
 from webgpu_widget.transports._names import is_loopback
 from webgpu_widget.transports.base import Transport
+
+if TYPE_CHECKING:
+    from webgpu_widget.gpu import GPU
 
 log = logging.getLogger("webgpu_widget.cluster")
 
@@ -50,16 +54,6 @@ class AcceptedTransport(Transport):
         """Nothing of its own to end."""
 
 
-class WorkerGPU(GPU):
-    """The GPU of a browser that joined. It is no widget of a notebook: it opens no comm and follows no cell."""
-
-    def open(self) -> None:
-        """Open no comm."""
-
-    def _flush_after_cells(self) -> None:
-        """Tasks read what they compute."""
-
-
 class Member:
     """A browser that joined, until it is gone.
 
@@ -67,7 +61,7 @@ class Member:
     ----------
     id : str
         ``browser-3``; a page that comes back gets a new one.
-    gpu : WorkerGPU
+    device : Device
         Its GPU.
     state : str
         ``joining``, ``ready`` or ``gone``.
@@ -91,8 +85,8 @@ class Member:
         self.instance = instance
         self.remote = remote
         self.transport = AcceptedTransport()
-        self.gpu = WorkerGPU(self.transport)
-        self.connection = self.gpu._connection
+        self.device = Device(self.transport)
+        self.connection = self.device.connection
         self.state: State = "joining"
         self.reason = ""
         self.info: AdapterInfo | None = None
@@ -112,6 +106,11 @@ class Member:
         self._linkless_at: float | None = None
         self._links: dict[str, Socket] = {}
         self._last_ping = 0.0
+
+    @cached_property
+    def gpu(self) -> GPU:
+        """Its GPU, as users' functions get it: the same one for all of them."""
+        return self.device.gpu
 
     # ------------------------------------------------------------ links
 
@@ -154,14 +153,12 @@ class Member:
         grace = _GRACE_LOOPBACK_S if is_loopback(self.remote) else _GRACE_S
         if self._linkless_at is not None:
             return "its browser was closed or ended" if now - self._linkless_at > grace else None
-        silent = now - self.connection._last_sign
+        silent = self.connection.silent_s(now)
         if silent > _SILENT_S:
             return f"it has not answered for {silent:.0f} s: asleep, frozen, or the network is gone"
         if silent > _PING_AFTER_S and now - self._last_ping > _PING_AFTER_S / 2:
             self._last_ping = now
-            with self.connection._lock:
-                self.connection._session.ping()
-                self.connection._settle()
+            self.connection.ping()
         return None
 
     # ------------------------------------------------------------ tasks
@@ -281,10 +278,7 @@ class Roster:
         log.warning("%s (%s) is dropped: %s", member.id, member.remote, reason)
         with self._lock:
             self._banned[member.instance] = f"this browser was dropped from the cluster: {reason}"
-            connection = member.connection
-            with connection._lock:
-                connection._session._send("refuse", message=self._banned[member.instance])
-                connection._settle()
+            member.connection.send_away(self._banned[member.instance])
         self.give_up(member, f"dropped: {reason}")
 
     def watch(self) -> None:

@@ -27,11 +27,11 @@ from webgpu_widget.cluster.tasks import Flow, Piece
 from webgpu_widget.matrix import matmul as multiply
 
 if TYPE_CHECKING:
+    from webgpu_widget._device import Device
     from webgpu_widget.array import GPUArray
     from webgpu_widget.cluster.dask import BrowserWorker
     from webgpu_widget.cluster.hub import Member
     from webgpu_widget.cluster.pool import Cluster
-    from webgpu_widget.gpu import GPU
 
 __all__ = ["matmul"]
 
@@ -71,16 +71,16 @@ class Product:
         """Return the pairs of blocks whose products make block (i, j), in the order in which they are added."""
         return [(self.left.blocks[i, k], self.right.blocks[k, j]) for k in range(self.left.columns)]
 
-    def compute(self, gpu: GPU, member: Member, i: int, j: int) -> NDArray[np.float32]:
+    def compute(self, device: Device, member: Member, i: int, j: int) -> NDArray[np.float32]:
         """Compute block (i, j) of the result."""
         total: GPUArray | None = None
         with self._turns.setdefault(member.id, threading.Lock()):
             for first, second in self.operands(i, j):
-                part = multiply(self.exchange.get(first, member), self.exchange.get(second, member), gpu=gpu)
+                part = multiply(self.exchange.get(first, member), self.exchange.get(second, member), gpu=device)
                 total = part if total is None else total + part
                 # The browser begins while the next operands are on their way.
                 total._buffer()
-                gpu._queue.flush()
+                device.queue.flush()
         assert total is not None  # noqa: S101 - a product has at least one pair
         values = total.numpy(timeout=120.0)
         self._check(i, j, values)
@@ -125,12 +125,12 @@ class Check:
             raise GarbageError(f"block ({i}, {j}) of a product is wrong in {int(wrong.sum())} rows")
 
 
-def compute_block(gpu: GPU, name: str, i: int, j: int) -> NDArray[np.float32]:
+def compute_block(device: Device, name: str, i: int, j: int) -> NDArray[np.float32]:
     """Compute a block of a product in a task."""
     product = _jobs.get(name)
     if product is None:
         raise errors.ClusterError(f"the product {name} is over, or it belongs to another process")
-    return product.compute(gpu, cast("BrowserWorker", get_worker()).member, i, j)
+    return product.compute(device, cast("BrowserWorker", get_worker()).member, i, j)
 
 
 def grid(n: int) -> tuple[int, int]:

@@ -155,7 +155,7 @@ class Cluster:
 
     async def _join(self, member: Member) -> None:
         try:
-            member.info = await member.gpu.ready_async(_JOIN_S)
+            member.info = await member.device.ready_async(_JOIN_S)
             await asyncio.to_thread(self._launched.pin, member.label)
             await self._room.add_worker(member, self._exchange.move, self._roster.drop)
         except (errors.WebGPUWidgetError, OSError, ValueError) as error:
@@ -176,7 +176,7 @@ class Cluster:
         # Told to the scheduler first, so that it sends the tasks elsewhere; only then do they fail here.
         await self._room.remove_worker(member, expected=member.tasks_running == 0)
         member.connection.page_gone(member.reason)
-        await asyncio.to_thread(member.gpu.close)
+        await asyncio.to_thread(member.device.close)
         self._changed()
 
     async def _watch(self) -> None:
@@ -497,7 +497,7 @@ class Cluster:
             member.gone.set()
         self._room.close()
         for member in members:
-            member.gpu.close()
+            member.device.close()
         self._hub.remove_endpoint(self._token)
         self._hub.close()
         self._launched.close()

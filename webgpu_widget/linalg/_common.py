@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget._default import as_device
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.build import cast_node, const, is_array, same_gpu, wrap
 from webgpu_widget._lazy.create import from_host
@@ -16,33 +17,29 @@ from webgpu_widget._lazy.sharing import copied
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
+    from webgpu_widget._device import Device
     from webgpu_widget._lazy.node import Shape
     from webgpu_widget._lazy.runtime import Runtime
     from webgpu_widget.array import GPUArray
-    from webgpu_widget.gpu import GPU
 
 LinAlgError = np.linalg.LinAlgError
 PANEL = 32
 
 
-def as_array(x: Any, gpu: GPU | None = None) -> GPUArray:
-    """Return an operand as an array, uploaded to `gpu` or the default GPU where it is not one."""
+def as_array(x: Any, device: Device | None = None) -> GPUArray:
+    """Return an operand as an array, uploaded to a device or the default one where it is not one."""
     if is_array(x):
         return x
-    if gpu is None:
-        from webgpu_widget.gpu import default_gpu
-
-        gpu = default_gpu()
-    return from_host(gpu, x)
+    return from_host(as_device(device), x)
 
 
-def operands(name: str, values: tuple[Any, ...], gpu: GPU | None = None) -> list[GPUArray]:
-    """Return operands as arrays of one GPU: that of the arrays among them, else `gpu`, else the default one."""
+def operands(name: str, values: tuple[Any, ...], device: Device | None = None) -> list[GPUArray]:
+    """Return operands as arrays of one GPU: that of the arrays among them, else the one given, else the default one."""
     found = [v for v in values if is_array(v)]
     if found:
         same_gpu(name, found)
-        gpu = found[0]._gpu
-    arrays = [as_array(v, gpu) for v in values]
+        device = found[0]._device
+    arrays = [as_array(v, device) for v in values]
     same_gpu(name, arrays)
     return arrays
 
@@ -105,7 +102,7 @@ def launch(
 
 def array(runtime: Runtime, node: Node) -> GPUArray:
     """Return an array of a node."""
-    return wrap(runtime.gpu, node)
+    return wrap(runtime.device, node)
 
 
 @dataclass(frozen=True)
@@ -119,12 +116,12 @@ class Unchecked:
 
     def checked(self) -> GPUArray:
         """Return the array, or raise LinAlgError. Waits for the GPU, except while a program is recorded."""
-        if self.bad is not None and not self.array._gpu._queue.recording and self.bad.numpy():
+        if self.bad is not None and not self.array._device.queue.recording and self.bad.numpy():
             raise LinAlgError(self.message)
         return self.array
 
     async def checked_async(self) -> GPUArray:
         """Coroutine twin of `checked`."""
-        if self.bad is not None and not self.array._gpu._queue.recording and await self.bad.numpy_async():
+        if self.bad is not None and not self.array._device.queue.recording and await self.bad.numpy_async():
             raise LinAlgError(self.message)
         return self.array

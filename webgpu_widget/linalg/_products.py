@@ -117,7 +117,7 @@ def matrix_power(x: Any, n: int, /) -> GPUArray:
         from webgpu_widget._lazy.create import eye
         from webgpu_widget._lazy.shape import broadcast_to
 
-        return broadcast_to(eye(a._gpu, a.shape[-1], dtype=a.dtype), (*batch, *a.shape[-2:]))
+        return broadcast_to(eye(a._device, a.shape[-1], dtype=a.dtype), (*batch, *a.shape[-2:]))
     result: GPUArray | None = None
     while n:
         if n & 1:
@@ -231,7 +231,7 @@ def matrix_rank(x: Any, /, *, rtol: Any = None) -> GPUArray:
     if not size_of(a.shape[-2:]):
         from webgpu_widget._lazy.create import full
 
-        return full(a._gpu, a.shape[:-2], 0)
+        return full(a._device, a.shape[:-2], 0)
     singular = svdvals(a)
     return (singular > _tolerance(singular, rtol, a.shape)).sum(axis=-1)
 

@@ -18,6 +18,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from webgpu_widget import waiting
+from webgpu_widget._default import default_device
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
 from webgpu_widget.mandelbrot import film, work
 from webgpu_widget.mandelbrot.image import Image
@@ -157,9 +158,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
     def gpu(self) -> GPU:
         """The GPU of `image` and `animate`."""
         if self._gpu is None:
-            from webgpu_widget.gpu import default_gpu
-
-            self._gpu = default_gpu()
+            self._gpu = default_device().gpu
         return self._gpu
 
     @property

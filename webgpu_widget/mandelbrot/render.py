@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from webgpu_widget._default import as_device
 from webgpu_widget.mandelbrot import kernels, work
 from webgpu_widget.mandelbrot.image import Extra, Image, Stats, edges, jitter
 from webgpu_widget.mandelbrot.numbers import ViewError, exact_point
@@ -20,6 +21,7 @@ from webgpu_widget.mandelbrot.tile import Tile
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
 
 if TYPE_CHECKING:
+    from webgpu_widget._device import Device
     from webgpu_widget.gpu import GPU
 
 __all__ = [
@@ -43,7 +45,7 @@ _PARTS = (1.0, 1 / 4, 1 / 20)
 """Of the first one's speed, before anything was seen."""
 
 
-def longer_slices(gpu: GPU, times: float) -> None:
+def longer_slices(gpu: Device, times: float) -> None:
     """Have a GPU run dispatches that are some times as long, in bands that are larger, where no page has to stay alive beside them. May be called again."""
     for slices, part in zip(_slices_of(gpu, gpu.info.is_fallback), _PARTS, strict=True):
         slices.target_s, slices.limit_s = times * work.TARGET_S, 2 * times * work.LIMIT_S
@@ -156,12 +158,12 @@ def render(
     The work is cut into dispatches of about 30 ms; Ctrl-C ends it between two of them.
     """
     view = make_view(center, width, size, max_iter, power, julia, formula)
-    target = _gpu(gpu)
+    target = as_device(gpu)
     steps = _picture(view, target.info.is_fallback, target, samples, method, distance, refine, reference, progress)
     return cast("Image", _drive(steps, target, timeout))
 
 
-def render_tile(view: View, tile: Tile, gpu: GPU, method: str = "auto", timeout: float | None = 30.0) -> Counts:
+def render_tile(view: View, tile: Tile, gpu: Device, method: str = "auto", timeout: float | None = 30.0) -> Counts:
     """Compute a part of a picture, with the bits that `render_view` has there.
 
     Parameters
@@ -185,13 +187,13 @@ def render_tile(view: View, tile: Tile, gpu: GPU, method: str = "auto", timeout:
     return cast("Counts", _drive(_tile(view, tile, gpu, method), gpu, timeout))
 
 
-def _drive(steps: work.Waits, gpu: GPU, timeout: float | None) -> Any:
+def _drive(steps: work.Waits, gpu: Device, timeout: float | None) -> Any:
     """Run a generator of waits to its end."""
     answer: Any = None
     try:
         while True:
             wait = steps.send(answer)
-            answer = gpu._queue.read(wait.reads, timeout) if wait.reads is not None else wait.compute()  # type: ignore[misc]
+            answer = gpu.queue.read(wait.reads, timeout) if wait.reads is not None else wait.compute()  # type: ignore[misc]
     except StopIteration as stop:
         return stop.value
     finally:
@@ -218,7 +220,7 @@ async def render_async(
 ) -> Image:
     """Coroutine twin of `render`; the reference orbit is computed in a thread."""
     view = make_view(center, width, size, max_iter, power, julia, formula)
-    target = _gpu(gpu)
+    target = as_device(gpu)
     info = await target.ready_async(timeout)
     steps = _picture(view, info.is_fallback, target, samples, method, distance, refine, reference, progress)
     answer: Any = None
@@ -226,7 +228,7 @@ async def render_async(
         while True:
             wait = steps.send(answer)
             if wait.reads is not None:
-                answer = await target._queue.read_async(wait.reads, timeout)
+                answer = await target.queue.read_async(wait.reads, timeout)
             else:
                 answer = await asyncio.to_thread(wait.compute)  # type: ignore[arg-type]
     except StopIteration as stop:
@@ -247,14 +249,6 @@ async def render_view_async(view: View, gpu: GPU | None = None, **options: Any) 
 
 def _arguments(view: View) -> dict[str, Any]:
     return {name: getattr(view, name) for name in ("center", "width", "size", "max_iter", "julia", "power", "formula")}
-
-
-def _gpu(gpu: GPU | None) -> GPU:
-    if gpu is not None:
-        return gpu
-    from webgpu_widget.gpu import default_gpu
-
-    return default_gpu()
 
 
 def _meter(
@@ -325,7 +319,7 @@ class _Job:
             pixels = pixels[within.holds(pixels, outer.width)]
             refined = len(pixels)
             if refined:
-                refiner = kernels.make_refiner(self.gpu._queue, self.view, prepared, outer)
+                refiner = kernels.make_refiner(self.gpu.queue, self.view, prepared, outer)
                 again = yield from kernels.run(refiner, self.fine_slices, pixels, progress=self.show)
                 iterations.reshape(-1)[pixels] = again[0]
                 smooth.reshape(-1)[pixels] = again[1].view(np.float32)
@@ -355,7 +349,7 @@ def _tile(view: View, tile: Tile, gpu: Any, method: str) -> work.Waits:
     prepared = yield work.Wait(compute=lambda: work.prepare(view, method))
     job = _Job(gpu, view, prepared, gpu.info.is_fallback, None)
     outer = tile if prepared.reference is None else tile.grown(view.size)
-    kernel = kernels.make_kernel(gpu._queue, view, prepared, fallback=job.is_fallback, tile=outer)
+    kernel = kernels.make_kernel(gpu.queue, view, prepared, fallback=job.is_fallback, tile=outer)
     return (yield from job.counts(kernel, tile, refine=True))
 
 
@@ -378,7 +372,7 @@ def _picture(
     try:
         prepared = yield work.Wait(compute=lambda: work.prepare(view, method, point))
         job = _Job(gpu, view, prepared, is_fallback, show)
-        kernel = kernels.make_kernel(gpu._queue, view, prepared, derivative=distance, fallback=is_fallback)
+        kernel = kernels.make_kernel(gpu.queue, view, prepared, derivative=distance, fallback=is_fallback)
         counts: Counts = yield from job.counts(kernel, kernel.tile, refine=refine)
         total, extra = counts.stats.iterations, None
         if samples > 1:
@@ -386,7 +380,7 @@ def _picture(
             rows = []
             if len(pixels):
                 listed = kernels.make_kernel(
-                    gpu._queue, view, prepared, listed=True, shared=kernel, fallback=is_fallback
+                    gpu.queue, view, prepared, listed=True, shared=kernel, fallback=is_fallback
                 )
                 for sample in range(1, samples):
                     more = yield from kernels.run(listed, job.slices, pixels, jitter(sample))

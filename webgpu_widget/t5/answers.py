@@ -15,7 +15,7 @@ from webgpu_widget.t5.options import Clock, T5Stats, checked
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
 
 if TYPE_CHECKING:
-    from webgpu_widget.gpu import GPU
+    from webgpu_widget._device import Device
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.encoder import Encoders
     from webgpu_widget.t5.parts import Parts
@@ -32,7 +32,7 @@ class Answers(ABC):
     tokenizer: Tokenizer
     max_source_tokens: int
     stats: T5Stats
-    _gpu: GPU
+    _device: Device
     _parts: Parts
     _encoders: Encoders
     _decoders: dict[tuple[int, int, int, int], Decoder]
@@ -81,7 +81,7 @@ class Answers(ABC):
             if isinstance(item, Chunk):
                 yield item
             else:
-                self._gpu._connection.wait(item.request, timeout)
+                self._device.wait(item.request, timeout)
 
     async def _drive_async(self, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
         """Coroutine twin of `_drive`."""
@@ -90,7 +90,7 @@ class Answers(ABC):
             if isinstance(item, Chunk):
                 yield item
             else:
-                await self._gpu._connection.wait_async(item.request, timeout)
+                await self._device.wait_async(item.request, timeout)
 
     def _texts(self, text: str | Sequence[str]) -> list[str]:
         if not isinstance(text, str) and not isinstance(text, Sequence):

@@ -49,7 +49,7 @@ class Blocks:
     def width(self) -> int:
         """Invocations of a workgroup that the adapter has room for; 0 when blocks are not for this adapter."""
         k, c = self.kernels, self.kernels.config
-        limits = k.gpu.info.limits
+        limits = k.device.info.limits
         if k.on_cpu or not k.has_subgroups or limits["maxStorageBuffersPerShaderStage"] < _BINDINGS:
             return 0
         for width in self.widths:
@@ -107,7 +107,7 @@ class Blocks:
         """`Kernels.step_gate` of rows in slots; ``x`` gets the rows themselves."""
         c = self.kernels.config
         width = min(256, self.width) or 64
-        teams = width // (4 if self.kernels.gpu.info.is_fallback else 32)
+        teams = width // (4 if self.kernels.device.info.is_fallback else 32)
         constants = {"SLOTS": c.num_heads + 1, "OUT": c.d_ff, "GATED": c.is_gated, "ACT": ACTIVATIONS[c.activation]}
         buffers = [slots, gain, matrix.words, matrix.scale, state, h, x]
         self._run("block_gate", buffers, (-(-c.d_ff // teams), rows), b"", width, **constants)

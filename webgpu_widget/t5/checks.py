@@ -10,8 +10,8 @@ from webgpu_widget import errors
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
+    from webgpu_widget._device import Device
     from webgpu_widget._handles import Span
-    from webgpu_widget.gpu import GPU
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.encoder import Encoders
     from webgpu_widget.t5.parts import Parts
@@ -28,7 +28,7 @@ class Checks:
     """The part of `T5` that takes and returns arrays."""
 
     config: T5Config
-    _gpu: GPU
+    _device: Device
     _encoders: Encoders
 
     def _ready(self) -> Parts:
@@ -92,7 +92,7 @@ class Checks:
             (batch, source, d_model) float32.
         """
         span, shape, tokens = self._encode(input_ids, attention_mask)
-        return _floats(self._gpu._queue.read([span], timeout)[0], shape)[:, :tokens]
+        return _floats(self._device.queue.read([span], timeout)[0], shape)[:, :tokens]
 
     async def encode_async(
         self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
@@ -100,7 +100,7 @@ class Checks:
         """Coroutine twin of `encode`."""
         await self._settled()
         span, shape, tokens = self._encode(input_ids, attention_mask)
-        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)[:, :tokens]
+        return _floats((await self._device.queue.read_async([span], timeout))[0], shape)[:, :tokens]
 
     def _logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
         ids, target, parts = self._pair(input_ids, decoder_input_ids)
@@ -128,7 +128,7 @@ class Checks:
             (batch, target, vocab) float32.
         """
         span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return _floats(self._gpu._queue.read([span], timeout)[0], shape)
+        return _floats(self._device.queue.read([span], timeout)[0], shape)
 
     async def logits_async(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
@@ -136,7 +136,7 @@ class Checks:
         """Coroutine twin of `logits`."""
         await self._settled()
         span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return _floats((await self._gpu._queue.read_async([span], timeout))[0], shape)
+        return _floats((await self._device.queue.read_async([span], timeout))[0], shape)
 
     def cross_attention(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
@@ -154,7 +154,7 @@ class Checks:
             (layers, batch, heads, target, source) float32; the last axis sums to 1.
         """
         spans, shape, tokens = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
-        return np.stack([_floats(data, shape)[..., :tokens] for data in self._gpu._queue.read(spans, timeout)])
+        return np.stack([_floats(data, shape)[..., :tokens] for data in self._device.queue.read(spans, timeout)])
 
     async def cross_attention_async(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
@@ -163,7 +163,7 @@ class Checks:
         await self._settled()
         spans, shape, tokens = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
         return np.stack(
-            [_floats(data, shape)[..., :tokens] for data in await self._gpu._queue.read_async(spans, timeout)]
+            [_floats(data, shape)[..., :tokens] for data in await self._device.queue.read_async(spans, timeout)]
         )
 
     def _cross_attention(

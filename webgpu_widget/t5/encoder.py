@@ -41,7 +41,7 @@ class RecordedEncoder:
         parts.load_encoder()  # what still has to be moved cannot be moved while recording
         self.encoding = Encoding(parts, batch, source)
         self.encoding.layer(0)  # products are measured here, since they cannot be while recording
-        self.program = Program(parts.kernels.gpu)
+        self.program = Program(parts.kernels.device)
         with self.program:
             self.encoding.embed()
             for i in range(parts.config.num_layers):

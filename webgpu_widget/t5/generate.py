@@ -109,7 +109,7 @@ class Decoder:
         ]
         self.start_ids = forward.upload(parts, np.full(rows, c.decoder_start_token_id), "t5 ids")
         parts.load_decoder()  # what still has to be moved cannot be moved while recording
-        self.program = Program(parts.kernels.gpu)
+        self.program = Program(parts.kernels.device)
         with self.program:
             self._step()
         self.dispatches = self.program.stats["dispatches"]

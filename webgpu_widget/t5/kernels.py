@@ -15,9 +15,9 @@ from webgpu_widget.t5.shaders import variant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from webgpu_widget._device import Device
     from webgpu_widget._handles import Buffer, Pipeline
     from webgpu_widget.array import GPUArray
-    from webgpu_widget.gpu import GPU
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.shaders import Format
 
@@ -44,7 +44,7 @@ class Kernels:
 
     Parameters
     ----------
-    gpu
+    device
         Whose queue takes the work; its adapter decides between subgroups and workgroups.
     config
         Sizes.
@@ -52,10 +52,10 @@ class Kernels:
         Format of the matrices.
     """
 
-    def __init__(self, gpu: GPU, config: T5Config, weights: Format) -> None:
-        self.gpu, self.config, self.weights = gpu, config, weights
-        self.queue = gpu._queue
-        info = gpu.info
+    def __init__(self, device: Device, config: T5Config, weights: Format) -> None:
+        self.device, self.config, self.weights = device, config, weights
+        self.queue = device.queue
+        info = device.info
         self.has_subgroups = "subgroups" in info.features
         self.on_cpu = info.is_fallback
         # one workgroup reads a whole row of logits: as many threads as there may be, but few where a CPU runs them
@@ -151,7 +151,7 @@ class Kernels:
         if self._is_for_tiles(matrix, rows) and factor == 1:
             columns, outputs = matrix.columns, matrix.rows
             weight = Operand.tight(matrix.words, (outputs, columns)).mT
-            launch(self.gpu, Operand.tight(x, (rows, columns)), weight, y, accumulate=residual)
+            launch(self.device, Operand.tight(x, (rows, columns)), weight, y, accumulate=residual)
             return
         constants: dict[str, Any] = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)

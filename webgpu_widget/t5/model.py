@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 import numpy as np
 
 from webgpu_widget import errors
+from webgpu_widget._default import as_device
 from webgpu_widget.t5.answers import Answers
 from webgpu_widget.t5.checks import Checks
 from webgpu_widget.t5.config import T5Config
@@ -23,6 +24,7 @@ from webgpu_widget.t5.tokenizer import Tokenizer
 if TYPE_CHECKING:
     import os
 
+    from webgpu_widget._device import Device
     from webgpu_widget.gpu import GPU
     from webgpu_widget.t5.generate import Decoder
     from webgpu_widget.t5.shaders import Format
@@ -50,13 +52,13 @@ class T5(Checks, Answers):
         checkpoint: Checkpoint,
         config: T5Config,
         tokenizer: Tokenizer,
-        gpu: GPU,
+        device: Device,
         dtype: Format,
         *,
         max_source_tokens: int,
         progress: bool,
     ) -> None:
-        self._checkpoint, self._gpu, self._dtype, self._progress = checkpoint, gpu, dtype, progress
+        self._checkpoint, self._device, self._dtype, self._progress = checkpoint, device, dtype, progress
         self.config, self.tokenizer = config, tokenizer
         self.max_source_tokens = max_source_tokens
         self.stats = T5Stats()
@@ -68,11 +70,11 @@ class T5(Checks, Answers):
 
     def _open(self) -> None:
         """Open the checkpoint for the page and device that there are now."""
-        self._generation = self._gpu._queue.generation
+        self._generation = self._device.queue.generation
         if self._tensors is not None:
             self._tensors.close()
-        kernels = Kernels(self._gpu, self.config, self._dtype)
-        self._tensors = open_tensors(self._checkpoint, self.config, self._gpu, self._dtype, progress=self._progress)
+        kernels = Kernels(self._device, self.config, self._dtype)
+        self._tensors = open_tensors(self._checkpoint, self.config, self._device, self._dtype, progress=self._progress)
         self._parts: Parts = Parts(kernels, self._tensors)
         self._encoders = Encoders(self._parts)
         self._decoders: dict[tuple[int, int, int, int], Decoder] = {}
@@ -133,11 +135,9 @@ class T5(Checks, Answers):
         checkpoint = find(source)
         config = T5Config.from_file(checkpoint.config)
         tokenizer = Tokenizer(checkpoint.tokenizer, config)
-        if gpu is None:
-            from webgpu_widget.gpu import default_gpu
-
-            gpu = default_gpu()
-        made = cls(checkpoint, config, tokenizer, gpu, dtype, max_source_tokens=max_source_tokens, progress=progress)
+        made = cls(
+            checkpoint, config, tokenizer, as_device(gpu), dtype, max_source_tokens=max_source_tokens, progress=progress
+        )
         if wait:
             made.wait()
         return made
@@ -168,7 +168,7 @@ class T5(Checks, Answers):
         start = np.full((1, 1), self.config.eos_token_id)
         self._encoders.encode(start, start != self.config.pad_token_id)
         self._decoder(1, 1, 32, 64)
-        self._gpu.synchronize(timeout)
+        self._device.synchronize(timeout)
         if self.stats.load_s is None:
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
         self._complete = self._generation
@@ -178,13 +178,13 @@ class T5(Checks, Answers):
         await asyncio.to_thread(self.wait, timeout)
 
     async def _settled(self) -> None:
-        if self._closed or self._complete != self._gpu._queue.generation:
+        if self._closed or self._complete != self._device.queue.generation:
             await self.wait_async()
 
     def _ready(self) -> Parts:
         if self._closed:
             raise errors.ClosedError("this model was freed; load it again with wg.T5.from_pretrained()")
-        if self._generation != self._gpu._queue.generation:
+        if self._generation != self._device.queue.generation:
             self._wait_for_device()
             self._open()
         return self._parts
@@ -193,11 +193,11 @@ class T5(Checks, Answers):
         """Wait for the page or device after the one that was lost; it may be on its way while the loss is still being told."""
         for _ in range(3):
             try:
-                self._gpu.ready()
+                self._device.ready()
             except (errors.DeviceLostError, errors.FrontendLostError):
                 continue
             return
-        self._gpu.ready()
+        self._device.ready()
 
     def free(self) -> None:
         """Give the model's memory back; later use raises `ClosedError`. May be called twice."""

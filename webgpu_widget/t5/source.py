@@ -13,7 +13,7 @@ from webgpu_widget.errors import FormatError, LimitError, WeightsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget.gpu import GPU
+    from webgpu_widget._device import Device
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.shaders import Format
 
@@ -108,10 +108,12 @@ class LoadedTensors:
     A stage's memory is given back when all of its tensors have been released.
     """
 
-    def __init__(self, checkpoint: Checkpoint, config: T5Config, gpu: GPU, weights: Format, *, progress: bool) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, config: T5Config, device: Device, weights: Format, *, progress: bool
+    ) -> None:
         from webgpu_widget.weights import inspect_weights, load_weights
 
-        plan = inspect_weights(checkpoint.weights, gpu=gpu)
+        plan = inspect_weights(checkpoint.weights, gpu=device)
         found = {tensor.name: tensor.shape for tensor in plan.tensors}
         config.check_tensors(found, where=str(checkpoint.weights))
         self.has_head = "lm_head.weight" in found
@@ -131,7 +133,7 @@ class LoadedTensors:
 
         self._weights = load_weights(
             checkpoint.weights,
-            gpu,
+            device,
             stages=stage,
             dtype={
                 "*layer_norm*": "f32",
@@ -166,6 +168,8 @@ class LoadedTensors:
         self._weights.cancel()
 
 
-def open_tensors(checkpoint: Checkpoint, config: T5Config, gpu: GPU, weights: Format, *, progress: bool) -> Tensors:
+def open_tensors(
+    checkpoint: Checkpoint, config: T5Config, device: Device, weights: Format, *, progress: bool
+) -> Tensors:
     """Begin to load a checkpoint's tensors, checked against its config."""
-    return LoadedTensors(checkpoint, config, gpu, weights, progress=progress)
+    return LoadedTensors(checkpoint, config, device, weights, progress=progress)

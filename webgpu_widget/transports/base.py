@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from webgpu_widget._connection import Connection
     from webgpu_widget.protocol import Lane
+    from webgpu_widget.transports._hub import Hub
 
 
 class Transport(abc.ABC):
@@ -43,6 +44,13 @@ class Transport(abc.ABC):
     def url(self) -> str | None:
         """What to open in a browser, if anything."""
         return None
+
+    @property
+    def hub(self) -> Hub:
+        """The hub that serves this process's files to the page."""
+        from webgpu_widget.transports._hub import Hub
+
+        return Hub.shared()
 
     def offer_lane(self, hello: dict[str, Any]) -> Lane | None:  # noqa: ARG002
         """Return a WebSocket for the page that said hello to open beside the comm, if it makes sense."""

@@ -106,6 +106,11 @@ class PageTransport(Transport):
         self._token = self._hub.add_endpoint(lambda socket: SocketLink(connection, socket), self._given)
 
     @property
+    def hub(self) -> Hub:
+        """The hub that serves the page."""
+        return self._hub
+
+    @property
     def url(self) -> str | None:
         """The address to open; the token is in it."""
         return None if self._token is None else self._hub.page_url(self._token, public=True)

@@ -67,8 +67,8 @@ class QuantizedArray:
 
     def dequantize(self) -> GPUArray:
         """Make the float32 array that this stands for, on the GPU."""
-        gpu = self.device
-        queue = gpu._queue
+        device = self.packed._device
+        queue = device.queue
         out = queue.alloc(self.size * 4, label="dequantized")
         groups = max(1, math.ceil(self.size / 64))
         x = min(groups, 32768)
@@ -82,7 +82,7 @@ class QuantizedArray:
             ],
             (x, math.ceil(groups / x), 1),
         )
-        return GPUArray(gpu, out, self.shape, np.float32)
+        return GPUArray(device, out, self.shape, np.float32)
 
     def numpy(self, timeout: float | None = 30.0) -> npt.NDArray[np.float32]:
         """Read the float32 values back."""

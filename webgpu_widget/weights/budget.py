@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from webgpu_widget.errors import WeightsError
 
 if TYPE_CHECKING:
-    from webgpu_widget.gpu import GPU
+    from webgpu_widget._device import Device
 
 __all__ = ["Budget"]
 
@@ -31,12 +31,12 @@ class Budget:
         None: no limit.
     """
 
-    _all: ClassVar[weakref.WeakKeyDictionary[GPU, Budget]] = weakref.WeakKeyDictionary()
+    _all: ClassVar[weakref.WeakKeyDictionary[Device, Budget]] = weakref.WeakKeyDictionary()
 
     @classmethod
-    def of(cls, gpu: GPU) -> Budget:
+    def of(cls, device: Device) -> Budget:
         """Return the budget of a GPU."""
-        return cls._all.setdefault(gpu, cls())
+        return cls._all.setdefault(device, cls())
 
     def __init__(self) -> None:
         self.limit_bytes: int | None = None

@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from webgpu_widget._default import as_device
+
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
 
@@ -98,12 +100,6 @@ def _request(name: str, params: dict[str, Any]) -> dict[str, Any]:
     return {"op": "service", "name": f"cache.{name}", "params": params}
 
 
-def _gpu(gpu: GPU | None) -> GPU:
-    from webgpu_widget.gpu import default_gpu
-
-    return gpu or default_gpu()
-
-
 def _keys(source: str | os.PathLike[str] | None) -> builtins.list[str] | None:
     from webgpu_widget.weights.source import open_source
 
@@ -132,12 +128,12 @@ def list(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> builtins.li
     timeout : float or None
         Seconds of silence.
     """
-    return _entries(_gpu(gpu)._queue.request(_request("list", {}), "listing the cache", timeout))
+    return _entries(as_device(gpu).queue.request(_request("list", {}), "listing the cache", timeout))
 
 
 async def list_async(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> builtins.list[CacheEntry]:
     """Coroutine twin of `list`."""
-    return _entries(await _gpu(gpu)._queue.request_async(_request("list", {}), "listing the cache", timeout))
+    return _entries(await as_device(gpu).queue.request_async(_request("list", {}), "listing the cache", timeout))
 
 
 def clear(source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 30.0) -> int:
@@ -155,7 +151,7 @@ def clear(source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = Non
     int
         Bytes given back.
     """
-    reply = _gpu(gpu)._queue.request(_request("clear", {"keys": _keys(source)}), "clearing the cache", timeout)
+    reply = as_device(gpu).queue.request(_request("clear", {"keys": _keys(source)}), "clearing the cache", timeout)
     return int(reply["freed_bytes"])
 
 
@@ -164,7 +160,7 @@ async def clear_async(
 ) -> int:
     """Coroutine twin of `clear`."""
     request = _request("clear", {"keys": _keys(source)})
-    return int((await _gpu(gpu)._queue.request_async(request, "clearing the cache", timeout))["freed_bytes"])
+    return int((await as_device(gpu).queue.request_async(request, "clearing the cache", timeout))["freed_bytes"])
 
 
 def verify(
@@ -178,7 +174,7 @@ def verify(
         As for `clear`.
     """
     return _report(
-        _gpu(gpu)._queue.request(_request("verify", {"keys": _keys(source)}), "verifying the cache", timeout)
+        as_device(gpu).queue.request(_request("verify", {"keys": _keys(source)}), "verifying the cache", timeout)
     )
 
 
@@ -187,7 +183,7 @@ async def verify_async(
 ) -> CacheReport:
     """Coroutine twin of `verify`."""
     request = _request("verify", {"keys": _keys(source)})
-    return _report(await _gpu(gpu)._queue.request_async(request, "verifying the cache", timeout))
+    return _report(await as_device(gpu).queue.request_async(request, "verifying the cache", timeout))
 
 
 def quota(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> CacheQuota:
@@ -198,11 +194,11 @@ def quota(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> CacheQuota
     gpu, timeout
         As for `list`.
     """
-    return CacheQuota(**_gpu(gpu)._queue.request(_request("quota", {}), "asking for the storage quota", timeout))
+    return CacheQuota(**as_device(gpu).queue.request(_request("quota", {}), "asking for the storage quota", timeout))
 
 
 async def quota_async(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> CacheQuota:
     """Coroutine twin of `quota`."""
     return CacheQuota(
-        **await _gpu(gpu)._queue.request_async(_request("quota", {}), "asking for the storage quota", timeout)
+        **await as_device(gpu).queue.request_async(_request("quota", {}), "asking for the storage quota", timeout)
     )

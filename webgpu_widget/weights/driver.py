@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from webgpu_widget._connection import Request
-    from webgpu_widget.gpu import GPU
+    from webgpu_widget._device import Device
     from webgpu_widget.weights.loader import Item, Weights
     from webgpu_widget.weights.routes import Route
     from webgpu_widget.weights.source import Source
@@ -94,7 +94,7 @@ class Driver:
     ----------
     weights : Weights
         Held weakly: when its owner lets it go, the load ends.
-    gpu : GPU
+    device
     source : Source
     routes : list of Route
         One a file.
@@ -103,10 +103,10 @@ class Driver:
     """
 
     def __init__(
-        self, weights: Weights, gpu: GPU, source: Source, routes: list[Route], options: Mapping[str, Any]
+        self, weights: Weights, device: Device, source: Source, routes: list[Route], options: Mapping[str, Any]
     ) -> None:
         self._weights = weakref.ref(weights)
-        self._gpu = gpu
+        self._device = device
         self._source = source
         self._routes = routes
         self._verify = bool(options["verify"])
@@ -151,7 +151,7 @@ class Driver:
                 self._thread.start()
         command = {"op": "service", "name": "weights.load", "params": self._spec(job)}
         # The work goes on while a gpu.record() of this thread records.
-        job.request = self._gpu._queue.start(
+        job.request = self._device.queue.start(
             command, "loading weights", on_progress=lambda value: self._heard(job, value)
         )
         job.request.future.add_done_callback(lambda future: self._events.put(("ended", (job, future))))
@@ -209,7 +209,7 @@ class Driver:
         }
 
     def _pipeline(self, name: str | None) -> int:
-        return 0 if name is None else self._gpu._queue.pipeline(kernel_source(name), name).handle
+        return 0 if name is None else self._device.queue.pipeline(kernel_source(name), name).handle
 
     def _chunks(self, items: list[Item]) -> set[tuple[int, int]]:
         """Find the chunks that items lie in."""
@@ -246,7 +246,7 @@ class Driver:
 
     def _control(self, job: _Job, action: str, items: list[int] | None = None) -> None:
         params = {"job": job.id, "action": action, "items": items or []}
-        self._gpu._queue.start({"op": "service", "name": "weights.control", "params": params}, "steering a load")
+        self._device.queue.start({"op": "service", "name": "weights.control", "params": params}, "steering a load")
 
     def _running(self) -> list[_Job]:
         with self._lock:
@@ -257,7 +257,7 @@ class Driver:
         self._stopped = True
         for job in self._running():
             if job.request is not None:
-                self._gpu._connection.cancel(job.request)
+                self._device.cancel(job.request)
             # Break the circle through the request's callbacks: buffers are freed when the last array goes, not at the next collection.
             job.items, job.request = [], None
         self._events.put(("stop", None))
@@ -337,7 +337,7 @@ class Driver:
         digest = chunk_digest(data) if self._verify else ""
         params = {"job": job.id, "file": file, "index": index, "digest": digest}
         command = {"op": "service", "name": "weights.chunk", "params": params}
-        self._gpu._queue.start(command, "sending weights", buffers=[data])
+        self._device.queue.start(command, "sending weights", buffers=[data])
 
     def _read(self, file: int, index: int) -> bytes:
         size = self._chunk_bytes[file]
@@ -360,7 +360,7 @@ class Driver:
                 runs.append(((job, file, index), [digest]))
         for (job, file, first), digests in runs:
             params = {"job": job.id, "name": _digests_name(job, file), "first": first, "digests": digests}
-            self._gpu._queue.start({"op": "service", "name": "weights.digests", "params": params}, "sending hashes")
+            self._device.queue.start({"op": "service", "name": "weights.digests", "params": params}, "sending hashes")
 
     def _end(self, job: _Job, future: Any) -> None:
         error = future.exception()
@@ -416,7 +416,7 @@ class Driver:
             weights._fail(error)
         for job in self._running():
             if job.request is not None:
-                self._gpu._connection.cancel(job.request)
+                self._device.cancel(job.request)
         self._tell()
 
     # ------------------------------------------------------------ accounts

@@ -23,6 +23,7 @@ from webgpu_widget.weights.plan import stage_name
 from webgpu_widget.weights.report import LoadReport, Progress, Stage
 
 if TYPE_CHECKING:
+    from webgpu_widget._device import Device
     from webgpu_widget._handles import Buffer
     from webgpu_widget.gpu import GPU
     from webgpu_widget.weights.convert import Part, Rules, Target
@@ -81,19 +82,19 @@ class Weights(Mapping[str, Loaded]):
     """
 
     def __init__(
-        self, source: Source, plan: Plan, rules: Rules, gpu: GPU, routes: list[Route], options: Mapping[str, Any]
+        self, source: Source, plan: Plan, rules: Rules, device: Device, routes: list[Route], options: Mapping[str, Any]
     ) -> None:
         self.plan = plan
-        self._gpu = gpu
+        self._device = device
         self._source = source
         self._lock = threading.RLock()
         self._waiters: list[tuple[Callable[[], bool], Request]] = []
         self._failed: BaseException | None = None
         self._cancelled = False
-        self._budget = Budget.of(gpu)
+        self._budget = Budget.of(device)
         if options.get("budget_bytes") is not None:
             self._budget.limit_bytes = int(options["budget_bytes"])
-        limits = gpu.ready().limits
+        limits = device.ready().limits
         limit = min(limits["maxBufferSize"], limits["maxStorageBufferBindingSize"])
         if options.get("max_binding_bytes"):
             limit = min(limit, int(options["max_binding_bytes"]))
@@ -114,11 +115,11 @@ class Weights(Mapping[str, Loaded]):
         self._flag_count = flags
         self._flags: Buffer | None = None
         self._stages: dict[str, Stage] = {name: self._make_stage(name) for name in plan.stages}
-        runtime_of(gpu)  # made here and not in the thread that receives
-        self._driver = Driver(self, gpu, source, routes, options)
+        runtime_of(device)  # made here and not in the thread that receives
+        self._driver = Driver(self, device, source, routes, options)
         self._finalizer = weakref.finalize(self, _let_go, self._driver, source, self._budget, id(self))
         tell_children(self)
-        gpu._connection.on_gone(self._gone)
+        device.on_gone(self._gone)
         self._begin()
 
     def forked(self, parent: int) -> None:  # noqa: ARG002
@@ -150,7 +151,7 @@ class Weights(Mapping[str, Loaded]):
 
     def _load(self, names: list[str]) -> None:
         """Begin to load stages that are absent, or whose buffers are gone."""
-        generation = self._gpu._queue.generation
+        generation = self._device.queue.generation
         wanted = []
         with self._lock:
             for name in names:
@@ -170,7 +171,7 @@ class Weights(Mapping[str, Loaded]):
             self._settle_stages(wanted)
 
     def _allocate(self, items: list[Item]) -> None:
-        queue = self._gpu._queue
+        queue = self._device.queue
         with self._lock:
             for item in items:
                 item.loaded = False
@@ -214,10 +215,10 @@ class Weights(Mapping[str, Loaded]):
         shape, dtype = item.part.shape, entry.target.dtype
         if dtype in ("int8", "int4"):
             bits = 8 if dtype == "int8" else 4
-            packed = GPUArray(self._gpu, item.buffers[0], (*shape[:-1], shape[-1] * bits // 32), np.uint32)
-            scales = GPUArray(self._gpu, item.buffers[1], (*shape[:-1], shape[-1] // 32), np.float32)
+            packed = GPUArray(self._device, item.buffers[0], (*shape[:-1], shape[-1] * bits // 32), np.uint32)
+            scales = GPUArray(self._device, item.buffers[1], (*shape[:-1], shape[-1] // 32), np.float32)
             return QuantizedArray(packed, scales, shape, bits)
-        return GPUArray(self._gpu, item.buffers[0], shape, np.dtype(dtype))
+        return GPUArray(self._device, item.buffers[0], shape, np.dtype(dtype))
 
     def _gone(self, _kind: str, _reason: str) -> None:
         """Load again what was loaded: handles have become invalid. Called with the connection's lock held."""
@@ -226,7 +227,7 @@ class Weights(Mapping[str, Loaded]):
 
     def _reload(self) -> None:
         """Load what was there when the device or page went. Called by the driver."""
-        generation = self._gpu._queue.generation
+        generation = self._device.queue.generation
         with self._lock:
             names = [
                 name
@@ -270,7 +271,7 @@ class Weights(Mapping[str, Loaded]):
     def _usable(self) -> None:
         if self._failed is not None:
             raise self._failed
-        self._gpu._open()
+        self._device.check_open()
 
     def _want(self, name: str) -> tuple[Entry, Request | None]:
         """Find a tensor and, if it is not there, have it come first."""
@@ -283,7 +284,7 @@ class Weights(Mapping[str, Loaded]):
         self._usable()
         stage = entry.tensor.stage
         self._budget.touch(self, stage)
-        generation = self._gpu._queue.generation
+        generation = self._device.queue.generation
         with self._lock:
             if self._stages[stage].state != "absent" and entry.loaded and not entry.stale(generation):
                 return entry, None
@@ -322,19 +323,19 @@ class Weights(Mapping[str, Loaded]):
         """
         entry, request = self._want(name)
         if request is not None:
-            self._gpu._connection.wait(request, timeout)
+            self._device.wait(request, timeout)
         if entry.flag >= 0 and not entry.checked and self._flags is not None:
-            self._check_flag(entry, self._gpu._queue.read([(self._flags, 0, 4 * self._flag_count)], timeout)[0])
+            self._check_flag(entry, self._device.queue.read([(self._flags, 0, 4 * self._flag_count)], timeout)[0])
         return self._value(entry)
 
     async def get_tensor_async(self, name: str, timeout: float | None = 30.0) -> Loaded:
         """Coroutine twin of `get_tensor`."""
         entry, request = self._want(name)
         if request is not None:
-            await self._gpu._connection.wait_async(request, timeout)
+            await self._device.wait_async(request, timeout)
         if entry.flag >= 0 and not entry.checked and self._flags is not None:
             spans = [(self._flags, 0, 4 * self._flag_count)]
-            self._check_flag(entry, (await self._gpu._queue.read_async(spans, timeout))[0])
+            self._check_flag(entry, (await self._device.queue.read_async(spans, timeout))[0])
         return self._value(entry)
 
     def _value(self, entry: Entry) -> Loaded:
@@ -368,11 +369,11 @@ class Weights(Mapping[str, Loaded]):
         IntegrityError, WeightsError, CancelledError
             The load failed, or was cancelled.
         """
-        self._gpu._connection.wait(self._stage_waiter(stage), timeout)
+        self._device.wait(self._stage_waiter(stage), timeout)
 
     async def wait_async(self, stage: object = None, timeout: float | None = None) -> None:
         """Coroutine twin of `wait`."""
-        await self._gpu._connection.wait_async(self._stage_waiter(stage), timeout)
+        await self._device.wait_async(self._stage_waiter(stage), timeout)
 
     # ------------------------------------------------------------ mapping
 
@@ -422,7 +423,7 @@ class Weights(Mapping[str, Loaded]):
     @property
     def device(self) -> GPU:
         """The GPU that it is on."""
-        return self._gpu
+        return self._device.gpu
 
     def pause(self) -> None:
         """Stop moving bytes; what is there stays usable."""
@@ -447,7 +448,7 @@ class Weights(Mapping[str, Loaded]):
         if self._flags is not None:
             self._flags.free()
         self._finalizer()
-        self._gpu._queue.flush()
+        self._device.queue.flush()
 
     close = cancel
 
@@ -460,7 +461,7 @@ class Weights(Mapping[str, Loaded]):
         for name in names:
             self._budget.release(self, name)
             self._evict(name)
-        self._gpu._queue.flush()
+        self._device.queue.flush()
 
     def _evict(self, stage: str) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
+from webgpu_widget._default import as_device
 from webgpu_widget.errors import WeightsError
 from webgpu_widget.weights.convert import Rules
 from webgpu_widget.weights.loader import Weights
@@ -16,6 +17,7 @@ from webgpu_widget.weights.source import open_source
 if TYPE_CHECKING:
     import os
 
+    from webgpu_widget._device import Device
     from webgpu_widget.gpu import GPU
     from webgpu_widget.weights.plan import Stages
     from webgpu_widget.weights.source import Source, SourceFile
@@ -110,7 +112,7 @@ def load_weights(
         for file in opened.files:
             served = _serve(chosen, opened, file)
             request = probe_request(file, chosen, served, by_python=route == "comm")
-            reply = chosen._queue.request(request, f"asking how to reach {file.name}", timeout)
+            reply = chosen.queue.request(request, f"asking how to reach {file.name}", timeout)
             routes.append(route_from(reply, file, served))
         made = Weights(opened, plan, rules, chosen, routes, options)
     except BaseException:
@@ -146,7 +148,7 @@ async def load_weights_async(
         for file in opened.files:
             served = _serve(chosen, opened, file)
             request = probe_request(file, chosen, served, by_python=route == "comm")
-            reply = await chosen._queue.request_async(request, f"asking how to reach {file.name}", timeout)
+            reply = await chosen.queue.request_async(request, f"asking how to reach {file.name}", timeout)
             routes.append(route_from(reply, file, served))
         made = Weights(opened, plan, rules, chosen, routes, options)
     except BaseException:
@@ -159,13 +161,11 @@ async def load_weights_async(
 
 def _prepare(
     source: str | os.PathLike[str], gpu: GPU | None, stages: Stages | None, dtype: Any, quantize: Any
-) -> tuple[GPU, Rules, Source, Plan]:
-    from webgpu_widget.gpu import default_gpu
-
+) -> tuple[Device, Rules, Source, Plan]:
     rules = Rules(dtype, quantize)
     opened = open_source(source)
     try:
-        chosen = gpu or default_gpu()
+        chosen = as_device(gpu)
         return chosen, rules, opened, make_plan(opened, stages, rules, chosen)
     except BaseException:
         opened.close()
@@ -186,15 +186,13 @@ def _options(
     }
 
 
-def _serve(gpu: GPU, source: Source, file: SourceFile) -> str | None:
+def _serve(device: Device, source: Source, file: SourceFile) -> str | None:
     """Have the hub serve a local file; the page tries whether it can reach it."""
     if file.path is None:
         return None
-    from webgpu_widget.transports._hub import Hub
-
-    hub = getattr(gpu._transport, "_hub", None) or Hub.shared()
+    hub = device.transport.hub
     url: str = hub.serve_file(file.path)
     source.on_close.append(lambda: hub.stop_serving(url))
-    if gpu._transport.name == "comm":
+    if device.transport.name == "comm":
         return url
     return "/" + url.split("/", 3)[3]  # the page was served by the same hub, under whatever name

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from webgpu_widget._default import as_device
 from webgpu_widget.errors import LimitError, WebGPUWidgetError, WeightsError
 from webgpu_widget.weights.convert import Rules, split
 from webgpu_widget.weights.source import open_source
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
+    from webgpu_widget._device import Device
     from webgpu_widget.gpu import GPU
     from webgpu_widget.weights.source import Source
     from webgpu_widget.weights.tensors import TensorInfo
@@ -86,7 +88,7 @@ class Plan:
     metadata: dict[str, Any]
     files: tuple[str, ...]
     _rules: Rules
-    _gpu: GPU | None
+    _gpu: GPU | Device | None
 
     @property
     def title(self) -> str:
@@ -113,11 +115,10 @@ class Plan:
     @property
     def fits(self) -> Fits:
         """Compare with the adapter's limits and the browser's storage; waits for a front end."""
-        from webgpu_widget.gpu import default_gpu
         from webgpu_widget.weights import cache
 
-        gpu = self._gpu or default_gpu()
-        return check_fits(self, gpu.ready().limits, cache.quota(gpu=gpu).available_bytes)
+        device = as_device(self._gpu)
+        return check_fits(self, device.ready().limits, cache.quota(gpu=device).available_bytes)
 
     def __repr__(self) -> str:
         lines = [f"{self.title}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"]
@@ -197,7 +198,7 @@ async def inspect_weights_async(
     return await asyncio.to_thread(inspect_weights, source, stages=stages, dtype=dtype, quantize=quantize, gpu=gpu)
 
 
-def make_plan(source: Source, stages: Stages | None, rules: Rules, gpu: GPU | None) -> Plan:
+def make_plan(source: Source, stages: Stages | None, rules: Rules, gpu: GPU | Device | None) -> Plan:
     """Lay out an opened source in stages."""
     by_name = assign_stages([tensor.name for tensor in source.tensors], stages)
     order = {name: index for index, name in enumerate(dict.fromkeys(by_name.values()))}

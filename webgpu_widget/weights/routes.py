@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from webgpu_widget.gpu import GPU
+    from webgpu_widget._device import Device
     from webgpu_widget.weights.source import SourceFile
 
 __all__ = ["Route", "chunk_bytes_for", "probe_request", "route_from"]
@@ -53,19 +53,19 @@ def chunk_bytes_for(size: int) -> int:
     return wanted
 
 
-def probe_request(file: SourceFile, gpu: GPU, served: str | None, *, by_python: bool = False) -> dict[str, Any]:
+def probe_request(file: SourceFile, device: Device, served: str | None, *, by_python: bool = False) -> dict[str, Any]:
     """Make the request that has the page try where it can fetch a file.
 
     Parameters
     ----------
     file : SourceFile
-    gpu : GPU
+    device
     served : str or None
         The hub's address for it.
     by_python : bool
         Offer no address at all.
     """
-    in_notebook = gpu._transport.name == "comm"
+    in_notebook = device.transport.name == "comm"
     path = file.path
     parts = (
         [part for part in path.parts if part != path.anchor]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget._default import as_device, default_device
 from webgpu_widget._lazy import create
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.build import const, is_array, lazy, op_node, same_gpu
@@ -15,24 +16,23 @@ from webgpu_widget.errors import ShapeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from webgpu_widget._device import Device
     from webgpu_widget.array import GPUArray
     from webgpu_widget.gpu import GPU
 
 
-def device_of(device: GPU | None, *values: Any) -> GPU:
-    """Return the GPU meant: `device`, else where the values are, else the default one."""
+def device_of(device: GPU | None, *values: Any) -> Device:
+    """Return the device meant: `device`, else where the values are, else the default one."""
     if device is not None:
-        return device
+        return as_device(device)
     for value in values:
         if is_array(value):
-            return value._gpu
+            return value._device
         if isinstance(value, (list, tuple)):
             for inner in value:
                 if is_array(inner):
-                    return inner._gpu
-    from webgpu_widget.gpu import default_gpu
-
-    return default_gpu()
+                    return inner._device
+    return default_device()
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: GPU | None = None, copy: bool | None = None) -> GPUArray:
@@ -43,10 +43,10 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: GPU | None = None, copy: 
 def from_dlpack(x: Any, /, *, device: GPU | None = None, copy: bool | None = None) -> GPUArray:
     """Return an array of another library's data, through this process's memory; an own array as it is."""
     if is_array(x):
-        gpu = device_of(device, x)
-        if gpu is x._gpu:
+        found = device_of(device, x)
+        if found is x._device:
             return x.copy() if copy else x
-        return create.asarray(gpu, x, copy=copy)
+        return create.asarray(found, x, copy=copy)
     if copy is False:
         raise BufferError("Foreign data cannot be on the GPU without a copy: leave out copy=False.")
     return create.from_host(device_of(device), np.from_dlpack(x))
@@ -142,7 +142,7 @@ def _triangle(x: GPUArray, relation: str, k: int) -> GPUArray:
         raise ShapeError(f"A triangle is of matrices, with at least 2 axes, not of shape {x.shape}.")
     same_gpu("triangle", [x])
     kept = create.diagonal_relation(x.shape[-2:], relation, k)
-    return lazy(x._gpu, op_node("where", kept, x._node, const(0, x.dtype)))
+    return lazy(x._device, op_node("where", kept, x._node, const(0, x.dtype)))
 
 
 def tril(x: GPUArray, /, *, k: int = 0) -> GPUArray:

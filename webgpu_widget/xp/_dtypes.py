@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget._default import default_device
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.build import common_dtype, is_array
 from webgpu_widget._lazy.create import asarray as _asarray
@@ -134,9 +135,7 @@ class NamespaceInfo:
 
     def default_device(self) -> GPU:
         """Return the GPU that is used when none is named."""
-        from webgpu_widget.gpu import default_gpu
-
-        return default_gpu()
+        return default_device().gpu
 
     def devices(self) -> list[GPU]:
         """Return the GPUs: the default one (any other `webgpu_widget.GPU` is one, too)."""

@@ -414,7 +414,7 @@ def conj(x: GPUArray, /) -> GPUArray:
 def imag(x: GPUArray, /) -> GPUArray:
     """Return zeros: all dtypes that are there are real."""
     same_gpu("imag", [x])
-    return lazy(x._gpu, const(0, x.dtype, x.shape))
+    return lazy(x._device, const(0, x.dtype, x.shape))
 
 
 def clip(x: GPUArray, /, min: Any = None, max: Any = None) -> GPUArray:  # noqa: A002 - the standard's names
@@ -437,14 +437,14 @@ def clip(x: GPUArray, /, min: Any = None, max: Any = None) -> GPUArray:  # noqa:
                 raise DTypeError(f"clip: the bound {bound!r} does not fit {x.dtype.name}.")
             limit = const(_within(bound, x.dtype), x.dtype)
         else:
-            array = bound if is_array(bound) else from_host(x._gpu, bound)
+            array = bound if is_array(bound) else from_host(x._device, bound)
             same_gpu("clip", [x, array])
             if dt.promote(array.dtype, x.dtype) != x.dtype:
                 raise DTypeError(f"clip: a bound of {array.dtype.name} does not fit {x.dtype.name}.")
             limit = cast_node(array._node, x.dtype)
         broadcast_shapes("clip", node.shape, limit.shape)
         node = op_node(name, node, limit)
-    return lazy(x._gpu, node)
+    return lazy(x._device, node)
 
 
 def _within(bound: Any, dtype: dt.DType) -> Any:

@@ -82,14 +82,14 @@ def repeat(x: GPUArray, repeats: int | GPUArray, /, *, axis: int | None = None) 
     if given.dtype.kind not in "biu":
         raise DTypeError(f"repeat takes whole numbers, not {given.dtype.name}: {repeats!r:.80}.")
     if not is_array(repeats):
-        repeats = from_host(x._gpu, given.astype(np.int32))
+        repeats = from_host(x._device, given.astype(np.int32))
     if repeats.ndim == 0 or repeats.size == 1:
         return shapes.repeat_each(x, int(repeats.item()), place)
     if repeats.shape != (x.shape[place],):
         raise ShapeError(f"repeat: counts of shape {repeats.shape} do not fit axis {place} of shape {x.shape}.")
     ends = cumulative(repeats, "sum", 0, None)
     total = int(ends[-1].item()) if ends.size else 0
-    places = searchsorted(ends, arange(x._gpu, 0, total), "right")
+    places = searchsorted(ends, arange(x._device, 0, total), "right")
     return _take(x, places, place)
 
 

@@ -1,0 +1,84 @@
+"""Which device is used when none is named, and how a user's GPU and its device find each other.
+
+Nothing here makes a widget: the package says at its top, by `register`, how that is done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+from webgpu_widget import errors
+from webgpu_widget._fork import tell_children
+
+if TYPE_CHECKING:
+    from webgpu_widget._device import Device
+    from webgpu_widget.gpu import GPU
+
+__all__ = ["as_device", "default_device", "gpu_over", "register", "use_in_this_thread"]
+
+
+class HasDevice(Protocol):
+    """What users hold."""
+
+    @property
+    def _device(self) -> Device: ...
+
+
+class _Defaults:
+    """The default GPU of the process, those of threads, and what makes a GPU."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.of_thread = threading.local()
+        self.gpu: HasDevice | None = None
+        self.kind: Callable[[], type[GPU]] | None = None
+        tell_children(self)
+
+    def forked(self, _parent: int) -> None:
+        """Forget, in a forked child, a lock that another thread may hold and the device of a thread that is the parent's."""
+        self.lock = threading.Lock()
+        self.of_thread = threading.local()
+
+
+_defaults = _Defaults()
+
+
+def register(kind: Callable[[], type[GPU]]) -> None:
+    """Say what returns the class of GPUs, which is loaded at first use."""
+    _defaults.kind = kind
+
+
+def _kind() -> type[GPU]:
+    if _defaults.kind is None:
+        raise errors.WebGPUWidgetError("webgpu_widget was not imported whole: import it before its modules")
+    return _defaults.kind()
+
+
+def gpu_over(device: Device) -> GPU:
+    """Make a GPU over a device; see `Device.gpu`."""
+    return _kind()._over(device)
+
+
+def use_in_this_thread(device: Device | None) -> None:
+    """Make a device the default one of the calling thread: a worker's tasks find theirs by it."""
+    _defaults.of_thread.device = device
+
+
+def default_device() -> Device:
+    """Return the device that helpers use when none is passed: the thread's, else that of a GPU made at first use, and anew after it was closed."""
+    mine: Device | None = getattr(_defaults.of_thread, "device", None)
+    if mine is not None:
+        return mine
+    with _defaults.lock:
+        if _defaults.gpu is None or _defaults.gpu._device.closed:
+            _defaults.gpu = _kind()()
+        return _defaults.gpu._device
+
+
+def as_device(gpu: HasDevice | Device | None) -> Device:
+    """Return the device of a GPU; a device as it is, and the default one for None."""
+    if gpu is None:
+        return default_device()
+    return cast("Device", getattr(gpu, "_device", gpu))
