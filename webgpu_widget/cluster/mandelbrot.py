@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget import errors
+from webgpu_widget._default import as_device
 from webgpu_widget.cluster.dask import GarbageError
 from webgpu_widget.cluster.tasks import Flow, Piece
 from webgpu_widget.mandelbrot.image import Image, Stats
@@ -19,8 +20,8 @@ from webgpu_widget.mandelbrot.view import View, make_view
 from webgpu_widget.mandelbrot.work import choose_method
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
     from webgpu_widget.cluster.pool import Cluster
+    from webgpu_widget.gpu import GPU
 
 __all__ = ["Tile", "render"]
 
@@ -176,12 +177,12 @@ def bundles(estimates: NDArray[np.float64], browsers: int) -> list[list[int]]:
     return made
 
 
-def compute_tiles(device: Device, view: View, parts: Sequence[Tile], method: str) -> list[Counts]:
+def compute_tiles(gpu: GPU, view: View, parts: Sequence[Tile], method: str) -> list[Counts]:
     """Compute some tiles in a task; see `compute_tile`."""
-    return [compute_tile(device, view, part, method) for part in parts]
+    return [compute_tile(gpu, view, part, method) for part in parts]
 
 
-def compute_tile(device: Device, view: View, part: Tile, method: str) -> Counts:
+def compute_tile(gpu: GPU, view: View, part: Tile, method: str) -> Counts:
     """Compute a tile.
 
     Raises
@@ -189,6 +190,7 @@ def compute_tile(device: Device, view: View, part: Tile, method: str) -> Counts:
     GarbageError
         When what the browser returned cannot be right.
     """
+    device = as_device(gpu)
     if device.info.is_fallback:
         longer_slices(device, _LONGER)
     counts = render_tile(view, part, device, method, timeout=120.0)

@@ -21,6 +21,7 @@ from distributed import get_worker
 from numpy.typing import NDArray
 
 from webgpu_widget import errors
+from webgpu_widget._default import as_device
 from webgpu_widget.cluster.dask import GarbageError
 from webgpu_widget.cluster.exchange import Block, Exchange
 from webgpu_widget.cluster.tasks import Flow, Piece
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from webgpu_widget.cluster.dask import BrowserWorker
     from webgpu_widget.cluster.hub import Member
     from webgpu_widget.cluster.pool import Cluster
+    from webgpu_widget.gpu import GPU
 
 __all__ = ["matmul"]
 
@@ -76,7 +78,7 @@ class Product:
         total: GPUArray | None = None
         with self._turns.setdefault(member.id, threading.Lock()):
             for first, second in self.operands(i, j):
-                part = multiply(self.exchange.get(first, member), self.exchange.get(second, member), gpu=device)
+                part = multiply(self.exchange.get(first, member), self.exchange.get(second, member))
                 total = part if total is None else total + part
                 # The browser begins while the next operands are on their way.
                 total._buffer()
@@ -125,12 +127,12 @@ class Check:
             raise GarbageError(f"block ({i}, {j}) of a product is wrong in {int(wrong.sum())} rows")
 
 
-def compute_block(device: Device, name: str, i: int, j: int) -> NDArray[np.float32]:
+def compute_block(gpu: GPU, name: str, i: int, j: int) -> NDArray[np.float32]:
     """Compute a block of a product in a task."""
     product = _jobs.get(name)
     if product is None:
         raise errors.ClusterError(f"the product {name} is over, or it belongs to another process")
-    return product.compute(device, cast("BrowserWorker", get_worker()).member, i, j)
+    return product.compute(as_device(gpu), cast("BrowserWorker", get_worker()).member, i, j)
 
 
 def grid(n: int) -> tuple[int, int]:

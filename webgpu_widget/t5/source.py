@@ -113,7 +113,7 @@ class LoadedTensors:
     ) -> None:
         from webgpu_widget.weights import inspect_weights, load_weights
 
-        plan = inspect_weights(checkpoint.weights, gpu=device)
+        plan = inspect_weights(checkpoint.weights, gpu=device.gpu)
         found = {tensor.name: tensor.shape for tensor in plan.tensors}
         config.check_tensors(found, where=str(checkpoint.weights))
         self.has_head = "lm_head.weight" in found
@@ -133,7 +133,7 @@ class LoadedTensors:
 
         self._weights = load_weights(
             checkpoint.weights,
-            device,
+            device.gpu,
             stages=stage,
             dtype={
                 "*layer_norm*": "f32",

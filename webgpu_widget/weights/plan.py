@@ -118,7 +118,7 @@ class Plan:
         from webgpu_widget.weights import cache
 
         device = as_device(self._gpu)
-        return check_fits(self, device.ready().limits, cache.quota(gpu=device).available_bytes)
+        return check_fits(self, device.ready().limits, cache.quota(gpu=device.gpu).available_bytes)
 
     def __repr__(self) -> str:
         lines = [f"{self.title}: {self.format}, {len(self.tensors)} tensors, {self.total_bytes:,} bytes"]
