@@ -22,6 +22,7 @@ from webgpu_widget.errors import *  # noqa: F403
 if TYPE_CHECKING:
     from webgpu_widget import linalg, mandelbrot, xp
     from webgpu_widget._bind import Out, out
+    from webgpu_widget._einsum import einsum
     from webgpu_widget._magic import load_ipython_extension
     from webgpu_widget._selftest import selftest, selftest_async
     from webgpu_widget.array import GPUArray
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
     from webgpu_widget.matrix import (
         add,
-        einsum,
         gelu,
         layer_norm,
         matmul,
@@ -69,7 +69,7 @@ _HOMES = {
     "selftest": "_selftest",
     "selftest_async": "_selftest",
     "add": "matrix",
-    "einsum": "matrix",
+    "einsum": "_einsum",
     "gelu": "matrix",
     "layer_norm": "matrix",
     "matmul": "matrix",
@@ -139,7 +139,7 @@ def _gpus() -> Any:
     return importlib.import_module("webgpu_widget.gpu").GPU
 
 
-_default.register(_gpus)
+_default.register(_gpus, lambda: importlib.import_module("webgpu_widget.xp"))
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, is_array
+from webgpu_widget._lazy.build import apply
+from webgpu_widget._lazy.value import is_array
+from webgpu_widget.matrix import matmul
 
 if TYPE_CHECKING:
     from webgpu_widget.array import GPUArray
@@ -191,15 +193,11 @@ class Operators:
     def __matmul__(self, other: Any) -> GPUArray:
         if not _known(other):
             return NotImplemented
-        from webgpu_widget.matrix import matmul
-
         return matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> GPUArray:
         if not _known(other):
             return NotImplemented
-        from webgpu_widget.matrix import matmul
-
         return matmul(other, self)
 
     def __imatmul__(self, other: Any) -> Self:

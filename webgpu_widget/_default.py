@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from webgpu_widget import errors
 from webgpu_widget._fork import tell_children
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from webgpu_widget._device import Device
     from webgpu_widget.gpu import GPU
 
-__all__ = ["as_device", "default_device", "gpu_over", "register", "use_in_this_thread"]
+T = TypeVar("T")
+
+__all__ = ["as_device", "default_device", "gpu_over", "namespace", "register", "use_in_this_thread"]
 
 
 class HasDevice(Protocol):
@@ -34,6 +37,7 @@ class _Defaults:
         self.of_thread = threading.local()
         self.gpu: HasDevice | None = None
         self.kind: Callable[[], type[GPU]] | None = None
+        self.namespace: Callable[[], ModuleType] | None = None
         tell_children(self)
 
     def forked(self, _parent: int) -> None:
@@ -45,20 +49,25 @@ class _Defaults:
 _defaults = _Defaults()
 
 
-def register(kind: Callable[[], type[GPU]]) -> None:
-    """Say what returns the class of GPUs, which is loaded at first use."""
-    _defaults.kind = kind
+def register(kind: Callable[[], type[GPU]], namespace: Callable[[], ModuleType]) -> None:
+    """Say what returns the class of GPUs and the namespace of arrays, which are loaded at first use."""
+    _defaults.kind, _defaults.namespace = kind, namespace
 
 
-def _kind() -> type[GPU]:
-    if _defaults.kind is None:
+def namespace() -> ModuleType:
+    """Return `webgpu_widget.xp`, which arrays name as theirs."""
+    return _whole(_defaults.namespace)()
+
+
+def _whole(registered: Callable[[], T] | None) -> Callable[[], T]:
+    if registered is None:
         raise errors.WebGPUWidgetError("webgpu_widget was not imported whole: import it before its modules")
-    return _defaults.kind()
+    return registered
 
 
 def gpu_over(device: Device) -> GPU:
     """Make a GPU over a device; see `Device.gpu`."""
-    return _kind()._over(device)
+    return _whole(_defaults.kind)()._over(device)
 
 
 def use_in_this_thread(device: Device | None) -> None:
@@ -73,7 +82,7 @@ def default_device() -> Device:
         return mine
     with _defaults.lock:
         if _defaults.gpu is None or _defaults.gpu._device.closed:
-            _defaults.gpu = _kind()()
+            _defaults.gpu = _whole(_defaults.kind)()()
         return _defaults.gpu._device
 
 

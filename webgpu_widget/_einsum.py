@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._lazy.build import apply, common_dtype, lazy
-from webgpu_widget._lazy.node import size_of, view
+from webgpu_widget._lazy import dtypes as dt
+from webgpu_widget._lazy.build import apply, coerce, common_dtype, lazy
+from webgpu_widget._lazy.node import node_of, size_of, view
 from webgpu_widget._lazy.shape import permute, reshape
 from webgpu_widget.errors import ShapeError
+from webgpu_widget.matrix import matmul
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.gpu import GPU
 
+
+__all__ = ["einsum"]
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 """In the order of the numbers of the form with lists."""
@@ -139,7 +144,7 @@ def _sizes(subscripts: str, letters: list[str], arrays: list[GPUArray]) -> dict[
     return sizes
 
 
-def einsum(subscripts: str, arrays: list[GPUArray]) -> GPUArray:
+def contract(subscripts: str, arrays: list[GPUArray]) -> GPUArray:
     """Return the sum of products; operands are taken in pairs, in the order that costs least by NumPy's count."""
     letters, result = parse(subscripts, arrays)
     sizes = _sizes(subscripts, letters, arrays)
@@ -171,7 +176,7 @@ def _tidied(a: GPUArray, term: str) -> tuple[GPUArray, str]:
         return a, term
     shape = tuple(a.shape[term.index(c)] for c in order)
     dims = tuple((0, order.index(c), 1) for c in term)
-    return lazy(a._device, view(a._node, shape, dims)), order
+    return lazy(a._device, view(node_of(a), shape, dims)), order
 
 
 def _summed(a: GPUArray, term: str, kept: str) -> tuple[GPUArray, str]:
@@ -187,8 +192,6 @@ def _pair(
     first: tuple[GPUArray, str], second: tuple[GPUArray, str], others: str, sizes: dict[str, int]
 ) -> tuple[GPUArray, str]:
     """Return the product of two operands, summed over the letters that nobody else needs."""
-    from webgpu_widget.matrix import matmul
-
     a, left = _summed(*first, second[1] + others)
     b, right = _summed(*second, left + others)
     # A side of 1 that meets a longer one is broadcast: it takes part in nothing, and goes.
@@ -222,3 +225,33 @@ def _squeezed(a: GPUArray, term: str, sizes: dict[str, int]) -> tuple[GPUArray, 
         return a, term
     shape = tuple(s for i, s in enumerate(a.shape) if i not in gone)
     return reshape(a, shape), "".join(c for i, c in enumerate(term) if i not in gone)
+
+
+def einsum(subscripts: Any, *operands: Any, gpu: GPU | None = None) -> GPUArray:
+    """Return a sum of products by Einstein's convention, through matrix products.
+
+    Parameters
+    ----------
+    subscripts
+        As in `numpy.einsum`: letters for axes, ``...``, and ``->`` with the result's axes.
+    *operands : array_like
+        One for each term. Or, without text, each operand followed by the list of its axes, and at the end the list of the result's:
+        ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
+    gpu
+        Where NumPy operands go.
+
+    Returns
+    -------
+    GPUArray
+        Of the operands' common dtype; bools are combined by "and", and joined by "or".
+
+    Raises
+    ------
+    webgpu_widget.ShapeError
+        Where NumPy raises ValueError: subscripts that do not fit the operands or each other.
+    """
+    text, given = (subscripts, operands) if isinstance(subscripts, str) else from_lists((subscripts, *operands))
+    _, values = coerce(
+        "einsum", tuple(np.asarray(v, dt.default_dtype(v)) if dt.is_scalar(v) else v for v in given), gpu
+    )
+    return contract(text, values)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, cast_node, coerce, common_dtype, wrap
+from webgpu_widget._lazy.build import apply, cast_node, coerce, common_dtype
 from webgpu_widget._lazy.library import shader
-from webgpu_widget._lazy.node import Node, c_strides, size_of
+from webgpu_widget._lazy.node import Node, c_strides, node_of, size_of
 from webgpu_widget._lazy.shape import broadcast_node, permute
+from webgpu_widget._lazy.value import wrap
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add",
-    "einsum",
     "gelu",
     "layer_norm",
     "matmul",
@@ -87,9 +87,11 @@ def matmul(
     if out is not None and (out.shape != shape or out.dtype != dtype):
         raise ShapeError(f"matmul: out has shape {out.shape}, {out.dtype.name}; the product is {shape}, {dtype.name}.")
     if dtype.kind == "f":
-        node = _float_product(runtime, cast_node(x._node, dtype), cast_node(y._node, dtype), shape, dtype, precision)
+        node = _float_product(
+            runtime, cast_node(node_of(x), dtype), cast_node(node_of(y), dtype), shape, dtype, precision
+        )
     else:
-        node = _integer_product(runtime, x._node, y._node, shape, dtype)
+        node = _integer_product(runtime, node_of(x), node_of(y), shape, dtype)
     result = wrap(runtime.device, node)
     if out is None:
         return result
@@ -283,36 +285,3 @@ def gelu(x: Any, *, approximate: Literal["none", "tanh"] = "none", gpu: GPU | No
     else:
         result = a * 0.5 * (apply("erf", a * math.sqrt(0.5)) + 1.0)
     return result.astype(given.dtype, copy=False)
-
-
-def einsum(subscripts: Any, *operands: Any, gpu: GPU | None = None) -> GPUArray:
-    """Return a sum of products by Einstein's convention, through matrix products.
-
-    Parameters
-    ----------
-    subscripts
-        As in `numpy.einsum`: letters for axes, ``...``, and ``->`` with the result's axes.
-    *operands : array_like
-        One for each term. Or, without text, each operand followed by the list of its axes, and at the end the list of the result's:
-        ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
-    gpu
-        Where NumPy operands go.
-
-    Returns
-    -------
-    GPUArray
-        Of the operands' common dtype; bools are combined by "and", and joined by "or".
-
-    Raises
-    ------
-    webgpu_widget.ShapeError
-        Where NumPy raises ValueError: subscripts that do not fit the operands or each other.
-    """
-    from webgpu_widget._einsum import einsum as run
-    from webgpu_widget._einsum import from_lists
-
-    text, given = (subscripts, operands) if isinstance(subscripts, str) else from_lists((subscripts, *operands))
-    _, values = coerce(
-        "einsum", tuple(np.asarray(v, dt.default_dtype(v)) if dt.is_scalar(v) else v for v in given), gpu
-    )
-    return run(text, values)

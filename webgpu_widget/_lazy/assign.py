@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from webgpu_widget._lazy.launch import held
-from webgpu_widget._lazy.node import Node, c_strides, size_of
+from webgpu_widget._lazy.node import Node, c_strides, node_of, size_of
 from webgpu_widget._lazy.sharing import evict
 from webgpu_widget._lazy.trace import Trace, narrow_parts
 
@@ -37,7 +37,7 @@ def assign_in_place(runtime: Runtime, x: GPUArray, node: Node) -> bool:
     bool
         False, and nothing was written, where it must be computed elsewhere first.
     """
-    storage = x._node.storage
+    storage = node_of(x).storage
     if (
         storage is None
         or not runtime.recording
@@ -98,7 +98,7 @@ def _is_read_elsewhere(node: Node, inside: dict[int, Node]) -> bool:
         if isinstance(reader, Node):
             if reader.storage is None and id(reader) not in inside:
                 return True
-        elif reader is not None and reader._node is node:
+        elif reader is not None and node_of(reader) is node:
             return True
     return False
 

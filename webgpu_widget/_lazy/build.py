@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from webgpu_widget._default import as_device
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.node import Node, broadcast_shapes
+from webgpu_widget._lazy.host import from_host
+from webgpu_widget._lazy.node import Node, broadcast_shapes, node_of
 from webgpu_widget._lazy.ops import OPS
 from webgpu_widget._lazy.runtime import Runtime, runtime_of
+from webgpu_widget._lazy.value import is_array, wrap
 from webgpu_widget.errors import BindingError, ClosedError, DTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from webgpu_widget._device import Device
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Shape
@@ -26,23 +25,6 @@ if TYPE_CHECKING:
 
 _COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
 _KIND_NAMES = {"f": "floating-point", "i": "int32", "u": "uint32", "b": "bool"}
-
-
-@cache
-def _array_of() -> Callable[[Device, Node], GPUArray]:
-    from webgpu_widget.array import GPUArray
-
-    return GPUArray._of
-
-
-def wrap(device: Device, node: Node) -> GPUArray:
-    """Return an array for a node."""
-    return _array_of()(device, node)
-
-
-def is_array(value: object) -> TypeGuard[GPUArray]:
-    """Whether the value is a GPUArray (asked often, and its module imports this one)."""
-    return getattr(type(value), "_is_gpu_array", False)
 
 
 def lazy(device: Device, node: Node) -> GPUArray:
@@ -119,8 +101,6 @@ def coerce(name: str, operands: tuple[Any, ...], gpu: GPU | Device | None = None
         if is_array(operand) or dt.is_scalar(operand):
             result.append(operand)
         elif isinstance(operand, (np.ndarray, list, tuple)) or hasattr(operand, "__array__"):
-            from webgpu_widget._lazy.create import from_host
-
             result.append(from_host(runtime.device, operand))
         else:
             raise TypeError(f"{name} takes GPUArrays, NumPy arrays and Python numbers, not {type(operand).__name__}.")
@@ -143,7 +123,7 @@ def common_dtype(operands: list[Any]) -> DType:
 def as_node(operand: Any, dtype: DType) -> Node:
     """Return an operand as a node of `dtype`."""
     if is_array(operand):
-        return cast_node(operand._node, dtype)
+        return cast_node(node_of(operand), dtype)
     return const(operand, dtype)
 
 
@@ -240,5 +220,5 @@ def astype(x: GPUArray, dtype: Any) -> GPUArray:
     target = dt.check_dtype(dtype)
     runtime = same_gpu("astype", [x])
     if x.dtype == target:
-        return wrap(x._device, x._node)
-    return wrap(x._device, runtime.admit(Node("cast", (x._node,), x.shape, target)))
+        return wrap(x._device, node_of(x))
+    return wrap(x._device, runtime.admit(Node("cast", (node_of(x),), x.shape, target)))

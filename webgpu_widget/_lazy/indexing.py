@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import as_node, cast_node, const, iota, is_array, lazy, op_node, same_gpu, where, wrap
-from webgpu_widget._lazy.create import from_host
-from webgpu_widget._lazy.node import Node, broadcast_shapes, c_strides, size_of, view
+from webgpu_widget._lazy.build import as_node, cast_node, const, iota, lazy, op_node, same_gpu, where
+from webgpu_widget._lazy.host import from_host
+from webgpu_widget._lazy.node import Node, broadcast_shapes, c_strides, node_of, size_of, view
 from webgpu_widget._lazy.origin import part_of
+from webgpu_widget._lazy.places import nonzero, scatter
+from webgpu_widget._lazy.region import place_of, write_region
 from webgpu_widget._lazy.runtime import runtime_of
-from webgpu_widget._lazy.shape import broadcast_node, leaf, place_of, reshape, write_region
+from webgpu_widget._lazy.shape import broadcast_node, leaf, reshape
+from webgpu_widget._lazy.value import is_array, wrap
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
@@ -113,19 +116,17 @@ def getitem(x: GPUArray, key: Any) -> GPUArray:
     same_gpu("indexing", [x, *(e for e in entries if is_array(e))])
     if all(_is_basic(e) for e in entries):
         shape, dims = basic_plan(x.shape, entries)
-        return part_of(lazy(x._device, view(x._node, shape, dims)), x, dims)
+        return part_of(lazy(x._device, view(node_of(x), shape, dims)), x, dims)
     base, advanced, first, split = _advanced(x, entries)
     index, shape = _linear_index(base.shape, advanced, first, split=split)
     runtime = runtime_of(x._device)
-    source = leaf(runtime, base._node)
+    source = leaf(runtime, node_of(base))
     runtime.check_binding(dt.nbytes_stored(base.size, x.dtype), "Indexing by arrays")
     return lazy(x._device, Node("gather", (source, index), shape, x.dtype))
 
 
 def _advanced(x: GPUArray, entries: list[Any]) -> tuple[GPUArray, dict[int, Node], int, bool]:
     """Return the array with the basic part applied, the index nodes by its axes, their place, and if they are apart."""
-    from webgpu_widget._lazy.search import nonzero
-
     plain: list[Any] = []
     arrays: dict[int, Any] = {}
     places: list[int] = []
@@ -165,7 +166,7 @@ def _advanced(x: GPUArray, entries: list[Any]) -> tuple[GPUArray, dict[int, Node
     nodes: dict[int, Node] = {}
     for place, indices in arrays.items():
         array = indices if is_array(indices) else from_host(x._device, np.asarray(indices).astype(np.int32))
-        nodes[place] = _wrapped(array._node, base.shape[place])
+        nodes[place] = _wrapped(node_of(array), base.shape[place])
     split = any(b - a > 1 for a, b in itertools.pairwise(places))
     return base, nodes, min(nodes), split
 
@@ -280,17 +281,15 @@ def setitem(x: GPUArray, key: Any, value: Any) -> None:
         if mask.shape != x.shape[: mask.ndim]:
             raise IndexError(f"A mask of shape {mask.shape} does not fit an array of shape {x.shape}.")
         mask = reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
-        single = wrap(x._device, node if not node.shape else reshape(wrap(x._device, node), ())._node)
-        x._assign(where(mask, single, x)._node)
+        single = wrap(x._device, node if not node.shape else node_of(reshape(wrap(x._device, node), ())))
+        x._assign(node_of(where(mask, single, x)))
         return
     base, advanced, first, split = _advanced(_positions(x), entries)
     index, shape = _linear_index(base.shape, advanced, first, split=split)
     node = _fitting(node, shape)
     if not size_of(shape):
         return
-    target = Node("gather", (leaf(runtime, base._node), index), shape, dt.INT32)
-    from webgpu_widget._lazy.search import scatter
-
+    target = Node("gather", (leaf(runtime, node_of(base)), index), shape, dt.INT32)
     scatter(runtime, x, target, node)
 
 
@@ -321,9 +320,9 @@ def _write(runtime: Runtime, x: GPUArray, dims: tuple[Dim, ...], node: Node) -> 
     if x.dtype == dt.FLOAT16 and not runtime.has_f16:
         wide = x.astype(np.float32)
         _write(runtime, wide, dims, cast_node(node, dt.FLOAT32))
-        x._assign(wide.astype(np.float16)._node)
+        x._assign(node_of(wide.astype(np.float16)))
         return
-    trace_reads = _reads(node, x._node)
+    trace_reads = _reads(node, node_of(x))
     if trace_reads:
         runtime.materialise(node)
     write_region(runtime, x._storage_for_writing(), place_of(x.shape, dims, node.shape), node)

@@ -50,7 +50,7 @@ class Storage:
     def inhabitant(self) -> GPUArray | None:
         """The array whose home it is, while it lives there."""
         array = None if self.home is None else self.home()
-        return None if array is None or array._freed or array._node.storage is not self else array
+        return None if array is None or array._freed or node_of(array).storage is not self else array
 
     def is_open_to(self, array: GPUArray) -> bool:
         """Whether an array may write here, as far as programs are concerned."""
@@ -160,6 +160,11 @@ class Node:
         self.attr = None
         self.weight = 0
         self.leaves = 1
+
+
+def node_of(x: GPUArray) -> Node:
+    """Return the node behind an array: how it is to be computed, or its memory."""
+    return x._node
 
 
 def broadcast_shapes(what: str, *shapes: Shape) -> Shape:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from webgpu_widget._lazy.node import c_strides, size_of
+from webgpu_widget._lazy.node import c_strides, node_of, size_of
 from webgpu_widget._lazy.pieces import Walk
+from webgpu_widget._lazy.region import write_region
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._lazy.trace import collapse
 from webgpu_widget._queue import RECORDERS
@@ -170,14 +171,12 @@ def _reshaped(walk: Walk, shape: Shape, sides: Shape) -> Walk | None:
 
 def write_through(written: list[Target]) -> None:
     """Queue writing what a kernel wrote to a view into what it was taken from; it goes on to be a view of these."""
-    from webgpu_widget._lazy.shape import write_region
-
     view = written[0].array
     arrays = [target.array for target in written]
     origins = [array._origin for array in arrays]
     for parent, walk, _ in written[1:]:
         runtime = runtime_of(parent._device)
-        write_region(runtime, parent._storage_for_writing(), walk, view._node)
+        write_region(runtime, parent._storage_for_writing(), walk, node_of(view))
     known = {id(array): array._version for array in arrays}
     for array, links in zip(arrays, origins, strict=True):
         array._origin = links and tuple(

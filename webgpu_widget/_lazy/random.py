@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, cast_node, const, lazy, op_node, wrap
+from webgpu_widget._lazy.build import apply, cast_node, const, lazy, op_node
 from webgpu_widget._lazy.create import check_shape
 from webgpu_widget._lazy.library import shader
-from webgpu_widget._lazy.node import Node, size_of
+from webgpu_widget._lazy.node import Node, node_of, size_of
 from webgpu_widget._lazy.runtime import runtime_of
-from webgpu_widget._lazy.shape import reshape
+from webgpu_widget._lazy.shape import concat, reshape
+from webgpu_widget._lazy.value import wrap
 from webgpu_widget._values import whole
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def uniform(device: Device, shape: Any, seed: int, low: float = 0.0, high: float
     raw = bits(device, shape, seed)
     unit = op_node(
         "multiply",
-        cast_node(op_node("bitwise_right_shift", raw._node, const(8, dt.UINT32)), dt.FLOAT32),
+        cast_node(op_node("bitwise_right_shift", node_of(raw), const(8, dt.UINT32)), dt.FLOAT32),
         const(2.0**-24, dt.FLOAT32),
     )
     values = lazy(device, unit)
@@ -113,8 +114,6 @@ def normal(device: Device, shape: Any, seed: int, mean: float = 0.0, std: float 
     u = apply("multiply", (first >> 8).astype(np.float32) + 1.0, 2.0**-24)
     angle = (second >> 8).astype(np.float32) * (2.0 * np.pi * 2.0**-24)
     radius = apply("sqrt", apply("log", u) * -2.0)
-    from webgpu_widget._lazy.shape import concat
-
     values = concat([radius * apply("cos", angle), radius * apply("sin", angle)], 0)[:size]
     values = reshape(values, sides)
     if (mean, std) == (0.0, 1.0):
@@ -140,7 +139,7 @@ def integers(device: Device, shape: Any, seed: int, low: int, high: int) -> GPUA
     raw = bits(device, shape, seed, 3)
     width = high - low
     within = raw if width == 2**32 else raw % width
-    shifted = op_node("add", within._node, const(low & 0xFFFFFFFF, dt.UINT32))
+    shifted = op_node("add", node_of(within), const(low & 0xFFFFFFFF, dt.UINT32))
     return lazy(device, cast_node(shifted, dt.INT32))
 
 

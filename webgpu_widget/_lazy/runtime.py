@@ -15,6 +15,7 @@ from webgpu_widget._fork import tell_children
 from webgpu_widget._lazy import launch
 from webgpu_widget._lazy.dtypes import nbytes_allocated, nbytes_stored
 from webgpu_widget._lazy.node import Node, Storage, size_of
+from webgpu_widget._lazy.ops import OPS
 from webgpu_widget._lazy.pool import Pool
 from webgpu_widget._lazy.sharing import Sharing
 from webgpu_widget._lazy.trace import Access, Trace, narrow_parts
@@ -334,8 +335,6 @@ def _operands(node: Node) -> tuple[Node, ...]:
 
 def _measure(root: Node) -> tuple[int, int]:
     """Return how many operations and how many buffers an expression really has, shared parts counted once."""
-    from webgpu_widget._lazy.ops import OPS
-
     seen: set[int] = set()
     storages: set[int] = set()
     weight = 0

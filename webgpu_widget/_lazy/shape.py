@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import as_node, cast_node, coerce, common_dtype, is_array, lazy, same_gpu, wrap
-from webgpu_widget._lazy.node import Node, broadcast_shapes, c_strides, identity_dims, size_of, view
+from webgpu_widget._lazy.build import as_node, cast_node, coerce, common_dtype, lazy, same_gpu
+from webgpu_widget._lazy.create import empty
+from webgpu_widget._lazy.node import Node, broadcast_shapes, identity_dims, node_of, size_of, view
 from webgpu_widget._lazy.origin import part_of
-from webgpu_widget._lazy.pieces import Walk
+from webgpu_widget._lazy.region import place_of, write_region
 from webgpu_widget._lazy.runtime import runtime_of
-from webgpu_widget._lazy.sharing import copied
-from webgpu_widget._lazy.trace import Access, Trace
+from webgpu_widget._lazy.value import is_array, wrap
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def reshape(x: GPUArray, shape: Any) -> GPUArray:
             f"reshape: an array of shape {x.shape} has {x.size} elements, which do not make the shape {tuple(shape) if not isinstance(shape, int) else shape}. "
             "The product of the sides must be the same; one of them may be -1."
         )
-    return part_of(wrap(x._device, reshape_node(runtime, x._node, tuple(sides))), x, None)
+    return part_of(wrap(x._device, reshape_node(runtime, node_of(x), tuple(sides))), x, None)
 
 
 def permute(x: GPUArray, axes: Sequence[int]) -> GPUArray:
@@ -122,10 +122,10 @@ def permute(x: GPUArray, axes: Sequence[int]) -> GPUArray:
             f"permute: the axes {tuple(axes)} are no order of the {x.ndim} axes of an array of shape {x.shape}."
         )
     if order == tuple(range(x.ndim)):
-        return part_of(wrap(x._device, x._node), x, None)
+        return part_of(wrap(x._device, node_of(x)), x, None)
     place = {a: i for i, a in enumerate(order)}
     dims = tuple((0, place[i], 1) for i in range(x.ndim))
-    return part_of(lazy(x._device, view(x._node, tuple(x.shape[a] for a in order), dims)), x, dims)
+    return part_of(lazy(x._device, view(node_of(x), tuple(x.shape[a] for a in order), dims)), x, dims)
 
 
 def expand_dims(x: GPUArray, axis: Any) -> GPUArray:
@@ -137,7 +137,7 @@ def expand_dims(x: GPUArray, axis: Any) -> GPUArray:
         raise ValueError(f"expand_dims: the axes {axes} name one place twice.")
     sides = iter(x.shape)
     shape = tuple(1 if i in places else next(sides) for i in range(ndim))
-    return part_of(wrap(x._device, reshape_node(same_gpu("expand_dims", [x]), x._node, shape)), x, None)
+    return part_of(wrap(x._device, reshape_node(same_gpu("expand_dims", [x]), node_of(x), shape)), x, None)
 
 
 def squeeze(x: GPUArray, axis: Any = None) -> GPUArray:
@@ -149,7 +149,7 @@ def squeeze(x: GPUArray, axis: Any = None) -> GPUArray:
                 f"squeeze: axis {a} of an array of shape {x.shape} is {x.shape[a]} long; only axes of length 1 go."
             )
     shape = tuple(s for i, s in enumerate(x.shape) if i not in axes)
-    return part_of(wrap(x._device, reshape_node(same_gpu("squeeze", [x]), x._node, shape)), x, None)
+    return part_of(wrap(x._device, reshape_node(same_gpu("squeeze", [x]), node_of(x), shape)), x, None)
 
 
 def _broadcast_dims(shape: Shape, target: Shape) -> tuple[Dim, ...]:
@@ -175,7 +175,7 @@ def broadcast_to(x: GPUArray, shape: Any) -> GPUArray:
             f"broadcast_to: shape {x.shape} does not broadcast to {target}. "
             "Aligned at the right, each side must be equal to the target's, or 1."
         )
-    return part_of(lazy(x._device, broadcast_node(x._node, target)), x, _broadcast_dims(x.shape, target))
+    return part_of(lazy(x._device, broadcast_node(node_of(x), target)), x, _broadcast_dims(x.shape, target))
 
 
 def flip(x: GPUArray, axis: Any = None) -> GPUArray:
@@ -183,42 +183,7 @@ def flip(x: GPUArray, axis: Any = None) -> GPUArray:
     axes = check_axes(axis, x.ndim)
     same_gpu("flip", [x])
     dims = tuple((s - 1, i, -1) if i in axes else (0, i, 1) for i, s in enumerate(x.shape))
-    return part_of(lazy(x._device, view(x._node, x.shape, dims)) if x.ndim else wrap(x._device, x._node), x, dims)
-
-
-def place_of(shape: Shape, dims: tuple[Dim, ...], sides: Shape) -> Walk:
-    """Return where the elements of a part lie in a tight array of `shape`; `dims` as in `view`, `sides` are the part's."""
-    offset, strides = 0, [0] * len(sides)
-    for stride, (start, source, step) in zip(c_strides(shape), dims, strict=True):
-        offset += stride * start
-        if source >= 0:
-            strides[source] += stride * step
-    return Walk(offset, tuple(strides))
-
-
-def write_region(runtime: Runtime, target: Storage, place: Walk, value: Node) -> None:
-    """Queue storing `value` into a part of a tight array.
-
-    Parameters
-    ----------
-    target
-        The array's memory.
-    place
-        Where the elements of the value go.
-    value
-        Of the part's shape and the array's dtype, which is float16 only where buffers may be of f16.
-    """
-    if size_of(value.shape) == 0:
-        return
-    trace = Trace(value.shape)
-    number = trace.value(value)
-    if any(s is target for s in trace.storages):
-        # A value that lies in the target itself would be read while it is written.
-        value = copied(runtime, value) if runtime.materialise(value) is target else value
-        trace = Trace(value.shape)
-        number = trace.value(value)
-    strides = [0 if side == 1 else s for s, side in zip(place.strides, value.shape, strict=True)]
-    runtime.run_elementwise(trace, [number], [value.dtype], [target], Access(-2, place.offset, strides))
+    return part_of(lazy(x._device, view(node_of(x), x.shape, dims)) if x.ndim else wrap(x._device, node_of(x)), x, dims)
 
 
 def concat(arrays: Sequence[Any], axis: int | None = 0) -> GPUArray:
@@ -312,8 +277,6 @@ def tile(x: GPUArray, repetitions: Sequence[int]) -> GPUArray:
     shape = tuple(v for c, side in zip(counts, sides, strict=True) for v in (c, side))
     target = tuple(c * side for c, side in zip(counts, sides, strict=True))
     if not size_of(target):
-        from webgpu_widget._lazy.create import empty
-
         return empty(x._device, target, x.dtype)
     return copy_of(reshape(broadcast_to(reshape(x, split), shape), target))
 
@@ -327,13 +290,13 @@ def diagonal(x: GPUArray, offset: int = 0) -> GPUArray:
     side = max(0, min(rows - row, cols - col))
     ndim = x.ndim - 2
     dims = (*identity_dims(ndim), (row, ndim, 1), (col, ndim, 1))
-    return part_of(lazy(x._device, view(x._node, (*x.shape[:-2], side), dims)), x, dims)
+    return part_of(lazy(x._device, view(node_of(x), (*x.shape[:-2], side), dims)), x, dims)
 
 
 def copy_of(x: GPUArray) -> GPUArray:
     """Return an array of its own with the same values; what is written to one is not seen in the other."""
     same_gpu("copy", [x])
-    return wrap(x._device, x._node)
+    return wrap(x._device, node_of(x))
 
 
 __all__ = ["AxisError", "DTypeError", "runtime_of"]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from webgpu_widget._lazy.node import SERIAL, Node, size_of
+from webgpu_widget._lazy.node import SERIAL, Node, node_of, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -41,12 +41,11 @@ def move_out(runtime: Runtime, storage: Storage, keep: GPUArray | None) -> None:
     """Give each array that sees a storage, but for one, a copy; those that share it go on to share the copy."""
     copy: Node | None = None
     for node, reader in list(_seen_by(storage)):
-        if isinstance(reader, Node) or reader is keep or reader._node is not node or reader._freed:
+        if isinstance(reader, Node) or reader is keep or node_of(reader) is not node or reader._freed:
             continue
         if copy is None:
             copy = copied(runtime, node)
-        reader._node = Node("leaf", (), node.shape, node.dtype, storage=copy.storage)
-        reader._node.add_reader(reader)
+        reader._rebind(Node("leaf", (), node.shape, node.dtype, storage=copy.storage))
 
 
 def copied(runtime: Runtime, node: Node) -> Node:
@@ -122,7 +121,7 @@ class Sharing:
                 continue
             self._known.add(id(array))
             with self._runtime.lock, self._runtime.outside():
-                storage = self._runtime.materialise(array._node)
+                storage = self._runtime.materialise(node_of(array))
                 move_out(self._runtime, storage, array)
                 self.settle(array, storage)
 
@@ -132,21 +131,19 @@ class Sharing:
         for array in [a for a in (ref() for ref in made) if a is not None and not a._freed]:
             runtime = self._runtime
             with runtime.lock:
-                storage = runtime.materialise(array._node)
+                storage = runtime.materialise(node_of(array))
                 if storage.constant:
                     self._move_constant(array, storage)
                 elif storage.home is not None and storage.inhabitant is not array:
-                    array._node = copied(runtime, array._node)
-                    array._node.add_reader(array)
-                self.settle(array, runtime.materialise(array._node))
+                    array._rebind(copied(runtime, node_of(array)))
+                self.settle(array, runtime.materialise(node_of(array)))
         self._known.clear()
 
     def _move_constant(self, array: GPUArray, storage: Storage) -> None:
         """Give an array that holds host data memory of its own, filled now and by each replay."""
-        runtime, old = self._runtime, array._node
-        array._node = copied(runtime, old)
-        array._node.add_reader(array)
-        own = array._node.storage
+        runtime, old = self._runtime, node_of(array)
+        array._rebind(copied(runtime, old))
+        own = node_of(array).storage
         if own is not None and array.size:
             with runtime.outside():
                 runtime.copy(Node("leaf", (), old.shape, old.dtype, storage=storage), own)

@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, cast_node, const, op_node, same_gpu, where, wrap
+from webgpu_widget._lazy.build import apply, cast_node, const, op_node, same_gpu, where
 from webgpu_widget._lazy.library import shader
-from webgpu_widget._lazy.node import Node, size_of
+from webgpu_widget._lazy.node import Node, node_of, size_of
 from webgpu_widget._lazy.reduce import reduce
-from webgpu_widget._lazy.shape import check_axes, check_axis, is_axis_of_scalar, leaf, reshape, reshape_node
+from webgpu_widget._lazy.shape import check_axes, check_axis, concat, is_axis_of_scalar, leaf, reshape, reshape_node
+from webgpu_widget._lazy.value import wrap
 from webgpu_widget.errors import DTypeError
 
 if TYPE_CHECKING:
@@ -42,27 +43,27 @@ def _reduced(
 def total(x: GPUArray, kind: str, axis: Any, dtype: Any, *, keepdims: bool) -> GPUArray:
     """Return the sum or product; bools count as int32."""
     target = (dt.INT32 if x.dtype == dt.BOOL else x.dtype) if dtype is None else dt.check_dtype(dtype)
-    return _reduced(x, kind, cast_node(x._node, target), axis, keepdims=keepdims, dtype=target)
+    return _reduced(x, kind, cast_node(node_of(x), target), axis, keepdims=keepdims, dtype=target)
 
 
 def extreme(x: GPUArray, kind: str, axis: Any, *, keepdims: bool) -> GPUArray:
     """Return the largest or smallest values; NaN wins."""
     if x.dtype == dt.BOOL:
         return logical(x, "any" if kind == "max" else "all", axis, keepdims=keepdims, what=kind)
-    return _reduced(x, kind, x._node, axis, keepdims=keepdims, dtype=x.dtype)
+    return _reduced(x, kind, node_of(x), axis, keepdims=keepdims, dtype=x.dtype)
 
 
 def logical(x: GPUArray, kind: str, axis: Any, *, keepdims: bool, what: str = "") -> GPUArray:
     """Return whether any, or all, are true."""
     if what and x.ndim and size_of(tuple(x.shape[a] for a in check_axes(axis, x.ndim))) == 0:
         raise ValueError(f"{what} of no elements (shape {x.shape}, axis {axis}) has no value.")
-    return _reduced(x, kind, cast_node(x._node, dt.BOOL), axis, keepdims=keepdims)
+    return _reduced(x, kind, cast_node(node_of(x), dt.BOOL), axis, keepdims=keepdims)
 
 
 def place(x: GPUArray, kind: str, axis: Any, *, keepdims: bool) -> GPUArray:
     """Return where the first largest (``max``) or smallest element is, int32; the first NaN where there is one."""
     runtime = same_gpu(f"arg{kind}", [x])
-    node = x._node
+    node = node_of(x)
     if axis is None or is_axis_of_scalar(axis, x.ndim):
         shape = (1,) * x.ndim if keepdims else ()
         axes = tuple(range(x.ndim))
@@ -85,7 +86,7 @@ def mean(x: GPUArray, axis: Any, *, keepdims: bool) -> GPUArray:
     """Return the arithmetic mean; integers are averaged as float32. NaN for no elements."""
     target = dt.float_of(x.dtype)
     count = size_of(tuple(x.shape[a] for a in check_axes(axis, x.ndim)))
-    return _reduced(x, "mean", cast_node(x._node, target), axis, keepdims=keepdims, count=count or 1, dtype=target)
+    return _reduced(x, "mean", cast_node(node_of(x), target), axis, keepdims=keepdims, count=count or 1, dtype=target)
 
 
 def variance(x: GPUArray, axis: Any, correction: float, *, keepdims: bool) -> GPUArray:
@@ -100,28 +101,26 @@ def variance(x: GPUArray, axis: Any, correction: float, *, keepdims: bool) -> GP
     if not count:
         return mean(x, axis, keepdims=keepdims)
     # Distances of float16 are taken in float32, as in NumPy: their squares may be beyond float16.
-    values = wrap(x._device, cast_node(x._node, dt.FLOAT32))
+    values = wrap(x._device, cast_node(node_of(x), dt.FLOAT32))
     if count == 1:
         # A value that is subtracted from itself is 0 to some compilers whatever it is.
         square = where(apply("isfinite", values), 0.0, math.nan)
     else:
         square = apply("square", apply("subtract", values, mean(values, axis, keepdims=True)))
     if rest > 0:
-        return _reduced(square, "mean", square._node, axis, keepdims=keepdims, count=rest, dtype=target)
-    result = _reduced(square, "sum", square._node, axis, keepdims=keepdims, dtype=target)
+        return _reduced(square, "mean", node_of(square), axis, keepdims=keepdims, count=rest, dtype=target)
+    result = _reduced(square, "sum", node_of(square), axis, keepdims=keepdims, dtype=target)
     return apply("divide", result, 0.0)
 
 
 def count_nonzero(x: GPUArray, axis: Any, *, keepdims: bool) -> GPUArray:
     """Return how many elements are not zero, int32."""
-    node = cast_node(cast_node(x._node, dt.BOOL), dt.INT32)
+    node = cast_node(cast_node(node_of(x), dt.BOOL), dt.INT32)
     return _reduced(x, "sum", node, axis, keepdims=keepdims)
 
 
 def cumulative(x: GPUArray, kind: str, axis: int | None, dtype: Any, *, include_initial: bool = False) -> GPUArray:
     """Return running sums or products along an axis (1-D arrays need none)."""
-    from webgpu_widget._lazy.shape import concat
-
     runtime = same_gpu(f"cumulative_{kind}", [x])
     if axis is None:
         if x.ndim != 1:
@@ -134,7 +133,7 @@ def cumulative(x: GPUArray, kind: str, axis: int | None, dtype: Any, *, include_
     if target == dt.BOOL:
         raise DTypeError(f"cumulative_{kind} gives numbers, not bool.")
     wide = dt.FLOAT32 if target == dt.FLOAT16 else target
-    source = leaf(runtime, cast_node(x._node, wide)) if x.dtype != wide else leaf(runtime, x._node)
+    source = leaf(runtime, cast_node(node_of(x), wide)) if x.dtype != wide else leaf(runtime, node_of(x))
     result = wrap(x._device, scan(runtime, source, at, kind))
     if wide != target:
         result = result.astype(target)

@@ -8,7 +8,8 @@ import numpy as np
 
 from webgpu_widget import linalg, xp
 from webgpu_widget._bind import out
-from webgpu_widget._lazy import search
+from webgpu_widget._lazy import places, search
+from webgpu_widget._lazy.node import node_of
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._lazy.statistics import scan
 from webgpu_widget._selftest.case import Area, Bench, differing, units
@@ -68,7 +69,7 @@ def searching(bench: Bench, size: int, side: Any) -> float:
 def compressing(bench: Bench, size: int) -> float:
     """Indices of what is true."""
     mask = bench.rng.random(size) < 0.5
-    return differing(bench.read(search.flat_nonzero(bench.gpu.array(mask))), twin.compress(mask))
+    return differing(bench.read(places.flat_nonzero(bench.gpu.array(mask))), twin.compress(mask))
 
 
 @AREA.case("array/scatter", "elements", 0, size=SIZES)
@@ -145,8 +146,8 @@ def substitution(bench: Bench, side: int, lower: bool, unit: bool) -> float:
     matrix = np.ascontiguousarray(low if lower else low.T, np.float32)
     b = rng.normal(size=(side, 3)).astype(np.float32)
     x = bench.gpu.array(b) * 1
-    runtime.materialise(x._node)
-    _solve.triangular(runtime, bench.node(matrix), x._node, lower=lower, unit=unit)
+    runtime.materialise(node_of(x))
+    _solve.triangular(runtime, bench.node(matrix), node_of(x), lower=lower, unit=unit)
     wanted = twin.triangular(matrix.astype(np.float64), b.astype(np.float64), lower=lower, unit=unit)
     return units(x.numpy(), wanted, EPS * side * np.abs(wanted).max())
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._default import as_device
+from webgpu_widget._lazy.node import node_of
 
 if TYPE_CHECKING:
     from webgpu_widget._handles import Buffer
@@ -63,11 +64,11 @@ class Bench:
 
     def node(self, values: Array) -> Node:
         """Upload an array, as the lazy expressions' functions want it."""
-        return self.gpu.array(values)._node
+        return node_of(self.gpu.array(values))
 
     def read(self, node: Node) -> Array:
         """Compute and read an expression."""
-        from webgpu_widget._lazy.build import wrap
+        from webgpu_widget._lazy.value import wrap
 
         result: Array = wrap(self.device, node).numpy()
         return result

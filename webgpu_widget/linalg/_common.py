@@ -9,11 +9,12 @@ import numpy as np
 
 from webgpu_widget._default import as_device
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import cast_node, const, is_array, same_gpu, wrap
-from webgpu_widget._lazy.create import from_host
+from webgpu_widget._lazy.build import cast_node, const, same_gpu
+from webgpu_widget._lazy.host import from_host
 from webgpu_widget._lazy.library import shader
-from webgpu_widget._lazy.node import Node, size_of
+from webgpu_widget._lazy.node import Node, node_of, size_of
 from webgpu_widget._lazy.sharing import copied
+from webgpu_widget._lazy.value import is_array, wrap
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def floats(name: str, x: GPUArray) -> Node:
     """
     if x.dtype == dt.BOOL:
         raise DTypeError(f"{name} takes numbers, not bool: convert with astype(np.float32) first.")
-    return cast_node(x._node, dt.FLOAT32)
+    return cast_node(node_of(x), dt.FLOAT32)
 
 
 def matrices(name: str, x: GPUArray, *, square: bool = False) -> Shape:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.build import apply, cast_node, const, op_node, same_gpu, where
 from webgpu_widget._lazy.create import diagonal_relation
-from webgpu_widget._lazy.node import Node, size_of
+from webgpu_widget._lazy.node import Node, node_of, size_of
 from webgpu_widget._lazy.search import argsort, take_along_axis
 from webgpu_widget._lazy.shape import broadcast_node, diagonal, expand_dims
 from webgpu_widget.linalg._common import array, as_array, blank, floats, launch, matrices, working_copy
@@ -103,7 +103,7 @@ def qr(x: Any, /, *, mode: Literal["reduced", "complete", "r"] = "reduced") -> Q
     q = _form(runtime, work, factor, width)
     kept = diagonal_relation((width, cols), "greater_equal", 0)
     top = array(runtime, work)[..., :width, :]
-    r = op_node("where", kept, top._node, const(0.0, dt.FLOAT32))
+    r = op_node("where", kept, node_of(top), const(0.0, dt.FLOAT32))
     return QR(array(runtime, q), array(runtime, r))
 
 
@@ -129,7 +129,7 @@ def eigh(x: Any, /) -> Eigh:
     side, count = a.shape[-1], size_of(batch)
     node = floats("eigh", a)
     lower = op_node(
-        "where", diagonal_relation((side, side), "less_equal", 0), node, transposed(array(runtime, node))._node
+        "where", diagonal_relation((side, side), "less_equal", 0), node, node_of(transposed(array(runtime, node)))
     )
     work = working_copy(runtime, lower)
     vectors = _identity(runtime, a.shape)
@@ -218,7 +218,7 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVD:
     scale = apply("pow", 2.0, apply("floor", apply("log2", where(usable, peak, 1.0))))
     scaled = array(runtime, node) / scale
     reduced = qr(scaled)
-    work, turned = _one_sided(runtime, transposed(reduced.R)._node)
+    work, turned = _one_sided(runtime, node_of(transposed(reduced.R)))
     lines = array(runtime, work)
     size = apply("sqrt", apply("square", lines).sum(axis=-1))
     order = argsort(size, descending=True)

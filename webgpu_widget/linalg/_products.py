@@ -6,10 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, is_array, same_gpu, where
+from webgpu_widget._lazy.build import apply, same_gpu, where
 from webgpu_widget._lazy.node import size_of
 from webgpu_widget._lazy.shape import check_axes, check_axis, diagonal, expand_dims, permute, reshape
 from webgpu_widget._lazy.shape import stack as _stack
+from webgpu_widget._lazy.value import is_array
 from webgpu_widget.errors import ShapeError
 from webgpu_widget.linalg._common import array, as_array, floats, matrices, operands
 from webgpu_widget.linalg._factor import svd, svdvals

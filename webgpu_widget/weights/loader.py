@@ -12,6 +12,7 @@ import numpy as np
 
 from webgpu_widget._connection import Request
 from webgpu_widget._fork import tell_children
+from webgpu_widget._lazy.node import node_of
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget.array import GPUArray
 from webgpu_widget.errors import CancelledError, DTypeError, WeightsError
@@ -492,7 +493,7 @@ class Weights(Mapping[str, Loaded]):
 
 def _renew(array: GPUArray, made: GPUArray) -> None:
     """Give an array that callers hold the memory of one made anew."""
-    array._rebind(made._node)
+    array._rebind(node_of(made))
     array._freed = False
 
 

@@ -9,8 +9,11 @@ import numpy as np
 from webgpu_widget._default import as_device, default_device
 from webgpu_widget._lazy import create
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import const, is_array, lazy, op_node, same_gpu
+from webgpu_widget._lazy.build import const, lazy, op_node, same_gpu
+from webgpu_widget._lazy.host import from_host
+from webgpu_widget._lazy.node import node_of
 from webgpu_widget._lazy.shape import broadcast_to, reshape
+from webgpu_widget._lazy.value import is_array
 from webgpu_widget.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ def from_dlpack(x: Any, /, *, device: GPU | None = None, copy: bool | None = Non
         return create.asarray(found, x, copy=copy)
     if copy is False:
         raise BufferError("Foreign data cannot be on the GPU without a copy: leave out copy=False.")
-    return create.from_host(device_of(device), np.from_dlpack(x))
+    return from_host(device_of(device), np.from_dlpack(x))
 
 
 def arange(
@@ -142,7 +145,7 @@ def _triangle(x: GPUArray, relation: str, k: int) -> GPUArray:
         raise ShapeError(f"A triangle is of matrices, with at least 2 axes, not of shape {x.shape}.")
     same_gpu("triangle", [x])
     kept = create.diagonal_relation(x.shape[-2:], relation, k)
-    return lazy(x._device, op_node("where", kept, x._node, const(0, x.dtype)))
+    return lazy(x._device, op_node("where", kept, node_of(x), const(0, x.dtype)))
 
 
 def tril(x: GPUArray, /, *, k: int = 0) -> GPUArray:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, cast_node, const, is_array, lazy, op_node, same_gpu
-from webgpu_widget._lazy.create import from_host
-from webgpu_widget._lazy.node import broadcast_shapes
+from webgpu_widget._lazy.build import apply, cast_node, const, lazy, op_node, same_gpu
+from webgpu_widget._lazy.host import from_host
+from webgpu_widget._lazy.node import broadcast_shapes, node_of
+from webgpu_widget._lazy.value import is_array
 from webgpu_widget.errors import DTypeError
 
 if TYPE_CHECKING:
@@ -428,7 +429,7 @@ def clip(x: GPUArray, /, min: Any = None, max: Any = None) -> GPUArray:  # noqa:
         When a bound is of a higher kind than `x`.
     """
     same_gpu("clip", [x])
-    node = x._node
+    node = node_of(x)
     for name, bound in (("maximum", min), ("minimum", max)):
         if bound is None:
             continue
@@ -441,7 +442,7 @@ def clip(x: GPUArray, /, min: Any = None, max: Any = None) -> GPUArray:  # noqa:
             same_gpu("clip", [x, array])
             if dt.promote(array.dtype, x.dtype) != x.dtype:
                 raise DTypeError(f"clip: a bound of {array.dtype.name} does not fit {x.dtype.name}.")
-            limit = cast_node(array._node, x.dtype)
+            limit = cast_node(node_of(array), x.dtype)
         broadcast_shapes("clip", node.shape, limit.shape)
         node = op_node(name, node, limit)
     return lazy(x._device, node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from webgpu_widget._lazy import search, statistics
+from webgpu_widget._lazy import places, search, statistics
 from webgpu_widget._lazy.build import where as _where
 from webgpu_widget._lazy.indexing import take as _take
 from webgpu_widget._lazy.shape import check_axis
@@ -77,7 +77,7 @@ def count_nonzero(x: GPUArray, /, *, axis: int | tuple[int, ...] | None = None, 
 
 def nonzero(x: GPUArray, /) -> tuple[GPUArray, ...]:
     """Return the indices of the elements that are not zero. Waits for their number."""
-    return search.nonzero(x)
+    return places.nonzero(x)
 
 
 def searchsorted(
