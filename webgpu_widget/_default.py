@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from webgpu_widget import errors
-from webgpu_widget._fork import tell_children
+from webgpu_widget.process.fork import tell_children
 
 if TYPE_CHECKING:
     from webgpu_widget._device import Device

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from webgpu_widget import errors
 from webgpu_widget._connection import Connection, Request
 from webgpu_widget._default import gpu_over
-from webgpu_widget._fork import tell_children
 from webgpu_widget._queue import Queue
+from webgpu_widget.process.fork import tell_children
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

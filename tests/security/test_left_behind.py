@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from stranger import until
 
-from webgpu_widget import _private_folder
-from webgpu_widget._private_folder import PREFIX, PrivateFolder, sweep
+from webgpu_widget.process import private_folder
+from webgpu_widget.process.private_folder import PREFIX, PrivateFolder, sweep
 
 NOBODY = 65534
 START = """
@@ -275,7 +275,7 @@ def test_another_users_folder_is_not_touched(folder: pathlib.Path) -> None:
         assert theirs.is_dir()
         # Nor does that user touch ours.
         ours = abandoned(folder, "ours")
-        code = f"import tempfile; tempfile.tempdir = {str(folder)!r}; from webgpu_widget._private_folder import sweep; sweep()"
+        code = f"import tempfile; tempfile.tempdir = {str(folder)!r}; from webgpu_widget.process.private_folder import sweep; sweep()"
         done = subprocess.run(
             [sys.executable, "-c", f"import os; os.setgid({NOBODY}); os.setuid({NOBODY}); {code}"], check=False
         )
@@ -284,12 +284,12 @@ def test_another_users_folder_is_not_touched(folder: pathlib.Path) -> None:
     else:
         # Without the means to give a file away: a folder that says to be another's.
         real = os.getuid()
-        os_getuid = _private_folder.os.getuid
+        os_getuid = private_folder.os.getuid
         try:
-            _private_folder.os.getuid = lambda: real + 1
+            private_folder.os.getuid = lambda: real + 1
             sweep()
         finally:
-            _private_folder.os.getuid = os_getuid
+            private_folder.os.getuid = os_getuid
         assert theirs.is_dir()
 
 
@@ -297,7 +297,7 @@ def test_a_folder_that_is_being_made_is_never_swept(folder: pathlib.Path) -> Non
     """Many processes start and sweep at once, and each must find its own folder whole."""
     code = (
         f"import tempfile; tempfile.tempdir = {str(folder)!r}\n"
-        "from webgpu_widget._private_folder import PrivateFolder\n"
+        "from webgpu_widget.process.private_folder import PrivateFolder\n"
         "for _ in range(150):\n"
         "    made = PrivateFolder(); (made.path / 'kept').touch(); other = PrivateFolder()\n"
         "    assert (made.path / 'kept').exists() and (made.path / 'owner.lock').exists()\n"

@@ -8,9 +8,10 @@ import json
 import pytest
 
 from webgpu_widget import __main__ as command_line
-from webgpu_widget import _doctor, _user_cache
+from webgpu_widget import _doctor
 from webgpu_widget._selftest import kept
 from webgpu_widget._selftest.report import Row
+from webgpu_widget.process import user_cache
 
 RIGHT = Row("array/scan", "arrays", 3, 0.5, 16.0, "roundings", "right", "sums")
 OTHER = Row("t5/pick", "t5", 3, 0.0, 0.0, "tokens", "right", "draws")
@@ -38,7 +39,7 @@ def test_an_adapter_without_a_selftest_gets_a_short_one(doctor, monkeypatch):
     assert report["selftest"].startswith("right in ")
     assert "one input each" in report["selftest"]
     assert asked == [{"quick": True, "progress": False}]
-    assert not _user_cache.path("selftest.json").exists(), "what was looked at in haste is not kept"
+    assert not user_cache.path("selftest.json").exists(), "what was looked at in haste is not kept"
 
 
 def test_what_is_wrong_is_named_with_what_still_works(gpu, doctor):
@@ -70,7 +71,7 @@ def test_other_adapters_browsers_and_versions_are_others(gpu, monkeypatch):
      '{"format": 1, "adapters": {KEY: {"day": "x", "rows": {"a": {"area": "b"}}}}}'],
 )  # fmt: skip
 def test_a_broken_file_is_as_if_it_were_not_there(gpu, content):
-    file = _user_cache.path("selftest.json")
+    file = user_cache.path("selftest.json")
     file.parent.mkdir(parents=True)
     file.write_text(content.replace("KEY", json.dumps(kept._key(gpu.info))))
     assert kept.recall(gpu.info) is None

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from webgpu_widget._fork import tell_children
 from webgpu_widget._lazy import launch
 from webgpu_widget._lazy.dtypes import nbytes_allocated, nbytes_stored
 from webgpu_widget._lazy.node import Node, Storage, size_of
@@ -20,6 +19,7 @@ from webgpu_widget._lazy.pool import Pool
 from webgpu_widget._lazy.sharing import Sharing
 from webgpu_widget._lazy.trace import Access, Trace, narrow_parts
 from webgpu_widget.errors import BufferSizeError, ClosedError, LimitError
+from webgpu_widget.process.fork import tell_children
 
 SAFE_BUFFER_BYTES = 256 * 1024 * 1024
 """Every adapter makes a buffer of this size; only beyond it is its own limit asked for."""

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webgpu_widget import _user_cache
 from webgpu_widget.errors import WebGPUWidgetError
+from webgpu_widget.process import user_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ def enabled() -> bool:
 
 def cache_path() -> Path:
     """Return where the winners are kept."""
-    return _user_cache.path("matmul.json")
+    return user_cache.path("matmul.json")
 
 
 def key(device: Device, problem: Problem, plans: Sequence[Plan]) -> str:
@@ -129,10 +129,10 @@ def _load() -> None:
 
 
 def _read(path: Path) -> dict[str, str]:
-    return {str(name): str(value) for name, value in _user_cache.read(path, FORMAT, "winners").items()}
+    return {str(name): str(value) for name, value in user_cache.read(path, FORMAT, "winners").items()}
 
 
 def _save() -> None:
     """Add what was measured to the file."""
     path = cache_path()
-    _user_cache.write(path, FORMAT, "winners", {**_read(path), **_known})
+    user_cache.write(path, FORMAT, "winners", {**_read(path), **_known})

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from webgpu_widget import __version__, _user_cache
+from webgpu_widget import __version__
 from webgpu_widget._selftest.report import Row
 from webgpu_widget.gpu import AdapterInfo
+from webgpu_widget.process import user_cache
 
 __all__ = ["Kept", "made", "recall", "remember"]
 
@@ -69,16 +70,16 @@ def made(rows: Iterable[Row]) -> Kept:
 def remember(info: AdapterInfo, rows: Iterable[Row]) -> None:
     """Keep rows, in place of those of the same names from before."""
     new = made(rows)
-    file = _user_cache.path("selftest.json")
-    kept = _user_cache.read(file, FORMAT, "adapters")
+    file = user_cache.path("selftest.json")
+    kept = user_cache.read(file, FORMAT, "adapters")
     before = _checked(kept.pop(_key(info), None))
     kept[_key(info)] = {"day": new.day, "rows": {**(before.rows if before else {}), **new.rows}}
-    _user_cache.write(file, FORMAT, "adapters", dict(list(kept.items())[-MOST_ADAPTERS:]))
+    user_cache.write(file, FORMAT, "adapters", dict(list(kept.items())[-MOST_ADAPTERS:]))
 
 
 def recall(info: AdapterInfo) -> Kept | None:
     """Return what is kept of an adapter in this browser and version, if anything."""
-    return _checked(_user_cache.read(_user_cache.path("selftest.json"), FORMAT, "adapters").get(_key(info)))
+    return _checked(user_cache.read(user_cache.path("selftest.json"), FORMAT, "adapters").get(_key(info)))
 
 
 def _checked(entry: Any) -> Kept | None:

@@ -28,7 +28,7 @@ import tornado.web
 import tornado.websocket
 
 from webgpu_widget import _codec
-from webgpu_widget._fork import tell_children
+from webgpu_widget.process.fork import tell_children
 from webgpu_widget.transports import _names
 from webgpu_widget.transports._handlers import (
     MAX_FRAME_BYTES,

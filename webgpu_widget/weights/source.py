@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from webgpu_widget._private_folder import PrivateFolder
 from webgpu_widget.errors import FormatError, IntegrityError, WeightsError
+from webgpu_widget.process.private_folder import PrivateFolder
 from webgpu_widget.weights.formats import gguf, npz, safetensors
 from webgpu_widget.weights.formats.foreign import refuse_foreign
 from webgpu_widget.weights.formats.gguf_split import check_parts, part_count, part_names, place_in_name

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import weakref
 
-from webgpu_widget._fork import tell_children
+from webgpu_widget.process.fork import tell_children
 
 __all__ = ["PREFIX", "PrivateFolder", "sweep"]
 

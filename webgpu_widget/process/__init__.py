@@ -1,0 +1,1 @@
+"""What the package shares with other processes: forked children, folders, caches."""
