@@ -16,8 +16,8 @@ from typing import Any
 
 from websocket import WebSocketException, create_connection
 
-from webgpu_widget.transports._chromium import Browser
-from webgpu_widget.transports._last_words import last_words
+from webgpu_widget.link.transports._chromium import Browser
+from webgpu_widget.link.transports._last_words import last_words
 
 
 class PageLostError(RuntimeError):

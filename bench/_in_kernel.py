@@ -13,7 +13,7 @@ import anywidget
 import numpy as np
 
 import webgpu_widget as wg
-from webgpu_widget import waiting
+from webgpu_widget.link import waiting
 
 sys.path.insert(0, str(pathlib.Path(wg.__file__).resolve().parents[1] / "bench"))
 from _bare import BareSocket

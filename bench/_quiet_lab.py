@@ -16,7 +16,7 @@ import nbformat
 from jupyter_client import BlockingKernelClient
 from lab_server import TOKEN, LabServer
 
-from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.link.transports._chromium import Browser
 
 
 class QuietLab:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import webgpu_widget as wg
-from webgpu_widget.transports import _chromium
+from webgpu_widget.link.transports import _chromium
 
 BURN = """
 struct Params { steps: u32 }

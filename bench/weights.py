@@ -27,7 +27,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import webgpu_widget as wg
-from webgpu_widget.transports._hub import Hub
+from webgpu_widget.link.transports._hub import Hub
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "lab"), str(ROOT / "bench")]

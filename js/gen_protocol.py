@@ -1,4 +1,4 @@
-"""Write ``src/protocol.gen.ts`` from ``webgpu_widget/protocol.py``.
+"""Write ``src/protocol.gen.ts`` from ``webgpu_widget/link/protocol.py``.
 
     python js/gen_protocol.py           writes the file
     python js/gen_protocol.py --check   exit status 1 when the file is not what it would write
@@ -79,7 +79,7 @@ def alias(name: str, value: ast.expr, values: dict[str, int]) -> list[str]:
 def generate() -> str:
     """Return the TypeScript text."""
     tree = ast.parse(SOURCE.read_text())
-    lines = ["// Generated from webgpu_widget/protocol.py by gen_protocol.py. Do not edit.", ""]
+    lines = ["// Generated from webgpu_widget/link/protocol.py by gen_protocol.py. Do not edit.", ""]
     values: dict[str, int] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
@@ -100,7 +100,7 @@ def main() -> int:
     if TARGET.exists() and TARGET.read_text() == text:
         return 0
     sys.stderr.write(
-        "js/src/protocol.gen.ts is not what webgpu_widget/protocol.py says; run: python js/gen_protocol.py\n"
+        "js/src/protocol.gen.ts is not what webgpu_widget/link/protocol.py says; run: python js/gen_protocol.py\n"
     )
     return 1
 

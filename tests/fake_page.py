@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from webgpu_widget import protocol
+from webgpu_widget.link import protocol
 
 Message = dict[str, Any]
 After = Callable[[float, Callable[[], None]], None]

@@ -11,12 +11,12 @@ install() {
 }
 
 find_browser() {
-  "$python" -c 'from webgpu_widget.transports._chromium import find_browser; print("browser:", find_browser())'
+  "$python" -c 'from webgpu_widget.link.transports._chromium import find_browser; print("browser:", find_browser())'
 }
 
 # Chromium ends when a page has a list and there is no font. Debian's chromium only recommends one, and some systems leave that out.
 has_font() {
-  "$python" -c 'import sys; from webgpu_widget.transports._fonts import find_font; sys.exit(sys.platform == "linux" and not find_font())'
+  "$python" -c 'import sys; from webgpu_widget.link.transports._fonts import find_font; sys.exit(sys.platform == "linux" and not find_font())'
 }
 
 if ! find_browser 2>/dev/null; then

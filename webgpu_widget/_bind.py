@@ -17,7 +17,7 @@ from webgpu_widget._handles import Arg, Buffer, Sampler, Texture
 from webgpu_widget._lazy.origin import Target, check_apart, targets, write_through
 from webgpu_widget._values import whole, wholes
 from webgpu_widget.array import GPUArray, stored_dtype
-from webgpu_widget.protocol import ArrayType, BindingInfo, TypeInfo
+from webgpu_widget.link.protocol import ArrayType, BindingInfo, TypeInfo
 from webgpu_widget.records import GPURecords
 from webgpu_widget.textures import GPUTexture, OutTexture, TextureInput, texture
 

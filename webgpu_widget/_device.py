@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
-from webgpu_widget._connection import Connection, Request
 from webgpu_widget._default import gpu_over
 from webgpu_widget._queue import Queue
+from webgpu_widget.link.connection import Connection, Request
 from webgpu_widget.process.fork import tell_children
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
-    from webgpu_widget.transports.base import Transport
+    from webgpu_widget.link.transports.base import Transport
 
 __all__ = ["AdapterInfo", "Device", "MemoryInfo"]
 

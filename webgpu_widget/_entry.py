@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from webgpu_widget.protocol import BindingInfo, CompileResult
+    from webgpu_widget.link.protocol import BindingInfo, CompileResult
 
 _EXACT = 1 << 53
 """Integers up to here are doubles, so that they are rounded to float32 once."""

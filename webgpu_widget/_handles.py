@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from webgpu_widget._connection import Request
     from webgpu_widget._entry import Entry
     from webgpu_widget._queue import Queue
-    from webgpu_widget.protocol import CompileResult
+    from webgpu_widget.link.connection import Request
+    from webgpu_widget.link.protocol import CompileResult
 
 Bytes = bytes | bytearray | memoryview
 Span = tuple["Buffer", int, int]

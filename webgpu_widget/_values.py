@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget.protocol import TypeInfo
+from webgpu_widget.link.protocol import TypeInfo
 
 Array = np.ndarray[Any, Any]
 

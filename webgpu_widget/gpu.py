@@ -15,12 +15,12 @@ from webgpu_widget import errors
 from webgpu_widget._creation import Creation
 from webgpu_widget._default import default_device
 from webgpu_widget._device import AdapterInfo, Device, MemoryInfo
-from webgpu_widget._losses import once_more, once_more_async
 from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu
+from webgpu_widget.link.losses import once_more, once_more_async
+from webgpu_widget.link.transports._choose import TransportName, make_transport
+from webgpu_widget.link.transports.base import Transport
 from webgpu_widget.profile import Profile
 from webgpu_widget.program import Program
-from webgpu_widget.transports._choose import TransportName, make_transport
-from webgpu_widget.transports.base import Transport
 
 __all__ = ["GPU", "AdapterInfo", "MemoryInfo", "default_gpu"]
 
@@ -123,7 +123,7 @@ class GPU(Creation, anywidget.AnyWidget):
         )
 
     def _flush_after_cells(self) -> None:
-        from webgpu_widget.transports.comm import running_kernel
+        from webgpu_widget.link.transports.comm import running_kernel
 
         kernel = running_kernel()
         events = getattr(getattr(kernel, "shell", None), "events", None)

@@ -14,7 +14,7 @@ from webgpu_widget._entry import Entry
 from webgpu_widget._handles import Pipeline
 from webgpu_widget._values import wholes
 from webgpu_widget.array import GPUArray
-from webgpu_widget.protocol import CompileResult
+from webgpu_widget.link.protocol import CompileResult
 from webgpu_widget.records import GPURecords
 from webgpu_widget.textures import GPUTexture
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget._values import SCALARS, Array, convert, describe, dtype_error, leaf, scalar_name
-from webgpu_widget.protocol import ArrayType, StructType, TypeInfo
+from webgpu_widget.link.protocol import ArrayType, StructType, TypeInfo
 
 __all__ = [
     "SCALARS",

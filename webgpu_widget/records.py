@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from webgpu_widget._device import Device
     from webgpu_widget._handles import Buffer, Span
-    from webgpu_widget.protocol import TypeInfo
+    from webgpu_widget.link.protocol import TypeInfo
 
 __all__ = ["GPURecords"]
 

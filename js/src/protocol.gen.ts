@@ -1,4 +1,4 @@
-// Generated from webgpu_widget/protocol.py by gen_protocol.py. Do not edit.
+// Generated from webgpu_widget/link/protocol.py by gen_protocol.py. Do not edit.
 
 export const PROTOCOL_VERSION = 1;
 

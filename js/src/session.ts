@@ -1,6 +1,6 @@
 /**
  * The exchange with Python as a state machine: messages in, messages and calls of the host out. No DOM, no GPU, no clock.
- * The rules are in the docstring of `webgpu_widget/protocol.py`; `webgpu_widget/_session.py` is the twin.
+ * The rules are in the docstring of `webgpu_widget/link/protocol.py`; `webgpu_widget/link/session.py` is the twin.
  */
 import {
   type Batch,

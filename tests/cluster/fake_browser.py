@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import tornado.httpclient
 import tornado.websocket
 
-from webgpu_widget import _codec, protocol
+from webgpu_widget.link import codec, protocol
 
 DEVICE: dict[str, Any] = {
     "epoch": 1,
@@ -105,12 +105,12 @@ class FakeBrowser:
             }
         )
         while (frame := await self._socket.read_message()) is not None:
-            self._heard(*_codec.decode(frame))
+            self._heard(*codec.decode(frame))
         self._socket.close()
         self.closed.set()
 
     def say(self, message: dict[str, Any], buffers: tuple[bytes, ...] = ()) -> None:
-        self.raw(_codec.encode(message, buffers))
+        self.raw(codec.encode(message, buffers))
 
     def raw(self, frame: bytes | str) -> None:
         """Send bytes as they are; from any thread."""

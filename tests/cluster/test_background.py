@@ -13,7 +13,7 @@ from fake_browser import until
 
 import webgpu_widget as wg
 from webgpu_widget.cluster import hub, tasks
-from webgpu_widget.transports import _chromium
+from webgpu_widget.link.transports import _chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import CDPSession, Page

@@ -21,7 +21,7 @@ from numpy.random import Generator
 import webgpu_widget as wg
 from webgpu_widget.cluster import channels, hub, mandelbrot
 from webgpu_widget.cluster.exchange import Block
-from webgpu_widget.transports import _chromium
+from webgpu_widget.link.transports import _chromium
 
 JOIN_S = 120.0
 SECRET = "of-our-own-choice"  # noqa: S105

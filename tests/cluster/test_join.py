@@ -13,8 +13,8 @@ import tornado.httpclient
 from fake_browser import FakeBrowser, until
 
 import webgpu_widget as wg
-from webgpu_widget import _codec
-from webgpu_widget.transports import _hub
+from webgpu_widget.link import codec
+from webgpu_widget.link.transports import _hub
 
 SECRET = "of-our-own-choice"  # noqa: S105
 
@@ -59,9 +59,9 @@ def test_a_foreign_origin_is_refused(empty: wg.Cluster, caplog: pytest.LogCaptur
         (struct.pack("<I", 1 << 30) + b"{}", "malformed"),
         (b"\x05\x00\x00\x00hello", "malformed"),
         ("text", "malformed"),
-        (_codec.encode({"kind": "batch"}), "before its hello"),
-        (_codec.encode({"kind": "hello", "instance": 7}), "without a proper instance"),
-        (_codec.encode({"kind": "hello", "instance": "x" * 65}), "without a proper instance"),
+        (codec.encode({"kind": "batch"}), "before its hello"),
+        (codec.encode({"kind": "hello", "instance": 7}), "without a proper instance"),
+        (codec.encode({"kind": "hello", "instance": "x" * 65}), "without a proper instance"),
     ],
 )
 def test_malformed_messages_close_the_socket_and_nothing_else(

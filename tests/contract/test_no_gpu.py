@@ -11,7 +11,7 @@ import pytest
 
 import webgpu_widget as wg
 from webgpu_widget.__main__ import main
-from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.link.transports._chromium import Browser
 
 
 def own_address() -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from stories import STORIES
 
 import webgpu_widget as wg
-from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.link.transports._chromium import Browser
 
 
 @pytest.fixture(scope="module", params=["headless", "page"])

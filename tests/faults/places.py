@@ -14,7 +14,7 @@ from fake_page import SQUARE
 from processes import browser
 
 import webgpu_widget as wg
-from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.link.transports._chromium import Browser
 
 
 class Place:

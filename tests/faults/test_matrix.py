@@ -7,7 +7,7 @@ import pytest
 from play import play
 from table import CELLS, Cell
 
-from webgpu_widget.transports._hub import Hub
+from webgpu_widget.link.transports._hub import Hub
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import save
 
 import webgpu_widget as wg
-from webgpu_widget import _codec
+from webgpu_widget.link import codec
 from webgpu_widget.mandelbrot.view import View
 from webgpu_widget.t5.config import T5Config
 from webgpu_widget.weights import readers
@@ -111,7 +111,7 @@ TARGETS = {
     "http fields": Target(
         _read_fields, [_DIGEST + b'ETag: "' + b"ab" * 32 + b'"\nContent-Range: bytes 0-9/100\nRetry-After: 5'], ("weights/served_digest.py", "weights/readers.py"), _REFUSED
     ),
-    "frame": Target(_codec.decode, [_codec.encode({"type": "x", "n": 1}, [b"abc", bytes(9)])], ("_codec.py",), (ValueError,)),
+    "frame": Target(codec.decode, [codec.encode({"type": "x", "n": 1}, [b"abc", bytes(9)])], ("_codec.py",), (ValueError,)),
     "T5 config": Target(_read_t5, [json.dumps(_T5).encode()], ("t5/config.py",), _REFUSED),
     "view link": Target(
         lambda data: View.from_link(data.decode("latin-1")), [View(("-0.75", "1e-30"), "1e-40", (36, 24), 100).link.encode()], ("mandelbrot/view.py", "mandelbrot/numbers.py"), _REFUSED

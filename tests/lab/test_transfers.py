@@ -10,7 +10,7 @@ from test_first_cell import SETUP
 
 HELPERS = """
 import os, resource
-from webgpu_widget.transports._hub import Hub
+from webgpu_widget.link.transports._hub import Hub
 
 def heard(gpu):
     end = time.monotonic() + 5

@@ -14,8 +14,8 @@ import numpy as np
 from fake_page import FakePage, Message
 
 import webgpu_widget as wg
-from webgpu_widget import protocol
-from webgpu_widget.transports.base import Transport
+from webgpu_widget.link import protocol
+from webgpu_widget.link.transports.base import Transport
 
 from . import guard
 from .device import open_device
@@ -24,7 +24,7 @@ from .pipelines import Pipelines
 from .reflector import CommandError, Reflector
 
 if TYPE_CHECKING:
-    from webgpu_widget._connection import Connection
+    from webgpu_widget.link.connection import Connection
 
 
 class NagaPage(FakePage):

@@ -7,7 +7,7 @@ import json
 import pathlib
 from typing import Any
 
-from webgpu_widget import _codec
+from webgpu_widget.link import codec
 
 TARGET = pathlib.Path(__file__).with_name("frames.json")
 
@@ -25,7 +25,7 @@ def main() -> None:
         {
             "message": message,
             "buffers": [base64.b64encode(item).decode() for item in buffers],
-            "frame": base64.b64encode(_codec.encode(message, buffers)).decode(),
+            "frame": base64.b64encode(codec.encode(message, buffers)).decode(),
         }
         for message, buffers in CASES
     ]

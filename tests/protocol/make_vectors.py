@@ -11,7 +11,7 @@ import json
 import pathlib
 from typing import Any
 
-from webgpu_widget import _codec
+from webgpu_widget.link import codec
 
 VECTORS = pathlib.Path(__file__).with_name("vectors")
 HELLO = {
@@ -143,7 +143,7 @@ CASES: dict[str, tuple[dict[str, Any], list[bytes], bool]] = {
 
 def main() -> None:
     for name, (message, buffers, exact) in CASES.items():
-        frame = _codec.encode(message, buffers)
+        frame = codec.encode(message, buffers)
         text = {"message": message, "buffers": [item.hex() for item in buffers], "frame": frame.hex(), "exact": exact}
         (VECTORS / f"{name}.json").write_text(json.dumps(text, indent=1) + "\n")
 

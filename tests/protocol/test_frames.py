@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from webgpu_widget import _codec
+from webgpu_widget.link import codec
 
 CASES = json.loads(pathlib.Path(__file__).with_name("frames.json").read_text())
 
@@ -18,7 +18,7 @@ def test_golden_frame(case: dict) -> None:
     """What is written is what is stored, and reads back as the message and its buffers, each at a multiple of 8."""
     buffers = [base64.b64decode(item) for item in case["buffers"]]
     frame = base64.b64decode(case["frame"])
-    assert _codec.encode(case["message"], buffers) == frame
-    message, views = _codec.decode(frame)
+    assert codec.encode(case["message"], buffers) == frame
+    message, views = codec.decode(frame)
     assert message == case["message"]
     assert [bytes(view) for view in views] == buffers

@@ -12,7 +12,8 @@ import typing
 import pytest
 from make_vectors import CASES, VECTORS
 
-from webgpu_widget import _codec, errors, protocol
+from webgpu_widget import errors
+from webgpu_widget.link import codec, protocol
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
@@ -59,10 +60,10 @@ def test_the_vectors_are_those_that_the_script_makes() -> None:
 def test_a_golden_frame_is_read_and_written_alike(name: str) -> None:
     golden = json.loads((VECTORS / f"{name}.json").read_text())
     frame = bytes.fromhex(golden["frame"])
-    message, buffers = _codec.decode(frame)
+    message, buffers = codec.decode(frame)
     assert message == golden["message"]
     assert [bytes(item).hex() for item in buffers] == golden["buffers"]
-    assert _codec.encode(message, buffers) == frame
+    assert codec.encode(message, buffers) == frame
 
 
 @pytest.mark.parametrize("name", NAMES)

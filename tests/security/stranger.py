@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import tornado.httpclient
 import tornado.websocket
 
-from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.link.transports._chromium import Browser
 
 
 def command_lines() -> Iterator[str]:

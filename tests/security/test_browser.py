@@ -13,8 +13,8 @@ import tornado.httpclient
 from stranger import Pipe, command_lines, join, leave, token_of, until
 
 import webgpu_widget as wg
-from webgpu_widget.transports import _chromium
-from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.link.transports import _chromium
+from webgpu_widget.link.transports._chromium import Browser
 
 
 async def _joined(url: str, **query: str) -> None:

@@ -14,7 +14,7 @@ from distributed import LocalCluster, Security
 
 import webgpu_widget as wg
 from webgpu_widget.cluster import reach
-from webgpu_widget.transports import _names
+from webgpu_widget.link.transports import _names
 
 sys.path.append(str(pathlib.Path(__file__).parent.parent / "cluster"))
 from certificate import make_certificate

@@ -23,12 +23,12 @@ import tornado.websocket
 from stranger import connect, join, leave, speak, token_of, until
 
 import webgpu_widget as wg
-from webgpu_widget import _codec, protocol
-from webgpu_widget._connection import Connection
-from webgpu_widget._session import Session
-from webgpu_widget.transports import _handlers, _hub, _names
-from webgpu_widget.transports._hub import Hub
-from webgpu_widget.transports.page import SocketLink
+from webgpu_widget.link import codec, protocol
+from webgpu_widget.link.connection import Connection
+from webgpu_widget.link.session import Session
+from webgpu_widget.link.transports import _handlers, _hub, _names
+from webgpu_widget.link.transports._hub import Hub
+from webgpu_widget.link.transports.page import SocketLink
 
 MIB = 1 << 20
 
@@ -208,7 +208,7 @@ def test_strangers_are_counted_and_pages_still_come_in(hub: Hub) -> None:
         idle = [connect(hub.netloc) for _ in range(2 * _hub.MAX_STRANGERS)]
         page = await join(hub.page_url(token))
         more = [connect(hub.netloc) for _ in range(2 * _hub.MAX_STRANGERS)]
-        await page.write_message(_codec.encode({"kind": "hello", "instance": "a"}), binary=True)
+        await page.write_message(codec.encode({"kind": "hello", "instance": "a"}), binary=True)
         await asyncio.sleep(0.5)
         assert heard.messages, "the page that showed its token is no stranger"
         ended = 0
@@ -249,7 +249,7 @@ def test_a_socket_that_never_says_anything_is_closed(hub: Hub, monkeypatch: pyte
 
     async def wait() -> None:
         silent, spoken = await join(hub.page_url(token)), await join(hub.page_url(token))
-        await spoken.write_message(_codec.encode({"kind": "hello", "instance": "a"}), binary=True)
+        await spoken.write_message(codec.encode({"kind": "hello", "instance": "a"}), binary=True)
         assert await asyncio.wait_for(silent.read_message(), 10) is None
         silent.close()
         assert spoken.close_code is None
@@ -309,10 +309,10 @@ def test_memory_stays_while_a_page_replies_out_of_order(hub: Hub) -> None:
 
     async def flood() -> None:
         page = await join(hub.page_url(token))
-        await page.write_message(_codec.encode(hello("a")), binary=True)
+        await page.write_message(codec.encode(hello("a")), binary=True)
         for seq in range(2, 130):
-            await page.write_message(_codec.encode({**frame, "seq": seq}, [bytes(4 * MIB)]), binary=True)
-        await page.write_message(_codec.encode({"kind": "bye", "instance": "a"}), binary=True)
+            await page.write_message(codec.encode({**frame, "seq": seq}, [bytes(4 * MIB)]), binary=True)
+        await page.write_message(codec.encode({"kind": "bye", "instance": "a"}), binary=True)
         await asyncio.sleep(0.5)
         await leave(page)
 
@@ -328,7 +328,7 @@ def test_one_socket_speaks_for_one_page(hub: Hub, caplog: pytest.LogCaptureFixtu
     async def speak_for_others(first: dict[str, Any], then: dict[str, Any]) -> None:
         page = await join(hub.page_url(token))
         for message in (first, then):
-            await page.write_message(_codec.encode(message), binary=True)
+            await page.write_message(codec.encode(message), binary=True)
         while await page.read_message() is not None:
             pass
         page.close()
@@ -359,7 +359,7 @@ def frames() -> list[bytes | str]:
         header(b'{"message": {}, "buffers": []}'),
         header(b'{"message": {"kind": "hello", "instance": ["a"]}, "buffers": []}'),
         header(b'{"message": {"kind": "hello", "instance": {"a": 1}}, "buffers": []}'),
-        _codec.encode({"kind": "chunk", "item": "a"}),
+        codec.encode({"kind": "chunk", "item": "a"}),
         struct.pack("<I", _handlers.MAX_HEADER_BYTES + 1) + bytes(_handlers.MAX_HEADER_BYTES + 1),
         bytes(_handlers.MAX_FRAME_BYTES + 1),
     ]

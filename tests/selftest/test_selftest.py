@@ -20,7 +20,7 @@ from webgpu_widget._selftest.case import Area, Case
 from webgpu_widget._selftest.hazards import PROBES
 from webgpu_widget._selftest.probe import Probe
 from webgpu_widget._selftest.runner import MOST_LOSSES, Runner
-from webgpu_widget.transports._chromium import Browser
+from webgpu_widget.link.transports._chromium import Browser
 
 SPIN = """
 @group(0) @binding(0) var<storage, read_write> y: array<u32>;

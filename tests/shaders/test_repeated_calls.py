@@ -14,7 +14,7 @@ import webgpu_widget as wg
 from webgpu_widget import layout
 from webgpu_widget._entry import Variable
 from webgpu_widget._lazy import dtypes
-from webgpu_widget.protocol import BindingInfo
+from webgpu_widget.link.protocol import BindingInfo
 
 ADD_ONE = """
 @group(0) @binding(0) var<storage, read_write> x: array<u32>;

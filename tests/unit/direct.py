@@ -8,8 +8,8 @@ from typing import Any
 
 from fake_page import FakePage, Message
 
-from webgpu_widget._connection import Connection
-from webgpu_widget.transports.base import Transport
+from webgpu_widget.link.connection import Connection
+from webgpu_widget.link.transports.base import Transport
 
 
 class Direct(Transport):

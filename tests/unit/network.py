@@ -11,7 +11,7 @@ from typing import Any
 
 from fake_page import FakePage, Message
 
-from webgpu_widget._session import Event, Session
+from webgpu_widget.link.session import Event, Session
 
 
 class Wire:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webgpu_widget import _codec
+from webgpu_widget.link import codec
 
 JSON = st.recursive(
     st.none()
@@ -25,15 +25,15 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=5), st.lists(st.binary(max_size=100), max_size=5))
 def test_what_goes_in_comes_out(message: dict[str, Any], buffers: list[bytes]) -> None:
-    decoded, views = _codec.decode(_codec.encode(message, buffers))
+    decoded, views = codec.decode(codec.encode(message, buffers))
     assert decoded == message
     assert [bytes(view) for view in views] == buffers
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=6), st.integers(0, 40))
 def test_buffers_are_aligned_and_not_copied(buffers: list[bytes], filler: int) -> None:
-    frame = bytearray(_codec.encode({"kind": "x" * filler}, buffers))
-    _, views = _codec.decode(frame)
+    frame = bytearray(codec.encode({"kind": "x" * filler}, buffers))
+    _, views = codec.decode(frame)
     base = np.frombuffer(frame, np.uint8).ctypes.data
     for view in views:
         assert (np.frombuffer(view, np.uint8).ctypes.data - base) % 8 == 0
@@ -43,7 +43,7 @@ def test_buffers_are_aligned_and_not_copied(buffers: list[bytes], filler: int) -
 
 def test_arrays_of_any_dtype_are_bytes() -> None:
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    _, (view,) = _codec.decode(_codec.encode({}, [memoryview(array)]))
+    _, (view,) = codec.decode(codec.encode({}, [memoryview(array)]))
     assert np.array_equal(np.frombuffer(view, np.float32).reshape(2, 3), array)
 
 
@@ -69,18 +69,18 @@ BAD = {
 @pytest.mark.parametrize("frame", BAD.values(), ids=BAD)
 def test_what_is_no_frame_is_refused(frame: bytes) -> None:
     with pytest.raises(ValueError, match="frame"):
-        _codec.decode(frame)
+        codec.decode(frame)
 
 
 def test_a_header_that_is_cut_off_is_told_as_that() -> None:
     with pytest.raises(ValueError, match="header has 1000 bytes, but only 2 follow"):
-        _codec.decode(struct.pack("<I", 1000) + b"{}")
+        codec.decode(struct.pack("<I", 1000) + b"{}")
 
 
 @given(st.binary(max_size=200))
 def test_noise_is_refused_or_read_but_never_worse(frame: bytes) -> None:
     try:
-        message, buffers = _codec.decode(frame)
+        message, buffers = codec.decode(frame)
     except ValueError:
         return
     assert isinstance(message, dict)

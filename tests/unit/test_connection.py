@@ -14,8 +14,9 @@ import pytest
 from direct import Direct
 from fake_page import Message
 
-from webgpu_widget import _connection, errors
-from webgpu_widget._connection import Connection, Request
+from webgpu_widget import errors
+from webgpu_widget.link import connection as _connection
+from webgpu_widget.link.connection import Connection, Request
 
 
 @pytest.fixture(autouse=True)

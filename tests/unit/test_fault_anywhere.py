@@ -10,7 +10,7 @@ import pytest
 from fake_page import COUNT, FakePage
 from network import Network
 
-from webgpu_widget import protocol
+from webgpu_widget.link import protocol
 
 CHUNK = 1024
 DATA = np.random.default_rng(5).bytes(4 * CHUNK)

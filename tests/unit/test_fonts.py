@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from webgpu_widget.transports import _fonts
+from webgpu_widget.link.transports import _fonts
 
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "ensure_browser.sh"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webgpu_widget.transports._last_words import last_words
+from webgpu_widget.link.transports._last_words import last_words
 
 AT = "[20034:20059:1129/173718.716396:"
 FATAL = "FATAL:third_party/skia/src/ports/SkFontMgr_FontConfigInterface.cpp:163] Not implemented."

@@ -14,8 +14,10 @@ from direct import Direct
 from fake_page import SQUARE
 
 import webgpu_widget as wg
-from webgpu_widget import _connection, errors, protocol
-from webgpu_widget._session import Session
+from webgpu_widget import errors
+from webgpu_widget.link import connection as _connection
+from webgpu_widget.link import protocol
+from webgpu_widget.link.session import Session
 
 X = np.arange(8, dtype=np.float32)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from network import Network
 
-from webgpu_widget import protocol
-from webgpu_widget._session import Session
+from webgpu_widget.link import protocol
+from webgpu_widget.link.session import Session
 
 HELLO = {
     "kind": "hello",

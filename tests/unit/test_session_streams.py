@@ -7,7 +7,7 @@ import pytest
 from fake_page import COUNT, FakePage
 from network import Network
 
-from webgpu_widget import protocol
+from webgpu_widget.link import protocol
 
 COUNT_ONCE = {
     "op": "dispatch",

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import webgpu_widget as wg
-from webgpu_widget.transports._chromium import find_browser
+from webgpu_widget.link.transports._chromium import find_browser
 
 from .conftest import same
 

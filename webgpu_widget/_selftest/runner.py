@@ -193,6 +193,6 @@ def bar(total: int, show: bool) -> Iterator[Callable[[str], object]]:
 
 def is_watched() -> bool:
     """Whether somebody sees a bar: a notebook, or a terminal."""
-    from webgpu_widget.transports.comm import running_kernel
+    from webgpu_widget.link.transports.comm import running_kernel
 
     return running_kernel() is not None or sys.stderr.isatty()

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from webgpu_widget._connection import Connection
 from webgpu_widget._device import AdapterInfo, Device
-from webgpu_widget.transports._hub import Socket
-from webgpu_widget.transports._names import is_loopback
-from webgpu_widget.transports.base import Transport
+from webgpu_widget.link.connection import Connection
+from webgpu_widget.link.transports._hub import Socket
+from webgpu_widget.link.transports._names import is_loopback
+from webgpu_widget.link.transports.base import Transport
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

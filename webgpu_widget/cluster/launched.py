@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Collection, Sequence
 
 from webgpu_widget import errors
-from webgpu_widget.transports._chromium import Browser
-from webgpu_widget.transports._hub import Hub, OnOpen
+from webgpu_widget.link.transports._chromium import Browser
+from webgpu_widget.link.transports._hub import Hub, OnOpen
 
 __all__ = ["Launched"]
 

@@ -15,9 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from webgpu_widget import errors
+from webgpu_widget.link.transports._hub import Hub
+from webgpu_widget.link.transports._names import server_context, warn_if_open
 from webgpu_widget.process.fork import tell_children
-from webgpu_widget.transports._hub import Hub
-from webgpu_widget.transports._names import server_context, warn_if_open
 
 if importlib.util.find_spec("distributed") is None:
     raise errors.ClusterError(

@@ -12,7 +12,7 @@ from distributed import Scheduler, Security, Worker
 from distributed.comm.addressing import get_local_address_for, parse_address
 
 from webgpu_widget import errors
-from webgpu_widget.transports._names import is_loopback
+from webgpu_widget.link.transports._names import is_loopback
 
 __all__ = ["QuietScheduler", "QuietWorker", "host_for"]
 

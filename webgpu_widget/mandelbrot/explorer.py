@@ -17,9 +17,11 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from webgpu_widget import waiting
 from webgpu_widget._default import default_device
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
+from webgpu_widget.link import waiting
+from webgpu_widget.link.transports.comm import running_kernel
+from webgpu_widget.link.waiting.sender import Sender
 from webgpu_widget.mandelbrot import film, work
 from webgpu_widget.mandelbrot.image import Image
 from webgpu_widget.mandelbrot.landmarks import landmarks
@@ -28,8 +30,6 @@ from webgpu_widget.mandelbrot.palette import names, palette_colors
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view, render_view_async
 from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
-from webgpu_widget.transports.comm import running_kernel
-from webgpu_widget.waiting.sender import Sender
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

@@ -15,7 +15,7 @@ from webgpu_widget.program import Program
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
-    from webgpu_widget._connection import Request
+    from webgpu_widget.link.connection import Request
     from webgpu_widget.t5.blocks import Block
     from webgpu_widget.t5.forward import Encoded
     from webgpu_widget.t5.parts import DecoderLayer, Parts

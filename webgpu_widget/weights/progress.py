@@ -48,7 +48,7 @@ export default { render };
 
 def show(weights: Weights) -> None:
     """Show a bar for a load: a widget in a notebook, tqdm in a terminal, nothing where nobody looks."""
-    from webgpu_widget.transports.comm import running_kernel
+    from webgpu_widget.link.transports.comm import running_kernel
 
     if running_kernel() is not None:
         _show_widget(weights)

@@ -27,10 +27,9 @@ import tornado.iostream
 import tornado.web
 import tornado.websocket
 
-from webgpu_widget import _codec
-from webgpu_widget.process.fork import tell_children
-from webgpu_widget.transports import _names
-from webgpu_widget.transports._handlers import (
+from webgpu_widget.link import codec
+from webgpu_widget.link.transports import _names
+from webgpu_widget.link.transports._handlers import (
     MAX_FRAME_BYTES,
     BundleHandler,
     FileHandler,
@@ -38,6 +37,7 @@ from webgpu_widget.transports._handlers import (
     PageHandler,
     SocketHandler,
 )
+from webgpu_widget.process.fork import tell_children
 
 log = logging.getLogger("webgpu_widget.hub")
 
@@ -81,9 +81,9 @@ class Socket:
         self.remote = str(handler.request.remote_ip)
         self.label = endpoint.label
 
-    def send(self, message: dict[str, Any], buffers: Sequence[_codec.Bytes] = ()) -> None:
+    def send(self, message: dict[str, Any], buffers: Sequence[codec.Bytes] = ()) -> None:
         """Send a message; returns at once."""
-        frame = _codec.encode(message, buffers)
+        frame = codec.encode(message, buffers)
         self._hub.loop.call_soon_threadsafe(self._write, frame)
 
     def _write(self, frame: bytes) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from webgpu_widget import protocol
+from webgpu_widget.link import protocol
 
 _EARLY_MESSAGES = 4096
 _EARLY_BYTES = 4 * protocol.WINDOW_BYTES

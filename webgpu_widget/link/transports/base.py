@@ -6,9 +6,9 @@ import abc
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from webgpu_widget._connection import Connection
-    from webgpu_widget.protocol import Lane
-    from webgpu_widget.transports._hub import Hub
+    from webgpu_widget.link.connection import Connection
+    from webgpu_widget.link.protocol import Lane
+    from webgpu_widget.link.transports._hub import Hub
 
 
 class Transport(abc.ABC):
@@ -48,7 +48,7 @@ class Transport(abc.ABC):
     @property
     def hub(self) -> Hub:
         """The hub that serves this process's files to the page."""
-        from webgpu_widget.transports._hub import Hub
+        from webgpu_widget.link.transports._hub import Hub
 
         return Hub.shared()
 

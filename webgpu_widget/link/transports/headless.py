@@ -6,11 +6,11 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget.transports._chromium import Browser
-from webgpu_widget.transports.page import PageTransport, SocketLink
+from webgpu_widget.link.transports._chromium import Browser
+from webgpu_widget.link.transports.page import PageTransport, SocketLink
 
 if TYPE_CHECKING:
-    from webgpu_widget._connection import Connection
+    from webgpu_widget.link.connection import Connection
 
 log = logging.getLogger("webgpu_widget")
 _MOST_DEVICE_LOSSES = 2

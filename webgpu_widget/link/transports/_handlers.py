@@ -17,15 +17,15 @@ from urllib.parse import urlsplit
 import tornado.web
 import tornado.websocket
 
-from webgpu_widget import _codec
-from webgpu_widget.transports._names import is_loopback
+from webgpu_widget.link import codec
+from webgpu_widget.link.transports._names import is_loopback
 
 if TYPE_CHECKING:
-    from webgpu_widget.transports._hub import Hub, Receiver, Socket
+    from webgpu_widget.link.transports._hub import Hub, Receiver, Socket
 
 log = logging.getLogger("webgpu_widget.hub")
 
-STATIC = pathlib.Path(__file__).resolve().parent.parent / "static"
+STATIC = pathlib.Path(__file__).resolve().parents[2] / "static"
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 MAX_HEADER_BYTES = 8 * 1024 * 1024
 """Of a message without its buffers; the longest that a page sends are lists of its cache."""
@@ -276,7 +276,7 @@ class SocketHandler(Guarded, tornado.websocket.WebSocketHandler):
                 raise ValueError("a text frame where only binary frames are sent")  # noqa: TRY301, TRY004
             if int.from_bytes(message[:4], "little") > MAX_HEADER_BYTES:
                 raise ValueError(f"the frame's header is over {MAX_HEADER_BYTES} bytes")  # noqa: TRY301
-            decoded = _codec.decode(message)
+            decoded = codec.decode(message)
             if type(decoded[0].get("kind")) is not str:
                 raise ValueError("a message whose kind is no text")  # noqa: TRY301
         except ValueError as error:

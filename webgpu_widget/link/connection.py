@@ -18,12 +18,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget import errors, waiting
-from webgpu_widget._losses import Losses, patience
-from webgpu_widget._session import Bytes, Event, Message, Session
+from webgpu_widget import errors
+from webgpu_widget.link import waiting
+from webgpu_widget.link.losses import Losses, patience
+from webgpu_widget.link.session import Bytes, Event, Message, Session
 
 if TYPE_CHECKING:
-    from webgpu_widget.transports.base import Transport
+    from webgpu_widget.link.transports.base import Transport
 
 log = logging.getLogger("webgpu_widget")
 

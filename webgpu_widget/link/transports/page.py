@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
-from webgpu_widget.transports._hub import Hub, Socket
-from webgpu_widget.transports._names import server_context, warn_if_open
-from webgpu_widget.transports.base import Transport
+from webgpu_widget.link.transports._hub import Hub, Socket
+from webgpu_widget.link.transports._names import server_context, warn_if_open
+from webgpu_widget.link.transports.base import Transport
 
 if TYPE_CHECKING:
-    from webgpu_widget._connection import Connection
+    from webgpu_widget.link.connection import Connection
 
 log = logging.getLogger("webgpu_widget.hub")
 _NOBODY = object()

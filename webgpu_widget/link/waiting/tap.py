@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from webgpu_widget.waiting._claim import claim
+from webgpu_widget.link.waiting._claim import claim
 
 _NEEDS = ("shell_channel_thread", "shell_stream", "shell_channel_thread_main")
 

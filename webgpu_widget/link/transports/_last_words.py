@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from webgpu_widget.transports import _fonts
+from webgpu_widget.link.transports import _fonts
 
 # [process:thread:date/time:LEVEL:file:line] text; older ones write file(line).
 _HEADER = re.compile(r"^\[[\d:/.]*:(?P<level>[A-Z]+)\d*:(?P<place>[^\]]+)\] ?(?P<text>.*)$")

@@ -14,7 +14,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from webgpu_widget import errors
-from webgpu_widget.waiting import _claim, pump, tap
+from webgpu_widget.link.waiting import _claim, pump, tap
 
 __all__ = ["awaiting", "blocking", "check_host", "install"]
 

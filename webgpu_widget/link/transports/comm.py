@@ -11,16 +11,16 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget import waiting
-from webgpu_widget._connection import environment_flag
-from webgpu_widget.transports.base import Transport
-from webgpu_widget.waiting.sender import Sender
+from webgpu_widget.link import waiting
+from webgpu_widget.link.connection import environment_flag
+from webgpu_widget.link.transports.base import Transport
+from webgpu_widget.link.waiting.sender import Sender
 
 if TYPE_CHECKING:
     import anywidget
 
-    from webgpu_widget._connection import Connection
-    from webgpu_widget.protocol import Lane
+    from webgpu_widget.link.connection import Connection
+    from webgpu_widget.link.protocol import Lane
 
 _DISPLAY_AFTER_S = 2.0
 _CALL_EVERY_S = 3.0
@@ -82,8 +82,8 @@ class CommTransport(Transport):
         """Offer the hub's socket, once per GPU, unless ``WEBGPU_WIDGET_LANE=0``."""
         if not environment_flag("WEBGPU_WIDGET_LANE", default=True) or self._connection is None:
             return None
-        from webgpu_widget.transports._hub import Hub
-        from webgpu_widget.transports.page import SocketLink
+        from webgpu_widget.link.transports._hub import Hub
+        from webgpu_widget.link.transports.page import SocketLink
 
         connection = self._connection
         hub = Hub.shared()
@@ -116,7 +116,7 @@ class CommTransport(Transport):
             self._release()
             self._release = None
         if self._token is not None:
-            from webgpu_widget.transports._hub import Hub
+            from webgpu_widget.link.transports._hub import Hub
 
             with contextlib.suppress(Exception):
                 Hub.shared().remove_endpoint(self._token)

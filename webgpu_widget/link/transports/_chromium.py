@@ -16,9 +16,9 @@ import weakref
 from collections.abc import Collection, Iterator, Sequence
 
 from webgpu_widget import errors
+from webgpu_widget.link.transports._last_words import last_words
 from webgpu_widget.process.fork import tell_children
 from webgpu_widget.process.private_folder import PrivateFolder
-from webgpu_widget.transports._last_words import last_words
 
 _NAMES = (
     "chromium",

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from webgpu_widget.waiting._claim import claim
+from webgpu_widget.link.waiting._claim import claim
 
 INTERVAL_S = 0.002
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from webgpu_widget import errors
-from webgpu_widget.transports.base import Transport
-from webgpu_widget.transports.comm import CommTransport, running_kernel
+from webgpu_widget.link.transports.base import Transport
+from webgpu_widget.link.transports.comm import CommTransport, running_kernel
 
 if TYPE_CHECKING:
     import anywidget
@@ -33,10 +33,10 @@ class Choice:
         if self.name == "comm":
             return CommTransport(widget, self.kernel)
         if self.name == "page":
-            from webgpu_widget.transports.page import PageTransport
+            from webgpu_widget.link.transports.page import PageTransport
 
             return PageTransport(self.host, self.port, token=self.token, certificate=self.certificate)
-        from webgpu_widget.transports.headless import HeadlessTransport
+        from webgpu_widget.link.transports.headless import HeadlessTransport
 
         return HeadlessTransport()
 
