@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import webgpu_widget as wg
-from webgpu_widget._queue import Queue
 from webgpu_widget._selftest.case import Case
 from webgpu_widget._selftest.runner import Runner
+from webgpu_widget.device.queue import Queue
 
 # A shell's background jobs ignore Ctrl+C, and so would the kernels that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -16,7 +16,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget import _default, errors
+from webgpu_widget import errors
+from webgpu_widget.device import default
 from webgpu_widget.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "GPU": "gpu",
-    "AdapterInfo": "_device",
-    "MemoryInfo": "_device",
+    "AdapterInfo": "device.device",
+    "MemoryInfo": "device.device",
     "default_gpu": "gpu",
     "GPUArray": "array",
     "Kernel": "kernel",
@@ -139,7 +140,7 @@ def _gpus() -> Any:
     return importlib.import_module("webgpu_widget.gpu").GPU
 
 
-_default.register(_gpus, lambda: importlib.import_module("webgpu_widget.xp"))
+default.register(_gpus, lambda: importlib.import_module("webgpu_widget.xp"))
 
 
 def __getattr__(name: str) -> Any:

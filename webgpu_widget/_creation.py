@@ -10,8 +10,8 @@ import numpy as np
 from webgpu_widget._lazy import create, random
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.device.device import Device
 
 Shape = int | Sequence[int]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from webgpu_widget._array_operators import Operators
-from webgpu_widget._default import as_device, namespace
 from webgpu_widget._lazy import build, create, indexing, search, statistics
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy import shape as shapes
 from webgpu_widget._lazy.value import Value
+from webgpu_widget.device.default import as_device, namespace
 from webgpu_widget.matrix import matrix_transpose
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import traitlets
 
 from webgpu_widget import errors
 from webgpu_widget._creation import Creation
-from webgpu_widget._default import default_device
-from webgpu_widget._device import AdapterInfo, Device, MemoryInfo
+from webgpu_widget.device.default import default_device
+from webgpu_widget.device.device import AdapterInfo, Device, MemoryInfo
 from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu
 from webgpu_widget.link.losses import once_more, once_more_async
 from webgpu_widget.link.transports._choose import TransportName, make_transport

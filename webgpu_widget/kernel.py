@@ -11,15 +11,15 @@ import numpy as np
 
 from webgpu_widget import _bind, errors, layout
 from webgpu_widget._entry import Entry
-from webgpu_widget._handles import Pipeline
 from webgpu_widget._values import wholes
 from webgpu_widget.array import GPUArray
+from webgpu_widget.device.handles import Pipeline
 from webgpu_widget.link.protocol import CompileResult
 from webgpu_widget.records import GPURecords
 from webgpu_widget.textures import GPUTexture
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
 
 __all__ = ["Kernel", "Reflection"]
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from webgpu_widget._device import Device
-    from webgpu_widget._handles import Buffer, Span
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.handles import Buffer, Span
     from webgpu_widget.link.protocol import TypeInfo
 
 __all__ = ["GPURecords"]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget._handles import Sampler, Texture
 from webgpu_widget._values import wholes
+from webgpu_widget.device.handles import Sampler, Texture
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
 
 __all__ = ["GPUTexture", "OutTexture", "TextureInput", "out_texture", "sampler", "texture"]
 

@@ -15,11 +15,11 @@ from selftest_cases import lose_device
 import webgpu_widget as wg
 from webgpu_widget import __main__ as command_line
 from webgpu_widget import _selftest
-from webgpu_widget._queue import Queue
 from webgpu_widget._selftest.case import Area, Case
 from webgpu_widget._selftest.hazards import PROBES
 from webgpu_widget._selftest.probe import Probe
 from webgpu_widget._selftest.runner import MOST_LOSSES, Runner
+from webgpu_widget.device.queue import Queue
 from webgpu_widget.link.transports._chromium import Browser
 
 SPIN = """

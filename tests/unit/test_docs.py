@@ -25,7 +25,7 @@ def test_there_are_examples():
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_of(name, gpu, monkeypatch):
     # Helpers without gpu= use the session's.
-    monkeypatch.setattr("webgpu_widget._default._defaults.gpu", gpu)
+    monkeypatch.setattr("webgpu_widget.device.default._defaults.gpu", gpu)
     module = importlib.import_module(name)
     failures, attempted = doctest.testmod(
         module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS, extraglobs={"gpu": gpu}

@@ -206,7 +206,7 @@ def test_a_kernel_that_nobody_holds_goes(gpu: wg.GPU, way: Direct, monkeypatch: 
 
     import fake_page
 
-    from webgpu_widget import _queue
+    from webgpu_widget.device import queue as _queue
 
     monkeypatch.setattr(_queue, "_KEPT_PIPELINES", 4)
     texts = [f"{SQUARE} // {i}" for i in range(20)]

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._default import as_device
 from webgpu_widget._lazy import dtypes as dt
 from webgpu_widget._lazy.host import from_host
 from webgpu_widget._lazy.node import Node, broadcast_shapes, node_of
 from webgpu_widget._lazy.ops import OPS
 from webgpu_widget._lazy.runtime import Runtime, runtime_of
 from webgpu_widget._lazy.value import is_array, wrap
+from webgpu_widget.device.default import as_device
 from webgpu_widget.errors import BindingError, ClosedError, DTypeError
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Shape
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
 
 _COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})

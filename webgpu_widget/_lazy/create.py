@@ -19,10 +19,10 @@ from webgpu_widget.errors import ShapeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget._device import Device
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Shape
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.device.device import Device
 
 
 def check_shape(shape: int | Sequence[int]) -> Shape:

@@ -12,9 +12,9 @@ from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._lazy.value import is_array, wrap
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.device.device import Device
 
 
 def _host_scalars(value: Any) -> Any:

@@ -15,11 +15,11 @@ from webgpu_widget.errors import LimitError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from webgpu_widget._handles import Buffer, Span
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.node import Storage
     from webgpu_widget._lazy.runtime import Runtime
     from webgpu_widget._lazy.trace import Access, Trace
+    from webgpu_widget.device.handles import Buffer, Span
 
 MOST_GROUPS = 65535
 _FEW_UNITS = 1 << 17

@@ -17,10 +17,10 @@ from webgpu_widget.errors import ShapeError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from webgpu_widget._handles import Buffer
     from webgpu_widget._lazy.dtypes import DType
     from webgpu_widget._lazy.runtime import Runtime
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.device.handles import Buffer
 
 Shape = tuple[int, ...]
 Dim = tuple[int, int, int]

@@ -17,7 +17,7 @@ from webgpu_widget._lazy.pieces import Walk
 from webgpu_widget._lazy.region import write_region
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._lazy.trace import collapse
-from webgpu_widget._queue import RECORDERS
+from webgpu_widget.device.queue import RECORDERS
 from webgpu_widget.errors import BindingError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from webgpu_widget._handles import Buffer, Span
+    from webgpu_widget.device.handles import Buffer, Span
 
 _ALIGNED = 128
 """Elements: with two bytes or with four, WebGPU's coarsest alignment of a binding's offset (256 bytes)."""

@@ -6,8 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from webgpu_widget._handles import Buffer
-    from webgpu_widget._queue import Queue
+    from webgpu_widget.device.handles import Buffer
+    from webgpu_widget.device.queue import Queue
 
 _MOST_BYTES = 256 * 1024 * 1024
 """Idle bytes that are kept, and if that is more, two buffers of the size that came back last: a fresh buffer is filled with zeros

@@ -17,8 +17,8 @@ from webgpu_widget._lazy.value import wrap
 from webgpu_widget._values import whole
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.device.device import Device
 
 
 _LARGEST = float(np.finfo(np.float32).max)

@@ -20,10 +20,10 @@ from webgpu_widget._lazy.trace import Trace, collapse, narrow_parts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from webgpu_widget._handles import Buffer, Span
     from webgpu_widget._lazy.node import Dim
     from webgpu_widget._lazy.pieces import Box
     from webgpu_widget._lazy.runtime import Runtime
+    from webgpu_widget.device.handles import Buffer, Span
 
 _ENOUGH_GROUPS = 4096
 _ENOUGH_THREADS = 1 << 18

@@ -29,9 +29,9 @@ SAFE_BINDING_BYTES = 128 * 1024 * 1024
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from webgpu_widget._device import Device
-    from webgpu_widget._handles import Buffer
     from webgpu_widget._lazy.dtypes import DType
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.handles import Buffer
 
 Launch = TypeVar("Launch")
 

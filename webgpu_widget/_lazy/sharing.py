@@ -22,10 +22,10 @@ from webgpu_widget._lazy.node import SERIAL, Node, node_of, size_of
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from webgpu_widget._handles import Buffer
     from webgpu_widget._lazy.node import Storage
     from webgpu_widget._lazy.runtime import Runtime
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.device.handles import Buffer
 
 
 def _seen_by(storage: Storage) -> Iterator[tuple[Node, GPUArray | Node]]:

@@ -15,14 +15,14 @@ from webgpu_widget._lazy.assign import assign_in_place
 from webgpu_widget._lazy.node import Node, Storage, size_of
 from webgpu_widget._lazy.runtime import runtime_of
 from webgpu_widget._lazy.sharing import copied, evict
-from webgpu_widget._queue import RECORDERS
+from webgpu_widget.device.queue import RECORDERS
 from webgpu_widget.errors import ClosedError, WebGPUWidgetError
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
-    from webgpu_widget._handles import Buffer, Span
     from webgpu_widget._lazy.origin import Link
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.handles import Buffer, Span
 
 
 class Value:

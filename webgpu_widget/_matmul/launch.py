@@ -21,8 +21,8 @@ from webgpu_widget._matmul.vector import Vector
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from webgpu_widget._device import Device
-    from webgpu_widget._handles import Buffer
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.handles import Buffer
 
 Precision = Literal["f32", "f16"]
 FLOAT32 = np.dtype(np.float32)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from webgpu_widget._handles import Buffer
+    from webgpu_widget.device.handles import Buffer
 
 _DTYPES = ("float32", "float16")
 FLOAT32: np.dtype[np.float32] = np.dtype(np.float32)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from webgpu_widget._handles import Buffer, Span
-    from webgpu_widget._queue import Queue
+    from webgpu_widget.device.handles import Buffer, Span
+    from webgpu_widget.device.queue import Queue
 
 MOST_WORKGROUPS = 65535
 """Along one axis of a dispatch; WebGPU's guaranteed limit."""

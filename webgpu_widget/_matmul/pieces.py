@@ -11,8 +11,8 @@ import numpy as np
 from webgpu_widget._matmul.passes import MOST_WORKGROUPS, View
 
 if TYPE_CHECKING:
-    from webgpu_widget._handles import Buffer
     from webgpu_widget._matmul.operand import Operand
+    from webgpu_widget.device.handles import Buffer
 
 Axis = Literal["outer", "inner", "m", "n", "k"]
 

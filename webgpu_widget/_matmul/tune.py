@@ -18,8 +18,8 @@ from webgpu_widget.process import user_cache
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from webgpu_widget._device import Device
     from webgpu_widget._matmul.choose import Plan, Problem
+    from webgpu_widget.device.device import Device
 
 FORMAT = 1
 """Changes when the kernels do: winners of another format are measured anew."""

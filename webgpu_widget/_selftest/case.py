@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from webgpu_widget._default import as_device
 from webgpu_widget._lazy.node import node_of
+from webgpu_widget.device.default import as_device
 
 if TYPE_CHECKING:
-    from webgpu_widget._handles import Buffer
     from webgpu_widget._lazy.node import Node
+    from webgpu_widget.device.handles import Buffer
     from webgpu_widget.gpu import GPU
 
 __all__ = ["Area", "Bench", "Case", "Unavailable", "differing", "relative", "ulps", "units"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from webgpu_widget._device import AdapterInfo, Device
+from webgpu_widget.device.device import AdapterInfo, Device
 from webgpu_widget.link.connection import Connection
 from webgpu_widget.link.transports._hub import Socket
 from webgpu_widget.link.transports._names import is_loopback

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget import errors
-from webgpu_widget._default import as_device
 from webgpu_widget.cluster.dask import GarbageError
 from webgpu_widget.cluster.tasks import Flow, Piece
+from webgpu_widget.device.default import as_device
 from webgpu_widget.mandelbrot.image import Image, Stats
 from webgpu_widget.mandelbrot.render import longer_slices, render_tile
 from webgpu_widget.mandelbrot.tile import Tile

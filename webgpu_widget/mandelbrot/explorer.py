@@ -17,7 +17,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from webgpu_widget._default import default_device
+from webgpu_widget.device.default import default_device
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
 from webgpu_widget.link import waiting
 from webgpu_widget.link.transports.comm import running_kernel

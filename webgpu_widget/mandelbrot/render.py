@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from webgpu_widget._default import as_device
+from webgpu_widget.device.default import as_device
 from webgpu_widget.mandelbrot import kernels, work
 from webgpu_widget.mandelbrot.image import Extra, Image, Stats, edges, jitter
 from webgpu_widget.mandelbrot.numbers import ViewError, exact_point
@@ -21,7 +21,7 @@ from webgpu_widget.mandelbrot.tile import Tile
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
 
 __all__ = [

@@ -15,7 +15,7 @@ from webgpu_widget.t5.options import Clock, T5Stats, checked
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.encoder import Encoders
     from webgpu_widget.t5.parts import Parts

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from webgpu_widget.t5.kernels import ACTIVATIONS
 
 if TYPE_CHECKING:
-    from webgpu_widget._handles import Buffer
+    from webgpu_widget.device.handles import Buffer
     from webgpu_widget.t5.kernels import Kernels, Matrix
 
 __all__ = ["Block", "Blocks"]

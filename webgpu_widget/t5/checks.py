@@ -10,8 +10,8 @@ from webgpu_widget import errors
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
-    from webgpu_widget._handles import Span
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.handles import Span
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.encoder import Encoders
     from webgpu_widget.t5.parts import Parts

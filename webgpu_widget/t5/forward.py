@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from webgpu_widget._handles import Buffer
+    from webgpu_widget.device.handles import Buffer
     from webgpu_widget.t5.parts import FeedForward, Parts
 
 __all__ = ["Encoded", "Encoding", "decode", "encode", "upload"]

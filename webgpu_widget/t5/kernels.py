@@ -15,9 +15,9 @@ from webgpu_widget.t5.shaders import variant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget._device import Device
-    from webgpu_widget._handles import Buffer, Pipeline
     from webgpu_widget.array import GPUArray
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.handles import Buffer, Pipeline
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.shaders import Format
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget._default import as_device
+from webgpu_widget.device.default import as_device
 from webgpu_widget.t5.answers import Answers
 from webgpu_widget.t5.checks import Checks
 from webgpu_widget.t5.config import T5Config
@@ -24,7 +24,7 @@ from webgpu_widget.t5.tokenizer import Tokenizer
 if TYPE_CHECKING:
     import os
 
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
     from webgpu_widget.t5.generate import Decoder
     from webgpu_widget.t5.shaders import Format

@@ -9,7 +9,7 @@ from webgpu_widget.t5.blocks import Block, Blocks
 from webgpu_widget.t5.positions import bias_table
 
 if TYPE_CHECKING:
-    from webgpu_widget._handles import Buffer
+    from webgpu_widget.device.handles import Buffer
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.kernels import Kernels, Matrix
     from webgpu_widget.t5.source import Tensors

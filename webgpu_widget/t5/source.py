@@ -13,7 +13,7 @@ from webgpu_widget.errors import FormatError, LimitError, WeightsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.shaders import Format
 

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget._default import as_device
+from webgpu_widget.device.default import as_device
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

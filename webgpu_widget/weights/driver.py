@@ -34,7 +34,7 @@ from webgpu_widget.weights.routes import chunk_bytes_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
     from webgpu_widget.link.connection import Request
     from webgpu_widget.weights.loader import Item, Weights
     from webgpu_widget.weights.routes import Route

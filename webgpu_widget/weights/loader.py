@@ -24,8 +24,8 @@ from webgpu_widget.weights.plan import stage_name
 from webgpu_widget.weights.report import LoadReport, Progress, Stage
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
-    from webgpu_widget._handles import Buffer
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.handles import Buffer
     from webgpu_widget.gpu import GPU
     from webgpu_widget.weights.convert import Part, Rules, Target
     from webgpu_widget.weights.plan import Plan

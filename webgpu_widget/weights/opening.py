@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
-from webgpu_widget._default import as_device
+from webgpu_widget.device.default import as_device
 from webgpu_widget.errors import WeightsError
 from webgpu_widget.weights.convert import Rules
 from webgpu_widget.weights.loader import Weights
@@ -17,7 +17,7 @@ from webgpu_widget.weights.source import open_source
 if TYPE_CHECKING:
     import os
 
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
     from webgpu_widget.weights.plan import Stages
     from webgpu_widget.weights.source import Source, SourceFile

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget._default import as_device
+from webgpu_widget.device.default import as_device
 from webgpu_widget.errors import LimitError, WebGPUWidgetError, WeightsError
 from webgpu_widget.weights.convert import Rules, split
 from webgpu_widget.weights.source import open_source
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
     from webgpu_widget.weights.source import Source
     from webgpu_widget.weights.tensors import TensorInfo

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
     from webgpu_widget.weights.source import SourceFile
 
 __all__ = ["Route", "chunk_bytes_for", "probe_request", "route_from"]

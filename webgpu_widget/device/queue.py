@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget._handles import Arg, Buffer, Bytes, Pipeline, Recording, Sampler, Span, Texture
+from webgpu_widget.device.handles import Arg, Buffer, Bytes, Pipeline, Recording, Sampler, Span, Texture
 from webgpu_widget.link import protocol
 from webgpu_widget.link.connection import Connection, Request
 from webgpu_widget.link.losses import Losses, once_more, once_more_async

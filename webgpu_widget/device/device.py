@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
-from webgpu_widget._default import gpu_over
-from webgpu_widget._queue import Queue
+from webgpu_widget.device.default import gpu_over
+from webgpu_widget.device.queue import Queue
 from webgpu_widget.link.connection import Connection, Request
 from webgpu_widget.process.fork import tell_children
 

@@ -14,7 +14,7 @@ from webgpu_widget import errors
 from webgpu_widget.process.fork import tell_children
 
 if TYPE_CHECKING:
-    from webgpu_widget._device import Device
+    from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
 
 T = TypeVar("T")
