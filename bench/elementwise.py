@@ -194,7 +194,7 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
 
 
 def _uniform(gpu, shape, seed):
-    from webgpu_widget._lazy.random import uniform
+    from webgpu_widget.arrays.lazy.random import uniform
 
     made = uniform(gpu._device, shape, seed)
     made._buffer()

@@ -1,4 +1,4 @@
-"""Record what `webgpu_widget._matmul.launch` queues for an adapter, so that a page without Python can run it."""
+"""Record what `webgpu_widget.arrays.matmul.launch` queues for an adapter, so that a page without Python can run it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from webgpu_widget._matmul import Operand, launch
+from webgpu_widget.arrays.matmul import Operand, launch
 
 NVIDIA = SimpleNamespace(
     vendor="nvidia",

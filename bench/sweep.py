@@ -15,12 +15,12 @@ from pathlib import Path
 
 from record import program
 
-from webgpu_widget._matmul import register, subgroup, tiled, vector
-from webgpu_widget._matmul.params import FIELDS, Params
-from webgpu_widget._matmul.register import Register
-from webgpu_widget._matmul.subgroup import Subgroup
-from webgpu_widget._matmul.tiled import Tiled
-from webgpu_widget._matmul.vector import Vector
+from webgpu_widget.arrays.matmul import register, subgroup, tiled, vector
+from webgpu_widget.arrays.matmul.params import FIELDS, Params
+from webgpu_widget.arrays.matmul.register import Register
+from webgpu_widget.arrays.matmul.subgroup import Subgroup
+from webgpu_widget.arrays.matmul.tiled import Tiled
+from webgpu_widget.arrays.matmul.vector import Vector
 
 HERE = Path(__file__).parent
 

@@ -23,15 +23,11 @@ from webgpu_widget.errors import *  # noqa: F403
 if TYPE_CHECKING:
     from webgpu_widget import linalg, mandelbrot, xp
     from webgpu_widget._bind import Out, out
-    from webgpu_widget._einsum import einsum
     from webgpu_widget._magic import load_ipython_extension
     from webgpu_widget._selftest import selftest, selftest_async
-    from webgpu_widget.array import GPUArray
-    from webgpu_widget.cluster import Cluster
-    from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
-    from webgpu_widget.kernel import Kernel
-    from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
-    from webgpu_widget.matrix import (
+    from webgpu_widget.arrays.array import GPUArray
+    from webgpu_widget.arrays.einsum import einsum
+    from webgpu_widget.arrays.matrix import (
         add,
         gelu,
         layer_norm,
@@ -44,6 +40,10 @@ if TYPE_CHECKING:
         subtract,
         transpose,
     )
+    from webgpu_widget.cluster import Cluster
+    from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
+    from webgpu_widget.kernel import Kernel
+    from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
     from webgpu_widget.profile import Profile
     from webgpu_widget.program import Program
     from webgpu_widget.t5 import T5
@@ -57,7 +57,7 @@ _HOMES = {
     "AdapterInfo": "device.device",
     "MemoryInfo": "device.device",
     "default_gpu": "gpu",
-    "GPUArray": "array",
+    "GPUArray": "arrays.array",
     "Kernel": "kernel",
     "Profile": "profile",
     "Program": "program",
@@ -69,18 +69,18 @@ _HOMES = {
     "load_ipython_extension": "_magic",
     "selftest": "_selftest",
     "selftest_async": "_selftest",
-    "add": "matrix",
-    "einsum": "_einsum",
-    "gelu": "matrix",
-    "layer_norm": "matrix",
-    "matmul": "matrix",
-    "multiply": "matrix",
-    "relu": "matrix",
-    "rms_norm": "matrix",
-    "silu": "matrix",
-    "softmax": "matrix",
-    "subtract": "matrix",
-    "transpose": "matrix",
+    "add": "arrays.matrix",
+    "einsum": "arrays.einsum",
+    "gelu": "arrays.matrix",
+    "layer_norm": "arrays.matrix",
+    "matmul": "arrays.matrix",
+    "multiply": "arrays.matrix",
+    "relu": "arrays.matrix",
+    "rms_norm": "arrays.matrix",
+    "silu": "arrays.matrix",
+    "softmax": "arrays.matrix",
+    "subtract": "arrays.matrix",
+    "transpose": "arrays.matrix",
     "MandelbrotExplorer": "mandelbrot.explorer",
     "cache": "weights",
     "inspect_weights": "weights",

@@ -13,9 +13,9 @@ import numpy as np
 
 from webgpu_widget import errors, layout, shaders
 from webgpu_widget._entry import Entry, Variable
-from webgpu_widget._lazy.origin import Target, check_apart, targets, write_through
-from webgpu_widget._values import whole, wholes
-from webgpu_widget.array import GPUArray, stored_dtype
+from webgpu_widget.arrays.array import GPUArray, stored_dtype
+from webgpu_widget.arrays.lazy.origin import Target, check_apart, targets, write_through
+from webgpu_widget.arrays.values import whole, wholes
 from webgpu_widget.device.handles import Arg, Buffer, Sampler, Texture
 from webgpu_widget.link.protocol import ArrayType, BindingInfo, TypeInfo
 from webgpu_widget.records import GPURecords

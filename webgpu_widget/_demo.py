@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from webgpu_widget import mandelbrot, matrix
+from webgpu_widget import mandelbrot
 from webgpu_widget._bind import out
+from webgpu_widget.arrays import matrix
 from webgpu_widget.gpu import GPU
 
 _SQUARE = """

@@ -12,7 +12,7 @@ import anywidget
 import traitlets
 
 from webgpu_widget import errors
-from webgpu_widget._creation import Creation
+from webgpu_widget.arrays.creation import Creation
 from webgpu_widget.device.default import default_device
 from webgpu_widget.device.device import AdapterInfo, Device, MemoryInfo
 from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu

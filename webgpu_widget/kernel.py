@@ -11,8 +11,8 @@ import numpy as np
 
 from webgpu_widget import _bind, errors, layout
 from webgpu_widget._entry import Entry
-from webgpu_widget._values import wholes
-from webgpu_widget.array import GPUArray
+from webgpu_widget.arrays.array import GPUArray
+from webgpu_widget.arrays.values import wholes
 from webgpu_widget.device.handles import Pipeline
 from webgpu_widget.link.protocol import CompileResult
 from webgpu_widget.records import GPURecords

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget._values import SCALARS, Array, convert, describe, dtype_error, leaf, scalar_name
+from webgpu_widget.arrays.values import SCALARS, Array, convert, describe, dtype_error, leaf, scalar_name
 from webgpu_widget.link.protocol import ArrayType, StructType, TypeInfo
 
 __all__ = [

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from webgpu_widget import errors
-from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.device.handles import Recording
 
 if TYPE_CHECKING:
-    from webgpu_widget._lazy.node import Storage
+    from webgpu_widget.arrays.lazy.node import Storage
     from webgpu_widget.device.device import Device
 
 __all__ = ["Program"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget._values import wholes
+from webgpu_widget.arrays.values import wholes
 from webgpu_widget.device.handles import Sampler, Texture
 
 if TYPE_CHECKING:

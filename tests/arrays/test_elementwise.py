@@ -7,7 +7,7 @@ import pytest
 
 import webgpu_widget as wg
 from webgpu_widget import xp
-from webgpu_widget._lazy.build import apply
+from webgpu_widget.arrays.lazy.build import apply
 
 SPECIAL = np.array(
     [

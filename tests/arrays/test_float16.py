@@ -10,13 +10,13 @@ from scipy.special import erf
 
 import webgpu_widget as wg
 from webgpu_widget import xp
-from webgpu_widget._lazy import elementwise, launch, library, reduce, turned
-from webgpu_widget._lazy.dtypes import FLOAT16, FLOAT32
-from webgpu_widget._lazy.elementwise import Form
-from webgpu_widget._lazy.reduce_codegen import ReduceForm
-from webgpu_widget._lazy.runtime import Runtime, runtime_of
-from webgpu_widget._lazy.trace import Instruction
-from webgpu_widget._lazy.turned import TurnedForm
+from webgpu_widget.arrays.lazy import elementwise, launch, library, reduce, turned
+from webgpu_widget.arrays.lazy.dtypes import FLOAT16, FLOAT32
+from webgpu_widget.arrays.lazy.elementwise import Form
+from webgpu_widget.arrays.lazy.reduce_codegen import ReduceForm
+from webgpu_widget.arrays.lazy.runtime import Runtime, runtime_of
+from webgpu_widget.arrays.lazy.trace import Instruction
+from webgpu_widget.arrays.lazy.turned import TurnedForm
 
 EVERY = np.arange(65536, dtype=np.uint16).view(np.float16)
 FINITE = EVERY[np.isfinite(EVERY)]

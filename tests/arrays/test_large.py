@@ -7,10 +7,10 @@ import pytest
 
 import webgpu_widget as wg
 from webgpu_widget import xp
-from webgpu_widget._lazy import launch
-from webgpu_widget._lazy.pieces import Bound, Walk, boxes, sides_of
-from webgpu_widget._lazy.runtime import Runtime, runtime_of
-from webgpu_widget._lazy.turned import TurnedForm
+from webgpu_widget.arrays.lazy import launch
+from webgpu_widget.arrays.lazy.pieces import Bound, Walk, boxes, sides_of
+from webgpu_widget.arrays.lazy.runtime import Runtime, runtime_of
+from webgpu_widget.arrays.lazy.turned import TurnedForm
 
 LIMIT = 64 * 1024
 

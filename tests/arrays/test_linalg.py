@@ -11,7 +11,7 @@ from scipy.special import softmax as scipy_softmax
 
 import webgpu_widget as wg
 from webgpu_widget import xp
-from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget.arrays.lazy.runtime import runtime_of
 
 EPS = 6e-8
 SIDES = [1, 2, 5, 24, 25, 33, 70]

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 
 import webgpu_widget as wg
 from webgpu_widget import xp
-from webgpu_widget._lazy import library, reduce
-from webgpu_widget._lazy.runtime import runtime_of
+from webgpu_widget.arrays.lazy import library, reduce
+from webgpu_widget.arrays.lazy.runtime import runtime_of
 
 FEW = settings(
     max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -10,9 +10,9 @@ import webgpu_widget.shaders
 FOLDER = Path(webgpu_widget.shaders.__file__).parent
 FILES = sorted(FOLDER.rglob("*.wgsl"))
 GENERATED = {
-    "a register product": "Made by webgpu_widget._matmul.register",
-    "a tiled product": "Made by webgpu_widget._matmul.tiled",
-    "a product with a vector": "Made by webgpu_widget._matmul.vector",
+    "a register product": "Made by webgpu_widget.arrays.matmul.register",
+    "a tiled product": "Made by webgpu_widget.arrays.matmul.tiled",
+    "a product with a vector": "Made by webgpu_widget.arrays.matmul.vector",
     "an array's operation": "fn main(",
 }
 ONLY_WITH_SUBGROUPS = {"t5/block_cross.wgsl", "t5/block_gate.wgsl", "t5/block_self.wgsl"}

@@ -9,9 +9,9 @@ import pytest
 from selftest_cases import CASES, SHADERS
 
 import webgpu_widget as wg
-from webgpu_widget._lazy import library as definitions_of
 from webgpu_widget._selftest import library
 from webgpu_widget._selftest import runner as runner_module
+from webgpu_widget.arrays.lazy import library as definitions_of
 from webgpu_widget.device.queue import Queue
 
 FOLDER = pathlib.Path(wg.__file__).parent / "shaders"

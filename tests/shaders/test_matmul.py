@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from webgpu_widget._matmul import Operand, choose, launch, product_shape, tune
-from webgpu_widget._matmul import launch as launch_product
-from webgpu_widget._matmul.choose import Plan
-from webgpu_widget._matmul.passes import View, convert, reduce_splits, tight
-from webgpu_widget._matmul.register import Register
-from webgpu_widget._matmul.tiled import Tiled
-from webgpu_widget._matmul.vector import Vector
+from webgpu_widget.arrays.matmul import Operand, choose, launch, product_shape, tune
+from webgpu_widget.arrays.matmul import launch as launch_product
+from webgpu_widget.arrays.matmul.choose import Plan
+from webgpu_widget.arrays.matmul.passes import View, convert, reduce_splits, tight
+from webgpu_widget.arrays.matmul.register import Register
+from webgpu_widget.arrays.matmul.tiled import Tiled
+from webgpu_widget.arrays.matmul.vector import Vector
 from webgpu_widget.reference import matrix as reference
 
 EPS = float(np.finfo(np.float32).eps)
@@ -198,7 +198,7 @@ def check_plan(gpu, rng, plan, m, n, k, turned_a, turned_b):
 def emit_module():
     import importlib
 
-    return importlib.import_module("webgpu_widget._matmul.launch")
+    return importlib.import_module("webgpu_widget.arrays.matmul.launch")
 
 
 @pytest.mark.parametrize("through_half", [False, True])

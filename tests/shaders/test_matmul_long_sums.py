@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from test_matmul import as_gpu, check, operand, product
 
-from webgpu_widget._matmul.launch import LONG, RUN
+from webgpu_widget.arrays.matmul.launch import LONG, RUN
 from webgpu_widget.reference import matrix as reference
 
-LAUNCH = importlib.import_module("webgpu_widget._matmul.launch")
+LAUNCH = importlib.import_module("webgpu_widget.arrays.matmul.launch")
 HALF_ULP = 2.0**-24
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_matmul import EPS, as_gpu, product
 
-from webgpu_widget._matmul import Operand, launch
+from webgpu_widget.arrays.matmul import Operand, launch
 
 SHAPES = [(1, 1030, 1), (3, 301, 1), (5, 1031, 1), (260, 36, 1), (257, 5, 1), (1, 77, 9), (7, 33, 130), (68, 44, 132)]
 

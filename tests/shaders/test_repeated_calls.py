@@ -13,7 +13,7 @@ import pytest
 import webgpu_widget as wg
 from webgpu_widget import layout
 from webgpu_widget._entry import Variable
-from webgpu_widget._lazy import dtypes
+from webgpu_widget.arrays.lazy import dtypes
 from webgpu_widget.link.protocol import BindingInfo
 
 ADD_ONE = """

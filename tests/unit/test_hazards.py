@@ -9,7 +9,7 @@ from hazards.reader import UnreadableError
 from hazards.rules import RULES, findings
 
 import webgpu_widget
-from webgpu_widget._matmul.subgroup import Subgroup, generate
+from webgpu_widget.arrays.matmul.subgroup import Subgroup, generate
 
 FOLDERS = (Path(webgpu_widget.__file__).parent / "shaders", Path(__file__).parents[2] / "js" / "src")
 FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.wgsl"))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import webgpu_widget as wg
-from webgpu_widget._lazy import codegen, create, library
-from webgpu_widget._lazy.node import broadcast_shapes
-from webgpu_widget._lazy.runtime import runtime_of
-from webgpu_widget._lazy.trace import collapse
-from webgpu_widget.array import GPUArray
+from webgpu_widget.arrays.array import GPUArray
+from webgpu_widget.arrays.lazy import codegen, create, library
+from webgpu_widget.arrays.lazy.node import broadcast_shapes
+from webgpu_widget.arrays.lazy.runtime import runtime_of
+from webgpu_widget.arrays.lazy.trace import collapse
 
 
 class FakeBuffer:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import webgpu_widget as wg
-from webgpu_widget._lazy import dtypes as dt
+from webgpu_widget.arrays.lazy import dtypes as dt
 
 
 @pytest.mark.parametrize(("a", "b"), list(itertools.product(dt.SUPPORTED, repeat=2)), ids=lambda d: d.name)

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from webgpu_widget import errors
-from webgpu_widget._matmul import Operand, choose, launch, params, product_shape, tune
-from webgpu_widget._matmul import launch as launch_function
-from webgpu_widget._matmul.choose import Plan, Problem
-from webgpu_widget._matmul.passes import View, fold, tight
-from webgpu_widget._matmul.register import Register
-from webgpu_widget._matmul.subgroup import Subgroup
-from webgpu_widget._matmul.tiled import Tiled
-from webgpu_widget._matmul.vector import Vector
+from webgpu_widget.arrays.matmul import Operand, choose, launch, params, product_shape, tune
+from webgpu_widget.arrays.matmul import launch as launch_function
+from webgpu_widget.arrays.matmul.choose import Plan, Problem
+from webgpu_widget.arrays.matmul.passes import View, fold, tight
+from webgpu_widget.arrays.matmul.register import Register
+from webgpu_widget.arrays.matmul.subgroup import Subgroup
+from webgpu_widget.arrays.matmul.tiled import Tiled
+from webgpu_widget.arrays.matmul.vector import Vector
 
 EPS = float(np.finfo(np.float32).eps)
 PLAIN = {"maxComputeWorkgroupStorageSize": 49152, "maxComputeInvocationsPerWorkgroup": 1024}

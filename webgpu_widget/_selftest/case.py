@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from webgpu_widget._lazy.node import node_of
+from webgpu_widget.arrays.lazy.node import node_of
 from webgpu_widget.device.default import as_device
 
 if TYPE_CHECKING:
-    from webgpu_widget._lazy.node import Node
+    from webgpu_widget.arrays.lazy.node import Node
     from webgpu_widget.device.handles import Buffer
     from webgpu_widget.gpu import GPU
 
@@ -68,7 +68,7 @@ class Bench:
 
     def read(self, node: Node) -> Array:
         """Compute and read an expression."""
-        from webgpu_widget._lazy.value import wrap
+        from webgpu_widget.arrays.lazy.value import wrap
 
         result: Array = wrap(self.device, node).numpy()
         return result

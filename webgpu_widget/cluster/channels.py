@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from webgpu_widget import errors
 
 if TYPE_CHECKING:
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.cluster.hub import Member
     from webgpu_widget.cluster.rates import Pair
     from webgpu_widget.link.connection import Request

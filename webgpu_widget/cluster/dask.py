@@ -25,7 +25,7 @@ from distributed.utils import silence_logging_cmgr
 from tornado.ioloop import IOLoop
 
 from webgpu_widget import errors
-from webgpu_widget.array import GPUArray
+from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.cluster.reach import QuietScheduler, QuietWorker, host_for
 from webgpu_widget.device.default import use_in_this_thread
 from webgpu_widget.link.losses import once_more

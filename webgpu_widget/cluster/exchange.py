@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget import errors
-from webgpu_widget.array import GPUArray
+from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.cluster.channels import Channels, ask
 from webgpu_widget.cluster.rates import PEER_RATE, TELLING_BYTES, HubRate, Pair, Traffic
 from webgpu_widget.link import protocol

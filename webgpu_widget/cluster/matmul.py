@@ -21,14 +21,14 @@ from distributed import get_worker
 from numpy.typing import NDArray
 
 from webgpu_widget import errors
+from webgpu_widget.arrays.matrix import matmul as multiply
 from webgpu_widget.cluster.dask import GarbageError
 from webgpu_widget.cluster.exchange import Block, Exchange
 from webgpu_widget.cluster.tasks import Flow, Piece
 from webgpu_widget.device.default import as_device
-from webgpu_widget.matrix import matmul as multiply
 
 if TYPE_CHECKING:
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.cluster.dask import BrowserWorker
     from webgpu_widget.cluster.hub import Member
     from webgpu_widget.cluster.pool import Cluster

@@ -6,6 +6,7 @@ wait for the GPU to know that they must (not while a program is recorded); their
 
 from __future__ import annotations
 
+from webgpu_widget.arrays.matrix import _matmul as matmul
 from webgpu_widget.linalg._common import LinAlgError
 from webgpu_widget.linalg._factor import eigh, eigvalsh, qr, svd, svdvals
 from webgpu_widget.linalg._products import (
@@ -24,7 +25,6 @@ from webgpu_widget.linalg._products import (
 )
 from webgpu_widget.linalg._products import matrix_diagonal as diagonal
 from webgpu_widget.linalg._solve import cholesky, cholesky_async, det, inv, inv_async, slogdet, solve, solve_async
-from webgpu_widget.matrix import _matmul as matmul
 
 __all__ = [
     "LinAlgError",

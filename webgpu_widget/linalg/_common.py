@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import cast_node, const, same_gpu
-from webgpu_widget._lazy.host import from_host
-from webgpu_widget._lazy.library import shader
-from webgpu_widget._lazy.node import Node, node_of, size_of
-from webgpu_widget._lazy.sharing import copied
-from webgpu_widget._lazy.value import is_array, wrap
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.build import cast_node, const, same_gpu
+from webgpu_widget.arrays.lazy.host import from_host
+from webgpu_widget.arrays.lazy.library import shader
+from webgpu_widget.arrays.lazy.node import Node, node_of, size_of
+from webgpu_widget.arrays.lazy.sharing import copied
+from webgpu_widget.arrays.lazy.value import is_array, wrap
 from webgpu_widget.device.default import as_device
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
-    from webgpu_widget._lazy.node import Shape
-    from webgpu_widget._lazy.runtime import Runtime
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
+    from webgpu_widget.arrays.lazy.node import Shape
+    from webgpu_widget.arrays.lazy.runtime import Runtime
     from webgpu_widget.device.device import Device
 
 LinAlgError = np.linalg.LinAlgError

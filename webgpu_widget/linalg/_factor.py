@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, cast_node, const, op_node, same_gpu, where
-from webgpu_widget._lazy.create import diagonal_relation
-from webgpu_widget._lazy.node import Node, node_of, size_of
-from webgpu_widget._lazy.search import argsort, take_along_axis
-from webgpu_widget._lazy.shape import broadcast_node, diagonal, expand_dims
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.build import apply, cast_node, const, op_node, same_gpu, where
+from webgpu_widget.arrays.lazy.create import diagonal_relation
+from webgpu_widget.arrays.lazy.node import Node, node_of, size_of
+from webgpu_widget.arrays.lazy.search import argsort, take_along_axis
+from webgpu_widget.arrays.lazy.shape import broadcast_node, diagonal, expand_dims
 from webgpu_widget.linalg._common import array, as_array, blank, floats, launch, matrices, working_copy
 from webgpu_widget.linalg._solve import transposed
 
 if TYPE_CHECKING:
-    from webgpu_widget._lazy.runtime import Runtime
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
+    from webgpu_widget.arrays.lazy.runtime import Runtime
 
 
 class QR(NamedTuple):
@@ -228,7 +228,7 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVD:
     wide = expand_dims(size, -1)
     solid = wide > 1e-30
     unit = where(solid, lines / where(solid, wide, 1.0), 0.0)
-    from webgpu_widget.matrix import matmul
+    from webgpu_widget.arrays.matrix import matmul
 
     left = matmul(reduced.Q, transposed(unit))
     # Rounding has made the vectors of small values less than orthogonal, and those of zeros are missing: a QR decomposition
@@ -242,7 +242,7 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVD:
 
 def _signed(runtime: Runtime, u: GPUArray, sign: GPUArray, cols: int) -> GPUArray:
     """Return `u` with the first columns multiplied by signs."""
-    from webgpu_widget._lazy.shape import concat
+    from webgpu_widget.arrays.lazy.shape import concat
 
     ones = array(runtime, const(1.0, dt.FLOAT32, (*sign.shape[:-1], u.shape[-1] - cols)))
     return u * expand_dims(concat([sign, ones], -1), -2)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, same_gpu, where
-from webgpu_widget._lazy.node import size_of
-from webgpu_widget._lazy.shape import check_axes, check_axis, diagonal, expand_dims, permute, reshape
-from webgpu_widget._lazy.shape import stack as _stack
-from webgpu_widget._lazy.value import is_array
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.build import apply, same_gpu, where
+from webgpu_widget.arrays.lazy.node import size_of
+from webgpu_widget.arrays.lazy.shape import check_axes, check_axis, diagonal, expand_dims, permute, reshape
+from webgpu_widget.arrays.lazy.shape import stack as _stack
+from webgpu_widget.arrays.lazy.value import is_array
 from webgpu_widget.errors import ShapeError
 from webgpu_widget.linalg._common import array, as_array, floats, matrices, operands
 from webgpu_widget.linalg._factor import svd, svdvals
@@ -19,7 +19,7 @@ from webgpu_widget.linalg._solve import inv, transposed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
 
 Ord = float | str | None
 
@@ -36,7 +36,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
     """Return the inner products of vectors along an axis, counted from the end."""
     a, b = operands("vecdot", (x1, x2))
     if axis >= 0 or -axis > min(a.ndim, b.ndim):
-        from webgpu_widget._lazy.shape import AxisError
+        from webgpu_widget.arrays.lazy.shape import AxisError
 
         raise AxisError(
             f"vecdot: axis {axis} must be from {-min(a.ndim, b.ndim)} to -1 for shapes {a.shape} and {b.shape}."
@@ -49,7 +49,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
 
 def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> GPUArray:
     """Return the product summed over pairs of axes: the last `axes` of x1 with the first of x2, or those named."""
-    from webgpu_widget.matrix import matmul
+    from webgpu_widget.arrays.matrix import matmul
 
     a, b = operands("tensordot", (x1, x2))
     if isinstance(axes, int):
@@ -108,15 +108,15 @@ def matrix_diagonal(x: Any, /, *, offset: int = 0) -> GPUArray:
 
 def matrix_power(x: Any, n: int, /) -> GPUArray:
     """Return the n-th power of square matrices; the inverse's for n < 0."""
-    from webgpu_widget.matrix import matmul
+    from webgpu_widget.arrays.matrix import matmul
 
     a = as_array(x)
     batch = matrices("matrix_power", a, square=True)
     if n < 0:
         a, n = inv(a), -n
     if n == 0:
-        from webgpu_widget._lazy.create import eye
-        from webgpu_widget._lazy.shape import broadcast_to
+        from webgpu_widget.arrays.lazy.create import eye
+        from webgpu_widget.arrays.lazy.shape import broadcast_to
 
         return broadcast_to(eye(a._device, a.shape[-1], dtype=a.dtype), (*batch, *a.shape[-2:]))
     result: GPUArray | None = None
@@ -230,7 +230,7 @@ def matrix_rank(x: Any, /, *, rtol: Any = None) -> GPUArray:
     a = as_array(x)
     matrices("matrix_rank", a)
     if not size_of(a.shape[-2:]):
-        from webgpu_widget._lazy.create import full
+        from webgpu_widget.arrays.lazy.create import full
 
         return full(a._device, a.shape[:-2], 0)
     singular = svdvals(a)
@@ -239,7 +239,7 @@ def matrix_rank(x: Any, /, *, rtol: Any = None) -> GPUArray:
 
 def pinv(x: Any, /, *, rtol: Any = None) -> GPUArray:
     """Return the pseudo-inverses, by `svd`: singular values up to `rtol` times the largest count as zero."""
-    from webgpu_widget.matrix import matmul
+    from webgpu_widget.arrays.matrix import matmul
 
     a = as_array(x)
     matrices("pinv", a)

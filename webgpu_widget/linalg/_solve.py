@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, cast_node, const, iota, op_node, same_gpu
-from webgpu_widget._lazy.create import diagonal_relation
-from webgpu_widget._lazy.node import Node, broadcast_shapes, size_of, view
-from webgpu_widget._lazy.shape import broadcast_to, diagonal, permute, reshape
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.build import apply, cast_node, const, iota, op_node, same_gpu
+from webgpu_widget.arrays.lazy.create import diagonal_relation
+from webgpu_widget.arrays.lazy.node import Node, broadcast_shapes, size_of, view
+from webgpu_widget.arrays.lazy.shape import broadcast_to, diagonal, permute, reshape
 from webgpu_widget.errors import ShapeError
 from webgpu_widget.linalg._common import (
     PANEL,
@@ -25,8 +25,8 @@ from webgpu_widget.linalg._common import (
 )
 
 if TYPE_CHECKING:
-    from webgpu_widget._lazy.runtime import Runtime
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
+    from webgpu_widget.arrays.lazy.runtime import Runtime
 
 _WHOLE = 24
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._matmul.launch import launch
-from webgpu_widget._matmul.operand import Operand
+from webgpu_widget.arrays.matmul.launch import launch
+from webgpu_widget.arrays.matmul.operand import Operand
 from webgpu_widget.t5.shaders import variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.device.device import Device
     from webgpu_widget.device.handles import Buffer, Pipeline
     from webgpu_widget.t5.config import T5Config

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from webgpu_widget.array import GPUArray
+from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.errors import FormatError, LimitError, WeightsError
 
 if TYPE_CHECKING:

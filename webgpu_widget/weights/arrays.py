@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget.array import GPUArray
+from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.weights.convert import GROUP, kernel_source
 
 if TYPE_CHECKING:

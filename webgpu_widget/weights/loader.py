@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from webgpu_widget._lazy.node import node_of
-from webgpu_widget._lazy.runtime import runtime_of
-from webgpu_widget.array import GPUArray
+from webgpu_widget.arrays.array import GPUArray
+from webgpu_widget.arrays.lazy.node import node_of
+from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.errors import CancelledError, DTypeError, WeightsError
 from webgpu_widget.link.connection import Request
 from webgpu_widget.process.fork import tell_children

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._lazy import create
-from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import const, lazy, op_node, same_gpu
-from webgpu_widget._lazy.host import from_host
-from webgpu_widget._lazy.node import node_of
-from webgpu_widget._lazy.shape import broadcast_to, reshape
-from webgpu_widget._lazy.value import is_array
+from webgpu_widget.arrays.lazy import create
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.build import const, lazy, op_node, same_gpu
+from webgpu_widget.arrays.lazy.host import from_host
+from webgpu_widget.arrays.lazy.node import node_of
+from webgpu_widget.arrays.lazy.shape import broadcast_to, reshape
+from webgpu_widget.arrays.lazy.value import is_array
 from webgpu_widget.device.default import as_device, default_device
 from webgpu_widget.errors import ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import common_dtype
-from webgpu_widget._lazy.create import asarray as _asarray
-from webgpu_widget._lazy.value import is_array
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.build import common_dtype
+from webgpu_widget.arrays.lazy.create import asarray as _asarray
+from webgpu_widget.arrays.lazy.value import is_array
 from webgpu_widget.device.default import default_device
 
 if TYPE_CHECKING:
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.gpu import GPU
 
 float32 = dt.FLOAT32

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._lazy import dtypes as dt
-from webgpu_widget._lazy.build import apply, cast_node, const, lazy, op_node, same_gpu
-from webgpu_widget._lazy.host import from_host
-from webgpu_widget._lazy.node import broadcast_shapes, node_of
-from webgpu_widget._lazy.value import is_array
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.build import apply, cast_node, const, lazy, op_node, same_gpu
+from webgpu_widget.arrays.lazy.host import from_host
+from webgpu_widget.arrays.lazy.node import broadcast_shapes, node_of
+from webgpu_widget.arrays.lazy.value import is_array
 from webgpu_widget.errors import DTypeError
 
 if TYPE_CHECKING:
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
 
 __all__ = [
     "abs",

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget._lazy import shape as shapes
-from webgpu_widget._lazy.build import same_gpu
-from webgpu_widget._lazy.create import arange
-from webgpu_widget._lazy.host import from_host
-from webgpu_widget._lazy.indexing import take as _take
-from webgpu_widget._lazy.node import broadcast_shapes
-from webgpu_widget._lazy.search import searchsorted
-from webgpu_widget._lazy.statistics import cumulative
-from webgpu_widget._lazy.value import is_array
+from webgpu_widget.arrays.lazy import shape as shapes
+from webgpu_widget.arrays.lazy.build import same_gpu
+from webgpu_widget.arrays.lazy.create import arange
+from webgpu_widget.arrays.lazy.host import from_host
+from webgpu_widget.arrays.lazy.indexing import take as _take
+from webgpu_widget.arrays.lazy.node import broadcast_shapes
+from webgpu_widget.arrays.lazy.search import searchsorted
+from webgpu_widget.arrays.lazy.statistics import cumulative
+from webgpu_widget.arrays.lazy.value import is_array
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
 
 
 def broadcast_arrays(*arrays: GPUArray) -> list[GPUArray]:

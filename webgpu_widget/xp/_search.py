@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from webgpu_widget._lazy import places, search, statistics
-from webgpu_widget._lazy.build import where as _where
-from webgpu_widget._lazy.indexing import take as _take
-from webgpu_widget._lazy.shape import check_axis
+from webgpu_widget.arrays.lazy import places, search, statistics
+from webgpu_widget.arrays.lazy.build import where as _where
+from webgpu_widget.arrays.lazy.indexing import take as _take
+from webgpu_widget.arrays.lazy.shape import check_axis
 
 if TYPE_CHECKING:
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
 
 
 class UniqueAll(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget._lazy import statistics
-from webgpu_widget._lazy.build import apply
-from webgpu_widget._lazy.shape import check_axis
-from webgpu_widget._lazy.shape import concat as _concat
+from webgpu_widget.arrays.lazy import statistics
+from webgpu_widget.arrays.lazy.build import apply
+from webgpu_widget.arrays.lazy.shape import check_axis
+from webgpu_widget.arrays.lazy.shape import concat as _concat
 
 if TYPE_CHECKING:
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
 
 Axis = int | tuple[int, ...] | None
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from webgpu_widget._lazy import random as _random
+from webgpu_widget.arrays.lazy import random as _random
 from webgpu_widget.xp._creation import device_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from webgpu_widget.array import GPUArray
+    from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.gpu import GPU
 
 __all__ = ["bits", "integers", "normal", "permutation", "uniform"]

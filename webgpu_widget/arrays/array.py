@@ -1,0 +1,352 @@
+"""Arrays that stay in the browser's GPU memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from webgpu_widget.arrays.lazy import build, create, indexing, search, statistics
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy import shape as shapes
+from webgpu_widget.arrays.lazy.value import Value
+from webgpu_widget.arrays.matrix import matrix_transpose
+from webgpu_widget.arrays.operators import Operators
+from webgpu_widget.device.default import as_device, namespace
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from webgpu_widget.gpu import GPU
+
+__all__ = ["GPUArray"]
+
+Axis = int | tuple[int, ...] | None
+_CPU = (1, 0)
+
+
+def stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of the bytes in the browser: bool is stored as uint32."""
+    return np.dtype(np.uint32) if dtype.kind == "b" else dtype
+
+
+def check_dtype(dtype: Any, what: str = "dtype") -> np.dtype[Any]:
+    """Return a dtype that a GPUArray can have.
+
+    Raises
+    ------
+    DTypeError
+        For 64-bit numbers and others that WebGPU has not; says what to pass instead.
+    """
+    try:
+        return dt.check_dtype(dtype)
+    except dt.DTypeError as error:
+        raise dt.DTypeError(f"{what}: {error}") from None
+
+
+def _check_out(out: object) -> None:
+    if out is not None:
+        raise TypeError("out= is not supported: assign the result, as in y[...] = x.sum(axis=0).")
+
+
+def _as(x: GPUArray, dtype: Any) -> GPUArray:
+    return x if dtype is None else build.astype(x, dtype)
+
+
+class GPUArray(Operators, Value):
+    """An n-dimensional array in the browser's GPU memory.
+
+    Made by `GPU.array` and its like, by kernels, and by every operation on arrays. Elementwise operations are recorded, and
+    become one kernel when the values are needed: when they are read, bound to a kernel, or used by anything that is not
+    elementwise. An array is a value: a slice, a transpose or a copy does not change when the array that it came from is
+    written to, and an assignment to a view that is held, or ``view += 1``, changes the view alone. A kernel that writes to a
+    view (a slice, reshape, transpose, flip) writes to the arrays that it was taken from as well, as in NumPy; if they were
+    written since, it raises `BindingError`. The memory is given back when the object is collected, and at once by `free`.
+
+    An array has one buffer, of ``maxBufferSize`` bytes at most: what needs more raises `BufferSizeError`. Elementwise operations,
+    reductions, views, joins and products take arrays of any such size; what must see a whole array in one binding, as sorting,
+    running totals and indexing by arrays do, raises `LimitError` above ``maxStorageBufferBindingSize``.
+
+    Parameters
+    ----------
+    device
+        Where it lives.
+    buffer : Buffer
+        Its memory: the elements in C order, without gaps; bool as uint32.
+    shape : tuple of int
+        As in NumPy.
+    dtype : numpy.dtype
+        float32, int32, uint32, bool or float16 (computed as float32, and rounded after each operation). Scalars, Python's and NumPy's,
+        take it: ``np.float64(0.1) * x`` is float32 for a float32 `x`.
+    """
+
+    __array_priority__ = 1000
+    __array_ufunc__ = None
+    __slots__ = ()
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the browser (4 per element for bool)."""
+        return self.size * stored_dtype(self.dtype).itemsize
+
+    @property
+    def device(self) -> GPU:
+        """The GPU that it lives on."""
+        return self._device.gpu
+
+    def to_device(self, device: GPU, /, *, stream: None = None) -> GPUArray:
+        """Return the array on another GPU: itself when it is there, else a copy through this process."""
+        if stream is not None:
+            raise ValueError("There are no streams: a GPU has one queue. Leave stream out.")
+        return create.asarray(as_device(device), self)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """Return `webgpu_widget.xp`, the Python array API 2024.12."""
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"The array API {api_version} is not there; 2024.12 is.")
+        return namespace()
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[GPUArray]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __copy__(self) -> GPUArray:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> GPUArray:
+        memo[id(self)] = made = self.copy()
+        return made
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "A GPUArray lives in its browser and cannot be pickled. Pickle x.numpy(), and make it anew by gpu.array(...)."
+        )
+
+    def __repr__(self) -> str:
+        state = "freed, " if self._freed else ""
+        return f"GPUArray({state}shape={self.shape}, dtype={self.dtype.name})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.free()
+
+    # ------------------------------------------------------------ reading
+
+    def numpy(self, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+        """Return the values, waiting for the work that makes them.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds of silence; None waits for ever.
+
+        Raises
+        ------
+        ClosedError, FrontendError, DeviceError
+            When the array is freed, or the page or device lost.
+        """
+        if self._device.known is None:
+            # Kernels are chosen by the adapter; until it is known they are those that run everywhere.
+            self._device.ready(timeout)
+        spans = self._spans()
+        return self._from_bytes(self._device.queue.read(spans, timeout) if spans else [])
+
+    async def numpy_async(self, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
+        """Coroutine twin of `numpy`."""
+        if self._device.known is None:
+            await self._device.ready_async(timeout)
+        spans = self._spans()
+        return self._from_bytes(await self._device.queue.read_async(spans, timeout) if spans else [])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if copy is False:
+            raise ValueError("A GPUArray cannot become a NumPy array without a copy: it lives in the browser.")
+        values = self.numpy()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def item(self) -> Any:
+        """Return the only element as a Python number."""
+        if self.size != 1:
+            raise ValueError(
+                f"An array of shape {self.shape} has {self.size} elements; only one becomes a Python number."
+            )
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """Return nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def _scalar(self, what: str) -> Any:
+        if self.shape:
+            raise TypeError(f"{what}() takes a 0-d array, not shape {self.shape}. Use x[0] or x.sum() for one element.")
+        return self.item()
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"The truth of an array of shape {self.shape} is ambiguous. Use x.any() or x.all().")
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self._scalar("int"))
+
+    def __float__(self) -> float:
+        return float(self._scalar("float"))
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.shape:
+            raise TypeError(f"Only 0-d integer arrays are indices, not shape {self.shape}, {self.dtype.name}.")
+        return int(self.item())
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return (1, 0): what `__dlpack__` exports is a copy in this process's memory."""
+        return _CPU
+
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """Export a copy in this process's memory; the GPU's own memory belongs to the browser."""
+        if copy is False:
+            raise BufferError("A GPUArray cannot be exported without a copy: it lives in the browser.")
+        if dl_device is not None and tuple(dl_device) != _CPU:
+            raise BufferError(f"A GPUArray is exported to the CPU (1, 0), not to {dl_device}.")
+        values = self.numpy()
+        try:
+            return values.__dlpack__(stream=stream, max_version=max_version)
+        except TypeError:  # NumPy before 2.1 has no max_version
+            return values.__dlpack__(stream=stream)
+
+    # ------------------------------------------------------------ indexing and shape
+
+    def __getitem__(self, key: Any) -> GPUArray:
+        return indexing.getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        indexing.setitem(self, key, value)
+
+    def copy(self) -> GPUArray:
+        """Return an array with the same values that does not change with this one."""
+        return shapes.copy_of(self)
+
+    def astype(self, dtype: Any, *, copy: bool = True) -> GPUArray:
+        """Return the array converted: floats go to integers toward zero (NaN to 0, out of range to the nearest)."""
+        if not copy and dt.check_dtype(dtype) == self.dtype:
+            return self
+        return build.astype(self, dtype)
+
+    def reshape(self, *shape: Any) -> GPUArray:
+        """Return the elements in another shape; one side may be -1."""
+        return shapes.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def ravel(self) -> GPUArray:
+        """Return the elements along one axis."""
+        return shapes.reshape(self, (self.size,))
+
+    def transpose(self, *axes: Any) -> GPUArray:
+        """Return the array with its axes in another order, by default reversed. Nothing is moved."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        return shapes.permute(self, order or range(self.ndim)[::-1])
+
+    @property
+    def T(self) -> GPUArray:  # noqa: N802 - NumPy's name
+        """The array with its axes reversed."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> GPUArray:  # noqa: N802 - the array API's name
+        """The array with its last two axes exchanged."""
+        return matrix_transpose(self)
+
+    # ------------------------------------------------------------ reductions; np.sum(x) and its like call these, with out=None
+
+    def sum(self, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the sum; integers modulo 2**32, bools as int32."""
+        _check_out(out)
+        return statistics.total(self, "sum", axis, dtype, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the product; integers modulo 2**32, bools as int32."""
+        _check_out(out)
+        return statistics.total(self, "prod", axis, dtype, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the largest value; NaN where there is one."""
+        _check_out(out)
+        return statistics.extreme(self, "max", axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the smallest value; NaN where there is one."""
+        _check_out(out)
+        return statistics.extreme(self, "min", axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return the mean; integers are averaged as float32."""
+        _check_out(out)
+        return statistics.mean(_as(self, dtype), axis, keepdims=keepdims)
+
+    def var(
+        self, axis: Axis = None, ddof: float = 0, *, dtype: Any = None, out: None = None, keepdims: bool = False
+    ) -> GPUArray:
+        """Return the variance, with ``n - ddof`` in the denominator."""
+        _check_out(out)
+        return statistics.variance(_as(self, dtype), axis, ddof, keepdims=keepdims)
+
+    def std(
+        self, axis: Axis = None, ddof: float = 0, *, dtype: Any = None, out: None = None, keepdims: bool = False
+    ) -> GPUArray:
+        """Return the standard deviation, with ``n - ddof`` in the denominator."""
+        return build.apply("sqrt", self.var(axis, ddof, dtype=dtype, out=out, keepdims=keepdims))
+
+    def any(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return whether any element is true."""
+        _check_out(out)
+        return statistics.logical(self, "any", axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return whether all elements are true."""
+        _check_out(out)
+        return statistics.logical(self, "all", axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return where the first largest element is, int32."""
+        _check_out(out)
+        return statistics.place(self, "max", axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
+        """Return where the first smallest element is, int32."""
+        _check_out(out)
+        return statistics.place(self, "min", axis, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None, dtype: Any = None, out: None = None) -> GPUArray:
+        """Return running sums along an axis, by default of the flattened array."""
+        _check_out(out)
+        return statistics.cumulative(self.ravel() if axis is None else self, "sum", 0 if axis is None else axis, dtype)
+
+    def sort(self, axis: int = -1) -> GPUArray:
+        """Return the elements in order along an axis, NaN last (a new array, unlike NumPy's method)."""
+        return search.sort(self, axis)
+
+    def argsort(self, axis: int = -1) -> GPUArray:
+        """Return the places of the elements in order, int32, stable."""
+        return search.argsort(self, axis)

@@ -1,0 +1,224 @@
+"""Expressions from arrays and scalars: promotion, broadcasting, checks."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.host import from_host
+from webgpu_widget.arrays.lazy.node import Node, broadcast_shapes, node_of
+from webgpu_widget.arrays.lazy.ops import OPS
+from webgpu_widget.arrays.lazy.runtime import Runtime, runtime_of
+from webgpu_widget.arrays.lazy.value import is_array, wrap
+from webgpu_widget.device.default import as_device
+from webgpu_widget.errors import BindingError, ClosedError, DTypeError
+
+if TYPE_CHECKING:
+    from webgpu_widget.arrays.array import GPUArray
+    from webgpu_widget.arrays.lazy.dtypes import DType
+    from webgpu_widget.arrays.lazy.node import Shape
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.gpu import GPU
+
+_COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
+_KIND_NAMES = {"f": "floating-point", "i": "int32", "u": "uint32", "b": "bool"}
+
+
+def lazy(device: Device, node: Node) -> GPUArray:
+    """Return an array for a new operation, after keeping its expression within the limits."""
+    return wrap(device, runtime_of(device).admit(node))
+
+
+def const(value: Any, dtype: DType, shape: Shape = ()) -> Node:
+    """Return a node that is one scalar everywhere."""
+    return Node("const", (), shape, dtype, dt.scalar_bits(dt.fit_scalar(value, dtype), dtype))
+
+
+def iota(size: int) -> Node:
+    """Return the node 0, 1, ... size - 1, uint32."""
+    return Node("iota", (), (size,), dt.UINT32)
+
+
+def cast_node(node: Node, dtype: DType) -> Node:
+    """Return the node converted to a dtype; itself where it has it."""
+    if node.dtype == dtype:
+        return node
+    if node.op == "const" and node.storage is None and {node.dtype.kind, dtype.kind} <= {"f"}:
+        value = float(np.uint32(node.attr).view(np.float32))
+        return Node("const", (), node.shape, dtype, dt.scalar_bits(value, dtype))
+    return Node("cast", (node,), node.shape, dtype)
+
+
+def op_node(name: str, *inputs: Node) -> Node:
+    """Return an operation on nodes of one dtype (``where``: the condition apart)."""
+    shape = broadcast_shapes(name, *(n.shape for n in inputs))
+    op = OPS[name]
+    dtype = dt.BOOL if op.result == "bool" else dt.UINT32 if name == "sort_key" else inputs[-1].dtype
+    return Node(name, inputs, shape, dtype)
+
+
+def same_gpu(name: str, arrays: list[GPUArray]) -> Runtime:
+    """Return the runtime that all arrays live on.
+
+    Raises
+    ------
+    webgpu_widget.BindingError
+        When they live on different GPUs.
+    webgpu_widget.ClosedError
+        When that GPU is closed, or an array freed.
+    """
+    device = arrays[0]._device
+    for a in arrays:
+        if a._device is not device:
+            raise BindingError(
+                f"{name}: the arrays live on different GPUs ({device!r} and {a._device!r}). "
+                "Bring one over first: gpu.array(x.numpy())."
+            )
+        if a._freed:
+            raise ClosedError(f"{name}: an array of shape {a.shape} was freed. Keep a copy() of what is needed later.")
+    runtime = runtime_of(device)
+    runtime.check_open()
+    if runtime.queue._recording is not None and runtime.recording:
+        runtime.sharing.claim(arrays)
+    return runtime
+
+
+def coerce(name: str, operands: tuple[Any, ...], gpu: GPU | Device | None = None) -> tuple[Runtime, list[Any]]:
+    """Return the runtime, and the operands with NumPy arrays uploaded; scalars stay.
+
+    Raises
+    ------
+    TypeError
+        For an operand that is neither.
+    """
+    arrays = [o for o in operands if is_array(o)]
+    runtime = same_gpu(name, arrays) if arrays else runtime_of(as_device(gpu))
+    result: list[Any] = []
+    for operand in operands:
+        if is_array(operand) or dt.is_scalar(operand):
+            result.append(operand)
+        elif isinstance(operand, (np.ndarray, list, tuple)) or hasattr(operand, "__array__"):
+            result.append(from_host(runtime.device, operand))
+        else:
+            raise TypeError(f"{name} takes GPUArrays, NumPy arrays and Python numbers, not {type(operand).__name__}.")
+    return runtime, result
+
+
+def common_dtype(operands: list[Any]) -> DType:
+    """Return the dtype that arrays and scalars combine to."""
+    found = [o.dtype for o in operands if is_array(o)]
+    if not found:
+        kinds = [dt.default_dtype(o) for o in operands]
+        return dt.FLOAT32 if dt.FLOAT32 in kinds else dt.INT32 if dt.INT32 in kinds else dt.BOOL
+    dtype = found[0] if len(found) == 1 else dt.promote(*found)
+    for operand in operands:
+        if not is_array(operand):
+            dtype = dt.promote_scalar(operand, dtype)
+    return dtype
+
+
+def as_node(operand: Any, dtype: DType) -> Node:
+    """Return an operand as a node of `dtype`."""
+    if is_array(operand):
+        return cast_node(node_of(operand), dtype)
+    return const(operand, dtype)
+
+
+def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArray:
+    """Return an elementwise operation of arrays and scalars.
+
+    Raises
+    ------
+    webgpu_widget.DTypeError
+        When the dtypes do not combine, or the operation has no meaning for them.
+    webgpu_widget.ShapeError
+        When the shapes do not broadcast.
+    """
+    runtime, values = coerce(name, operands, gpu)
+    op = OPS[name]
+    if name in _COMPARISONS:
+        exact = _compare_exactly(name, values)
+        if exact is not None:
+            name, values = exact
+    if op.floats:
+        values = [
+            float(v) if not is_array(v) and any(is_array(o) for o in values) and dt.scalar_kind(v) != "b" else v
+            for v in values
+        ]
+        arrays = [v.dtype for v in values if is_array(v)]
+        dtype = dt.promote(*(dt.float_of(d) for d in arrays)) if arrays else dt.FLOAT32
+    else:
+        dtype = common_dtype(values)
+    if name == "pow" and dtype.kind == "i" and not is_array(operands[1]) and np.any(np.less(operands[1], 0)):
+        raise ValueError(
+            f"pow: an integer to the negative power {operands[1]!r} is a fraction, and {dtype.name} has none. "
+            "Convert the base first: x.astype(np.float32)."
+        )
+    if dtype.kind not in op.code:
+        allowed = ", ".join(_KIND_NAMES[k] for k in op.code)
+        hint = _HINTS.get(
+            (name, dtype.kind), f"Convert first, as in x.astype(np.{'int32' if 'i' in op.code else 'float32'})."
+        )
+        raise DTypeError(f"{name} is not defined for {dtype.name}; it takes {allowed}. {hint}")
+    node = op_node(name, *(as_node(v, dtype) for v in values))
+    return wrap(runtime.device, runtime.admit(node))
+
+
+_HINTS = {
+    ("subtract", "b"): "Use ^ or logical_xor for bools.",
+    ("negative", "b"): "Use ~ or logical_not for bools.",
+}
+
+
+def _compare_exactly(name: str, values: list[Any]) -> tuple[str, list[Any]] | None:
+    """Rewrite the comparison of an integer array with a scalar that its dtype cannot hold; None where it needs none."""
+    a, b = values
+    if is_array(a) == is_array(b):
+        return None
+    array, scalar = (a, b) if is_array(a) else (b, a)
+    kind = dt.scalar_kind(scalar)
+    if array.dtype.kind not in "iu" or kind == "b":
+        return None
+    info = np.iinfo(array.dtype)
+    if kind == "i" and info.min <= scalar <= info.max:
+        return None
+    flip = {"less": "greater", "greater": "less", "less_equal": "greater_equal", "greater_equal": "less_equal"}
+    relation = name if array is a else flip.get(name, name)
+    never = ("not_equal", [array, array])
+    always = ("equal", [array, array])
+    number = float(scalar) if kind == "f" else scalar
+    if math.isnan(number):
+        return always if relation == "not_equal" else never
+    if number > int(info.max):
+        return always if relation in ("less", "less_equal", "not_equal") else never
+    if number < int(info.min):
+        return always if relation in ("greater", "greater_equal", "not_equal") else never
+    low = math.floor(number)
+    if low == number:
+        return relation, [array, low]
+    if relation == "equal":
+        return never
+    if relation == "not_equal":
+        return always
+    return ("less_equal" if relation.startswith("less") else "greater"), [array, low]
+
+
+def where(condition: Any, x: Any, y: Any) -> GPUArray:
+    """Return `x` where the condition holds, else `y`."""
+    runtime, (c, a, b) = coerce("where", (condition, x, y))
+    cond = as_node(c, c.dtype) if is_array(c) else const(bool(c), dt.BOOL)
+    dtype = common_dtype([a, b])
+    node = op_node("where", cast_node(cond, dt.BOOL), as_node(a, dtype), as_node(b, dtype))
+    return wrap(runtime.device, runtime.admit(node))
+
+
+def astype(x: GPUArray, dtype: Any) -> GPUArray:
+    """Return the array converted: floats to integers toward zero (saturating), to bool by ``!= 0``."""
+    target = dt.check_dtype(dtype)
+    runtime = same_gpu("astype", [x])
+    if x.dtype == target:
+        return wrap(x._device, node_of(x))
+    return wrap(x._device, runtime.admit(Node("cast", (node_of(x),), x.shape, target)))

@@ -1,0 +1,72 @@
+"""Data of this process as arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.node import Node
+from webgpu_widget.arrays.lazy.runtime import runtime_of
+from webgpu_widget.arrays.lazy.value import is_array, wrap
+
+if TYPE_CHECKING:
+    from webgpu_widget.arrays.array import GPUArray
+    from webgpu_widget.arrays.lazy.dtypes import DType
+    from webgpu_widget.device.device import Device
+
+
+def _host_scalars(value: Any) -> Any:
+    """Return nested lists with GPUArrays in them read back."""
+    if is_array(value):
+        return value.numpy()
+    if isinstance(value, (list, tuple)):
+        return [_host_scalars(v) for v in value]
+    return value
+
+
+def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
+    """Return host data as a NumPy array of a dtype that arrays can have; Python numbers become int32 and float32.
+
+    Raises
+    ------
+    webgpu_widget.DTypeError
+        For NumPy data of 64 bits, when no dtype is given.
+    OverflowError
+        For Python integers that do not fit.
+    """
+    if isinstance(value, (list, tuple)):
+        value = _host_scalars(value)
+        from_python = not _has_numpy(value)
+    else:
+        from_python = isinstance(value, (bool, int, float)) and not isinstance(value, np.generic)
+    array = np.asarray(value)
+    if from_python:
+        target = dtype or {"b": dt.BOOL, "i": dt.INT32, "u": dt.INT32, "f": dt.FLOAT32}.get(array.dtype.kind)
+        if target is None:
+            dt.check_dtype(array.dtype)
+            raise AssertionError
+        if array.dtype.kind in "iu" and target.kind in "iu" and array.size:
+            dt.fit_scalar(int(array.min()), target)
+            dt.fit_scalar(int(array.max()), target)
+    else:
+        target = dtype or dt.check_dtype(array.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.astype(target, copy=False)
+
+
+def _has_numpy(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_has_numpy(v) for v in value)
+    return isinstance(value, (np.ndarray, np.generic))
+
+
+def from_host(device: Device, value: Any, dtype: Any = None) -> GPUArray:
+    """Upload host data."""
+    target = None if dtype is None else dt.check_dtype(dtype)
+    array = host_array(value, target)
+    runtime = runtime_of(device)
+    runtime.check_open()
+    storage = runtime.upload(dt.to_storage(array), array.dtype) if array.size else runtime.allocate(0, array.dtype)
+    return wrap(device, Node("leaf", (), array.shape, array.dtype, storage=storage))

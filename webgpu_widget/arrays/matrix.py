@@ -1,0 +1,287 @@
+"""Matrix products, and the operations of neural networks on matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.build import apply, cast_node, coerce, common_dtype
+from webgpu_widget.arrays.lazy.library import shader
+from webgpu_widget.arrays.lazy.node import Node, c_strides, node_of, size_of
+from webgpu_widget.arrays.lazy.shape import broadcast_node, permute
+from webgpu_widget.arrays.lazy.value import wrap
+from webgpu_widget.errors import DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from webgpu_widget.arrays.array import GPUArray
+    from webgpu_widget.arrays.lazy.node import Shape
+    from webgpu_widget.arrays.lazy.runtime import Runtime
+    from webgpu_widget.arrays.matmul import Operand
+    from webgpu_widget.gpu import GPU
+
+__all__ = [
+    "add",
+    "gelu",
+    "layer_norm",
+    "matmul",
+    "matrix_transpose",
+    "multiply",
+    "relu",
+    "rms_norm",
+    "silu",
+    "softmax",
+    "subtract",
+    "transpose",
+]
+
+Precision = Literal["f32", "f16"]
+
+
+def matmul(
+    a: Any, b: Any, *, precision: Precision = "f32", out: GPUArray | None = None, gpu: GPU | None = None
+) -> GPUArray:
+    """Return the matrix product, with `numpy.matmul`'s rules for vectors and stacks.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Floats, integers or bools. Transposed, sliced and broadcast arrays are multiplied where they lie.
+    precision
+        ``f16`` rounds float operands to float16 and accumulates in float32, on matrix units where the adapter has them.
+    out
+        An array of the result's shape and dtype that takes the values; as a view of another, as in ``out=a[1:]``, it writes to that too.
+    gpu
+        Where NumPy operands go; the arrays' own, that of `out`, or the default one.
+
+    Returns
+    -------
+    GPUArray
+        Of the operands' common dtype. Floats are accumulated in float32, an inner size K above 8192 in runs of 4096 whose sums are added
+        (rows and columns alone by many lanes): the error is at most (4096 + K / 4096) * 2**-24 of the sum of the products' sizes, and
+        with signs or roundings at random about the square root of the first factor. On matrix units float16 products are summed one by
+        one, with K in its place. Integers are modulo 2**32.
+
+    Raises
+    ------
+    webgpu_widget.ShapeError
+        When the inner sides differ, or the stacks do not broadcast.
+    webgpu_widget.DTypeError
+        When the dtypes do not combine.
+    webgpu_widget.BindingError
+        When `out` is a view of what was written since, or shows an element twice.
+    """
+    from webgpu_widget.arrays.lazy.origin import assign_through
+    from webgpu_widget.arrays.matmul import product_shape
+
+    if precision not in ("f32", "f16"):
+        raise ValueError(f"matmul: precision is 'f32' or 'f16', not {precision!r}.")
+    chosen = out._device if gpu is None and out is not None else gpu
+    runtime, (x, y) = coerce(
+        "matmul", (np.asarray(a) if dt.is_scalar(a) else a, np.asarray(b) if dt.is_scalar(b) else b), chosen
+    )
+    shape = product_shape(x.shape, y.shape)
+    dtype = common_dtype([x, y])
+    if out is not None and (out.shape != shape or out.dtype != dtype):
+        raise ShapeError(f"matmul: out has shape {out.shape}, {out.dtype.name}; the product is {shape}, {dtype.name}.")
+    if dtype.kind == "f":
+        node = _float_product(
+            runtime, cast_node(node_of(x), dtype), cast_node(node_of(y), dtype), shape, dtype, precision
+        )
+    else:
+        node = _integer_product(runtime, node_of(x), node_of(y), shape, dtype)
+    result = wrap(runtime.device, node)
+    if out is None:
+        return result
+    assign_through(out, result, "matmul: out")
+    return out
+
+
+def _matmul(x1: Any, x2: Any, /) -> GPUArray:
+    """Return the matrix product, as the array API has it; see `webgpu_widget.arrays.matmul`."""
+    return matmul(x1, x2)
+
+
+_matmul.__name__ = "matmul"
+
+
+def strided(runtime: Runtime, node: Node) -> tuple[Node, tuple[int, ...], int]:
+    """Return a leaf, and the strides and the offset (elements) by which it is seen; a view with steps forward is not copied."""
+    if node.storage is None and node.op == "view" and node.inputs[0].storage is not None:
+        base = node.inputs[0]
+        strides, offset = [0] * len(node.shape), 0
+        for stride, (start, source, step) in zip(c_strides(base.shape), node.attr, strict=True):
+            offset += stride * start
+            if source >= 0:
+                strides[source] += stride * step
+        if all(s >= 0 for s in strides):
+            return base, tuple(strides), offset
+    runtime.materialise(node)
+    return node, c_strides(node.shape), 0
+
+
+def _operand(runtime: Runtime, node: Node) -> Operand:
+    from webgpu_widget.arrays.matmul import Operand
+
+    leaf, strides, offset = strided(runtime, node)
+    return Operand(runtime.buffer(leaf), node.shape, strides, offset, node.dtype)
+
+
+def _float_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.DType, precision: Precision) -> Node:
+    from webgpu_widget.arrays.matmul import launch
+
+    result = Node("leaf", (), shape, dtype, storage=runtime.allocate(size_of(shape), dtype))
+    if size_of(shape):
+        out = runtime.buffer(result)
+        launch(runtime.device, _operand(runtime, x), _operand(runtime, y), out, precision=precision, out_dtype=dtype)
+    return result
+
+
+def _integer_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.DType) -> Node:
+    kind = dt.INT32 if dtype == dt.BOOL else dtype
+    left, right = cast_node(x, kind), cast_node(y, kind)
+    lines = x.shape[-2] if len(x.shape) > 1 else 1
+    cols = y.shape[-1] if len(y.shape) > 1 else 1
+    inner = x.shape[-1]
+    batch = shape[: len(shape) - (len(x.shape) > 1) - (len(y.shape) > 1)]
+    result = Node("leaf", (), shape, kind, storage=runtime.allocate(size_of(shape), kind))
+    if size_of(shape) and not inner:
+        runtime.clear(result.storage)  # type: ignore[arg-type]
+    elif size_of(shape):
+        count = size_of(batch)
+        words = [count, lines, cols, inner]
+        buffers = []
+        for node, is_left in ((left, True), (right, False)):
+            own = node.shape[:-2]
+            if own and own != batch:
+                node = broadcast_node(node, (*batch, *node.shape[-2:]))  # noqa: PLW2901
+            if len(own) > 1 or (own and own != batch):
+                runtime.materialise(node)
+            leaf, strides, offset = strided(runtime, node)
+            if len(node.shape) == 1:
+                row, col = (0, strides[0]) if is_left else (strides[0], 0)
+            else:
+                row, col = strides[-2:]
+            words += [offset, strides[-3] if own else 0, row, col]
+            buffers.append(runtime.buffer(leaf))
+        elem = dt.WGSL_TYPE[kind]
+        pipeline = runtime.pipeline(
+            ("product", elem),
+            lambda: shader("product").replace("alias Elem = i32;", f"alias Elem = {elem};"),
+            "product",
+            "main",
+        )
+        blocks = count * (-(-lines // 4)) * (-(-cols // 4))
+        runtime.dispatch(pipeline, [*buffers, runtime.buffer(result)], words, min(65535, -(-blocks // 64)))
+    return cast_node(result, dtype)
+
+
+def _only(name: str, x: Any, gpu: GPU | None) -> GPUArray:
+    return coerce(name, (np.asarray(x) if dt.is_scalar(x) else x,), gpu)[1][0]
+
+
+def matrix_transpose(x: Any, *, gpu: GPU | None = None) -> GPUArray:
+    """Exchange the last two axes; nothing is moved."""
+    a = _only("matrix_transpose", x, gpu)
+    if a.ndim < 2:
+        raise ShapeError(f"matrix_transpose takes at least 2 axes, not shape {a.shape}.")
+    return permute(a, (*range(a.ndim - 2), a.ndim - 1, a.ndim - 2))
+
+
+def transpose(x: Any, axes: tuple[int, ...] | None = None, *, gpu: GPU | None = None) -> GPUArray:
+    """Return the array with its axes in another order, by default reversed; nothing is moved."""
+    a = _only("transpose", x, gpu)
+    return permute(a, tuple(range(a.ndim))[::-1] if axes is None else axes)
+
+
+def add(a: Any, b: Any, *, gpu: GPU | None = None) -> GPUArray:
+    """Return the sum, elementwise."""
+    return apply("add", a, b, gpu=gpu)
+
+
+def subtract(a: Any, b: Any, *, gpu: GPU | None = None) -> GPUArray:
+    """Return the difference, elementwise."""
+    return apply("subtract", a, b, gpu=gpu)
+
+
+def multiply(a: Any, b: Any, *, gpu: GPU | None = None) -> GPUArray:
+    """Return the product, elementwise."""
+    return apply("multiply", a, b, gpu=gpu)
+
+
+def _real(name: str, x: Any, gpu: GPU | None) -> GPUArray:
+    a = _only(name, x, gpu)
+    if a.dtype.kind != "f":
+        raise DTypeError(f"{name} takes floats, not {a.dtype.name}: convert with astype(np.float32) first.")
+    return a
+
+
+def _wide(x: GPUArray) -> GPUArray:
+    """Return float16 as float32: what is made of several operations is rounded once, at its end."""
+    return x.astype(dt.FLOAT32, copy=False)
+
+
+def softmax(x: Any, axis: int = -1, *, gpu: GPU | None = None) -> GPUArray:
+    """Return ``exp(x) / sum(exp(x))`` along an axis, shifted by the maximum so that nothing overflows."""
+    given = _real("softmax", x, gpu)
+    a = _wide(given)
+    e = apply("exp", a - a.max(axis=axis, keepdims=True))
+    return (e / e.sum(axis=axis, keepdims=True)).astype(given.dtype, copy=False)
+
+
+def layer_norm(
+    x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5, axis: int = -1, gpu: GPU | None = None
+) -> GPUArray:
+    """Return ``(x - mean) / sqrt(var + eps) * weight + bias`` along an axis."""
+    given = _real("layer_norm", x, gpu)
+    a = _wide(given)
+    distance = a - a.mean(axis=axis, keepdims=True)
+    variance = apply("square", distance).mean(axis=axis, keepdims=True)
+    return _affine(given, distance / apply("sqrt", variance + eps), weight, bias)
+
+
+def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-6, axis: int = -1, gpu: GPU | None = None) -> GPUArray:
+    """Return ``x / sqrt(mean(x * x) + eps) * weight`` along an axis."""
+    given = _real("rms_norm", x, gpu)
+    a = _wide(given)
+    scaled = a / apply("sqrt", apply("square", a).mean(axis=axis, keepdims=True) + eps)
+    return _affine(given, scaled, weight, None)
+
+
+def _affine(given: GPUArray, x: GPUArray, weight: Any, bias: Any) -> GPUArray:
+    """Return ``x * weight + bias``, in the dtype that `given` has with both."""
+    parts = coerce("weight and bias", (given, *(p for p in (weight, bias) if p is not None)))[1]
+    dtype = common_dtype(parts)
+    if weight is not None:
+        x = apply("multiply", x, weight)
+    if bias is not None:
+        x = apply("add", x, bias)
+    return x.astype(dtype, copy=False)
+
+
+def relu(x: Any, *, gpu: GPU | None = None) -> GPUArray:
+    """Return the positive part."""
+    return apply("maximum", _only("relu", x, gpu), 0)
+
+
+def silu(x: Any, *, gpu: GPU | None = None) -> GPUArray:
+    """Return ``x / (1 + exp(-x))``."""
+    given = _real("silu", x, gpu)
+    a = _wide(given)
+    return (a / (apply("exp", -a) + 1.0)).astype(given.dtype, copy=False)
+
+
+def gelu(x: Any, *, approximate: Literal["none", "tanh"] = "none", gpu: GPU | None = None) -> GPUArray:
+    """Return ``x`` times the normal distribution function of x, exactly (erf) or by the usual approximation (tanh)."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
+    given = _real("gelu", x, gpu)
+    a = _wide(given)
+    if approximate == "tanh":
+        inner = (a + a * a * a * 0.044715) * math.sqrt(2.0 / math.pi)
+        result = a * 0.5 * (apply("tanh", inner) + 1.0)
+    else:
+        result = a * 0.5 * (apply("erf", a * math.sqrt(0.5)) + 1.0)
+    return result.astype(given.dtype, copy=False)
