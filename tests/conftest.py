@@ -79,7 +79,7 @@ def _checked_texts() -> Iterator[None]:
 
     def pipeline(queue: Queue, source: str, *args: Any, **options: Any) -> Any:
         sender = sys._getframe(1).f_globals["__name__"]
-        if source not in known and sender.startswith("webgpu_widget.") and sender != "webgpu_widget.kernel":
+        if source not in known and sender.startswith("webgpu_widget.") and sender != "webgpu_widget.kernels.kernel":
             # An expression of arrays that takes a sum apart is its author's.
             theirs = {"sum taken apart", "itself taken"} if sender.startswith("webgpu_widget.arrays.lazy.") else set()
             refused = [found for found in findings(source) if found.rule not in theirs]

@@ -22,7 +22,6 @@ from webgpu_widget.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
     from webgpu_widget import linalg, mandelbrot, xp
-    from webgpu_widget._bind import Out, out
     from webgpu_widget._magic import load_ipython_extension
     from webgpu_widget._selftest import selftest, selftest_async
     from webgpu_widget.arrays.array import GPUArray
@@ -42,12 +41,13 @@ if TYPE_CHECKING:
     )
     from webgpu_widget.cluster import Cluster
     from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
-    from webgpu_widget.kernel import Kernel
+    from webgpu_widget.kernels.bind import Out, out
+    from webgpu_widget.kernels.kernel import Kernel
+    from webgpu_widget.kernels.profile import Profile
+    from webgpu_widget.kernels.program import Program
+    from webgpu_widget.kernels.textures import out_texture, sampler, texture
     from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
-    from webgpu_widget.profile import Profile
-    from webgpu_widget.program import Program
     from webgpu_widget.t5 import T5
-    from webgpu_widget.textures import out_texture, sampler, texture
     from webgpu_widget.weights import cache, inspect_weights, inspect_weights_async, load_weights, load_weights_async
 
 __version__ = "0.1.0"
@@ -58,14 +58,14 @@ _HOMES = {
     "MemoryInfo": "device.device",
     "default_gpu": "gpu",
     "GPUArray": "arrays.array",
-    "Kernel": "kernel",
-    "Profile": "profile",
-    "Program": "program",
-    "Out": "_bind",
-    "out": "_bind",
-    "texture": "textures",
-    "out_texture": "textures",
-    "sampler": "textures",
+    "Kernel": "kernels.kernel",
+    "Profile": "kernels.profile",
+    "Program": "kernels.program",
+    "Out": "kernels.bind",
+    "out": "kernels.bind",
+    "texture": "kernels.textures",
+    "out_texture": "kernels.textures",
+    "sampler": "kernels.textures",
     "load_ipython_extension": "_magic",
     "selftest": "_selftest",
     "selftest_async": "_selftest",

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget import mandelbrot
-from webgpu_widget._bind import out
 from webgpu_widget.arrays import matrix
 from webgpu_widget.gpu import GPU
+from webgpu_widget.kernels.bind import out
 from webgpu_widget.mandelbrot.view import View
 
 WRONG = "WRONG"

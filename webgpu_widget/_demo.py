@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from webgpu_widget import mandelbrot
-from webgpu_widget._bind import out
 from webgpu_widget.arrays import matrix
 from webgpu_widget.gpu import GPU
+from webgpu_widget.kernels.bind import out
 
 _SQUARE = """
 @group(0) @binding(0) var<storage, read> x: array<f32>;

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from webgpu_widget import __version__, errors
-from webgpu_widget._bind import out
 from webgpu_widget._selftest import KERNELS, kept, selftest
 from webgpu_widget.gpu import GPU, AdapterInfo
+from webgpu_widget.kernels.bind import out
 from webgpu_widget.link.transports import _chromium, _fonts
 
 _PACKAGES = ("anywidget", "ipywidgets", "ipykernel", "jupyterlab", "jupyter_server", "numpy", "tornado")

@@ -15,12 +15,12 @@ from webgpu_widget import errors
 from webgpu_widget.arrays.creation import Creation
 from webgpu_widget.device.default import default_device
 from webgpu_widget.device.device import AdapterInfo, Device, MemoryInfo
-from webgpu_widget.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu
+from webgpu_widget.kernels.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu
+from webgpu_widget.kernels.profile import Profile
+from webgpu_widget.kernels.program import Program
 from webgpu_widget.link.losses import once_more, once_more_async
 from webgpu_widget.link.transports._choose import TransportName, make_transport
 from webgpu_widget.link.transports.base import Transport
-from webgpu_widget.profile import Profile
-from webgpu_widget.program import Program
 
 __all__ = ["GPU", "AdapterInfo", "MemoryInfo", "default_gpu"]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import webgpu_widget as wg
-from webgpu_widget import layout
-from webgpu_widget._entry import Variable
 from webgpu_widget.arrays.lazy import dtypes
+from webgpu_widget.kernels import layout
+from webgpu_widget.kernels.entry import Variable
 from webgpu_widget.link.protocol import BindingInfo
 
 ADD_ONE = """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import webgpu_widget as wg
-from webgpu_widget import layout
+from webgpu_widget.kernels import layout
 
 F32 = {"type": "scalar", "name": "f32", "size": 4, "align": 4, "atomic": False}
 U32 = {"type": "scalar", "name": "u32", "size": 4, "align": 4, "atomic": False}

@@ -27,7 +27,7 @@ from random_checkpoint import SIZES, build
 from safetensors.numpy import load_file
 
 import webgpu_widget as wg
-from webgpu_widget.profile import Profile
+from webgpu_widget.kernels.profile import Profile
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5
 from webgpu_widget.t5.blocks import Blocks

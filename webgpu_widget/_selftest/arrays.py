@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from webgpu_widget import linalg, xp
-from webgpu_widget._bind import out
 from webgpu_widget._selftest.case import Area, Bench, differing, units
 from webgpu_widget.arrays.lazy import places, search
 from webgpu_widget.arrays.lazy.node import node_of
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.statistics import scan
+from webgpu_widget.kernels.bind import out
 from webgpu_widget.linalg import _factor, _solve
 from webgpu_widget.reference import array as twin
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from webgpu_widget._bind import out
 from webgpu_widget._selftest.case import Area, Bench, ulps
 from webgpu_widget.arrays.lazy.library import definitions, needed
+from webgpu_widget.kernels.bind import out
 from webgpu_widget.reference.array import elementwise, transcendental
 
 __all__ = ["AREA", "INTS", "SPECIAL", "UINTS", "evaluate"]

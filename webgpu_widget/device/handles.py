@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from webgpu_widget._entry import Entry
     from webgpu_widget.device.queue import Queue
+    from webgpu_widget.kernels.entry import Entry
     from webgpu_widget.link.connection import Request
     from webgpu_widget.link.protocol import CompileResult
 

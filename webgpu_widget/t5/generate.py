@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget.errors import WeightsError
-from webgpu_widget.program import Program
+from webgpu_widget.kernels.program import Program
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from webgpu_widget._bind import out
+from webgpu_widget.kernels.bind import out
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

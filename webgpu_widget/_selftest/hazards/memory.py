@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget import errors
-from webgpu_widget._bind import out
 from webgpu_widget._selftest.hazards.asking import Answer, answer, text
 from webgpu_widget._selftest.probe import Probes
-from webgpu_widget.textures import out_texture, sampler, texture
+from webgpu_widget.kernels.bind import out
+from webgpu_widget.kernels.textures import out_texture, sampler, texture
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

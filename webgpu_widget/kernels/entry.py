@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from webgpu_widget import layout
+from webgpu_widget.kernels import layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from webgpu_widget import errors, layout, shaders
-from webgpu_widget._entry import Entry, Variable
+from webgpu_widget import errors, shaders
 from webgpu_widget.arrays.array import GPUArray, stored_dtype
 from webgpu_widget.arrays.lazy.origin import Target, check_apart, targets, write_through
 from webgpu_widget.arrays.values import whole, wholes
 from webgpu_widget.device.handles import Arg, Buffer, Sampler, Texture
+from webgpu_widget.kernels import layout
+from webgpu_widget.kernels.entry import Entry, Variable
+from webgpu_widget.kernels.records import GPURecords
+from webgpu_widget.kernels.textures import GPUTexture, OutTexture, TextureInput, texture
 from webgpu_widget.link.protocol import ArrayType, BindingInfo, TypeInfo
-from webgpu_widget.records import GPURecords
-from webgpu_widget.textures import GPUTexture, OutTexture, TextureInput, texture
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget import _bind, errors, layout
-from webgpu_widget._entry import Entry
+from webgpu_widget import errors
 from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.arrays.values import wholes
 from webgpu_widget.device.handles import Pipeline
+from webgpu_widget.kernels import bind as _bind
+from webgpu_widget.kernels import layout
+from webgpu_widget.kernels.entry import Entry
+from webgpu_widget.kernels.records import GPURecords
+from webgpu_widget.kernels.textures import GPUTexture
 from webgpu_widget.link.protocol import CompileResult
-from webgpu_widget.records import GPURecords
-from webgpu_widget.textures import GPUTexture
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device

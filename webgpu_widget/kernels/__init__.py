@@ -1,0 +1,1 @@
+"""WGSL as a function: reflection, layout and binding of arguments, textures, programs, profiles."""
