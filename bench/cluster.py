@@ -31,7 +31,7 @@ from cluster_machine import browsers_cpu_s, choose_browser, idle_and_stolen_s, o
 from cluster_simulation import simulate
 
 import webgpu_widget as wg
-from webgpu_widget._bench import WRONG, counts_are_right
+from webgpu_widget.cli.bench import WRONG, counts_are_right
 from webgpu_widget.cluster.exchange import Block
 from webgpu_widget.mandelbrot import make_view
 

@@ -19,7 +19,7 @@ import numpy as np
 from mandelbrot_variants import variants
 
 import webgpu_widget as wg
-from webgpu_widget._bench import counts_are_right
+from webgpu_widget.cli.bench import counts_are_right
 from webgpu_widget.mandelbrot import kernels, landmarks, make_view, work
 
 PLAIN = """

@@ -22,7 +22,6 @@ from webgpu_widget.errors import *  # noqa: F403
 
 if TYPE_CHECKING:
     from webgpu_widget import linalg, mandelbrot, xp
-    from webgpu_widget._magic import load_ipython_extension
     from webgpu_widget._selftest import selftest, selftest_async
     from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.arrays.einsum import einsum
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
         subtract,
         transpose,
     )
+    from webgpu_widget.cli.magic import load_ipython_extension
     from webgpu_widget.cluster import Cluster
     from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
     from webgpu_widget.kernels.bind import Out, out
@@ -66,7 +66,7 @@ _HOMES = {
     "texture": "kernels.textures",
     "out_texture": "kernels.textures",
     "sampler": "kernels.textures",
-    "load_ipython_extension": "_magic",
+    "load_ipython_extension": "cli.magic",
     "selftest": "_selftest",
     "selftest_async": "_selftest",
     "add": "arrays.matrix",

@@ -54,14 +54,14 @@ def run(chosen: argparse.Namespace) -> tuple[dict[str, Any] | Report, bool]:
         found = selftest_here(chosen)
         return found, found.ok
     if chosen.command == "doctor":
-        from webgpu_widget._doctor import doctor
+        from webgpu_widget.cli.doctor import doctor
 
         return doctor()
     if chosen.command == "demo":
-        from webgpu_widget._demo import demo
+        from webgpu_widget.cli.demo import demo
 
         return demo(chosen.output), True
-    from webgpu_widget._bench import bench
+    from webgpu_widget.cli.bench import bench
 
     return bench(), True
 

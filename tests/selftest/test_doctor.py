@@ -8,9 +8,9 @@ import json
 import pytest
 
 from webgpu_widget import __main__ as command_line
-from webgpu_widget import _doctor
 from webgpu_widget._selftest import kept
 from webgpu_widget._selftest.report import Row
+from webgpu_widget.cli import doctor as _doctor
 from webgpu_widget.process import user_cache
 
 RIGHT = Row("array/scan", "arrays", 3, 0.5, 16.0, "roundings", "right", "sums")
