@@ -78,11 +78,12 @@ $(ORACLE)/.stamp: pyproject.toml
 fuzz: setup  ## fuzz every parser of strangers' bytes for a minute (FUZZ_SECONDS), guided by coverage; the table of docs/fuzzing.md
 	cd tests && PYTHONPATH=.. ../$(PY) -m fuzz $(or $(FUZZ_SECONDS),60)
 
-check: setup  ## formatting, lint, types, generated files
+check: setup  ## formatting, lint, types, layers, generated files
 	$(PY) js/gen_protocol.py --check
 	$(PY) -m ruff format --check webgpu_widget tests js bench tools
 	$(PY) -m ruff check webgpu_widget tests js bench tools
 	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
 	cd js && npm run --silent check
 
 format: setup  ## format all sources

@@ -15,7 +15,7 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-SOURCE = HERE.parent / "webgpu_widget" / "protocol.py"
+SOURCE = HERE.parent / "webgpu_widget" / "link" / "protocol.py"
 TARGET = HERE / "src" / "protocol.gen.ts"
 SIMPLE = {"int": "number", "float": "number", "str": "string", "bool": "boolean", "Any": "unknown", "None": "null"}
 

@@ -37,7 +37,7 @@ def layers(folder: pathlib.Path) -> list[set[str]]:
     settings = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"].get("importlinter", {})
     for contract in settings.get("contracts", ()):
         if contract["type"] == "layers":
-            return [{room.strip() for room in line.replace("|", ":").split(":")} for line in contract["layers"]]
+            return [{f"{PACKAGE}.{room.strip()}" for room in line.split("|")} for line in contract["layers"]]
     return []
 
 

@@ -2,7 +2,7 @@ import type { Batch, Command, ToBrowser, ToPython } from "../src/protocol.gen.js
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Python's side of the exchange, as small as it can be: what `_session.py` does for a page that it has elected. */
+/** Python's side of the exchange, as small as it can be: what `link/session.py` does for a page that it has elected. */
 export class PythonTwin {
   readonly got: ToPython[] = [];
   private readonly links: string[] = [];
