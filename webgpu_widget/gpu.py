@@ -231,6 +231,9 @@ class GPU(Creation, anywidget.AnyWidget):
             self.open()
         return str(super().model_id)
 
+    def __del__(self) -> None:
+        """Leave the device to what else holds it, arrays and kernels; a widget's own ``__del__`` would close it under them."""
+
     # ------------------------------------------------------------ kernels
 
     def kernel(

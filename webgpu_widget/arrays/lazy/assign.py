@@ -10,14 +10,14 @@ from webgpu_widget.arrays.lazy.sharing import evict
 from webgpu_widget.arrays.lazy.trace import Trace, narrow_parts
 
 if TYPE_CHECKING:
-    from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.arrays.lazy.node import Storage
     from webgpu_widget.arrays.lazy.runtime import Runtime
+    from webgpu_widget.arrays.lazy.value import Value
 
 _LIGHT = 4
 
 
-def assign_in_place(runtime: Runtime, x: GPUArray, node: Node) -> bool:
+def assign_in_place(runtime: Runtime, x: Value, node: Node) -> bool:
     """Queue computing an expression into an array's own memory, in the program that is recorded.
 
     Each element may read the array at its own index and nowhere else. Arrays that hold the expression share the memory from then

@@ -17,9 +17,9 @@ from webgpu_widget.errors import ShapeError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.arrays.lazy.dtypes import DType
     from webgpu_widget.arrays.lazy.runtime import Runtime
+    from webgpu_widget.arrays.lazy.value import Value
     from webgpu_widget.device.handles import Buffer
 
 Shape = tuple[int, ...]
@@ -41,18 +41,18 @@ class Storage:
         self.buffer: Buffer | None = buffer
         self.pooled = pooled
         self.nodes: list[weakref.ref[Node]] = []
-        self.home: weakref.ref[GPUArray] | None = None
+        self.home: weakref.ref[Value] | None = None
         """Whose memory it stays, where programs know it: see `webgpu_widget.arrays.lazy.sharing`."""
         self.constant = False
         """Whether it holds host data that a program reads, and nobody may write to it."""
 
     @property
-    def inhabitant(self) -> GPUArray | None:
+    def inhabitant(self) -> Value | None:
         """The array whose home it is, while it lives there."""
         array = None if self.home is None else self.home()
         return None if array is None or array._freed or node_of(array).storage is not self else array
 
-    def is_open_to(self, array: GPUArray) -> bool:
+    def is_open_to(self, array: Value) -> bool:
         """Whether an array may write here, as far as programs are concerned."""
         return not self.constant and (self.home is None or self.home() is array)
 
@@ -162,7 +162,7 @@ class Node:
         self.leaves = 1
 
 
-def node_of(x: GPUArray) -> Node:
+def node_of(x: Value) -> Node:
     """Return the node behind an array: how it is to be computed, or its memory."""
     return x._node
 

@@ -22,13 +22,13 @@ from webgpu_widget.arrays.lazy.node import SERIAL, Node, node_of, size_of
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.arrays.lazy.node import Storage
     from webgpu_widget.arrays.lazy.runtime import Runtime
+    from webgpu_widget.arrays.lazy.value import Value
     from webgpu_widget.device.handles import Buffer
 
 
-def _seen_by(storage: Storage) -> Iterator[tuple[Node, GPUArray | Node]]:
+def _seen_by(storage: Storage) -> Iterator[tuple[Node, Value | Node]]:
     """Yield each leaf of a storage with each array and operation that reads it."""
     alive = [node for node in (ref() for ref in storage.nodes) if node is not None]
     storage.nodes[:] = [weakref.ref(node) for node in alive]
@@ -37,7 +37,7 @@ def _seen_by(storage: Storage) -> Iterator[tuple[Node, GPUArray | Node]]:
             yield node, reader
 
 
-def move_out(runtime: Runtime, storage: Storage, keep: GPUArray | None) -> None:
+def move_out(runtime: Runtime, storage: Storage, keep: Value | None) -> None:
     """Give each array that sees a storage, but for one, a copy; those that share it go on to share the copy."""
     copy: Node | None = None
     for node, reader in list(_seen_by(storage)):
@@ -56,7 +56,7 @@ def copied(runtime: Runtime, node: Node) -> Node:
     return Node("leaf", (), node.shape, node.dtype, storage=fresh)
 
 
-def evict(runtime: Runtime, storage: Storage, keep: GPUArray | None, inside: Container[int] = ()) -> None:
+def evict(runtime: Runtime, storage: Storage, keep: Value | None, inside: Container[int] = ()) -> None:
     """Let everyone else who reads a storage have its values, since it will be written.
 
     Parameters
@@ -88,12 +88,12 @@ class Sharing:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._homes: weakref.WeakSet[Storage] = weakref.WeakSet()
-        self._made: list[weakref.ref[GPUArray]] = []
+        self._made: list[weakref.ref[Value]] = []
         self._known: set[int] = set()
         self.serial = 0
         """Nodes with a smaller number are older than the program."""
 
-    def settle(self, array: GPUArray, storage: Storage) -> None:
+    def settle(self, array: Value, storage: Storage) -> None:
         """Make an array the home of its storage."""
         storage.home = weakref.ref(array)
         self._homes.add(storage)
@@ -108,12 +108,12 @@ class Sharing:
                 if storage.buffer is not None:
                     move_out(self._runtime, storage, storage.inhabitant)
 
-    def made(self, array: GPUArray) -> None:
+    def made(self, array: Value) -> None:
         """Note an array that is made while a program is recorded."""
         self._made.append(weakref.ref(array))
         self._known.add(id(array))
 
-    def claim(self, arrays: Iterable[GPUArray]) -> None:
+    def claim(self, arrays: Iterable[Value]) -> None:
         """Give arrays that are older than the program, and touched by it, memory of their own before it."""
         for array in arrays:
             # An id that is used again belongs to an array made in the block, which is known as well.
@@ -139,7 +139,7 @@ class Sharing:
                 self.settle(array, runtime.materialise(node_of(array)))
         self._known.clear()
 
-    def _move_constant(self, array: GPUArray, storage: Storage) -> None:
+    def _move_constant(self, array: Value, storage: Storage) -> None:
         """Give an array that holds host data memory of its own, filled now and by each replay."""
         runtime, old = self._runtime, node_of(array)
         array._rebind(copied(runtime, old))
