@@ -21,7 +21,7 @@ NVIDIA = SimpleNamespace(
         "maxComputeWorkgroupStorageSize": 49152,
         "maxComputeInvocationsPerWorkgroup": 1024,
     },
-    subgroup_matrix_configs=({"M": 16, "N": 16, "K": 16, "componentType": "f16", "resultType": "f32"},),
+    subgroup_matrix_configs=({"M": 16, "N": 16, "K": 16, "componentType": "f16", "resultComponentType": "f32"},),
 )
 PLAIN_NVIDIA = SimpleNamespace(**{**vars(NVIDIA), "features": frozenset(), "subgroup_matrix_configs": ()})
 SWIFTSHADER = SimpleNamespace(

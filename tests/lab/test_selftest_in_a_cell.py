@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lab_harness import Notebook
+from lab_harness import Lab, Notebook
+
+from webgpu_widget._matmul.choose import UNITS
 
 
 def test_in_a_cell(notebook: Notebook) -> None:
@@ -33,3 +35,11 @@ report = await wg.selftest_async(wg.GPU(), areas="weights", progress=False)
 print(json.dumps([report.ok, report.info.transport]))""",
         timeout=120,
     ).value == [True, "comm"]
+
+
+def test_matrix_units_are_looked_for_by_the_names_of_the_browser(lab: Lab) -> None:
+    page = lab.context.new_page()
+    page.goto(f"http://127.0.0.1:{lab.server.port}/api")
+    names = page.evaluate("() => globalThis.GPUSubgroupMatrixConfig && Object.keys(GPUSubgroupMatrixConfig.prototype)")
+    page.close()
+    assert names is None or set(names) >= set(UNITS)  # None: a browser that knows no subgroup matrices

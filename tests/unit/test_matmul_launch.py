@@ -21,7 +21,7 @@ from webgpu_widget.arrays.matmul.vector import Vector
 EPS = float(np.finfo(np.float32).eps)
 PLAIN = {"maxComputeWorkgroupStorageSize": 49152, "maxComputeInvocationsPerWorkgroup": 1024}
 F16 = frozenset({"shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"})
-UNITS = ({"M": 16, "N": 16, "K": 16, "componentType": "f16", "resultType": "f32"},)
+UNITS = ({"M": 16, "N": 16, "K": 16, "componentType": "f16", "resultComponentType": "f32"},)
 
 
 def adapter(*, limit=2**31, fallback=False, features=frozenset(), configs=(), vendor="nvidia"):
@@ -377,6 +377,9 @@ def test_kernels_stay_within_small_adapters():
     ("info", "has"),
     [
         (adapter(features=F16, configs=UNITS), True),
+        (adapter(features=F16, configs=({**UNITS[0], "K": 8}, *UNITS)), True),
+        (adapter(features=F16, configs=({**UNITS[0], "resultComponentType": "f16"},)), False),
+        (adapter(features=F16, configs=({**UNITS[0], "M": 8, "N": 8, "K": 8},)), False),
         (adapter(features=F16, configs=()), False),
         (adapter(features=F16 - {"subgroups"}, configs=UNITS), False),
         (adapter(features=F16, configs=UNITS, vendor="intel"), False),

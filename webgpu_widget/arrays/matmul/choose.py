@@ -63,17 +63,17 @@ class Plan:
         return subgroup.generate(variant)
 
 
+UNITS = {"M": 16, "N": 16, "K": 16, "componentType": "f16", "resultComponentType": "f32"}
+"""The shape that the float16 kernel needs, in the names of the browser's GPUSubgroupMatrixConfig."""
+
+
 def has_matrix_units(info: AdapterInfo) -> bool:
     """Whether the float16 kernel of `webgpu_widget.arrays.matmul.subgroup` can run: the features, its shape, and subgroups of 32."""
     wanted = {"shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"}
     return (
         info.vendor == "nvidia"  # others have subgroups of other or varying sizes
         and wanted <= info.features
-        and any(
-            (one.get("M"), one.get("N"), one.get("K"), one.get("componentType"), one.get("resultType"))
-            == (16, 16, 16, "f16", "f32")
-            for one in info.subgroup_matrix_configs
-        )
+        and any(one.items() >= UNITS.items() for one in info.subgroup_matrix_configs)
     )
 
 
