@@ -8,11 +8,12 @@ import os
 import pathlib
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import nbformat
-from lab_scripts import ADD_AND_RUN, CELL, KERNEL_STATUS
+from lab_scripts import ADD_AND_RUN, ALL_CELLS, CELL, KERNEL_STATUS, RUN_ALL
 from lab_server import TOKEN, LabServer
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 from playwright.sync_api import Error as PlaywrightError
@@ -104,6 +105,25 @@ class Notebook:
         """Type a cell, run it, wait for its end."""
         return self.wait(self.start(source), timeout)
 
+    def run_all(self, may_raise: Collection[int], timeout: float) -> dict[int, Cell]:
+        """Run all cells by JupyterLab's own command; returns those with code, by index.
+
+        The command's promise is no news of the end: it is kept when the first cell raises, tagged or not, while the others go on. Nor is an idle
+        kernel, which says so between two cells. Each cell's count is: it comes with the cell's reply, after its last output.
+        """
+        self.page.evaluate(RUN_ALL)
+        end = time.monotonic() + timeout
+        while True:
+            cells = {int(index): cell for index, cell in self.page.evaluate(ALL_CELLS).items()}
+            done = {index: Cell(cell["outputs"]) for index, cell in cells.items() if cell["count"] is not None}
+            for index, cell in done.items():
+                assert cell.error is None or index in may_raise, f"cell {index} raised {cell.error}"
+            if len(done) == len(cells):
+                return done
+            left = sorted(cells.keys() - done.keys())
+            assert time.monotonic() < end, f"cells {left} have not ended after {timeout} s"
+            self.page.wait_for_timeout(250)
+
     def wait_for_text(self, index: int, text: str, timeout: float = 30.0) -> None:
         """Wait until a running cell has printed something."""
         end = time.monotonic() + timeout
@@ -163,12 +183,16 @@ class Lab:
         self._count = 0
         self.messages: list[str] = []
 
-    def notebook(self, cells: list[str] | None = None, name: str | None = None) -> Notebook:
-        """Write a notebook and open it."""
+    def notebook(
+        self, cells: list[str] | None = None, name: str | None = None, may_raise: Collection[int] = ()
+    ) -> Notebook:
+        """Write a notebook and open it; the cells that may raise are tagged so."""
         self._count += 1
         path = self.server.notebooks / (name or f"story{self._count}.ipynb")
         if not path.exists():
             made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells or [""]])
+            for index in may_raise:
+                made.cells[index].metadata["tags"] = ["raises-exception"]
             made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
             nbformat.write(made, path)
         return self.open(path)

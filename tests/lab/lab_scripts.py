@@ -23,3 +23,7 @@ CELL = """(index) => {
   for (let i = 0; i < cell.model.outputs.length; i++) outputs.push(cell.model.outputs.get(i).toJSON());
   return { state: cell.model.executionState, count: cell.model.executionCount, outputs };
 }"""
+RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+ALL_CELLS = """() => Object.fromEntries(window.jupyterapp.shell.currentWidget.content.widgets.map((cell, index) => [index, cell.model])
+  .filter(([, model]) => model.type === 'code' && model.sharedModel.getSource().trim())
+  .map(([index, model]) => [index, { count: model.executionCount, outputs: model.outputs.toJSON() }]))"""

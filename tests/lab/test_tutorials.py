@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-import time
 
 import nbformat
 import pytest
@@ -14,16 +13,34 @@ FOLDER = pathlib.Path(__file__).resolve().parents[2] / "notebooks"
 TUTORIALS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 LIMIT_S = 240
 
-_RUN_ALL = (
-    "() => { window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.__ran = true; }); }"
-)
-_DONE = """() => window.__ran === true && window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"""
-_OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type === 'code' ? {
-  count: cell.model.executionCount, outputs: Array.from({length: cell.model.outputs.length}, (_, i) => cell.model.outputs.get(i).toJSON()) } : null)"""
+
+def _may_raise(path: pathlib.Path) -> set[int]:
+    cells = nbformat.read(path, 4).cells
+    return {index for index, cell in enumerate(cells) if "raises-exception" in cell.metadata.get("tags", [])}
 
 
 def test_there_are_tutorials():
     assert "01_first_kernel.ipynb" in TUTORIALS
+
+
+def test_a_run_of_all_cells_goes_on_after_one_that_raises(lab: Lab) -> None:
+    sources = ["1 / 0", "import time", "for _ in range(5):\n    time.sleep(0.3)", "time.sleep(0.5)\nprint('the end')"]
+    notebook = lab.notebook(sources, may_raise=[0])
+    try:
+        cells = notebook.run_all([0], 30)
+        assert "ZeroDivisionError" in str(cells[0].error)
+        assert cells[3].text == "the end\n"
+    finally:
+        notebook.close()
+
+
+def test_a_run_of_all_cells_says_which_one_raised(lab: Lab) -> None:
+    notebook = lab.notebook(["1 + 1", "1 / 0", "print('never')"])
+    try:
+        with pytest.raises(AssertionError, match="cell 1 raised ZeroDivisionError"):
+            notebook.run_all([], 30)
+    finally:
+        notebook.close()
 
 
 @pytest.mark.parametrize("name", TUTORIALS)
@@ -34,24 +51,10 @@ def test_tutorial_runs_to_its_end(lab: Lab, name: str) -> None:
             shutil.copytree(entry, target)
     path = lab.server.notebooks / name
     shutil.copy(FOLDER / name, path)
-    may_raise = {
-        index
-        for index, cell in enumerate(nbformat.read(path, 4).cells)
-        if "raises-exception" in cell.metadata.get("tags", [])
-    }
+    may_raise = _may_raise(path)
     notebook = lab.open(path)
     try:
-        notebook.page.evaluate(_RUN_ALL)
-        end = time.monotonic() + LIMIT_S
-        while not notebook.page.evaluate(_DONE):
-            assert time.monotonic() < end, f"{name} has not ended after {LIMIT_S} s"
-            notebook.page.wait_for_timeout(250)
-        notebook.page.wait_for_timeout(500)
-        for index, cell in enumerate(notebook.page.evaluate(_OUTPUTS)):
-            if cell is None:
-                continue
-            assert cell["count"] is not None, f"cell {index} of {name} has not run"
-            raised = [out for out in cell["outputs"] if out["output_type"] == "error"]
-            assert bool(raised) == (index in may_raise), f"cell {index} of {name}: {raised[:1]}"
+        cells = notebook.run_all(may_raise, LIMIT_S)
+        assert {index for index, cell in cells.items() if cell.error} == may_raise
     finally:
         notebook.close()
