@@ -13,6 +13,8 @@ from fake_page import SQUARE
 from processes import alive, browser, children, family, kill, stopped, until, wait_for_children
 
 import webgpu_widget as wg
+from webgpu_widget import _recovery
+from webgpu_widget.link.transports import headless
 
 
 @pytest.fixture
@@ -78,6 +80,32 @@ def test_a_browser_that_slept_past_our_patience_is_used_again(own: wg.GPU, rng: 
     until(lambda: own._device.connection.connected, 10, "a hello of the page that slept")
     assert_right(own, rng)
     assert browser(own) == first
+
+
+@pytest.mark.alone
+def test_new_browsers_are_tried_until_one_has_a_gpu_again(
+    own: wg.GPU, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a card whose driver holds on to work that hung, after its browser was killed."""
+    assert_right(own, rng)
+    monkeypatch.setattr(_recovery, "_FIRST_PAUSE_S", 0.2)
+    without = ["--use-webgpu-adapter=none-such --disable-gpu --disable-software-rasterizer"] * 2
+    start = headless.Browser
+
+    def started(url: str) -> headless.Browser:
+        with pytest.MonkeyPatch.context() as patch:
+            if without:
+                patch.setenv("WEBGPU_WIDGET_BROWSER_FLAGS", without.pop())
+            return start(url)
+
+    monkeypatch.setattr(headless, "Browser", started)
+    endless = "@group(0) @binding(0) var<storage, read_write> y: array<u32>; @compute @workgroup_size(1) fn main() { while (y[0] < 1u) { y[1] += 1u; } }"
+    with pytest.raises(wg.FrontendTimeoutError, match="'spin'.*never ends"):
+        own.kernel(endless, name="spin")(y=wg.out(2, np.uint32), threads=1).numpy(timeout=2)
+    assert_right(own, rng)
+    assert not without
+    assert "requestAdapter() found no adapter" in caplog.text
+    assert "more at most" in caplog.text
 
 
 def test_a_gpu_that_nothing_holds_ends_its_browser(rng: np.random.Generator) -> None:

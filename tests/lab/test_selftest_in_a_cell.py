@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lab_harness import Lab, Notebook
-
 from webgpu_widget._matmul.choose import UNITS
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from webgpu_widget import errors
 from webgpu_widget.link import waiting
 from webgpu_widget.link.losses import Losses, patience
+from webgpu_widget.link.recovery import Recovery
 from webgpu_widget.link.session import Bytes, Event, Message, Session
 
 if TYPE_CHECKING:
@@ -83,9 +84,11 @@ class Connection:
         self._closed: str | None = None
         self._on_gone: list[Callable[[], Callable[[str, str], None] | None]] = []
         self._on_close: list[Callable[[], None]] = []
-        self._generation = 0
+        self.generation = 0
+        """How many losses there were; see `Losses`."""
         self._watched_at = time.monotonic()
         self._had_device = False
+        self._recovery = Recovery(starts_pages=transport.starts_pages)
         self._last_label = ""
         self._working_on: str | None = None
         self.hello: Message = {}
@@ -203,7 +206,7 @@ class Connection:
         with self._lock:
             self._check_open()
             self._decide_contest()
-            if generation is not None and generation != self._generation:
+            if generation is not None and generation != self.generation:
                 return False
             self._last_label = label or self._last_label
             now = time.monotonic()
@@ -223,8 +226,8 @@ class Connection:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the page that leads may be gone already: all its links are, or another page says hello."""
-        return self._linkless_at is not None or self._contested_at is not None
+        """Whether the page that leads may be gone already (all its links are, or another page says hello), or its device may."""
+        return self._recovery.due or self._linkless_at is not None or self._contested_at is not None
 
     def decide(self) -> None:
         """Settle whether the page that leads is still there and of use; takes as long as it has to come back in.
@@ -233,13 +236,17 @@ class Connection:
         """
         while self._undecided() and self._transport.kernel is None:
             time.sleep(_DECIDE_SLICE_S)
+        if self._recovery.due:
+            self._recovery.prove(self)
 
     async def decide_async(self) -> None:
         """Coroutine twin of `decide`."""
         while self.in_doubt:
             if not self._undecided() or self._transport.kernel is not None:
-                return
+                break
             await asyncio.sleep(_DECIDE_SLICE_S)
+        if self._recovery.due:
+            await asyncio.to_thread(self._recovery.prove, self)
 
     def _undecided(self) -> bool:
         with self._lock:
@@ -251,7 +258,20 @@ class Connection:
                 else:
                     self._decide_links(time.monotonic())
                     self._decide_contest()
-            return self._closed is None and self.connected and self.in_doubt
+            open_question = self._linkless_at is not None or self._contested_at is not None
+            return self._closed is None and self.connected and open_question
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no page can come any more."""
+        return self._transport.failure() is not None
+
+    def start_anew(self, reason: str) -> None:
+        """Replace the page that leads, where that is in our hands."""
+        if self._transport.restart():
+            with self._lock:
+                self._session.lose_page(reason, left=True)
+                self._settle()
 
     def _decide_links(self, now: float) -> bool:
         """Give up a page that has had no link for too long, or whose browser has ended."""
@@ -350,6 +370,7 @@ class Connection:
         elif event.kind == "device-lost":
             self._gone("device-lost", message["reason"])
             self._transport.device_lost()
+            self._recovery.begin()
         elif request is None:
             return
         elif event.kind == "result":
@@ -360,6 +381,7 @@ class Connection:
             del self._requests[request.id]
             if message["code"] == "no-adapter" and self._had_device and self._transport.restart():
                 self._had_device = False
+                self._recovery.begin(hung=True)
                 self._session.lose_page(_NO_GPU_LEFT, left=True)
                 request.future.set_exception(errors.FrontendLostError(f"{request.what}: {_NO_GPU_LEFT}. {_ADVICE}"))
                 return
@@ -375,7 +397,7 @@ class Connection:
             request.on_progress(message["value"])
 
     def _gone(self, kind: str, reason: str) -> None:
-        self._generation += 1
+        self.generation += 1
         for reference in list(self._on_gone):
             callback = reference()
             if callback is None:
@@ -539,6 +561,8 @@ class Connection:
         elif self._working_on is None and self._last_label:
             doing = f" The last kernel sent was {self._last_label!r}: if its loop never ends, mend it;"
         if self._transport.restart():
+            self._recovery.begin(hung=self._had_device)
+            self._had_device = False
             self._session.lose_page(f"nothing finished for {timeout:g} s, so the browser was started anew", left=True)
         else:
             self._session.reset(f"nothing finished for {timeout:g} s")
