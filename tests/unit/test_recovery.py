@@ -14,8 +14,7 @@ from direct import Direct
 from fake_page import SQUARE, FakePage
 
 import webgpu_widget as wg
-from webgpu_widget import _recovery
-from webgpu_widget.link import connection
+from webgpu_widget.link import connection, recovery
 
 X = np.arange(8, dtype=np.float32)
 
@@ -100,7 +99,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "_hung_until": 0.0,
     }
     for name, value in values.items():
-        monkeypatch.setattr(_recovery, name, value)
+        monkeypatch.setattr(recovery, name, value)
 
 
 @pytest.fixture
@@ -170,7 +169,7 @@ def test_a_gpu_made_after_the_hang_of_another_waits_too(gpu: wg.GPU, way: Starte
 def test_a_driver_that_never_lets_go_ends_in_an_error_and_each_call_tries_once_more(
     gpu: wg.GPU, way: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_recovery, "_LETS_GO_S", 0.3)
+    monkeypatch.setattr(recovery, "_LETS_GO_S", 0.3)
     way.faults = [no_adapter] * 1000
     hang(gpu, way)
     with pytest.raises(
