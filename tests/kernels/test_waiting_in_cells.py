@@ -197,7 +197,7 @@ def test_bye_while_a_cell_waits(front: FrontEnd) -> None:
     front.call(lambda: front.page.bye(front.page.comm_link))
     run.wait()
     assert run.error.startswith("FrontendLostError"), run.error
-    assert time.monotonic() - at < 1.0
+    assert time.monotonic() - at < 10, "well before the read's own end"
     front.call(lambda: front.add_page(front.comm_id))
     assert front.run(CHECK) == "true"
     assert front.start("n.numpy()").wait().error.startswith("FrontendLostError")

@@ -73,8 +73,9 @@ class Cell:
 
     @property
     def value(self) -> Any:
-        """The last printed line as JSON."""
-        return json.loads(self.ok().text.strip().splitlines()[-1])
+        """The last printed line as JSON; a card that was shown beside it is no line."""
+        printed = Cell([output for output in self.ok().outputs if output["output_type"] == "stream"]).text
+        return json.loads(printed.strip().splitlines()[-1])
 
 
 class Notebook:

@@ -24,6 +24,7 @@ from webgpu_widget.mandelbrot import Image, Stats, View, ViewError, make_view
 from webgpu_widget.mandelbrot.image import KEY, Extra
 
 SOON_S = 2.0
+"""Of this thread's processor: other work on the machine is not the file's doing."""
 """A second is what the slowest of them may take on a machine that is busy; the least of what was wrong took six."""
 
 
@@ -78,13 +79,13 @@ def test_a_damaged_file_is_read_or_refused(whole: pathlib.Path, rng: Generator, 
     refused = 0
     for _ in range(300):
         path.write_bytes(mutated(data, rng))
-        begun = time.perf_counter()
+        begun = time.thread_time()
         try:
             mandelbrot.load(path)
         except FormatError as error:
             refused += 1
             assert str(path) in str(error)
-        assert time.perf_counter() - begun < SOON_S
+        assert time.thread_time() - begun < SOON_S
     assert refused > 200
 
 
@@ -131,10 +132,10 @@ def test_parameters_that_lie_are_refused(rng: Generator, tmp_path: pathlib.Path)
         with zipfile.ZipFile(target, "w") as files:
             for name, data in {**arrays, "parameters.npy": text.getvalue()}.items():
                 files.writestr(name, data)
-        begun = time.perf_counter()
+        begun = time.thread_time()
         with contextlib.suppress(FormatError):
             mandelbrot.load(target)
-        assert time.perf_counter() - begun < SOON_S
+        assert time.thread_time() - begun < SOON_S
 
 
 def chunk(name: bytes, data: bytes) -> bytes:

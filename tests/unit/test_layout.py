@@ -97,9 +97,9 @@ def test_a_million_structs_are_packed_by_fields_not_one_by_one(rng):
     records = np.zeros(n, [("n", "u4"), ("v", "f4", 3), ("w", "f4")])
     records["n"] = np.arange(n)
     records["v"] = rng.standard_normal((n, 3))
-    started = time.perf_counter()
+    started = time.thread_time()
     data, shape = layout.pack_runtime(info, records, "p")
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
     assert shape == (n,)
     back = layout.unpack_records(info["elem"], 32, data, (n,), records.dtype)
     assert np.array_equal(back, records)
