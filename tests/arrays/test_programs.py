@@ -235,3 +235,67 @@ def test_a_block_that_fails_changes_nothing(gpu, rng):
         x += 1
     program.replay(2)
     np.testing.assert_array_equal(x.numpy(), start + 2)
+
+
+@pytest.mark.parametrize("share", [lambda x: x[...], lambda x: x[1:], lambda x: x.T[::-1], lambda x: x.reshape(-1)[3:]])
+@pytest.mark.parametrize("forgotten", ["nowhere", "in the block", "after it", "between replays"])
+def test_an_array_of_a_program_is_written_through_its_views_whoever_holds_it(gpu, rng, inc, share, forgotten):
+    start = rng.integers(0, 50, (4, 6)).astype(np.float32)
+    held = [gpu.array(start)]
+    with gpu.record() as program:
+        held[0] += 2
+        view = share(held[0])
+        sum_before = held[0].sum()
+        copy = held[0].copy()
+        if forgotten == "in the block":
+            held.clear()
+        inc(y=view, threads=view.size)
+    if forgotten == "after it":
+        held.clear()
+    want = start.copy()
+    for turn in range(3):
+        program.replay(turn)
+        for _ in range(turn):
+            want += 2
+            old = want.copy()
+            part = share(want)
+            part += 1
+        if turn:
+            np.testing.assert_array_equal(view.numpy(), share(want))
+            np.testing.assert_array_equal(copy.numpy(), old)
+            assert float(sum_before) == old.sum()
+        if held:
+            np.testing.assert_array_equal(held[0].numpy(), want)
+        if turn == 1 and forgotten == "between replays":
+            held.clear()
+
+
+def test_a_view_of_what_a_program_alone_holds_is_written_with_it_or_refused(gpu, inc):
+    x = gpu.zeros(4)
+    with gpu.record() as program:
+        x += 1
+        seen = x.copy()
+        view = x[1:]
+    del x
+    program.replay()
+    with pytest.raises(wg.BindingError, match="written since"):
+        inc(y=view, threads=3)
+    program.replay()
+    np.testing.assert_array_equal(seen.numpy(), np.full(4, 2))
+    program.free()
+    inc(y=view, threads=3)
+    np.testing.assert_array_equal(view.numpy(), np.full(3, 3))
+
+
+def test_a_program_gives_its_arrays_back(gpu):
+    x = gpu.zeros(1 << 16)
+    with gpu.record() as program:
+        x += 1
+    program.replay()
+    x.numpy()
+    held = gpu.memory().bytes
+    del x
+    gpu.synchronize()
+    assert gpu.memory().bytes == held
+    program.free()
+    assert gpu.memory().bytes <= held - (4 << 16)

@@ -13,6 +13,7 @@ from webgpu_widget.device.handles import Recording
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.lazy.node import Storage
+    from webgpu_widget.arrays.lazy.value import Value
     from webgpu_widget.device.device import Device
 
 __all__ = ["Program"]
@@ -23,7 +24,8 @@ class Program:
 
     Inside the block nothing runs: dispatches, copies and clears are collected. Each replay does what the block did, with the arrays as they are then:
 
-    - Arrays that are older than the block are read and written where they are; copies and slices of them that were made outside keep their values.
+    - Arrays that are older than the block are read and written where they are, and live as long as the program; copies and slices of them that were made
+      outside keep their values.
     - Arrays made in the block are made anew. Before the first replay their values are undefined.
     - NumPy arrays are uploaded once, and begin with the same values at each replay; outputs of `out` begin with zeros.
 
@@ -37,6 +39,7 @@ class Program:
         self._handle: int | None = None
         self._generation = -1
         self._storages: list[weakref.ref[Storage]] = []
+        self._arrays: list[Value] = []
 
     def __enter__(self) -> Self:
         self._context = self._device.queue.record()
@@ -56,7 +59,9 @@ class Program:
                 sharing.end()
         finally:
             context.__exit__(kind, error, trace)
+            claimed = sharing.claimed()
         if kind is None:
+            self._arrays = claimed
             self._storages = sharing.storages_of(self._recording.buffers)
             self._handle = self._device.queue.create_program(self._recording)
             self._generation = self._recording.generation
@@ -101,6 +106,7 @@ class Program:
             self._device.queue.discard("free-program", "program", self._handle, self._generation)
             self._handle = None
             self._recording = None
+            self._arrays.clear()
 
     def __del__(self) -> None:
         self.free()

@@ -4,7 +4,8 @@ A copy or a reshape shares its storage with the array that it came from, until o
 names buffers, and each replay comes back to them; so an array that a program reads or writes must have memory of its own, and
 keep it. Its storage has a *home*, that array. The rules:
 
-- An array that is older than the program is given memory of its own before the program, when the block first touches it.
+- An array that is older than the program is given memory of its own before the program, when the block first touches it. It lives
+  as long as the program: what is written to a view of it must not depend on whether somebody else holds it still.
 - Who else sees a storage with a home is a guest: a copy, or an expression that was computed into the home's memory. Guests move
   out when they are written, when the home is written, when the recording ends, and before a replay.
 - Arrays that are made in the block are made anew by each replay. Those still held at its end each get a home.
@@ -89,6 +90,7 @@ class Sharing:
         self._runtime = runtime
         self._homes: weakref.WeakSet[Storage] = weakref.WeakSet()
         self._made: list[weakref.ref[Value]] = []
+        self._claimed: list[Value] = []
         self._known: set[int] = set()
         self.serial = 0
         """Nodes with a smaller number are older than the program."""
@@ -102,6 +104,7 @@ class Sharing:
         """Note that a recording begins; guests get memory of their own, and are the home of it when they are touched."""
         self.serial = next(SERIAL)
         self._made.clear()
+        self._claimed.clear()
         self._known.clear()
         with self._runtime.outside():
             for storage in list(self._homes):
@@ -120,6 +123,7 @@ class Sharing:
             if id(array) in self._known:
                 continue
             self._known.add(id(array))
+            self._claimed.append(array)
             with self._runtime.lock, self._runtime.outside():
                 storage = self._runtime.materialise(node_of(array))
                 move_out(self._runtime, storage, array)
@@ -138,6 +142,11 @@ class Sharing:
                     array._rebind(copied(runtime, node_of(array)))
                 self.settle(array, runtime.materialise(node_of(array)))
         self._known.clear()
+
+    def claimed(self) -> list[Value]:
+        """Return the arrays that are older than the program and touched by it, and let go of them here."""
+        claimed, self._claimed = self._claimed, []
+        return claimed
 
     def _move_constant(self, array: Value, storage: Storage) -> None:
         """Give an array that holds host data memory of its own, filled now and by each replay."""
