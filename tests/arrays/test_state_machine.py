@@ -83,11 +83,12 @@ class Variable:
 
 @dataclass
 class Recorded:
-    """A program, and its statements."""
+    """A program, and its statements. They know arrays by name alone, and keep none alive."""
 
     program: Any
     where: int
     body: list[Callable[[], None]] = field(default_factory=list)
+    used: set[int] = field(default_factory=set)
     made: set[int] = field(default_factory=set)
     written: list[int] = field(default_factory=list)
 
@@ -113,12 +114,13 @@ class Arrays(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ the model
 
-    def do(self, statement: Callable[[], None]) -> None:
-        """Execute a statement of the model, now or by replays."""
+    def do(self, statement: Callable[[], None], *names: int) -> None:
+        """Execute a statement of the model, now or by replays; what it reads or writes is named."""
         if self.recording is None:
             statement()
         else:
             self.recording.body.append(statement)
+            self.recording.used.update(names)
 
     def known(self, where: int | None = None) -> list[Variable]:
         """Return the variables that have a value here."""
@@ -133,8 +135,8 @@ class Arrays(RuleBasedStateMachine):
             found = [v for v in found if v.array.shape == like.array.shape]
         return found[number % len(found)] if found else None
 
-    def make(self, array: wg.GPUArray, where: int, value: Callable[[], Any], origin: Any = None) -> None:
-        """Note a new array; `value` gives the model's."""
+    def make(self, array: wg.GPUArray, where: int, value: Callable[..., Any], *names: int, origin: Any = None) -> None:
+        """Note a new array; `value` gives the model's, from the values of the arrays that are named."""
         self.names += 1
         name = self.names
         self.variables.append(Variable(name, array, where))
@@ -142,18 +144,22 @@ class Arrays(RuleBasedStateMachine):
             self.origins[name] = origin
         if self.recording is not None:
             self.recording.made.add(name)
-        self.do(lambda: self.values.__setitem__(name, np.array(value(), np.int32)))
 
-    def write(self, name: int, change: Callable[[np.ndarray], None]) -> None:
-        """Note a change in place."""
+        def statement() -> None:
+            self.values[name] = np.array(value(*(self.values[other] for other in names)), np.int32)
+
+        self.do(statement, *names)
+
+    def write(self, name: int, change: Callable[..., None], *names: int) -> None:
+        """Note a change in place, from the values of the arrays that are named."""
 
         def statement() -> None:
             fresh = self.values[name].copy()
-            change(fresh)
+            change(fresh, *(self.values[other] for other in names))
             self.values[name] = fresh
 
         self.note(name)
-        self.do(statement)
+        self.do(statement, name, *names)
 
     def note(self, name: int) -> None:
         """Note that an array is written, by a program if one is recorded."""
@@ -192,18 +198,18 @@ class Arrays(RuleBasedStateMachine):
     @rule(number=index, how=st.sampled_from(COPIES))
     def copy(self, number: int, how: Callable[[Any], Any]) -> None:
         if (x := self.pick(number)) is not None:
-            self.make(how(x.array), x.where, lambda: how(self.values[x.name]))
+            self.make(how(x.array), x.where, how, x.name)
 
     @rule(number=index, how=st.sampled_from(VIEWS))
     def view(self, number: int, how: Callable[[Any], Any]) -> None:
         if (x := self.pick(number)) is not None:
-            self.make(how(x.array), x.where, lambda: how(self.values[x.name]), (x.name, how))
+            self.make(how(x.array), x.where, how, x.name, origin=(x.name, how))
 
     @rule(first=index, second=index, sign=st.sampled_from([1, -1]))
     def combine(self, first: int, second: int, sign: int) -> None:
         if (x := self.pick(first)) is not None and (y := self.pick(second, x)) is not None:
             made = x.array + y.array if sign > 0 else x.array - y.array
-            self.make(made, x.where, lambda: self.values[x.name] + sign * self.values[y.name])
+            self.make(made, x.where, lambda a, b: a + sign * b, x.name, y.name)
 
     @rule(number=index, kind=st.sampled_from(["forget", "forget", "free", "drop"]))
     def remove(self, number: int, kind: str) -> None:
@@ -224,16 +230,16 @@ class Arrays(RuleBasedStateMachine):
         if x is None or y is None:
             return
         self.origins.pop(x.name, None)
-        target, other = x.array, y.name
+        target = x.array
         if how == 0:
             target[...] = y.array
-            self.write(x.name, lambda v: v.__setitem__(..., self.values[other]))
+            self.write(x.name, lambda v, other: v.__setitem__(..., other), y.name)
         elif how == 1:
             target[...] = y.array * 2 + target
-            self.write(x.name, lambda v: v.__setitem__(..., self.values[other] * 2 + v))
+            self.write(x.name, lambda v, other: v.__setitem__(..., other * 2 + v), y.name)
         elif how == 2:
             target += y.array
-            self.write(x.name, lambda v: v.__setitem__(..., v + self.values[other]))
+            self.write(x.name, lambda v, other: v.__setitem__(..., v + other), y.name)
         elif how == 3:
             target -= scalar
             self.write(x.name, lambda v: v.__setitem__(..., v - scalar))
@@ -266,13 +272,19 @@ class Arrays(RuleBasedStateMachine):
             self.origins.pop(x.name, None)
         places = np.array([0, -1] if reverse else [-1])
         x.array[places] = y.array[:1]
-        self.write(x.name, lambda v: v.__setitem__(places, self.values[y.name][:1].copy()))
+        self.write(x.name, lambda v, other: v.__setitem__(places, other[:1].copy()), y.name)
 
     # ------------------------------------------------------------ kernels
 
     def parents(self, name: int) -> list[tuple[int, list[Callable[[Any], Any]]]]:
-        """Return the arrays that are still there and that one is a view of, and how each gives the one before it."""
+        """Return the arrays that are still there and that one is a view of, and how each gives the one before it.
+
+        What is older than a program, and used by it, is there for it.
+        """
         alive = {v.name for v in self.variables}
+        for recorded in (*self.programs, self.recording):
+            if recorded is not None:
+                alive |= recorded.used - recorded.made - self.freed
         found, hows = [], []
         while name in self.origins:
             name, how = self.origins[name]
@@ -327,7 +339,7 @@ class Arrays(RuleBasedStateMachine):
             for name, view in self.shown(x.name, self.parents(x.name)).items():
                 np.testing.assert_array_equal(view, self.values[name], "a view of old values was written")
         self.note(x.name)
-        self.do(statement)
+        self.do(statement, x.name, *(name for name, _ in self.parents(x.name)))
 
     @rule(number=index, how=st.sampled_from(VIEWS))
     def run_on_part(self, number: int, how: Callable[[Any], Any]) -> None:
@@ -353,11 +365,10 @@ class Arrays(RuleBasedStateMachine):
             return
         self.kernels[x.where][1](now=x.array, next=y.array, threads=x.array.size)
 
-        def change(v: np.ndarray) -> None:
-            now = np.roll(self.values[x.name].ravel(), -1).reshape(v.shape)
-            v[...] = 2 * v + now
+        def change(v: np.ndarray, now: np.ndarray) -> None:
+            v[...] = 2 * v + np.roll(now.ravel(), -1).reshape(v.shape)
 
-        self.write(y.name, change)
+        self.write(y.name, change, x.name)
 
     # ------------------------------------------------------------ programs
 
@@ -396,7 +407,7 @@ class Arrays(RuleBasedStateMachine):
         if not found:
             return recorded, None
         x = found[number % len(found)]
-        self.make(how(x.array), x.where, lambda: how(self.values[x.name]))
+        self.make(how(x.array), x.where, how, x.name)
         return recorded, self.variables[-1]
 
     @precondition(lambda self: self.programs and self.recording is None)
