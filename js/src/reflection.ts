@@ -6,8 +6,8 @@
  */
 import { EngineError } from "./errors.js";
 import type { BindingInfo, BindingKind, EntryPointInfo, Reflection, StructType } from "./protocol.gen.js";
-import { Layouts, overrideKey } from "./wgsl/layout.js";
-import { overrideInfo, overrideType, refusal } from "./wgsl/overrides.js";
+import { Layouts } from "./wgsl/layout.js";
+import { overrideInfo, refusal } from "./wgsl/overrides.js";
 import { type Declaration, parseModule } from "./wgsl/parse.js";
 
 type Access = BindingInfo["access"];
@@ -17,14 +17,14 @@ export class ModuleReflection {
   readonly reflection: Reflection;
   private readonly declarations: readonly Declaration[];
   private readonly byName: ReadonlyMap<string, Declaration>;
+  private readonly layouts: Layouts;
 
   constructor(source: string) {
     this.declarations = parseModule(source);
     this.byName = new Map(this.declarations.map((declaration) => [declaration.name, declaration]));
+    this.layouts = new Layouts(this.declarations);
     this.reflection = this.reflect();
   }
-
-  private readonly find = (name: string): Declaration | undefined => this.byName.get(name);
 
   /** The entry point of that name, or the module's only one; undefined where there are several to choose from. */
   entryPoint(name: string | null): EntryPointInfo | undefined {
@@ -45,7 +45,7 @@ export class ModuleReflection {
     for (const declaration of this.declarations) {
       if (declaration.kind !== "override") continue;
       keys.set(declaration.name, declaration);
-      keys.set(overrideKey(declaration), declaration);
+      keys.set(this.layouts.overrideKey(declaration), declaration);
     }
     const constants: Record<string, number> = {};
     const seen: Record<string, number> = {};
@@ -55,10 +55,10 @@ export class ModuleReflection {
         const allowed = this.reflection.overrides.map((override) => override.name).join(", ") || "none";
         throw new EngineError("binding", `the module declares no override ${name}; it declares: ${allowed}`, { name, allowed });
       }
-      const type = overrideType(declaration, this.find);
+      const type = this.layouts.overrideType(declaration);
       const why = refusal(type, value);
       if (why !== undefined) throw new EngineError("binding", `the override ${declaration.name} is ${type}, and ${value} was given: ${why}`, { name, value });
-      const key = overrideKey(declaration);
+      const key = this.layouts.overrideKey(declaration);
       const before = seen[key] ?? value;
       if (before !== value)
         throw new EngineError("binding", `the override ${declaration.name} is given twice, by name and by @id: as ${before} and as ${value}`, { name });
@@ -72,7 +72,7 @@ export class ModuleReflection {
   missing(entry: EntryPointInfo, constants: Readonly<Record<string, number>>): string[] {
     return entry.overrides.filter((name) => {
       const declaration = this.byName.get(name);
-      return declaration && !declaration.value && constants[overrideKey(declaration)] === undefined;
+      return declaration && !declaration.value && constants[this.layouts.overrideKey(declaration)] === undefined;
     });
   }
 
@@ -82,12 +82,12 @@ export class ModuleReflection {
     const attribute = this.byName.get(entry.name)?.attributes.find((found) => found.name === "workgroup_size");
     return [0, 1, 2].map((axis) => {
       const tokens = attribute?.args[axis];
-      return tokens && tokens.length > 0 ? Number(layouts.value(tokens)) : 1;
+      return tokens && tokens.length > 0 ? layouts.number(tokens) : 1;
     });
   }
 
   private reflect(): Reflection {
-    const layouts = new Layouts(this.declarations);
+    const { layouts } = this;
     const resources = this.declarations.filter((found) => found.kind === "var" && found.attributes.some((attribute) => attribute.name === "binding"));
     const bindings = resources.map((resource) => bindingOf(resource, layouts));
     const structs: StructType[] = [];
@@ -104,7 +104,7 @@ export class ModuleReflection {
       entry_points: entries.map((entry) => this.entry(entry, resources)),
       bindings,
       structs,
-      overrides: this.declarations.filter((found) => found.kind === "override").map((found) => overrideInfo(found, this.find)),
+      overrides: this.declarations.filter((found) => found.kind === "override").map((found) => overrideInfo(found, layouts)),
     };
   }
 

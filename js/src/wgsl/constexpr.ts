@@ -1,202 +1,157 @@
+/** Evaluates const- and override-expressions: all that array counts, attributes, workgroup sizes and overrides are made of. */
+import type { TypeInfo } from "../protocol.gen.js";
+import { builtin } from "./builtins.js";
+import type { TypeSyntax } from "./cursor.js";
+import { type Expression, parseExpression } from "./expressions.js";
 import type { Token } from "./lexer.js";
+import { binary, itemOf, scalarIn, unary, vectorIn } from "./operators.js";
+import { bitcast } from "./packing.js";
+import {
+  bool,
+  castScalar,
+  castTo,
+  commonType,
+  concrete,
+  convert,
+  elementType,
+  isTrue,
+  NotConstantError,
+  type Scalar,
+  type ScalarType,
+  scalarType,
+  toNumber,
+  type Value,
+  type Vector,
+  vectorOf,
+  zero,
+} from "./values.js";
 
-/** Numbers and booleans: all that array counts, attributes, workgroup sizes and overrides are made of. */
-export type Value = number | boolean;
-
-/** Looks up a module-scope `const` or `override`. */
-export type Lookup = (name: string) => Value;
-
-/** The value cannot be told from the module's text alone. */
-export class NotConstantError extends Error {}
-
-const PRECEDENCE: readonly (readonly string[])[] = [
-  ["||"],
-  ["&&"],
-  ["|"],
-  ["^"],
-  ["&"],
-  ["==", "!="],
-  ["<", ">", "<=", ">="],
-  ["<<", ">>"],
-  ["+", "-"],
-  ["*", "/", "%"],
-];
-
-const FUNCTIONS: Readonly<Record<string, (...values: number[]) => number>> = {
-  abs: Math.abs,
-  ceil: Math.ceil,
-  clamp: (x = 0, low = 0, high = 0) => Math.min(Math.max(x, low), high),
-  countLeadingZeros: (x = 0) => Math.clz32(x),
-  exp2: (x = 0) => 2 ** x,
-  f16: (x = 0) => x,
-  f32: (x = 0) => Math.fround(x),
-  firstLeadingBit: (x = 0) => 31 - Math.clz32(x),
-  floor: Math.floor,
-  i32: (x = 0) => x | 0,
-  log2: Math.log2,
-  max: Math.max,
-  min: Math.min,
-  pow: Math.pow,
-  round: Math.round,
-  sqrt: Math.sqrt,
-  trunc: Math.trunc,
-  u32: (x = 0) => Math.trunc(x) >>> 0,
-};
-
-/** Whether a literal or a result is an integer for `/`: WGSL divides integers towards zero. */
-interface Typed {
-  readonly value: Value;
-  readonly float: boolean;
+/** What a module declares, as its expressions see it. */
+export interface Scope {
+  /** The value of a `const` or an `override`. */
+  value(name: string): Value;
+  type(syntax: TypeSyntax): TypeInfo;
+  /** Whether the module itself declares that name. */
+  declares(name: string): boolean;
 }
 
-class Evaluator {
-  private at = 0;
+const CONSTRUCTOR = /^(bool|i32|u32|f32|f16|(vec[234]|mat[234]x[234])[fiuh]?|array)$/;
+const SWIZZLES = ["xyzw", "rgba"];
 
-  constructor(
-    private readonly tokens: readonly Token[],
-    private readonly lookup: Lookup,
-  ) {}
+/** Evaluate an expression. */
+export function evaluate(tokens: readonly Token[], scope: Scope): Value {
+  return evaluated(parseExpression(tokens), scope);
+}
 
-  run(): Typed {
-    const result = this.binary(0);
-    if (this.at < this.tokens.length) throw new NotConstantError(`unexpected ${this.peek()} in a constant expression`);
-    return result;
-  }
-
-  private peek(ahead = 0): string {
-    return this.tokens[this.at + ahead]?.text ?? "";
-  }
-
-  private operator(level: number): string | undefined {
-    const allowed = PRECEDENCE[level] ?? [];
-    const text = this.peek();
-    const [first, second] = [this.tokens[this.at], this.tokens[this.at + 1]];
-    if (text === ">" && first && second && second.start === first.start + 1) {
-      if (second.text === ">") return allowed.includes(">>") ? ">>" : undefined;
-      if (second.text === "=") return allowed.includes(">=") ? ">=" : undefined;
+function evaluated(tree: Expression, scope: Scope): Value {
+  switch (tree.kind) {
+    case "literal":
+      return tree.value;
+    case "name":
+      return scope.value(tree.name);
+    case "call":
+      return call(
+        tree.callee,
+        tree.args.map((arg) => evaluated(arg, scope)),
+        scope,
+      );
+    case "index":
+      return indexed(evaluated(tree.base, scope), toNumber(evaluated(tree.index, scope)));
+    case "member":
+      return member(evaluated(tree.base, scope), tree.name);
+    case "unary":
+      return unary(tree.op, evaluated(tree.operand, scope));
+    default: {
+      const left = evaluated(tree.left, scope);
+      if (tree.op === "&&" && !isTrue(left)) return bool(false);
+      if (tree.op === "||" && isTrue(left)) return bool(true);
+      const right = evaluated(tree.right, scope);
+      return tree.op === "&&" || tree.op === "||" ? bool(isTrue(right)) : binary(tree.op, left, right);
     }
-    return allowed.includes(text) ? text : undefined;
-  }
-
-  private binary(level: number): Typed {
-    if (level >= PRECEDENCE.length) return this.unary();
-    let left = this.binary(level + 1);
-    for (let op = this.operator(level); op !== undefined; op = this.operator(level)) {
-      this.at += op === ">>" || op === ">=" ? 2 : 1;
-      left = apply(op, left, this.binary(level + 1));
-    }
-    return left;
-  }
-
-  private unary(): Typed {
-    const text = this.peek();
-    if (text === "-" || text === "!" || text === "~") {
-      this.at++;
-      const { value, float } = this.unary();
-      if (text === "!") return { value: !value, float: false };
-      return { value: text === "-" ? -Number(value) : ~Number(value), float };
-    }
-    return this.primary();
-  }
-
-  private primary(): Typed {
-    const token = this.tokens[this.at++];
-    if (!token) throw new NotConstantError("a constant expression ends too early");
-    if (token.text === "(") {
-      const inner = this.binary(0);
-      this.expect(")");
-      return inner;
-    }
-    if (token.kind === "number") return literal(token.text);
-    if (token.text === "true" || token.text === "false") return { value: token.text === "true", float: false };
-    if (token.kind !== "name") throw new NotConstantError(`unexpected ${token.text} in a constant expression`);
-    if (this.peek() === "(") return this.call(token.text);
-    const value = this.lookup(token.text);
-    return { value, float: typeof value === "number" && !Number.isInteger(value) };
-  }
-
-  private call(name: string): Typed {
-    const args: Typed[] = [];
-    this.expect("(");
-    while (this.peek() !== ")") {
-      args.push(this.binary(0));
-      if (this.peek() !== ",") break;
-      this.at++;
-    }
-    this.expect(")");
-    if (name === "select" && args.length === 3) return (args[2]?.value ? args[1] : args[0]) ?? { value: 0, float: false };
-    if (name === "bool") return { value: Boolean(args[0]?.value), float: false };
-    const known = FUNCTIONS[name];
-    if (!known) throw new NotConstantError(`${name}() is not evaluated here`);
-    const float = name === "f32" || name === "f16" || (name !== "u32" && name !== "i32" && args.some((arg) => arg.float));
-    return { value: known(...args.map((arg) => Number(arg.value))), float };
-  }
-
-  private expect(text: string): void {
-    if (this.peek() !== text) throw new NotConstantError(`expected ${text}, found ${this.peek()} in a constant expression`);
-    this.at++;
   }
 }
 
-function literal(text: string): Typed {
-  const hex = /^0[xX]/.test(text);
-  const suffix = hex ? /[iu]$/.exec(text)?.[0] : /[iufh]$/.exec(text)?.[0];
-  const body = suffix ? text.slice(0, -1) : text;
-  const float = suffix === "f" || suffix === "h" || (!suffix && (hex ? /[.pP]/ : /[.eE]/).test(body));
-  if (hex && float) {
-    const [mantissa = "0", exponent = "0"] = body.slice(2).split(/[pP]/);
-    const [whole = "", part = ""] = mantissa.split(".");
-    return { value: Number.parseInt(`${whole}${part}` || "0", 16) * 2 ** (Number(exponent) - 4 * part.length), float };
-  }
-  return { value: Number(body), float };
+function indexed(base: Value, index: number): Value {
+  if (base.kind === "matrix") return itemOf(base.columns, index);
+  if (base.kind === "vector" || base.kind === "array") return itemOf<Value>(base.items, index);
+  throw new NotConstantError(`a ${base.kind} has no items`);
 }
 
-function apply(op: string, left: Typed, right: Typed): Typed {
-  const [a, b] = [Number(left.value), Number(right.value)];
-  const float = left.float || right.float;
-  const number = (value: number): Typed => ({ value, float });
-  const truth = (value: boolean): Typed => ({ value, float: false });
-  switch (op) {
-    case "+":
-      return number(a + b);
-    case "-":
-      return number(a - b);
-    case "*":
-      return number(a * b);
-    case "/":
-      return number(float ? a / b : Math.trunc(a / b));
-    case "%":
-      return number(a % b);
-    case "<<":
-      return number(a * 2 ** b);
-    case ">>":
-      return number(Math.floor(a / 2 ** b));
-    case "&":
-      return typeof left.value === "boolean" ? truth(left.value && Boolean(right.value)) : number((a & b) >>> 0);
-    case "|":
-      return typeof left.value === "boolean" ? truth(left.value || Boolean(right.value)) : number((a | b) >>> 0);
-    case "^":
-      return number((a ^ b) >>> 0);
-    case "&&":
-      return truth(Boolean(left.value) && Boolean(right.value));
-    case "||":
-      return truth(Boolean(left.value) || Boolean(right.value));
-    case "==":
-      return truth(a === b);
-    case "!=":
-      return truth(a !== b);
-    case "<":
-      return truth(a < b);
-    case ">":
-      return truth(a > b);
-    case "<=":
-      return truth(a <= b);
+function member(base: Value, name: string): Value {
+  if (base.kind === "struct") {
+    const found = base.members.get(name);
+    if (!found) throw new NotConstantError(`${base.name} has no member ${name}`);
+    return found;
+  }
+  const { type, items } = vectorIn(base);
+  const letters = SWIZZLES.find((known) => known.includes(name.charAt(0)));
+  if (!letters) throw new NotConstantError(`a vector has no member ${name}`);
+  const parts = [...name].map((letter) => itemOf(items, letters.indexOf(letter)));
+  return parts.length === 1 ? itemOf(parts, 0) : { kind: "vector", type, items: parts };
+}
+
+function call(callee: TypeSyntax, args: readonly Value[], scope: Scope): Value {
+  const { name } = callee;
+  if (scope.declares(name)) return construct(scope.type(callee), args);
+  if (name === "bitcast") return castBits(scope.type(itemOf(callee.args, 0)), args);
+  if (CONSTRUCTOR.test(name)) return callee.args.length > 0 || !/^(vec.|mat...|array)$/.test(name) ? construct(scope.type(callee), args) : infer(name, args);
+  const known = builtin(name);
+  if (!known) throw new NotConstantError(`${name}() has no constant value`);
+  return known(args);
+}
+
+function castBits(type: TypeInfo, [value]: readonly Value[]): Value {
+  if (!value) throw new NotConstantError("bitcast needs a value");
+  const source = castTo(value, concrete(elementType(value)));
+  if (type.type === "scalar") return bitcast(source, scalarType(type.name), 1);
+  if (type.type === "vector") return bitcast(source, scalarType(type.elem), type.count);
+  throw new NotConstantError(`bitcast to a ${type.type}`);
+}
+
+/** A constructor that says its type. */
+function construct(type: TypeInfo, args: readonly Value[]): Value {
+  if (args.length === 0) return zero(type);
+  switch (type.type) {
+    case "scalar":
+      return castScalar(scalarIn(args[0]), scalarType(type.name));
+    case "vector":
+      return vector(scalarType(type.elem), type.count, args);
+    case "matrix":
+      return matrix(scalarType(type.elem), type.columns, type.rows, args);
+    case "array":
+      return { kind: "array", items: args.map((arg) => convert(arg, type.elem)) };
+    case "struct":
+      return { kind: "struct", name: type.name, members: new Map(type.members.map((found, index) => [found.name, convert(itemOf(args, index), found.type)])) };
     default:
-      return truth(a >= b);
+      throw new NotConstantError(`${type.name} has no constructor`);
   }
 }
 
-/** Evaluate a constant or override expression. */
-export function evaluate(tokens: readonly Token[], lookup: Lookup): Value {
-  return new Evaluator(tokens, lookup).run().value;
+/** A constructor whose arguments say its type: `vec3(1, 2.5, 3)`. */
+function infer(name: string, args: readonly Value[]): Value {
+  if (name === "array") {
+    const plain = args.every((arg) => arg.kind === "scalar" || arg.kind === "vector" || arg.kind === "matrix");
+    const type = plain ? commonType(args.map(elementType)) : undefined;
+    return { kind: "array", items: args.map((arg) => (type ? castTo(arg, type) : arg)) };
+  }
+  const [first = 0, second = 0] = (name.match(/\d/g) ?? []).map(Number);
+  const types = args.map(elementType);
+  if (args.length === 0) return vectorOf("abstract-int", first);
+  if (name.startsWith("vec")) return vector(commonType(types), first, args);
+  return matrix(commonType(["abstract-float", ...types]), first, second, args);
+}
+
+function vector(type: ScalarType, count: number, args: readonly Value[]): Vector {
+  const scalars = args.flatMap((arg): readonly Scalar[] => (arg.kind === "vector" ? arg.items : [scalarIn(arg)]));
+  const items = args.length === 1 && scalars.length === 1 ? Array.from({ length: count }, () => itemOf(scalars, 0)) : scalars;
+  if (items.length !== count) throw new NotConstantError(`vec${count} of ${items.length} components`);
+  return { kind: "vector", type, items: items.map((item) => castScalar(item, type)) };
+}
+
+function matrix(type: ScalarType, columns: number, rows: number, args: readonly Value[]): Value {
+  const [whole] = args;
+  if (args.length === 1 && whole?.kind === "matrix") return castTo(whole, type);
+  const scalars = args.flatMap((arg): readonly Scalar[] => (arg.kind === "vector" ? arg.items : [scalarIn(arg)]));
+  if (scalars.length !== columns * rows) throw new NotConstantError(`mat${columns}x${rows} of ${scalars.length} components`);
+  return { kind: "matrix", type, columns: Array.from({ length: columns }, (_, at) => vector(type, rows, scalars.slice(at * rows, (at + 1) * rows))) };
 }

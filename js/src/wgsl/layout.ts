@@ -1,6 +1,9 @@
 import type { Member, StructType, TypeInfo } from "../protocol.gen.js";
-import { evaluate, type Lookup, NotConstantError, type Value } from "./constexpr.js";
-import type { Attribute, Declaration, TypeSyntax } from "./parse.js";
+import { evaluate, type Scope } from "./constexpr.js";
+import type { TypeSyntax } from "./cursor.js";
+import type { Token } from "./lexer.js";
+import type { Attribute, Declaration } from "./parse.js";
+import { castScalar, concrete, convert, elementType, float, NotConstantError, type ScalarType, scalarType, toNumber, type Value } from "./values.js";
 
 const SCALARS: Readonly<Record<string, number>> = { f32: 4, i32: 4, u32: 4, bool: 4, f16: 2 };
 const SUFFIXES: Readonly<Record<string, string>> = { f: "f32", i: "i32", u: "u32", h: "f16" };
@@ -11,37 +14,82 @@ export function roundUp(step: number, value: number): number {
   return Math.ceil(value / step) * step;
 }
 
-/** Sizes, alignments and offsets by WGSL's rules for a module's types (WGSL, "Memory Layout"). */
-export class Layouts {
+/** Values that stand for an override's while its type alone is looked for: some expressions have none at one of them. */
+const STAND_INS = [1, 2, 0];
+
+/** What a module's types, constants and overrides are: sizes, alignments and offsets by WGSL's rules (WGSL, "Memory Layout"). */
+export class Layouts implements Scope {
   private readonly byName: ReadonlyMap<string, Declaration>;
   private readonly structs = new Map<string, StructType>();
+  private readonly values = new Map<string, Value>();
 
   constructor(
-    declarations: readonly Declaration[],
+    private readonly declarations: readonly Declaration[],
     private readonly overrides: Readonly<Record<string, number>> = {},
+    private readonly standIn?: number,
   ) {
     this.byName = new Map(declarations.map((declaration) => [declaration.name, declaration]));
   }
 
-  /** The value of a module-scope `const` or `override` (given, or its default). */
-  readonly lookup: Lookup = (name) => {
-    const declaration = this.byName.get(name);
-    if (declaration?.kind === "override") {
-      const given = this.overrides[overrideKey(declaration)] ?? this.overrides[name];
-      if (given !== undefined) return given;
-    }
-    if ((declaration?.kind !== "const" && declaration?.kind !== "override") || !declaration.value) throw new NotConstantError(`${name} has no value here`);
-    return evaluate(declaration.value, this.lookup);
-  };
+  declares(name: string): boolean {
+    return this.byName.has(name);
+  }
 
-  /** Evaluate an expression over the module's constants. */
-  value(tokens: readonly { kind: "name" | "number" | "symbol" | "end"; text: string; start: number }[]): Value {
-    return evaluate(tokens, this.lookup);
+  /** The value of a module-scope `const` or `override` (given, or its default). */
+  value(name: string): Value {
+    const known = this.values.get(name);
+    if (known) return known;
+    const declaration = this.byName.get(name);
+    if (declaration?.kind !== "const" && declaration?.kind !== "override") throw new NotConstantError(`${name} has no value here`);
+    const value = declaration.kind === "const" ? this.initial(declaration) : this.override(declaration);
+    this.values.set(name, value);
+    return value;
+  }
+
+  private override(declaration: Declaration): Value {
+    const given = this.overrides[this.overrideKey(declaration)] ?? this.overrides[declaration.name];
+    const value = given ?? (declaration.value ? undefined : this.standIn);
+    if (value !== undefined) return castScalar(float("abstract-float", value), this.overrideType(declaration));
+    const initial = this.initial(declaration);
+    return initial.kind === "scalar" ? castScalar(initial, concrete(initial.type)) : initial;
+  }
+
+  private initial(declaration: Declaration): Value {
+    if (!declaration.value) throw new NotConstantError(`${declaration.name} has no value here`);
+    const value = evaluate(declaration.value, this);
+    return declaration.type ? convert(value, this.type(declaration.type)) : value;
+  }
+
+  /** Evaluate an expression that stands where a number belongs. */
+  number(tokens: readonly Token[]): number {
+    return toNumber(evaluate(tokens, this));
+  }
+
+  /** The key of an override in a pipeline's constants: its @id where it has one, else its name. */
+  overrideKey(declaration: Declaration): string {
+    return String(this.attribute(declaration.attributes, "id") ?? declaration.name);
+  }
+
+  /** The type of an override: as declared, or that of its default value, with abstract numbers made concrete. */
+  overrideType(declaration: Declaration): ScalarType {
+    if (declaration.type) {
+      const type = this.type(declaration.type);
+      if (type.type !== "scalar") throw new NotConstantError(`the override ${declaration.name} is no scalar`);
+      return scalarType(type.name);
+    }
+    for (const standIn of STAND_INS) {
+      try {
+        return concrete(elementType(new Layouts(this.declarations, {}, standIn).value(declaration.name)));
+      } catch (error) {
+        if (!(error instanceof NotConstantError)) throw error;
+      }
+    }
+    throw new NotConstantError(`the override ${declaration.name} has a default value whose type cannot be told`);
   }
 
   attribute(attributes: readonly Attribute[], name: string): number | undefined {
     const tokens = attributes.find((attribute) => attribute.name === name)?.args[0];
-    return tokens && Number(this.value(tokens));
+    return tokens && this.number(tokens);
   }
 
   /** Resolve a type as written. */
@@ -80,7 +128,7 @@ export class Layouts {
 
   private array(element: TypeSyntax, countSyntax: TypeSyntax | undefined): TypeInfo {
     const elem = this.type(element);
-    const count = countSyntax ? Number(this.value(countSyntax.tokens)) : 0;
+    const count = countSyntax ? this.number(countSyntax.tokens) : 0;
     const stride = roundUp(elem.align, elem.size);
     return { type: "array", elem, count, stride, size: count * stride, align: elem.align };
   }
@@ -115,12 +163,6 @@ export class Layouts {
     this.structs.set(declaration.name, struct);
     return struct;
   }
-}
-
-/** The key of an override in a pipeline's constants: its @id where it has one, else its name. */
-export function overrideKey(declaration: Declaration): string {
-  const id = declaration.attributes.find((attribute) => attribute.name === "id")?.args[0];
-  return id ? String(evaluate(id, () => 0)) : declaration.name;
 }
 
 /** Fewest bytes that a binding of this type needs: a runtime-sized array counts as one element. */

@@ -6,6 +6,8 @@ export interface Token {
   readonly kind: TokenKind;
   readonly text: string;
   readonly start: number;
+  /** Whether a `<` or `>` begins or ends a template list, as in `vec3<f32>`, rather than comparing or shifting. */
+  readonly template: "open" | "close" | undefined;
 }
 
 // Two-character operators that matter to constant expressions. `>>` is left as two tokens, because it also closes templates.
@@ -56,9 +58,39 @@ export function tokenize(source: string): Token[] {
     const name = match(NAME, source, at);
     const text = name ?? match(NUMBER, source, at) ?? (PAIRS.has(pair) ? pair : char);
     const kind = name !== undefined ? "name" : /^\.?\d/.test(text) ? "number" : "symbol";
-    tokens.push({ kind, text, start: at });
+    tokens.push({ kind, text, start: at, template: undefined });
     at += text.length;
   }
-  tokens.push({ kind: "end", text: "", start: source.length });
+  tokens.push({ kind: "end", text: "", start: source.length, template: undefined });
+  return withTemplates(tokens);
+}
+
+/** Tell the `<` and `>` of template lists from those that compare and shift (WGSL, "Template Lists", the discovery algorithm). */
+function withTemplates(tokens: Token[]): Token[] {
+  let open: { readonly at: number; readonly depth: number }[] = [];
+  let depth = 0;
+  tokens.forEach((token, at) => {
+    const { text } = token;
+    if (text === "<" && tokens[at - 1]?.kind === "name") open.push({ at, depth });
+    else if (text === ">" && open.at(-1)?.depth === depth) {
+      const begin = open.pop()?.at ?? at;
+      tokens[begin] = { ...(tokens[begin] ?? token), template: "open" };
+      tokens[at] = { ...token, template: "close" };
+    } else if (text === "(" || text === "[") depth++;
+    else if (text === ")" || text === "]") {
+      open = open.filter((candidate) => candidate.depth < depth);
+      depth = Math.max(0, depth - 1);
+    } else if (text === "&&" || text === "||") open = open.filter((candidate) => candidate.depth < depth);
+    else if (text === ";" || text === "{" || text === ":" || isAssignment(tokens, at)) {
+      open = [];
+      depth = 0;
+    }
+  });
   return tokens;
+}
+
+/** Whether the `=` there assigns, rather than being the end of a `>=`. */
+function isAssignment(tokens: readonly Token[], at: number): boolean {
+  const [before, token] = [tokens[at - 1], tokens[at]];
+  return token?.text === "=" && !(before?.text === ">" && before.template === undefined && before.start + 1 === token.start);
 }

@@ -1,3 +1,4 @@
+import { Cursor, type TypeSyntax, WgslSyntaxError } from "./cursor.js";
 import { type Token, tokenize } from "./lexer.js";
 import { namesContext, namesIn, usesOfFunction } from "./uses.js";
 
@@ -5,13 +6,6 @@ import { namesContext, namesIn, usesOfFunction } from "./uses.js";
 export interface Attribute {
   readonly name: string;
   readonly args: readonly (readonly Token[])[];
-}
-
-/** A type as written: `array<vec4f, N>` is name `array` with two arguments. A type argument that is no type has only tokens. */
-export interface TypeSyntax {
-  readonly name: string;
-  readonly args: readonly TypeSyntax[];
-  readonly tokens: readonly Token[];
 }
 
 export interface MemberSyntax {
@@ -33,64 +27,8 @@ export interface Declaration {
   readonly template?: readonly string[];
 }
 
-/** The module's text does not follow WGSL's grammar. A browser's own message is better than this one. */
-export class WgslSyntaxError extends Error {}
-
-const OPENERS: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}" };
-
-class Parser {
-  private readonly tokens: Token[];
-  private at = 0;
+class Parser extends Cursor {
   readonly declarations: Declaration[] = [];
-
-  constructor(source: string) {
-    this.tokens = tokenize(source);
-  }
-
-  private get token(): Token {
-    return this.tokens[this.at] ?? { kind: "end", text: "", start: 0 };
-  }
-
-  private is(text: string): boolean {
-    return this.token.text === text && this.token.kind !== "end";
-  }
-
-  private accept(text: string): boolean {
-    if (!this.is(text)) return false;
-    this.at++;
-    return true;
-  }
-
-  private expect(text: string): void {
-    if (!this.accept(text)) throw new WgslSyntaxError(`expected ${text}, found ${this.token.text || "the end"}`);
-  }
-
-  private name(): string {
-    const { kind, text } = this.token;
-    if (kind !== "name") throw new WgslSyntaxError(`expected a name, found ${text || "the end"}`);
-    this.at++;
-    return text;
-  }
-
-  /** Tokens up to one of `stops` outside of brackets; the stop is not taken. */
-  private until(...stops: string[]): Token[] {
-    const start = this.at;
-    while (this.token.kind !== "end" && !stops.includes(this.token.text)) {
-      if (OPENERS[this.token.text]) this.skipBrackets();
-      else this.at++;
-    }
-    return this.tokens.slice(start, this.at);
-  }
-
-  private skipBrackets(): void {
-    const close = OPENERS[this.token.text];
-    this.at++;
-    while (this.token.kind !== "end" && this.token.text !== close) {
-      if (OPENERS[this.token.text]) this.skipBrackets();
-      else this.at++;
-    }
-    this.at++;
-  }
 
   private attributes(): Attribute[] {
     const found: Attribute[] = [];
@@ -107,31 +45,6 @@ class Parser {
       found.push({ name, args });
     }
     return found;
-  }
-
-  private type(): TypeSyntax {
-    const start = this.at;
-    const name = this.name();
-    const args: TypeSyntax[] = [];
-    if (this.accept("<")) {
-      while (!this.is(">")) {
-        args.push(this.typeArgument());
-        if (!this.accept(",")) break;
-      }
-      this.expect(">");
-    }
-    return { name, args, tokens: this.tokens.slice(start, this.at) };
-  }
-
-  private typeArgument(): TypeSyntax {
-    const start = this.at;
-    if (this.token.kind === "name") {
-      const type = this.type();
-      if (this.is(",") || this.is(">")) return type;
-      this.at = start;
-    }
-    const tokens = this.until(",", ">");
-    return { name: "", args: [], tokens };
   }
 
   private add(kind: Declaration["kind"], name: string, attributes: readonly Attribute[], from: number, more: Partial<Declaration>): void {
@@ -219,5 +132,5 @@ function memberTokens({ attributes, type }: MemberSyntax): Token[] {
 
 /** Read what a module declares. Bodies of functions are only searched for names, so that new syntax in them does no harm. */
 export function parseModule(source: string): Declaration[] {
-  return new Parser(source).parse();
+  return new Parser(tokenize(source)).parse();
 }

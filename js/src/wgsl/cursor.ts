@@ -1,0 +1,105 @@
+import type { Token } from "./lexer.js";
+
+/** A type or a function as written: `array<vec4f, N>` is name `array` with two arguments. An argument that is an expression has only tokens. */
+export interface TypeSyntax {
+  readonly name: string;
+  readonly args: readonly TypeSyntax[];
+  readonly tokens: readonly Token[];
+}
+
+/** The module's text does not follow WGSL's grammar. A browser's own message is better than this one. */
+export class WgslSyntaxError extends Error {}
+
+const OPENERS: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}" };
+const END: Token = { kind: "end", text: "", start: 0, template: undefined };
+
+/** A place in a list of tokens, and the steps that all readers of WGSL take from it. */
+export class Cursor {
+  protected at = 0;
+
+  constructor(protected readonly tokens: readonly Token[]) {}
+
+  protected get token(): Token {
+    return this.tokens[this.at] ?? END;
+  }
+
+  protected is(text: string): boolean {
+    return this.token.text === text && this.token.kind !== "end";
+  }
+
+  protected accept(text: string): boolean {
+    if (!this.is(text)) return false;
+    this.at++;
+    return true;
+  }
+
+  protected expect(text: string): void {
+    if (!this.accept(text)) throw new WgslSyntaxError(`expected ${text}, found ${this.token.text || "the end"}`);
+  }
+
+  protected name(): string {
+    const { kind, text } = this.token;
+    if (kind !== "name") throw new WgslSyntaxError(`expected a name, found ${text || "the end"}`);
+    this.at++;
+    return text;
+  }
+
+  /** Tokens up to one of `stops` outside of brackets and template lists; the stop is not taken. */
+  protected until(...stops: string[]): Token[] {
+    const start = this.at;
+    while (this.token.kind !== "end" && !stops.includes(this.token.text)) {
+      if (this.opens()) this.skipBrackets();
+      else this.at++;
+    }
+    return this.tokens.slice(start, this.at);
+  }
+
+  protected skipBrackets(): void {
+    const { template, text } = this.token;
+    const close = template ? ">" : OPENERS[text];
+    this.at++;
+    while (this.token.kind !== "end" && !(this.token.text === close && (close !== ">" || this.token.template))) {
+      if (this.opens()) this.skipBrackets();
+      else this.at++;
+    }
+    this.at++;
+  }
+
+  private opens(): boolean {
+    return this.token.template === "open" || OPENERS[this.token.text] !== undefined;
+  }
+
+  private closesTemplate(): boolean {
+    return this.token.template === "close";
+  }
+
+  /** A name with its template arguments. */
+  protected type(): TypeSyntax {
+    const start = this.at;
+    const name = this.name();
+    const args: TypeSyntax[] = [];
+    if (this.token.template === "open") {
+      this.at++;
+      while (!this.closesTemplate()) {
+        args.push(this.templateArgument());
+        if (!this.accept(",")) break;
+      }
+      this.expect(">");
+    }
+    return { name, args, tokens: this.tokens.slice(start, this.at) };
+  }
+
+  private templateArgument(): TypeSyntax {
+    const start = this.at;
+    if (this.token.kind === "name") {
+      const type = this.type();
+      if (this.is(",") || this.closesTemplate()) return type;
+      this.at = start;
+    }
+    while (this.token.kind !== "end" && !this.is(",") && !this.closesTemplate()) {
+      if (this.opens()) this.skipBrackets();
+      else this.at++;
+    }
+    return { name: "", args: [], tokens: this.tokens.slice(start, this.at) };
+  }
+}
