@@ -1,6 +1,7 @@
 /** Runs Python's batches in order on the GPU of this page. */
 
 import { copyBuffer } from "./copy.js";
+import { DEPTH_FORMAT, writeDepth } from "./depth.js";
 import { type Opened, openDevice } from "./device.js";
 import { dataOf } from "./dispatch.js";
 import { asEngineError, EngineError } from "./errors.js";
@@ -289,6 +290,7 @@ export class Engine {
         return undefined;
       case "write-texture":
         recorder.flush();
+        if (textures.get(command.texture).description.format === DEPTH_FORMAT) return writeDepth(gpu, command, dataOf(command.data, data));
         this.watched(gpu, "writing a texture", () => textures.write(command, dataOf(command.data, data)));
         if (command.mip_level === 0 && textures.get(command.texture).description.mip_levels > 1) return makeMips(gpu, command.texture);
         return undefined;

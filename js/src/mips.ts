@@ -67,7 +67,7 @@ const MIP_FORMATS = new Set([
 export async function makeMips(gpu: Gpu, handle: number): Promise<void> {
   const { texture, description } = gpu.textures.get(handle);
   const { format, dimension, mip_levels: levels } = description;
-  if (!MIP_FORMATS.has(format) || dimension === "3d") {
+  if (!MIP_FORMATS.has(format) || dimension === "1d" || dimension === "3d") {
     throw new EngineError(
       "format",
       `mip levels are made for two-dimensional textures of the formats ${[...MIP_FORMATS].join(", ")}, not for ${dimension} ${format}`,

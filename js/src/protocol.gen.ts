@@ -214,12 +214,12 @@ export interface FreeBuffer {
   readonly buffer: number;
 }
 
-/** ``dimension`` is the view's: 2d, 2d-array or 3d. ``size`` is [width, height, depth or layers]. */
+/** ``dimension`` is the view's. ``size`` is [width, height, depth or layers]; the sides of a cube are six layers. */
 export interface CreateTexture {
   readonly op: "create-texture";
   readonly texture: number;
   readonly format: string;
-  readonly dimension: "2d" | "2d-array" | "3d";
+  readonly dimension: "1d" | "2d" | "2d-array" | "cube" | "cube-array" | "3d";
   readonly size: ReadonlyArray<number>;
   readonly mip_levels: number;
   readonly storage: boolean;

@@ -141,8 +141,6 @@ function bindingOf(declaration: Declaration, layouts: Layouts): BindingInfo {
   let kind: BindingKind;
   let mode: Access = "read";
   if (type.type === "opaque") {
-    if (type.name === "texture_external")
-      throw new EngineError("binding", `${declaration.name}: external textures come from video and cannot be passed from Python`);
     kind = type.name.startsWith("sampler") ? "sampler" : type.format === null ? "texture" : "storage-texture";
     const written = /, *(read_write|read|write)>$/.exec(type.name)?.[1];
     if (kind === "storage-texture") mode = written === "read" || written === "read_write" ? written : "write";

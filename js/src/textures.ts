@@ -1,4 +1,5 @@
 /** Textures and samplers. */
+import { DEPTH_FORMAT } from "./depth.js";
 import { EngineError, limitError } from "./errors.js";
 import type { CreateTexture, WriteTexture } from "./protocol.gen.js";
 import type { Bytes } from "./session.js";
@@ -38,7 +39,18 @@ export const TEXEL_BYTES: Readonly<Record<string, number>> = {
   rgba32uint: 16,
   rgba32sint: 16,
   rgba32float: 16,
+  [DEPTH_FORMAT]: 4,
 };
+
+/** The limits of a texture's sides, by what a shader sees it as. */
+const SIDE_LIMITS = {
+  "1d": "maxTextureDimension1D",
+  "2d": "maxTextureDimension2D",
+  "2d-array": "maxTextureDimension2D",
+  cube: "maxTextureDimension2D",
+  "cube-array": "maxTextureDimension2D",
+  "3d": "maxTextureDimension3D",
+} as const;
 
 const SAMPLER_KEYS: Readonly<Record<string, readonly (keyof GPUSamplerDescriptor)[]>> = {
   filter: ["magFilter", "minFilter", "mipmapFilter"],
@@ -94,20 +106,20 @@ export class TextureStore {
       throw new EngineError("format", `the texture format ${format} is not one of ${Object.keys(TEXEL_BYTES).join(", ")}`, { format });
     const [width = 1, height = 1, depth = 1] = description.size;
     const limits = this.device.limits;
-    const most = dimension === "3d" ? limits.maxTextureDimension3D : limits.maxTextureDimension2D;
-    const limit = dimension === "3d" ? "maxTextureDimension3D" : "maxTextureDimension2D";
+    const limit = SIDE_LIMITS[dimension];
+    const most = limits[limit];
     const widest = dimension === "3d" ? Math.max(width, height, depth) : Math.max(width, height);
     if (widest > most) throw limitError(`a texture of ${width} x ${height} x ${depth} texels`, limit, widest, most);
-    if (dimension === "2d-array" && depth > limits.maxTextureArrayLayers)
+    if (dimension !== "3d" && depth > limits.maxTextureArrayLayers)
       throw limitError(`a texture of ${depth} layers`, "maxTextureArrayLayers", depth, limits.maxTextureArrayLayers);
     const { TEXTURE_BINDING, STORAGE_BINDING, RENDER_ATTACHMENT, COPY_DST, COPY_SRC } = GPUTextureUsage;
     const texture = this.device.createTexture({
       label: `texture ${description.texture}`,
       format: format as GPUTextureFormat,
-      dimension: dimension === "3d" ? "3d" : "2d",
+      dimension: dimension === "1d" || dimension === "3d" ? dimension : "2d",
       size: [width, height, depth],
       mipLevelCount,
-      usage: TEXTURE_BINDING | COPY_DST | COPY_SRC | (storage ? STORAGE_BINDING : 0) | (mipLevelCount > 1 ? RENDER_ATTACHMENT : 0),
+      usage: TEXTURE_BINDING | COPY_DST | COPY_SRC | (storage ? STORAGE_BINDING : 0) | (mipLevelCount > 1 || format === DEPTH_FORMAT ? RENDER_ATTACHMENT : 0),
     });
     const view = texture.createView(storage ? { dimension, mipLevelCount: 1 } : { dimension });
     let sizeBytes = 0;

@@ -15,11 +15,11 @@ from webgpu_widget import errors, shaders
 from webgpu_widget.arrays.array import GPUArray, stored_dtype
 from webgpu_widget.arrays.lazy.origin import Target, check_apart, targets, write_through
 from webgpu_widget.arrays.values import whole, wholes
-from webgpu_widget.device.handles import Arg, Buffer, Sampler, Texture
+from webgpu_widget.device.handles import Arg, Buffer
 from webgpu_widget.kernels import layout
 from webgpu_widget.kernels.entry import Entry, Variable
 from webgpu_widget.kernels.records import GPURecords
-from webgpu_widget.kernels.textures import GPUTexture, OutTexture, TextureInput, texture
+from webgpu_widget.kernels.textures import GPUTexture, bind_opaque
 from webgpu_widget.link.protocol import ArrayType, BindingInfo, TypeInfo
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class Bound:
     """What a call's arguments became."""
 
     args: list[Arg] = field(default_factory=list)
-    outputs: dict[str, Output] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """An `Output` each."""
     before: list[Any] = field(default_factory=list)
     after: list[Any] = field(default_factory=list)
 
@@ -127,7 +128,7 @@ def bind(device: Device, variables: list[Variable], given: Mapping[str, Any], na
         elif variable.kind == "uniform":
             made = variable.number(value) or bytes(_pad16(layout.pack(variable.type, _plain(value, where), where)))
         else:
-            made = _opaque(device, info, value, where, bound)
+            made = bind_opaque(device, info, value, where, bound.outputs)
         if isinstance(made, Buffer):
             first = seen.setdefault(made.handle, key)
             if variable.written:
@@ -173,44 +174,6 @@ def _plain(value: Any, where: str) -> Any:
             f"{where} is a uniform: pass a number, an array or a dict, not {type(value).__name__}"
         )
     return value
-
-
-def _opaque(device: Device, info: BindingInfo, value: Any, where: str, bound: Bound) -> Texture | Sampler:
-    kind = info["kind"]
-    declared = layout.describe(info["type"])
-    if kind == "sampler":
-        if not isinstance(value, Sampler):
-            raise errors.BindingError(f"{where} is a {declared}: pass wg.sampler(...), not {type(value).__name__}")
-        return value
-    if kind == "texture":
-        if isinstance(value, GPUTexture):
-            return value._memory
-        if isinstance(value, np.ndarray):
-            value = texture(value)
-        if not isinstance(value, TextureInput):
-            raise errors.BindingError(f"{where} is a {declared}: pass wg.texture(array), not {type(value).__name__}")
-        view = declared.removeprefix("texture_").split("<")[0]
-        if view.replace("_", "-") != value.dimension:
-            raise errors.BindingError(
-                f"{where} is a {declared}, but a texture with dimension={value.dimension!r} was passed"
-            )
-        return value.upload(device)
-    format_ = info["type"]["format"] if info["type"]["type"] == "opaque" else None
-    if isinstance(value, GPUTexture):
-        if value.format != format_:
-            raise errors.BindingError(f"{where} is a {declared}, but the texture passed has format {value.format}")
-        return value._memory
-    if not isinstance(value, OutTexture):
-        raise errors.BindingError(
-            f"{where} is a {declared}: pass wg.out_texture(shape, {format_!r}), not {type(value).__name__}"
-        )
-    if value.format != format_:
-        raise errors.BindingError(f"{where} is a {declared}, but wg.out_texture was asked for {value.format}")
-    height, width = value.shape[-2:]
-    layers = value.shape[0] if value.dimension != "2d" else 1
-    made = device.queue.create_texture(value.format, value.dimension, (width, height, layers), storage=True)
-    bound.outputs[info["name"]] = GPUTexture(device, made, value)
-    return made
 
 
 def _storage(device: Device, variable: Variable, value: Any, where: str, bound: Bound) -> Buffer:

@@ -269,12 +269,12 @@ class FreeBuffer(TypedDict):
 
 
 class CreateTexture(TypedDict):
-    """``dimension`` is the view's: 2d, 2d-array or 3d. ``size`` is [width, height, depth or layers]."""
+    """``dimension`` is the view's. ``size`` is [width, height, depth or layers]; the sides of a cube are six layers."""
 
     op: Literal["create-texture"]
     texture: int
     format: str
-    dimension: Literal["2d", "2d-array", "3d"]
+    dimension: Literal["1d", "2d", "2d-array", "cube", "cube-array", "3d"]
     size: list[int]
     mip_levels: int
     storage: bool
