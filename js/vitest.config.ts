@@ -1,9 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-const { WEBGPU_WIDGET_SEED = "" } = (globalThis as { process?: { env: Record<string, string> } }).process?.env ?? {};
+const { WEBGPU_WIDGET_SEED = "", WEBGPU_WIDGET_FUZZ_RUNS = "" } = (globalThis as { process?: { env: Record<string, string> } }).process?.env ?? {};
 
 export default defineConfig({
-  define: { SEED: JSON.stringify(WEBGPU_WIDGET_SEED) },
+  define: { SEED: JSON.stringify(WEBGPU_WIDGET_SEED), FUZZ_RUNS: JSON.stringify(WEBGPU_WIDGET_FUZZ_RUNS) },
   // The package's entry for Node is CommonJS under an ES module's name.
   resolve: { alias: { wgsl_reflect: new URL("./node_modules/wgsl_reflect/wgsl_reflect.module.js", import.meta.url).pathname } },
   test: { include: ["test/*.test.ts"], environment: "node", server: { deps: { inline: ["wgsl_reflect"] } } },

@@ -12,7 +12,11 @@ export interface Point {
   readonly digits: number;
 }
 
-const NUMBER = /^([+-]?)(\d*)\.?(\d*)(?:e([+-]?\d{1,7}))?$/i;
+/** There is one way to match a run of digits, so that a long text that is no number costs what it is long. */
+const NUMBER = /^([+-]?)(?:(\d+)(?:\.(\d*))?|\.(\d+))(?:e([+-]?\d{1,7}))?$/i;
+/** Characters of a number, and powers of ten that one is read to, as in numbers.py. */
+const MOST_DIGITS = 50_000;
+const MOST_EXPONENT = 100_000;
 
 export function wide(value: number, exponent = 0): Wide {
   if (!(value > 0)) throw new RangeError(`${value} is not positive`);
@@ -30,11 +34,13 @@ export function wide(value: number, exponent = 0): Wide {
 }
 
 function split(text: string): { sign: string; whole: string; part: string; exponent: number } {
+  if (text.length > MOST_DIGITS) throw new RangeError(`a number of ${text.length} characters; at most ${MOST_DIGITS} are read`);
   const match = NUMBER.exec(text.trim().replaceAll("−", "-"));
-  const whole = match?.[2] ?? "";
-  const part = match?.[3] ?? "";
-  if (!match || whole + part === "") throw new RangeError(`“${text.slice(0, 40)}” is no decimal number`);
-  return { sign: match[1] === "-" ? "-" : "", whole, part, exponent: Number(match[4] ?? 0) };
+  if (!match) throw new RangeError(`“${text.slice(0, 40)}” is no decimal number`);
+  const exponent = Number(match[5] ?? 0);
+  if (Math.abs(exponent) > MOST_EXPONENT)
+    throw new RangeError(`“${text.slice(0, 40)}” is near 1e${exponent}; powers of ten from -${MOST_EXPONENT} to ${MOST_EXPONENT} are read`);
+  return { sign: match[1] === "-" ? "-" : "", whole: match[2] ?? "", part: match[3] ?? match[4] ?? "", exponent };
 }
 
 export function parseWide(text: string): Wide {
