@@ -48,7 +48,7 @@ export class ModuleReflection {
       keys.set(this.layouts.overrideKey(declaration), declaration);
     }
     const constants: Record<string, number> = {};
-    const seen: Record<string, number> = {};
+    const seen = new Map<string, number>();
     for (const [name, value] of Object.entries(given)) {
       const declaration = keys.get(name);
       if (!declaration) {
@@ -59,10 +59,10 @@ export class ModuleReflection {
       const why = refusal(type, value);
       if (why !== undefined) throw new EngineError("binding", `the override ${declaration.name} is ${type}, and ${value} was given: ${why}`, { name, value });
       const key = this.layouts.overrideKey(declaration);
-      const before = seen[key] ?? value;
+      const before = seen.get(key) ?? value;
       if (before !== value)
         throw new EngineError("binding", `the override ${declaration.name} is given twice, by name and by @id: as ${before} and as ${value}`, { name });
-      seen[key] = value;
+      seen.set(key, value);
       if (entry?.overrides.includes(declaration.name)) constants[key] = value;
     }
     return constants;
@@ -72,7 +72,7 @@ export class ModuleReflection {
   missing(entry: EntryPointInfo, constants: Readonly<Record<string, number>>): string[] {
     return entry.overrides.filter((name) => {
       const declaration = this.byName.get(name);
-      return declaration && !declaration.value && constants[this.layouts.overrideKey(declaration)] === undefined;
+      return declaration && !declaration.value && !Object.hasOwn(constants, this.layouts.overrideKey(declaration));
     });
   }
 

@@ -224,8 +224,12 @@ test("names hide the module's in their own block only", () => {
   expect(uses("var<function> v: f32 = 1; v += 1;")).toEqual([]);
 });
 
-test("external textures are refused by name", () => {
-  expect(() => new ModuleReflection("@group(0) @binding(0) var movie: texture_external;")).toThrow(/movie: external textures/);
+test("an external texture hinders no entry point that does not use it", () => {
+  const { entry_points: entries, bindings } = new ModuleReflection(
+    "@group(0) @binding(0) var movie: texture_external; @compute @workgroup_size(1) fn main() {}",
+  ).reflection;
+  expect(bindings).toMatchObject([{ name: "movie", kind: "texture", type: { name: "texture_external" } }]);
+  expect(entries[0]?.bindings).toEqual([]);
 });
 
 describe("names that mean something else than the module's", () => {

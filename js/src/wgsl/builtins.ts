@@ -123,15 +123,19 @@ const OTHERS: Readonly<Record<string, Builtin>> = {
 
 /** The function of that name, or undefined where WGSL has none that is constant. */
 export function builtin(name: string): Builtin | undefined {
-  const ofFloats = OF_FLOATS[name];
+  const ofFloats = own(OF_FLOATS, name);
   if (ofFloats)
     return (args) => {
       const floats = floatsOf(args);
       return componentwise(floats, elementType(given(floats[0])), ([a, b, c]) => float(a.type, ofFloats(Number(a.value), Number(b?.value), Number(c?.value))));
     };
-  const ofBits = OF_BITS[name];
+  const ofBits = own(OF_BITS, name);
   if (ofBits) return ([x]) => each(x, (scalar) => bitsOf(materialised(scalar), ofBits));
-  return OTHERS[name];
+  return own(OTHERS, name);
+}
+
+function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
 function given<T>(value: T | undefined): T {

@@ -10,12 +10,19 @@ export interface TypeSyntax {
 /** The module's text does not follow WGSL's grammar. A browser's own message is better than this one. */
 export class WgslSyntaxError extends Error {}
 
-const OPENERS: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}" };
+const OPENERS: ReadonlyMap<string, string> = new Map([
+  ["(", ")"],
+  ["[", "]"],
+  ["{", "}"],
+]);
+/** WGSL lets composite types be nested 15 deep. */
+const MOST_NESTED_TYPES = 64;
 const END: Token = { kind: "end", text: "", start: 0, template: undefined };
 
 /** A place in a list of tokens, and the steps that all readers of WGSL take from it. */
 export class Cursor {
   protected at = 0;
+  private nested = 0;
 
   constructor(protected readonly tokens: readonly Token[]) {}
 
@@ -54,19 +61,20 @@ export class Cursor {
     return this.tokens.slice(start, this.at);
   }
 
+  /** Past the bracket that closes the one here, however deep others are nested in it. */
   protected skipBrackets(): void {
-    const { template, text } = this.token;
-    const close = template ? ">" : OPENERS[text];
-    this.at++;
-    while (this.token.kind !== "end" && !(this.token.text === close && (close !== ">" || this.token.template))) {
-      if (this.opens()) this.skipBrackets();
-      else this.at++;
-    }
-    this.at++;
+    const closers: string[] = [];
+    do {
+      const { template, text } = this.token;
+      const close = template === "open" ? ">" : OPENERS.get(text);
+      if (close !== undefined) closers.push(close);
+      else if (text === closers.at(-1) && (text !== ">" || template === "close")) closers.pop();
+      this.at++;
+    } while (closers.length > 0 && this.token.kind !== "end");
   }
 
   private opens(): boolean {
-    return this.token.template === "open" || OPENERS[this.token.text] !== undefined;
+    return this.token.template === "open" || OPENERS.has(this.token.text);
   }
 
   private closesTemplate(): boolean {
@@ -78,6 +86,7 @@ export class Cursor {
     const start = this.at;
     const name = this.name();
     const args: TypeSyntax[] = [];
+    if (++this.nested > MOST_NESTED_TYPES) throw new WgslSyntaxError(`types are nested more than ${MOST_NESTED_TYPES} deep`);
     if (this.token.template === "open") {
       this.at++;
       while (!this.closesTemplate()) {
@@ -86,6 +95,7 @@ export class Cursor {
       }
       this.expect(">");
     }
+    this.nested--;
     return { name, args, tokens: this.tokens.slice(start, this.at) };
   }
 

@@ -27,7 +27,12 @@ const PRECEDENCE: readonly (readonly string[])[] = [
 
 const SUFFIXES: Readonly<Record<string, ScalarType>> = { i: "i32", u: "u32", f: "f32", h: "f16" };
 
+/** Tint takes expressions that are nested 128 deep. */
+const MOST_NESTED = 128;
+
 class ExpressionReader extends Cursor {
+  private depth = 0;
+
   read(): Expression {
     const tree = this.binary(0);
     if (this.token.kind !== "end") throw new WgslSyntaxError(`unexpected ${this.token.text} in a constant expression`);
@@ -55,9 +60,12 @@ class ExpressionReader extends Cursor {
 
   private unary(): Expression {
     const { text: op } = this.token;
-    if (op !== "-" && op !== "!" && op !== "~") return this.parts(this.primary());
-    this.at++;
-    return { kind: "unary", op, operand: this.unary() };
+    if (++this.depth > MOST_NESTED) throw new WgslSyntaxError(`a constant expression is nested more than ${MOST_NESTED} deep`);
+    const signed = op === "-" || op === "!" || op === "~";
+    if (signed) this.at++;
+    const tree: Expression = signed ? { kind: "unary", op, operand: this.unary() } : this.parts(this.primary());
+    this.depth--;
+    return tree;
   }
 
   /** What follows a primary expression: indices and members. */

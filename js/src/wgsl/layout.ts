@@ -5,8 +5,10 @@ import type { Token } from "./lexer.js";
 import type { Attribute, Declaration } from "./parse.js";
 import { castScalar, concrete, convert, elementType, float, NotConstantError, type ScalarType, scalarType, toNumber, type Value } from "./values.js";
 
-const SCALARS: Readonly<Record<string, number>> = { f32: 4, i32: 4, u32: 4, bool: 4, f16: 2 };
-const SUFFIXES: Readonly<Record<string, string>> = { f: "f32", i: "i32", u: "u32", h: "f16" };
+const SCALARS: ReadonlyMap<string, number> = new Map(Object.entries({ f32: 4, i32: 4, u32: 4, bool: 4, f16: 2 }));
+const SUFFIXES: ReadonlyMap<string, string> = new Map(Object.entries({ f: "f32", i: "i32", u: "u32", h: "f16" }));
+/** Declarations that lead from one to the next: far more than people write, and few enough for a browser's stack. */
+const MOST_STEPS = 128;
 const OPAQUE = /^(texture_|sampler)/;
 
 /** The smallest multiple of `step` that is at least `value`. */
@@ -22,6 +24,8 @@ export class Layouts implements Scope {
   private readonly byName: ReadonlyMap<string, Declaration>;
   private readonly structs = new Map<string, StructType>();
   private readonly values = new Map<string, Value>();
+  private readonly overrideTypes = new Map<string, ScalarType>();
+  private steps = 0;
 
   constructor(
     private readonly declarations: readonly Declaration[],
@@ -41,17 +45,28 @@ export class Layouts implements Scope {
     if (known) return known;
     const declaration = this.byName.get(name);
     if (declaration?.kind !== "const" && declaration?.kind !== "override") throw new NotConstantError(`${name} has no value here`);
-    const value = declaration.kind === "const" ? this.initial(declaration) : this.override(declaration);
+    const value = this.step(() => (declaration.kind === "const" ? this.initial(declaration) : this.override(declaration)));
     this.values.set(name, value);
     return value;
   }
 
   private override(declaration: Declaration): Value {
-    const given = this.overrides[this.overrideKey(declaration)] ?? this.overrides[declaration.name];
+    const key = [this.overrideKey(declaration), declaration.name].find((name) => Object.hasOwn(this.overrides, name));
+    const given = key === undefined ? undefined : this.overrides[key];
     const value = given ?? (declaration.value ? undefined : this.standIn);
     if (value !== undefined) return castScalar(float("abstract-float", value), this.overrideType(declaration));
     const initial = this.initial(declaration);
     return initial.kind === "scalar" ? castScalar(initial, concrete(initial.type)) : initial;
+  }
+
+  /** Go from one declaration to another; from one that leads back to itself there is no way. */
+  private step<T>(go: () => T): T {
+    if (++this.steps > MOST_STEPS) throw new NotConstantError(`declarations that depend on each other more than ${MOST_STEPS} deep, or on themselves`);
+    try {
+      return go();
+    } finally {
+      this.steps--;
+    }
   }
 
   private initial(declaration: Declaration): Value {
@@ -72,6 +87,12 @@ export class Layouts implements Scope {
 
   /** The type of an override: as declared, or that of its default value, with abstract numbers made concrete. */
   overrideType(declaration: Declaration): ScalarType {
+    const known = this.overrideTypes.get(declaration.name) ?? this.step(() => this.findType(declaration));
+    this.overrideTypes.set(declaration.name, known);
+    return known;
+  }
+
+  private findType(declaration: Declaration): ScalarType {
     if (declaration.type) {
       const type = this.type(declaration.type);
       if (type.type !== "scalar") throw new NotConstantError(`the override ${declaration.name} is no scalar`);
@@ -96,15 +117,16 @@ export class Layouts implements Scope {
   type(syntax: TypeSyntax): TypeInfo {
     const { name, args } = syntax;
     const declared = this.byName.get(name);
-    if (declared?.kind === "alias" && declared.type) return this.type(declared.type);
+    const aliased = declared?.kind === "alias" ? declared.type : undefined;
+    if (aliased) return this.step(() => this.type(aliased));
     if (declared?.kind === "struct") return this.struct(declared);
-    const scalar = SCALARS[name];
+    const scalar = SCALARS.get(name);
     if (scalar !== undefined) return { type: "scalar", name, size: scalar, align: scalar, atomic: false };
     const vector = /^vec([234])([fiuh]?)$/.exec(name);
-    if (vector) return this.vector(Number(vector[1]), SUFFIXES[vector[2] ?? ""] ?? this.element(args[0]));
+    if (vector) return this.vector(Number(vector[1]), SUFFIXES.get(vector[2] ?? "") ?? this.element(args[0]));
     const matrix = /^mat([234])x([234])([fh]?)$/.exec(name);
     if (matrix) {
-      const elem = SUFFIXES[matrix[3] ?? ""] ?? this.element(args[0]);
+      const elem = SUFFIXES.get(matrix[3] ?? "") ?? this.element(args[0]);
       const columns = Number(matrix[1]);
       const column = this.vector(Number(matrix[2]), elem);
       return { type: "matrix", elem, columns, rows: Number(matrix[2]), size: columns * roundUp(column.align, column.size), align: column.align };
@@ -122,7 +144,7 @@ export class Layouts implements Scope {
   }
 
   private vector(count: number, elem: string): TypeInfo {
-    const size = SCALARS[elem] ?? 4;
+    const size = SCALARS.get(elem) ?? 4;
     return { type: "vector", elem, count, size: count * size, align: (count === 3 ? 4 : count) * size };
   }
 
@@ -141,7 +163,8 @@ export class Layouts implements Scope {
 
   private aliased(syntax: TypeSyntax): string {
     const declared = this.byName.get(syntax.name);
-    return declared?.kind === "alias" && declared.type ? this.aliased(declared.type) : syntax.tokens.map((token) => token.text).join("");
+    const aliased = declared?.kind === "alias" ? declared.type : undefined;
+    return aliased ? this.step(() => this.aliased(aliased)) : syntax.tokens.map((token) => token.text).join("");
   }
 
   struct(declaration: Declaration): StructType {
@@ -151,7 +174,7 @@ export class Layouts implements Scope {
     let end = 0;
     let structAlign = 1;
     for (const member of declaration.members ?? []) {
-      const type = this.type(member.type);
+      const type = this.step(() => this.type(member.type));
       const align = this.attribute(member.attributes, "align") ?? type.align;
       const size = this.attribute(member.attributes, "size") ?? type.size;
       const offset = roundUp(align || 1, end);

@@ -5,7 +5,10 @@ import type { Declaration } from "./parse.js";
 
 /** The first float that rounds to infinity. */
 const HALF_OVERFLOW = 65520;
-const RANGES: Readonly<Record<string, readonly [number, number]>> = { u32: [0, 2 ** 32 - 1], i32: [-(2 ** 31), 2 ** 31 - 1] };
+const RANGES: ReadonlyMap<string, readonly [number, number]> = new Map([
+  ["u32", [0, 2 ** 32 - 1]],
+  ["i32", [-(2 ** 31), 2 ** 31 - 1]],
+]);
 
 /** What an override is, for Python. */
 export function overrideInfo(declaration: Declaration, layouts: Layouts): OverrideInfo {
@@ -21,7 +24,7 @@ export function overrideInfo(declaration: Declaration, layouts: Layouts): Overri
 /** Why a value cannot be that of an override, or undefined when it can. */
 export function refusal(type: string, value: number): string | undefined {
   if (type === "bool") return value === 0 || value === 1 ? undefined : "it takes true or false";
-  const range = RANGES[type];
+  const range = RANGES.get(type);
   if (range) {
     const [low, high] = range;
     return Number.isInteger(value) && value >= low && value <= high ? undefined : `it takes whole numbers from ${low} to ${high}`;
