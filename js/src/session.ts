@@ -59,6 +59,28 @@ const ACK_DELAY_MS = 200;
 const GAP_MS = 1000;
 const KEPT_CANCELLED = 256;
 
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** Whether a message holds what its kind needs. */
+function isWellFormed(message: ToBrowser): boolean {
+  switch (message.kind) {
+    case "welcome":
+      return typeof message.session === "string" && isCount(message.received) && (message.lane === null || typeof message.lane?.url === "string");
+    case "ping":
+      return isCount(message.nonce);
+    case "batch":
+      return isCount(message.seq) && Array.isArray(message.commands) && message.commands.every((command) => typeof command === "object" && command !== null);
+    case "ack":
+      return isCount(message.ack);
+    case "resume":
+      return isCount(message.received);
+    case "cancel":
+      return Array.isArray(message.ids) && message.ids.every((id) => typeof id === "string");
+    default:
+      return true;
+  }
+}
+
 const total = (buffers: readonly { byteLength: number }[]): number => buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
 
 export class Session {
@@ -161,12 +183,16 @@ export class Session {
   // ---------------------------------------------------------------- inputs
 
   receive(link: Link, message: ToBrowser, buffers: readonly Bytes[]): void {
-    if (this.role === "closed") return;
+    if (this.role === "closed" || typeof message !== "object" || message === null) return;
     if (message.kind === "roll-call") {
       this.hello(link);
       return;
     }
     if (message.instance !== this.instance) return;
+    if (!isWellFormed(message)) {
+      console.error("webgpu_widget: a malformed message from Python was dropped", message.kind);
+      return;
+    }
     switch (message.kind) {
       case "welcome":
         this.welcome(link, message.session, message.received, message.lane);

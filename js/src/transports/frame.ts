@@ -67,7 +67,7 @@ export function decodeFrame(frame: ArrayBuffer): { message: unknown; buffers: Ui
   }
   let offset = padded(4 + length);
   const buffers = header.buffers.map((size: unknown) => {
-    if (typeof size !== "number" || size < 0 || offset + size > frame.byteLength)
+    if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0 || offset + size > frame.byteLength)
       throw new RangeError(`the frame has no room for a buffer of ${String(size)} bytes at ${offset}`);
     const view = new Uint8Array(frame, offset, size);
     offset += padded(size);
