@@ -249,21 +249,34 @@ def from_wire(code: str, message: str, details: dict[str, Any], source: str = ""
 def shader_error(message: str, details: dict[str, Any], source: str, name: str) -> ShaderError:
     """Lay out compile errors with their lines and a caret under the place."""
     lines = source.splitlines()
-    found = [item for item in details.get("messages", []) if item["severity"] == "error"]
+    found = _compile_errors(details.get("messages"))
     title = f"the WGSL of kernel {name!r} does not compile" if name else "the WGSL does not compile"
     if not found:
         return ShaderError(f"{title}: {message}", source)
     parts = [f"{title}: {len(found)} error{'s' if len(found) > 1 else ''}"]
     for item in found:
-        line, column = int(item["line"]), int(item["column"])
-        said, *more = str(item["message"]).strip().splitlines() or [""]
+        line, column = item["line"], item["column"]
+        said, *more = item["message"].strip().splitlines() or [""]
         parts.append(f"\n  line {line}, column {column}: {said}")
         if 0 < line <= len(lines):
             text = lines[line - 1]
             caret = "".join("\t" if char == "\t" else " " for char in text[: column - 1])
-            width = max(1, min(int(item["length"]), len(text) - column + 1))
+            width = max(1, min(item["length"], len(text) - column + 1))
             parts.append(f"    {line:>4} | {text}")
             parts.append(f"         | {caret}{'^' * width}")
         parts += [f"    {text}" for text in more if text.strip()]
     first = found[0]
-    return ShaderError("\n".join(parts), source, int(first["line"]), int(first["column"]))
+    return ShaderError("\n".join(parts), source, first["line"], first["column"])
+
+
+def _compile_errors(messages: Any) -> list[dict[str, Any]]:
+    """Return the errors among a compiler's messages, without what is none."""
+    fields = {"severity": str, "message": str, "line": int, "column": int, "length": int}
+    items = messages if isinstance(messages, list) else []
+    return [
+        item
+        for item in items
+        if isinstance(item, dict)
+        and all(type(item.get(name)) is kind for name, kind in fields.items())
+        and item["severity"] == "error"
+    ]

@@ -20,6 +20,7 @@ from webgpu_widget.weights import readers
 from webgpu_widget.weights.formats import foreign, gguf, gguf_split, npz, safetensors
 from webgpu_widget.weights.served_digest import served_sha256
 
+from . import of_pages as pages
 from .guided import Target, corpus_of
 
 
@@ -111,11 +112,20 @@ TARGETS = {
     "http fields": Target(
         _read_fields, [_DIGEST + b'ETag: "' + b"ab" * 32 + b'"\nContent-Range: bytes 0-9/100\nRetry-After: 5'], ("weights/served_digest.py", "weights/readers.py"), _REFUSED
     ),
-    "frame": Target(codec.decode, [codec.encode({"type": "x", "n": 1}, [b"abc", bytes(9)])], ("_codec.py",), (ValueError,)),
+    "frame": Target(codec.decode, [codec.encode({"type": "x", "n": 1}, [b"abc", bytes(9)])], ("link/codec.py",), (ValueError,)),
     "T5 config": Target(_read_t5, [json.dumps(_T5).encode()], ("t5/config.py",), _REFUSED),
     "view link": Target(
         lambda data: View.from_link(data.decode("latin-1")), [View(("-0.75", "1e-30"), "1e-40", (36, 24), 100).link.encode()], ("mandelbrot/view.py", "mandelbrot/numbers.py"), _REFUSED
     ),
+    "saved PNG": Target(pages.read_png, [pages.picture(".png")], ("mandelbrot/saved.py", "mandelbrot/view.py"), _REFUSED),
+    "saved npz": Target(pages.read_npz, [pages.picture(".npz")], ("mandelbrot/saved.py", "mandelbrot/view.py"), _REFUSED),
+    "tokenizer.json": Target(pages.read_tokenizer, [pages.tokenizer()], ("t5/tokenizer.py",), _REFUSED),
+    "hub listing": Target(pages.read_listing, [b'{"siblings": [{"rfilename": "model.safetensors"}]}'], ("weights/hub.py",), _REFUSED),
+    "server's answer": Target(pages.read_answer, [pages.answer(), pages.chunked()], ("weights/readers.py", "http/client.py"), _REFUSED),
+    "request's names": Target(pages.read_request, [b"localhost:8\nhttp://127.0.0.1:8888", b"[::1]:8\nhttps://evil.example"], ("transports/_names.py", "transports/_handlers.py"), _REFUSED),
+    "page's messages": Target(pages.read_messages, [pages.messages()], ("link/session.py", "link/connection.py", "errors.py"), _REFUSED),
+    "compile result": Target(pages.read_compiled, pages.compiled(), ("link/wire.py", "kernels/entry.py", "kernels/kernel.py", "kernels/layout.py"), _REFUSED),
+    "compiler's messages": Target(pages.read_compiler, [json.dumps(pages.WORDS[6]["details"]).encode()], ("errors.py",), _REFUSED),
 }  # fmt: skip
 for _name, _target in TARGETS.items():
     _target.seeds += corpus_of(_name)

@@ -10,7 +10,7 @@ import pytest
 import webgpu_widget as wg
 from webgpu_widget.mandelbrot.view import View
 
-from .guided import Outcome, attempt, fuzz
+from .guided import Outcome, attempt, corpus_of, fuzz
 from .targets import TARGETS
 
 pytestmark = pytest.mark.no_adapter
@@ -29,6 +29,12 @@ def test_seeds_are_read(name):
     outcome = Outcome()
     attempt(TARGETS[name], TARGETS[name].seeds[0], outcome)
     assert outcome.refused == 0
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_once_failed_ends_with_a_value_or_a_typed_error(name):
+    for data in corpus_of(name):
+        attempt(TARGETS[name], data, Outcome())
 
 
 @pytest.mark.parametrize("digits", ["9" * 400, "0_" * 200 + "0", "1" * 49_000, "1." + "1" * 400, "." + "3" * 400])

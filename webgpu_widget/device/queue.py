@@ -13,13 +13,13 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget.device.handles import Arg, Buffer, Bytes, Pipeline, Recording, Sampler, Span, Texture
-from webgpu_widget.link import protocol
+from webgpu_widget.link import protocol, wire
 from webgpu_widget.link.connection import Connection, Request
 from webgpu_widget.link.losses import Losses, once_more, once_more_async
 
@@ -355,7 +355,7 @@ class Queue:
         if pipeline.result is not None:
             return pipeline.result
         try:
-            pipeline.result = cast("protocol.CompileResult", self.connection.wait(request, timeout))
+            pipeline.result = wire.compile_result(self.connection.wait(request, timeout))
         except errors.WebGPUWidgetError:
             self.forget(pipeline)
             raise
@@ -367,7 +367,7 @@ class Queue:
         if pipeline.result is not None:
             return pipeline.result
         try:
-            pipeline.result = cast("protocol.CompileResult", await self.connection.wait_async(request, timeout))
+            pipeline.result = wire.compile_result(await self.connection.wait_async(request, timeout))
         except errors.WebGPUWidgetError:
             self.forget(pipeline)
             raise

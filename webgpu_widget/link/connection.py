@@ -122,7 +122,7 @@ class Connection:
                 self._contested_at = now
             try:
                 self._session.receive(link, message, buffers)
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, OverflowError):
                 log.warning("a malformed %r message from the browser was dropped", kind, exc_info=True)
             if self._session.advanced:
                 self._session.advanced = False

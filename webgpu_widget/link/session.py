@@ -16,6 +16,13 @@ from webgpu_widget.link import protocol
 
 _EARLY_MESSAGES = 4096
 _EARLY_BYTES = 4 * protocol.WINDOW_BYTES
+_REPLIES: dict[str, dict[str, type]] = {
+    "result": {"value": dict},
+    "error": {"code": str, "message": str, "details": dict},
+    "chunk": {"item": int, "offset": int, "total": int},
+    "progress": {"value": dict},
+}
+"""What the replies to a request hold."""
 _PARSED = 16
 """What parsed JSON takes in memory, in multiples of its text."""
 
@@ -346,10 +353,18 @@ class Session:
                 self.epoch = int(message["epoch"])
                 self._events.append(Event("device-lost", message))
             return
+        fields = _REPLIES[kind]
+        key = str(message["id"])
+        for name, needed in fields.items():
+            if not isinstance(message.get(name), needed):
+                # Whoever waits for the reply is not left waiting.
+                text = f"the page's {kind} has the {name} {str(message.get(name))[:80]!r}: reload the page"
+                kind, message = "error", {"id": key, "code": "internal", "message": text, "details": {}}
+                break
         if kind in {"result", "error"}:
-            if message["id"] not in self._requests:
+            if key not in self._requests:
                 return
-            self._requests.discard(str(message["id"]))
+            self._requests.discard(key)
         self._events.append(Event(kind, message, buffers))
 
     # ------------------------------------------------------------ the stream to the browser

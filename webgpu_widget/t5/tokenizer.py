@@ -45,6 +45,7 @@ class Tokenizer:
             )
         self.backend.no_padding()
         self.backend.no_truncation()
+        self.path = path
         self.config = config
         self.special = {config.pad_token_id, config.eos_token_id, config.decoder_start_token_id}
 
@@ -64,6 +65,8 @@ class Tokenizer:
         ------
         PromptError
             When the text is empty or too long.
+        FormatError
+            When the file's parts do not fit together.
         """
         if not isinstance(text, str):
             raise PromptError(f"a prompt is a str, not {type(text).__name__}; pass a str, or a list of them")
@@ -71,7 +74,12 @@ class Tokenizer:
             raise PromptError(
                 f"the prompt {text!r} is empty; write what the model shall do, for example 'translate English to German: Hello.'"
             )
-        ids: list[int] = list(self.backend.encode(text).ids)
+        try:
+            ids: list[int] = list(self.backend.encode(text).ids)
+        except Exception as error:  # as above: a file whose parts do not fit fails only now
+            raise FormatError(
+                f"{self.path} is a tokenizer.json that cannot be used: {error}. Download it again."
+            ) from error
         end = self.config.eos_token_id
         if not ids or ids[-1] != end:
             ids.append(end)
@@ -85,8 +93,14 @@ class Tokenizer:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, without special tokens."""
-        return str(self.backend.decode([i for i in ids if i not in self.special], skip_special_tokens=True))
+        """Return the text of ids, without special tokens; raises as `encode` does."""
+        shown = [i for i in ids if i not in self.special]
+        try:
+            return str(self.backend.decode(shown, skip_special_tokens=True))
+        except Exception as error:  # as above
+            raise FormatError(
+                f"{self.path} is a tokenizer.json that cannot be used: {error}. Download it again."
+            ) from error
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
         """Return each id's piece, with a space where a word begins."""
