@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -240,3 +241,66 @@ def test_errors_of_a_refused_request_say_what_to_do(gpu: wg.GPU, way: Direct) ->
     gpu.synchronize()
     with pytest.raises(errors.DeviceLostError, match="the work: someone tripped.*run the cells that made it again"):
         request.future.result(0)
+
+
+def told_after(gpu: wg.GPU) -> float:
+    begun = time.monotonic()
+    with pytest.raises(wg.FrontendLostError, match="closed or reloaded"):
+        gpu.run(SQUARE, x=X, y=wg.out(8), threads=8, timeout=60)
+    return time.monotonic() - begun
+
+
+def leave_in_the_call(way: Direct, comes: Any = None) -> None:
+    """The page says goodbye in the middle of the next call; ``comes`` begins the coming of another one."""
+    page = way.pages[0]
+
+    def goodbye(*_: Any) -> None:
+        if page not in way.pages:
+            return
+        way.pages.remove(page)
+        page.bye(page)
+        if comes is not None:
+            comes()
+
+    page._command = goodbye
+
+
+def test_a_page_that_said_goodbye_is_not_waited_for_where_none_is_known_to_come(gpu: wg.GPU, way: Direct) -> None:
+    leave_in_the_call(way)
+    assert told_after(gpu) < 3
+
+
+def test_a_page_that_is_known_to_come_serves_the_second_try(
+    gpu: wg.GPU, way: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(way, "comes_back", lambda gone_at: time.monotonic() - gone_at < 60)
+    leave_in_the_call(way, lambda: way.after(2.5, way.add_page))
+    assert np.array_equal(gpu.run(SQUARE, x=X, y=wg.out(8), threads=8, timeout=60), X * X)
+
+
+def test_a_page_that_broke_off_without_a_word_serves_the_second_try(gpu: wg.GPU, way: Direct) -> None:
+    drop_links(way)
+    way.pages.clear()
+    assert np.array_equal(gpu.run(SQUARE, x=X, y=wg.out(8), threads=8, timeout=60), X * X)
+    late = way.pages.pop()
+    late.dead = True
+    way.connection.close_link("comm")
+    way.connection.open_link("comm", way.to_pages)
+    way.after(3, way.add_page)
+    assert np.array_equal(gpu.run(SQUARE, x=X, y=wg.out(8), threads=8, timeout=60), X * X)
+
+
+def test_a_hub_knows_of_a_page_that_is_fetched_again() -> None:
+    made = wg.GPU(transport="page")
+    try:
+        transport = made._transport
+        now = time.monotonic()
+        transport._hub.page_fetched_at = now - 100
+        assert not transport.comes_back(now)
+        with urllib.request.urlopen(made.url.split("?")[0], timeout=10) as page:  # noqa: S310  the test's own server
+            assert page.status == 200
+        assert transport.comes_back(time.monotonic()), "fetched just before the goodbye"
+        assert transport.comes_back(now)
+        assert not transport.comes_back(time.monotonic() + 60)
+    finally:
+        made.close()

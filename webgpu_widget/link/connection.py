@@ -35,6 +35,8 @@ _LOST_AFTER_S = 10.0
 _CONTEST_S = 1.5
 _GAP_S = 1.0
 _DECIDE_SLICE_S = 0.02
+_GONE_AFTER_S = 1.0
+"""A page that said goodbye, and of which nothing is known since, is not waited for any longer."""
 _SLEPT_S = 2.0
 """A wait that has not looked at the clock for so long was itself stopped: the silence meanwhile is nobody's."""
 _ADVICE = "What lived in that page's GPU memory is gone; run the cells that made it again"
@@ -78,6 +80,7 @@ class Connection:
         self._last_ping = 0.0
         self._contested_at: float | None = None
         self._linkless_at: float | None = None
+        self._goodbye_at: float | None = None
         self._recoveries = 0
         self._gap_since: float | None = None
         self._mismatch: str | None = None
@@ -353,7 +356,7 @@ class Connection:
         request = self._requests.get(str(message.get("id")))
         if event.kind == "connected":
             self.hello = message
-            self._contested_at = self._linkless_at = None
+            self._contested_at = self._linkless_at = self._goodbye_at = None
             self._last_report = time.monotonic()
             self._connected.set()
             self._transport.connected(message)
@@ -362,6 +365,7 @@ class Connection:
         elif event.kind == "page-lost":
             self._connected.clear()
             self._contested_at = self._linkless_at = None
+            self._goodbye_at = time.monotonic() if message["left"] else None
             self._gone("page-lost", message["reason"])
             self._fail(message["ids"], message["reason"])
             self._transport.page_lost(left=message["left"])
@@ -526,10 +530,18 @@ class Connection:
             self._settle()
             if request.future.done():
                 return
-            if not self.connected and not self._transport.starts_pages and (hurry := patience()) is not None:
-                timeout = hurry if timeout is None else min(timeout, hurry)
+            timeout = timeout if self.connected else self._hurried(timeout)
             if timeout is not None and silent > timeout:
                 raise self._timed_out(request, timeout)
+
+    def _hurried(self, timeout: float | None) -> float | None:
+        """Return how long a page that is not there is waited for: in a second try, no longer than one takes to come back."""
+        hurry = patience()
+        if hurry is None or self._transport.starts_pages:
+            return timeout
+        if self._goodbye_at is not None and not self._transport.comes_back(self._goodbye_at):
+            hurry = min(hurry, _GONE_AFTER_S)
+        return hurry if timeout is None else min(timeout, hurry)
 
     def _ask_for_missing(self, now: float) -> bool:
         """Ask for a message that later ones have overtaken, when it is lost and not late."""

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import pathlib
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -126,6 +127,7 @@ class PageHandler(Guarded):
 
     def get(self) -> None:
         """Send it."""
+        self.hub.page_fetched_at = time.monotonic()
         self.set_header("Content-Security-Policy", _CONTENT_POLICY)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.finish(_PAGE)

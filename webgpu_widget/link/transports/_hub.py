@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import os
 import pathlib
 import secrets
@@ -187,6 +188,7 @@ class Hub:
         self._tls = tls
         self.endpoints: dict[str, Endpoint] = {}
         self.files: dict[str, pathlib.Path] = {}
+        self.page_fetched_at = -math.inf
         self.sockets: set[Socket] = set()
         self._streams: weakref.WeakSet[tornado.iostream.IOStream] = weakref.WeakSet()
         self._strangers: dict[tornado.iostream.IOStream, None] = {}

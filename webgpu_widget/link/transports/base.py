@@ -75,6 +75,10 @@ class Transport(abc.ABC):
     def nudge(self, silent_s: float) -> None:  # noqa: B027
         """Hear, now and then during a wait, that no page has answered for ``silent_s`` seconds."""
 
+    def comes_back(self, gone_at: float) -> bool:  # noqa: ARG002
+        """Whether a page is known to be on its way since one said goodbye, at ``gone_at`` (monotonic seconds): asked when none has come at once."""
+        return False
+
     def restart(self) -> bool:
         """Replace a page whose GPU hangs or is gone, if that is in our hands; returns whether it was done."""
         return False

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("webgpu_widget.hub")
 _NOBODY = object()
+_RELOADS_IN_S = 2.0
+"""From the fetching of a page to the goodbye of the one that it takes the place of."""
 
 
 class SocketLink:
@@ -118,6 +120,10 @@ class PageTransport(Transport):
     def advice(self) -> str:
         """Say what to do. The address is not in it: what is said here ends up in saved notebooks and logs, and the token opens this GPU."""
         return f"Open gpu.url (print it: it is on {self._hub.public_netloc} and holds a secret token) in a browser with WebGPU and keep the page open."
+
+    def comes_back(self, gone_at: float) -> bool:
+        """Whether a browser has fetched the page again: it does before the page that it leaves says goodbye."""
+        return self._hub.page_fetched_at > gone_at - _RELOADS_IN_S
 
     def close(self) -> None:
         """Withdraw the token."""
