@@ -82,3 +82,34 @@ def test_a_browser_computes_for_this_machines_own_address(cluster: wg.Cluster, r
     np.testing.assert_allclose(made, a.astype(np.float64) @ b, atol=30 * 2**-23 * 30)
     cluster._launched.browsers[0].close()
     until(lambda: not cluster._roster.present())
+
+
+@pytest.mark.parametrize("open_to_all", [False, True])
+def test_a_page_of_one_gpu_is_reached_by_https_alone(
+    paths: tuple[str, str], *, open_to_all: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    gpu = wg.GPU(transport="page", host="0.0.0.0" if open_to_all else "127.0.0.1", certificate=paths)  # noqa: S104
+    said = [str(warning.message) for warning in recwarn]
+    assert len(said) == open_to_all
+    assert not any("without a certificate" in text for text in said)
+    try:
+        assert urlsplit(gpu.url).scheme == "https"
+        here = gpu._device.transport._hub.page_url(gpu._device.transport._token)
+        assert fetch(here, paths[0])["Referrer-Policy"] == "no-referrer"
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            fetch(here)
+        with pytest.raises(OSError, match=r"."):
+            fetch(here.replace("https", "http"))
+        with pytest.raises(OSError, match=r"."):
+            FakeBrowser(here.replace("https", "http"))
+        assert not gpu._device.connection.connected
+        FakeBrowser(here, certificate=paths[0])
+        assert gpu.array(np.float32([1, 2])).numpy(timeout=20).tolist() == [1, 2]
+    finally:
+        gpu.close()
+
+
+def test_a_page_says_so_when_its_certificate_is_none(paths: tuple[str, str]) -> None:
+    for wrong in ((paths[0], paths[0]), (paths[0], "nowhere.pem")):
+        with pytest.raises(wg.FrontendError, match=r"cannot be used: .*both in PEM"):
+            wg.GPU(transport="page", certificate=wrong)

@@ -273,14 +273,26 @@ def test_another_users_folder_is_not_touched(folder: pathlib.Path) -> None:
             os.chown(path, NOBODY, NOBODY)
         sweep()
         assert theirs.is_dir()
-        # Nor does that user touch ours.
+        # Nor does that user touch ours, though it may write in it, and does sweep its own.
         ours = abandoned(folder, "ours")
-        code = f"import tempfile; tempfile.tempdir = {str(folder)!r}; from webgpu_widget.process.private_folder import sweep; sweep()"
+        for path in (ours, ours / "Default"):
+            path.chmod(0o777)
+        (ours / "owner.lock").chmod(0o666)
+        code = f"""
+            import os, tempfile
+            from webgpu_widget.process.private_folder import sweep
+            # Only now: that user may not read where Python is installed.
+            os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
+            tempfile.tempdir = {str(folder)!r}
+            sweep()
+            print("swept")
+            """
         done = subprocess.run(
-            [sys.executable, "-c", f"import os; os.setgid({NOBODY}); os.setuid({NOBODY}); {code}"], check=False
+            [sys.executable, "-c", textwrap.dedent(code)], check=False, capture_output=True, text=True, cwd=folder
         )
-        assert ours.is_dir()
-        assert done.returncode in {0, 1}
+        assert done.stdout == "swept\n", done.stderr
+        assert (ours / "Default" / "weights").is_file()
+        assert not theirs.exists()
     else:
         # Without the means to give a file away: a folder that says to be another's.
         real = os.getuid()
