@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from selftest_cases import lose_device
+from losing import lose_device
 
 import webgpu_widget as wg
 from webgpu_widget import __main__ as command_line

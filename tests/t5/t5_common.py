@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,15 +40,3 @@ def error(found: np.ndarray, wanted: np.ndarray) -> float:
 def dispatches_a_token(model: T5) -> int:
     """What a step takes on this adapter: four dispatches a layer where it has room for the kernels in blocks, eight elsewhere."""
     return (4 if model._parts.blocks.width else 8) * model.config.num_decoder_layers + 2
-
-
-def lose_device(gpu):
-    connection = gpu._device.connection
-    with connection._lock:
-        before = gpu._device.queue.generation
-        connection._session.reset("a test")
-        connection._settle()
-    deadline = time.monotonic() + 20
-    while gpu._device.queue.generation == before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -6,8 +6,9 @@ import asyncio
 
 import numpy as np
 import pytest
+from losing import lose_device
 from safetensors.numpy import load_file
-from t5_common import TINY, error, lose_device
+from t5_common import TINY, error
 
 import webgpu_widget as wg
 from webgpu_widget.reference import t5 as reference

@@ -9,8 +9,9 @@ import shutil
 
 import numpy as np
 import pytest
+from losing import lose_device
 from safetensors.numpy import load_file, save_file
-from t5_common import DATA, TINY, VARIANTS, dispatches_a_token, error, golden, lose_device
+from t5_common import DATA, TINY, VARIANTS, dispatches_a_token, error, golden
 
 import webgpu_widget as wg
 from webgpu_widget.reference import t5 as reference

@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
+from losing import lose_device
 from safetensors.numpy import save, save_file
 
 import webgpu_widget as wg
@@ -30,18 +31,6 @@ def through(monkeypatch, server, path):
     server.files["model.safetensors"] = path.read_bytes()
     monkeypatch.setattr(opening, "_serve", lambda *_: server.url("model.safetensors"))
     return path
-
-
-def lose_device(gpu):
-    connection = gpu._device.connection
-    with connection._lock:
-        before = gpu._device.queue.generation
-        connection._session.reset("a test")
-        connection._settle()
-    deadline = time.monotonic() + 20
-    while gpu._device.queue.generation == before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # ---------------------------------------------------------------- the file
