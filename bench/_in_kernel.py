@@ -13,7 +13,7 @@ import anywidget
 import numpy as np
 
 import webgpu_widget as wg
-from webgpu_widget.link import waiting
+from webgpu_widget.link import hosts
 
 sys.path.insert(0, str(pathlib.Path(wg.__file__).resolve().parents[1] / "bench"))
 from _bare import BareSocket
@@ -53,7 +53,7 @@ class Talk:
     def __init__(self) -> None:
         self.widget = Bare()
         self.came = threading.Semaphore(0)
-        waiting.install(kernel, self.widget.comm.comm_id, lambda _content, _buffers: self.came.release())
+        hosts.here().claim(self.widget.comm.comm_id, lambda _content, _buffers: self.came.release())
         assert self.came.acquire(timeout=20), "the bare widget did not say hello"
 
     def echo_ms(self, count: int) -> float:

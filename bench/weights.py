@@ -260,7 +260,7 @@ import json, os, pathlib, sys, threading
 sys.path[:0] = [{bench!r}]
 import anywidget
 import webgpu_widget as wg
-from webgpu_widget import waiting
+from webgpu_widget.link import hosts
 from weights import BARE, STREAM, best_of, load
 
 class Bare(anywidget.AnyWidget):
@@ -274,7 +274,7 @@ class Bare(anywidget.AnyWidget):
     }} }};'''
 
 widget, heard, found = Bare(), threading.Semaphore(0), []
-waiting.install(get_ipython().kernel, widget.comm.comm_id, lambda content, _buffers: (found.append(content), heard.release()))
+hosts.here().claim(widget.comm.comm_id, lambda content, _buffers: (found.append(content), heard.release()))
 assert heard.acquire(timeout=20)
 path = pathlib.Path("model.safetensors")
 gpu = wg.GPU()

@@ -18,6 +18,7 @@ from webgpu_widget.device.device import AdapterInfo, Device, MemoryInfo
 from webgpu_widget.kernels.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu
 from webgpu_widget.kernels.profile import Profile
 from webgpu_widget.kernels.program import Program
+from webgpu_widget.link import hosts
 from webgpu_widget.link.losses import once_more, once_more_async
 from webgpu_widget.link.transports._choose import TransportName, make_transport
 from webgpu_widget.link.transports.base import Transport
@@ -123,20 +124,14 @@ class GPU(Creation, anywidget.AnyWidget):
         )
 
     def _flush_after_cells(self) -> None:
-        from webgpu_widget.link.transports.comm import running_kernel
+        queue, connection = weakref.ref(self._device.queue), self._device.connection
 
-        kernel = running_kernel()
-        events = getattr(getattr(kernel, "shell", None), "events", None)
-        if events is not None:
-            queue, connection = weakref.ref(self._device.queue), self._device.connection
+        def cell_ended() -> None:
+            living = queue()
+            if living is not None and not connection.closed:
+                living.flush()
 
-            def cell_ended(*_: object) -> None:
-                living = queue()
-                if living is not None and not connection.closed:
-                    living.flush()
-
-            events.register("post_run_cell", cell_ended)
-            connection.on_close(lambda: events.unregister("post_run_cell", cell_ended))
+        connection.on_close(hosts.here().after_cells(cell_ended))
 
     def device_changed(self, status: dict[str, Any]) -> None:
         """Show what the device tells of itself; a notebook's own page knows it before Python does, and shows it."""

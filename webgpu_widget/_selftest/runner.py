@@ -14,6 +14,7 @@ import numpy as np
 from webgpu_widget import errors
 from webgpu_widget._selftest.case import Area, Case, Unavailable
 from webgpu_widget._selftest.report import Finding, Row, Verdict
+from webgpu_widget.link import hosts
 
 if TYPE_CHECKING:
     from webgpu_widget._selftest.probe import Probe
@@ -193,6 +194,4 @@ def bar(total: int, show: bool) -> Iterator[Callable[[str], object]]:
 
 def is_watched() -> bool:
     """Whether somebody sees a bar: a notebook, or a terminal."""
-    from webgpu_widget.link.transports.comm import running_kernel
-
-    return running_kernel() is not None or sys.stderr.isatty()
+    return hosts.here().has_page or sys.stderr.isatty()

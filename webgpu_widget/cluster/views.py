@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from webgpu_widget.link import hosts
+
 if TYPE_CHECKING:
     from webgpu_widget.cluster.mandelbrot import Tile
 
@@ -141,13 +143,12 @@ class LivePicture:
 
     def __init__(self, size: tuple[int, int]) -> None:
         import ipywidgets
-        from IPython.display import display
 
         self._step = max(1, -(-max(size) // _SHOWN))
         self._rgba = np.full((size[1], size[0], 4), (90, 90, 90, 60), np.uint8)
         self._last = 0.0
         self.widget = ipywidgets.Image(value=self._png(), format="png")
-        display(self.widget)
+        hosts.here().show(self.widget)
 
     def _png(self) -> bytes:
         return png(np.ascontiguousarray(self._rgba[:: self._step, :: self._step]))

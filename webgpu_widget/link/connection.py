@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
-from webgpu_widget.link import waiting
 from webgpu_widget.link.losses import Losses, patience
 from webgpu_widget.link.recovery import Recovery
 from webgpu_widget.link.session import Bytes, Event, Message, Session
@@ -237,7 +236,7 @@ class Connection:
 
         A cell's comm cannot be heard while Python waits here, so what concerns that is settled by the waits for replies.
         """
-        while self._undecided() and self._transport.kernel is None:
+        while self._undecided() and not self._transport.host.has_page:
             time.sleep(_DECIDE_SLICE_S)
         if self._recovery.due:
             self._recovery.prove(self)
@@ -245,7 +244,7 @@ class Connection:
     async def decide_async(self) -> None:
         """Coroutine twin of `decide`."""
         while self.in_doubt:
-            if not self._undecided() or self._transport.kernel is not None:
+            if not self._undecided() or self._transport.host.has_page:
                 break
             await asyncio.sleep(_DECIDE_SLICE_S)
         if self._recovery.due:
@@ -439,7 +438,7 @@ class Connection:
             What the browser reported.
         """
         self._await_begins()
-        with waiting.blocking(self._transport.kernel) as step:
+        with self._transport.host.blocking() as step:
             try:
                 while not request.future.done():
                     step(request.future, _SLICE_S)
@@ -454,7 +453,7 @@ class Connection:
         self._await_begins()
         future = asyncio.wrap_future(request.future)
         try:
-            async with waiting.awaiting(self._transport.kernel) as drain:
+            async with self._transport.host.awaiting() as drain:
                 while not future.done():
                     await asyncio.wait({future}, timeout=drain() or _SLICE_S)
                     self._watch(request, timeout)
@@ -475,14 +474,13 @@ class Connection:
             return
         request = Request("", "sending an array to the browser")
         self._await_begins()
-        with waiting.blocking(self._transport.kernel) as step:
+        with self._transport.host.blocking() as step:
             while self.pending_bytes > limit_bytes:
                 self._check_open()
                 step(request.future, 0.0005 if self.connected else 0.01)
                 self._watch(request, timeout)
 
     def _await_begins(self) -> None:
-        waiting.check_host(self._transport.kernel)
         with self._lock:
             self._last_report = self._watched_at = time.monotonic()
             if not self.connected and self._closed is None:

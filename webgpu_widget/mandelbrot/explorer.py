@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 
 from webgpu_widget.device.default import default_device
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
-from webgpu_widget.link import waiting
-from webgpu_widget.link.transports.comm import running_kernel
-from webgpu_widget.link.waiting.sender import Sender
+from webgpu_widget.link import hosts
 from webgpu_widget.mandelbrot import film, work
 from webgpu_widget.mandelbrot.image import Image
 from webgpu_widget.mandelbrot.landmarks import landmarks
@@ -143,12 +141,12 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         self._release: Callable[[], object] | None = None
         # Last of what may fail: `close` is called on what a trait has refused, too.
         super().__init__(**chosen)
-        kernel = running_kernel()
-        self._sender = Sender(self, kernel)
-        if kernel is not None and self.comm is not None:
+        host = hosts.here()
+        self._say = host.sender(self)
+        if host.has_page and self.comm is not None:
             # A page that is shown a deep view while a cell runs shall not wait for the cell's end.
-            self._release = waiting.install(
-                kernel, self.comm.comm_id, lambda content, buffers: self._on_message(self, content, buffers)
+            self._release = host.claim(
+                self.comm.comm_id, lambda content, buffers: self._on_message(self, content, buffers)
             )
             self.observe(self._look_ahead, ["center", "width", "max_iter", "auto_iterations", "power", "julia"])
             self._look_ahead()
@@ -293,7 +291,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             return
         question = content["id"]
         if content.get("kind") == "hello":
-            self._sender.send(self._welcome(question))
+            self._say(self._welcome(question), ())
         elif content.get("kind") == "cancel":
             with self._lock:
                 if question in self._pending:
@@ -334,7 +332,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             pass
         except Exception as error:  # noqa: BLE001 - the page shows it; nobody else would
             text = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
-            self._sender.send({"id": question, "kind": "error", "message": text})
+            self._say({"id": question, "kind": "error", "message": text}, ())
         finally:
             with self._lock:
                 self._pending.discard(question)
@@ -405,14 +403,14 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             "length": prepared.length,
         }
         text = work.method_text(prepared, view)
-        self._sender.send({"id": question, "kind": "prepared", "plan": plan, "serves": serves, "text": text}, buffers)
+        self._say({"id": question, "kind": "prepared", "plan": plan, "serves": serves, "text": text}, buffers)
 
     def _draw(self, question: str, view: View) -> None:
         image = render_view(view, self.gpu, refine=False, progress=lambda _: self._check(question), timeout=60.0)
         self._check(question)
         text = work.method_text(work.Prepared(image.method), view)  # type: ignore[arg-type]
         answer = {"id": question, "kind": "drawn", "text": f"{text}, by the kernel", "method": image.method}
-        self._sender.send(answer, [image.iterations.data, image.smooth.data])
+        self._say(answer, [image.iterations.data, image.smooth.data])
 
     def close(self) -> None:
         """Close the widget and end its thread."""

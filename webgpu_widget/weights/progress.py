@@ -7,7 +7,10 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from webgpu_widget.link import hosts
+
 if TYPE_CHECKING:
+    from webgpu_widget.link.hosts import Host
     from webgpu_widget.weights.loader import Weights
 
 __all__ = ["show"]
@@ -48,18 +51,16 @@ export default { render };
 
 def show(weights: Weights) -> None:
     """Show a bar for a load: a widget in a notebook, tqdm in a terminal, nothing where nobody looks."""
-    from webgpu_widget.link.transports.comm import running_kernel
-
-    if running_kernel() is not None:
-        _show_widget(weights)
+    host = hosts.here()
+    if host.has_page:
+        _show_widget(weights, host)
     elif sys.stderr.isatty():
         _show_tqdm(weights)
 
 
-def _show_widget(weights: Weights) -> None:
+def _show_widget(weights: Weights, host: Host) -> None:
     import anywidget
     import traitlets
-    from IPython.display import display
 
     class LoadBar(anywidget.AnyWidget):
         _esm = _ESM
@@ -95,7 +96,7 @@ def _show_widget(weights: Weights) -> None:
 
     update()
     weights._driver.listeners.append(update)
-    display(bar)  # type: ignore[no-untyped-call]
+    host.show(bar)
 
 
 def _show_tqdm(weights: Weights) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from webgpu_widget import errors
+from webgpu_widget.link import hosts
+from webgpu_widget.link.hosts import Host
 from webgpu_widget.link.transports.base import Transport
-from webgpu_widget.link.transports.comm import CommTransport, running_kernel
+from webgpu_widget.link.transports.comm import CommTransport
 
 if TYPE_CHECKING:
     import anywidget
@@ -24,14 +26,14 @@ class Choice:
     name: str
     host: str
     port: int
-    kernel: Any
+    where: Host
     token: str | None = None
     certificate: tuple[str, str] | None = None
 
     def bind(self, widget: anywidget.AnyWidget) -> Transport:
         """Make it."""
         if self.name == "comm":
-            return CommTransport(widget, self.kernel)
+            return CommTransport(widget, self.where)
         if self.name == "page":
             from webgpu_widget.link.transports.page import PageTransport
 
@@ -69,7 +71,7 @@ def make_transport(
     Raises
     ------
     FrontendError
-        For an unknown name, or ``comm`` outside of a kernel.
+        For an unknown name, or ``comm`` in a host whose page cannot compute for its cells.
     """
     if isinstance(name, Transport):
         return Given(name)
@@ -78,11 +80,9 @@ def make_transport(
         chosen = cast("TransportName", os.environ.get("WEBGPU_WIDGET_TRANSPORT", "auto") or "auto")
     if chosen not in _NAMES:
         raise errors.FrontendError(f"transport is {chosen!r}; it is one of {', '.join(map(repr, _NAMES))}")
-    kernel = running_kernel()
+    where = hosts.here()
     if chosen == "auto":
-        chosen = "comm" if kernel is not None else "headless"
-    if chosen == "comm" and kernel is None:
-        raise errors.NoFrontendError(
-            "transport 'comm' needs a Jupyter kernel, and this code runs in none: use 'headless' or 'page'"
-        )
-    return Choice(chosen, host, port, kernel, token, certificate)
+        chosen = cast("TransportName", where.transport)
+    if chosen == "comm" and where.refusal:
+        raise errors.NoFrontendError(where.refusal)
+    return Choice(chosen, host, port, where, token, certificate)

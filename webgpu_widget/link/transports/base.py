@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING, Any
 
+from webgpu_widget.link.hosts import Host
+
 if TYPE_CHECKING:
     from webgpu_widget.link.connection import Connection
     from webgpu_widget.link.protocol import Lane
@@ -19,8 +21,8 @@ class Transport(abc.ABC):
     """
 
     name: str
-    kernel: Any = None
-    """The Jupyter kernel whose comm carries messages, where one does; decides how a cell waits."""
+    host: Host = Host()
+    """Where a cell waits for messages: the one whose comm carries them, else one that holds none back."""
     reconnect_s = 3.0
     """Seconds that a page without a link has to come back in."""
     page_ended = "the page was closed or reloaded"

@@ -11,33 +11,18 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget.link import waiting
 from webgpu_widget.link.connection import environment_flag
 from webgpu_widget.link.transports.base import Transport
-from webgpu_widget.link.waiting.sender import Sender
 
 if TYPE_CHECKING:
     import anywidget
 
     from webgpu_widget.link.connection import Connection
+    from webgpu_widget.link.hosts import Host
     from webgpu_widget.link.protocol import Lane
 
 _DISPLAY_AFTER_S = 2.0
 _CALL_EVERY_S = 3.0
-
-
-def running_kernel() -> Any:
-    """Return the Jupyter kernel that this code runs in, or None; a forked child of a kernel is none."""
-    import os
-    import sys
-
-    module = sys.modules.get("IPython")
-    if module is None:
-        return None
-    shell = module.get_ipython()
-    kernel = getattr(shell, "kernel", None)
-    home = getattr(getattr(kernel, "session", None), "pid", None)
-    return kernel if home in {None, os.getpid()} else None
 
 
 class CommTransport(Transport):
@@ -47,28 +32,28 @@ class CommTransport(Transport):
     ----------
     widget : anywidget.AnyWidget
         Whose custom messages carry the protocol.
-    kernel
-        The running kernel.
+    host : Host
+        Where it is shown.
     """
 
     name = "comm"
 
-    def __init__(self, widget: anywidget.AnyWidget, kernel: Any) -> None:
-        self.kernel = kernel
+    def __init__(self, widget: anywidget.AnyWidget, host: Host) -> None:
+        self.host = host
         self._widget = widget
         self._connection: Connection | None = None
         self._release: Callable[[], None] | None = None
         self._token: str | None = None
         self._displayed = False
         self._called_at = 0.0
-        self._send = Sender(widget, kernel).send
+        self._send = host.sender(widget)
 
     def start(self, connection: Connection) -> None:
         """Claim the comm's messages and listen."""
         self._connection = connection
         comm = self._widget.comm
-        if comm is not None and self.kernel is not None:
-            self._release = waiting.install(self.kernel, comm.comm_id, self._receive)
+        if comm is not None:
+            self._release = self.host.claim(comm.comm_id, self._receive)
         # What comes while no cell runs, in hosts where nothing was installed.
         self._widget.on_msg(lambda _widget, content, buffers: self._receive(content, buffers))
         connection.open_link("comm", self._send)
@@ -98,9 +83,7 @@ class CommTransport(Transport):
             self._send({"kind": "roll-call"}, ())
         if silent_s > _DISPLAY_AFTER_S and not self._displayed:
             self._displayed = True
-            from IPython.display import display
-
-            display(self._widget)  # type: ignore[no-untyped-call]
+            self.host.show(self._widget)
 
     def advice(self) -> str:
         """Say what to do in this host."""

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from webgpu_widget.link.waiting._claim import claim
+from webgpu_widget.link.hosts._claim import claim
 
 INTERVAL_S = 0.002
 
@@ -75,19 +75,17 @@ class _Pump:
                 signal.pthread_kill(main, signal.SIGURG)
 
 
-def install(kernel: Any) -> bool:
-    """Make the kernel's pump, once. Returns False where the kernel has no such queue."""
-    if not hasattr(kernel, "msg_queue") or not hasattr(kernel, "shell_stream"):
-        return False
+def fits(kernel: Any) -> bool:
+    """Whether the kernel has such a queue."""
+    return hasattr(kernel, "msg_queue") and hasattr(kernel, "shell_stream")
+
+
+def install(kernel: Any) -> Callable[[], None]:
+    """Make the kernel's pump, once; returns the function that delivers our messages."""
     if getattr(kernel, "_webgpu_widget_pump", None) is None:
         kernel._webgpu_widget_pump = _Pump(kernel)
-    return True
-
-
-def drain_for(kernel: Any) -> Callable[[], None] | None:
-    """Return the function that delivers our messages, or None where messages come by themselves."""
-    pump = getattr(kernel, "_webgpu_widget_pump", None)
-    return None if pump is None else pump.drain
+    drain: Callable[[], None] = kernel._webgpu_widget_pump.drain
+    return drain
 
 
 def wait(future: Future[Any], seconds: float, drain: Callable[[], None]) -> None:

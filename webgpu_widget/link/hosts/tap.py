@@ -13,17 +13,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from webgpu_widget.link.waiting._claim import claim
+from webgpu_widget.link.hosts._claim import claim
 
 _NEEDS = ("shell_channel_thread", "shell_stream", "shell_channel_thread_main")
 
 
-def install(kernel: Any) -> bool:
-    """Put the tap in place, once per kernel. Returns False where the kernel has no such thread."""
-    if any(getattr(kernel, name, None) is None for name in _NEEDS):
-        return False
+def fits(kernel: Any) -> bool:
+    """Whether the kernel has such a thread."""
+    return all(getattr(kernel, name, None) is not None for name in _NEEDS)
+
+
+def install(kernel: Any) -> None:
+    """Put the tap in place, once per kernel."""
     if getattr(kernel, "_webgpu_widget_tap", False):
-        return True
+        return
     original = kernel.shell_channel_thread_main
 
     async def tapped(frames: list[Any]) -> None:
@@ -36,4 +39,3 @@ def install(kernel: Any) -> bool:
         manager._shell_socket = stream  # it only calls send_multipart(), in the thread of the stream
     stream.io_loop.add_callback(lambda: stream.on_recv(tapped, copy=False))
     kernel._webgpu_widget_tap = True
-    return True

@@ -1,0 +1,113 @@
+"""Which host this is, what `auto` and `comm` mean there, and what one whose page cannot answer a cell is told."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+import webgpu_widget as wg
+from webgpu_widget.link import hosts
+from webgpu_widget.link.hosts.jupyter import Ipykernel6, Ipykernel7, Jupyter
+from webgpu_widget.link.hosts.refusing import Marimo, Pyodide
+
+NOTEBOOK = """
+import marimo
+app = marimo.App()
+
+@app.cell
+def made():
+    import webgpu_widget as wg
+    for make in (lambda: wg.GPU(), lambda: wg.GPU("comm"), lambda: wg.default_gpu(), lambda: wg.xp.zeros(3)):
+        try:
+            make()
+        except wg.NoFrontendError as error:
+            print("refused:", error)
+        else:
+            print("made")
+    return
+"""
+
+
+def kernel(**parts: Any) -> Any:
+    return SimpleNamespace(session=SimpleNamespace(pid=os.getpid()), **parts)
+
+
+KERNELS = {
+    "ipykernel 7": (kernel(shell_channel_thread=1, shell_stream=1, shell_channel_thread_main=1), Ipykernel7),
+    "ipykernel 6": (kernel(msg_queue=1, shell_stream=1), Ipykernel6),
+    "another one": (kernel(), Jupyter),
+}
+
+
+def run_in(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("IPython")
+    module.get_ipython = lambda: SimpleNamespace(kernel=running)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", module)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_is_known_by_what_it_has(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, kind = KERNELS[name]
+    run_in(running, monkeypatch)
+    host = hosts.here()
+    assert type(host) is kind
+    assert (host.has_page, host.transport, host.refusal) == (True, "comm", "")
+
+
+def test_a_forked_child_of_a_kernel_runs_in_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, _ = KERNELS["ipykernel 7"]
+    running = SimpleNamespace(**{**vars(running), "session": SimpleNamespace(pid=os.getpid() + 1)})
+    run_in(running, monkeypatch)
+    assert not hosts.here().has_page
+
+
+def test_without_a_front_end_comm_is_refused_and_auto_is_headless() -> None:
+    host = hosts.here()
+    assert (type(host), host.has_page, host.transport) == (hosts.Host, False, "headless")
+    with pytest.raises(wg.NoFrontendError, match="needs a Jupyter kernel.*'headless' or 'page'"):
+        wg.GPU("comm")
+
+
+def test_pyodide_is_refused_when_a_gpu_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_in(kernel(), monkeypatch)
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    assert type(hosts.here()) is Pyodide
+    with pytest.raises(wg.NoFrontendError, match="kernel that runs outside the browser"):
+        wg.GPU()
+
+
+def test_marimo_run_as_a_script_is_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("marimo")
+    module.running_in_notebook = lambda: False  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "marimo", module)
+    assert type(hosts.here()) is hosts.Host
+    module.running_in_notebook = lambda: True  # type: ignore[attr-defined]
+    assert type(hosts.here()) is Marimo
+
+
+def test_a_cell_of_marimo_is_told_at_once_what_to_write(tmp_path: pathlib.Path) -> None:
+    notebook = tmp_path / "notebook.py"
+    notebook.write_text(NOTEBOOK)
+    command = [
+        sys.executable,
+        "-m",
+        "marimo",
+        "export",
+        "ipynb",
+        str(notebook),
+        "--include-outputs",
+        "-o",
+        "made.ipynb",
+    ]
+    environment = {key: value for key, value in os.environ.items() if key != "WEBGPU_WIDGET_TRANSPORT"}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=240)
+    told = (tmp_path / "made.ipynb").read_text()
+    assert told.count("refused: marimo holds") == 4
+    assert "transport='headless'" in told
+    assert "made" not in [line.strip(' "\\n,') for line in told.splitlines()]

@@ -1,0 +1,110 @@
+"""Jupyter kernels: ipykernel 7, ipykernel 6, and others that are shaped like them."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from webgpu_widget.link.hosts import _claim, pump, tap
+from webgpu_widget.link.hosts.base import Host, Send, Step
+
+
+class Jupyter(Host):
+    """A Jupyter kernel whose way of holding messages back is not known: they come when no cell runs.
+
+    Parameters
+    ----------
+    kernel : ipykernel.kernelbase.Kernel
+        The running kernel.
+    """
+
+    has_page = True
+    transport = "comm"
+    refusal = ""
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
+
+    def claim(self, comm_id: str, receive: _claim.Receive) -> Callable[[], None]:
+        """As `Host.claim`."""
+        _claim.claims[comm_id] = receive
+        return lambda: _claim.claims.pop(comm_id, None) and None
+
+    def sender(self, widget: Any) -> Send:
+        """As `Host.sender`."""
+        parent: dict[str, Any] = {}
+        with contextlib.suppress(LookupError, AttributeError):
+            parent = self.kernel.get_parent()
+
+        def send(message: dict[str, Any], buffers: Sequence[Any]) -> None:
+            try:
+                widget.send(message, list(buffers))
+            except LookupError:
+                # ipykernel 7.0 knows no parent message, and so sends nothing, in threads that run no cell.
+                contextvars.copy_context().run(send_for_cell, message, buffers)
+
+        def send_for_cell(message: dict[str, Any], buffers: Sequence[Any]) -> None:
+            self.kernel._shell_parent.set(parent)
+            widget.send(message, list(buffers))
+
+        return send
+
+    def show(self, widget: Any) -> None:
+        """As `Host.show`."""
+        from IPython.display import display
+
+        display(widget)  # type: ignore[no-untyped-call]
+
+    def after_cells(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """As `Host.after_cells`."""
+        events = getattr(getattr(self.kernel, "shell", None), "events", None)
+        if events is None:
+            return super().after_cells(callback)
+
+        def ended(*_: object) -> None:
+            callback()
+
+        events.register("post_run_cell", ended)
+        return lambda: events.unregister("post_run_cell", ended)
+
+
+class Ipykernel7(Jupyter):
+    """ipykernel 7, which reads all messages in a thread: see `tap`."""
+
+    def claim(self, comm_id: str, receive: _claim.Receive) -> Callable[[], None]:
+        """As `Host.claim`."""
+        tap.install(self.kernel)
+        return super().claim(comm_id, receive)
+
+
+class Ipykernel6(Jupyter):
+    """ipykernel 6, which queues messages on the main thread: see `pump`."""
+
+    def claim(self, comm_id: str, receive: _claim.Receive) -> Callable[[], None]:
+        """As `Host.claim`."""
+        pump.install(self.kernel)
+        return super().claim(comm_id, receive)
+
+    @contextlib.contextmanager
+    def blocking(self) -> Iterator[Step]:
+        """As `Host.blocking`."""
+        drain = pump.install(self.kernel)
+
+        def step(future: Future[Any], seconds: float) -> None:
+            pump.wait(future, seconds, drain)
+
+        yield step
+
+    @contextlib.asynccontextmanager
+    async def awaiting(self) -> AsyncIterator[Callable[[], float | None]]:
+        """As `Host.awaiting`."""
+        drain = pump.install(self.kernel)
+
+        def step() -> float | None:
+            drain()
+            return pump.INTERVAL_S
+
+        yield step
