@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lab_harness import Lab, Notebook
-from webgpu_widget._matmul.choose import UNITS
+
+from webgpu_widget.arrays.matmul.choose import UNITS
 
 
 def test_in_a_cell(notebook: Notebook) -> None:
