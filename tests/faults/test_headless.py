@@ -13,7 +13,7 @@ from fake_page import SQUARE
 from processes import alive, browser, children, family, kill, stopped, until, wait_for_children
 
 import webgpu_widget as wg
-from webgpu_widget import _recovery
+from webgpu_widget.link import recovery as _recovery
 from webgpu_widget.link.transports import headless
 
 
