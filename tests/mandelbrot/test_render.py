@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 
 import webgpu_widget as wg
 from webgpu_widget import mandelbrot
-from webgpu_widget.mandelbrot import Histogram, ViewError, film, palette_colors, palettes, work
+from webgpu_widget.mandelbrot import Histogram, ViewError, film, kernels, palette_colors, palettes, work
 from webgpu_widget.mandelbrot.bla import BLOCK
 from webgpu_widget.mandelbrot.image import edges, jitter
 from webgpu_widget.mandelbrot.numbers import exact, log2_abs
@@ -525,11 +525,36 @@ def test_zooming_out_sends_limits_and_radii_only_and_they_are_those_of_a_new_tab
     assert not np.array_equal(table, table_2)
 
 
+def test_a_picture_at_rest_gets_an_orbit_of_its_own_and_what_refines_it(sent: Sent) -> None:
+    sent.ask(id="1", kind="prepare", view=request(), have="")
+    aside = request(center=[SEAHORSE[0] + "00000001", SEAHORSE[1]])
+    moving, _ = sent.ask(id="2", kind="prepare", view=aside, have="")
+    assert [exact(text, "point") for text in moving["serves"]["point"]] == [exact(text, "center") for text in SEAHORSE]
+    resting, _ = sent.ask(id="3", kind="prepare", view=aside, have="", exact=True)
+    assert [exact(text, "point") for text in resting["serves"]["point"]] == [
+        exact(text, "center") for text in aside["center"]
+    ]
+    assert resting["plan"]["center"] == [0, 0]
+    answer, (reference, table) = sent.ask(id="4", kind="refine", view=aside, have="")
+    view = mandelbrot.make_view(**aside)
+    prepared = work.prepare(view)
+    wanted = kernels.fine_table(view, prepared)
+    assert wanted is not None
+    rows, entries = kernels.fine_parts(prepared, wanted)
+    assert np.array_equal(np.array(reference)[: len(rows)], rows)
+    assert np.array_equal(np.array(table), entries)
+    assert answer["fine"]["offsets"][: len(wanted.offsets)] == wanted.offsets
+    assert (answer["fine"]["levels"], answer["fine"]["highest"]) == (wanted.levels, wanted.highest)
+    again, nothing = sent.ask(id="5", kind="refine", view=aside, have=answer["fine"]["key"])
+    assert again["fine"] == answer["fine"]
+    assert nothing == []
+
+
 def test_the_kernel_draws(sent: Sent) -> None:
     answer, (iterations, smooth) = sent.ask(
         id="1", kind="draw", view=request(width="3", center=["-0.7", "0"]), coarse=1
     )
-    assert answer["method"] == "direct"
+    assert (answer["method"], answer["refined"]) == ("direct", 0)
     assert "by the kernel" in answer["text"]
     assert np.frombuffer(iterations, np.uint32).size == 1200
     assert np.frombuffer(smooth, np.float32).size == 1200

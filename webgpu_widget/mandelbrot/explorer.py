@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from webgpu_widget.device.default import default_device
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
 from webgpu_widget.link import hosts
-from webgpu_widget.mandelbrot import film, work
+from webgpu_widget.mandelbrot import film, kernels, work
 from webgpu_widget.mandelbrot.image import Image
 from webgpu_widget.mandelbrot.landmarks import landmarks
 from webgpu_widget.mandelbrot.numbers import decimal_text, exact, log2_abs
@@ -71,7 +71,8 @@ class MandelbrotExplorer(anywidget.AnyWidget):
     center, width, max_iter, auto_iterations, palette, scale, cycle, offset, histogram, power, julia, height
         Traits; setting one moves the view, and ``observe`` tells of moves made in the page.
     status : dict
-        What the last finished picture was: method, iterations, seconds, adapter.
+        What the last finished picture was: method, iterations, seconds, adapter, and ``refined``, the number of pixels that were done again
+        with 56-bit numbers, as `mandelbrot.render` does them: then the picture has its bits. None before, and where the kernel does not answer.
 
     Examples
     --------
@@ -296,7 +297,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             with self._lock:
                 if question in self._pending:
                     self._cancelled.add(question)
-        elif content.get("kind") in {"prepare", "draw"}:
+        elif content.get("kind") in {"prepare", "refine", "draw"}:
             with self._lock:
                 self._pending.add(question)
             asked = content.get("view")
@@ -313,7 +314,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         return {
             "id": question,
             "kind": "welcome",
-            "shaders": {"direct": work.shader("direct"), "perturb": work.shader("perturb")},
+            "shaders": {name: work.shader(name) for name in ("direct", "perturb", "refine")},
             "palettes": {name: palette_colors(name) for name in sorted({*names(), *chosen})},
             "landmarks": [{"name": name, "link": view.link} for name, view in landmarks().items()],
             "remote": remote,
@@ -342,28 +343,34 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         with self._work_on(question):
             self._check(question)
             view = make_view(**content["view"])
+            have = str(content.get("have", ""))
             if content["kind"] == "prepare":
-                self._prepare(question, view, str(content.get("have", "")))
+                self._prepare(question, view, have, near=content.get("exact") is not True)
+            elif content["kind"] == "refine":
+                self._refine(question, view, have)
             else:
-                self._draw(question, view)
+                self._draw(question, view, refine=content.get("coarse") == 1)
 
     def _check(self, question: str, *_: object) -> None:
         if self._is_cancelled(question):
             raise CancelledError("the page moved on")
 
-    def _prepare(self, question: str, view: View, have: str) -> None:
-        # Steps to spare: a page that zooms in wants more, and shall find them where it is.
+    def _prepared(self, question: str, view: View, *, near: bool) -> work.Prepared:
+        # Steps to spare: a page that zooms in wants more, and shall find them where it is. No pixel of a view goes so far.
         longer = view.replace(max_iter=min(MAX_ITER, view.max_iter + view.max_iter // 4 + 500))
-        prepared = work.prepare(longer, progress=lambda *_: self._check(question), near=True)
+        # The page decides by its own rounding; where it asked, it gets perturbation.
+        method = "auto" if work.choose_method(longer) == "bla" else "perturbation"
+        prepared = work.prepare(longer, method, progress=lambda *_: self._check(question), near=near)
         self._check(question)
-        if prepared.reference is None:
-            # The page decides by its own rounding; it asked, so it gets perturbation.
-            prepared = work.prepare(longer, "perturbation", near=True)
+        return prepared
+
+    def _prepare(self, question: str, view: View, have: str, *, near: bool) -> None:
+        prepared = self._prepared(question, view, near=near)
         reference, table = prepared.orbit, prepared.table
         base = f"{reference.base}.{table.base if table else 0}"
         key = f"{base}-{reference.serial}.{table.serial if table else 0}"
         constant = None if view.constant is None else [float(part) for part in view.constant]
-        radius = 2.0 if constant is None else max(2.0, math.hypot(*constant))
+        radius = kernels.radius_of(view)
         offsets = table.offsets if table else [0]
         plan = {
             "method": prepared.method,
@@ -405,12 +412,28 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         text = work.method_text(prepared, view)
         self._say({"id": question, "kind": "prepared", "plan": plan, "serves": serves, "text": text}, buffers)
 
-    def _draw(self, question: str, view: View) -> None:
-        image = render_view(view, self.gpu, refine=False, progress=lambda _: self._check(question), timeout=60.0)
+    def _refine(self, question: str, view: View, have: str) -> None:
+        """Send what refine.wgsl needs for the view about its own centre, where the page has it not."""
+        prepared = self._prepared(question, view, near=False)
+        table = kernels.fine_table(view, prepared)
+        offsets = table.offsets if table else [0]
+        fine = {
+            "key": f"{prepared.orbit.serial}.{table.serial if table else 0}",
+            "start": prepared.orbit.start,
+            "offsets": offsets + [offsets[-1]] * (32 - len(offsets)),
+            "levels": len(offsets) - 1,
+            "highest": table.highest if table else -(2**30),
+        }
+        parts = [] if fine["key"] == have else kernels.fine_parts(prepared, table)
+        self._check(question)
+        self._say({"id": question, "kind": "fine", "fine": fine}, [np.ascontiguousarray(part).data for part in parts])
+
+    def _draw(self, question: str, view: View, *, refine: bool) -> None:
+        image = render_view(view, self.gpu, refine=refine, progress=lambda _: self._check(question), timeout=60.0)
         self._check(question)
         text = work.method_text(work.Prepared(image.method), view)  # type: ignore[arg-type]
-        answer = {"id": question, "kind": "drawn", "text": f"{text}, by the kernel", "method": image.method}
-        self._say(answer, [image.iterations.data, image.smooth.data])
+        said = {"text": f"{text}, by the kernel", "method": image.method, "refined": image.stats.refined}
+        self._say({"id": question, "kind": "drawn", **said}, [image.iterations.data, image.smooth.data])
 
     def close(self) -> None:
         """Close the widget and end its thread."""

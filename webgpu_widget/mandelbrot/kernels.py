@@ -33,7 +33,18 @@ from webgpu_widget.mandelbrot.work import (
     shader,
 )
 
-__all__ = ["Kernel", "Refiner", "Runnable", "make_kernel", "make_refiner", "run", "workgroups"]
+__all__ = [
+    "Kernel",
+    "Refiner",
+    "Runnable",
+    "fine_parts",
+    "fine_table",
+    "make_kernel",
+    "make_refiner",
+    "radius_of",
+    "run",
+    "workgroups",
+]
 
 
 class Runnable(Protocol):
@@ -130,7 +141,7 @@ class Kernel:
     def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:
         """Pack the uniform of a dispatch."""
         view, prepared = self.view, self.prepared
-        radius = _radius(view)
+        radius = radius_of(view)
         head = struct.pack("<4I", *self.tile.size, first, count)
         shift = _added(shift, self.tile.shift(view.size))
         tail = (radius * radius, view.max_iter, budget, int(fresh), ROW_GROUPS)
@@ -255,7 +266,7 @@ class Refiner:
         """Pack the uniform of a dispatch."""
         offsets = self.table.offsets if self.table else [0]
         highest = self.table.highest if self.table else -(2**30)
-        radius = _radius(self.view)
+        radius = radius_of(self.view)
         return struct.pack(
             "<7Iif3I32I",
             *(
@@ -272,6 +283,17 @@ class Refiner:
             *(0, 0, 0),
             *(offsets + [0] * (32 - len(offsets))),
         )
+
+
+def fine_table(view: View, prepared: Prepared) -> Table | None:
+    """Build the table of refine.wgsl, where a view has one."""
+    table = make_table(prepared.orbit, view.power, prepared.reach, fine=True) if prepared.method == "bla" else None
+    return table if table is not None and table.levels else None
+
+
+def fine_parts(prepared: Prepared, table: Table | None) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
+    """Give the reference and the table as refine.wgsl reads them."""
+    return fine_reference(prepared.orbit), table.packed if table else np.zeros((1, 24), np.uint32)
 
 
 def make_refiner(queue: Any, view: View, prepared: Prepared, tile: Tile | None = None) -> Refiner:
@@ -291,11 +313,7 @@ def make_refiner(queue: Any, view: View, prepared: Prepared, tile: Tile | None =
     Refiner
         Ready for `run` with a list of pixels.
     """
-    table: Table | None = (
-        make_table(prepared.orbit, view.power, prepared.reach, fine=True) if prepared.method == "bla" else None
-    )
-    if table is not None and table.levels == 0:
-        table = None
+    table = fine_table(view, prepared)
     constants = {
         "POWER": view.power,
         "JULIA": int(view.julia is not None),
@@ -303,7 +321,7 @@ def make_refiner(queue: Any, view: View, prepared: Prepared, tile: Tile | None =
         "FIRST_LEVEL": FIRST_LEVEL,
     }
     data = []
-    for array in (fine_reference(prepared.orbit), table.packed if table else np.zeros((1, 24), np.uint32)):
+    for array in fine_parts(prepared, table):
         buffer = queue.alloc(array.nbytes, "mandelbrot reference")
         queue.write(buffer, np.ascontiguousarray(array))
         data.append(buffer)
@@ -315,7 +333,8 @@ def _added(one: tuple[float, float], other: tuple[float, float]) -> tuple[float,
     return one[0] + other[0], one[1] + other[1]
 
 
-def _radius(view: View) -> float:
+def radius_of(view: View) -> float:
+    """Radius beyond which a point has escaped: 2, or the size of a Julia set's constant, if larger."""
     return 2.0 if view.constant is None else max(2.0, math.hypot(*(float(part) for part in view.constant)))
 
 

@@ -2,7 +2,8 @@
 import type { AnyModel } from "@anywidget/types";
 import { parseFixed } from "./decimal.js";
 import type { Change, Serves } from "./references.js";
-import type { Band, Plan } from "./renderer.js";
+import type { Fine } from "./refine.js";
+import type { Band, Plan, Shaders } from "./renderer.js";
 
 export interface Landmark {
   readonly name: string;
@@ -10,7 +11,7 @@ export interface Landmark {
 }
 
 export interface Welcome {
-  readonly shaders: { readonly direct: string; readonly perturb: string };
+  readonly shaders: Shaders;
   readonly palettes: Readonly<Record<string, readonly string[]>>;
   readonly landmarks: readonly Landmark[];
   /** Whether the kernel must compute: its GPU is not this page's. */
@@ -25,6 +26,14 @@ export interface Request {
   readonly max_iter: number;
   readonly power: number;
   readonly julia: readonly [string, string] | null;
+}
+
+/** A plan; what differs from the parts that the page has; what else the reference serves; the method in words. */
+export interface Prepared {
+  readonly plan: Plan;
+  readonly change: Change | null;
+  readonly serves: Serves;
+  readonly text: string;
 }
 
 /** Said where messages no longer go anywhere: the kernel that made the widget is gone, and one that follows does not know it. */
@@ -105,9 +114,9 @@ export class Kernel {
     return (await this.ask("hello", {}, undefined, 3000)).answer as unknown as Welcome;
   }
 
-  /** What a view needs; `have` is the key of the reference that the page holds. */
-  async prepare(request: Request, have: string, signal: AbortSignal): Promise<{ plan: Plan; change: Change | null; serves: Serves; text: string }> {
-    const { answer, buffers } = await this.ask("prepare", { view: request, have }, signal);
+  /** What a view needs; `have` is the key of the reference that the page holds. `exact`: about the view's own centre, as `render` in Python has it. */
+  async prepare(request: Request, have: string, signal: AbortSignal, exact = false): Promise<Prepared> {
+    const { answer, buffers } = await this.ask("prepare", { view: request, have, exact }, signal);
     // Three parts, or none, or only what differs from the parts that the page has.
     const [a, b, c] = [tight(buffers[0]), tight(buffers[1]), tight(buffers[2])];
     const plan = { ...(answer["plan"] as object), reference: c && a, table: c && b, orbit: c } as Plan;
@@ -119,8 +128,18 @@ export class Kernel {
     return { plan, change, serves, text: String(answer["text"]) };
   }
 
+  /** What refine.wgsl needs beside the exact plan of a view; `held` is what the page has of the kind. */
+  async fine(request: Request, held: Fine | null, signal: AbortSignal): Promise<Fine> {
+    const { answer, buffers } = await this.ask("refine", { view: request, have: held?.key ?? "" }, signal);
+    const said = answer["fine"] as Omit<Fine, "reference" | "table">;
+    const reference = tight(buffers[0]) ?? held?.reference;
+    const table = tight(buffers[1]) ?? held?.table;
+    if (!reference || !table) throw new Error("the kernel sent no reference to refine with");
+    return { ...said, reference, table };
+  }
+
   /** A picture at 1/coarse of the size, computed by the kernel's GPU. */
-  async draw(request: Request, coarse: number, signal: AbortSignal): Promise<{ band: Band; text: string; method: string }> {
+  async draw(request: Request, coarse: number, signal: AbortSignal): Promise<{ band: Band; text: string; method: string; refined: number }> {
     const { answer, buffers } = await this.ask("draw", { view: request, coarse }, signal);
     const [iterations, smooth] = [tight(buffers[0]), tight(buffers[1])];
     if (!iterations || !smooth) throw new Error("the kernel sent no picture");
@@ -128,6 +147,7 @@ export class Kernel {
       band: { first: 0, iterations: new Uint32Array(iterations), smooth: new Float32Array(smooth) },
       text: String(answer["text"]),
       method: String(answer["method"]),
+      refined: Number(answer["refined"]),
     };
   }
 }

@@ -7,15 +7,22 @@ import { directPlan } from "./direct.js";
 import type { Parts } from "./dom.js";
 import type { Traits } from "./explorer.js";
 import { type Kernel, messageOf, type Request, saveChanges, type Welcome } from "./kernel.js";
-import { makeFrame, Picture } from "./picture.js";
+import { type Frame, makeFrame, Picture } from "./picture.js";
 import { Preview } from "./preview.js";
 import { References, type Wanted } from "./references.js";
 import { type Band, type Plan, Renderer } from "./renderer.js";
+import { alike, type Exact, Rest } from "./rest.js";
 import { canSketch } from "./sketch.js";
 import { automaticIterations, HOME, type View } from "./state.js";
 
 /** Counts that crowd are a reason to iterate longer, but not for longer than this. */
 const PATIENCE_MS = 4000;
+
+/** A pass that is whole. */
+interface Drawn {
+  readonly frame: Frame;
+  readonly iterations: number;
+}
 
 const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
@@ -45,6 +52,7 @@ export class Painter {
   private noGpu = "";
   private job = new AbortController();
   private readonly references = new References();
+  private readonly atRest: Rest;
   private readonly preview: Preview;
   /** When the present picture was asked for, and when somebody last moved it. */
   private wanted = 0;
@@ -56,7 +64,6 @@ export class Painter {
   private typical = 0.3;
   /** Steps a millisecond of the last pass. */
   private rate = 0;
-  private fetched = "";
 
   constructor(
     private readonly model: AnyModel<Traits>,
@@ -77,6 +84,7 @@ export class Painter {
       },
     );
     this.preview = new Preview(this.picture, board);
+    this.atRest = new Rest(kernel, this.references);
     over.addEventListener("abort", () => {
       this.job.abort();
       this.renderer?.destroy();
@@ -128,6 +136,7 @@ export class Painter {
     this.picture.draw();
     if (this.columns === 0) return;
     this.job = new AbortController();
+    this.board.fact("refined", "");
     this.board.mark("busy");
     void this.render(this.job.signal).catch((error: unknown) => {
       if (error instanceof DOMException && error.name === "AbortError") return;
@@ -207,11 +216,12 @@ export class Painter {
     let poor = new AbortController();
     let asked: Promise<void> | null = null;
     let failure: unknown = null;
+    const { view, size, maxIter } = wanted;
+    const request = this.request(view, size, maxIter);
     if (!best) {
       renderer.warm(wanted.power, wanted.julia !== null);
-      const { view, size, maxIter } = wanted;
       asked = this.kernel
-        .prepare(this.request(view, size, maxIter), this.references.key, signal)
+        .prepare(request, this.references.key, signal)
         .then(({ plan: sent, change, serves, text: said }) => {
           [plan, text] = [this.references.take(wanted, sent, serves, change), said];
           poor.abort();
@@ -233,20 +243,73 @@ export class Painter {
         if (plan && renderer.isFallback && grain > 48 && canSketch(wanted, plan)) grain = await this.sketch(wanted, plan, signal);
       }
     }
+    let exact: Exact | null = null;
+    let exactly: Promise<void> | null = null;
+    // After the other answer: which parts the kernel sends depends on what is here.
+    const askExactly = async (): Promise<void> => {
+      await asked;
+      if (signal.aborted) return;
+      const found = await this.atRest.ask(wanted, request, signal);
+      if (!plan || !alike(plan, found.plan)) poor.abort();
+      exact = found;
+      ({ plan, text } = found);
+    };
+    const askOnce = (): Promise<void> => {
+      exactly ??= askExactly().catch((error: unknown) => {
+        failure = error;
+      });
+      return exactly;
+    };
+    let drawn: Drawn | null = null;
+    let drawnBy: Plan | null = null;
     for (const coarse of this.passes(wanted, plan, grain)) {
       // A table is worth a wait before the larger part of the work; but a kernel that is busy may not answer at all.
       if (asked && coarse <= 2) await Promise.race([asked, pause(1500, signal)]);
+      if (coarse === 1 && plan?.method !== "direct" && !this.moving && !signal.aborted) {
+        const answer = askOnce();
+        if (renderer.isFallback) await Promise.race([answer, pause(1500, signal)]);
+      }
       for (;;) {
         if (signal.aborted || !plan) return;
         poor = new AbortController();
         const either = AbortSignal.any([signal, poor.signal]);
-        if (await this.pass(wanted, plan, coarse, text, renderer.run(plan, coarse, either, this.moving ? 0.3 : 1), either)) break;
+        drawnBy = plan;
+        drawn = await this.pass(wanted, plan, coarse, text, renderer.run(plan, coarse, either, this.moving ? 0.3 : 1), either);
+        if (drawn) break;
         if (!poor.signal.aborted) return;
       }
       if (renderer.isFallback) await pause(0, signal);
     }
+    if (!drawn || !drawnBy || signal.aborted) return;
+    const direct = drawnBy.method === "direct";
+    this.finished(text, drawnBy.method, drawn.iterations, direct ? 0 : null);
+    if (direct) return;
+    // Whole, but about another centre perhaps, and with what f32 has wrong.
+    await this.rest(signal);
+    await askOnce();
+    if (signal.aborted) return;
+    if (exact) await this.refine(wanted, exact, alike(drawnBy, (exact as Exact).plan) ? drawn : null, signal);
     // The page made do without the kernel, and could do no more than it did.
-    if (failure && !signal.aborted) this.board.note(messageOf(failure));
+    else this.board.note(messageOf(failure));
+  }
+
+  /** The last pass again where it was computed about another centre, and then the pixels that f32 may have wrong. */
+  private async refine(wanted: Wanted, exact: Exact, before: Drawn | null, signal: AbortSignal): Promise<void> {
+    const { renderer } = this;
+    const { plan, text } = exact;
+    if (!renderer) return;
+    const drawn = before ?? (await this.pass(wanted, plan, 1, text, renderer.run(plan, 1, signal), signal));
+    if (!drawn || signal.aborted) return;
+    let refined = 0;
+    for await (const { from, to, done, count } of this.atRest.refine(renderer, exact, drawn.frame, signal)) {
+      if (signal.aborted) return;
+      this.picture.changed(drawn.frame, from, to);
+      this.board.progress(done);
+      refined = count;
+    }
+    if (signal.aborted) return;
+    this.picture.finish(drawn.frame, 1);
+    this.finished(text, plan.method, drawn.iterations, refined);
   }
 
   /** Sizes of the passes. The first takes some 60 ms at the rate of the last picture, 12 in a move, and shows more than a sketch did. */
@@ -261,14 +324,14 @@ export class Painter {
     return all.filter((coarse) => coarse === 1 || (coarse <= first && coarse < sketched));
   }
 
-  /** One pass; false if it was given up, or began anew. */
-  private async pass(wanted: Wanted, plan: Plan | null, coarse: number, text: string, bands: AsyncIterable<Band>, signal: AbortSignal): Promise<boolean> {
+  /** One pass; null if it was given up, or began anew. */
+  private async pass(wanted: Wanted, plan: Plan | null, coarse: number, text: string, bands: AsyncIterable<Band>, signal: AbortSignal): Promise<Drawn | null> {
     const { size, maxIter } = wanted;
     const begun = performance.now();
     const frame = makeFrame(wanted.view, [Math.max(1, Math.ceil(size[0] / coarse)), Math.max(1, Math.ceil(size[1] / coarse))]);
     let [iterations, far, escaped] = [0, 0, 0];
     for await (const band of bands) {
-      if (signal.aborted) return false;
+      if (signal.aborted) return null;
       frame.smooth.set(band.smooth, band.first);
       for (const n of band.iterations) {
         iterations += n;
@@ -280,17 +343,16 @@ export class Painter {
       this.picture.took(frame, band.first, band.first + band.smooth.length, coarse);
       this.board.progress((frame.done / frame.smooth.length) * (coarse === 1 ? 1 : 0.3));
     }
-    if (signal.aborted || frame.done < frame.smooth.length) return false;
+    if (signal.aborted || frame.done < frame.smooth.length) return null;
     this.picture.finish(frame, coarse);
     this.typical = iterations / frame.smooth.length / maxIter;
     this.rate = iterations / Math.max(1, performance.now() - begun);
     if (plan && this.renderer) this.renderer.rate[plan.method] = this.rate;
     // A coarse picture tells as well; but a tiny one has few pixels to tell by.
-    if (frame.smooth.length > 1000 && this.raise(frame.smooth.length, far, escaped)) return false;
+    if (frame.smooth.length > 1000 && this.raise(frame.smooth.length, far, escaped)) return null;
     if (coarse > 1) this.board.fact("coarse", String(coarse));
     this.board.say(`${text} · ${coarse > 1 ? `1/${coarse} size…` : ""}`);
-    if (coarse === 1) this.finished(text, plan?.method ?? this.fetched, iterations);
-    return true;
+    return { frame, iterations };
   }
 
   /** The picture by the kernel's GPU. */
@@ -298,12 +360,13 @@ export class Painter {
     const { view, size, maxIter } = wanted;
     for (const coarse of [8, 4, 2, 1]) {
       const shape: [number, number] = [Math.max(1, Math.ceil(size[0] / coarse)), Math.max(1, Math.ceil(size[1] / coarse))];
-      const { band, text, method } = await this.kernel.draw(this.request(view, shape, maxIter), coarse, signal);
-      this.fetched = method;
+      const { band, text, method, refined } = await this.kernel.draw(this.request(view, shape, maxIter), coarse, signal);
       async function* one(): AsyncGenerator<Band> {
         yield band;
       }
-      if (!(await this.pass(wanted, null, coarse, text, one(), signal))) return;
+      const drawn = await this.pass(wanted, null, coarse, text, one(), signal);
+      if (!drawn) return;
+      if (coarse === 1) this.finished(text, method, drawn.iterations, refined);
     }
   }
 
@@ -324,7 +387,8 @@ export class Painter {
     return this.rate ? (this.columns * this.rows * this.typical * maxIter) / this.rate : 0;
   }
 
-  private finished(text: string, method: string, iterations: number): void {
+  /** `refined`: how many pixels were done again; null: those that need it are not yet. */
+  private finished(text: string, method: string, iterations: number, refined: number | null): void {
     const seconds = (performance.now() - this.wanted) / 1000;
     const rate = iterations / seconds / 1e9;
     const adapter = this.renderer?.name ?? this.welcome?.adapter ?? "";
@@ -336,6 +400,7 @@ export class Painter {
     this.board.mark("idle");
     this.parts.root.dataset["method"] = method;
     this.parts.root.dataset["seconds"] = seconds.toFixed(3);
+    this.board.fact("refined", refined === null ? "" : String(refined));
     this.model.set("status", {
       state: "idle",
       method,
@@ -344,6 +409,7 @@ export class Painter {
       iterations,
       seconds,
       iterations_per_second: iterations / seconds,
+      refined,
       size: [this.columns, this.rows],
       max_iter: this.maxIter,
       center: pointTexts(this.view.point, this.view.width),

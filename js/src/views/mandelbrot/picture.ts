@@ -73,6 +73,13 @@ export class Picture {
     this.draw();
   }
 
+  /** Pixels of a whole frame, from one to before another, may have changed. */
+  changed(frame: Frame, from: number, to: number): void {
+    const columns = frame.size[0];
+    this.paint(frame, Math.floor(from / columns) * columns, Math.min(frame.smooth.length, Math.ceil(to / columns) * columns));
+    this.draw();
+  }
+
   /** A frame is whole. The last of a view takes the place of all; a coarse one waits under what is finer. */
   finish(frame: Frame, coarse: number): void {
     if (coarse === 1 || !this.base || this.base.stale || this.grain(this.base) >= this.grain(frame)) {

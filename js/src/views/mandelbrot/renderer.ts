@@ -1,4 +1,5 @@
 /** Escape counts on the page's own GPU, in slices that can be given up. */
+import { type Fine, fineParams, LIST_WORDS, listing, STATE_WORDS } from "./refine.js";
 
 /** What a picture needs beside the shaders; `reference`, `table` and `orbit` are there for perturbation. */
 export interface Plan {
@@ -26,6 +27,7 @@ export interface Plan {
 export interface Shaders {
   readonly direct: string;
   readonly perturb: string;
+  readonly refine: string;
 }
 
 export interface Band {
@@ -36,15 +38,42 @@ export interface Band {
 
 const TILE = 8;
 const ROW_GROUPS = 16_384;
+const FIRST_LEVEL = 4;
 const BLOCK = 16;
 const TARGET_MS = 25;
 
-export class Stopped extends Error {}
+/** Steps of all pixels together that a dispatch aims at. */
+interface Pace {
+  steps: number;
+}
+
+/** A kernel with all that its dispatches need but how much they may do. */
+interface Job {
+  readonly pipeline: GPUComputePipeline;
+  readonly data: readonly GPUBuffer[];
+  readonly total: number;
+  /** Pixels of a band, and what a pixel takes of the list and of the state, in words. */
+  readonly band: number;
+  readonly listWords: number;
+  readonly stateWords: number;
+  readonly pace: Pace;
+  readonly groups: (count: number) => number;
+  readonly params: (first: number, count: number, budget: number, fresh: boolean) => ArrayBuffer;
+  readonly listing?: (first: number, count: number) => Int32Array<ArrayBuffer>;
+}
+
+/** Parts of a kernel's reference that are on the GPU. */
+interface Held {
+  readonly key: string;
+  readonly buffers: GPUBuffer[];
+}
 
 export class Renderer {
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
-  private held: { key: string; buffers: GPUBuffer[] } | null = null;
-  private steps: number;
+  private held: Held | null = null;
+  private heldFine: Held | null = null;
+  private readonly pace: Pace;
+  private readonly finePace: Pace;
   readonly isFallback: boolean;
   readonly name: string;
 
@@ -55,7 +84,8 @@ export class Renderer {
   ) {
     this.isFallback = info.isFallbackAdapter;
     this.name = [info.vendor, info.architecture].filter(Boolean).join(" ") || info.description || "unnamed adapter";
-    this.steps = this.isFallback ? 4e6 : 4e8;
+    this.pace = { steps: this.isFallback ? 4e6 : 4e8 };
+    this.finePace = { steps: this.pace.steps / 20 };
   }
 
   /** Null, with the reason, where the page has no GPU. */
@@ -76,20 +106,22 @@ export class Renderer {
     void this.pipeline({ method: "bla", power, julia: julia ? [0, 0] : null }).catch(() => undefined);
   }
 
-  /** A plan without a table has an empty one: one pipeline less to compile when a view becomes deep. */
-  private pipeline(plan: Pick<Plan, "method" | "power" | "julia">): Promise<GPUComputePipeline> {
-    const direct = plan.method === "direct";
-    const constants: Record<string, number> = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
-    if (direct) constants["LADDER"] = this.isFallback ? 0 : 1;
-    else constants["TURN"] = this.isFallback ? 512 : 2048; // as in work.py
-    const key = JSON.stringify([direct, constants]);
+  private compile(kind: keyof Shaders, constants: Record<string, number>): Promise<GPUComputePipeline> {
+    const key = JSON.stringify([kind, constants]);
     let made = this.pipelines.get(key);
     if (!made) {
-      const module = this.device.createShaderModule({ code: direct ? this.shaders.direct : this.shaders.perturb });
+      const module = this.device.createShaderModule({ code: this.shaders[kind] });
       made = this.device.createComputePipelineAsync({ layout: "auto", compute: { module, constants } });
       this.pipelines.set(key, made);
     }
     return made;
+  }
+
+  /** A plan without a table has an empty one: one pipeline less to compile when a view becomes deep. */
+  private pipeline(plan: Pick<Plan, "method" | "power" | "julia">): Promise<GPUComputePipeline> {
+    const map = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
+    if (plan.method === "direct") return this.compile("direct", { ...map, LADDER: this.isFallback ? 0 : 1 });
+    return this.compile("perturb", { ...map, TURN: this.isFallback ? 512 : 2048 }); // as in work.py
   }
 
   private buffer(size: number, usage: number): GPUBuffer {
@@ -111,6 +143,14 @@ export class Renderer {
     }
     if (this.held?.key !== plan.key) throw new Error("the reference orbit of this view is not on the GPU");
     return this.held.buffers;
+  }
+
+  private fineData(fine: Fine): GPUBuffer[] {
+    if (this.heldFine?.key !== fine.key) {
+      for (const buffer of this.heldFine?.buffers ?? []) buffer.destroy();
+      this.heldFine = { key: fine.key, buffers: [this.upload(fine.reference), this.upload(fine.table)] };
+    }
+    return this.heldFine.buffers;
   }
 
   private params(plan: Plan, size: readonly [number, number], first: number, count: number, budget: number, fresh: boolean): ArrayBuffer {
@@ -148,43 +188,85 @@ export class Renderer {
    * Ends early, without a word, when `signal` is aborted: no slice runs longer than some 50 ms; `part` makes them shorter.
    */
   async *run(plan: Plan, coarse: number, signal: AbortSignal, part = 1): AsyncGenerator<Band, void, void> {
-    const { device } = this;
     const size: [number, number] = [Math.max(1, Math.ceil(plan.size[0] / coarse)), Math.max(1, Math.ceil(plan.size[1] / coarse))];
     const total = size[0] * size[1];
     const pipeline = await this.pipeline(plan);
     if (signal.aborted) return;
-    const data = this.data(plan);
-    const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
     // As in kernels.py: few pixels a slice with many steps each, since to begin and end one costs a processor a hundred.
-    const least = this.isFallback ? 256 : 64;
     const tall = this.isFallback ? 1 : TILE; // rows of tiles that are not whole cost a GPU much, and a processor nothing
-    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.steps / 1024, 8192)) / size[0] / tall)) * tall;
-    const band = Math.min(total, rows * size[0]);
+    const rows = Math.max(1, Math.floor(Math.min(1 << 20, Math.max(this.pace.steps / 1024, 8192)) / size[0] / tall)) * tall;
+    yield* this.bands(
+      {
+        pipeline,
+        data: this.data(plan),
+        total,
+        band: Math.min(total, rows * size[0]),
+        listWords: 0,
+        stateWords: 6,
+        pace: this.pace,
+        groups: (count) => Math.ceil(size[0] / TILE) * Math.ceil(count / size[0] / TILE),
+        params: (first, count, budget, fresh) => this.params(plan, size, first, count, budget, fresh),
+      },
+      signal,
+      part,
+    );
+  }
+
+  /** Compute some pixels of a picture again with 56-bit numbers. Ends early as `run`; `first` of a band counts in `pixels`. */
+  async *refine(plan: Plan, fine: Fine, pixels: Uint32Array, signal: AbortSignal): AsyncGenerator<Band, void, void> {
+    const map = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
+    const pipeline = await this.compile("refine", { ...map, TABLE: fine.levels > 0 ? 1 : 0, FIRST_LEVEL });
+    if (signal.aborted || pixels.length === 0) return;
+    const band = Math.min(pixels.length, 1 << 18, Math.max(8192, Math.floor(this.finePace.steps / 1024)));
+    yield* this.bands(
+      {
+        pipeline,
+        data: this.fineData(fine),
+        total: pixels.length,
+        band,
+        listWords: LIST_WORDS,
+        stateWords: STATE_WORDS,
+        pace: this.finePace,
+        groups: (count) => Math.ceil(count / (TILE * TILE)),
+        params: (_, count, budget, fresh) => fineParams(plan, fine, count, budget, fresh, ROW_GROUPS),
+        listing: (first, count) => listing(plan, pixels.subarray(first, first + count)),
+      },
+      signal,
+      1,
+    );
+  }
+
+  private async *bands(job: Job, signal: AbortSignal, part: number): AsyncGenerator<Band, void, void> {
+    const { device } = this;
+    const { band, pace, total } = job;
+    const parallel = this.isFallback ? 256 : 16_384; // pixels under which a dispatch does not get faster
+    const least = this.isFallback && !job.listing ? 256 : 64;
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const list = this.buffer(16, storage);
-    const state = this.buffer(24 * band, storage);
+    const list = this.buffer(4 * job.listWords * band, storage);
+    const state = this.buffer(4 * job.stateWords * band, storage);
     const result = this.buffer(8 * band, storage);
     const remaining = this.buffer(16, storage);
     const staging = this.buffer(8 * band + 16, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
     const uniform = this.buffer(208, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
-    const entries = [list, ...data, state, result, remaining].map((buffer, binding) => ({ binding, resource: { buffer } }));
-    const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
-    const second = device.createBindGroup({ layout: pipeline.getBindGroupLayout(1), entries: [{ binding: 0, resource: { buffer: uniform } }] });
+    const entries = [list, ...job.data, state, result, remaining].map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const group = device.createBindGroup({ layout: job.pipeline.getBindGroupLayout(0), entries });
+    const second = device.createBindGroup({ layout: job.pipeline.getBindGroupLayout(1), entries: [{ binding: 0, resource: { buffer: uniform } }] });
     try {
       for (let first = 0; first < total; first += band) {
         const count = Math.min(band, total - first);
-        const groups = Math.ceil(size[0] / TILE) * Math.ceil(count / size[0] / TILE);
+        const groups = job.groups(count);
+        if (job.listing) device.queue.writeBuffer(list, 0, job.listing(first, count));
         let left = count;
         let fresh = true;
         while (left > 0) {
           if (signal.aborted) return;
           const before = left;
-          const budget = Math.max(least, Math.min(Math.floor((part * this.steps) / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
-          device.queue.writeBuffer(uniform, 0, this.params(plan, size, first, count, budget, fresh));
+          const budget = Math.max(least, Math.min(Math.floor((part * pace.steps) / Math.max(left, parallel)), 1 << 28) & ~(BLOCK - 1));
+          device.queue.writeBuffer(uniform, 0, job.params(first, count, budget, fresh));
           const encoder = device.createCommandEncoder();
           encoder.clearBuffer(remaining);
           const pass = encoder.beginComputePass();
-          pass.setPipeline(pipeline);
+          pass.setPipeline(job.pipeline);
           pass.setBindGroup(0, group);
           pass.setBindGroup(1, second);
           pass.dispatchWorkgroups(Math.min(groups, ROW_GROUPS), Math.ceil(groups / ROW_GROUPS));
@@ -198,9 +280,9 @@ export class Renderer {
           const mapped = staging.getMappedRange(0, 16 + 8 * count);
           left = new Uint32Array(mapped, 0, 1)[0] ?? 0;
           fresh = false;
-          if (took > 2 * TARGET_MS) this.steps *= Math.max(0.1, TARGET_MS / took);
+          if (took > 2 * TARGET_MS) pace.steps *= Math.max(0.1, TARGET_MS / took);
           else if (part === 1 && 2 * left > before && before >= parallel && took < TARGET_MS)
-            this.steps = Math.min(1e12, this.steps * Math.min(4, Math.max(1.2, (0.8 * TARGET_MS) / took)));
+            pace.steps = Math.min(1e12, pace.steps * Math.min(4, Math.max(1.2, (0.8 * TARGET_MS) / took)));
           const done = left === 0 ? mapped.slice(16) : null;
           staging.unmap();
           if (done) yield { first, iterations: new Uint32Array(done, 0, count), smooth: new Float32Array(done, 4 * count, count) };
