@@ -25,13 +25,14 @@ help:  ## show this
 lab: setup  ## open JupyterLab on the tutorials
 	$(PY) -m jupyterlab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-test: setup browser vulkan check  ## run the tests but for what test-more has: units, shaders, kernels, JupyterLab, notebooks, wheel
+test: setup browser vulkan check  ## run the tests but for what test-more has: units, shaders, kernels, JupyterLab, wheel
 	cd js && npm test --silent
-	$(PY) -m pytest tests -m "not faults"
-	$(MAKE) test-naga notebooks
+	$(PY) -m pytest tests -m "not (long or faults)"
+	$(MAKE) test-naga
 
-test-more: setup browser  ## what takes long: the telling cells of the table of faults, and the selftest
-	$(PY) -m pytest tests/faults -m faults
+test-more: setup browser  ## what takes long: tests marked so, the telling cells of the table of faults, the tutorials, the selftest
+	$(PY) -m pytest tests -m "long or faults"
+	$(MAKE) notebooks
 	$(VENV)/bin/webgpu-widget selftest --quiet
 
 test-naga: setup vulkan  ## compile the shaders by naga, as Firefox does, and run them on llvmpipe, with guard zones behind their buffers

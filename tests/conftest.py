@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budget import Budget
 
 import webgpu_widget as wg
 from webgpu_widget._selftest.case import Case
@@ -22,6 +23,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # And what nohup runs ignores the end of its terminal, which tests send.
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Print at the end what each folder took."""
+    chosen = config.getoption("markexpr")
+    long = "long" in chosen and not chosen.startswith("not")
+    config.pluginmanager.register(Budget(naga=bool(config.getoption("--naga")), long=long), "budget")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

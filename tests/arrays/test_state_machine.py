@@ -1,6 +1,6 @@
 """Random programs of arrays, views, kernels, recordings and replays on two GPUs, against NumPy.
 
-The model of a recording is a list of statements, which a replay executes anew. WEBGPU_WIDGET_PROGRAMS says how many programs are run.
+The model of a recording is a list of statements, which a replay executes anew. WEBGPU_WIDGET_PROGRAMS says how many programs the long test runs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 import webgpu_widget as wg
 from webgpu_widget import xp
 
+FEW = 25
 PROGRAMS = int(os.environ.get("WEBGPU_WIDGET_PROGRAMS", "100"))
 
 STEP = """
@@ -486,11 +487,12 @@ class Arrays(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(3600)  # shrinking a program that fails takes minutes
-def test_random_programs_do_as_numpy_does(gpu, other_gpu):
+@pytest.mark.parametrize("programs", [FEW, pytest.param(PROGRAMS, marks=pytest.mark.long)], ids=["few", "more"])
+def test_random_programs_do_as_numpy_does(gpu, other_gpu, programs):
     run_state_machine_as_test(
         lambda: Arrays((gpu, other_gpu)),
         settings=hypothesis.settings(
-            max_examples=PROGRAMS,
+            max_examples=programs,
             stateful_step_count=60,
             deadline=None,
             database=None,

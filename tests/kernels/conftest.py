@@ -16,6 +16,8 @@ VERSIONS = ("6.30.1", "7.0.1", "7.3.0", "7.4.0")
 KINDS = [f"{version}-plain" for version in VERSIONS] + [
     f"{version}-subshell" for version in VERSIONS if not version.startswith("6.")
 ]
+SOON = {"6.30.1-plain", "7.0.1-plain", "7.4.0-subshell"}
+"""One a way of waiting, and the oldest and newest of each; the others are long."""
 
 
 def overlay(version: str) -> pathlib.Path:
@@ -27,7 +29,9 @@ def overlay(version: str) -> pathlib.Path:
     return folder
 
 
-@pytest.fixture(scope="session", params=KINDS)
+@pytest.fixture(
+    scope="session", params=[pytest.param(kind, marks=[] if kind in SOON else [pytest.mark.long]) for kind in KINDS]
+)
 def kernel(request: pytest.FixtureRequest) -> Iterator[FrontEnd]:
     """A kernel with a scripted front end: versions, plain and with comm messages on a subshell."""
     version, kind = request.param.split("-")

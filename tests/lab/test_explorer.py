@@ -173,6 +173,7 @@ def test_dragging_moves_at_once_and_is_refined(opened: Opened) -> None:
     assert float(im) == pytest.approx(40 * width / box["width"], abs=2e-3)
 
 
+@pytest.mark.long
 def test_double_click_keyboard_and_history(opened: Opened) -> None:
     x, y = opened.middle()
     opened.page.mouse.dblclick(x + 40, y)
@@ -204,6 +205,7 @@ def test_double_click_keyboard_and_history(opened: Opened) -> None:
     assert float(opened.python("explorer.width")) >= 3.5
 
 
+@pytest.mark.long
 def test_home_and_landmarks_bring_automatic_iterations_back(opened: Opened) -> None:
     landmarks = opened.page.locator('select[aria-label="Landmarks"]')
     away = [
@@ -226,6 +228,7 @@ def test_home_and_landmarks_bring_automatic_iterations_back(opened: Opened) -> N
     assert opened.python("[explorer.max_iter, explorer.auto_iterations]") == [700, False]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["line"])
 def test_a_posted_place_is_at_rest_what_python_computes(opened: Opened, name: str) -> None:
     place = next(one for one in json.loads(PLACES.read_text()) if one["name"] == name)
@@ -260,6 +263,7 @@ def test_python_moves_the_view_and_observe_hears_the_page(opened: Opened) -> Non
     assert opened.python("explorer.width") == "0.025"
 
 
+@pytest.mark.long
 def test_deep_views_use_reference_orbits_of_the_kernel(opened: Opened) -> None:
     # A small picture: a CPU has much to do here.
     opened.notebook.run("explorer.height = 200").ok()
@@ -280,6 +284,7 @@ def test_deep_views_use_reference_orbits_of_the_kernel(opened: Opened) -> None:
     opened.notebook.run("explorer.height = 420").ok()
 
 
+@pytest.mark.long
 def test_colours_change_without_a_new_computation(opened: Opened) -> None:
     took = opened.data["seconds"]
     before = opened.pixels()
@@ -343,6 +348,7 @@ def test_a_saved_picture_keeps_its_parameters(opened: Opened, tmp_path: pathlib.
     assert np.abs(saved.rgba[..., :3].astype(int) - opened.pixels()).max() == 0
 
 
+@pytest.mark.long
 def test_coordinates_links_and_bad_input(opened: Opened) -> None:
     opened.press("Coordinates")
     panel = opened.page.locator(".wgmb-panel")

@@ -50,6 +50,7 @@ def test_a_deep_view_that_opens_while_its_cell_runs_is_drawn(fresh: Notebook) ->
     interrupted(fresh, cell)
 
 
+@pytest.mark.long
 def test_moving_at_depth_while_nobody_answers_is_never_blank(fresh: Notebook) -> None:
     # As where a busy kernel lets no question in: the thread that answers them is held.
     fresh.run(f"explorer = wg.MandelbrotExplorer(center={TIP!r}, width='1e-20', height=240)\nexplorer").ok()
@@ -91,6 +92,7 @@ def test_moving_at_depth_while_nobody_answers_is_never_blank(fresh: Notebook) ->
     )
 
 
+@pytest.mark.long
 def test_a_deep_view_whose_kernel_was_restarted_says_what_to_do_and_keeps_its_picture(fresh: Notebook) -> None:
     cell = f"explorer = wg.MandelbrotExplorer(center={TIP!r}, width='1e-300', height=200)\nexplorer"
     fresh.run(cell).ok()

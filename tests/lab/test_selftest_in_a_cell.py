@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from lab_harness import Lab, Notebook
 
 from webgpu_widget.arrays.matmul.choose import UNITS
@@ -26,6 +27,7 @@ report""",
     )
 
 
+@pytest.mark.long
 def test_awaited_in_a_cell(notebook: Notebook) -> None:
     assert notebook.run(
         """

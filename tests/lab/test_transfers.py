@@ -58,6 +58,7 @@ def shared(lab: Lab) -> Iterator[Notebook]:
     made.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lane", [True, False], ids=["lane", "comm"])
 def test_256_mib_each_way(shared: Notebook, lane: bool) -> None:
     shared.page.evaluate(HEARTBEAT)
@@ -100,6 +101,7 @@ print(json.dumps(dict(lane=lane, same=same, up=256 / up_s, down=256 / down_s, up
     assert gap < max(2000, moved_ms / 10), "the page answers while bytes move"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_a_lane_that_breaks_in_the_middle_of_64_mib(shared: Notebook, way: str) -> None:
     result = shared.run(

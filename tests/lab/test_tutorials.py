@@ -11,6 +11,7 @@ from lab_harness import Lab
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "notebooks"
 TUTORIALS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
+SHORT = "01_first_kernel.ipynb"
 LIMIT_S = 240
 
 
@@ -20,7 +21,7 @@ def _may_raise(path: pathlib.Path) -> set[int]:
 
 
 def test_there_are_tutorials():
-    assert "01_first_kernel.ipynb" in TUTORIALS
+    assert SHORT in TUTORIALS
 
 
 def test_a_run_of_all_cells_goes_on_after_one_that_raises(lab: Lab) -> None:
@@ -43,7 +44,9 @@ def test_a_run_of_all_cells_says_which_one_raised(lab: Lab) -> None:
         notebook.close()
 
 
-@pytest.mark.parametrize("name", TUTORIALS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == SHORT else [pytest.mark.long]) for name in TUTORIALS]
+)
 def test_tutorial_runs_to_its_end(lab: Lab, name: str) -> None:
     for entry in FOLDER.iterdir():
         target = lab.server.notebooks / entry.name

@@ -66,6 +66,7 @@ def test_each_route(notebook: Notebook) -> None:
     assert second == ["cache", 0]
 
 
+@pytest.mark.long
 def test_a_folder_with_a_name(notebook: Notebook) -> None:
     notebook.run(SETUP).ok()
     odd = '(Path.cwd() / "models #1 (ä)")'
@@ -73,6 +74,7 @@ def test_a_folder_with_a_name(notebook: Notebook) -> None:
     assert first[0] == "files"
 
 
+@pytest.mark.long
 def test_the_comm_alone(lab: Lab) -> None:
     notebook = lab.notebook()
     notebook.run("import os; os.environ['WEBGPU_WIDGET_LANE'] = '0'\n" + SETUP).ok()
@@ -83,6 +85,7 @@ def test_the_comm_alone(lab: Lab) -> None:
     notebook.close()
 
 
+@pytest.mark.long
 def test_a_page_reloaded_in_the_middle(notebook: Notebook) -> None:
     """The kernel keeps the load, the page the chunks: nothing begins anew."""
     notebook.run(SETUP).ok()
@@ -113,6 +116,7 @@ weights.cancel()
     assert extra <= 6 * 2**20
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("button", ["Pause", "Cancel"])
 def test_the_bar_has_buttons(notebook: Notebook, button: str) -> None:
     notebook.run(SETUP).ok()
