@@ -117,3 +117,34 @@ def test_a_product_into_its_operand(gpu, rng):
     np.testing.assert_array_equal(x.numpy(), want @ want.T)
     x @= x
     np.testing.assert_array_equal(x.numpy(), (want @ want.T) @ (want @ want.T))
+
+
+MASKED = {
+    "column": lambda mask: (mask, 1),
+    "last column": lambda mask: (mask, -1),
+    "NumPy's integer": lambda mask: (mask, np.int64(2)),
+    "slice": lambda mask: (mask, slice(1, None, 2)),
+    "backwards": lambda mask: (mask, slice(None, None, -1)),
+    "no column": lambda mask: (mask, slice(2, 2)),
+    "ellipsis": lambda mask: (mask, ...),
+    "new axis": lambda mask: (mask, None),
+    "all": lambda mask: (mask, slice(None)),
+    "alone": lambda mask: mask,
+    "second": lambda mask: (slice(1, None), mask),
+    "index array": lambda mask: (mask, np.array([0])),
+}
+
+
+@pytest.mark.parametrize("key", MASKED.values(), ids=MASKED.keys())
+@pytest.mark.parametrize("value", [7, [7], [[7]]])
+@pytest.mark.parametrize("where", ["host", "gpu"])
+def test_one_value_for_what_a_mask_and_more_choose(gpu, rng, key, value, where):
+    want = rng.integers(0, 5, (4, 4)).astype(np.int32)
+    x = gpu.array(want)
+    mask = rng.permutation([True, True, False, False]) if key is not MASKED["second"] else np.arange(4) % 2 == 0
+    x[key(gpu.array(mask) if where == "gpu" else mask)] = value
+    want[key(mask)] = value
+    np.testing.assert_array_equal(x.numpy(), want)
+    x[key(gpu.array(mask) if where == "gpu" else mask)] += 3
+    want[key(mask)] += 3
+    np.testing.assert_array_equal(x.numpy(), want)

@@ -240,9 +240,15 @@ class GPUArray(Operators, Value):
     # ------------------------------------------------------------ indexing and shape
 
     def __getitem__(self, key: Any) -> GPUArray:
+        """Return a part, as in NumPy: by integers, slices, ``...``, None, and arrays of integers or bools.
+
+        Indices of the host that are out of bounds raise IndexError. Those in a `GPUArray` are not known when the operation is written
+        down; one that is out of bounds means the nearer end, -1 the last element.
+        """
         return indexing.getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        """Write to a part; see `__getitem__` for keys."""
         indexing.setitem(self, key, value)
 
     def copy(self) -> GPUArray:

@@ -111,7 +111,10 @@ def basic_plan(shape: Shape, entries: list[Any]) -> Plan:
 
 
 def getitem(x: GPUArray, key: Any) -> GPUArray:
-    """Return ``x[key]``; the result is a value of its own, whatever is written to `x` later."""
+    """Return ``x[key]``; the result is a value of its own, whatever is written to `x` later.
+
+    Indices in a `GPUArray` are not read for their bounds: what is out of them is taken from the nearer end.
+    """
     entries = _expand(key, x.ndim, x.shape)
     same_gpu("indexing", [x, *(e for e in entries if is_array(e))])
     if all(_is_basic(e) for e in entries):
@@ -275,6 +278,7 @@ def setitem(x: GPUArray, key: Any, value: Any) -> None:
         and masks[0].dtype == np.bool_
         and masks[0].ndim
         and entries[0] is masks[0]
+        and all(isinstance(e, slice) and e == slice(None) for e in entries[1:])
         and size_of(node.shape) == 1
     ):
         mask = masks[0] if is_array(masks[0]) else from_host(x._device, masks[0])
