@@ -286,3 +286,24 @@ def test_counts_and_diagonals_are_not_cut_to_whole_numbers(gpu):
     for axis in (True, np.True_):
         with pytest.raises(TypeError, match="axis"):
             x.reshape(1, 3).sum(axis=axis)
+
+
+def test_counts_of_repeat_are_whole_and_not_negative(gpu):
+    x = gpu.array([1.0, 2.0, 3.0])
+    for counts in (np.int64(2**32 + 1), np.array(2**33), np.array([2**32, 1, 1]), [1, 2**40, 0]):
+        with pytest.raises(OverflowError, match="bounds"):
+            xp.repeat(x, counts)
+    for counts in (-1, np.int64(-2), [2, -1, 1], np.array([-1, 3, 0]), gpu.array([0, 4, -3])):
+        with pytest.raises(ValueError, match="0 or more"):
+            xp.repeat(x, counts)
+    for counts in (
+        0,
+        np.int32(2),
+        [0, 0, 0],
+        [3, 0, 1],
+        np.array([1, 2, 3]),
+        gpu.array(np.array([2, 0, 5], np.uint32)),
+    ):
+        want = np.repeat(np.float32([1, 2, 3]), np.asarray(counts))
+        np.testing.assert_array_equal(xp.repeat(x, counts).numpy(), want)
+    assert xp.repeat(gpu.zeros((0, 2)), np.zeros(0, np.int32), axis=0).shape == (0, 2)

@@ -74,7 +74,7 @@ def permute_dims(x: GPUArray, /, axes: tuple[int, ...]) -> GPUArray:
 
 
 def repeat(x: GPUArray, repeats: int | GPUArray, /, *, axis: int | None = None) -> GPUArray:
-    """Repeat each element. With an array of counts it waits for their sum."""
+    """Repeat each element. With an array of counts, of 0 or more, it waits for their sum."""
     if axis is None:
         x, axis = shapes.reshape(x, (x.size,)), 0
     place = shapes.check_axis(axis, x.ndim)
@@ -84,14 +84,18 @@ def repeat(x: GPUArray, repeats: int | GPUArray, /, *, axis: int | None = None) 
     if given.dtype.kind not in "biu":
         raise DTypeError(f"repeat takes whole numbers, not {given.dtype.name}: {repeats!r:.80}.")
     if not is_array(repeats):
-        repeats = from_host(x._device, given.astype(np.int32))
+        repeats = from_host(x._gpu, given, np.int32)
     if repeats.ndim == 0 or repeats.size == 1:
         return shapes.repeat_each(x, int(repeats.item()), place)
     if repeats.shape != (x.shape[place],):
         raise ShapeError(f"repeat: counts of shape {repeats.shape} do not fit axis {place} of shape {x.shape}.")
+    if not repeats.size:
+        return x
     ends = cumulative(repeats, "sum", 0, None)
-    total = int(ends[-1].item()) if ends.size else 0
-    places = searchsorted(ends, arange(x._device, 0, total), "right")
+    total, least = (int(n) for n in shapes.concat([ends[-1:], repeats.min().reshape(1).astype(ends.dtype)]).numpy())
+    if repeats.dtype.kind == "i" and least < 0:
+        raise ValueError(f"repeat takes counts of 0 or more, not {least}.")
+    places = searchsorted(ends, arange(x._gpu, 0, total, dtype=ends.dtype), "right")
     return _take(x, places, place)
 
 
