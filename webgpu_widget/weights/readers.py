@@ -98,14 +98,6 @@ class LocalReader:
         self._file.seek(offset)
         return self._file.read(size)
 
-    def replaced(self) -> bool:
-        """Whether the path now names another file, or another content."""
-        try:
-            stat = self.path.stat()
-        except OSError:
-            return True
-        return f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}" != self.validator
-
     def close(self) -> None:
         """Close the file."""
         self._file.close()

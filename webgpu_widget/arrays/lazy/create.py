@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webgpu_widget.arrays.array import GPUArray
-    from webgpu_widget.arrays.lazy.dtypes import DType
     from webgpu_widget.arrays.lazy.node import Shape
     from webgpu_widget.device.device import Device
 
@@ -76,10 +75,6 @@ def empty(device: Device, shape: int | Sequence[int], dtype: Any = None) -> GPUA
     runtime = runtime_of(device)
     runtime.check_open()
     return wrap(device, Node("leaf", (), sides, target, storage=runtime.allocate(size_of(sides), target)))
-
-
-def _index(size: int, dtype: DType) -> Node:
-    return cast_node(iota(size), dtype)
 
 
 def arange(device: Device, start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> GPUArray:

@@ -111,11 +111,6 @@ def kind_of(dtype: DType) -> str:
     return "h" if dtype == FLOAT16 else dtype.kind
 
 
-def is_float(dtype: DType) -> bool:
-    """Whether the dtype is float32 or float16."""
-    return dtype.kind == "f"
-
-
 def float_of(dtype: DType) -> DType:
     """Return the dtype in which a function of real numbers works: the same for floats, float32 for the others."""
     return dtype if dtype.kind == "f" else FLOAT32

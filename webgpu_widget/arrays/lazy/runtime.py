@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from webgpu_widget.arrays.lazy import launch
-from webgpu_widget.arrays.lazy.dtypes import nbytes_allocated, nbytes_stored
+from webgpu_widget.arrays.lazy.dtypes import nbytes_allocated
 from webgpu_widget.arrays.lazy.node import Node, Storage, size_of
 from webgpu_widget.arrays.lazy.ops import OPS
 from webgpu_widget.arrays.lazy.pool import Pool
@@ -322,10 +322,6 @@ class Runtime:
         if array.size and storage.buffer is not None:
             self.queue.write(storage.buffer, array.view(np.uint8))
         return storage
-
-    def read_spec(self, node: Node) -> tuple[Buffer, int, int]:
-        """Return (buffer, 0, bytes) for reading a node."""
-        return (self.buffer(node), 0, nbytes_stored(size_of(node.shape), node.dtype))
 
 
 def _operands(node: Node) -> tuple[Node, ...]:
