@@ -104,9 +104,8 @@ class GPU(Creation, anywidget.AnyWidget):
         self._start(made.name)
         self._device = Device(made.bind(self))
         self._device.shown_by(self)
+        self.device_changed()
         self._flush_after_cells()
-        if self._device.transport.url is not None and made.name == "page":
-            self.status = {**self.status, "url": self._device.transport.url.split("?")[0]}
 
     @classmethod
     def _over(cls, device: Device) -> GPU:
@@ -114,8 +113,7 @@ class GPU(Creation, anywidget.AnyWidget):
         self = cls.__new__(cls)
         self._device = device
         self._start(device.transport.name)
-        if device.known is not None:
-            self.device_changed({"state": "ready", "adapter": device.known.name})
+        self.device_changed()
         return self
 
     def _start(self, transport: str) -> None:
@@ -133,10 +131,10 @@ class GPU(Creation, anywidget.AnyWidget):
 
         connection.on_close(hosts.here().after_cells(cell_ended))
 
-    def device_changed(self, status: dict[str, Any]) -> None:
+    def device_changed(self) -> None:
         """Show what the device tells of itself; a notebook's own page knows it before Python does, and shows it."""
         if self.transport != "comm":
-            self.status = {**self.status, **status}
+            self.status = self._device.status
 
     def __repr__(self) -> str:
         return repr(self._device)

@@ -42,6 +42,7 @@ def test_arrays_outlive_the_gpu_that_made_them_and_name_one(way: Direct) -> None
     gc.collect()
     assert np.array_equal(x.numpy(), [1, 2]), "the second GPU took the device along"
     x.device.close()
+    assert x.device.status["state"] == "closed"
     with pytest.raises(wg.ClosedError, match="closed"):
         x.numpy()
     del x

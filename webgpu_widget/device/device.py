@@ -91,6 +91,8 @@ class Device:
         What carries messages, what waits for replies, what takes commands.
     known : AdapterInfo or None
         `info` where it is known already, without waiting.
+    status : dict
+        What its card shows: state, adapter, address.
     closed : bool
         Whether it was closed; `check_open` raises then.
     kernels : WeakValueDictionary
@@ -115,6 +117,9 @@ class Device:
         self.closed = False
         self.connection.on_gone(self._gone)
         transport.start(self.connection)
+        self.status = {"state": "waiting", "transport": transport.name}
+        if transport.url is not None and transport.name == "page":
+            self.status["url"] = transport.url.split("?")[0]  # without the token
         tell_children(self)
 
     def _gone(self, _kind: str, _reason: str) -> None:
@@ -139,10 +144,11 @@ class Device:
         """Have this GPU be the user's, and hear of changes by its ``device_changed``."""
         self._gpu = weakref.ref(gpu)
 
-    def _tell(self, **status: Any) -> None:
+    def _tell(self, **status: str) -> None:
+        self.status = {**self.status, **status}
         gpu = self._gpu() if self._gpu is not None else None
         if gpu is not None:
-            gpu.device_changed(status)
+            gpu.device_changed()
 
     # ------------------------------------------------------------ state
 
