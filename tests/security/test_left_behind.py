@@ -269,7 +269,7 @@ def test_another_users_folder_is_not_touched(folder: pathlib.Path) -> None:
     theirs = abandoned(folder, "theirs")
     folder.chmod(0o1777)
     if os.getuid() == 0:
-        for path in (theirs, theirs / "owner.lock"):
+        for path in (theirs, *theirs.rglob("*")):
             os.chown(path, NOBODY, NOBODY)
         sweep()
         assert theirs.is_dir()
