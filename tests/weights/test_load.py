@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -359,3 +360,24 @@ def test_pause_and_resume(clean, server, served, model):
         server.faults.bytes_per_second = 0
         weights.resume()
         same(weights, model)
+
+
+@pytest.mark.parametrize("loaded", ["whole", "in the middle"])
+def test_memory_that_nobody_holds_is_given_back_at_once(clean, server, served, model, loaded):
+    """Without a collection of Python's garbage, which may be long in coming."""
+    url, _ = served
+    before = clean.memory().buffers
+    gc.collect()
+    gc.disable()
+    try:
+        weights = wg.load_weights(url, clean, cache=False, progress=False)
+        if loaded == "whole":
+            weights.wait()
+        held = weights["head.weight"]
+        del weights
+        np.testing.assert_array_equal(held.numpy(), model["head.weight"])
+        assert clean.memory().buffers == before + 1
+        del held
+        assert clean.memory().buffers == before
+    finally:
+        gc.enable()

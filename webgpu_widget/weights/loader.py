@@ -118,7 +118,7 @@ class Weights(Mapping[str, Loaded]):
         self._stages: dict[str, Stage] = {name: self._make_stage(name) for name in plan.stages}
         runtime_of(device)  # made here and not in the thread that receives
         self._driver = Driver(self, device, source, routes, options)
-        self._finalizer = weakref.finalize(self, _let_go, self._driver, source, self._budget, id(self))
+        self._finalizer = weakref.finalize(self, _let_go, self._driver, source, self._budget, id(self), self._items)
         tell_children(self)
         device.on_gone(self._gone)
         self._begin()
@@ -497,7 +497,10 @@ def _renew(array: GPUArray, made: GPUArray) -> None:
     array._freed = False
 
 
-def _let_go(driver: Driver, source: Source, budget: Budget, owner: int) -> None:
+def _let_go(driver: Driver, source: Source, budget: Budget, owner: int, items: list[Item]) -> None:
     driver.stop()
     budget.release_id(owner, None)
     source.close()
+    # An item and its tensor hold each other: what nobody else holds is freed now, and not at the next collection.
+    for item in items:
+        item.buffers, item.entry.value = [], None
