@@ -35,6 +35,8 @@ interface Job {
 
 const REOPEN_ATTEMPTS = 6;
 const REOPEN_DELAY_MS = 250;
+/** A device's end is said so long after the first that it aborts. */
+const LOSS_MS = 1000;
 
 type Request = Extract<Command, { id: string }>;
 type Of<Op extends Command["op"]> = Extract<Command, { op: Op }>;
@@ -229,9 +231,8 @@ export class Engine {
         const waiting = this.execute(command, buffers);
         if (waiting) await waiting;
       } catch (error) {
-        const known = asEngineError(error);
-        if ("id" in command) this.fail(command.id, known);
-        else if (Math.max(batch.epoch, 1) >= this.epoch) this.ledger.keep(known);
+        if ("id" in command) this.fail(command.id, await this.problem(error, command.id));
+        else if (Math.max(batch.epoch, 1) >= this.epoch) this.ledger.keep(asEngineError(error));
       }
     }
   }
@@ -413,10 +414,19 @@ export class Engine {
         if (kept) this.fail(id, kept);
         else this.replies.result(id, value);
       } catch (error) {
-        this.fail(id, claim?.error ?? asEngineError(error));
+        this.fail(id, claim?.error ?? (await this.problem(error, id)));
       }
     };
     void reply();
+  }
+
+  /** The error of a request. The end of a device aborts what waits for it before it says that the device is lost, which fails the request by itself. */
+  private async problem(error: unknown, id: string): Promise<EngineError> {
+    const aborted = error instanceof DOMException && error.name === "AbortError";
+    if (aborted && this.gpu && !this.replies.isCancelled(id)) {
+      await Promise.race([this.gpu.device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_MS))]);
+    }
+    return asEngineError(error);
   }
 
   private readParts(gpu: Gpu, command: Of<"read">): ReadPart[] {
