@@ -104,8 +104,8 @@ def out_of_memory(place: Place) -> None:
 Strike = Callable[[Place], None]
 FAULTS: dict[str, tuple[Strike, tuple[type[BaseException], ...]]] = {
     "gpu process killed": (gpu_process_killed, LOST),
-    "renderer killed": (renderer_killed, LOST),
-    "browser killed": (browser_killed, LOST),
+    "renderer killed": (renderer_killed, (*LOST, wg.NoFrontendError)),
+    "browser killed": (browser_killed, (*LOST, wg.NoFrontendError)),
     "stopped 15 s": (_stopped(15), LOST),
     "stopped 60 s": (_stopped(60), (*LOST, wg.NoFrontendError)),
     "page closed": (page_closed, (*LOST, wg.NoFrontendError)),
