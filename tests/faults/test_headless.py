@@ -38,7 +38,7 @@ def test_ten_gpu_processes_killed_in_a_row(own: wg.GPU, rng: np.random.Generator
         assert_right(own, rng)
         took.append(time.monotonic() - begun)
     print("seconds of the calls after:", [round(value, 2) for value in took])
-    assert max(took) < 20
+    assert max(took) < 60, "a new GPU process is a matter of seconds, on a busy machine too"
 
 
 def test_the_call_after_a_renderer_was_killed_gets_a_new_browser(own: wg.GPU, rng: np.random.Generator) -> None:
@@ -68,7 +68,7 @@ def test_a_browser_that_is_stopped_is_given_up_and_replaced(own: wg.GPU, rng: np
             own.synchronize()
         begun = time.monotonic()
         assert_right(own, rng)
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 60
         assert browser(own) != first
 
 

