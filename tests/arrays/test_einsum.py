@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import webgpu_widget as wg
 
 RELAXED = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 TERM = st.lists(st.sampled_from(["i", "j", "k", "B", "..."]), max_size=4).map("".join)
 BROKEN = st.text(alphabet="ijk.,->1 ", max_size=8)

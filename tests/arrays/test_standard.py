@@ -106,6 +106,7 @@ def run_with_array_api(program):
     assert done.stdout.endswith("agree\n"), done.stderr[-2000:]
 
 
+@pytest.mark.long
 def test_scipy_runs_on_it_unchanged():
     run_with_array_api("""
         import numpy as np, webgpu_widget as wg
@@ -127,6 +128,7 @@ def test_scipy_runs_on_it_unchanged():
     """)
 
 
+@pytest.mark.long
 def test_scikit_learn_runs_on_it_unchanged():
     run_with_array_api("""
         import numpy as np, sklearn, webgpu_widget as wg
