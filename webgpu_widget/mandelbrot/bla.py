@@ -41,7 +41,7 @@ MAX_LEVELS = 31
 END = -4.0
 NEAR_MARK = 2**20
 MARKED = 2e10
-"""How perturb.wgsl is told of the end of an orbit, and of points near radius 2; and in ``orbit`` of all that ``packed`` has to be asked about."""
+"""How perturb.wgsl is told of the end of an orbit, and of points near the radius; and in ``orbit`` of all that ``packed`` has to be asked about."""
 _NOTHING = -(2**30)
 _NEVER = -(2**31)
 """Radius of an entry that may not be taken, not even by a delta of 0."""

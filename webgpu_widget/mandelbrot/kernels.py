@@ -47,6 +47,10 @@ __all__ = [
 ]
 
 
+MARGIN = 1 + 2.0**-21
+"""The constant of a Julia set beyond 2 is on its radius itself, whatever f32 makes of its square; 0 comes to it in a step."""
+
+
 class Runnable(Protocol):
     """What `run` needs of a kernel."""
 
@@ -149,7 +153,8 @@ class Kernel:
         if prepared.method == "direct":
             center = (float(part) for part in view.point)
             julia = (float(part) for part in view.constant or (0, 0))
-            return head + struct.pack("<8ff4I4x", *center, step, -step, *shift, *julia, *tail)
+            limit = radius * radius * (MARGIN if radius > 2 else 1)
+            return head + struct.pack("<8ff4I4x", *center, step, -step, *shift, *julia, limit, *tail[1:])
         offsets = prepared.table.offsets if prepared.table else [0]
         return head + struct.pack(
             "<6fif6IiI32I",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import threading
@@ -28,9 +29,9 @@ _serial = itertools.count(1)
 TINY = 2.0**-24
 """Points under this are kept with their exponent: f32 holds their square badly, or not at all."""
 TINY_SQUARED = TINY * TINY
-NEAR, FAR = 3.996, 5.0
-"""Points with |Z|**2 between them are kept with their distance from 4. An orbit ends past the second: one that leaves by less than a float tells
-has neighbours that do not."""
+NEAR, FAR = 0.999, 1.25
+"""Points with |Z|**2 between these parts of the radius' square are kept with their distance from it. An orbit ends past the second: one that leaves
+by less than a float tells has neighbours that do not."""
 
 
 @dataclasses.dataclass
@@ -48,12 +49,12 @@ class Orbit:
     precision : int
         Bits of the arithmetic.
     values : ndarray of complex128
-        The orbit. It ends with the first |Z|**2 >= 5, when there is one.
+        The orbit. It ends with the first |Z|**2 >= 1.25 R**2, when there is one; R is 2, or the size of a Julia set's constant, if larger.
     tiny : dict
         index -> (complex mantissa, binary exponent) of points with |Z| < 2**-24.
     near : dict
-        index -> (mantissa, binary exponent) of 4 - |Z|**2 for points with |Z|**2 from 3.996 to 5: there the escape of a neighbour
-        hangs on less than |Z| as a float tells.
+        index -> (mantissa, binary exponent) of R**2 - |Z|**2 for points with |Z|**2 from 0.999 R**2 to 1.25 R**2: there the escape of a
+        neighbour hangs on less than |Z| as a float tells.
     escaped : bool
         Whether it ends because of where the last point is.
     seconds : float
@@ -83,15 +84,25 @@ class Orbit:
         far = max(log2_abs(self.point[0] - point[0]), log2_abs(self.point[1] - point[1]))
         return bool(far <= view.log2_spacing + math.log2(view.size[0]) + REACH_LOG2)
 
+    @functools.cached_property
+    def limit(self) -> mpfr:
+        """Square of the radius, of the constant as it is iterated: a point that comes to it is not beyond it."""
+        if self.constant is None:
+            return mpfr(4)
+        re, im = (to_mpfr(part, self.precision) for part in self.constant)
+        with gmpy2.context(precision=2 * self.precision):
+            return max(mpfr(4), gmpy2.square(re) + gmpy2.square(im))
+
     def mark(self, marked: Marked, done: int) -> None:
         """Keep what floats do not tell of some points; their indices count from ``done``."""
-        for index, re, im in marked:
-            left = 4 - gmpy2.square(re) - gmpy2.square(im)
-            if left < 1:
-                exponent, mantissa = gmpy2.frexp(left)
-                self.near[done + index] = float(mantissa), int(exponent)
-            elif re or im:
-                self.tiny[done + index] = _split(re, im)
+        with gmpy2.context(precision=2 * self.precision):
+            for index, re, im in marked:
+                left = self.limit - (gmpy2.square(re) + gmpy2.square(im))
+                if 2 * left < self.limit:
+                    exponent, mantissa = gmpy2.frexp(left)
+                    self.near[done + index] = float(mantissa), int(exponent)
+                elif re or im:
+                    self.tiny[done + index] = _split(re, im)
 
     def extend(self, length: int, proceed: Callable[[int, int], None] | None = None) -> None:
         """Iterate on until the orbit has ``length`` steps or has escaped.
@@ -109,9 +120,10 @@ class Orbit:
         step = _steps[self.power]
         re, im = self._last
         add_re, add_im = (to_mpfr(part, self.precision) for part in (self.constant or self.point))
+        limit = float(self.limit)
         with gmpy2.context(precision=self.precision):
             while done < length and not self.escaped:
-                points, marked, re, im, self.escaped = step(re, im, add_re, add_im, min(CHUNK, length - done))
+                points, marked, re, im, self.escaped = step(re, im, add_re, add_im, min(CHUNK, length - done), limit)
                 parts.append(np.array(points, dtype=np.complex128))
                 self.mark(marked, done)
                 done += len(points)
@@ -157,8 +169,10 @@ def compute_orbit(
     value = complex(float(start[0]), float(start[1]))
     with gmpy2.context(precision=precision):
         size = gmpy2.square(start[0]) + gmpy2.square(start[1])  # a float of it may be 0 where it is not, or 4
-        orbit = Orbit(point, constant, power, precision, np.array([value]), {}, {}, bool(size >= FAR), 0.0, start)
-        if 0 < size < TINY_SQUARED or NEAR < size < FAR:
+        orbit = Orbit(point, constant, power, precision, np.array([value]), {}, {}, False, 0.0, start)
+        limit = float(orbit.limit)
+        orbit.escaped = bool(size >= FAR * limit)
+        if 0 < size < TINY_SQUARED or NEAR * limit < size < FAR * limit:
             orbit.mark([(0, *start)], 0)
     orbit.extend(length, proceed)
     return orbit
@@ -233,13 +247,14 @@ def _split(re: mpfr, im: mpfr) -> tuple[complex, int]:
 
 
 Marked = list[tuple[int, mpfr, mpfr]]
-_Step = Callable[[mpfr, mpfr, mpfr, mpfr, int], tuple[list[complex], Marked, mpfr, mpfr, bool]]
+_Step = Callable[[mpfr, mpfr, mpfr, mpfr, int, float], tuple[list[complex], Marked, mpfr, mpfr, bool]]
 
 
-def _step_2(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int) -> Any:
+def _step_2(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int, limit: float) -> Any:
     points: list[complex] = []
     marked: Marked = []
     square, append, as_float = gmpy2.square, points.append, float
+    near, far = NEAR * limit, FAR * limit
     for _ in range(count):
         cross = re * im
         re = square(re) - square(im) + add_re
@@ -247,17 +262,18 @@ def _step_2(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int) -> Any:
         x, y = as_float(re), as_float(im)
         append(complex(x, y))
         size = x * x + y * y
-        if not TINY_SQUARED < size < NEAR:
-            if size >= FAR:
+        if not TINY_SQUARED < size < near:
+            if size >= far:
                 return points, marked, re, im, True
             marked.append((len(points), re, im))
     return points, marked, re, im, False
 
 
 def _step_n(power: int) -> _Step:
-    def step(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int) -> Any:
+    def step(re: mpfr, im: mpfr, add_re: mpfr, add_im: mpfr, count: int, limit: float) -> Any:
         points: list[complex] = []
         marked: Marked = []
+        near, far = NEAR * limit, FAR * limit
         for _ in range(count):
             w_re, w_im = re, im
             for _ in range(power - 1):
@@ -265,8 +281,8 @@ def _step_n(power: int) -> _Step:
             re, im = w_re + add_re, w_im + add_im
             points.append(complex(float(re), float(im)))
             size = abs(points[-1]) ** 2
-            if not TINY_SQUARED < size < NEAR:
-                if size >= FAR:
+            if not TINY_SQUARED < size < near:
+                if size >= far:
                     return points, marked, re, im, True
                 marked.append((len(points), re, im))
         return points, marked, re, im, False

@@ -286,7 +286,7 @@ def prepare(
     orbit = orbits.get(view, reference or (None if near else view.point), progress)
     critical = None
     if view.constant is not None:
-        critical = orbits.get(view.replace(julia=None, center=view.julia), view.constant, progress, view.precision)
+        critical = orbits.get(view, (mpq(0), mpq(0)), progress)
     bare = _packed(orbit, critical)
     offset = view.point[0] - orbit.point[0], view.point[1] - orbit.point[1]
     reach = (

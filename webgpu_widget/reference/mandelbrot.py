@@ -135,10 +135,10 @@ def perturb(
     live, seen = np.arange(count), np.zeros(count, bool)
     radius = 2.0 if julia is None else max(2.0, abs(julia))
     rest = Scaled.of(np.zeros(len(points.exponent), np.complex128))
-    for index, (mantissa, exponent) in reference.near.items() if radius == 2 else ():
+    for index, (mantissa, exponent) in reference.near.items():
         rest.mantissa[index], rest.exponent[index] = -mantissa, exponent
     close = np.zeros(len(points.exponent), bool)
-    close[list(reference.near) if radius == 2 else []] = True
+    close[list(reference.near)] = True
     for n in range(julia is None, max_iter + 65_536):
         here = Scaled(points.mantissa[m], points.exponent[m])
         z = here + delta
@@ -146,7 +146,7 @@ def perturb(
         out = np.abs(value) > radius
         at = np.flatnonzero(close[m])
         if len(at):
-            # |Z + delta|**2 > 4, where |Z| is so near 2 that the sum does not show it: 2 Re(conj(Z) delta) + |delta|**2 > 4 - |Z|**2
+            # |Z + delta|**2 > R**2, where |Z| is so near R that the sum does not show it: 2 Re(conj(Z) delta) + |delta|**2 > R**2 - |Z|**2
             d, scale = delta.mantissa[at], delta.exponent[at]
             cross = Scaled.of((here.mantissa[at] * d.conj()).real.astype(np.complex128), here.exponent[at] + scale + 1)
             square = Scaled.of((np.abs(d) ** 2).astype(np.complex128), 2 * scale)

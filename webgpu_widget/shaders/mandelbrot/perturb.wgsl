@@ -12,7 +12,7 @@
 // Shapes    list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], orbit vec2f[BLOCK blocks], pairs: the same
 //           buffer, state u32[6 or 9][count], result u32[2 or 3][count], remaining u32[1].
 //           reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. -4 as limit marks the last index of an orbit.
-//           Where |Z| is nearly 2, limit and w tell 4 - |Z|^2 as -2 (limit + 1) 2^(w - 2^20), whatever its sign: escape may hang on
+//           Where |Z| is near the radius r, limit and w tell r^2 - |Z|^2 as -2 (limit + 1) 2^(w - 2^20), whatever its sign: escape may hang on
 //           a delta that Z + delta does not show. Where m begins a block (1, 1 + BLOCK, ...): while |delta| < limit there, no rebase and no
 //           escape can come before the block's end, 0 is never; and while |delta| < w (0 to 1), delta stays under 2^-24 of Z.
 //           orbit[m + BLOCK - 1] = 2 Z, or a number past all of them where w or limit say that m is one of those.
@@ -45,7 +45,7 @@ struct Params {
   start: u32,           // index of the reference's first point for a new pixel
   levels: u32,          // table levels from FIRST_LEVEL on
   highest: i32,         // largest radius exponent of the table
-  unused: u32,
+  zero: u32,            // 0
   level_offsets: array<vec4u, 8>,   // first entry of each level
 }
 
@@ -105,8 +105,11 @@ fn normal(a: Scaled) -> Scaled {
   return Scaled(a.value * power_of_two(-k), a.exponent + k);
 }
 
+// The square of what lies on a diagonal has a part that is 0, and not what a contracted product leaves of it: so each is rounded by itself.
 fn times(a: Scaled, b: Scaled) -> Scaled {
-  return normal(Scaled(multiply(a.value, b.value), max(a.exponent + b.exponent, NOTHING)));
+  let u = vec4f(a.value.x * b.value.x, a.value.y * b.value.y, a.value.x * b.value.y, a.value.y * b.value.x);
+  let v = bitcast<vec4f>(bitcast<vec4u>(u) ^ vec4u(params.zero));
+  return normal(Scaled(vec2f(v.x - v.y, v.z + v.w), max(a.exponent + b.exponent, NOTHING)));
 }
 
 fn plus(a: Scaled, b: Scaled) -> Scaled {
@@ -179,7 +182,7 @@ fn point(R: vec4f) -> Scaled {
 
 fn real(x: f32, exponent: i32) -> Scaled { return normal(Scaled(vec2f(x, 0.0), exponent)); }
 
-// Whether |Z + delta|^2 > 4 where |Z| is nearly 2: 2 Re(conj(Z) delta) + |delta|^2 > 4 - |Z|^2.
+// Whether |Z + delta|^2 > r^2 where |Z| is near the radius r: 2 Re(conj(Z) delta) + |delta|^2 > r^2 - |Z|^2.
 fn over(R: vec4f, d: Scaled) -> bool {
   let grown = plus(real(dot(R.xy, d.value), d.exponent), real(dot(d.value, d.value), 2 * max(d.exponent, NOTHING / 2)));
   return plus(grown, real(2.0 * (R.z + 1.0), i32(R.w - NEAR))).value.x > 0.0;
@@ -193,7 +196,7 @@ fn inspect(pixel: ptr<function, Pixel>, R: vec4f) {
   let small = sum.exponent < near.exponent || (sum.exponent == near.exponent && dot(sum.value, sum.value) < dot(near.value, near.value));
   if ((*pixel).crossed == DONE) {
     var crossed = outside(dot((*pixel).z, (*pixel).z), params.radius_squared);
-    if (R.w >= 1.0 && params.radius_squared == 4.0) { crossed = over(R, near); }
+    if (R.w >= 1.0) { crossed = over(R, near); }
     if (crossed) { (*pixel).crossed = (*pixel).n; }
   }
   if (small || R.z < END) {

@@ -6,7 +6,7 @@
 //           reorder it away, as it may with pairs of f32.
 // Shapes    points vec4i[3 count] (dc as a row), reference vec4i[3 points], table vec4i[6 entries], state i32[11][count], result u32[2][count], remaining u32[1].
 //           A row is a number: (a, b), (c, d), (exponent, mark, 0, 0). reference row m: 2 Z_m, in its mark bit 0 at the end of an
-//           orbit, and bit 1 where |Z| is nearly 2, with 4 - |Z|^2 as f32 bits and exponent in the last two words.
+//           orbit, and bit 1 where |Z| is near the radius r, with r^2 - |Z|^2 as f32 bits and exponent in the last two words.
 //           table entry: two rows, A with the exponent of the radius as mark, and B.
 // Result    as direct.wgsl, planes 0 and 1.
 // Dispatch  ceil(count / 64) workgroups, folded into rows of `row_groups`.
@@ -228,7 +228,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       if (crossed == DONE) {
         var out = outside(dot(z, z), params.radius_squared);
-        if ((tail.y & 2) != 0 && params.radius_squared == 4.0) {
+        if ((tail.y & 2) != 0) {
           // As `over` in perturb.wgsl; Z2 is 2 Z.
           let grown = plus(inner(Z2, delta), inner(delta, delta));
           out = mantissa(grown).x > bitcast<f32>(tail.z) * power_of_two(tail.w - grown.exponent);

@@ -6,6 +6,9 @@ import type { View } from "./state.js";
 /** As in work.py: a pixel is iterated directly while it is wider than 2^-18 of its coordinates, or as wide, but for what logarithms may differ in. */
 const DIRECT_BITS = 18 + 1e-6;
 
+/** As in kernels.py: a constant beyond 2 is on the radius itself, whatever f32 makes of its square. */
+const MARGIN = 1 + 2 ** -21;
+
 /** Null where a pixel is too small for f32. */
 export function directPlan(view: View, size: readonly [number, number], maxIter: number, power: number, julia: readonly [string, string] | null): Plan | null {
   const center = toNumbers(view.point);
@@ -20,7 +23,7 @@ export function directPlan(view: View, size: readonly [number, number], maxIter:
     maxIter,
     power,
     julia: constant,
-    radiusSquared: radius * radius,
+    radiusSquared: radius * radius * (radius > 2 ? MARGIN : 1),
     center,
     step,
     scale: 0,

@@ -1,0 +1,68 @@
+"""Kinds of views whose counts hang on what is far under a pixel, drawn at random, against exact iteration of all their pixels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from exactly import escapes
+from gmpy2 import mpq
+
+import webgpu_widget as wg
+from webgpu_widget.mandelbrot import View, make_view
+from webgpu_widget.mandelbrot.orbit import compute_orbit
+from webgpu_widget.mandelbrot.render import render_view
+
+
+@pytest.fixture
+def draw() -> np.random.Generator:
+    seed = int(np.random.default_rng().integers(2**32))
+    print("seed", seed)
+    return np.random.default_rng(seed)
+
+
+def assert_exact(gpu: wg.GPU, view: View, *methods: str, least: float = 1.0) -> None:
+    wanted = escapes(view)[0].reshape(view.size[1], view.size[0])
+    for method in methods:
+        made = render_view(view, gpu, method=method, timeout=120).iterations
+        assert np.mean(made == wanted) >= least, (method, made, wanted)
+
+
+def beyond_two(power: int, excess: int, angle: float | None, width: str) -> View:
+    size = 2 + mpq(1, 10**excess)
+    c = (-size, mpq(0)) if angle is None else (size * mpq(math.cos(angle)), size * mpq(math.sin(angle)))
+    return make_view((0, 0), width, (9, 7), 200, power, c)
+
+
+@pytest.mark.parametrize(
+    ("power", "excess", "width"), [(2, 3, "1e-20"), (4, 12, "2.9"), (3, 40, "2.9"), (2, 8, "1e-40"), (5, 20, "1e-10")]
+)
+def test_a_julia_set_of_a_constant_beyond_two(gpu: wg.GPU, power: int, excess: int, width: str) -> None:
+    """0 comes to the constant, which is on the radius itself; what is beside 0, to a little before it or beyond."""
+    view = beyond_two(power, excess, None, width)
+    assert_exact(gpu, view, "perturbation", "bla", *(["direct"] if width == "2.9" else []))
+    # Not on the real axis: |c|**2 is no number of f32, and of no float.
+    assert_exact(gpu, beyond_two(power, excess, 2.0, width), "perturbation", *(["direct"] if width == "2.9" else []))
+
+
+def test_julia_sets_of_random_constants_beyond_two(gpu: wg.GPU, draw: np.random.Generator) -> None:
+    for _ in range(3):
+        power, excess = int(draw.integers(2, 4)), int(draw.integers(0, 50))
+        view = beyond_two(power, excess, float(draw.uniform(0.1, 6.1)), f"1e-{draw.integers(3, 60)}")
+        assert_exact(gpu, view, "bla", least=0.98)
+
+
+@pytest.mark.no_adapter
+def test_an_orbit_tells_its_distance_from_a_radius_beyond_two() -> None:
+    c = mpq(-21, 10), mpq(1, 7)
+    orbit = compute_orbit((mpq(0), mpq(0)), 40, 100, 2, c)
+    assert orbit.near[1] == (0.0, 0), "the constant is on the radius"
+    beside = compute_orbit((mpq(1, 10**12), mpq(0)), 40, 150, 2, c)
+    square = c[0] ** 2 + c[1] ** 2
+    z = c[0] + mpq(1, 10**24), c[1]
+    wanted = float(square - z[0] ** 2 - z[1] ** 2)
+    mantissa, exponent = beside.near[1]
+    assert math.ldexp(mantissa, exponent) == pytest.approx(wanted, rel=1e-12)
+    assert orbit.escaped
+    assert abs(orbit.values[-1]) ** 2 >= 1.25 * float(square) > abs(orbit.values[-2]) ** 2
