@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from exactly import escapes
+from exactly import copy_by_a_tip, escapes, tip_exactly
 from gmpy2 import mpq
 
 import webgpu_widget as wg
 from webgpu_widget.mandelbrot import View, make_view
 from webgpu_widget.mandelbrot.orbit import compute_orbit
-from webgpu_widget.mandelbrot.render import render_view
+from webgpu_widget.mandelbrot.render import render_tile, render_view
+from webgpu_widget.mandelbrot.tile import Tile
 
 
 @pytest.fixture
@@ -66,3 +67,38 @@ def test_an_orbit_tells_its_distance_from_a_radius_beyond_two() -> None:
     assert math.ldexp(mantissa, exponent) == pytest.approx(wanted, rel=1e-12)
     assert orbit.escaped
     assert abs(orbit.values[-1]) ** 2 >= 1.25 * float(square) > abs(orbit.values[-2]) ** 2
+
+
+@pytest.mark.parametrize(("power", "period", "wider"), [(4, 258, 164), (2, 130, 40), (3, 100, 60)])
+def test_the_nucleus_of_a_copy_much_smaller_than_a_pixel(gpu: wg.GPU, power: int, period: int, wider: int) -> None:
+    """The middle pixel is the nucleus, which never escapes; a point as near to it as a thousandth of a pixel may."""
+    center, size = copy_by_a_tip(power, period)
+    view = make_view(center, 6 * size * 10**wider, (9, 7), 12 * period, power)
+    assert escapes(view)[0].reshape(7, 9)[3, 4] == 12 * period
+    assert_exact(gpu, view, "perturbation", "bla", least=0.98)
+    made = render_view(view, gpu, timeout=120).iterations
+    assert made[3, 4] == 12 * period
+
+
+def test_random_copies(gpu: wg.GPU, draw: np.random.Generator) -> None:
+    for _ in range(3):
+        power, period = int(draw.integers(2, 6)), int(draw.integers(40, 200))
+        center, size = copy_by_a_tip(power, period)
+        width = 6 * size * 10 ** int(draw.choice([0, 0, 3, 9, 15]))
+        away = [mpq(float(draw.uniform(-0.4, 0.4))) * width * int(draw.integers(2)) for _ in range(2)]
+        columns, rows = [(1, 1), (7, 3), (9, 7), (8, 5)][int(draw.integers(4))]
+        view = make_view((center[0] + away[0], center[1] + away[1]), width, (columns, rows), 12 * period, power)
+        assert_exact(gpu, view, "bla", least=0.95)
+        tile = Tile(columns // 3, rows // 3, columns - columns // 3, rows - rows // 3)
+        whole, part = render_view(view, gpu, timeout=120), render_tile(view, tile, gpu, timeout=120)
+        assert np.array_equal(part.smooth, whole.smooth[tile.where], equal_nan=True)
+        assert np.array_equal(part.iterations, whole.iterations[tile.where])
+
+
+def test_julia_sets_at_random_points(gpu: wg.GPU, draw: np.random.Generator) -> None:
+    for _ in range(3):
+        power, deep = int(draw.integers(2, 6)), int(draw.integers(15, 200))
+        constant = tip_exactly(power, 1600) if draw.integers(2) else copy_by_a_tip(power, 60)[0]
+        center = (f"{draw.uniform(-3, 3):.3f}e-{deep + 1}", f"{draw.uniform(-3, 3):.3f}e-{deep + 1}")
+        view = make_view(center, f"1e-{deep}", (7, 5), 1200, power, constant)
+        assert_exact(gpu, view, "bla", least=0.95)

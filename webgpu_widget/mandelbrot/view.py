@@ -84,10 +84,14 @@ class View:
         """Bits that an orbit of this view needs.
 
         About 0, a step of a Julia set leaves no more of a pixel than its power: what is added to it must be known as well as that.
+        Where the centre is that of a pixel, its count is that of the centre itself, which may be given to far under a pixel: on the nucleus of
+        a copy that is much smaller, say. So many of its digits count, up to twice the others.
         """
-        return max(
-            64, math.ceil(-self.log2_spacing * (self.power if self.julia else 1)) + 48 + self.max_iter.bit_length()
-        )
+        needed = math.ceil(-self.log2_spacing * (self.power if self.julia else 1)) + 48 + self.max_iter.bit_length()
+        if self.size[0] % 2 and self.size[1] % 2:
+            given = max(part.denominator.bit_length() for part in self.point) + 48
+            needed = max(needed, min(2 * needed, given))
+        return max(64, needed)
 
     def pixel(self, column: int, row: int) -> tuple[mpq, mpq]:
         """Point of the plane at the middle of a pixel, exactly.
