@@ -80,6 +80,18 @@ def test_the_nucleus_of_a_copy_much_smaller_than_a_pixel(gpu: wg.GPU, power: int
     assert made[3, 4] == 12 * period
 
 
+@pytest.mark.parametrize(("off", "row"), [("0", None), ("1e-44", 2), ("-1e-36", 2), ("1e-30", None), ("2.1e-22", None)])
+def test_a_row_beside_the_real_axis_is_called_doubtful_where_56_bits_do_not_tell_it_apart(
+    gpu: wg.GPU, off: str, row: int | None
+) -> None:
+    view = make_view(("-1.745287410983661273901", off), "1e-20", (9, 5), 1500)
+    made = render_view(view, gpu, timeout=120)
+    assert made.doubtful_row == row
+    assert ("row 2 doubtful" in repr(made)) == (row is not None)
+    others = [at for at in range(5) if at != row]
+    assert np.array_equal(made.iterations[others], escapes(view)[0].reshape(5, 9)[others])
+
+
 def test_random_copies(gpu: wg.GPU, draw: np.random.Generator) -> None:
     for _ in range(3):
         power, period = int(draw.integers(2, 6)), int(draw.integers(40, 200))

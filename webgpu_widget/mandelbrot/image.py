@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from gmpy2 import mpq
 from numpy.typing import NDArray
 
 from webgpu_widget.mandelbrot.numbers import ViewError
@@ -123,10 +124,24 @@ class Image:
     def __repr__(self) -> str:
         width, height = self.view.size
         rate = self.stats.iterations_per_second
+        doubt = "" if self.doubtful_row is None else f", row {self.doubtful_row} doubtful"
         return (
             f"<mandelbrot.Image {width}x{height}, width {self.view.width}, max_iter {self.view.max_iter}, {self.method}, "
-            f"{self.stats.seconds:.3g} s, {rate / 1e9:.3g} Giter/s>"
+            f"{self.stats.seconds:.3g} s, {rate / 1e9:.3g} Giter/s{doubt}>"
         )
+
+    @property
+    def doubtful_row(self) -> int | None:
+        """Row whose counts may be those of the real axis, which it lies beside: by less than 2**-46 of a pixel, and yet not on it; None where there is none.
+
+        To have it exact, move the centre by a part of a pixel, or onto the axis. Direct pictures have none.
+        """
+        view = self.view
+        if self.method == "direct" or (view.constant is not None and view.constant[1]):
+            return None
+        above = view.point[1] / view.spacing + mpq(view.size[1] - 1, 2)
+        row = math.floor(above + mpq(1, 2))
+        return row if 0 <= row < view.size[1] and 0 < abs(above - row) < mpq(1, 2**46) else None
 
     def _repr_png_(self) -> bytes:
         return self._png(self.rgba(), {})

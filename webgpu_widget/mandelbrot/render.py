@@ -156,6 +156,11 @@ def render(
     -----
     Pixel (i, j) is the point ``center + ((i + 0.5) / W - 0.5) * width + 1j * (0.5 - (j + 0.5) / H) * width * H / W``.
     The work is cut into dispatches of about 30 ms; Ctrl-C ends it between two of them.
+
+    A refined number has 56 bits for the larger of its two parts, and what is left of them for the smaller one. That is too little where all
+    hangs on the smaller: in a row of pixels that lies beside the real axis, which the map keeps, by less than 2**-46 of a pixel, but not on it
+    (and in a row or column whose orbits come to lie so). Its counts are mostly those of the axis itself; those of the
+    axis, of rows farther away and of all other pixels are right. ``image.doubtful_row`` tells of such a row, and so does the image's repr.
     """
     view = make_view(center, width, size, max_iter, power, julia, formula)
     target = as_device(gpu)
