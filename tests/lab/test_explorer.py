@@ -241,7 +241,7 @@ def test_a_posted_place_is_at_rest_what_python_computes(opened: Opened, name: st
     height, columns, _ = shown.shape
     assert opened.data["method"] in {"bla", "perturbation"}, "so near to -2 there is no entry that may be taken"
     # Some of the pixels that differ from their neighbours are not refined yet.
-    opened.notebook.run(f"pixels = explorer.image(({columns}, {height}), refine=False)").ok()
+    opened.notebook.run(f"pixels = explorer.image(({columns}, {height}), refine=False)", timeout=200).ok()
     rows, across = list(range(3, height, 11)), list(range(5, columns, 17))
     wanted = np.array(opened.python(f"pixels[np.ix_({rows}, {across})][..., :3].tolist()"))
     off = np.abs(shown[np.ix_(rows, across)] - wanted).max(-1)

@@ -217,7 +217,8 @@ export class Renderer {
     const map = { POWER: plan.power, JULIA: plan.julia ? 1 : 0 };
     const pipeline = await this.compile("refine", { ...map, TABLE: fine.levels > 0 ? 1 : 0, FIRST_LEVEL });
     if (signal.aborted || pixels.length === 0) return;
-    const band = Math.min(pixels.length, 1 << 18, Math.max(8192, Math.floor(this.finePace.steps / 1024)));
+    // A processor does some thousand of these steps in a millisecond: bands are small, so that whoever else uses it need not wait.
+    const band = Math.min(pixels.length, 1 << 18, Math.max(this.isFallback ? 512 : 8192, Math.floor(this.finePace.steps / 1024)));
     yield* this.bands(
       {
         pipeline,
