@@ -14,9 +14,9 @@ from webgpu_widget.cli import doctor as _doctor
 from webgpu_widget.process import user_cache
 
 RIGHT = Row("array/scan", "arrays", 3, 0.5, 16.0, "roundings", "right", "sums")
-OTHER = Row("t5/pick", "t5", 3, 0.0, 0.0, "tokens", "right", "draws")
-WRONG = Row("t5/beam", "t5", 2, 4.0, 0.0, "tokens", "wrong", "beams=3")
-ABSENT = Row("t5/block_self", "t5", 0, None, None, "relative", "not on this adapter", "no subgroups")
+OTHER = Row("nn/pick", "nn", 3, 0.0, 0.0, "tokens", "right", "draws")
+WRONG = Row("nn/beam", "nn", 2, 4.0, 0.0, "tokens", "wrong", "beams=3")
+ABSENT = Row("nn/block_self", "nn", 0, None, None, "relative", "not on this adapter", "no subgroups")
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def test_what_is_wrong_is_named_with_what_still_works(gpu, doctor):
     assert status == 1
     said = report["selftest"]
     assert "WRONG" in said
-    assert "t5/beam (wrong: 4 of 0 tokens; beams=3)" in said
-    assert "What still works: arrays, t5 but for t5/beam" in said
+    assert "nn/beam (wrong: 4 of 0 tokens; beams=3)" in said
+    assert "What still works: arrays, nn but for t5/beam" in said
     assert report["kernel"] == "ran and is right", "work goes on"
     kept.remember(gpu.info, [dataclasses.replace(WRONG, verdict="right", worst_error=0.0)])
     status, report = doctor()
@@ -58,7 +58,7 @@ def test_what_is_wrong_is_named_with_what_still_works(gpu, doctor):
 
 def test_other_adapters_browsers_and_versions_are_others(gpu, monkeypatch):
     kept.remember(gpu.info, [WRONG])
-    assert kept.recall(gpu.info).wrong == ["t5/beam"]
+    assert kept.recall(gpu.info).wrong == ["nn/beam"]
     assert kept.recall(dataclasses.replace(gpu.info, device="another")) is None
     assert kept.recall(dataclasses.replace(gpu.info, user_agent="another")) is None
     monkeypatch.setattr(kept, "__version__", "another")

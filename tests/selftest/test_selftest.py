@@ -189,7 +189,7 @@ def test_a_gpu_that_does_not_come_back_ends_it(own):
 def test_what_the_adapter_lacks_is_not_wrong(gpu):
     info = dataclasses.replace(gpu.info, features=frozenset())
     runner = Runner(gpu, info, 1, lambda _name: None)
-    wants = Case("t5/wants", "wants", lambda _bench: np.nan, "ulp", 1.0, ("subgroups", "shader-f16"))
+    wants = Case("nn/wants", "wants", lambda _bench: np.nan, "ulp", 1.0, ("subgroups", "shader-f16"))
     (row,) = runner.rows([area_of(wants)])
     assert row.ok
     assert (row.verdict, row.cases, row.note) == ("not on this adapter", 0, "no subgroups, shader-f16")

@@ -11,10 +11,10 @@ from safetensors.numpy import load_file
 from t5_common import TINY, error
 
 import webgpu_widget as wg
+from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5, encoder
 from webgpu_widget.t5.encoder import Encoders
-from webgpu_widget.t5.kernels import Kernels
 
 WEIGHTS = {name: value.astype(np.float64) for name, value in load_file(TINY / "model.safetensors").items()}
 

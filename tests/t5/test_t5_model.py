@@ -14,10 +14,11 @@ from safetensors.numpy import load_file, save_file
 from t5_common import DATA, TINY, VARIANTS, dispatches_a_token, error, golden
 
 import webgpu_widget as wg
+from webgpu_widget._selftest.t5 import AREA
+from webgpu_widget.nn.decoder import Settings, generate
+from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5, forward
-from webgpu_widget.t5.generate import Settings, generate
-from webgpu_widget.t5.kernels import Kernels
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +59,11 @@ def tokens_of(model, ids, beams, limit):
     chunks = list(model._drive(generate(decoder, encoded, Settings(limit, beams), streaming=False), 60))
     assert chunks[-1].done
     return chunks[-1].tokens
+
+
+@pytest.mark.parametrize("case", AREA.cases, ids=lambda case: f"{case.name} {case.label}")
+def test_equals_its_twin(case_holds, case):
+    case_holds(case)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -527,3 +533,8 @@ def test_logits_that_are_no_numbers_are_said(gpu, checkpoint, variant, tensor, v
             list(model.stream("w5 w6 w7", max_new_tokens=8))
         ids = np.array([[5, 6, 7]])
         assert not np.isfinite(model.logits(ids, np.array([[0, 5]]))).all()
+
+
+def test_ids_are_uploaded_as_u32(tiny):
+    buffer = forward.upload(tiny._ready(), np.array([1, 2, 3]), "x")
+    assert tiny._device.queue.read([(buffer, 0, 12)])[0].view(np.uint32).tolist() == [1, 2, 3]

@@ -8,7 +8,7 @@ batch 1 (prefill included, and without it) and on a GPU at batch 8, the bare rec
 transformers) the difference of its logits from PyTorch's and PyTorch's own speed, eager, on CUDA or the CPU. ``--profile`` adds the GPU time by kernel, of a step and
 of an encoding. ``--encoder-only`` times the encoder and nothing else: many encodings in a queue, one alone, and the first of its width (compiled,
 measured and recorded). ``--widths`` repeats all with the step's attentions in
-blocks (`webgpu_widget.t5.blocks`) of so many invocations; 0 is a step without blocks, as CPU adapters have it.
+blocks (`webgpu_widget.nn.blocks`) of so many invocations; 0 is a step without blocks, as CPU adapters have it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from safetensors.numpy import load_file
 
 import webgpu_widget as wg
 from webgpu_widget.kernels.profile import Profile
+from webgpu_widget.nn.blocks import Blocks
+from webgpu_widget.nn.decoder import Settings
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5
-from webgpu_widget.t5.blocks import Blocks
-from webgpu_widget.t5.generate import Settings
 
 PROMPT = "translate English to German: The house is wonderful and the garden is large, but the street in front of it is loud."
 TIMEOUT_S = 300

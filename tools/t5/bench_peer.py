@@ -25,9 +25,9 @@ from random_checkpoint import SIZES, build
 from safetensors.numpy import load_file
 
 import webgpu_widget as wg
+from webgpu_widget.nn.decoder import Settings
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5
-from webgpu_widget.t5.generate import Settings
 
 ROOT = Path(__file__).parents[2]
 PROMPT = "translate English to German: The house is wonderful and the garden is large."

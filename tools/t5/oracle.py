@@ -30,9 +30,9 @@ from safetensors.numpy import load_file, save_file
 from transformers import T5ForConditionalGeneration
 
 import webgpu_widget as wg
+from webgpu_widget.nn.decoder import Settings, generate
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5, forward
-from webgpu_widget.t5.generate import Settings, generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AREAS", "KERNELS", "Finding", "Report", "Row", "areas_of", "probes", "selftest", "selftest_async"]
 
-KERNELS = ("arrays", "library", "reductions", "products", "weights", "mandelbrot", "t5")
+KERNELS = ("arrays", "library", "reductions", "products", "weights", "mandelbrot", "nn", "t5")
 AREAS = (*KERNELS, "hazards")
 """What ``areas=`` takes. ``hazards`` are the probes of how the adapter computes."""
 
@@ -63,7 +63,7 @@ def selftest(
     gpu : GPU, optional
         Which; `default_gpu` when left out.
     areas : str or iterable of str, optional
-        Some of ``arrays library reductions products weights mandelbrot t5 hazards``; all when left out.
+        Some of ``arrays library reductions products weights mandelbrot nn t5 hazards``; all when left out.
     seed : int, optional
         Of the random inputs; drawn, and told in the report, when left out.
     progress : bool, optional

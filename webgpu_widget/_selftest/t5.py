@@ -1,123 +1,126 @@
-"""The T5's kernels against their twins: many rows here, and what the other rooms have."""
+"""A small T5 as a whole: logits over given tokens, and steps in the browser."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from webgpu_widget._selftest import t5_choice, t5_model, t5_steps
-from webgpu_widget._selftest.case import Bench, relative, units
-from webgpu_widget._selftest.t5_bench import ACTIVATIONS, AREA, CONFIG, FORMATS, RELATIVE, TEAMS, Kind, T5Bench, Teams
+from webgpu_widget._selftest.case import Area, Bench, relative
+from webgpu_widget._selftest.nn_bench import CONFIG, FORMATS, RELATIVE
+from webgpu_widget.nn.decoder import Decoder, Settings
+from webgpu_widget.nn.kernels import Kernels
+from webgpu_widget.nn.shaders import Format
 from webgpu_widget.reference import t5 as twin
-from webgpu_widget.t5.shaders import Format
+from webgpu_widget.t5 import forward
+from webgpu_widget.t5.config import T5Config
+from webgpu_widget.t5.parts import Parts
 
-__all__ = ["AREA", "t5_choice", "t5_model", "t5_steps"]
+__all__ = ["AREA"]
 
-
-# ------------------------------------------------------------ many rows
-
-
-@AREA.case("t5/linear", RELATIVE, 1e-5, weights=FORMATS, shape=((1, 1, 4), (5, 31, 20), (33, 37, 132)))
-def linear(bench: Bench, weights: Format, shape: tuple[int, int, int]) -> float:
-    """A product of rows, alone and added to what is there."""
-    rows, outputs, width = shape
-    b = T5Bench(bench, weights=weights)
-    x, y = b.normal(size=(rows, width)), b.normal(size=(rows, outputs)).astype(np.float32)
-    matrix, exact = b.matrix(b.normal(size=(outputs, width)))
-    out, added = b.poison(rows, outputs), b.put(y)
-    b.kernels.linear(b.put(x), matrix, out, rows, factor=0.25)
-    b.kernels.linear(b.put(x), matrix, added, rows, residual=True)
-    return max(
-        relative(b.get(out, (rows, outputs)), twin.linear(x, exact, factor=0.25)),
-        relative(b.get(added, (rows, outputs)), twin.linear(x, exact, y=y)),
-    )
+AREA = Area("t5")
 
 
-@AREA.case("t5/rms_norm", RELATIVE, 1e-5, teams=TEAMS, rows=(1, 17, 64))
-def norms(bench: Bench, teams: Teams, rows: int) -> float:
-    """Rows to a root mean square of one."""
-    b = T5Bench(bench, teams=teams)
-    x, gain, out = b.normal(size=(rows, 20)), b.normal(size=20), b.poison(rows, 20)
-    b.kernels.norm(b.put(x), b.put(gain), out, rows)
-    return relative(b.get(out, (rows, 20)), twin.rms_norm(x, gain))
+# ------------------------------------------------------------ a whole model
 
 
-@AREA.case("t5/embed", RELATIVE, 1e-6, weights=FORMATS)
-def embedding(bench: Bench, weights: Format) -> float:
-    """Rows of a table by number."""
-    b = T5Bench(bench, weights=weights)
-    ids, out = bench.rng.integers(0, 37, 11), b.poison(11, 20)
-    matrix, exact = b.matrix(b.normal(size=(37, 20)))
-    b.kernels.embed(b.put(ids), 11, matrix, out)
-    return relative(b.get(out, (11, 20)), twin.embed(ids, exact))
+class _Tensors(Mapping[str, Any]):
+    """A checkpoint's tensors, as a model asks for them."""
+
+    def __init__(self, bench: Bench, values: Mapping[str, NDArray[Any]], weights: Format) -> None:
+        dtype = np.float16 if weights == "f16" else np.float32
+        self.has_head = "lm_head.weight" in values
+        self._made = {
+            name: bench.gpu.array(x.astype(dtype if x.ndim == 2 and "bias" not in name else np.float32))
+            for name, x in values.items()
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def release(self, names: Any) -> None:
+        """Keep what a model has taken: it is small."""
+
+    def close(self) -> None:
+        """As above."""
 
 
-@AREA.case("t5/quantize_rows", "elements off by one", 1, teams=TEAMS)
-def quantised(bench: Bench, teams: Teams) -> float:
-    """Rows rounded to 8 bits: only a tie may round otherwise."""
-    b = T5Bench(bench, weights="int8", teams=teams)
-    first, second = (b.normal(size=(rows, 12)).astype(np.float32) for rows in (5, 18))
-    second[4] = 0
-    made = b.kernels.stack([bench.gpu.array(first), bench.gpu.array(second)])
-    values, scale = twin.quantize_rows(np.concatenate([first, second]))
-    found = b.get(made.words, (23, 3), np.uint32).view(np.int8).reshape(23, 12).astype(int)
-    scales = np.where(scale == 1, 1, scale * 127).astype(np.float64)
-    if np.abs(found - values).max() > 1 or units(b.get(made.scale, (23,)), scales, 1e-6 * scales) > 1:
-        return np.inf
-    return float((found != values).sum())
+def random_weights(rng: np.random.Generator, config: T5Config) -> dict[str, NDArray[np.float64]]:
+    """Make a checkpoint of random numbers, with the hub's names, whose logits lie apart."""
+    width, inner = config.d_model, config.inner
+    made: dict[str, NDArray[np.float64]] = {"shared.weight": rng.normal(size=(config.vocab_size, width))}
+    for stack, layers in (("encoder", config.num_layers), ("decoder", config.num_decoder_layers)):
+        made[f"{stack}.final_layer_norm.weight"] = rng.uniform(0.5, 1.5, width)
+        made[f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"] = rng.normal(
+            size=(config.relative_attention_num_buckets, config.num_heads)
+        )
+        kinds = ["SelfAttention", *(["EncDecAttention"] if stack == "decoder" else [])]
+        for i in range(layers):
+            block = f"{stack}.block.{i}.layer"
+            for j, kind in enumerate(kinds):
+                made[f"{block}.{j}.layer_norm.weight"] = rng.uniform(0.5, 1.5, width)
+                for part in "qkv":
+                    made[f"{block}.{j}.{kind}.{part}.weight"] = rng.normal(size=(inner, width)) / 4
+                made[f"{block}.{j}.{kind}.o.weight"] = rng.normal(size=(width, inner)) / 4
+            made[f"{block}.{len(kinds)}.layer_norm.weight"] = rng.uniform(0.5, 1.5, width)
+            for name in ("wi_0", "wi_1") if config.is_gated else ("wi",):
+                made[f"{block}.{len(kinds)}.DenseReluDense.{name}.weight"] = rng.normal(size=(config.d_ff, width)) / 4
+            made[f"{block}.{len(kinds)}.DenseReluDense.wo.weight"] = rng.normal(size=(width, config.d_ff)) / 4
+    if not config.tie_word_embeddings:
+        made["lm_head.weight"] = rng.normal(size=(config.vocab_size, width))
+    return made
 
 
-@AREA.case("t5/gate", RELATIVE, 2e-5, kind=ACTIVATIONS)
-def gates(bench: Bench, kind: Kind) -> float:
-    """The feed-forward's activation, with a gate or without."""
-    is_gated, activation = kind
-    b = T5Bench(bench, replace(CONFIG, is_gated=is_gated, activation=activation))
-    wide, h = b.normal(size=(3, 56 if is_gated else 28)), b.poison(3, 28)
-    b.kernels.gate(b.put(wide), h, 3)
-    return relative(b.get(h, (3, 28)), twin.gate(wide, is_gated=is_gated, activation=activation))
+def _model(bench: Bench, weights: Format) -> tuple[Parts, dict[str, NDArray[np.float64]], T5Config]:
+    config = replace(CONFIG, num_layers=2, num_decoder_layers=2, tie_word_embeddings=weights != "f32")
+    values = random_weights(bench.rng, config)
+    stored = {
+        name: x.astype(np.float16 if weights == "f16" and x.ndim == 2 and "bias" not in name else np.float32)
+        for name, x in values.items()
+    }
+    seen = {name: x.astype(np.float64) for name, x in stored.items()}
+    parts = Parts(Kernels(bench.device, config, weights), _Tensors(bench, values, weights))
+    return parts, twin.quantized(seen) if weights == "int8" else seen, config
 
 
-@AREA.case("t5/gate", RELATIVE, 1e-6)
-def large_inputs(bench: Bench) -> float:
-    """GELU of 10,000 is 10,000, where a naive tanh overflows."""
-    b = T5Bench(bench, replace(CONFIG, d_ff=4))
-    h = b.poison(1, 4)
-    b.kernels.gate(b.put(np.array([[-1e4, -30, 30, 1e4, 1, 1, 1, 1]])), h, 1)
-    return relative(b.get(h, (4,)), np.array([0, 0, 30, 1e4]))
+def _sources(bench: Bench, config: T5Config) -> NDArray[np.int64]:
+    ids = bench.rng.integers(2, config.vocab_size, (2, 13))
+    ids[1, 9:] = config.pad_token_id
+    return ids
 
 
-@AREA.case(
-    "t5/{name}", RELATIVE, 1e-5, name=("attention", "attention_tiled"), shape=((1, True), (33, True), (7, False), (71, True))
-)  # fmt: skip
-def attention(bench: Bench, name: str, shape: tuple[int, bool]) -> float:
-    """All queries of a batch, with position bias and a mask, causal or not."""
-    queries, causal = shape
-    b = T5Bench(bench, replace(CONFIG, relative_attention_max_distance=6))
-    b.kernels.on_cpu = name == "attention"
-    qkv, bias = b.normal(size=(2, queries, 3, 3, 8)), b.normal(size=(3, 13))
-    mask = bench.rng.integers(0, 2, (2, queries))
-    mask[:, 0] = 1
-    mask[1] = 0 if not causal else mask[1]  # nothing to look at gives zeros
-    out, data = b.poison(2, queries, 3, 8), b.put(qkv)
-    size = (2, queries, queries)
-    b.kernels.attention(data, data, b.put(bias), b.put(mask), out, size, parts=(3, 3), causal=causal, biased=True)
-    wanted = getattr(twin, name)(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], bias, mask, causal=causal)
-    return relative(b.get(out, (2, queries, 3, 8)), wanted)
+@AREA.case("generated/t5 model", RELATIVE, 3e-5, weights=FORMATS)
+def logits(bench: Bench, weights: Format) -> float:
+    """Two layers of encoder and decoder over given tokens."""
+    parts, seen, config = _model(bench, weights)
+    ids, given = _sources(bench, config), bench.rng.integers(2, config.vocab_size, (2, 7))
+    encoded = forward.encode(parts, ids, ids != config.pad_token_id)
+    found = bench.get(forward.decode(parts, encoded, given), (2, 7, config.vocab_size))
+    return relative(found, twin.logits(seen, config, ids, given))
 
 
-@AREA.case("t5/attention_tiled", RELATIVE, 1e-5, shape=((1, 1, 8), (5, 31, 64), (33, 70, 64), (2, 200, 12)))
-def closed_keys(bench: Bench, shape: tuple[int, int, int]) -> float:
-    """What the mask hides is not looked at, NaN or not."""
-    queries, keys, head = shape
-    b = T5Bench(bench, replace(CONFIG, d_kv=head))
-    b.kernels.on_cpu = False
-    q, kv = b.normal(size=(2, queries, 3, head)), b.normal(size=(2, keys, 2, 3, head))
-    mask = bench.rng.integers(0, 2, (2, keys))
-    mask[:, -1] = 1
-    wanted = twin.attention_tiled(q, kv[:, :, 0], kv[:, :, 1], None, mask, causal=False)
-    kv[mask == 0] = np.nan
-    out, bias = b.poison(2, queries, 3, head), b.put(np.zeros(3))
-    size = (2, queries, keys)
-    b.kernels.attention(b.put(q), b.put(kv), bias, b.put(mask), out, size, parts=(1, 2), causal=False, biased=False)
-    return relative(b.get(out, wanted.shape), wanted)
+@AREA.case("generated/t5 model", "of the largest logit", 1e-3, weights=FORMATS)
+def greedy(bench: Bench, weights: Format) -> float:
+    """Twelve steps in the browser: how far the logits of the tokens taken lie below the largest ones."""
+    parts, seen, config = _model(bench, weights)
+    ids = _sources(bench, config)
+    mask = ids != config.pad_token_id
+    decoder = Decoder(parts, 2, 1, ids.shape[1], 12)
+    decoder.start(forward.encode(parts, ids, mask), Settings(max_new_tokens=12))
+    decoder.program.replay(12)
+    tokens = bench.get(decoder.tokens, (2, 12), np.uint32).astype(np.int64)
+    given = np.concatenate([np.full((2, 1), config.decoder_start_token_id), tokens[:, :-1]], 1)
+    wanted = twin.logits(seen, config, ids, given)
+    below = wanted.max(-1) - np.take_along_axis(wanted, tokens[..., None], -1)[..., 0]
+    for row, ended in enumerate(tokens == config.eos_token_id):
+        below[row, int(ended.argmax()) + 1 if ended.any() else 12 :] = 0
+    return float(below.max() / np.abs(wanted).max())

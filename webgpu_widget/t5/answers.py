@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from webgpu_widget import errors
+from webgpu_widget.nn.decoder import Chunk, Decoder, Settings, Work, generate
 from webgpu_widget.t5.encoder import source_width
-from webgpu_widget.t5.generate import Chunk, Decoder, Settings, Work, generate
 from webgpu_widget.t5.options import Clock, T5Stats, checked
 from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget.device.default import as_device
+from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.t5.answers import Answers
 from webgpu_widget.t5.checks import Checks
 from webgpu_widget.t5.config import T5Config
 from webgpu_widget.t5.encoder import Encoders
-from webgpu_widget.t5.kernels import Kernels
 from webgpu_widget.t5.options import T5Stats
 from webgpu_widget.t5.parts import Parts
 from webgpu_widget.t5.source import Checkpoint, Tensors, find, open_tensors
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
-    from webgpu_widget.t5.generate import Decoder
-    from webgpu_widget.t5.shaders import Format
+    from webgpu_widget.nn.decoder import Decoder
+    from webgpu_widget.nn.shaders import Format
 
 __all__ = ["T5", "T5Stats"]
 

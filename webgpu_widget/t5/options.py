@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from webgpu_widget.errors import PromptError
-from webgpu_widget.t5.generate import MOST_BEAMS, Settings
+from webgpu_widget.nn.decoder import MOST_BEAMS, Settings
 
 __all__ = ["Clock", "T5Stats", "checked"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from webgpu_widget.t5.blocks import Block, Blocks
+from webgpu_widget.nn.blocks import Block, Blocks
 from webgpu_widget.t5.positions import bias_table
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer
+    from webgpu_widget.nn.kernels import Kernels, Matrix
     from webgpu_widget.t5.config import T5Config
-    from webgpu_widget.t5.kernels import Kernels, Matrix
     from webgpu_widget.t5.source import Tensors
 
 __all__ = ["Attention", "DecoderLayer", "EncoderLayer", "FeedForward", "Parts"]

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webgpu_widget.device.device import Device
+    from webgpu_widget.nn.shaders import Format
     from webgpu_widget.t5.config import T5Config
-    from webgpu_widget.t5.shaders import Format
 
 __all__ = ["Checkpoint", "Tensors", "find"]
 

@@ -16,7 +16,7 @@ from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
     from webgpu_widget.link.connection import Request
-    from webgpu_widget.t5.blocks import Block
+    from webgpu_widget.nn.blocks import Block
     from webgpu_widget.t5.forward import Encoded
     from webgpu_widget.t5.parts import DecoderLayer, Parts
 

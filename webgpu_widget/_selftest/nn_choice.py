@@ -1,4 +1,4 @@
-"""The T5's choice of tokens: by pick and by beam search."""
+"""The choice of tokens: by pick and by beam search."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Bench, differing
-from webgpu_widget._selftest.t5_bench import AREA, CONFIG, T5Bench
-from webgpu_widget.reference import t5 as twin
+from webgpu_widget._selftest.nn_bench import AREA, CONFIG, NNBench
+from webgpu_widget.reference import nn as twin
 
 __all__ = ["AREA"]
 
@@ -18,7 +18,7 @@ __all__ = ["AREA"]
 # ------------------------------------------------------------ choosing tokens
 
 
-def draw(b: T5Bench, logits: NDArray[Any], settings: tuple[float, ...], step: int = 3) -> NDArray[np.uint32]:
+def draw(b: NNBench, logits: NDArray[Any], settings: tuple[float, ...], step: int = 3) -> NDArray[np.uint32]:
     """Run pick once over rows of logits; ``settings`` are sampling, top_k, seed, top_p and temperature."""
     rows, vocab = logits.shape
     matrix, _ = b.matrix(np.arange(vocab)[:, None] * np.ones((1, 20)))
@@ -31,20 +31,20 @@ def draw(b: T5Bench, logits: NDArray[Any], settings: tuple[float, ...], step: in
     return b.get(tokens, (rows, 64), np.uint32)[:, step]
 
 
-@AREA.case("t5/pick", "tokens", 0)
+@AREA.case("nn/pick", "tokens", 0)
 def largest(bench: Bench) -> float:
     """The largest logit; of equal ones the first."""
-    b = T5Bench(bench)
+    b = NNBench(bench)
     logits = b.normal(size=(3, 37)).astype(np.float32)
     logits[2, [5, 30]] = 8
     return differing(draw(b, logits, (0, 0, 0, 1.0, 1.0)), logits.argmax(1))
 
 
-@AREA.case("t5/pick", "of 40 tokens", 2, choice=((0, 1.0, 1.0), (5, 1.0, 0.7), (0, 0.6, 1.3), (9, 0.8, 2.0)))
+@AREA.case("nn/pick", "of 40 tokens", 2, choice=((0, 1.0, 1.0), (5, 1.0, 0.7), (0, 0.6, 1.3), (9, 0.8, 2.0)))
 def drawn(bench: Bench, choice: tuple[int, float, float]) -> float:
     """Draws by the twin's random numbers: rounding may turn a near tie, but never take what is not allowed."""
     top_k, top_p, temperature = choice
-    b = T5Bench(bench, replace(CONFIG, vocab_size=301))
+    b = NNBench(bench, replace(CONFIG, vocab_size=301))
     logits = b.normal(size=(40, 301)).astype(np.float32) * 3
     logits[:, 1] = -50
     tokens = draw(b, logits, (1, top_k, 77, top_p, temperature))
@@ -56,10 +56,10 @@ def drawn(bench: Bench, choice: tuple[int, float, float]) -> float:
     return float((tokens != wanted).sum())
 
 
-@AREA.case("t5/beam", "tokens", 0, beams=(2, 3, 16))
+@AREA.case("nn/beam", "tokens", 0, beams=(2, 3, 16))
 def beams(bench: Bench, beams: int) -> float:
     """Nine steps of beam search, of logits that do not depend on the past."""
-    b = T5Bench(bench)
+    b = NNBench(bench)
     sources, capacity, limit = 2, 12, 9
     rows = sources * beams
     matrix, _ = b.matrix(np.arange(37)[:, None] * np.ones((1, 20)))

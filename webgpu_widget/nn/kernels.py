@@ -10,7 +10,7 @@ import numpy as np
 
 from webgpu_widget.arrays.matmul.launch import launch
 from webgpu_widget.arrays.matmul.operand import Operand
-from webgpu_widget.t5.shaders import variant
+from webgpu_widget.nn.shaders import variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.device.device import Device
     from webgpu_widget.device.handles import Buffer, Pipeline
+    from webgpu_widget.nn.shaders import Format
     from webgpu_widget.t5.config import T5Config
-    from webgpu_widget.t5.shaders import Format
 
 __all__ = ["ACTIVATIONS", "ELEMENT_BYTES", "Kernels", "Matrix"]
 
@@ -68,7 +68,7 @@ class Kernels:
 
     def _pipeline(self, name: str, **constants: float) -> Pipeline:
         source = variant(name, weights=self.weights, head=self.config.d_kv, subgroups=self.has_subgroups)
-        return self.queue.pipeline(source, f"t5/{name}", None, {key: float(value) for key, value in constants.items()})
+        return self.queue.pipeline(source, f"nn/{name}", None, {key: float(value) for key, value in constants.items()})
 
     def _run(
         self,

@@ -10,11 +10,11 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget.t5.kernels import ACTIVATIONS
+from webgpu_widget.nn.kernels import ACTIVATIONS
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer
-    from webgpu_widget.t5.kernels import Kernels, Matrix
+    from webgpu_widget.nn.kernels import Kernels, Matrix
 
 __all__ = ["Block", "Blocks"]
 

@@ -1,4 +1,4 @@
-"""What the cases of the T5 share: a small configuration, and its kernels with their matrices."""
+"""What the cases of neural networks share: small sizes, and kernels with their matrices."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Area, Bench, Unavailable
+from webgpu_widget.nn.kernels import Kernels, Matrix
+from webgpu_widget.nn.shaders import Format
 from webgpu_widget.t5.config import T5Config
-from webgpu_widget.t5.kernels import Kernels, Matrix
-from webgpu_widget.t5.shaders import Format
 
-__all__ = ["ACTIVATIONS", "AREA", "CONFIG", "FORMATS", "RELATIVE", "Kind", "T5Bench"]
+__all__ = ["ACTIVATIONS", "AREA", "CONFIG", "FORMATS", "RELATIVE", "Kind", "NNBench"]
 
-AREA = Area("t5")
+AREA = Area("nn")
 RELATIVE = "relative"
 """Length of the error beside the length of the result."""
 FORMATS: tuple[Format, ...] = ("f32", "f16", "int8")
@@ -35,7 +35,7 @@ Kind = tuple[bool, Literal["relu", "gelu_new", "silu"]]
 ACTIVATIONS: tuple[Kind, ...] = ((True, "gelu_new"), (False, "relu"), (True, "silu"))
 
 
-class T5Bench:
+class NNBench:
     """Kernels of a configuration, with their matrices.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The T5's kernels of one decoding step, each in every format of weights."""
+"""The kernels of one decoding step, each in every format of weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Bench, Unavailable, differing, relative
-from webgpu_widget._selftest.t5_bench import ACTIVATIONS, AREA, CONFIG, FORMATS, RELATIVE, TEAMS, Kind, T5Bench, Teams
-from webgpu_widget.reference import t5 as twin
-from webgpu_widget.t5.blocks import Blocks
+from webgpu_widget._selftest.nn_bench import ACTIVATIONS, AREA, CONFIG, FORMATS, RELATIVE, TEAMS, Kind, NNBench, Teams
+from webgpu_widget.nn.blocks import Blocks
+from webgpu_widget.nn.shaders import Format
+from webgpu_widget.reference import nn as twin
 from webgpu_widget.t5.config import T5Config
-from webgpu_widget.t5.shaders import Format
 
 __all__ = ["AREA"]
 
@@ -21,11 +21,11 @@ __all__ = ["AREA"]
 # ------------------------------------------------------------ one step
 
 
-@AREA.case("t5/step_linear", RELATIVE, 1e-5, teams=TEAMS, weights=FORMATS, size=((1, 4), (15, 20), (67, 132)))
+@AREA.case("nn/step_linear", RELATIVE, 1e-5, teams=TEAMS, weights=FORMATS, size=((1, 4), (15, 20), (67, 132)))
 def step_linear(bench: Bench, teams: Teams, weights: Format, size: tuple[int, int]) -> float:
     """A step's product, with a norm before it, added, and left out once work has ended."""
     outputs, width = size
-    b = T5Bench(bench, weights=weights, teams=teams)
+    b = NNBench(bench, weights=weights, teams=teams)
     x, gain, y = b.normal(size=(3, width)), b.normal(size=width), b.normal(size=(3, outputs)).astype(np.float32)
     matrix, exact = b.matrix(b.normal(size=(outputs, width)))
     running, stopped = b.state(), b.state(stopped=1)
@@ -42,23 +42,23 @@ def step_linear(bench: Bench, teams: Teams, weights: Format, size: tuple[int, in
     )
 
 
-@AREA.case("t5/step_gate", RELATIVE, 2e-5, teams=TEAMS, weights=FORMATS, kind=ACTIVATIONS)
+@AREA.case("nn/step_gate", RELATIVE, 2e-5, teams=TEAMS, weights=FORMATS, kind=ACTIVATIONS)
 def step_gate(bench: Bench, teams: Teams, weights: Format, kind: Kind) -> float:
     """Norm, both products of the feed-forward's first half, activation and gate."""
     is_gated, activation = kind
     config = replace(CONFIG, is_gated=is_gated, activation=activation)
-    b = T5Bench(bench, config, weights, teams=teams)
+    b = NNBench(bench, config, weights, teams=teams)
     x, gain, out = b.normal(size=(3, 20)), b.normal(size=20), b.poison(3, 28)
     matrix, exact = b.matrix(b.normal(size=(56 if is_gated else 28, 20)))
     b.kernels.step_gate(b.put(x), b.put(gain), matrix, b.state(), out, 3)
     return relative(b.get(out, (3, 28)), twin.step_gate(x, gain, exact, is_gated=is_gated, activation=activation))
 
 
-@AREA.case("t5/step_self", RELATIVE, 1e-5, teams=TEAMS, at=((1, 0), (3, 1), (2, 9)))
+@AREA.case("nn/step_self", RELATIVE, 1e-5, teams=TEAMS, at=((1, 0), (3, 1), (2, 9)))
 def step_self(bench: Bench, teams: Teams, at: tuple[int, int]) -> float:
     """Self-attention of a new position, its key and value kept."""
     rows, step = at
-    b = T5Bench(bench, replace(CONFIG, relative_attention_max_distance=5), teams=teams)
+    b = NNBench(bench, replace(CONFIG, relative_attention_max_distance=5), teams=teams)
     capacity, shape = 12, (rows, 3, 12, 8)
     qkv, bias = b.normal(size=(rows, 3, 3, 8)), b.normal(size=(3, 11))
     keys, values = b.normal(size=shape), b.normal(size=shape)
@@ -73,22 +73,22 @@ def step_self(bench: Bench, teams: Teams, at: tuple[int, int]) -> float:
     )
 
 
-@AREA.case("t5/step_cross", RELATIVE, 1e-5, teams=TEAMS, size=((1, 1), (13, 2), (33, 1)))
+@AREA.case("nn/step_cross", RELATIVE, 1e-5, teams=TEAMS, size=((1, 1), (13, 2), (33, 1)))
 def step_cross(bench: Bench, teams: Teams, size: tuple[int, int]) -> float:
     """Cross-attention of a new position."""
     source, beams = size
-    b = T5Bench(bench, teams=teams)
+    b = NNBench(bench, teams=teams)
     q, kv, mask = _cross(bench, source, beams)
     out = b.poison(2 * beams, 24)
     b.kernels.step_cross(b.put(q), b.put(kv), b.put(mask), b.state(), out, 2 * beams, source, beams)
     return relative(b.get(out, (2 * beams, 24)), twin.step_cross(q, kv, mask, beams))
 
 
-@AREA.case("t5/attention_weights", RELATIVE, 1e-5, size=((1, 1), (13, 2), (33, 1)))
+@AREA.case("nn/attention_weights", RELATIVE, 1e-5, size=((1, 1), (13, 2), (33, 1)))
 def shares(bench: Bench, size: tuple[int, int]) -> float:
     """Cross-attention's probabilities."""
     source, beams = size
-    b = T5Bench(bench)
+    b = NNBench(bench)
     q, kv, mask = _cross(bench, source, beams)
     out = b.poison(2, 3, beams, source)
     b.kernels.attention_weights(b.put(q), b.put(kv), b.put(mask), out, (2, beams, source))
@@ -106,14 +106,14 @@ def _cross(bench: Bench, source: int, beams: int) -> tuple[NDArray[Any], NDArray
 # ------------------------------------------------------------ one step in blocks, which need subgroups
 
 
-def _in_blocks(bench: Bench, config: T5Config, weights: Format) -> tuple[T5Bench, Blocks]:
-    b = T5Bench(bench, config, weights, teams="subgroups")
+def _in_blocks(bench: Bench, config: T5Config, weights: Format) -> tuple[NNBench, Blocks]:
+    b = NNBench(bench, config, weights, teams="subgroups")
     if bench.gpu.info.limits["maxStorageBuffersPerShaderStage"] < 8:
         raise Unavailable("a stage has fewer than 8 storage buffers")
     return b, Blocks(b.kernels)
 
 
-@AREA.case("t5/block_self", RELATIVE, 1e-5, weights=FORMATS, at=((1, 0), (3, 1), (2, 9), (2, 70)))
+@AREA.case("nn/block_self", RELATIVE, 1e-5, weights=FORMATS, at=((1, 0), (3, 1), (2, 9), (2, 70)))
 def block_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
     """Self-attention from the norm to the output projection."""
     rows, step = at
@@ -134,7 +134,7 @@ def block_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
     return max(relative(b.get(slots, (rows, 4, 20)), wanted), relative(b.get(kept, cache.shape), cache))
 
 
-@AREA.case("t5/block_cross", RELATIVE, 1e-5, weights=FORMATS, size=((1, 1), (13, 2), (130, 1)))
+@AREA.case("nn/block_cross", RELATIVE, 1e-5, weights=FORMATS, size=((1, 1), (13, 2), (130, 1)))
 def block_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
     """Cross-attention from the norm to the output projection."""
     source, beams = size
@@ -155,7 +155,7 @@ def block_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
     return relative(b.get(out, (rows, 4, 20)), wanted)
 
 
-@AREA.case("t5/block_gate", RELATIVE, 2e-5, weights=FORMATS, kind=ACTIVATIONS)
+@AREA.case("nn/block_gate", RELATIVE, 2e-5, weights=FORMATS, kind=ACTIVATIONS)
 def block_gate(bench: Bench, weights: Format, kind: Kind) -> float:
     """The feed-forward's first half, of rows in slots."""
     is_gated, activation = kind

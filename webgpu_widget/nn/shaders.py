@@ -56,7 +56,7 @@ def _replace_once(source: str, old: str, new: str) -> str:
 
 @functools.cache
 def variant(name: str, *, weights: Format = "f32", head: int = 64, subgroups: bool = True) -> str:
-    """Return a shader of ``shaders/t5`` for a number format, a width of head and an adapter.
+    """Return a shader of ``shaders/nn`` for a number format, a width of head and an adapter.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def variant(name: str, *, weights: Format = "f32", head: int = 64, subgroups: bo
     subgroups
         Whether the adapter has the feature; else teams are workgroups.
     """
-    source = shaders.load(f"t5/{name}")
+    source = shaders.load(f"nn/{name}")
     if "alias Packed" in source:
         for old, new in zip(_FORMATS["f32"], _FORMATS[weights], strict=True):
             source = _replace_once(source, old, new)

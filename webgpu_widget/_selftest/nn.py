@@ -1,0 +1,123 @@
+"""The kernels of neural networks against their twins: many rows here, one step and the choice of tokens in the rooms beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from webgpu_widget._selftest import nn_choice, nn_steps
+from webgpu_widget._selftest.case import Bench, relative, units
+from webgpu_widget._selftest.nn_bench import ACTIVATIONS, AREA, CONFIG, FORMATS, RELATIVE, TEAMS, Kind, NNBench, Teams
+from webgpu_widget.nn.shaders import Format
+from webgpu_widget.reference import nn as twin
+
+__all__ = ["AREA", "nn_choice", "nn_steps"]
+
+
+# ------------------------------------------------------------ many rows
+
+
+@AREA.case("nn/linear", RELATIVE, 1e-5, weights=FORMATS, shape=((1, 1, 4), (5, 31, 20), (33, 37, 132)))
+def linear(bench: Bench, weights: Format, shape: tuple[int, int, int]) -> float:
+    """A product of rows, alone and added to what is there."""
+    rows, outputs, width = shape
+    b = NNBench(bench, weights=weights)
+    x, y = b.normal(size=(rows, width)), b.normal(size=(rows, outputs)).astype(np.float32)
+    matrix, exact = b.matrix(b.normal(size=(outputs, width)))
+    out, added = b.poison(rows, outputs), b.put(y)
+    b.kernels.linear(b.put(x), matrix, out, rows, factor=0.25)
+    b.kernels.linear(b.put(x), matrix, added, rows, residual=True)
+    return max(
+        relative(b.get(out, (rows, outputs)), twin.linear(x, exact, factor=0.25)),
+        relative(b.get(added, (rows, outputs)), twin.linear(x, exact, y=y)),
+    )
+
+
+@AREA.case("nn/rms_norm", RELATIVE, 1e-5, teams=TEAMS, rows=(1, 17, 64))
+def norms(bench: Bench, teams: Teams, rows: int) -> float:
+    """Rows to a root mean square of one."""
+    b = NNBench(bench, teams=teams)
+    x, gain, out = b.normal(size=(rows, 20)), b.normal(size=20), b.poison(rows, 20)
+    b.kernels.norm(b.put(x), b.put(gain), out, rows)
+    return relative(b.get(out, (rows, 20)), twin.rms_norm(x, gain))
+
+
+@AREA.case("nn/embed", RELATIVE, 1e-6, weights=FORMATS)
+def embedding(bench: Bench, weights: Format) -> float:
+    """Rows of a table by number."""
+    b = NNBench(bench, weights=weights)
+    ids, out = bench.rng.integers(0, 37, 11), b.poison(11, 20)
+    matrix, exact = b.matrix(b.normal(size=(37, 20)))
+    b.kernels.embed(b.put(ids), 11, matrix, out)
+    return relative(b.get(out, (11, 20)), twin.embed(ids, exact))
+
+
+@AREA.case("nn/quantize_rows", "elements off by one", 1, teams=TEAMS)
+def quantised(bench: Bench, teams: Teams) -> float:
+    """Rows rounded to 8 bits: only a tie may round otherwise."""
+    b = NNBench(bench, weights="int8", teams=teams)
+    first, second = (b.normal(size=(rows, 12)).astype(np.float32) for rows in (5, 18))
+    second[4] = 0
+    made = b.kernels.stack([bench.gpu.array(first), bench.gpu.array(second)])
+    values, scale = twin.quantize_rows(np.concatenate([first, second]))
+    found = b.get(made.words, (23, 3), np.uint32).view(np.int8).reshape(23, 12).astype(int)
+    scales = np.where(scale == 1, 1, scale * 127).astype(np.float64)
+    if np.abs(found - values).max() > 1 or units(b.get(made.scale, (23,)), scales, 1e-6 * scales) > 1:
+        return np.inf
+    return float((found != values).sum())
+
+
+@AREA.case("nn/gate", RELATIVE, 2e-5, kind=ACTIVATIONS)
+def gates(bench: Bench, kind: Kind) -> float:
+    """The feed-forward's activation, with a gate or without."""
+    is_gated, activation = kind
+    b = NNBench(bench, replace(CONFIG, is_gated=is_gated, activation=activation))
+    wide, h = b.normal(size=(3, 56 if is_gated else 28)), b.poison(3, 28)
+    b.kernels.gate(b.put(wide), h, 3)
+    return relative(b.get(h, (3, 28)), twin.gate(wide, is_gated=is_gated, activation=activation))
+
+
+@AREA.case("nn/gate", RELATIVE, 1e-6)
+def large_inputs(bench: Bench) -> float:
+    """GELU of 10,000 is 10,000, where a naive tanh overflows."""
+    b = NNBench(bench, replace(CONFIG, d_ff=4))
+    h = b.poison(1, 4)
+    b.kernels.gate(b.put(np.array([[-1e4, -30, 30, 1e4, 1, 1, 1, 1]])), h, 1)
+    return relative(b.get(h, (4,)), np.array([0, 0, 30, 1e4]))
+
+
+@AREA.case(
+    "nn/{name}", RELATIVE, 1e-5, name=("attention", "attention_tiled"), shape=((1, True), (33, True), (7, False), (71, True))
+)  # fmt: skip
+def attention(bench: Bench, name: str, shape: tuple[int, bool]) -> float:
+    """All queries of a batch, with position bias and a mask, causal or not."""
+    queries, causal = shape
+    b = NNBench(bench, replace(CONFIG, relative_attention_max_distance=6))
+    b.kernels.on_cpu = name == "attention"
+    qkv, bias = b.normal(size=(2, queries, 3, 3, 8)), b.normal(size=(3, 13))
+    mask = bench.rng.integers(0, 2, (2, queries))
+    mask[:, 0] = 1
+    mask[1] = 0 if not causal else mask[1]  # nothing to look at gives zeros
+    out, data = b.poison(2, queries, 3, 8), b.put(qkv)
+    size = (2, queries, queries)
+    b.kernels.attention(data, data, b.put(bias), b.put(mask), out, size, parts=(3, 3), causal=causal, biased=True)
+    wanted = getattr(twin, name)(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], bias, mask, causal=causal)
+    return relative(b.get(out, (2, queries, 3, 8)), wanted)
+
+
+@AREA.case("nn/attention_tiled", RELATIVE, 1e-5, shape=((1, 1, 8), (5, 31, 64), (33, 70, 64), (2, 200, 12)))
+def closed_keys(bench: Bench, shape: tuple[int, int, int]) -> float:
+    """What the mask hides is not looked at, NaN or not."""
+    queries, keys, head = shape
+    b = NNBench(bench, replace(CONFIG, d_kv=head))
+    b.kernels.on_cpu = False
+    q, kv = b.normal(size=(2, queries, 3, head)), b.normal(size=(2, keys, 2, 3, head))
+    mask = bench.rng.integers(0, 2, (2, keys))
+    mask[:, -1] = 1
+    wanted = twin.attention_tiled(q, kv[:, :, 0], kv[:, :, 1], None, mask, causal=False)
+    kv[mask == 0] = np.nan
+    out, bias = b.poison(2, queries, 3, head), b.put(np.zeros(3))
+    size = (2, queries, keys)
+    b.kernels.attention(b.put(q), b.put(kv), bias, b.put(mask), out, size, parts=(1, 2), causal=False, biased=False)
+    return relative(b.get(out, wanted.shape), wanted)
