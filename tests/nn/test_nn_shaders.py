@@ -10,30 +10,20 @@ import numpy as np
 import pytest
 
 from webgpu_widget._selftest.nn import AREA
+from webgpu_widget._selftest.nn_bench import SIZES
 from webgpu_widget.nn.blocks import Blocks
+from webgpu_widget.nn.formats import FORMATS
 from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.nn.shaders import variant
 from webgpu_widget.reference import nn as reference
-from webgpu_widget.t5.config import T5Config
 
 SHADERS = Path(reference.__file__).parents[1] / "shaders" / "nn"
 NAMES = sorted(path.stem for path in SHADERS.glob("*.wgsl"))
-CONFIG = T5Config(
-    vocab_size=37,
-    d_model=20,
-    d_kv=8,
-    d_ff=28,
-    num_heads=3,
-    num_layers=1,
-    num_decoder_layers=1,
-    is_gated=True,
-    activation="gelu_new",
-)
 
 
-def kernels(gpu, config=CONFIG, weights="f32", *, subgroups=None):
+def kernels(gpu, sizes=SIZES, weights="f32", *, subgroups=None):
     """The kernels with teams that are subgroups or workgroups; None leaves it to the adapter."""
-    made = Kernels(gpu._device, config, weights)
+    made = Kernels(gpu._device, sizes, weights)
     if subgroups is not None:
         assert made.has_subgroups or not subgroups, "the adapter has no subgroups"
         made.has_subgroups = subgroups
@@ -59,7 +49,7 @@ class Bench:
         return self.queue.read([(buffer, 0, 4 * int(np.prod(shape)))])[0].view(dtype).reshape(shape)
 
     def matrix(self, values, weights):
-        array = self.kernels.gpu.array(values.astype(np.float16 if weights == "f16" else np.float32))
+        array = self.kernels.device.gpu.array(values.astype(np.float16 if weights == "f16" else np.float32))
         return self.kernels.stack([array]), rounded(values, weights)
 
 
@@ -79,7 +69,7 @@ def rounded(values, weights):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_variant_compiles_without_a_word(gpu, name):
     teams = (True, False) if "subgroups" in gpu.info.features else (False,)
-    for weights in ("f32", "f16", "int8") if "alias Packed" in variant(name) else ("f32",):
+    for weights in FORMATS if "alias Packed" in variant(name) else ("f32",):
         for subgroups in teams if "// team:" in variant(name) else teams[:1]:
             source = variant(name, weights=weights, head=8, subgroups=subgroups)
             assert gpu._device.queue.compiled(gpu._device.queue.pipeline(source, name))["messages"] == []
@@ -125,9 +115,12 @@ def test_large_products_on_a_gpu_go_through_matmul(gpu, rng, residual):
     [
         ((8, 1024, 49_152), {}, 512),
         ((8, 256, 16_384), {}, 256),  # what every adapter has
-        ((8, 1024, 16_384), {"d_model": 1024, "d_kv": 64}, 256),
-        ((8, 1024, 16_384), {"d_model": 4096}, 0),
+        ((8, 1024, 16_384), {"width": 1024, "head_width": 64}, 256),
+        ((8, 1024, 16_384), {"width": 4096}, 0),
         ((7, 1024, 49_152), {}, 0),
+        ((8, 1024, 49_152), {"kv_heads": 1}, 0),  # what the kernels in blocks do not do
+        ((8, 1024, 49_152), {"scale": 0.125}, 0),
+        ((8, 1024, 49_152), {"distance": 0}, 0),
     ],
 )
 def test_blocks_are_as_wide_as_the_adapter_has_room(limits, differs, width):
@@ -138,7 +131,7 @@ def test_blocks_are_as_wide_as_the_adapter_has_room(limits, differs, width):
     )
     info = SimpleNamespace(limits=dict(zip(names, limits, strict=True)))
     made = SimpleNamespace(
-        config=replace(CONFIG, **differs),
+        sizes=replace(SIZES, **differs),
         device=SimpleNamespace(info=info),
         on_cpu=False,
         has_subgroups=True,
@@ -151,13 +144,11 @@ def test_blocks_are_as_wide_as_the_adapter_has_room(limits, differs, width):
 
 @pytest.mark.parametrize(("head", "name"), [(64, "nn/attention_tiled"), (68, "nn/attention")])
 def test_heads_too_wide_for_registers_are_not_tiled(gpu, rng, head, name):
-    b = Bench(kernels(gpu, replace(CONFIG, d_kv=head)))
+    b = Bench(kernels(gpu, replace(SIZES, head_width=head)))
     b.kernels.on_cpu = False
     q, kv, one = b.put(rng.normal(size=(3, head))), b.put(rng.normal(size=(2, 3, head))), b.put(np.ones(1, int))
     with gpu.profile() as profile:
-        b.kernels.attention(
-            q, kv, b.put(np.zeros(3)), one, b.poison(3, head), (1, 1, 1), parts=(1, 2), causal=False, biased=False
-        )
+        b.kernels.attention(q, kv, None, one, b.poison(3, head), (1, 1, 1), causal=False)
     assert [row.name for row in profile.rows] == [name]
 
 
@@ -168,23 +159,13 @@ def test_attention_puts_up_with_large_scores(gpu, rng):
     q, kv = np.full((1, 1, 3, 8), 4.0), rng.normal(size=(1, 65, 2, 3, 8))
     kv[:, :, 0] += np.arange(65)[None, :, None, None]
     out = b.poison(1, 1, 3, 8)
-    b.kernels.attention(
-        b.put(q),
-        b.put(kv),
-        b.put(np.zeros(3)),
-        b.put(np.ones((1, 65))),
-        out,
-        (1, 1, 65),
-        parts=(1, 2),
-        causal=False,
-        biased=False,
-    )
+    b.kernels.attention(b.put(q), b.put(kv), None, b.put(np.ones((1, 65))), out, (1, 1, 65), causal=False)
     wanted = reference.attention_tiled(q, kv[:, :, 0], kv[:, :, 1], None, np.ones((1, 65)), causal=False)
     # scores of 2,000 are rounded by 1e-4
     assert error(b.get(out, wanted.shape), wanted) < 1e-3
 
 
-def draw(b, logits, settings, step=3, limit=64):
+def draw(b, logits, settings, step=3, limit=64, ends=(1,)):
     """Run pick once over rows of logits; returns tokens, state and the embedded rows."""
     rows, vocab = logits.shape
     k = b.kernels
@@ -196,7 +177,7 @@ def draw(b, logits, settings, step=3, limit=64):
     packed[:3] = settings[:3]
     packed[3:5] = np.array(settings[3:], np.float32).view(np.uint32)
     buffers = b.put(state), b.put(np.zeros((rows, 64), np.uint32)), b.poison(rows, 20)
-    k.pick(b.put(logits), matrix, *buffers, b.put(packed), rows, 64)
+    k.pick(b.put(logits), matrix, *buffers, b.put(packed), rows, 64, ends, 0)
     return (
         b.get(buffers[1], (rows, 64), np.uint32)[:, step],
         b.get(buffers[0], (4 + rows,), np.uint32),
@@ -218,8 +199,18 @@ def test_pick_takes_the_largest_and_counts_the_step(gpu, rng):
     assert state[0] == 1, "the most tokens stop it"
 
 
+@pytest.mark.parametrize("ends", [(1,), (1, 5), (0, 5, 36), (2, 7, 1, 36)])
+def test_any_of_several_tokens_ends_a_row(gpu, ends):
+    b = Bench(kernels(gpu))
+    logits = np.zeros((37, 37))
+    np.fill_diagonal(logits, 3)  # row r takes token r
+    tokens, state, _ = draw(b, logits, (0, 0, 0, 1.0, 1.0), ends=ends)
+    assert tokens.tolist() == list(range(37))
+    assert np.flatnonzero(state[4:]).tolist() == sorted(ends)
+
+
 def test_pick_draws_by_probability(gpu):
-    b = Bench(kernels(gpu, replace(CONFIG, vocab_size=4)))
+    b = Bench(kernels(gpu, replace(SIZES, vocab=4)))
     share = np.array([0.1, 0.2, 0.3, 0.4])
     tokens, _, _ = draw(b, np.tile(np.log(share), (4000, 1)), (1, 0, 5, 1.0, 1.0))
     found = np.bincount(tokens, minlength=4) / 4000
@@ -231,7 +222,7 @@ def test_a_word_of_ones_draws_no_token_by_itself(gpu):
     seed, token = 35881, 1
     assert reference.random_words(seed, 0, 3, np.array([token]))[0] >> 8 == 0xFFFFFF
     logits = np.zeros((1, 301), np.float32)
-    b = Bench(kernels(gpu, replace(CONFIG, vocab_size=301)))
+    b = Bench(kernels(gpu, replace(SIZES, vocab=301)))
     logits[0, token] = -50
     tokens, _, _ = draw(b, logits, (1, 0, seed, 1.0, 1.0))
     assert tokens[0] == reference.pick(logits[0], row=0, step=3, seed=seed) != token
@@ -259,10 +250,10 @@ def test_beam_follows_its_twin(gpu, rng, beams):
         b.put(origin),
         b.poison(rows, 20),
     )
-    twins = [reference.beam(beams, 1, limit) for _ in range(sources)]
+    twins = [reference.beam(beams, (1,), limit) for _ in range(sources)]
     for step in range(limit):
         logits = rng.normal(size=(rows, 37)).astype(np.float32) * 2
-        k.beam(b.put(logits), matrix, *buffers, sources, beams, capacity)
+        k.beam(b.put(logits), matrix, *buffers, sources, beams, capacity, (1,))
         parents = [
             None
             if twin.done

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from webgpu_widget.t5 import T5
+from webgpu_widget.nn.decoder import generate
+from webgpu_widget.nn.sampling import Settings
+from webgpu_widget.nn.streaming import drive
+from webgpu_widget.t5 import T5, forward
 from webgpu_widget.t5.config import T5Config
 
 DATA = Path(__file__).parent / "data"
@@ -35,6 +38,16 @@ def error(found: np.ndarray, wanted: np.ndarray) -> float:
     assert found.shape == wanted.shape
     assert np.isfinite(found).all()
     return float(np.linalg.norm(found.astype(np.float64) - wanted) / np.linalg.norm(wanted))
+
+
+def tokens_of(model, ids, beams, limit):
+    """Generated ids, without text."""
+    encoded = forward.encode(model._parts, ids, ids != 0)
+    with model._decoding(len(ids), beams, ids.shape[1], limit) as decoder:
+        decoder.start(encoded, Settings(limit, beams))
+        chunks = list(drive(model._device, generate(decoder, streaming=False), 60))
+    assert chunks[-1].done
+    return chunks[-1].tokens
 
 
 def dispatches_a_token(model: T5) -> int:

@@ -11,54 +11,13 @@ import numpy as np
 import pytest
 from losing import lose_device
 from safetensors.numpy import load_file, save_file
-from t5_common import DATA, TINY, VARIANTS, dispatches_a_token, error, golden
+from t5_common import DATA, TINY, VARIANTS, dispatches_a_token, error, golden, tokens_of
 
 import webgpu_widget as wg
 from webgpu_widget._selftest.t5 import AREA
-from webgpu_widget.nn.decoder import Settings, generate
 from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.reference import t5 as reference
-from webgpu_widget.t5 import T5, forward
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    """A folder in the hub's layout for a variant: its own files, and a tokenizer as small as its vocabulary."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    root = tmp_path_factory.mktemp("t5")
-    pieces = {name: i for i, name in enumerate(["<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(3, 96))])}
-    tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-
-    def make(name, weights=None):
-        folder = root / f"{name}{'' if weights is None else '_other'}"
-        if not folder.exists() or weights is not None:
-            folder.mkdir(exist_ok=True)
-            shutil.copy(DATA / name / "config.json", folder)
-            if weights is None:
-                shutil.copy(DATA / name / "model.safetensors", folder)
-            else:
-                save_file(weights, folder / "model.safetensors")
-            tokenizer.save(str(folder / "tokenizer.json"))
-        return folder
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def tiny(gpu):
-    with T5.from_pretrained(TINY, gpu, progress=False) as model:
-        yield model
-
-
-def tokens_of(model, ids, beams, limit):
-    """Generated ids, without text."""
-    encoded = forward.encode(model._parts, ids, ids != 0)
-    decoder = model._decoder(len(ids), beams, ids.shape[1], limit)
-    chunks = list(model._drive(generate(decoder, encoded, Settings(limit, beams), streaming=False), 60))
-    assert chunks[-1].done
-    return chunks[-1].tokens
+from webgpu_widget.t5 import T5
 
 
 @pytest.mark.parametrize("case", AREA.cases, ids=lambda case: f"{case.name} {case.label}")
@@ -536,5 +495,5 @@ def test_logits_that_are_no_numbers_are_said(gpu, checkpoint, variant, tensor, v
 
 
 def test_ids_are_uploaded_as_u32(tiny):
-    buffer = forward.upload(tiny._ready(), np.array([1, 2, 3]), "x")
+    buffer = tiny._ready().kernels.upload(np.array([1, 2, 3]), "x")
     assert tiny._device.queue.read([(buffer, 0, 12)])[0].view(np.uint32).tolist() == [1, 2, 3]

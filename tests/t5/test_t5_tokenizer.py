@@ -9,7 +9,8 @@ import pytest
 from t5_common import DATA, TINY, golden
 
 import webgpu_widget as wg
-from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
+from webgpu_widget.nn.streaming import Pieces
+from webgpu_widget.t5.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.no_adapter
 
@@ -36,7 +37,7 @@ def test_pieces_of_a_stream_make_up_the_text(tokenizer):
     text = "Das Haus in Köln ist wunderbar, déjà vu."
     ids = tokenizer.encode(text, limit=512, truncation=False)
     for size in (1, 2, 5):
-        pieces = Pieces(tokenizer)
+        pieces = Pieces(tokenizer.decode)
         ends = range(size, len(ids) + size, size)
         said = [pieces.upto(ids[:end], done=end >= len(ids)) for end in ends]
         assert "".join(said) == text
@@ -48,8 +49,8 @@ def test_half_a_character_waits_for_the_rest_or_the_end():
             return bytes(ids).decode(errors="replace")
 
     ids = list("né".encode())
-    assert [Pieces(Bytes()).upto(ids[:2]), Pieces(Bytes()).upto(ids[:2], done=True)] == ["", "n\ufffd"]
-    pieces = Pieces(Bytes())
+    assert [Pieces(Bytes().decode).upto(ids[:2]), Pieces(Bytes().decode).upto(ids[:2], done=True)] == ["", "n\ufffd"]
+    pieces = Pieces(Bytes().decode)
     assert [pieces.upto(ids[:1]), pieces.upto(ids[:2]), pieces.upto(ids, done=True)] == ["n", "", "é"]
 
 

@@ -37,7 +37,7 @@ def test_the_bench_times_the_encoder_alone(tmp_path):
     assert row["encoder_5_ms"] > 0
     assert row["encoder_5_alone_ms"] > 0
     assert 8 * LAYERS + 2 <= row["encoder_dispatches"] <= 12 * LAYERS + 2
-    assert "encoder   4 t5/attention" in done.stdout
+    assert "encoder   4 nn/attention" in done.stdout
     assert "tokens/s" not in done.stdout
 
 

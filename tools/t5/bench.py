@@ -29,7 +29,8 @@ from safetensors.numpy import load_file
 import webgpu_widget as wg
 from webgpu_widget.kernels.profile import Profile
 from webgpu_widget.nn.blocks import Blocks
-from webgpu_widget.nn.decoder import Settings
+from webgpu_widget.nn.sampling import Settings
+from webgpu_widget.nn.streaming import drive
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5
 
@@ -79,24 +80,24 @@ def step_ms(model: T5, tokens: int, *, profile: bool) -> dict[str, Any]:
     ids = np.array([model.tokenizer.encode(PROMPT, limit=512, truncation=False)])
     model._ready()
     encoded = model._encoders.encode(ids, ids != 0)
-    decoder = model._decoder(1, 1, -(-ids.shape[1] // 32) * 32, tokens)
     best = np.inf
-    for _ in range(3):
-        decoder.start(encoded, Settings(tokens))
-        model._device.synchronize(TIMEOUT_S)
-        began = time.perf_counter()
-        decoder.program.replay(tokens)
-        model._device.synchronize(TIMEOUT_S)
-        best = min(best, time.perf_counter() - began)
-    steps = int(model._device.queue.read([(decoder.state, 4, 4)], TIMEOUT_S)[0].view(np.uint32)[0])
-    # after the end token a step returns at once and tells nothing
-    found: dict[str, Any] = {"bare_step_ms": 1e3 * best / tokens if steps == tokens else None}
-    if profile:
-        decoder.start(encoded, Settings(tokens))
-        model._device.synchronize(TIMEOUT_S)
-        with Profile(model._device) as p:
-            decoder.program.replay(tokens)
-        found["gpu_us_by_kernel"] = by_kernel(p, tokens)
+    with model._decoding(1, 1, -(-ids.shape[1] // 32) * 32, tokens) as decoder:
+        for _ in range(3):
+            decoder.start(encoded, Settings(tokens))
+            model._device.synchronize(TIMEOUT_S)
+            began = time.perf_counter()
+            decoder.replay(tokens)
+            model._device.synchronize(TIMEOUT_S)
+            best = min(best, time.perf_counter() - began)
+        steps = int(model._device.queue.read([(decoder.state, 4, 4)], TIMEOUT_S)[0].view(np.uint32)[0])
+        # after the end token a step returns at once and tells nothing
+        found: dict[str, Any] = {"bare_step_ms": 1e3 * best / tokens if steps == tokens else None}
+        if profile:
+            decoder.start(encoded, Settings(tokens))
+            model._device.synchronize(TIMEOUT_S)
+            with Profile(model._device) as p:
+                decoder.replay(tokens)
+            found["gpu_us_by_kernel"] = by_kernel(p, tokens)
     return found
 
 
@@ -114,7 +115,9 @@ def tokens_are_right(model: T5, folder: Path, steps: int = 12) -> bool:
     Where the twin's best two logits are closer than what rounding to the model's format may move them, either may be chosen, and nothing after it is compared.
     """
     ids = np.array([model.tokenizer.encode(PROMPT, limit=512, truncation=False)])
-    found = list(model._drive(model._run([PROMPT], Settings(steps), truncation=False, streaming=False), TIMEOUT_S))
+    found = list(
+        drive(model._device, model._run([PROMPT], Settings(steps), truncation=False, streaming=False), TIMEOUT_S)
+    )
     tokens = found[-1].tokens[0]
     weights = {key: value.astype(np.float32) for key, value in load_file(folder / "model.safetensors").items()}
     target = np.array([[model.config.decoder_start_token_id, *tokens[:-1]]])

@@ -8,8 +8,8 @@ import numpy as np
 
 from webgpu_widget._selftest import nn_choice, nn_steps
 from webgpu_widget._selftest.case import Bench, relative, units
-from webgpu_widget._selftest.nn_bench import ACTIVATIONS, AREA, CONFIG, FORMATS, RELATIVE, TEAMS, Kind, NNBench, Teams
-from webgpu_widget.nn.shaders import Format
+from webgpu_widget._selftest.nn_bench import ACTIVATIONS, AREA, FORMATS, RELATIVE, SIZES, TEAMS, Kind, NNBench, Teams
+from webgpu_widget.nn.formats import Format
 from webgpu_widget.reference import nn as twin
 
 __all__ = ["AREA", "nn_choice", "nn_steps"]
@@ -72,7 +72,7 @@ def quantised(bench: Bench, teams: Teams) -> float:
 def gates(bench: Bench, kind: Kind) -> float:
     """The feed-forward's activation, with a gate or without."""
     is_gated, activation = kind
-    b = NNBench(bench, replace(CONFIG, is_gated=is_gated, activation=activation))
+    b = NNBench(bench, replace(SIZES, is_gated=is_gated, activation=activation))
     wide, h = b.normal(size=(3, 56 if is_gated else 28)), b.poison(3, 28)
     b.kernels.gate(b.put(wide), h, 3)
     return relative(b.get(h, (3, 28)), twin.gate(wide, is_gated=is_gated, activation=activation))
@@ -81,43 +81,77 @@ def gates(bench: Bench, kind: Kind) -> float:
 @AREA.case("nn/gate", RELATIVE, 1e-6)
 def large_inputs(bench: Bench) -> float:
     """GELU of 10,000 is 10,000, where a naive tanh overflows."""
-    b = NNBench(bench, replace(CONFIG, d_ff=4))
+    b = NNBench(bench, replace(SIZES, hidden=4))
     h = b.poison(1, 4)
     b.kernels.gate(b.put(np.array([[-1e4, -30, 30, 1e4, 1, 1, 1, 1]])), h, 1)
     return relative(b.get(h, (4,)), np.array([0, 0, 30, 1e4]))
 
 
+HEADS = ((3, 1.0), (1, 0.5))
+"""Heads of keys and values for three of queries, and the scores' scale."""
+
+
 @AREA.case(
-    "nn/{name}", RELATIVE, 1e-5, name=("attention", "attention_tiled"), shape=((1, True), (33, True), (7, False), (71, True))
+    "nn/{name}", RELATIVE, 1e-5, name=("attention", "attention_tiled"), shape=((1, True), (33, True), (7, False), (71, True)), heads=HEADS
 )  # fmt: skip
-def attention(bench: Bench, name: str, shape: tuple[int, bool]) -> float:
-    """All queries of a batch, with position bias and a mask, causal or not."""
+def attention(bench: Bench, name: str, shape: tuple[int, bool], heads: tuple[int, float]) -> float:
+    """All queries of a batch, with position bias and a mask, causal or not, each head with keys of its own or of all."""
     queries, causal = shape
-    b = NNBench(bench, replace(CONFIG, relative_attention_max_distance=6))
+    kept, scale = heads
+    b = NNBench(bench, replace(SIZES, distance=6, kv_heads=kept, scale=scale))
     b.kernels.on_cpu = name == "attention"
-    qkv, bias = b.normal(size=(2, queries, 3, 3, 8)), b.normal(size=(3, 13))
+    q, kv, bias = b.normal(size=(2, queries, 3, 8)), b.normal(size=(2, queries, 2, kept, 8)), b.normal(size=(3, 13))
     mask = bench.rng.integers(0, 2, (2, queries))
     mask[:, 0] = 1
     mask[1] = 0 if not causal else mask[1]  # nothing to look at gives zeros
-    out, data = b.poison(2, queries, 3, 8), b.put(qkv)
-    size = (2, queries, queries)
-    b.kernels.attention(data, data, b.put(bias), b.put(mask), out, size, parts=(3, 3), causal=causal, biased=True)
-    wanted = getattr(twin, name)(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], bias, mask, causal=causal)
+    out = b.poison(2, queries, 3, 8)
+    qkv = b.put(np.concatenate([q.reshape(2, queries, -1), kv.reshape(2, queries, -1)], 2))
+    b.kernels.attention(qkv, None, b.put(bias), b.put(mask), out, (2, queries, queries), causal=causal)
+    wanted = getattr(twin, name)(q, kv[:, :, 0], kv[:, :, 1], bias, mask, causal=causal, scale=scale)
     return relative(b.get(out, (2, queries, 3, 8)), wanted)
 
 
-@AREA.case("nn/attention_tiled", RELATIVE, 1e-5, shape=((1, 1, 8), (5, 31, 64), (33, 70, 64), (2, 200, 12)))
-def closed_keys(bench: Bench, shape: tuple[int, int, int]) -> float:
+@AREA.case(
+    "nn/attention_tiled", RELATIVE, 1e-5, shape=((1, 1, 8), (5, 31, 64), (33, 70, 64), (2, 200, 12)), heads=HEADS
+)
+def closed_keys(bench: Bench, shape: tuple[int, int, int], heads: tuple[int, float]) -> float:
     """What the mask hides is not looked at, NaN or not."""
     queries, keys, head = shape
-    b = NNBench(bench, replace(CONFIG, d_kv=head))
+    kept, scale = heads
+    b = NNBench(bench, replace(SIZES, head_width=head, kv_heads=kept, scale=scale))
     b.kernels.on_cpu = False
-    q, kv = b.normal(size=(2, queries, 3, head)), b.normal(size=(2, keys, 2, 3, head))
+    q, kv = b.normal(size=(2, queries, 3, head)), b.normal(size=(2, keys, 2, kept, head))
     mask = bench.rng.integers(0, 2, (2, keys))
     mask[:, -1] = 1
-    wanted = twin.attention_tiled(q, kv[:, :, 0], kv[:, :, 1], None, mask, causal=False)
+    wanted = twin.attention_tiled(q, kv[:, :, 0], kv[:, :, 1], None, mask, causal=False, scale=scale)
     kv[mask == 0] = np.nan
-    out, bias = b.poison(2, queries, 3, head), b.put(np.zeros(3))
-    size = (2, queries, keys)
-    b.kernels.attention(b.put(q), b.put(kv), bias, b.put(mask), out, size, parts=(1, 2), causal=False, biased=False)
+    out = b.poison(2, queries, 3, head)
+    b.kernels.attention(b.put(q), b.put(kv), None, b.put(mask), out, (2, queries, keys), causal=False)
     return relative(b.get(out, wanted.shape), wanted)
+
+
+@AREA.case(
+    "nn/{name}", RELATIVE, 1e-5, name=("linear", "step_linear", "step_gate", "embed"), stored=("q4_0", "q4_1", "q8_0")
+)
+def gguf_blocks(bench: Bench, name: str, stored: Format) -> float:
+    """Products with matrices as GGUF files have them, of an odd number of blocks a row, decoded inside."""
+    columns, hidden = 96, 14
+    b = NNBench(bench, replace(SIZES, width=columns, hidden=hidden))
+    k = b.kernels
+    matrix, exact = b.blocks(2 * hidden, columns, stored)
+    x, gain, ids = b.normal(size=(5, columns)), b.normal(size=columns), bench.rng.integers(0, 2 * hidden, 5)
+    if name == "embed":
+        out = b.poison(5, columns)
+        k.embed(b.put(ids), 5, matrix, out)
+        return relative(b.get(out, (5, columns)), twin.embed(ids, exact))
+    if name == "step_gate":
+        out = b.poison(5, hidden)
+        k.step_gate(b.put(x), b.put(gain), matrix, b.state(), out, 5)
+        wanted = twin.step_gate(x, gain, exact, is_gated=True, activation="gelu_new")
+        return relative(b.get(out, (5, hidden)), wanted)
+    out = b.poison(5, 2 * hidden)
+    if name == "linear":
+        k.linear(b.put(x), matrix, out, 5)
+        return relative(b.get(out, (5, 2 * hidden)), twin.linear(x, exact))
+    k.step_linear(b.put(x), b.put(gain), matrix, b.state(), out, 5)
+    return relative(b.get(out, (5, 2 * hidden)), twin.step_linear(x, gain, exact))

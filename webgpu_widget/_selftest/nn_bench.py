@@ -8,42 +8,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Area, Bench, Unavailable
+from webgpu_widget.nn.formats import FORMATS as STORAGES
+from webgpu_widget.nn.formats import Format
 from webgpu_widget.nn.kernels import Kernels, Matrix
-from webgpu_widget.nn.shaders import Format
-from webgpu_widget.t5.config import T5Config
+from webgpu_widget.nn.sizes import Activation, Sizes
+from webgpu_widget.reference import weights as stored_values
 
-__all__ = ["ACTIVATIONS", "AREA", "CONFIG", "FORMATS", "RELATIVE", "Kind", "NNBench"]
+__all__ = ["ACTIVATIONS", "AREA", "FORMATS", "RELATIVE", "SIZES", "TEAMS", "Kind", "NNBench", "Teams"]
 
 AREA = Area("nn")
 RELATIVE = "relative"
 """Length of the error beside the length of the result."""
 FORMATS: tuple[Format, ...] = ("f32", "f16", "int8")
-CONFIG = T5Config(
-    vocab_size=37,
-    d_model=20,
-    d_kv=8,
-    d_ff=28,
-    num_heads=3,
-    num_layers=1,
-    num_decoder_layers=1,
-    is_gated=True,
+SIZES = Sizes(
+    vocab=37,
+    width=20,
+    heads=3,
+    head_width=8,
+    hidden=28,
     activation="gelu_new",
+    is_gated=True,
+    epsilon=1e-6,
+    distance=128,
 )
 Teams = Literal["subgroups", "workgroups"]
 TEAMS: tuple[Teams, ...] = ("subgroups", "workgroups")
-Kind = tuple[bool, Literal["relu", "gelu_new", "silu"]]
+Kind = tuple[bool, Activation]
 ACTIVATIONS: tuple[Kind, ...] = ((True, "gelu_new"), (False, "relu"), (True, "silu"))
 
 
 class NNBench:
-    """Kernels of a configuration, with their matrices.
+    """Kernels for sizes, with their matrices.
 
     Parameters
     ----------
     bench : Bench
         Buffers and random numbers.
-    config : T5Config
-        Sizes.
+    sizes : Sizes
+        Of the model.
     weights : {"f32", "f16", "int8"}
         Format of the matrices.
     teams : {"subgroups", "workgroups"}, optional
@@ -51,9 +53,9 @@ class NNBench:
     """
 
     def __init__(
-        self, bench: Bench, config: T5Config = CONFIG, weights: Format = "f32", *, teams: Teams | None = None
+        self, bench: Bench, sizes: Sizes = SIZES, weights: Format = "f32", *, teams: Teams | None = None
     ) -> None:
-        self.kernels = Kernels(bench.device, config, weights)
+        self.kernels = Kernels(bench.device, sizes, weights)
         if teams == "subgroups" and not self.kernels.has_subgroups:
             raise Unavailable("no subgroups")
         self.kernels.has_subgroups &= teams != "workgroups"
@@ -71,8 +73,23 @@ class NNBench:
         stored = values.astype(np.float16 if self.weights == "f16" else np.float32)
         made = self.kernels.stack([self.bench.gpu.array(stored)])
         if self.weights == "int8":
-            # As they were rounded there: a tie may go either way, and t5/quantize_rows says whether the rest is right.
+            # As they were rounded there: a tie may go either way, and nn/quantize_rows says whether the rest is right.
             words = self.get(made.words, (made.rows, made.columns // 4), np.uint32)
             largest = self.get(made.scale, (made.rows,)).astype(np.float64)
             return made, words.view(np.int8) * (largest / 127)[:, None]
         return made, stored.astype(np.float64)
+
+    def blocks(self, rows: int, columns: int, stored: Format) -> tuple[Matrix, NDArray[np.float64]]:
+        """Upload a matrix of random blocks as GGUF has them; returns it with its values. Scales are of all sizes, subnormal ones too."""
+        count, storage = rows * columns // 32, STORAGES[stored]
+        raw = self.bench.rng.integers(0, 256, (count, storage.size_bytes), np.uint8)
+        scales = 1 if storage.size_bytes % 4 else 2
+        raw[:, : 2 * scales] = (
+            (self.normal(size=(count, scales)) * 2.0 ** self.bench.rng.integers(-22, 3, (count, 1)))
+            .astype(np.float16)
+            .view(np.uint8)
+        )
+        values = getattr(stored_values, f"decode_{stored}")(raw.ravel(), rows * columns)
+        return self.kernels.blocks(raw.tobytes(), rows, columns, stored), np.asarray(values, np.float64).reshape(
+            rows, columns
+        )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Bench, differing
-from webgpu_widget._selftest.nn_bench import AREA, CONFIG, NNBench
+from webgpu_widget._selftest.nn_bench import AREA, SIZES, NNBench
 from webgpu_widget.reference import nn as twin
 
 __all__ = ["AREA"]
@@ -27,7 +27,7 @@ def draw(b: NNBench, logits: NDArray[Any], settings: tuple[float, ...], step: in
     packed[:3] = settings[:3]
     packed[3:5] = np.array(settings[3:], np.float32).view(np.uint32)
     tokens = b.put(np.zeros((rows, 64), np.uint32))
-    b.kernels.pick(b.put(logits), matrix, b.put(state), tokens, b.poison(rows, 20), b.put(packed), rows, 64)
+    b.kernels.pick(b.put(logits), matrix, b.put(state), tokens, b.poison(rows, 20), b.put(packed), rows, 64, (1,), 0)
     return b.get(tokens, (rows, 64), np.uint32)[:, step]
 
 
@@ -44,7 +44,7 @@ def largest(bench: Bench) -> float:
 def drawn(bench: Bench, choice: tuple[int, float, float]) -> float:
     """Draws by the twin's random numbers: rounding may turn a near tie, but never take what is not allowed."""
     top_k, top_p, temperature = choice
-    b = NNBench(bench, replace(CONFIG, vocab_size=301))
+    b = NNBench(bench, replace(SIZES, vocab=301))
     logits = b.normal(size=(40, 301)).astype(np.float32) * 3
     logits[:, 1] = -50
     tokens = draw(b, logits, (1, top_k, 77, top_p, temperature))
@@ -70,11 +70,11 @@ def beams(bench: Bench, beams: int) -> float:
     origin = np.broadcast_to(np.arange(rows)[:, None], (2, rows, capacity))
     noted = np.zeros((3, rows, capacity), np.uint32)
     buffers = b.put(state), b.put(noted), b.put(scores), b.put(origin), b.poison(rows, 20)
-    twins = [twin.beam(beams, 1, limit) for _ in range(sources)]
+    twins = [twin.beam(beams, (1,), limit) for _ in range(sources)]
     wrong = 0.0
     for step in range(limit):
         logits = b.normal(size=(rows, 37)).astype(np.float32) * 2
-        b.kernels.beam(b.put(logits), matrix, *buffers, sources, beams, capacity)
+        b.kernels.beam(b.put(logits), matrix, *buffers, sources, beams, capacity, (1,))
         tokens = b.get(buffers[1], (3, sources, beams, capacity), np.uint32)
         for i, one in enumerate(twins):
             if one.done:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Bench, Unavailable, differing, relative
-from webgpu_widget._selftest.nn_bench import ACTIVATIONS, AREA, CONFIG, FORMATS, RELATIVE, TEAMS, Kind, NNBench, Teams
+from webgpu_widget._selftest.nn_bench import ACTIVATIONS, AREA, FORMATS, RELATIVE, SIZES, TEAMS, Kind, NNBench, Teams
 from webgpu_widget.nn.blocks import Blocks
-from webgpu_widget.nn.shaders import Format
+from webgpu_widget.nn.formats import Format
+from webgpu_widget.nn.sizes import Sizes
 from webgpu_widget.reference import nn as twin
-from webgpu_widget.t5.config import T5Config
 
 __all__ = ["AREA"]
 
@@ -46,68 +46,119 @@ def step_linear(bench: Bench, teams: Teams, weights: Format, size: tuple[int, in
 def step_gate(bench: Bench, teams: Teams, weights: Format, kind: Kind) -> float:
     """Norm, both products of the feed-forward's first half, activation and gate."""
     is_gated, activation = kind
-    config = replace(CONFIG, is_gated=is_gated, activation=activation)
-    b = NNBench(bench, config, weights, teams=teams)
+    sizes = replace(SIZES, is_gated=is_gated, activation=activation)
+    b = NNBench(bench, sizes, weights, teams=teams)
     x, gain, out = b.normal(size=(3, 20)), b.normal(size=20), b.poison(3, 28)
     matrix, exact = b.matrix(b.normal(size=(56 if is_gated else 28, 20)))
     b.kernels.step_gate(b.put(x), b.put(gain), matrix, b.state(), out, 3)
     return relative(b.get(out, (3, 28)), twin.step_gate(x, gain, exact, is_gated=is_gated, activation=activation))
 
 
-@AREA.case("nn/step_self", RELATIVE, 1e-5, teams=TEAMS, at=((1, 0), (3, 1), (2, 9)))
-def step_self(bench: Bench, teams: Teams, at: tuple[int, int]) -> float:
+HEADS = ((3, 1.0, True), (1, 0.5, False))
+"""Heads of keys and values for three of queries, the scores' scale, and whether there is a position bias."""
+
+
+@AREA.case("nn/step_self", RELATIVE, 1e-5, teams=TEAMS, at=((1, 0), (3, 1), (2, 9)), heads=HEADS)
+def step_self(bench: Bench, teams: Teams, at: tuple[int, int], heads: tuple[int, float, bool]) -> float:
     """Self-attention of a new position, its key and value kept."""
     rows, step = at
-    b = NNBench(bench, replace(CONFIG, relative_attention_max_distance=5), teams=teams)
-    capacity, shape = 12, (rows, 3, 12, 8)
-    qkv, bias = b.normal(size=(rows, 3, 3, 8)), b.normal(size=(3, 11))
-    keys, values = b.normal(size=shape), b.normal(size=shape)
+    kept, scale, is_biased = heads
+    b = NNBench(bench, replace(SIZES, distance=5, kv_heads=kept, scale=scale), teams=teams)
+    capacity = 12
+    q, kv = b.normal(size=(rows, 3, 8)), b.normal(size=(rows, 2, kept, 8))
+    bias = b.normal(size=(3, 11)) if is_biased else None
+    cache = b.normal(size=(2, rows, kept, capacity, 8))
     origin = bench.rng.integers(0, rows, (2, rows, capacity))
-    buffers = b.put(keys), b.put(values), b.poison(rows, 24)
-    b.kernels.step_self(b.put(qkv), b.put(bias), b.put(origin), b.state(step=step), *buffers, rows, capacity)
-    wanted = twin.step_self(qkv, bias, keys, values, origin[step % 2], step)
-    return max(
-        relative(b.get(buffers[2], (rows, 24)), wanted),
-        relative(b.get(buffers[0], shape), keys),
-        relative(b.get(buffers[1], shape), values),
-    )
+    qkv = np.concatenate([q.reshape(rows, -1), kv.reshape(rows, -1)], 1)
+    buffers = b.put(cache), b.poison(rows, 24)
+    into = None if bias is None else b.put(bias)
+    b.kernels.step_self(b.put(qkv), into, b.put(origin), b.state(step=step), *buffers, rows, capacity)
+    keys, values = cache
+    wanted = twin.step_self(q, kv[:, 0], kv[:, 1], bias, keys, values, origin[step % 2], step, scale=scale)
+    return max(relative(b.get(buffers[1], (rows, 24)), wanted), relative(b.get(buffers[0], cache.shape), cache))
 
 
-@AREA.case("nn/step_cross", RELATIVE, 1e-5, teams=TEAMS, size=((1, 1), (13, 2), (33, 1)))
-def step_cross(bench: Bench, teams: Teams, size: tuple[int, int]) -> float:
+@AREA.case("nn/step_cross", RELATIVE, 1e-5, teams=TEAMS, size=((1, 1), (13, 2), (33, 1)), heads=HEADS)
+def step_cross(bench: Bench, teams: Teams, size: tuple[int, int], heads: tuple[int, float, bool]) -> float:
     """Cross-attention of a new position."""
     source, beams = size
-    b = NNBench(bench, teams=teams)
-    q, kv, mask = _cross(bench, source, beams)
+    kept, scale, _ = heads
+    b = NNBench(bench, replace(SIZES, kv_heads=kept, scale=scale), teams=teams)
+    q, kv, mask = _cross(bench, source, beams, kept)
     out = b.poison(2 * beams, 24)
     b.kernels.step_cross(b.put(q), b.put(kv), b.put(mask), b.state(), out, 2 * beams, source, beams)
-    return relative(b.get(out, (2 * beams, 24)), twin.step_cross(q, kv, mask, beams))
+    return relative(b.get(out, (2 * beams, 24)), twin.step_cross(q, kv, mask, beams, scale=scale))
 
 
-@AREA.case("nn/attention_weights", RELATIVE, 1e-5, size=((1, 1), (13, 2), (33, 1)))
-def shares(bench: Bench, size: tuple[int, int]) -> float:
+@AREA.case("nn/attention_weights", RELATIVE, 1e-5, size=((1, 1), (13, 2), (33, 1)), heads=HEADS)
+def shares(bench: Bench, size: tuple[int, int], heads: tuple[int, float, bool]) -> float:
     """Cross-attention's probabilities."""
     source, beams = size
-    b = NNBench(bench)
-    q, kv, mask = _cross(bench, source, beams)
+    kept, scale, _ = heads
+    b = NNBench(bench, replace(SIZES, kv_heads=kept, scale=scale))
+    q, kv, mask = _cross(bench, source, beams, kept)
     out = b.poison(2, 3, beams, source)
     b.kernels.attention_weights(b.put(q), b.put(kv), b.put(mask), out, (2, beams, source))
-    wanted = twin.attention_weights(q.reshape(2, beams, 3, 8), kv, mask)
+    wanted = twin.attention_weights(q.reshape(2, beams, 3, 8), kv, mask, scale=scale)
     return relative(b.get(out, (2, 3, beams, source)), wanted)
 
 
-def _cross(bench: Bench, source: int, beams: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    q, kv = bench.rng.normal(size=(2 * beams, 3, 8)), bench.rng.normal(size=(2, source, 2, 3, 8))
+def _cross(bench: Bench, source: int, beams: int, kept: int) -> tuple[NDArray[Any], ...]:
+    q, kv = bench.rng.normal(size=(2 * beams, 3, 8)), bench.rng.normal(size=(2, source, 2, kept, 8))
     mask = bench.rng.integers(0, 2, (2, source))
     mask[:, 0] = 1
     return q, kv, mask
 
 
+@AREA.case(
+    "nn/rope", RELATIVE, 1e-6, is_interleaved=(True, False), kept=(3, 1), at=((2, 5, 0), (1, 7, 11), (3, 1, None))
+)
+def rope(bench: Bench, is_interleaved: bool, kept: int, at: tuple[int, int, int | None]) -> float:
+    """Queries and keys rotated by position, values left alone; in a step all at the one that the state tells."""
+    batch, length, first = at
+    b = NNBench(bench, replace(SIZES, kv_heads=kept))
+    rows, step = batch * length, 17
+    qkv = b.normal(size=(rows, 3 + 2 * kept, 8))
+    angles = np.arange(24)[:, None] * 100.0 ** (-np.arange(4) / 4)
+    data, table = b.put(qkv), b.put(np.stack([np.cos(angles), np.sin(angles)], -1))
+    state = b.state(step=step) if first is None else None
+    b.kernels.rope(data, table, state, (batch, length), first or 0, is_interleaved=is_interleaved)
+    if first is None:  # once work has ended nothing turns
+        b.kernels.rope(data, table, b.state(stopped=1), (batch, length), is_interleaved=is_interleaved)
+    places = np.full(rows, step) if first is None else first + np.arange(rows) % length
+    wanted = qkv.copy()
+    wanted[:, : 3 + kept] = twin.rope(qkv[:, : 3 + kept], angles[places], is_interleaved=is_interleaved)
+    return relative(b.get(data, qkv.shape), wanted)
+
+
+@AREA.case("nn/keep", RELATIVE, 1e-7, kept=(3, 1), at=((2, 5, 0), (1, 7, 4)))
+def keep(bench: Bench, kept: int, at: tuple[int, int, int]) -> float:
+    """Keys and values of many positions in the cache, the rest of it as it was."""
+    batch, length, first = at
+    b = NNBench(bench, replace(SIZES, kv_heads=kept))
+    qkv, cache = b.normal(size=(batch, length, 3 + 2 * kept, 8)), b.normal(size=(2, batch, kept, 12, 8))
+    into = b.put(cache)
+    b.kernels.keep(b.put(qkv), into, (batch, length), first, 12)
+    twin.keep(qkv[:, :, 3 : 3 + kept], qkv[:, :, 3 + kept :], cache, first)
+    return relative(b.get(into, cache.shape), cache)
+
+
+@AREA.case("nn/widen", "words", 0, size=((1, 1, 1), (6, 16, 48), (7, 33, 34)))
+def widen(bench: Bench, size: tuple[int, int, int]) -> float:
+    """Rows at the beginnings of wider ones, NaN and all."""
+    rows, words, wider = size
+    b = NNBench(bench)
+    x = bench.rng.integers(0, 2**32, (rows, 4 * words), np.uint32)
+    y = b.put(np.zeros((rows, 4 * wider), np.uint32))
+    b.kernels.widen(b.put(x), y, rows, words, wider)
+    return differing(b.get(y, (rows, 4 * wider), np.uint32), twin.widen(x, 4 * wider))
+
+
 # ------------------------------------------------------------ one step in blocks, which need subgroups
 
 
-def _in_blocks(bench: Bench, config: T5Config, weights: Format) -> tuple[NNBench, Blocks]:
-    b = NNBench(bench, config, weights, teams="subgroups")
+def _in_blocks(bench: Bench, sizes: Sizes, weights: Format) -> tuple[NNBench, Blocks]:
+    b = NNBench(bench, sizes, weights, teams="subgroups")
     if bench.gpu.info.limits["maxStorageBuffersPerShaderStage"] < 8:
         raise Unavailable("a stage has fewer than 8 storage buffers")
     return b, Blocks(b.kernels)
@@ -117,7 +168,7 @@ def _in_blocks(bench: Bench, config: T5Config, weights: Format) -> tuple[NNBench
 def block_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
     """Self-attention from the norm to the output projection."""
     rows, step = at
-    b, blocks = _in_blocks(bench, replace(CONFIG, relative_attention_max_distance=5), weights)
+    b, blocks = _in_blocks(bench, replace(SIZES, distance=5), weights)
     capacity, cache = step + 2, b.normal(size=(2, rows, 3, step + 2, 8))
     x, gain, bias = b.normal(size=(rows, 20)), b.normal(size=20), b.normal(size=(3, 11))
     (into, exact_into), (output, exact_output) = (
@@ -139,7 +190,7 @@ def block_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
     """Cross-attention from the norm to the output projection."""
     source, beams = size
     rows = 2 * beams
-    b, blocks = _in_blocks(bench, CONFIG, weights)
+    b, blocks = _in_blocks(bench, SIZES, weights)
     x, gain, kv = b.normal(size=(rows, 4, 20)), b.normal(size=20), b.normal(size=(2, source, 2, 3, 8))
     (query, exact_query), (output, exact_output) = (
         b.matrix(b.normal(size=(24, 20)) / 4),
@@ -159,7 +210,7 @@ def block_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
 def block_gate(bench: Bench, weights: Format, kind: Kind) -> float:
     """The feed-forward's first half, of rows in slots."""
     is_gated, activation = kind
-    b, blocks = _in_blocks(bench, replace(CONFIG, is_gated=is_gated, activation=activation), weights)
+    b, blocks = _in_blocks(bench, replace(SIZES, is_gated=is_gated, activation=activation), weights)
     x, gain = b.normal(size=(3, 4, 20)), b.normal(size=20)
     matrix, exact = b.matrix(b.normal(size=(56 if is_gated else 28, 20)))
     h, row = b.poison(3, 28), b.poison(3, 20)

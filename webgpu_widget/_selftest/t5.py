@@ -10,18 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Area, Bench, relative
-from webgpu_widget._selftest.nn_bench import CONFIG, FORMATS, RELATIVE
-from webgpu_widget.nn.decoder import Decoder, Settings
+from webgpu_widget._selftest.nn_bench import FORMATS, RELATIVE
+from webgpu_widget.nn.formats import Format
 from webgpu_widget.nn.kernels import Kernels
-from webgpu_widget.nn.shaders import Format
+from webgpu_widget.nn.sampling import Settings
 from webgpu_widget.reference import t5 as twin
 from webgpu_widget.t5 import forward
 from webgpu_widget.t5.config import T5Config
+from webgpu_widget.t5.generate import Decoder
 from webgpu_widget.t5.parts import Parts
 
 __all__ = ["AREA"]
 
 AREA = Area("t5")
+CONFIG = T5Config(
+    vocab_size=37,
+    d_model=20,
+    d_kv=8,
+    d_ff=28,
+    num_heads=3,
+    num_layers=2,
+    num_decoder_layers=2,
+    is_gated=True,
+    activation="gelu_new",
+)
 
 
 # ------------------------------------------------------------ a whole model
@@ -81,14 +93,14 @@ def random_weights(rng: np.random.Generator, config: T5Config) -> dict[str, NDAr
 
 
 def _model(bench: Bench, weights: Format) -> tuple[Parts, dict[str, NDArray[np.float64]], T5Config]:
-    config = replace(CONFIG, num_layers=2, num_decoder_layers=2, tie_word_embeddings=weights != "f32")
+    config = replace(CONFIG, tie_word_embeddings=weights != "f32")
     values = random_weights(bench.rng, config)
     stored = {
         name: x.astype(np.float16 if weights == "f16" and x.ndim == 2 and "bias" not in name else np.float32)
         for name, x in values.items()
     }
     seen = {name: x.astype(np.float64) for name, x in stored.items()}
-    parts = Parts(Kernels(bench.device, config, weights), _Tensors(bench, values, weights))
+    parts = Parts(Kernels(bench.device, config.sizes, weights), config, _Tensors(bench, values, weights))
     return parts, twin.quantized(seen) if weights == "int8" else seen, config
 
 
@@ -116,8 +128,9 @@ def greedy(bench: Bench, weights: Format) -> float:
     mask = ids != config.pad_token_id
     decoder = Decoder(parts, 2, 1, ids.shape[1], 12)
     decoder.start(forward.encode(parts, ids, mask), Settings(max_new_tokens=12))
-    decoder.program.replay(12)
-    tokens = bench.get(decoder.tokens, (2, 12), np.uint32).astype(np.int64)
+    decoder.replay(12)
+    room = decoder.cache.capacity
+    tokens = bench.get(decoder.tokens, (2, room), np.uint32)[:, :12].astype(np.int64)
     given = np.concatenate([np.full((2, 1), config.decoder_start_token_id), tokens[:, :-1]], 1)
     wanted = twin.logits(seen, config, ids, given)
     below = wanted.max(-1) - np.take_along_axis(wanted, tokens[..., None], -1)[..., 0]

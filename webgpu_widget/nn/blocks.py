@@ -2,6 +2,7 @@
 
 An attention is one kernel, a workgroup a head, from the norm to the head's part of the output projection. Heads cannot add their parts to
 a row without waiting for each other, so each writes into a slot of its own, and the next kernel adds the slots as it reads the row.
+This is attention as T5 has it: position biases, no scaling, a head of keys and values a head.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from webgpu_widget.nn.kernels import ACTIVATIONS
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer
+    from webgpu_widget.nn.formats import Format
     from webgpu_widget.nn.kernels import Kernels, Matrix
 
 __all__ = ["Block", "Blocks"]
@@ -48,12 +50,14 @@ class Blocks:
     @property
     def width(self) -> int:
         """Invocations of a workgroup that the adapter has room for; 0 when blocks are not for this adapter."""
-        k, c = self.kernels, self.kernels.config
+        k, s = self.kernels, self.kernels.sizes
         limits = k.device.info.limits
         if k.on_cpu or not k.has_subgroups or limits["maxStorageBuffersPerShaderStage"] < _BINDINGS:
             return 0
+        if s.kept_heads != s.heads or s.scale != 1 or not s.distance:
+            return 0
         for width in self.widths:
-            needed = 4 * c.d_model + 12 * c.d_kv + 28 * width  # the arrays in workgroup memory of block_self
+            needed = 4 * s.width + 12 * s.head_width + 28 * width  # the arrays in workgroup memory of block_self
             if (
                 width <= min(k.widest, limits["maxComputeInvocationsPerWorkgroup"])
                 and needed <= limits["maxComputeWorkgroupStorageSize"]
@@ -68,7 +72,7 @@ class Blocks:
         if bias is not None:
             parts.append((bias, bias.size_bytes // 4))
         total = sum(count for _, count in parts)
-        vectors = queue.alloc(-(-total // 4) * 16, label="t5 vectors")
+        vectors = queue.alloc(-(-total // 4) * 16, label="vectors")
         at = 0
         for source, count in parts:
             queue.copy(source, 0, vectors, 4 * at, 4 * count)
@@ -76,38 +80,39 @@ class Blocks:
         return Block(into, out, vectors)
 
     def _run(
-        self, name: str, buffers: list[Buffer], groups: tuple[int, int], params: bytes, width: int, **constants: Any
-    ) -> None:
-        c = self.kernels.config
-        constants |= {"WG": width, "WORDS": c.d_model // 4, "EPSILON": c.layer_norm_epsilon}
-        self.kernels._run(name, buffers, (*groups, 1), params, **constants)
+        self, name: str, buffers: list[Buffer], groups: tuple[int, int], params: bytes, weights: Format, width: int, **constants: Any
+    ) -> None:  # fmt: skip
+        s = self.kernels.sizes
+        constants |= {"WG": width, "WORDS": s.width // 4, "EPSILON": s.epsilon}
+        self.kernels.run(name, buffers, (*groups, 1), params, weights, **constants)
 
     def step_self(
         self, x: Buffer, block: Block, origin: Buffer, state: Buffer, cache: Buffer, slots: Buffer, rows: int, capacity: int
     ) -> None:  # fmt: skip
-        """Self-attention of the new position of each row: ``slots`` (rows, heads + 1, d_model) of ``x`` (rows, d_model)."""
-        c = self.kernels.config
+        """Self-attention of the new position of each row: ``slots`` (rows, heads + 1, width) of ``x`` (rows, width)."""
+        s = self.kernels.sizes
         buffers = [x, block.vectors, block.into.words, block.out.words, origin, state, cache, slots]
         params = struct.pack("<I", capacity)
-        constants = {"HEADS": c.num_heads, "DISTANCE": c.relative_attention_max_distance}
-        self._run("block_self", buffers, (c.num_heads, rows), params, self.width or 64, **constants)
+        constants = {"HEADS": s.heads, "DISTANCE": s.distance}
+        groups, width = (s.heads, rows), self.width or 64
+        self._run("block_self", buffers, groups, params, block.into.format, width, **constants)
 
     def step_cross(
         self, x: Buffer, block: Block, kv: Buffer, mask: Buffer, state: Buffer, slots: Buffer, rows: int, source: int, beams: int
     ) -> None:  # fmt: skip
         """Cross-attention of the new position of each row, from slots to slots."""
-        heads = self.kernels.config.num_heads
+        heads = self.kernels.sizes.heads
         buffers = [x, block.vectors, block.into.words, block.out.words, kv, mask, state, slots]
-        params = struct.pack("<2I", source, beams)
-        self._run("block_cross", buffers, (heads, rows), params, self.width or 64, HEADS=heads, SLOTS=heads + 1)
+        params, width = struct.pack("<2I", source, beams), self.width or 64
+        self._run("block_cross", buffers, (heads, rows), params, block.into.format, width, HEADS=heads, SLOTS=heads + 1)
 
     def step_gate(
         self, slots: Buffer, gain: Buffer, matrix: Matrix, state: Buffer, h: Buffer, x: Buffer, rows: int
     ) -> None:
         """`Kernels.step_gate` of rows in slots; ``x`` gets the rows themselves."""
-        c = self.kernels.config
+        s = self.kernels.sizes
         width = min(256, self.width) or 64
         teams = width // (4 if self.kernels.device.info.is_fallback else 32)
-        constants = {"SLOTS": c.num_heads + 1, "OUT": c.d_ff, "GATED": c.is_gated, "ACT": ACTIVATIONS[c.activation]}
+        constants = {"SLOTS": s.heads + 1, "OUT": s.hidden, "GATED": s.is_gated, "ACT": ACTIVATIONS[s.activation]}
         buffers = [slots, gain, matrix.words, matrix.scale, state, h, x]
-        self._run("block_gate", buffers, (-(-c.d_ff // teams), rows), b"", width, **constants)
+        self._run("block_gate", buffers, (-(-s.hidden // teams), rows), b"", matrix.format, width, **constants)

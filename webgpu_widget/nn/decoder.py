@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-import struct
 import time
-from collections.abc import Callable, Generator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from webgpu_widget.errors import WeightsError
+from webgpu_widget.errors import LimitError, WeightsError
 from webgpu_widget.kernels.program import Program
-from webgpu_widget.t5 import forward
+from webgpu_widget.nn.cache import FIRST, Cache, most_positions, rounded
 
 if TYPE_CHECKING:
+    from webgpu_widget.device.handles import Buffer
     from webgpu_widget.link.connection import Request
-    from webgpu_widget.nn.blocks import Block
-    from webgpu_widget.t5.forward import Encoded
-    from webgpu_widget.t5.parts import DecoderLayer, Parts
+    from webgpu_widget.nn.kernels import Kernels, Matrix
+    from webgpu_widget.nn.sampling import Settings
 
-__all__ = ["Chunk", "Decoder", "Reading", "Settings", "Work", "generate"]
+__all__ = ["Chunk", "Decoder", "Reading", "Work", "generate"]
 
-MOST_BEAMS = 16
 _CHUNKS = (1, 4, 8, 16, 32)
 _UNDEFINED = 2
 """What the state's first word says where generation stopped for logits that are no numbers."""
+_FEWER = "Fewer prompts or beams at once take less."
 _TARGET_S = 0.08
 """A chunk grows while it takes less: a reader sees text move."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How tokens are chosen. ``top_k`` 0 and ``top_p`` 1 leave all tokens in."""
-
-    max_new_tokens: int = 64
-    num_beams: int = 1
-    do_sample: bool = False
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,139 +49,149 @@ class Reading:
 Work = Generator[Reading | Chunk, None, None]
 
 
-class Decoder:
-    """Caches, buffers and the recorded step for one shape of work.
+class Decoder(ABC):
+    """Caches, buffers and the recorded step for one shape of work; a model says what a step does from ``x`` to ``logits``.
 
     Parameters
     ----------
-    parts
-        The model.
+    kernels
+        Of the model.
+    layers
+        Whose keys and values are kept.
     sources, beams
         Rows are ``sources * beams``.
-    source
-        Width of the encoder's output.
-    capacity
-        Most tokens.
+    max_new_tokens
+        What is expected: memory is made for `FIRST` of them at most, and for more when they have come.
+    ends
+        Tokens that end a text, at most `MOST_ENDS`.
+    pad
+        What follows them.
+
+    Attributes
+    ----------
+    x : Buffer
+        (rows, width): what a step begins with.
+    logits : Buffer
+        (rows, vocab): what it ends with.
+    state : Buffer
+        Whether it has stopped, the step, how many rows have come so far, the most tokens, then a flag a source.
+    cache : Cache
+        Of the positions so far.
     """
 
-    def __init__(self, parts: Parts, sources: int, beams: int, source: int, capacity: int) -> None:
-        self.parts = parts
-        self.sources, self.beams, self.source, self.capacity = sources, beams, source, capacity
+    def __init__(
+        self, kernels: Kernels, layers: int, sources: int, beams: int, max_new_tokens: int, *, ends: Sequence[int], pad: int
+    ) -> None:  # fmt: skip
+        self.kernels, self.sources, self.beams, self.ends, self.pad = kernels, sources, beams, tuple(ends), pad
         self.rows = rows = sources * beams
-        c = parts.config
-        alloc = parts.kernels.queue.alloc
-        self.x = alloc(4 * rows * c.d_model, label="t5 step states")
-        self.qkv = alloc(4 * rows * 3 * c.inner, label="t5 step qkv")
-        self.q = alloc(4 * rows * c.inner, label="t5 step q")
-        self.context = alloc(4 * rows * c.inner, label="t5 step context")
-        self.inner = alloc(4 * rows * c.d_ff, label="t5 step feed-forward")
-        self.logits = alloc(4 * rows * c.vocab_size, label="t5 step logits")
-        self.state = alloc(4 * (4 + rows), label="t5 state")
-        self.settings = alloc(32, label="t5 settings")
-        self.mask = alloc(4 * sources * source, label="t5 mask")
-        self.tokens = alloc(4 * rows * capacity * (3 if beams > 1 else 1), label="t5 tokens")
-        self.beam = alloc(4 * sources * 4 * beams, label="t5 beams")
-        self.origin = alloc(4 * 2 * rows * capacity, label="t5 origin")
-        cache = 4 * rows * capacity * c.inner
-        if parts.blocks.width:
-            slots = 4 * rows * (c.num_heads + 1) * c.d_model
-            self.slots = [alloc(slots, label="t5 step slots") for _ in range(2)]
-            self.caches = [alloc(2 * cache, label="t5 keys and values") for _ in range(c.num_decoder_layers)]
-        else:
-            self.keys = [alloc(cache, label="t5 keys") for _ in range(c.num_decoder_layers)]
-            self.values = [alloc(cache, label="t5 values") for _ in range(c.num_decoder_layers)]
-        self.kv = [
-            alloc(4 * sources * source * 2 * c.inner, label="t5 source keys and values")
-            for _ in range(c.num_decoder_layers)
-        ]
-        self.start_ids = forward.upload(parts, np.full(rows, c.decoder_start_token_id), "t5 ids")
-        parts.load_decoder()  # what still has to be moved cannot be moved while recording
-        self.program = Program(parts.kernels.device)
-        with self.program:
-            self._step()
-        self.dispatches = self.program.stats["dispatches"]
+        self.most = most_positions(kernels, rows)
+        if self.most == 0:
+            raise LimitError(f"{rows} rows at once are too many for this adapter: {self._room()}. {_FEWER}")
+        alloc = kernels.queue.alloc
+        self.x = kernels.floats(rows * kernels.sizes.width, "step states")
+        self.logits = kernels.floats(rows * kernels.sizes.vocab, "step logits")
+        self.state = alloc(4 * (4 + rows), label="state")
+        self.settings = alloc(32, label="settings")
+        self.beam = kernels.floats(sources * 4 * beams, "beams")
+        self.cache = Cache(kernels, layers, rows, min(rounded(max_new_tokens), FIRST, self.most))
+        self.tokens = self._room_for_tokens()
+        self.program: Program | None = None
+        self._limit = self._wanted = self._run = self._first = 0
 
-    def _step(self) -> None:
-        k, c, rows = self.parts.kernels, self.parts.config, self.rows
-        for i in range(c.num_decoder_layers):
-            layer = self.parts.decoder(i)
-            if layer.blocks is None:
-                self._layer(layer, i)
-            else:
-                self._layer_in_blocks(layer, layer.blocks, i)
-            k.step_linear(self.inner, None, layer.feed_forward.out, self.state, self.x, rows, residual=True)
-        final = self.parts.gain("decoder.final_layer_norm.weight")
-        k.step_linear(self.x, final, self.parts.head, self.state, self.logits, rows, factor=c.output_factor)
-        table = self.parts.embedding
+    @property
+    def dispatches(self) -> int:
+        """Of a step."""
+        return self._recorded().stats["dispatches"]
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether it holds more than the room that decoders begin with."""
+        return self.cache.capacity > FIRST
+
+    @property
+    def left(self) -> int:
+        """Steps that are neither queued nor beyond the most tokens."""
+        return self._limit - self._run
+
+    # ------------------------------------------------------------ the step
+
+    @abstractmethod
+    def step(self) -> None:
+        """Queue the kernels of one step, from ``x`` to ``logits``."""
+
+    @property
+    @abstractmethod
+    def table(self) -> Matrix:
+        """The embedding."""
+
+    def _choose(self) -> None:
+        k, capacity = self.kernels, self.cache.capacity
         if self.beams == 1:
-            k.pick(self.logits, table, self.state, self.tokens, self.x, self.settings, rows, self.capacity)
+            k.pick(
+                self.logits, self.table, self.state, self.tokens, self.x, self.settings, self.rows, capacity, self.ends, self.pad,
+            )  # fmt: skip
         else:
             k.beam(
-                self.logits,
-                table,
-                self.state,
-                self.tokens,
-                self.beam,
-                self.origin,
-                self.x,
-                self.sources,
-                self.beams,
-                self.capacity,
-            )
+                self.logits, self.table, self.state, self.tokens, self.beam, self.cache.origin, self.x,
+                self.sources, self.beams, capacity, self.ends,
+            )  # fmt: skip
 
-    def _layer(self, layer: DecoderLayer, i: int) -> None:
-        """Record a layer up to its feed-forward's second half."""
-        k, rows = self.parts.kernels, self.rows
-        bias = self.parts.bias("decoder")
-        k.step_linear(self.x, layer.attention.gain, layer.attention.into, self.state, self.qkv, rows)
-        k.step_self(
-            self.qkv, bias, self.origin, self.state, self.keys[i], self.values[i], self.context, rows, self.capacity
-        )
-        k.step_linear(self.context, None, layer.attention.out, self.state, self.x, rows, residual=True)
-        k.step_linear(self.x, layer.cross.gain, layer.cross.into, self.state, self.q, rows)
-        k.step_cross(self.q, self.kv[i], self.mask, self.state, self.context, rows, self.source, self.beams)
-        k.step_linear(self.context, None, layer.cross.out, self.state, self.x, rows, residual=True)
-        k.step_gate(self.x, layer.feed_forward.gain, layer.feed_forward.into, self.state, self.inner, rows)
+    def _recorded(self) -> Program:
+        if self.program is None:
+            self.program = Program(self.kernels.device)
+            with self.program:
+                self.step()
+                self._choose()
+        return self.program
 
-    def _layer_in_blocks(self, layer: DecoderLayer, blocks: tuple[Block, Block], i: int) -> None:
-        """Record the same in three kernels instead of seven."""
-        b, rows = self.parts.blocks, self.rows
-        own, other = self.slots
-        b.step_self(self.x, blocks[0], self.origin, self.state, self.caches[i], own, rows, self.capacity)
-        b.step_cross(own, blocks[1], self.kv[i], self.mask, self.state, other, rows, self.source, self.beams)
-        feed_forward = layer.feed_forward
-        b.step_gate(other, feed_forward.gain, feed_forward.into, self.state, self.inner, self.x, rows)
+    # ------------------------------------------------------------ work
 
-    def start(self, encoded: Encoded, settings: Settings) -> None:
-        """Prepare for new sources: their keys and values, fresh state, the start token."""
-        k, c = self.parts.kernels, self.parts.config
-        queue = k.queue
-        for i in range(c.num_decoder_layers):
-            k.linear(encoded.states, self.parts.decoder(i).source, self.kv[i], encoded.batch * encoded.source)
-        if encoded.source < self.source:
-            queue.clear(self.mask)
-        queue.copy(encoded.mask, 0, self.mask, 0, 4 * encoded.batch * encoded.source)
+    def reset(self, settings: Settings, first: int = 0) -> None:
+        """Begin anew: fresh state, and no past but that of ``first`` positions, which the cache holds."""
+        queue = self.kernels.queue
+        self._first = self._run = first
+        self._wanted = first + settings.max_new_tokens
+        self._limit = min(self._wanted, self.most)
         state = np.zeros(4 + self.rows, np.uint32)
-        state[3] = settings.max_new_tokens
+        state[1], state[3] = first, self._limit
         queue.write(self.state, state)
-        sampled = struct.pack(
-            "<3I2f",
-            settings.do_sample,
-            settings.top_k,
-            (settings.seed ^ settings.seed >> 32) & 0xFFFFFFFF,
-            settings.top_p,
-            settings.temperature,
-        )
-        queue.write(self.settings, sampled)
-        rows = np.broadcast_to(np.arange(self.rows, dtype=np.uint32)[:, None], (2, self.rows, self.capacity))
-        queue.write(self.origin, np.ascontiguousarray(rows))
+        queue.write(self.settings, settings.pack())
+        self.cache.reset()
         if self.beams > 1:
             beam = np.zeros((self.sources, 4, self.beams), np.float32)
             beam[:, 0, 1:] = -1e9
             beam[:, 1] = -1e9
             beam[:, 2] = np.arange(self.beams)
             queue.write(self.beam, beam)
-        k.embed(self.start_ids, self.rows, self.parts.embedding, self.x)
+
+    def replay(self, steps: int) -> None:
+        """Queue steps, in more memory where they do not fit what there is."""
+        self._run += steps
+        self.reserve(self._run)
+        self._recorded().replay(steps)
+
+    def reserve(self, positions: int) -> None:
+        """Make room for so many positions, where there is not: for twice as many as there were, so that it seldom happens."""
+        if positions > self.cache.capacity:
+            self._grow(max(positions, min(2 * self.cache.capacity, self._limit)))
+
+    def _grow(self, positions: int) -> None:
+        if self.program is not None:
+            self.program.free()
+            self.program = None  # it names the memory that is left now
+        before, capacity = self.cache.capacity, rounded(positions)
+        self.cache.grow(capacity)
+        old, self.tokens = self.tokens, self._room_for_tokens()
+        self.kernels.widen(old, self.tokens, self.rows * self._token_rows, before // 4, capacity // 4)
+
+    @property
+    def _token_rows(self) -> int:
+        """Rows of tokens a row: beams keep those of even and odd steps, and of what has ended."""
+        return 3 if self.beams > 1 else 1
+
+    def _room_for_tokens(self) -> Buffer:
+        count = self.rows * self._token_rows * self.cache.capacity
+        return self.kernels.queue.alloc(4 * count, label="tokens")
 
     def read(self) -> Reading:
         """Begin to read what tells the tokens so far."""
@@ -202,9 +199,9 @@ class Decoder:
         if self.beams == 1:
             spans.append((self.tokens, 0, self.tokens.size_bytes))
         else:
-            kept = 4 * self.rows * self.capacity
+            kept = self.tokens.size_bytes // 3
             spans += [(self.tokens, 2 * kept, kept), (self.beam, 0, self.beam.size_bytes)]
-        return Reading(*self.parts.kernels.queue.start_read(spans, "generating"))
+        return Reading(*self.kernels.queue.start_read(spans, "generating"))
 
     def chunk(self, data: list[np.ndarray[Any, Any]]) -> Chunk:
         """Make sense of what was read.
@@ -213,6 +210,8 @@ class Decoder:
         ------
         WeightsError
             When the logits are no numbers.
+        LimitError
+            When the adapter has no room for more tokens, and the text has not ended.
         """
         state = data[0].view(np.uint32)
         if state[0] == _UNDEFINED:
@@ -221,25 +220,44 @@ class Decoder:
                 "Look for NaN and infinities in the weights; where they are finite, load them with dtype='f32'."
             )
         done, step = bool(state[0]), int(state[1])
-        tokens = data[1].view(np.uint32).reshape(-1, self.capacity)
-        end = self.parts.config.eos_token_id
+        tokens = data[1].view(np.uint32).reshape(self.rows, -1)
         if self.beams == 1:
-            rows = tokens[:, :step].tolist()
-            return Chunk([row[: row.index(end) + 1] if end in row else row for row in rows], done)
+            rows = [self._until_end(row) for row in tokens[:, self._first : step].tolist()]
+            self._check_room(step, ended=all(row[-1] in self.ends for row in rows if row))
+            return Chunk(rows, done)
+        self._check_room(step, ended=False)
         beam = data[2].view(np.float32).reshape(self.sources, 4, self.beams)
         best = [(i * self.beams + int(beam[i, 2, 0]), int(beam[i, 3, 0])) for i in range(self.sources)]
         return Chunk([tokens[row, :length].tolist() for row, length in best], done)
 
+    def _until_end(self, row: list[int]) -> list[int]:
+        found = [row.index(end) for end in self.ends if end in row]
+        return row[: min(found) + 1] if found else row
+
+    def _check_room(self, step: int, *, ended: bool) -> None:
+        if ended or step < self._limit or self._limit == self._wanted:
+            return
+        raise LimitError(
+            f"the text has {step - self._first} tokens and has not ended, of max_new_tokens={self._wanted - self._first}, and there is no room for more: "
+            f"{self._room()}. Pass max_new_tokens={self._limit - self._first} or less to have the text until there. {_FEWER}"
+        )
+
+    def _room(self) -> str:
+        """Say what bounds the tokens."""
+        limits = self.kernels.device.info.limits
+        return (
+            f"the keys and values of a layer take {4 * self.rows * self.kernels.sizes.kv_width} bytes a token in one buffer, "
+            f"of at most {min(limits['maxBufferSize'], limits['maxStorageBufferBindingSize'])} bytes"
+        )
+
 
 def generate(
     decoder: Decoder,
-    encoded: Encoded,
-    settings: Settings,
     *,
     streaming: bool,
     notice: Callable[[Chunk], None] | None = None,
 ) -> Work:
-    """Run a decoder, without waiting itself: yields readings to wait for, and chunks.
+    """Run a decoder that has been reset, without waiting itself: yields readings to wait for, and chunks.
 
     A GPU goes on with the next chunk while the tokens of the one before travel; what it does beyond the end token returns at once.
     A CPU adapter shares its cores with the page, which would be kept from sending them.
@@ -247,32 +265,28 @@ def generate(
     Parameters
     ----------
     decoder
-        Of the encoded sources' shape.
+        With what its first step needs.
     streaming
         Short chunks at first, for a reader; else long ones.
     notice
         Is told of each chunk before it is yielded.
     """
-    decoder.start(encoded, settings)
     size = 0 if streaming else 2
-    left = settings.max_new_tokens
 
     def run() -> int:
-        nonlocal left
-        count = min(_CHUNKS[size], left)
-        decoder.program.replay(count)
-        left -= count
+        count = min(_CHUNKS[size], decoder.left)
+        decoder.replay(count)
         return count
 
     began, count = time.perf_counter(), run()
     while True:
         reading = decoder.read()
-        ahead = run() if left and not decoder.parts.kernels.on_cpu else 0
+        ahead = run() if decoder.left and not decoder.kernels.on_cpu else 0
         if ahead:
-            decoder.parts.kernels.queue.flush()
+            decoder.kernels.queue.flush()
         yield reading
         found = decoder.chunk(reading.arrays)
-        chunk = Chunk(found.tokens, found.done or not (ahead or left))
+        chunk = Chunk(found.tokens, found.done or not (ahead or decoder.left))
         spent = time.perf_counter() - began
         if notice is not None:
             notice(chunk)

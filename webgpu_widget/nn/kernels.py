@@ -1,4 +1,4 @@
-"""The T5's kernels on one GPU: dispatch sizes, constants and bindings, and matrices in their number formats."""
+"""The kernels on one GPU: dispatch sizes, constants and bindings, and matrices in their number formats."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from webgpu_widget.arrays.matmul.launch import launch
 from webgpu_widget.arrays.matmul.operand import Operand
+from webgpu_widget.nn.formats import FORMATS
 from webgpu_widget.nn.shaders import variant
 
 if TYPE_CHECKING:
@@ -18,70 +19,87 @@ if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.device.device import Device
     from webgpu_widget.device.handles import Buffer, Pipeline
-    from webgpu_widget.nn.shaders import Format
-    from webgpu_widget.t5.config import T5Config
+    from webgpu_widget.nn.formats import Format
+    from webgpu_widget.nn.sizes import Sizes
 
-__all__ = ["ACTIVATIONS", "ELEMENT_BYTES", "Kernels", "Matrix"]
+__all__ = ["ACTIVATIONS", "MOST_ENDS", "Kernels", "Matrix"]
 
-ELEMENT_BYTES = {"f32": 4, "f16": 2, "int8": 1}
 ACTIVATIONS = {"relu": 0, "gelu_new": 1, "silu": 2}
+MOST_ENDS = 4
+"""Tokens that may end a text."""
 _MOST_GROUPS = 65_535
 _WIDEST_TILED_HEAD = 64
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A matrix (rows, columns) in the kernels' format, with a scale a row (ones but for int8)."""
+    """A matrix (rows, columns) in a format of the kernels, with a scale a row (ones but for int8)."""
 
     words: Buffer
     scale: Buffer
     rows: int
     columns: int
+    format: Format
+
+
+def four_ends(ends: Sequence[int]) -> bytes:
+    """Pack the tokens that end a text as the kernels that choose want them: four words, the last one repeated."""
+    return struct.pack("<4I", *ends, *[ends[-1]] * (MOST_ENDS - len(ends)))
 
 
 class Kernels:
-    """Queues kernels for one configuration and number format.
+    """Queues kernels for the sizes of one model.
 
     Parameters
     ----------
     device
         Whose queue takes the work; its adapter decides between subgroups and workgroups.
-    config
-        Sizes.
+    sizes
+        Of the model.
     weights
-        Format of the matrices.
+        Format that `stack` brings matrices into.
     """
 
-    def __init__(self, device: Device, config: T5Config, weights: Format) -> None:
-        self.device, self.config, self.weights = device, config, weights
+    def __init__(self, device: Device, sizes: Sizes, weights: Format) -> None:
+        self.device, self.sizes, self.weights = device, sizes, weights
         self.queue = device.queue
         info = device.info
         self.has_subgroups = "subgroups" in info.features
         self.on_cpu = info.is_fallback
         # one workgroup reads a whole row of logits: as many threads as there may be, but few where a CPU runs them
         self.widest = 64 if self.on_cpu else min(1024, info.limits["maxComputeInvocationsPerWorkgroup"])
-        ones = max(config.vocab_size, 3 * config.inner, 2 * config.d_ff, config.d_model)
-        self.ones = self.queue.alloc(4 * ones, label="t5 ones")
+        ones = max(sizes.vocab, sizes.q_width + sizes.kv_width, 2 * sizes.hidden, sizes.width)
+        self.ones = self.queue.alloc(4 * ones, label="ones")
         self.queue.write(self.ones, np.ones(ones, np.float32))
 
     # ------------------------------------------------------------ plumbing
 
-    def _pipeline(self, name: str, **constants: float) -> Pipeline:
-        source = variant(name, weights=self.weights, head=self.config.d_kv, subgroups=self.has_subgroups)
+    def _pipeline(self, name: str, weights: Format, **constants: float) -> Pipeline:
+        source = variant(name, weights=weights, head=self.sizes.head_width, subgroups=self.has_subgroups)
         return self.queue.pipeline(source, f"nn/{name}", None, {key: float(value) for key, value in constants.items()})
 
-    def _run(
-        self,
-        name: str,
-        buffers: Sequence[Buffer],
-        groups: tuple[int, int, int],
-        params: bytes = b"",
-        **constants: float,
-    ) -> None:
+    def run(
+        self, name: str, buffers: Sequence[Buffer], groups: tuple[int, int, int], params: bytes = b"", weights: Format = "f32", **constants: float
+    ) -> None:  # fmt: skip
+        """Queue a shader of ``shaders/nn`` by name.
+
+        Parameters
+        ----------
+        buffers
+            What its bindings are, in order.
+        groups
+            Of the dispatch.
+        params
+            Its uniform, where it has one.
+        weights
+            Format of its matrices, where it has any.
+        **constants
+            Its overrides.
+        """
         args: list[Any] = [(0, i, buffer) for i, buffer in enumerate(buffers)]
         if params:
             args.append((1, 0, params))
-        self.queue.dispatch(self._pipeline(name, **constants), args, groups)
+        self.queue.dispatch(self._pipeline(name, weights, **constants), args, groups)
 
     def _teams(self, outputs: int, *, share: int = 1) -> tuple[int, int]:
         """Workgroup size and count for ``outputs`` that teams make, ``share`` each."""
@@ -90,6 +108,17 @@ class Kernels:
         size, lanes = (64, 4) if self.on_cpu else (128, 32)
         teams = size // lanes * (4 if self.on_cpu else share)
         return size, max(1, min(_MOST_GROUPS, -(-outputs // teams)))
+
+    def floats(self, count: int, label: str) -> Buffer:
+        """Make room for float32."""
+        return self.queue.alloc(4 * count, label=label)
+
+    def upload(self, values: np.ndarray[Any, Any], label: str) -> Buffer:
+        """Bring whole numbers to the GPU as u32."""
+        data = np.ascontiguousarray(values, np.uint32)
+        buffer = self.queue.alloc(data.nbytes, label=label)
+        self.queue.write(buffer, data)
+        return buffer
 
     # ------------------------------------------------------------ matrices
 
@@ -103,49 +132,51 @@ class Kernels:
         """
         columns = arrays[0].shape[1]
         rows = sum(array.shape[0] for array in arrays)
-        row_bytes = columns * ELEMENT_BYTES[self.weights]
-        words = self.queue.alloc(rows * row_bytes, label="t5 matrix")
-        scale = self.ones if self.weights != "int8" else self.queue.alloc(4 * rows, label="t5 scale")
+        row_bytes = FORMATS[self.weights].row_bytes(columns)
+        words = self.queue.alloc(rows * row_bytes, label="matrix")
+        scale = self.ones if self.weights != "int8" else self.floats(rows, "scale")
         first = 0
         for array in arrays:
             count = array.shape[0]
             if self.weights == "int8":
                 size, groups = self._teams(count)
                 params = struct.pack("<3I", count, columns // 4, first)
-                self._run("quantize_rows", [array._buffer(), words, scale], (groups, 1, 1), params, WG=size)
+                self.run("quantize_rows", [array._buffer(), words, scale], (groups, 1, 1), params, WG=size)
             else:
                 self.queue.copy(array._buffer(), 0, words, first * row_bytes, count * row_bytes)
             first += count
-        return Matrix(words, scale, rows, columns)
+        return Matrix(words, scale, rows, columns, self.weights)
+
+    def blocks(self, raw: bytes | memoryview, rows: int, columns: int, stored: Format) -> Matrix:
+        """Bring a matrix to the GPU as a GGUF file has it, to be decoded where it is used.
+
+        Parameters
+        ----------
+        raw
+            Its rows, one after the other.
+        stored
+            Their format.
+        """
+        words = self.queue.alloc(len(raw), label="matrix")
+        self.queue.write(words, raw)
+        return Matrix(words, self.ones, rows, columns, stored)
 
     # ------------------------------------------------------------ many rows
 
     def embed(self, ids: Buffer, rows: int, table: Matrix, x: Buffer) -> None:
         """``x[r] = table[ids[r]]``."""
         groups = min(_MOST_GROUPS, -(-rows * table.columns // 4 // 64))
-        self._run(
-            "embed", [ids, table.words, table.scale, x], (groups, 1, 1), struct.pack("<I", rows), WIDTH=table.columns
-        )
+        buffers, params = [ids, table.words, table.scale, x], struct.pack("<I", rows)
+        self.run("embed", buffers, (groups, 1, 1), params, table.format, WIDTH=table.columns)
 
     def norm(self, x: Buffer, gain: Buffer, y: Buffer, rows: int) -> None:
-        """RMSNorm of rows of d_model."""
+        """RMSNorm of rows."""
         size, groups = self._teams(rows)
-        constants: dict[str, Any] = {
-            "WG": size,
-            "WIDTH": self.config.d_model,
-            "EPSILON": self.config.layer_norm_epsilon,
-        }
-        self._run("rms_norm", [x, gain, y], (groups, 1, 1), struct.pack("<I", rows), **constants)
+        constants: dict[str, Any] = {"WG": size, "WIDTH": self.sizes.width, "EPSILON": self.sizes.epsilon}
+        self.run("rms_norm", [x, gain, y], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
     def linear(
-        self,
-        x: Buffer,
-        matrix: Matrix,
-        y: Buffer,
-        rows: int,
-        *,
-        residual: bool = False,
-        factor: float = 1.0,
+        self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0
     ) -> None:
         """``y (+)= factor * x @ matrix.T``."""
         if self._is_for_tiles(matrix, rows) and factor == 1:
@@ -155,60 +186,93 @@ class Kernels:
             return
         constants: dict[str, Any] = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
-        self._run("linear", [x, matrix.words, matrix.scale, y], groups, struct.pack("<I", rows), **constants)
+        buffers = [x, matrix.words, matrix.scale, y]
+        self.run("linear", buffers, groups, struct.pack("<I", rows), matrix.format, **constants)
 
     def _is_for_tiles(self, matrix: Matrix, rows: int) -> bool:
         """Whether a product is large enough, and the adapter a GPU, for the kernels of `wg.matmul`."""
-        return self.weights == "f32" and not self.on_cpu and rows >= 32 and matrix.rows >= 128 and matrix.rows % 4 == 0
+        return matrix.format == "f32" and not self.on_cpu and rows >= 32 and matrix.rows >= 128 and matrix.rows % 4 == 0
 
     def gate(self, a: Buffer, h: Buffer, rows: int) -> None:
         """Apply the feed-forward's activation, and its gate."""
-        c = self.config
-        groups = min(_MOST_GROUPS, -(-rows * c.d_ff // 64))
-        constants: dict[str, Any] = {"WIDTH": c.d_ff, "GATED": c.is_gated, "ACT": ACTIVATIONS[c.activation]}
-        self._run("gate", [a, h], (groups, 1, 1), struct.pack("<I", rows), **constants)
+        s = self.sizes
+        groups = min(_MOST_GROUPS, -(-rows * s.hidden // 64))
+        constants: dict[str, Any] = {"WIDTH": s.hidden, "GATED": s.is_gated, "ACT": ACTIVATIONS[s.activation]}
+        self.run("gate", [a, h], (groups, 1, 1), struct.pack("<I", rows), **constants)
+
+    def _heads_of(self) -> dict[str, Any]:
+        return {"HEADS": self.sizes.heads, "KV_HEADS": self.sizes.kept_heads, "SCALE": self.sizes.scale}
 
     def attention(
-        self, q: Buffer, kv: Buffer, bias: Buffer, mask: Buffer, out: Buffer, shape: tuple[int, int, int], *, parts: tuple[int, int], causal: bool, biased: bool
+        self, q: Buffer, kv: Buffer | None, bias: Buffer | None, mask: Buffer, out: Buffer, shape: tuple[int, int, int], *, causal: bool
     ) -> None:  # fmt: skip
         """Attention of all queries of a batch.
 
         Parameters
         ----------
+        q
+            Queries; each row's keys and values behind them where there is no ``kv``.
+        kv
+            Keys and values of rows of their own; None where they are the queries' rows.
+        bias
+            (heads, 2 * distance + 1), added to the scores by key minus query; None without.
+        mask
+            0 where a key is to be ignored.
         shape
             Batch, queries, keys.
-        parts
-            How many inner widths a row of ``q`` and of ``kv`` holds: (3, 3) in self-attention, (1, 2) in cross-attention.
+        causal
+            Whether a query sees no later key.
         """
-        c = self.config
+        s = self.sizes
         batch, queries, keys = shape
-        width = c.inner // 4
-        q_parts, kv_parts = parts
-        params = struct.pack(
-            "<6I", queries, keys, q_parts * width, kv_parts * width, (kv_parts - 2) * width, (kv_parts - 1) * width
-        )
-        constants: dict[str, Any] = {
-            "HEADS": c.num_heads,
-            "DISTANCE": c.relative_attention_max_distance,
-            "CAUSAL": causal,
-            "BIASED": biased,
-        }
-        groups = (-(-queries // 32), c.num_heads, batch)
+        kv_words, q_words = s.kv_width // 4, s.q_width // 4
+        if kv is None:
+            strides = (q_words + kv_words, q_words + kv_words, q_words, q_words + kv_words // 2)
+        else:
+            strides = (q_words, kv_words, 0, kv_words // 2)
+        constants: dict[str, Any] = {"DISTANCE": s.distance, "CAUSAL": causal, "BIASED": bias is not None}
         # barriers are what costs where a CPU runs the shader, and registers where heads are wide
-        name = "attention" if self.on_cpu or c.d_kv > _WIDEST_TILED_HEAD else "attention_tiled"
-        self._run(name, [q, kv, bias, mask, out], groups, params, **constants)
+        name = "attention" if self.on_cpu or s.head_width > _WIDEST_TILED_HEAD else "attention_tiled"
+        buffers = [q, q if kv is None else kv, self.ones if bias is None else bias, mask, out]
+        params = struct.pack("<6I", queries, keys, *strides)
+        self.run(name, buffers, (-(-queries // 32), s.heads, batch), params, **constants, **self._heads_of())
+
+    def rope(
+        self, x: Buffer, table: Buffer, state: Buffer | None, shape: tuple[int, int], first: int = 0, *, is_interleaved: bool
+    ) -> None:  # fmt: skip
+        """Rotate the queries and keys of rows of queries, keys and values by their positions.
+
+        Parameters
+        ----------
+        table
+            (positions, head width / 2, 2): cosine and sine of each pair's angle.
+        state
+            Whose step is the position of all rows; None where positions go from ``first`` in each of the batch.
+        shape
+            Batch, positions.
+        is_interleaved
+            Whether pairs are neighbours; else they are half a head apart.
+        """
+        s, (batch, length) = self.sizes, shape
+        heads, stride = s.heads + s.kept_heads, s.q_width + s.kv_width
+        groups = min(_MOST_GROUPS, -(-batch * length * heads * s.head_width // 128))
+        params = struct.pack("<4I", batch * length, stride, first, length)
+        constants: dict[str, Any] = {"HEADS": heads, "INTERLEAVED": is_interleaved, "STEP": state is not None}
+        self.run("rope", [x, table, self.ones if state is None else state], (groups, 1, 1), params, **constants)
+
+    def keep(self, qkv: Buffer, cache: Buffer, shape: tuple[int, int], first: int, capacity: int) -> None:
+        """Put the keys and values of (batch, positions) into a cache's layer, from position ``first`` on."""
+        s, (batch, length) = self.sizes, shape
+        groups = min(_MOST_GROUPS, -(-batch * length * s.kv_width // 256))
+        params = struct.pack("<4I", batch, length, first, capacity)
+        self.run("keep", [qkv, cache], (groups, 1, 1), params, HEADS=s.heads, KV_HEADS=s.kept_heads)
 
     def attention_weights(self, q: Buffer, kv: Buffer, mask: Buffer, w: Buffer, shape: tuple[int, int, int]) -> None:
         """Cross-attention's probabilities; ``shape`` is batch, queries, keys."""
         batch, queries, keys = shape
-        groups = (-(-queries // 32), self.config.num_heads, batch)
-        self._run(
-            "attention_weights",
-            [q, kv, mask, w],
-            groups,
-            struct.pack("<2I", queries, keys),
-            HEADS=self.config.num_heads,
-        )
+        groups = (-(-queries // 32), self.sizes.heads, batch)
+        params = struct.pack("<2I", queries, keys)
+        self.run("attention_weights", [q, kv, mask, w], groups, params, **self._heads_of())
 
     # ------------------------------------------------------------ one step
 
@@ -219,81 +283,65 @@ class Kernels:
         size, groups = self._teams(matrix.rows, share=4 if matrix.rows > 8192 else 1)
         constants: dict[str, Any] = {
             "WG": size, "IN": matrix.columns, "OUT": matrix.rows, "NORM": gain is not None, "RESIDUAL": residual,
-            "EPSILON": self.config.layer_norm_epsilon, "FACTOR": factor,
+            "EPSILON": self.sizes.epsilon, "FACTOR": factor,
         }  # fmt: skip
         buffers = [x, self.ones if gain is None else gain, matrix.words, matrix.scale, state, y]
-        self._run("step_linear", buffers, (groups, rows, 1), **constants)
+        self.run("step_linear", buffers, (groups, rows, 1), weights=matrix.format, **constants)
 
     def step_gate(self, x: Buffer, gain: Buffer, matrix: Matrix, state: Buffer, h: Buffer, rows: int) -> None:
         """RMSNorm, both products of the feed-forward's first half, activation and gate."""
-        c = self.config
-        size, groups = self._teams(c.d_ff)
+        s = self.sizes
+        size, groups = self._teams(s.hidden)
         constants: dict[str, Any] = {
-            "WG": size, "IN": c.d_model, "OUT": c.d_ff, "GATED": c.is_gated, "ACT": ACTIVATIONS[c.activation], "EPSILON": c.layer_norm_epsilon,
+            "WG": size, "IN": s.width, "OUT": s.hidden, "GATED": s.is_gated, "ACT": ACTIVATIONS[s.activation], "EPSILON": s.epsilon,
         }  # fmt: skip
-        self._run("step_gate", [x, gain, matrix.words, matrix.scale, state, h], (groups, rows, 1), **constants)
+        buffers = [x, gain, matrix.words, matrix.scale, state, h]
+        self.run("step_gate", buffers, (groups, rows, 1), weights=matrix.format, **constants)
 
-    def _heads(self) -> tuple[int, int]:
+    def _head_teams(self) -> tuple[int, int]:
         """Workgroup size and count for teams that take heads."""
-        heads = self.config.num_heads
+        heads = self.sizes.heads
         if not self.has_subgroups:
             return 64, heads
         return (16, -(-heads // 4)) if self.on_cpu else (32, heads)
 
     def step_self(
-        self,
-        qkv: Buffer,
-        bias: Buffer,
-        origin: Buffer,
-        state: Buffer,
-        keys: Buffer,
-        values: Buffer,
-        out: Buffer,
-        rows: int,
-        capacity: int,
-    ) -> None:
+        self, qkv: Buffer, bias: Buffer | None, origin: Buffer, state: Buffer, cache: Buffer, out: Buffer, rows: int, capacity: int
+    ) -> None:  # fmt: skip
         """Self-attention of the new position of each row; keeps its key and value."""
-        size, groups = self._heads()
-        constants: dict[str, Any] = {
-            "WG": size,
-            "HEADS": self.config.num_heads,
-            "DISTANCE": self.config.relative_attention_max_distance,
-        }
-        buffers = [qkv, bias, origin, state, keys, values, out]
-        self._run("step_self", buffers, (groups, rows, 1), struct.pack("<I", capacity), **constants)
+        size, groups = self._head_teams()
+        constants: dict[str, Any] = {"WG": size, "DISTANCE": self.sizes.distance, "BIASED": bias is not None}
+        buffers = [qkv, self.ones if bias is None else bias, origin, state, cache, out]
+        self.run("step_self", buffers, (groups, rows, 1), struct.pack("<I", capacity), **constants, **self._heads_of())
 
     def step_cross(
         self, q: Buffer, kv: Buffer, mask: Buffer, state: Buffer, out: Buffer, rows: int, source: int, beams: int
     ) -> None:
         """Cross-attention of the new position of each row."""
-        size, groups = self._heads()
+        size, groups = self._head_teams()
         params = struct.pack("<2I", source, beams)
-        self._run(
-            "step_cross", [q, kv, mask, state, out], (groups, rows, 1), params, WG=size, HEADS=self.config.num_heads
-        )
+        self.run("step_cross", [q, kv, mask, state, out], (groups, rows, 1), params, WG=size, **self._heads_of())
+
+    def widen(self, x: Buffer, y: Buffer, rows: int, words: int, wider: int) -> None:
+        """Copy rows of 16-byte words to the beginnings of wider ones."""
+        groups = min(_MOST_GROUPS, -(-rows * words // 64))
+        self.run("widen", [x, y], (groups, 1, 1), struct.pack("<3I", rows, words, wider))
 
     def pick(
-        self,
-        logits: Buffer,
-        table: Matrix,
-        state: Buffer,
-        tokens: Buffer,
-        x: Buffer,
-        settings: Buffer,
-        rows: int,
-        capacity: int,
-    ) -> None:
-        """Choose, note and embed each row's next token, and count the step."""
-        c = self.config
-        params = struct.pack("<4I", c.vocab_size, c.eos_token_id, c.pad_token_id, capacity)
+        self, logits: Buffer, table: Matrix, state: Buffer, tokens: Buffer, x: Buffer, settings: Buffer, rows: int, capacity: int, ends: Sequence[int], pad: int
+    ) -> None:  # fmt: skip
+        """Choose, note and embed each row's next token, and count the step; rows that have come to one of ``ends`` get the pad."""
+        params = four_ends(ends) + struct.pack("<4I", self.sizes.vocab, pad, capacity, 0)
         buffers = [logits, table.words, table.scale, state, tokens, x, settings]
-        self._run("pick", buffers, (1, rows, 1), params, WG=self.widest, WIDTH=c.d_model)
+        constants: dict[str, Any] = {"WG": self.widest, "WIDTH": self.sizes.width}
+        self.run("pick", buffers, (1, rows, 1), params, table.format, **constants)
 
     def beam(
-        self, logits: Buffer, table: Matrix, state: Buffer, tokens: Buffer, beam: Buffer, origin: Buffer, x: Buffer, sources: int, beams: int, capacity: int
+        self, logits: Buffer, table: Matrix, state: Buffer, tokens: Buffer, beam: Buffer, origin: Buffer, x: Buffer,
+        sources: int, beams: int, capacity: int, ends: Sequence[int],
     ) -> None:  # fmt: skip
         """One step of beam search, and count the step."""
-        c = self.config
-        params = struct.pack("<3I", c.vocab_size, c.eos_token_id, capacity)
+        params = four_ends(ends) + struct.pack("<4I", self.sizes.vocab, capacity, 0, 0)
         buffers = [logits, table.words, table.scale, state, tokens, beam, origin, x]
-        self._run("beam", buffers, (1, sources, 1), params, WG=self.widest, WIDTH=c.d_model, BEAMS=beams)
+        constants: dict[str, Any] = {"WG": self.widest, "WIDTH": self.sizes.width, "BEAMS": beams}
+        self.run("beam", buffers, (1, sources, 1), params, table.format, **constants)

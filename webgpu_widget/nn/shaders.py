@@ -1,27 +1,14 @@
-"""The T5's WGSL in its variants: number format of the weights, width of a head, adapters with and without subgroups."""
+"""The WGSL of neural networks in its variants: number format of the weights, width of a head, adapters with and without subgroups."""
 
 from __future__ import annotations
 
 import functools
 import re
-from typing import Literal
 
 from webgpu_widget import shaders
+from webgpu_widget.nn.formats import FORMATS, Format, replace_once
 
-__all__ = ["Format", "variant"]
-
-Format = Literal["f32", "f16", "int8"]
-"""How matrices are stored; all arithmetic is float32."""
-
-_FORMATS: dict[str, tuple[str, str]] = {
-    "f32": ("alias Packed = vec4f;", "fn unpack(p: Packed) -> vec4f { return p; }"),
-    "f16": (
-        "alias Packed = vec2u;",
-        "fn unpack(p: Packed) -> vec4f { return vec4f(unpack2x16float(p.x), unpack2x16float(p.y)); }",
-    ),
-    # the scale of a row takes the factor 127 that unpack4x8snorm divides by
-    "int8": ("alias Packed = u32;", "fn unpack(p: Packed) -> vec4f { return unpack4x8snorm(p); }"),
-}
+__all__ = ["variant"]
 
 _WORKGROUP_TEAM = """// team: the lanes that share one output, here a workgroup
 var<private> team_index: u32;
@@ -48,12 +35,6 @@ fn team_max(v: f32) -> f32 {
 // end team"""
 
 
-def _replace_once(source: str, old: str, new: str) -> str:
-    if source.count(old) != 1:
-        raise ValueError(f"{old!r} must be in the shader exactly once, but is there {source.count(old)} times")
-    return source.replace(old, new)
-
-
 @functools.cache
 def variant(name: str, *, weights: Format = "f32", head: int = 64, subgroups: bool = True) -> str:
     """Return a shader of ``shaders/nn`` for a number format, a width of head and an adapter.
@@ -71,15 +52,14 @@ def variant(name: str, *, weights: Format = "f32", head: int = 64, subgroups: bo
     """
     source = shaders.load(f"nn/{name}")
     if "alias Packed" in source:
-        for old, new in zip(_FORMATS["f32"], _FORMATS[weights], strict=True):
-            source = _replace_once(source, old, new)
+        source = FORMATS[weights].read_by(source)
     if "const HEAD: u32" in source:
-        source = _replace_once(source, "const HEAD: u32 = 16u;", f"const HEAD: u32 = {head // 4}u;")
+        source = replace_once(source, "const HEAD: u32 = 16u;", f"const HEAD: u32 = {head // 4}u;")
     if "// team:" in source and not subgroups:
         source, count = re.subn(r"// team:.*?// end team", lambda _: _WORKGROUP_TEAM, source, count=1, flags=re.DOTALL)
-        source = _replace_once(source, "enable subgroups;\n", "")
-        source = _replace_once(source, "  @builtin(subgroup_size) lanes: u32,\n", "")
-        source = _replace_once(source, "\n) {\n", "\n) {\n  let lanes = WG;\n  team_index = index;\n")
+        source = replace_once(source, "enable subgroups;\n", "")
+        source = replace_once(source, "  @builtin(subgroup_size) lanes: u32,\n", "")
+        source = replace_once(source, "\n) {\n", "\n) {\n  let lanes = WG;\n  team_index = index;\n")
         if count != 1:
             raise ValueError(f"{name} has no team section")
     return source

@@ -47,8 +47,8 @@ class Beams:
     by its length, cannot beat the worst finished one, or at ``max_new_tokens``.
     """
 
-    def __init__(self, beams: int, eos: int, max_new_tokens: int) -> None:
-        self.beams, self.eos, self.limit = beams, eos, max_new_tokens
+    def __init__(self, beams: int, ends: tuple[int, ...], max_new_tokens: int) -> None:
+        self.beams, self.ends, self.limit = beams, ends, max_new_tokens
         self.running: list[list[int]] = [[] for _ in range(beams)]
         self.scores = np.array([0.0] + [BLOCKED] * (beams - 1))
         self.finished: list[tuple[float, bool, list[int]]] = [(BLOCKED, False, []) for _ in range(beams)]
@@ -64,7 +64,7 @@ class Beams:
             (float(total[i]), int(i) // vocab, [*self.running[int(i) // vocab], int(i) % vocab]) for i in order
         ]
         length = len(candidates[0][2])
-        ends = [tokens[-1] == self.eos or length >= self.limit for _, _, tokens in candidates]
+        ends = [tokens[-1] in self.ends or length >= self.limit for _, _, tokens in candidates]
         merged = list(self.finished)
         for place, ((score, _, tokens), end) in enumerate(zip(candidates, ends, strict=True)):
             counts = end and place < self.beams
@@ -130,41 +130,73 @@ def _clamped_bias(bias: Array, distance: Array) -> Array:
     return np.asarray(bias[:, np.clip(distance, -most, most) + most])
 
 
-def step_self(qkv: Array, bias: Array, keys: Array, values: Array, origin: Array, step: int) -> Array:
+def _by_query_head(kept: Array, heads: int, axis: int) -> Array:
+    """Repeat heads of keys or values for the query heads that share them."""
+    return np.repeat(kept, heads // kept.shape[axis], axis)
+
+
+def step_self(
+    q: Array, k: Array, v: Array, bias: Array | None, keys: Array, values: Array, origin: Array, step: int, *, scale: float = 1.0
+) -> Array:  # fmt: skip
     """Self-attention of one new position.
 
     Parameters
     ----------
-    qkv
-        (rows, 3, heads, d).
+    q, k, v
+        (rows, heads, d) and (rows, kept heads, d).
     bias
-        (heads, 2 * distance + 1), see `bias_table`.
+        (heads, 2 * distance + 1) by key minus query, or None.
     keys, values
-        (rows, heads, capacity, d); position ``step`` is written.
+        (rows, kept heads, capacity, d); position ``step`` is written.
     origin
         (rows, capacity): the row of the cache where each past position lies.
+    scale
+        Of the scores, before the bias.
     """
-    rows, _, count, _ = qkv.shape
-    past_k = keys[origin[:, :step, None], np.arange(count), np.arange(step)[None, :, None]]
-    past_v = values[origin[:, :step, None], np.arange(count), np.arange(step)[None, :, None]]
-    all_k = np.concatenate([past_k, qkv[:, None, 1]], 1)
-    all_v = np.concatenate([past_v, qkv[:, None, 2]], 1)
-    scores = np.einsum("rhd,rjhd->rhj", qkv[:, 0], all_k) + _clamped_bias(bias, np.arange(step + 1) - step)
-    keys[:, :, step], values[:, :, step] = qkv[:, 1], qkv[:, 2]
+    rows, count, _ = q.shape
+    kept = np.arange(k.shape[1])
+    past_k = keys[origin[:, :step, None], kept, np.arange(step)[None, :, None]]
+    past_v = values[origin[:, :step, None], kept, np.arange(step)[None, :, None]]
+    all_k = _by_query_head(np.concatenate([past_k, k[:, None]], 1), count, 2)
+    all_v = _by_query_head(np.concatenate([past_v, v[:, None]], 1), count, 2)
+    scores = scale * np.einsum("rhd,rjhd->rhj", q, all_k)
+    if bias is not None:
+        scores = scores + _clamped_bias(bias, np.arange(step + 1) - step)
+    keys[:, :, step], values[:, :, step] = k, v
     return np.einsum("rhj,rjhd->rhd", softmax(scores), all_v).reshape(rows, -1)
 
 
-def attention_weights(q: Array, kv: Array, mask: Array) -> Array:
-    """Shares of cross-attention: q (batch, queries, heads, d), kv (batch, keys, 2, heads, d), mask (batch, keys)."""
-    scores = np.einsum("bihd,bjhd->bhij", q, kv[:, :, 0])
+def attention_weights(q: Array, kv: Array, mask: Array, *, scale: float = 1.0) -> Array:
+    """Shares of cross-attention: q (batch, queries, heads, d), kv (batch, keys, 2, kept heads, d), mask (batch, keys)."""
+    scores = scale * np.einsum("bihd,bjhd->bhij", q, _by_query_head(kv[:, :, 0], q.shape[2], 2))
     return np.where(mask[:, None, None, :] != 0, softmax(np.where(mask[:, None, None, :] != 0, scores, -3e38)), 0)
 
 
-def step_cross(q: Array, kv: Array, mask: Array, beams: int) -> Array:
+def step_cross(q: Array, kv: Array, mask: Array, beams: int, *, scale: float = 1.0) -> Array:
     """Cross-attention of one new position: q (rows, heads, d); row r belongs to source ``r // beams``."""
     item = np.arange(len(q)) // beams
-    shares = attention_weights(q[:, None], kv[item], mask[item])
-    return np.einsum("rhij,rjhd->rhd", shares, kv[item][:, :, 1]).reshape(len(q), -1)
+    shares = attention_weights(q[:, None], kv[item], mask[item], scale=scale)
+    return np.einsum("rhij,rjhd->rhd", shares, _by_query_head(kv[item][:, :, 1], q.shape[1], 2)).reshape(len(q), -1)
+
+
+def widen(x: Array, width: int) -> Array:
+    """Rows at the beginnings of wider ones, the rest 0."""
+    return np.pad(x, ((0, 0), (0, width - x.shape[1])))
+
+
+def rope(x: Array, angles: Array, *, is_interleaved: bool) -> Array:
+    """Heads (rows, heads, d) rotated by ``angles`` (rows, d / 2): pairs of neighbours, or of elements half a head apart."""
+    pairs = x.reshape(*x.shape[:2], -1, 2) if is_interleaved else x.reshape(*x.shape[:2], 2, -1).swapaxes(2, 3)
+    a, b = pairs[..., 0], pairs[..., 1]
+    c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    turned = np.stack([a * c - b * s, a * s + b * c], -1)
+    return (turned if is_interleaved else turned.swapaxes(2, 3)).reshape(x.shape)
+
+
+def keep(k: Array, v: Array, cache: Array, first: int) -> None:
+    """Put keys and values (rows, length, kept heads, d) into the cache (2, rows, kept heads, capacity, d) from position ``first`` on."""
+    for half, new in zip(cache, (k, v), strict=True):
+        half[:, :, first : first + k.shape[1]] = new.swapaxes(1, 2)
 
 
 def _in_slots(context: Array, x: Array, output: Array, count: int) -> Array:
@@ -179,7 +211,7 @@ def block_self(
     """`step_self` from the norm to the output projection: (rows, heads + 1, d_model), a head's part each and the row itself."""
     count = len(bias)
     qkv = step_linear(x, gain, into, epsilon=epsilon).reshape(len(x), 3, count, -1)
-    return _in_slots(step_self(qkv, bias, keys, values, origin, step), x, output, count)
+    return _in_slots(step_self(qkv[:, 0], qkv[:, 1], qkv[:, 2], bias, keys, values, origin, step), x, output, count)
 
 
 def block_cross(
@@ -199,9 +231,12 @@ def block_gate(
     return step_gate(x, gain, weight, is_gated=is_gated, activation=activation, epsilon=epsilon), x
 
 
-def attention(q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool) -> Array:
-    """Attention of all queries: q (batch, queries, heads, d), k and v (batch, keys, heads, d), bias as in `step_self`."""
-    scores = np.einsum("bihd,bjhd->bhij", q, k)
+def attention(
+    q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool, scale: float = 1.0
+) -> Array:
+    """Attention of all queries: q (batch, queries, heads, d), k and v (batch, keys, kept heads, d), bias as in `step_self`."""
+    k, v = (_by_query_head(x, q.shape[2], 2) for x in (k, v))
+    scores = scale * np.einsum("bihd,bjhd->bhij", q, k)
     distance = np.arange(k.shape[1])[None, :] - np.arange(q.shape[1])[:, None]
     if bias is not None:
         scores = scores + _clamped_bias(bias, distance)
@@ -210,9 +245,11 @@ def attention(q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, 
     return np.einsum("bhij,bjhd->bihd", shares, v)
 
 
-def attention_tiled(q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool) -> Array:
+def attention_tiled(
+    q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool, scale: float = 1.0
+) -> Array:
     """As `attention`: the same values, made in another order."""
-    return attention(q, k, v, bias, mask, causal=causal)
+    return attention(q, k, v, bias, mask, causal=causal, scale=scale)
 
 
 def random_words(seed: int, row: int, step: int, tokens: Array) -> NDArray[np.uint32]:

@@ -203,7 +203,7 @@ def beam_search(
         row = ids[None]
         mask = row != config.pad_token_id
         encoded = encode(weights, config, row)
-        state = Beams(beams, config.eos_token_id, max_new_tokens)
+        state = Beams(beams, (config.eos_token_id,), max_new_tokens)
         while not state.done:
             tokens = np.array([[config.decoder_start_token_id, *beam] for beam in state.running])
             repeated = np.repeat(encoded, beams, 0), np.repeat(mask, beams, 0)

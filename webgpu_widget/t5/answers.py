@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget.nn.decoder import Chunk, Decoder, Settings, Work, generate
+from webgpu_widget.nn.decoder import Chunk, Work, generate
+from webgpu_widget.nn.sampling import Settings, checked
+from webgpu_widget.nn.stats import Clock, Stats
+from webgpu_widget.nn.streaming import Pieces, drive, drive_async
 from webgpu_widget.t5.encoder import source_width
-from webgpu_widget.t5.options import Clock, T5Stats, checked
-from webgpu_widget.t5.tokenizer import Pieces, Tokenizer
+from webgpu_widget.t5.generate import Decoder
+from webgpu_widget.t5.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -20,9 +24,13 @@ if TYPE_CHECKING:
     from webgpu_widget.t5.encoder import Encoders
     from webgpu_widget.t5.parts import Parts
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "T5Stats"]
 
 _KEPT_DECODERS = 2
+
+
+class T5Stats(Stats):
+    """What the last generation took: see `Stats`."""
 
 
 class Answers(ABC):
@@ -35,7 +43,7 @@ class Answers(ABC):
     _device: Device
     _parts: Parts
     _encoders: Encoders
-    _decoders: dict[tuple[int, int, int, int], Decoder]
+    _decoders: dict[tuple[int, int, int], Decoder]
 
     @abstractmethod
     def _ready(self) -> Parts:
@@ -45,15 +53,26 @@ class Answers(ABC):
     async def _settled(self) -> None:
         """Wait for what a coroutine must not block on."""
 
-    def _decoder(self, sources: int, beams: int, source: int, max_new_tokens: int) -> Decoder:
-        key = (sources, beams, source, -(-max_new_tokens // 64) * 64)
-        decoder = self._decoders.pop(key, None)
-        if decoder is None:
-            while len(self._decoders) >= _KEPT_DECODERS:
-                self._decoders.pop(next(iter(self._decoders)))
-            decoder = Decoder(self._parts, *key)
+    @contextmanager
+    def _decoding(self, sources: int, beams: int, source: int, max_new_tokens: int) -> Iterator[Decoder]:
+        """Lend a decoder to one generation at a time; it is kept for the next of its shape, unless it has failed or grown."""
+        key = (sources, beams, source)
+        parts = self._parts
+        decoder = self._decoders.pop(key, None) or Decoder(parts, *key, max_new_tokens)
+        try:
+            yield decoder
+        except GeneratorExit:  # a stream that is left
+            self._keep(key, decoder)
+            raise
+        self._keep(key, decoder)
+
+    def _keep(self, key: tuple[int, int, int], decoder: Decoder) -> None:
+        if decoder.has_grown or decoder.parts is not self._parts:
+            return
+        self._decoders.pop(key, None)
+        while len(self._decoders) >= _KEPT_DECODERS:
+            self._decoders.pop(next(iter(self._decoders)))
         self._decoders[key] = decoder
-        return decoder
 
     def _run(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Work:
         """Generate for texts without waiting (see `generate.generate`), keeping `stats`."""
@@ -68,29 +87,14 @@ class Answers(ABC):
             ids[i, : len(row)] = row
             mask[i, : len(row)] = True
         encoded = self._encoders.encode(ids, mask)
-        decoder = self._decoder(len(rows), settings.num_beams, source_width(longest), settings.max_new_tokens)
+        shape = len(rows), settings.num_beams, source_width(longest)
+        with self._decoding(*shape, settings.max_new_tokens) as decoder:
 
-        def notice(chunk: Chunk) -> None:
-            self.stats = clock.stats(sum(map(len, chunk.tokens)), decoder.dispatches, self.stats)
+            def notice(chunk: Chunk) -> None:
+                self.stats = clock.stats(sum(map(len, chunk.tokens)), decoder.dispatches, self.stats)
 
-        yield from generate(decoder, encoded, settings, streaming=streaming, notice=notice)
-
-    def _drive(self, work: Work, timeout: float | None) -> Iterator[Chunk]:
-        """Do work, waiting for what it reads."""
-        for item in work:
-            if isinstance(item, Chunk):
-                yield item
-            else:
-                self._device.wait(item.request, timeout)
-
-    async def _drive_async(self, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
-        """Coroutine twin of `_drive`."""
-        await self._settled()
-        for item in work:
-            if isinstance(item, Chunk):
-                yield item
-            else:
-                await self._device.wait_async(item.request, timeout)
+            decoder.start(encoded, settings)
+            yield from generate(decoder, streaming=streaming, notice=notice)
 
     def _texts(self, text: str | Sequence[str]) -> list[str]:
         if not isinstance(text, str) and not isinstance(text, Sequence):
@@ -181,7 +185,7 @@ class Answers(ABC):
         if not texts:
             return []
         work = self._run(texts, settings, truncation=truncation, streaming=False)
-        return self._answer(text, list(self._drive(work, timeout)))
+        return self._answer(text, list(drive(self._device, work, timeout)))
 
     async def generate_async(
         self,
@@ -202,8 +206,9 @@ class Answers(ABC):
         settings = checked(max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
         if not texts:
             return []
+        await self._settled()
         work = self._run(texts, settings, truncation=truncation, streaming=False)
-        return self._answer(text, [chunk async for chunk in self._drive_async(work, timeout)])
+        return self._answer(text, [chunk async for chunk in drive_async(self._device, work, timeout)])
 
     def stream(
         self,
@@ -226,8 +231,8 @@ class Answers(ABC):
             As in `generate`. Beam search has nothing to stream.
         """
         settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
-        pieces = Pieces(self.tokenizer)
-        for chunk in self._drive(self._run([text], settings, truncation=truncation, streaming=True), timeout):
+        pieces, work = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
+        for chunk in drive(self._device, work, timeout):
             if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
                 yield piece
 
@@ -246,7 +251,8 @@ class Answers(ABC):
     ) -> AsyncIterator[str]:
         """Coroutine twin of `stream`: ``async for``."""
         settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
-        pieces, work = Pieces(self.tokenizer), self._run([text], settings, truncation=truncation, streaming=True)
-        async for chunk in self._drive_async(work, timeout):
+        await self._settled()
+        pieces, work = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
+        async for chunk in drive_async(self._device, work, timeout):
             if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
                 yield piece

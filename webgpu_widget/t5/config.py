@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.errors import FormatError
+from webgpu_widget.nn.sizes import Activation, Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-Activation = Literal["relu", "gelu_new", "silu"]
 
 _FEED_FORWARD: dict[str, tuple[bool, Activation]] = {
     "relu": (False, "relu"),
@@ -68,6 +67,21 @@ class T5Config:
     def inner(self) -> int:
         """Width of all heads together."""
         return self.num_heads * self.d_kv
+
+    @property
+    def sizes(self) -> Sizes:
+        """What the kernels must know; scores are not scaled."""
+        return Sizes(
+            vocab=self.vocab_size,
+            width=self.d_model,
+            heads=self.num_heads,
+            head_width=self.d_kv,
+            hidden=self.d_ff,
+            activation=self.activation,
+            is_gated=self.is_gated,
+            epsilon=self.layer_norm_epsilon,
+            distance=self.relative_attention_max_distance,
+        )
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any], *, where: str = "config.json") -> T5Config:

@@ -12,11 +12,10 @@ import numpy as np
 from webgpu_widget import errors
 from webgpu_widget.device.default import as_device
 from webgpu_widget.nn.kernels import Kernels
-from webgpu_widget.t5.answers import Answers
+from webgpu_widget.t5.answers import Answers, T5Stats
 from webgpu_widget.t5.checks import Checks
 from webgpu_widget.t5.config import T5Config
 from webgpu_widget.t5.encoder import Encoders
-from webgpu_widget.t5.options import T5Stats
 from webgpu_widget.t5.parts import Parts
 from webgpu_widget.t5.source import Checkpoint, Tensors, find, open_tensors
 from webgpu_widget.t5.tokenizer import Tokenizer
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
     from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
-    from webgpu_widget.nn.decoder import Decoder
-    from webgpu_widget.nn.shaders import Format
+    from webgpu_widget.nn.formats import Format
+    from webgpu_widget.t5.generate import Decoder
 
 __all__ = ["T5", "T5Stats"]
 
@@ -73,11 +72,11 @@ class T5(Checks, Answers):
         self._generation = self._device.queue.generation
         if self._tensors is not None:
             self._tensors.close()
-        kernels = Kernels(self._device, self.config, self._dtype)
+        kernels = Kernels(self._device, self.config.sizes, self._dtype)
         self._tensors = open_tensors(self._checkpoint, self.config, self._device, self._dtype, progress=self._progress)
-        self._parts: Parts = Parts(kernels, self._tensors)
+        self._parts: Parts = Parts(kernels, self.config, self._tensors)
         self._encoders = Encoders(self._parts)
-        self._decoders: dict[tuple[int, int, int, int], Decoder] = {}
+        self._decoders: dict[tuple[int, int, int], Decoder] = {}
 
     @classmethod
     def from_pretrained(
@@ -167,7 +166,8 @@ class T5(Checks, Answers):
         # an encoding and a recording of one token compile the kernels
         start = np.full((1, 1), self.config.eos_token_id)
         self._encoders.encode(start, start != self.config.pad_token_id)
-        self._decoder(1, 1, 32, 64)
+        with self._decoding(1, 1, 32, 64):
+            pass
         self._device.synchronize(timeout)
         if self.stats.load_s is None:
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)

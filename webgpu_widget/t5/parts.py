@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from webgpu_widget.nn import layers
 from webgpu_widget.nn.blocks import Block, Blocks
+from webgpu_widget.nn.layers import Attention, FeedForward
 from webgpu_widget.t5.positions import bias_table
 
 if TYPE_CHECKING:
@@ -14,25 +16,7 @@ if TYPE_CHECKING:
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.source import Tensors
 
-__all__ = ["Attention", "DecoderLayer", "EncoderLayer", "FeedForward", "Parts"]
-
-
-@dataclass(frozen=True)
-class Attention:
-    """A norm's gain, the stacked projections that read its output, and the output projection."""
-
-    gain: Buffer
-    into: Matrix
-    out: Matrix
-
-
-@dataclass(frozen=True)
-class FeedForward:
-    """A norm's gain, ``wi_0`` over ``wi_1`` (or ``wi``), and ``wo``."""
-
-    gain: Buffer
-    into: Matrix
-    out: Matrix
+__all__ = ["DecoderLayer", "EncoderLayer", "Parts"]
 
 
 @dataclass(frozen=True)
@@ -57,41 +41,27 @@ class DecoderLayer:
     blocks: tuple[Block, Block] | None
 
 
-class Parts:
-    """Layers by number, in the kernels' format.
+class Parts(layers.Parts["Tensors"]):
+    """Layers by number.
 
     Parameters
     ----------
     kernels
         What brings matrices into their format.
+    config
+        Of the model.
     tensors
         The checkpoint's tensors by name; asking for one waits for that one alone.
     """
 
-    def __init__(self, kernels: Kernels, tensors: Tensors) -> None:
-        self.kernels, self.tensors = kernels, tensors
-        self.config: T5Config = kernels.config
+    def __init__(self, kernels: Kernels, config: T5Config, tensors: Tensors) -> None:
+        super().__init__(kernels, tensors)
+        self.config = config
         self.blocks = Blocks(kernels)
         self._encoder: dict[int, EncoderLayer] = {}
         self._decoder: dict[int, DecoderLayer] = {}
         self._single: dict[str, Matrix] = {}
-        self._gains: dict[str, Buffer] = {}
         self._bias: dict[str, Buffer] = {}
-
-    def matrix(self, *names: str) -> Matrix:
-        """Stack tensors into memory of their own, and give theirs back."""
-        made = self.kernels.stack([self.tensors[name] for name in names])
-        self.tensors.release(names)
-        return made
-
-    def gain(self, name: str) -> Buffer:
-        """Return a norm's gain, float32."""
-        if name not in self._gains:
-            array = self.tensors[name]
-            made = self._gains[name] = self.kernels.queue.alloc(array.nbytes, label="t5 gain")
-            self.kernels.queue.copy(array._buffer(), 0, made, 0, array.nbytes)
-            self.tensors.release([name])
-        return self._gains[name]
 
     @property
     def embedding(self) -> Matrix:
@@ -119,7 +89,7 @@ class Parts:
                 table, bidirectional=stack == "encoder", max_distance=self.config.relative_attention_max_distance
             )
             queue = self.kernels.queue
-            self._bias[stack] = queue.alloc(values.nbytes, label="t5 position bias")
+            self._bias[stack] = queue.alloc(values.nbytes, label="position bias")
             queue.write(self._bias[stack], values)
         return self._bias[stack]
 

@@ -9,30 +9,23 @@ from typing import TYPE_CHECKING, Protocol
 
 from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.errors import FormatError, LimitError, WeightsError
+from webgpu_widget.nn import layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webgpu_widget.device.device import Device
-    from webgpu_widget.nn.shaders import Format
+    from webgpu_widget.nn.formats import Format
     from webgpu_widget.t5.config import T5Config
 
 __all__ = ["Checkpoint", "Tensors", "find"]
 
 
-class Tensors(Protocol):
-    """Tensors by name; asking for one waits for that one."""
+class Tensors(layers.Tensors, Protocol):
+    """The tensors of a T5."""
 
     has_head: bool
     """Whether the vocabulary projection is a tensor of its own."""
-
-    def __getitem__(self, name: str) -> GPUArray: ...
-
-    def release(self, names: Sequence[str]) -> None:
-        """Give back tensors whose values are elsewhere now."""
-
-    def close(self) -> None:
-        """Stop loading and give everything back."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Text to T5's ids and back, with the pieces of a stream."""
+"""Text to T5's ids and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from webgpu_widget.t5.config import T5Config
 
-__all__ = ["Pieces", "Tokenizer"]
+__all__ = ["Tokenizer"]
 
 
 class Tokenizer:
@@ -105,25 +105,3 @@ class Tokenizer:
     def tokens(self, ids: Iterable[int]) -> list[str]:
         """Return each id's piece, with a space where a word begins."""
         return [(self.backend.id_to_token(i) or f"<{i}>").replace("\u2581", " ") for i in ids]
-
-
-class Pieces:
-    """Text of a growing list of ids, piece by piece: what is said is never taken back.
-
-    Parameters
-    ----------
-    tokenizer
-        What decodes.
-    """
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._said = ""
-
-    def upto(self, ids: Sequence[int], *, done: bool = False) -> str:
-        """Return what is new in the text of all ids so far; a character that is incomplete waits for the rest, or the end."""
-        text = self._tokenizer.decode(ids)
-        if not text.startswith(self._said) or (text.endswith("\ufffd") and not done):
-            return ""
-        piece, self._said = text[len(self._said) :], text
-        return piece

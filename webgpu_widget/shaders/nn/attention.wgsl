@@ -1,11 +1,14 @@
-// out[b, i, h, :] = softmax(q . k + bias) v for many queries: a thread a query and head, keys in turn with a running softmax.
+// out[b, i, h, :] = softmax(SCALE q . k + bias) v for many queries: a thread a query and head, keys in turn with a running softmax.
 // Keys count where mask is not 0 and, where CAUSAL, up to the query's own position. BIASED adds bias[h, key - query].
-// Shapes: q (batch, queries, ., HEADS, HEAD) as vec4f with q_stride vectors from row to row; k and v alike in `kv`, k at k_at and v at
-// v_at within a row of kv_stride vectors; bias (HEADS, 2 * DISTANCE + 1); mask (batch, keys); out (batch, queries, HEADS, HEAD).
+// HEADS / KV_HEADS query heads share a head of keys and values, as lie beside each other; scores are SCALE * (q . k).
+// Shapes: q (batch, queries, ., HEADS, HEAD) as vec4f with q_stride vectors from row to row; k and v, of KV_HEADS, alike in `kv`, k at k_at
+// and v at v_at within a row of kv_stride vectors; bias (HEADS, 2 * DISTANCE + 1); mask (batch, keys); out (batch, queries, HEADS, HEAD).
 // Dispatch: (ceil(queries / 32), HEADS, batch) workgroups of 32.
 // Accuracy: f32 throughout; about 1e-6 relative. A query with no key gives 0.
-// Source: T5 (Raffel et al., 2020), no scaling by the width; running softmax: Milakov and Gimelshein, 2018.
+// Source: grouped queries: Ainslie et al., 2023; running softmax: Milakov and Gimelshein, 2018.
 override HEADS: u32 = 1;
+override KV_HEADS: u32 = 1;
+override SCALE: f32 = 1.0;
 override DISTANCE: u32 = 128;
 override CAUSAL: bool = false;
 override BIASED: bool = true;
@@ -25,12 +28,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let query = id.x;
   let h = id.y;
   let b = id.z;
+  let kept = h / (HEADS / KV_HEADS);
   if (query >= params.queries) { return; }
   let from_q = (b * params.queries + query) * params.q_stride + h * HEAD;
   var mine: array<vec4f, HEAD>;
   var sum: array<vec4f, HEAD>;
   for (var i = 0u; i < HEAD; i++) {
-    mine[i] = q[from_q + i];
+    mine[i] = SCALE * q[from_q + i];
     sum[i] = vec4f();
   }
   var top = -3.0e38;
@@ -38,7 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let end = select(params.keys, min(params.keys, query + 1u), CAUSAL);
   for (var j = 0u; j < end; j++) {
     if (mask[b * params.keys + j] == 0u) { continue; }
-    let row = (b * params.keys + j) * params.kv_stride + h * HEAD;
+    let row = (b * params.keys + j) * params.kv_stride + kept * HEAD;
     var score = 0.0;
     if (BIASED) {
       let distance = clamp(i32(j) - i32(query), -i32(DISTANCE), i32(DISTANCE)) + i32(DISTANCE);

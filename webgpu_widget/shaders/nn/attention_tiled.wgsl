@@ -2,12 +2,15 @@
 // Keys, then values, come in tiles of 32 through workgroup memory, the next tile on its way while this one is used; a thread takes four keys
 // of a tile at once into its running softmax. The 8 softmaxes of a query are brought together at the end, always in the same order.
 // Keys count where mask is not 0 and, where CAUSAL, up to the query's own position. BIASED adds bias[h, key - query].
-// Shapes: q (batch, queries, ., HEADS, HEAD) as vec4f with q_stride vectors from row to row; k and v alike in `kv`, k at k_at and v at
-// v_at within a row of kv_stride vectors; bias (HEADS, 2 * DISTANCE + 1); mask (batch, keys); out (batch, queries, HEADS, HEAD).
+// HEADS / KV_HEADS query heads share a head of keys and values, as lie beside each other; scores are SCALE * (q . k).
+// Shapes: q (batch, queries, ., HEADS, HEAD) as vec4f with q_stride vectors from row to row; k and v, of KV_HEADS, alike in `kv`, k at k_at
+// and v at v_at within a row of kv_stride vectors; bias (HEADS, 2 * DISTANCE + 1); mask (batch, keys); out (batch, queries, HEADS, HEAD).
 // Dispatch: (ceil(queries / 32), HEADS, batch) workgroups of 256.
 // Accuracy: f32 throughout; about 1e-6 relative. A query with no key gives 0.
 // Source: as attention.wgsl; softmaxes of parts brought together: Dao et al., "Flash-Decoding", 2023.
 override HEADS: u32 = 1;
+override KV_HEADS: u32 = 1;
+override SCALE: f32 = 1.0;
 override DISTANCE: u32 = 128;
 override CAUSAL: bool = false;
 override BIASED: bool = true;
@@ -58,13 +61,14 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   let share = index / QUERIES;
   let h = group.y;
   let b = group.z;
-  let k_at = params.k_at + h * HEAD;
-  let v_at = params.v_at + h * HEAD;
+  let kept = h / (HEADS / KV_HEADS);
+  let k_at = params.k_at + kept * HEAD;
+  let v_at = params.v_at + kept * HEAD;
   let from_q = (b * params.queries + min(query, params.queries - 1u)) * params.q_stride + h * HEAD;
   var mine: array<vec4f, HEAD>;
   var sum: array<vec4f, HEAD>;
   for (var i = 0u; i < HEAD; i++) {
-    mine[i] = q[from_q + i];
+    mine[i] = SCALE * q[from_q + i];
     sum[i] = vec4f();
   }
   var top = -3.0e38;

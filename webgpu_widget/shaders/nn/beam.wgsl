@@ -14,7 +14,7 @@ override WIDTH: u32 = 4;
 override BEAMS: u32 = 4;
 const MOST: u32 = 16u;
 
-struct Params { vocab: u32, eos: u32, capacity: u32 }
+struct Params { ends: vec4u, vocab: u32, capacity: u32 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<Packed>;
@@ -129,7 +129,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
       if (index == 0u) {
         let parent = last_place / params.vocab;
         let token = last_place % params.vocab;
-        let ends = token == params.eos || at_limit;
+        let ends = any(vec4u(token) == params.ends) || at_limit;
         if (!ends && going_on < BEAMS) {
           next[going_on] = Next(parent, token);
           // the running scores are read through norms only, so they can change here

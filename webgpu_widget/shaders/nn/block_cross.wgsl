@@ -5,7 +5,7 @@
 // state: stopped.
 // Dispatch: (HEADS, rows, 1).
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative. A source whose mask is all 0 gives 0.
-// Source: T5 (Raffel et al., 2020); running softmax: Milakov and Gimelshein, 2018.
+// Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
 enable subgroups;
 
 override WG: u32 = 64;

@@ -1,4 +1,4 @@
-// The first half of T5's feed-forward for one decoding step, as step_gate, of rows that lie in slots: h = act(a) * b of RMSNorm(row), the row being
+// The first half of a feed-forward for one decoding step, as step_gate, of rows that lie in slots: h = act(a) * b of RMSNorm(row), the row being
 // the sum of its slots; y gets the row itself. Each workgroup adds the slots once for all of its outputs.
 // Shapes: x (rows, SLOTS, d) with d = 4 * WORDS, gain (d), weight (2 * OUT or OUT, d) in Packed words of four, scale (as weight's rows), h (rows, OUT),
 // y (rows, d). ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU. state: stopped.

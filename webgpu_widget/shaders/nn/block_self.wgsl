@@ -5,7 +5,7 @@
 // words of four; cache (2, rows, HEADS, capacity, HEAD) as vec4f, keys then values; origin as in step_self. state: stopped, step.
 // Dispatch: (HEADS, rows, 1).
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative.
-// Source: T5 (Raffel et al., 2020), no scaling by the width; running softmax: Milakov and Gimelshein, 2018.
+// Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
 enable subgroups;
 
 override WG: u32 = 64;

@@ -11,7 +11,7 @@ override WG: u32 = 256;
 override WIDTH: u32 = 4;
 
 struct Settings { sample: u32, top_k: u32, seed: u32, top_p: f32, temperature: f32 }
-struct Params { vocab: u32, eos: u32, pad: u32, capacity: u32 }
+struct Params { ends: vec4u, vocab: u32, pad: u32, capacity: u32 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<Packed>;
@@ -166,7 +166,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   workgroupBarrier();
   if (index == 0u) {
     tokens[row * params.capacity + step] = token;
-    let ends = token == params.eos && !has_ended;
+    let ends = any(vec4u(token) == params.ends) && !has_ended;
     if (ends) { atomicStore(&state[4u + row], 1u); }
     let before = atomicAdd(&state[2], select(1u, 65537u, ends));
     if ((before & 0xffffu) + 1u == groups.y) {

@@ -1,5 +1,5 @@
 // h[r, n] = act(a) * b with a = dot(weight[n, :], f(x[r, :])), b the same with row OUT + n, f RMSNorm; h = act(a) where not GATED.
-// The first half of T5's feed-forward for one decoding step. ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU.
+// The first half of a feed-forward for one decoding step. ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU.
 // Shapes: x (rows, IN), gain (IN), weight (2 * OUT or OUT, IN) in Packed words of four, scale (as weight's rows), h (rows, OUT).
 // Dispatch: (any, rows, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
 // Accuracy: f32 sums over IN in the order of lanes; about 1e-6 relative.

@@ -1,0 +1,55 @@
+"""From the steps of a generation to what a caller reads: waiting for what they read, and text piece by piece."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webgpu_widget.nn.decoder import Chunk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.nn.decoder import Work
+
+__all__ = ["Pieces", "drive", "drive_async"]
+
+
+def drive(device: Device, work: Work, timeout: float | None) -> Iterator[Chunk]:
+    """Do work, waiting for what it reads."""
+    for item in work:
+        if isinstance(item, Chunk):
+            yield item
+        else:
+            device.wait(item.request, timeout)
+
+
+async def drive_async(device: Device, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
+    """Coroutine twin of `drive`."""
+    for item in work:
+        if isinstance(item, Chunk):
+            yield item
+        else:
+            await device.wait_async(item.request, timeout)
+
+
+class Pieces:
+    """Text of a growing list of ids, piece by piece: what is said is never taken back.
+
+    Parameters
+    ----------
+    decode
+        Makes text of ids.
+    """
+
+    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+        self._decode = decode
+        self._said = ""
+
+    def upto(self, ids: Sequence[int], *, done: bool = False) -> str:
+        """Return what is new in the text of all ids so far; a character that is incomplete waits for the rest, or the end."""
+        text = self._decode(ids)
+        if not text.startswith(self._said) or (text.endswith("\ufffd") and not done):
+            return ""
+        piece, self._said = text[len(self._said) :], text
+        return piece
