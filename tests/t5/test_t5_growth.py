@@ -140,3 +140,21 @@ def test_two_streams_at_once_say_what_each_says_alone(tiny):
     wanted = [tiny.generate(prompt) for prompt in prompts]
     pairs = itertools.zip_longest(*(tiny.stream(prompt) for prompt in prompts), fillvalue="")
     assert ["".join(pieces) for pieces in zip(*pairs, strict=True)] == wanted
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_generation_that_fails_leaves_nothing_to_the_next(tiny, monkeypatch, is_async):
+    prompt = "spell out the number: 4711"
+    wanted = tiny.generate(prompt)
+    assert tiny._decoders
+
+    def fail(*_):
+        raise wg.errors.OutOfMemoryError("a test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tiny._device), "wait_async" if is_async else "wait", fail)
+        with pytest.raises(wg.errors.OutOfMemoryError, match="a test"):
+            asyncio.run(tiny.generate_async(prompt)) if is_async else tiny.generate(prompt)
+    width = 32  # of what the prompt was padded to
+    assert (1, 1, width) not in tiny._decoders, "its buffers may be what there was no memory for"
+    assert tiny.generate(prompt) == wanted

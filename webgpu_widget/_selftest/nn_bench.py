@@ -90,6 +90,6 @@ class NNBench:
             .view(np.uint8)
         )
         values = getattr(stored_values, f"decode_{stored}")(raw.ravel(), rows * columns)
-        return self.kernels.blocks(raw.tobytes(), rows, columns, stored), np.asarray(values, np.float64).reshape(
+        return self.kernels.upload_matrix(raw.tobytes(), rows, columns, stored), np.asarray(values, np.float64).reshape(
             rows, columns
         )

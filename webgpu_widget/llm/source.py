@@ -104,7 +104,7 @@ class File:
             raise FormatError(
                 f"{self.reader.name}: {names[0]} has rows of {columns}, which are not whole blocks of {first.dtype}."
             )
-        return kernels.blocks(raw, rows, columns, stored)
+        return kernels.upload_matrix(raw, rows, columns, stored)
 
     def gain(self, kernels: Kernels, name: str) -> Buffer:
         """Bring a norm's gain to the GPU."""

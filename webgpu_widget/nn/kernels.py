@@ -147,7 +147,7 @@ class Kernels:
             first += count
         return Matrix(words, scale, rows, columns, self.weights)
 
-    def blocks(self, raw: bytes | memoryview, rows: int, columns: int, stored: Format) -> Matrix:
+    def upload_matrix(self, raw: bytes | memoryview, rows: int, columns: int, stored: Format) -> Matrix:
         """Bring a matrix to the GPU as a GGUF file has it, to be decoded where it is used.
 
         Parameters

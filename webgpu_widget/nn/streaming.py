@@ -21,7 +21,11 @@ def drive(device: Device, work: Work, timeout: float | None) -> Iterator[Chunk]:
         if isinstance(item, Chunk):
             yield item
         else:
-            device.wait(item.request, timeout)
+            try:
+                device.wait(item.request, timeout)
+            except BaseException as error:
+                work.throw(error)  # what has failed must know, so that nobody uses it again
+                raise
 
 
 async def drive_async(device: Device, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
@@ -30,7 +34,11 @@ async def drive_async(device: Device, work: Work, timeout: float | None) -> Asyn
         if isinstance(item, Chunk):
             yield item
         else:
-            await device.wait_async(item.request, timeout)
+            try:
+                await device.wait_async(item.request, timeout)
+            except BaseException as error:
+                work.throw(error)  # as above
+                raise
 
 
 class Pieces:

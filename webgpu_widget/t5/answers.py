@@ -158,7 +158,7 @@ class Answers(ABC):
         text
             A prompt, or several, which run together.
         max_new_tokens
-            Most tokens of an answer.
+            Most tokens of an answer. Memory is taken by the tokens that come, in steps, and not by this.
         num_beams
             1, or more for beam search (at most 16) as ``transformers`` does it by default.
         do_sample
@@ -177,6 +177,8 @@ class Answers(ABC):
         ------
         PromptError
             For an empty or over-long text, or a setting out of range.
+        LimitError
+            When the adapter has no room for more tokens and the answer has not ended; its message says how many there is room for.
         FrontendError, DeviceError
             When the page or device is lost; the next call loads the model again.
         """
