@@ -269,7 +269,8 @@ export class PipelineStore {
   }
 }
 
-function layoutEntry(binding: BindingInfo): GPUBindGroupLayoutEntry {
+/** What a layout says of a binding of uniforms or storage. */
+export function layoutEntry(binding: BindingInfo): GPUBindGroupLayoutEntry {
   const minSize = Math.ceil(minBindingSize(binding.type) / 4) * 4;
   const buffer: GPUBufferBindingLayout =
     binding.kind === "uniform"

@@ -44,12 +44,10 @@ const OF_FLOATS: Readonly<Record<string, (a: number, b: number, c: number) => nu
   exp: Math.exp,
   exp2: (x) => 2 ** x,
   floor: Math.floor,
-  fma: (a, b, c) => a * b + c,
   fract: (x) => x - Math.floor(x),
   inverseSqrt: (x) => 1 / Math.sqrt(x),
   log: Math.log,
   log2: Math.log2,
-  mix: (a, b, part) => a * (1 - part) + b * part,
   pow: (base, exponent) => base ** exponent,
   quantizeToF16: roundToHalf,
   radians: (x) => (x * Math.PI) / 180,
@@ -57,7 +55,6 @@ const OF_FLOATS: Readonly<Record<string, (a: number, b: number, c: number) => nu
   saturate: (x) => Math.min(Math.max(x, 0), 1),
   sin: Math.sin,
   sinh: Math.sinh,
-  smoothstep: (low, high, x) => smooth((x - low) / (high - low)),
   sqrt: Math.sqrt,
   step: (edge, x) => (edge <= x ? 1 : 0),
   tan: Math.tan,
@@ -92,6 +89,10 @@ const OTHERS: Readonly<Record<string, Builtin>> = {
     const [normal, incident, reference] = floatsOf(args);
     return Number(dot(vectorIn(incident), vectorIn(reference)).value) < 0 ? given(normal) : unary("-", given(normal));
   },
+  fma: (args) => {
+    const [a, b, c] = floatsOf(args).map(given);
+    return binary("+", binary("*", given(a), given(b)), given(c));
+  },
   frexp: (args) => frexp(given(floatsOf(args)[0])),
   insertBits: ([x, bits, offset, count]) =>
     componentwise([given(x), given(bits)], concrete(elementType(given(x))), ([a, b]) =>
@@ -103,6 +104,7 @@ const OTHERS: Readonly<Record<string, Builtin>> = {
   },
   length: (args) => length(given(floatsOf(args)[0])),
   max: (args) => extreme(args, (a, b) => a > b),
+  mix,
   min: (args) => extreme(args, (a, b) => a < b),
   modf: (args) => modf(given(floatsOf(args)[0])),
   normalize: (args) => {
@@ -117,6 +119,7 @@ const OTHERS: Readonly<Record<string, Builtin>> = {
   refract: (args) => refract(floatsOf(args)),
   select: ([no, yes, which]) => select(given(no), given(yes), given(which)),
   sign: ([x]) => each(x, (scalar, type) => castScalar(integer("abstract-int", BigInt(Math.sign(Number(scalar.value)))), type)),
+  smoothstep,
   transpose: ([m]) => transpose(matrixIn(m)),
   ...PACKING,
 };
@@ -189,9 +192,19 @@ function roundHalfEven(value: number): number {
   return part > 0.5 || (part === 0.5 && below % 2 !== 0) ? below + 1 : below;
 }
 
-function smooth(x: number): number {
-  const part = Math.min(Math.max(x, 0), 1);
-  return part * part * (3 - 2 * part);
+/** Each step rounded to the type of its operands, as a compiler does it. */
+function mix(args: readonly Value[]): Value {
+  const [a, b, part] = floatsOf(args).map(given);
+  const one = float(elementType(given(part)), 1);
+  return binary("+", binary("*", given(a), binary("-", one, given(part))), binary("*", given(b), given(part)));
+}
+
+function smoothstep(args: readonly Value[]): Value {
+  const [low, high, x] = floatsOf(args).map(given);
+  const type = elementType(given(x));
+  const part = binary("/", binary("-", given(x), given(low)), binary("-", given(high), given(low)));
+  const inside = mapScalars(part, type, (scalar) => float(type, Math.min(Math.max(Number(scalar.value), 0), 1)));
+  return binary("*", binary("*", inside, inside), binary("-", float(type, 3), binary("*", float(type, 2), inside)));
 }
 
 function extreme(args: readonly Value[], wins: (a: Scalar["value"], b: Scalar["value"]) => boolean): Value {

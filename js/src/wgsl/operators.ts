@@ -128,8 +128,16 @@ function shift(op: string, value: Scalar, by: Scalar): Scalar {
 /** Apply an arithmetic or logical operator to two scalars of one type. */
 export function arithmetic(op: string, type: ScalarType, left: Scalar, right: Scalar): Scalar {
   if (type === "bool") return logic(op, isTrue(left), isTrue(right));
+  if (isFloat(type) && op === "%") return remainder(type, left, right);
   if (isFloat(type)) return float(type, floats(op, Number(left.value), Number(right.value)));
   return integer(type, integers(op, bigintOf(left), bigintOf(right)));
+}
+
+/** As WGSL says it, each step rounded: `a - b * trunc(a / b)`. */
+function remainder(type: ScalarType, left: Scalar, right: Scalar): Scalar {
+  const quotient = arithmetic("/", type, left, right);
+  const whole = float(type, Math.trunc(Number(quotient.value)));
+  return arithmetic("-", type, left, arithmetic("*", type, right, whole));
 }
 
 function logic(op: string, a: boolean, b: boolean): Scalar {
@@ -148,8 +156,6 @@ function floats(op: string, a: number, b: number): number {
       return a * b;
     case "/":
       return a / b;
-    case "%":
-      return a % b;
     default:
       throw new NotConstantError(`${op} is no operator of floats`);
   }

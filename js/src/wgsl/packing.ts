@@ -21,17 +21,18 @@ type Encode = (value: number) => number;
 const SIZES: Partial<Record<ScalarType, number>> = { f16: 2 };
 
 const within = (low: number, high: number, x: number): number => Math.min(Math.max(x, low), high);
-const half = (x: number): number => Math.floor(0.5 + x);
+/** The nearest whole number of a product of float32, halves upwards. */
+const whole = (x: number): number => Math.floor(Math.fround(0.5 + Math.fround(x)));
 
 const ENCODERS: Readonly<Record<string, { readonly bits: number; readonly encode: Encode }>> = {
-  pack4x8snorm: { bits: 8, encode: (x) => half(127 * within(-1, 1, x)) },
-  pack4x8unorm: { bits: 8, encode: (x) => half(255 * within(0, 1, x)) },
+  pack4x8snorm: { bits: 8, encode: (x) => whole(127 * within(-1, 1, x)) },
+  pack4x8unorm: { bits: 8, encode: (x) => whole(255 * within(0, 1, x)) },
   pack4xI8: { bits: 8, encode: (x) => x },
   pack4xU8: { bits: 8, encode: (x) => x },
   pack4xI8Clamp: { bits: 8, encode: (x) => within(-128, 127, x) },
   pack4xU8Clamp: { bits: 8, encode: (x) => within(0, 255, x) },
-  pack2x16snorm: { bits: 16, encode: (x) => half(32767 * within(-1, 1, x)) },
-  pack2x16unorm: { bits: 16, encode: (x) => half(65535 * within(0, 1, x)) },
+  pack2x16snorm: { bits: 16, encode: (x) => whole(32767 * within(-1, 1, x)) },
+  pack2x16unorm: { bits: 16, encode: (x) => whole(65535 * within(0, 1, x)) },
   pack2x16float: { bits: 16, encode: (x) => halfBits(roundToHalf(x)) },
 };
 
