@@ -17,7 +17,7 @@ GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),h
   $(addprefix tests/,arrays shaders mandelbrot weights nn t5 llm contract cluster selftest)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz format build setup browser wheel notebooks clean
+.PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz wgsl format build setup browser wheel notebooks clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -32,12 +32,15 @@ test: setup browser vulkan check  ## run the tests but for what test-more has: u
 
 test-more: setup browser  ## what takes long: tests marked so, the telling cells of the table of faults, the tutorials, the selftest
 	$(PY) -m pytest tests -m "long or faults"
-	$(MAKE) notebooks
+	$(MAKE) notebooks wgsl
 	$(VENV)/bin/webgpu-widget selftest --quiet
 
 test-naga: setup vulkan  ## compile the shaders by naga, as Firefox does, and run them on llvmpipe, with guard zones behind their buffers
 	$(PY) -m pytest @tests/naga/plain.txt
 	$(PY) -m pytest @tests/naga/subgroups.txt
+
+wgsl: setup  ## compare the reflection of WGSL with Dawn: random const-expressions, and the package's modules (WGSL_OPTIONS: folders of others)
+	cd js/test/dawn && npm ci --silent && node run.mjs $(WGSL_OPTIONS)
 
 notebooks: setup browser  ## run the tutorials under nbval, in a headless browser
 	WEBGPU_WIDGET_TRANSPORT=headless $(PY) -m pytest -p no:cacheprovider --nbval --nbval-cell-timeout=120 --nbval-sanitize-with notebooks/sanitize.cfg -W default $(NOTEBOOKS)
