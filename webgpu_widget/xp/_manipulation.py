@@ -84,7 +84,7 @@ def repeat(x: GPUArray, repeats: int | GPUArray, /, *, axis: int | None = None) 
     if given.dtype.kind not in "biu":
         raise DTypeError(f"repeat takes whole numbers, not {given.dtype.name}: {repeats!r:.80}.")
     if not is_array(repeats):
-        repeats = from_host(x._gpu, given, np.int32)
+        repeats = from_host(x._device, given, np.int32)
     if repeats.ndim == 0 or repeats.size == 1:
         return shapes.repeat_each(x, int(repeats.item()), place)
     if repeats.shape != (x.shape[place],):
@@ -95,7 +95,7 @@ def repeat(x: GPUArray, repeats: int | GPUArray, /, *, axis: int | None = None) 
     total, least = (int(n) for n in shapes.concat([ends[-1:], repeats.min().reshape(1).astype(ends.dtype)]).numpy())
     if repeats.dtype.kind == "i" and least < 0:
         raise ValueError(f"repeat takes counts of 0 or more, not {least}.")
-    places = searchsorted(ends, arange(x._gpu, 0, total, dtype=ends.dtype), "right")
+    places = searchsorted(ends, arange(x._device, 0, total, dtype=ends.dtype), "right")
     return _take(x, places, place)
 
 
