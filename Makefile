@@ -79,8 +79,9 @@ $(ORACLE)/.stamp: pyproject.toml
 	SKIP_JUPYTER_BUILDER=1 $(ORACLE)/bin/python -m pip install --quiet --editable '.[oracle]'
 	touch $@
 
-fuzz: setup  ## fuzz every parser of strangers' bytes for a minute (FUZZ_SECONDS), guided by coverage; the table of docs/fuzzing.md
+fuzz: setup  ## fuzz every parser of strangers' bytes for a minute (FUZZ_SECONDS), guided by coverage, then the page's (FUZZ_RUNS inputs each); docs/fuzzing.md
 	cd tests && PYTHONPATH=.. ../$(PY) -m fuzz $(or $(FUZZ_SECONDS),60)
+	cd js && WEBGPU_WIDGET_FUZZ_RUNS=$(or $(FUZZ_RUNS),1000) npx vitest run test/fuzz
 
 check: setup  ## formatting, lint, types, layers, generated files
 	$(PY) js/gen_protocol.py --check
