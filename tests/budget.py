@@ -12,21 +12,23 @@ OTHER_STEPS = (125, 350)
 """Seconds of what make test and make test-more do beside: formats, linters, types and vitest; the tutorials under nbval and the selftest."""
 # Seconds that two quiet cores with SwiftShader may take, browsers and servers included: without what is marked `long` or `faults`, and that alone.
 BUDGET: dict[str, tuple[int, int]] = {
-    "arrays": (170, 150),
+    "arrays": (160, 150),
     "cluster": (50, 40),
     "contract": (40, 20),
-    "faults": (50, 550),
+    "faults": (50, 530),
     "fuzz": (10, 10),
     "kernels": (50, 80),
-    "lab": (200, 350),
-    "mandelbrot": (70, 60),
+    "lab": (190, 330),
+    "llm": (30, 30),
+    "mandelbrot": (60, 60),
     "naga": (80, 20),
+    "nn": (10, 5),
     "packaging": (35, 10),
     "protocol": (5, 5),
     "security": (50, 20),
     "selftest": (35, 20),
     "shaders": (60, 30),
-    "t5": (60, 30),
+    "t5": (50, 30),
     "unit": (60, 20),
     "weights": (50, 30),
 }
