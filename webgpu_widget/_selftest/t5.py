@@ -95,6 +95,8 @@ def random_weights(rng: np.random.Generator, config: T5Config) -> dict[str, NDAr
 def _model(bench: Bench, weights: Format) -> tuple[Parts, dict[str, NDArray[np.float64]], T5Config]:
     config = replace(CONFIG, tie_word_embeddings=weights != "f32")
     values = random_weights(bench.rng, config)
+    if weights == "int8":  # whole steps: halfway between two the GPU may round otherwise than the twin
+        values = twin.quantized(values)
     stored = {
         name: x.astype(np.float16 if weights == "f16" and x.ndim == 2 and "bias" not in name else np.float32)
         for name, x in values.items()
