@@ -97,7 +97,7 @@ class ExplorerPage:
     def __init__(self, browser: Browser, size: tuple[int, int], **traits: Any) -> None:
         self.explorer = wg.MandelbrotExplorer(**traits)
         self._sent: queue.Queue[tuple[Any, list[Any]]] = queue.Queue()
-        self.explorer._sender.send = lambda message, buffers=(): self._sent.put((message, list(buffers)))  # type: ignore[method-assign]
+        self.explorer._say = lambda message, buffers: self._sent.put((message, list(buffers)))
         self.page = browser.new_page()
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

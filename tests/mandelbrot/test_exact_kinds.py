@@ -102,7 +102,7 @@ def test_random_copies(gpu: wg.GPU, draw: np.random.Generator) -> None:
         view = make_view((center[0] + away[0], center[1] + away[1]), width, (columns, rows), 12 * period, power)
         assert_exact(gpu, view, "bla", least=0.95)
         tile = Tile(columns // 3, rows // 3, columns - columns // 3, rows - rows // 3)
-        whole, part = render_view(view, gpu, timeout=120), render_tile(view, tile, gpu, timeout=120)
+        whole, part = render_view(view, gpu, timeout=120), render_tile(view, tile, gpu._device, timeout=120)
         assert np.array_equal(part.smooth, whole.smooth[tile.where], equal_nan=True)
         assert np.array_equal(part.iterations, whole.iterations[tile.where])
 
