@@ -88,7 +88,7 @@ def test_a_tile_has_the_bits_of_the_picture(gpu: wg.GPU, rng: Generator, change:
         tile = Tile(left, top, int(rng.integers(1, 62 - left)), int(rng.integers(1, 44 - top)))
         # Another view near by leaves an orbit that would serve as well.
         work.orbits.get(view.replace(center=view.pixel(3, 5)))
-        part = render_tile(view, tile, gpu)
+        part = render_tile(view, tile, gpu._device)
         assert np.array_equal(part.iterations, whole.iterations[tile.where]), tile
         assert np.array_equal(part.smooth, whole.smooth[tile.where], equal_nan=True), tile
 
