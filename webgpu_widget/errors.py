@@ -18,6 +18,7 @@
     ├── BindingError                 arguments that do not fit the shader's variables
     ├── ShapeError                   also a ValueError
     ├── DTypeError                   also a TypeError
+    │   └── RangeError               a number that its dtype does not have (also an OverflowError)
     ├── WeightsError
     │   ├── IntegrityError           bytes that are not what they should be
     │   ├── FormatError              a file that is not what it says
@@ -56,6 +57,7 @@ __all__ = [
     "PromptError",
     "ProtocolMismatchError",
     "QuotaError",
+    "RangeError",
     "ShaderError",
     "ShapeError",
     "TaskTypeError",
@@ -165,6 +167,10 @@ class ShapeError(WebGPUWidgetError, ValueError):
 
 class DTypeError(WebGPUWidgetError, TypeError):
     """A dtype that does not fit, or that WebGPU does not have."""
+
+
+class RangeError(DTypeError, OverflowError):
+    """A number that its dtype does not have: an integer out of bounds, a finite float that would become infinite."""
 
 
 class WeightsError(WebGPUWidgetError):

@@ -26,10 +26,16 @@ class Operators:
     Two arrays combine as in NumPy, and raise `DTypeError` where the result would have 64 bits; a 0-d array is an array. Scalars are
     weak, NumPy's own as well as Python's: they take the array's dtype, so that ``x * np.float64(0.1)`` and ``x * 0.1`` are the
     same, float32 for a float32 array. (NumPy 2 does so for Python's scalars alone, and makes float64 of the first; there is no
-    float64 here, and what NumPy's functions return is a float64 most of the time.) A float does not go into an integer array
-    (`DTypeError`), nor an integer beyond the array's dtype (OverflowError); a float is rounded to the array's dtype once. Integers
-    have no negative powers: a negative scalar or NumPy array as exponent raises ValueError; one in a `GPUArray`, whose values are not
-    known when the operation is written down, gives the power's integer part (0, or 1 and -1 for bases of 1 and -1).
+    float64 here, and what NumPy's functions return is a float64 most of the time.)
+
+    A number that a dtype does not have is refused, in operators, fills, assignments, bounds, lists and `arange` alike: a float in an
+    integer array (`DTypeError`), an integer beyond its dtype and a finite number that would become infinite (`RangeError`, which is an
+    OverflowError; pass ``np.inf`` where infinity is meant). A float is rounded to the array's dtype once. Comparisons are those of
+    the numbers themselves, whatever fits. NumPy arrays given a dtype are converted as by NumPy's ``astype``, with its
+    RuntimeWarning where a finite value becomes infinite; integers that do not fit are refused there too.
+
+    Integers have no negative powers, which raise ValueError. For an int32 `GPUArray` as the exponent of integers the least is read,
+    and waited for; inside ``gpu.record()`` that is refused.
     """
 
     __slots__ = ()

@@ -14,7 +14,7 @@ from webgpu_widget.arrays.lazy.ops import OPS
 from webgpu_widget.arrays.lazy.runtime import Runtime, runtime_of
 from webgpu_widget.arrays.lazy.value import is_array, wrap
 from webgpu_widget.device.default import as_device
-from webgpu_widget.errors import BindingError, ClosedError, DTypeError
+from webgpu_widget.errors import BindingError, ClosedError, DTypeError, RangeError, WebGPUWidgetError
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -145,18 +145,15 @@ def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArra
             name, values = exact
     if op.floats:
         values = [
-            float(v) if not is_array(v) and any(is_array(o) for o in values) and dt.scalar_kind(v) != "b" else v
+            dt.as_float(v) if not is_array(v) and any(is_array(o) for o in values) and dt.scalar_kind(v) != "b" else v
             for v in values
         ]
         arrays = [v.dtype for v in values if is_array(v)]
         dtype = dt.promote(*(dt.float_of(d) for d in arrays)) if arrays else dt.FLOAT32
     else:
         dtype = common_dtype(values)
-    if name == "pow" and dtype.kind == "i" and not is_array(operands[1]) and np.any(np.less(operands[1], 0)):
-        raise ValueError(
-            f"pow: an integer to the negative power {operands[1]!r} is a fraction, and {dtype.name} has none. "
-            "Convert the base first: x.astype(np.float32)."
-        )
+    if name == "pow" and dtype.kind == "i":
+        _check_exponent(operands[1], runtime)
     if dtype.kind not in op.code:
         allowed = ", ".join(_KIND_NAMES[k] for k in op.code)
         hint = _HINTS.get(
@@ -167,26 +164,64 @@ def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArra
     return wrap(runtime.device, runtime.admit(node))
 
 
+def _check_exponent(exponent: Any, runtime: Runtime) -> None:
+    """Raise ValueError where an integer would be raised to a negative power; an array's values are read for that."""
+    if is_array(exponent):
+        if exponent.dtype.kind != "i" or not exponent.size:
+            return
+        if runtime.recording:
+            raise WebGPUWidgetError(
+                "pow: an int32 array as the exponent of integers must not be negative, and cannot be read while gpu.record() records. "
+                "Make it uint32, as the base, or convert the base: x.astype(np.float32)."
+            )
+        least = exponent.min().item()
+    else:
+        least = np.min(exponent, initial=0)
+    if least < 0:
+        raise ValueError(
+            f"pow: an integer to the negative power {least} is a fraction, and integers have none. "
+            "Convert the base first: x.astype(np.float32)."
+        )
+
+
 _HINTS = {
     ("subtract", "b"): "Use ^ or logical_xor for bools.",
     ("negative", "b"): "Use ~ or logical_not for bools.",
 }
 
 
+_FLIPPED = {"less": "greater", "greater": "less", "less_equal": "greater_equal", "greater_equal": "less_equal"}
+
+
+def _compare_beyond(name: str, array: GPUArray, scalar: Any, *, flipped: bool) -> tuple[str, list[Any]] | None:
+    """Rewrite the comparison of a float array with a finite scalar beyond its dtype: only infinities lie farther out."""
+    try:
+        dt.fit_scalar(scalar, array.dtype)
+    except RangeError:
+        relation = _FLIPPED.get(name, name) if flipped else name
+        if relation in ("equal", "not_equal"):
+            return relation, [array, math.nan]
+        if scalar > 0:
+            return ("less" if relation.startswith("less") else "greater_equal"), [array, math.inf]
+        return ("less_equal" if relation.startswith("less") else "greater"), [array, -math.inf]
+    return None
+
+
 def _compare_exactly(name: str, values: list[Any]) -> tuple[str, list[Any]] | None:
-    """Rewrite the comparison of an integer array with a scalar that its dtype cannot hold; None where it needs none."""
+    """Rewrite the comparison of an array with a scalar that its dtype cannot hold; None where it needs none."""
     a, b = values
     if is_array(a) == is_array(b):
         return None
     array, scalar = (a, b) if is_array(a) else (b, a)
     kind = dt.scalar_kind(scalar)
+    if array.dtype.kind == "f":
+        return _compare_beyond(name, array, scalar, flipped=array is b)
     if array.dtype.kind not in "iu" or kind == "b":
         return None
     info = np.iinfo(array.dtype)
     if kind == "i" and info.min <= scalar <= info.max:
         return None
-    flip = {"less": "greater", "greater": "less", "less_equal": "greater_equal", "greater_equal": "less_equal"}
-    relation = name if array is a else flip.get(name, name)
+    relation = name if array is a else _FLIPPED.get(name, name)
     never = ("not_equal", [array, array])
     always = ("equal", [array, array])
     number = float(scalar) if kind == "f" else scalar

@@ -61,7 +61,10 @@ def full(device: Device, shape: int | Sequence[int], value: Any, dtype: Any = No
     sides = check_shape(shape)
     if is_array(value):
         value = value.item()
-    target = dt.default_dtype(value) if dtype is None else dt.check_dtype(dtype)
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
+    own = dt.default_dtype(value)
+    target = own if dtype is None else dt.check_dtype(dtype)
     runtime = runtime_of(device)
     runtime.check_open()
     runtime.check_bytes(dt.nbytes_allocated(size_of(sides), target), f"An array of shape {sides}, {target.name},")
@@ -78,19 +81,36 @@ def empty(device: Device, shape: int | Sequence[int], dtype: Any = None) -> GPUA
 
 
 def arange(device: Device, start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> GPUArray:
-    """Return evenly spaced values of a half-open interval; the length is computed in doubles."""
+    """Return evenly spaced values of a half-open interval; the length is computed in doubles.
+
+    Raises
+    ------
+    ValueError
+        For a step of 0, and for ends that are not finite.
+    webgpu_widget.RangeError
+        For values that the dtype does not have.
+    webgpu_widget.DTypeError
+        For a start or step with a fraction where integers are asked for.
+    """
     if stop is None:
         start, stop = 0, start
+    floats = "f" in {dt.scalar_kind(v) for v in (start, stop, step)}
+    start, stop, step = (v.item() if isinstance(v, np.generic) else v for v in (start, stop, step))
     if step == 0:
         raise ValueError("arange takes a step that is not 0.")
-    floats = any(dt.scalar_kind(v) == "f" for v in (start, stop, step))
+    if floats and not all(math.isfinite(dt.as_float(v)) for v in (start, stop, step)):
+        raise ValueError(f"arange takes finite numbers, not from {start!r} to {stop!r} by {step!r}.")
     target = (dt.FLOAT32 if floats else dt.INT32) if dtype is None else dt.check_dtype(dtype)
     size = max(0, math.ceil((stop - start) / step)) if floats else max(0, -((start - stop) // step))
-    if target.kind == "f" and floats:
-        return from_host(device, (start + step * np.arange(size, dtype=np.float64)).astype(target))
-    if size and target.kind in "iu":
-        dt.fit_scalar(int(start), target)
-        dt.fit_scalar(int(start + (size - 1) * step), target)
+    if target.kind in "iu":
+        start, step = (dt.whole_number(v, target) for v in (start, step))
+    last = start + (size - 1) * step
+    if size:
+        for end in (start, last):
+            dt.fit_scalar(end, target)
+    if target.kind == "f" and (floats or max(abs(start), abs(last)) >= 2**31):
+        values = start + step * np.arange(size, dtype=np.float64)
+        return from_host(device, dt.converted(values, target, numbers=True))
     # Modulo 2**32, as WGSL computes.
     first, by = (const(_wrapped(int(v)), dt.UINT32) for v in (start, step))
     node = op_node("add", op_node("multiply", iota(size), by), first)
@@ -105,14 +125,16 @@ def _wrapped(value: int) -> int:
 def linspace(
     device: Device, start: float, stop: float, num: int, *, dtype: Any = None, endpoint: bool = True
 ) -> GPUArray:
-    """Return `num` evenly spaced values; both ends exact."""
+    """Return `num` evenly spaced values; both ends exact. Integers are rounded down, as in NumPy."""
     target = dt.FLOAT32 if dtype is None else dt.check_dtype(dtype)
+    num = operator.index(num)
     if num < 0:
         raise ValueError(f"linspace takes a count of 0 or more, not {num}.")
     count = num if endpoint else num + 1
     values = np.linspace(float(start), float(stop), count, dtype=np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return from_host(device, values[:num].astype(target))
+    if target.kind in "iu":
+        values = np.floor(values)
+    return from_host(device, dt.converted(values[:num], target, numbers=True))
 
 
 def eye(device: Device, rows: int, cols: int | None = None, *, k: int = 0, dtype: Any = None) -> GPUArray:

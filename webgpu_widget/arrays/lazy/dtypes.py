@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import struct
 from functools import lru_cache
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from webgpu_widget.errors import DTypeError as DTypeError  # noqa: PLC0414 - for those who check dtypes
+from webgpu_widget.errors import RangeError
 
 DType = np.dtype[Any]
 
@@ -28,6 +30,10 @@ STORE_TYPE: dict[DType, str] = {FLOAT32: "f32", FLOAT16: "u32", INT32: "i32", UI
 _FLOAT, _BITS = struct.Struct("<f"), struct.Struct("<I")
 _SURELY_FINITE = 3e38
 """Less than the largest float32."""
+_FINITE_IN_ALL = 65519.0
+"""What is less is finite in each dtype."""
+_ROUNDS_TO_INFINITY = {FLOAT32: (2 - 2.0**-24) * 2.0**127, FLOAT16: (2 - 2.0**-11) * 2.0**15}
+"""The least number that is rounded to infinity: half a step above the largest."""
 
 _INSTEAD = {
     "float64": "float32 (x.astype(np.float32), which keeps 24 bits of 53)",
@@ -165,18 +171,113 @@ def fit_scalar(value: Any, dtype: DType) -> bool | int | float:
 
     Raises
     ------
-    OverflowError
-        When an integer does not fit, as in NumPy.
+    webgpu_widget.RangeError
+        When an integer does not fit, as in NumPy, or a finite number would become infinite.
+    webgpu_widget.DTypeError
+        When a number with a fraction would become an integer.
     """
     if dtype == BOOL:
         return bool(value)
     if dtype.kind == "f":
-        return float(value)
-    number = int(value) if isinstance(value, (float, np.floating, np.bool_)) else operator.index(value)
+        number = value if type(value) is float else as_float(value)
+        if abs(number) >= _FINITE_IN_ALL and number - number == 0 and abs(number) >= _ROUNDS_TO_INFINITY[dtype]:
+            raise _infinite(value, dtype)
+        return number
+    whole = whole_number(value, dtype)
     info = np.iinfo(dtype)
-    if not int(info.min) <= number <= int(info.max):
-        raise OverflowError(f"The integer {number} is out of bounds for {dtype.name} ({info.min} to {info.max}).")
+    if not int(info.min) <= whole <= int(info.max):
+        raise RangeError(f"The integer {whole} is out of bounds for {dtype.name} ({info.min} to {info.max}).")
+    return whole
+
+
+def as_float(value: Any) -> float:
+    """Return a scalar as a double.
+
+    Raises
+    ------
+    webgpu_widget.RangeError
+        When a finite number would become infinite.
+    """
+    try:
+        number = float(value)
+    except OverflowError:
+        raise _infinite(value, FLOAT32) from None
+    if number - number != 0 and isinstance(value, np.longdouble) and np.isfinite(value):
+        raise _infinite(value, FLOAT32)
     return number
+
+
+def _infinite(value: Any, dtype: DType) -> RangeError:
+    most = float(np.finfo(dtype).max)
+    return RangeError(
+        f"The number {value!r:.80} would become infinite in {dtype.name}, whose finite values reach from {-most:.9g} to {most:.9g}: "
+        "pass np.inf where infinity is meant."
+    )
+
+
+def whole_number(value: Any, dtype: DType) -> int:
+    """Return a scalar as an integer, of any size.
+
+    Raises
+    ------
+    webgpu_widget.RangeError
+        For what is not finite.
+    webgpu_widget.DTypeError
+        For a number with a fraction.
+    """
+    if not isinstance(value, (float, np.floating)):
+        return int(value) if isinstance(value, np.bool_) else operator.index(value)
+    if not math.isfinite(value):
+        raise RangeError(f"The float {value!r} has no place in {dtype.name}: integers are finite.")
+    if value != math.floor(value):
+        raise DTypeError(
+            f"The float {value!r} has a fraction, and {dtype.name} has none; nothing is rounded silently. Pass an integer, or round it first."
+        )
+    return int(value)
+
+
+def converted(array: np.ndarray[Any, Any], dtype: DType, *, numbers: bool) -> np.ndarray[Any, Any]:
+    """Return host data in another dtype: the same array where it has it.
+
+    Parameters
+    ----------
+    array
+        The data.
+    dtype
+        Of the result.
+    numbers
+        Whether these are plain numbers, which follow the rule of scalars. Arrays do as `numpy.ndarray.astype` does, with its
+        warning where a finite float becomes infinite; but integers that do not fit are refused as well.
+
+    Raises
+    ------
+    webgpu_widget.RangeError
+        When a value does not fit.
+    webgpu_widget.DTypeError
+        When a plain number with a fraction would become an integer, or a complex number a real one.
+    """
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind == "c" and dtype.kind != "c":
+        raise DTypeError(
+            f"{array.dtype.name} does not become {dtype.name}, which has no imaginary part: pass x.real, or the parts as two arrays."
+        )
+    if dtype.kind in "iu" and array.size and array.dtype.kind in "iuf":
+        if array.dtype.kind == "f":
+            strange = array[~np.isfinite(array) | (numbers & (array != np.floor(array)))]
+            for value in strange[:1]:
+                whole_number(value.item(), dtype)
+            array = np.trunc(array)
+        for value in (array.min(), array.max()):
+            fit_scalar(value.item(), dtype)
+    if not numbers:
+        return array.astype(dtype)
+    with np.errstate(over="ignore"):
+        result = array.astype(dtype)
+    if dtype.kind == "f":
+        for value in array[np.isinf(result) & np.isfinite(array.astype(np.float64))][:1]:
+            raise _infinite(value.item(), dtype)
+    return result
 
 
 def scalar_bits(value: bool | float, dtype: DType) -> int:

@@ -32,9 +32,9 @@ def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
     Raises
     ------
     webgpu_widget.DTypeError
-        For NumPy data of 64 bits, when no dtype is given.
-    OverflowError
-        For Python integers that do not fit.
+        For NumPy data of 64 bits, when no dtype is given, and for numbers with a fraction where integers are asked for.
+    webgpu_widget.RangeError
+        For values that do not fit.
     """
     if isinstance(value, (list, tuple)):
         value = _host_scalars(value)
@@ -43,17 +43,25 @@ def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
         from_python = isinstance(value, (bool, int, float)) and not isinstance(value, np.generic)
     array = np.asarray(value)
     if from_python:
+        if array.dtype.kind == "O" and all(isinstance(item, (int, float)) for item in array.flat):
+            # Integers beyond 64 bits.
+            array = _of_large(array, dtype)
         target = dtype or {"b": dt.BOOL, "i": dt.INT32, "u": dt.INT32, "f": dt.FLOAT32}.get(array.dtype.kind)
-        if target is None:
-            dt.check_dtype(array.dtype)
-            raise AssertionError
-        if array.dtype.kind in "iu" and target.kind in "iu" and array.size:
-            dt.fit_scalar(int(array.min()), target)
-            dt.fit_scalar(int(array.max()), target)
     else:
-        target = dtype or dt.check_dtype(array.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return array.astype(target, copy=False)
+        target = dtype
+    return dt.converted(
+        array, target or dt.check_dtype(array.dtype), numbers=from_python or isinstance(value, np.generic)
+    )
+
+
+def _of_large(array: np.ndarray[Any, Any], dtype: DType | None) -> np.ndarray[Any, Any]:
+    """Return numbers beyond 64 bits as doubles, where floats are asked for or among them; integers do not fit."""
+    if dtype is None:
+        dtype = dt.FLOAT32 if any(isinstance(item, float) for item in array.flat) else dt.INT32
+    if dtype.kind in "iu":
+        for item in array.flat:
+            dt.fit_scalar(item, dtype)
+    return np.array([dt.as_float(item) for item in array.flat]).reshape(array.shape)
 
 
 def _has_numpy(value: Any) -> bool:

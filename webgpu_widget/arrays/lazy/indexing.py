@@ -10,7 +10,7 @@ import numpy as np
 
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.build import as_node, cast_node, const, iota, lazy, op_node, same_gpu, where
-from webgpu_widget.arrays.lazy.host import from_host
+from webgpu_widget.arrays.lazy.host import from_host, host_array
 from webgpu_widget.arrays.lazy.node import Node, broadcast_shapes, c_strides, node_of, size_of, view
 from webgpu_widget.arrays.lazy.origin import part_of
 from webgpu_widget.arrays.lazy.places import nonzero, scatter
@@ -246,7 +246,10 @@ def as_value(x: GPUArray, value: Any) -> Node:
             )
         return const(value, x.dtype)
     if not is_array(value):
-        value = from_host(x._device, value)
+        host = host_array(value, None)
+        if host.dtype.kind == x.dtype.kind == "f":
+            host = dt.converted(host, x.dtype, numbers=not isinstance(value, np.ndarray))
+        value = from_host(x._device, host)
     same_gpu("assignment", [x, value])
     if (
         value.dtype != x.dtype
