@@ -371,6 +371,26 @@ class Arrays(RuleBasedStateMachine):
 
         self.write(y.name, change, x.name)
 
+    @precondition(lambda self: self.recording is not None)
+    @rule(number=index, values=numbers)
+    def run_on_host_data(self, number: int, values: list[int]) -> None:
+        """Upload in the block, and write to that at once."""
+        self.create(number, 0, values)
+        self.run(self.known().index(self.variables[-1]))
+
+    @precondition(lambda self: self.recording is not None)
+    @rule(number=index, how=st.sampled_from(VIEWS))
+    def run_on_orphan(self, number: int, how: Callable[[Any], Any]) -> None:
+        """Write in the block to a view of what nobody holds any more."""
+        x = self.pick(number)
+        if x is None:
+            return
+        self.view(number, how)
+        view = self.variables[-1]
+        self.variables.remove(x)
+        del x
+        self.run(self.known().index(view))
+
     # ------------------------------------------------------------ programs
 
     @precondition(lambda self: self.recording is None)
