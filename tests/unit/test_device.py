@@ -8,6 +8,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,25 @@ def test_a_thread_has_a_device_of_its_own_as_default(way: Direct) -> None:
     thread.join(30)
     assert seen == [device, device, True]
     device.close()
+
+
+NO_GPU = {
+    "xp.zeros": lambda no_gpu, _: wg.xp.zeros(3, device=no_gpu),
+    "matmul": lambda no_gpu, _: wg.matmul(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), gpu=no_gpu),
+    "einsum": lambda no_gpu, _: wg.einsum("i->", np.ones(2, np.float32), gpu=no_gpu),
+    "to_device": lambda no_gpu, x: x.to_device(no_gpu),
+    "render": lambda no_gpu, _: wg.mandelbrot.render(size=(8, 8), gpu=no_gpu),
+    "cache": lambda no_gpu, _: wg.cache.list(gpu=no_gpu),
+}
+
+
+@pytest.mark.parametrize("name", NO_GPU)
+@pytest.mark.parametrize("no_gpu", ["cpu", 0, object])
+def test_what_is_no_gpu_is_refused(way: Direct, name: str, no_gpu: Any) -> None:
+    gpu = wg.GPU(way)
+    with pytest.raises(wg.BindingError, match="is no GPU: pass a webgpu_widget.GPU"):
+        NO_GPU[name](no_gpu, gpu.array([1.0]))
+    gpu.close()
 
 
 def test_a_device_needs_no_widget() -> None:

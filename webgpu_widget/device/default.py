@@ -87,7 +87,18 @@ def default_device() -> Device:
 
 
 def as_device(gpu: HasDevice | Device | None) -> Device:
-    """Return the device of a GPU; a device as it is, and the default one for None."""
+    """Return the device of a GPU; a device as it is, and the default one for None.
+
+    Raises
+    ------
+    BindingError
+        For what is neither.
+    """
     if gpu is None:
         return default_device()
-    return cast("Device", getattr(gpu, "_device", gpu))
+    device = getattr(gpu, "_device", gpu)
+    if not hasattr(device, "queue"):
+        raise errors.BindingError(
+            f"{gpu!r:.80} is no GPU: pass a webgpu_widget.GPU, or leave it out for wg.default_gpu()"
+        )
+    return cast("Device", device)
