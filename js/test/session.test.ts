@@ -538,3 +538,25 @@ test("nothing is lost, doubled or reordered while lanes come and go", () => {
     expect(results, `seed ${seed}: replies`).toEqual(order.map((number) => `r${number}`));
   }
 });
+
+test("a lane that broke is opened again when Python offers it again, and not while it is open", () => {
+  const { session, lanes } = world();
+  const comm = new Wire("comm");
+  const offered = { url: "ws://127.0.0.1:1/ws", token: "t" };
+  session.hello(comm);
+  session.receive(comm, welcome("one", 0, offered), []);
+  session.receive(comm, welcome("one", 0, offered), []);
+  expect(lanes.length).toBe(1);
+  const [first] = lanes;
+  if (!first) throw new Error("no lane");
+  session.receive(first, welcome("one", 0), []);
+  expect(session.link).toBe(first);
+  session.linkClosed(first);
+  expect(session.link).toBe(comm);
+  session.receive(comm, welcome("one", 0, offered), []);
+  expect(lanes.length).toBe(2);
+  // One that never opened is given up as well.
+  session.linkClosed(lanes[1] as Wire);
+  session.receive(comm, welcome("one", 0, offered), []);
+  expect(lanes.length).toBe(3);
+});
