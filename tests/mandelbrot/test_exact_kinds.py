@@ -47,6 +47,7 @@ def test_a_julia_set_of_a_constant_beyond_two(gpu: wg.GPU, power: int, excess: i
     assert_exact(gpu, beyond_two(power, excess, 2.0, width), "perturbation", *(["direct"] if width == "2.9" else []))
 
 
+@pytest.mark.long
 def test_julia_sets_of_random_constants_beyond_two(gpu: wg.GPU, draw: np.random.Generator) -> None:
     for _ in range(3):
         power, excess = int(draw.integers(2, 4)), int(draw.integers(0, 50))
@@ -92,6 +93,7 @@ def test_a_row_beside_the_real_axis_is_called_doubtful_where_56_bits_do_not_tell
     assert np.array_equal(made.iterations[others], escapes(view)[0].reshape(5, 9)[others])
 
 
+@pytest.mark.long
 def test_random_copies(gpu: wg.GPU, draw: np.random.Generator) -> None:
     for _ in range(3):
         power, period = int(draw.integers(2, 6)), int(draw.integers(40, 200))
@@ -107,6 +109,7 @@ def test_random_copies(gpu: wg.GPU, draw: np.random.Generator) -> None:
         assert np.array_equal(part.iterations, whole.iterations[tile.where])
 
 
+@pytest.mark.long
 def test_julia_sets_at_random_points(gpu: wg.GPU, draw: np.random.Generator) -> None:
     for _ in range(3):
         power, deep = int(draw.integers(2, 6)), int(draw.integers(15, 200))
