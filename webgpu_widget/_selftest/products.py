@@ -48,7 +48,7 @@ def _planned(bench: Bench, plan: Plan, shape: tuple[int, int, int], *, turned: t
         for y, x, flip in zip(stored, (a, b), turned, strict=True)
     )
     out = bench.poison(m, n)
-    _emit(bench.gpu, Product(left, right, tight(out, (1, 1, m, n))), plan)
+    _emit(bench.device, Product(left, right, tight(out, (1, 1, m, n))), plan)
     return _bounded(bench.get(out, (m, n)), a, b)
 
 
@@ -130,7 +130,7 @@ def matrix_units(bench: Bench, variant: Subgroup) -> float:
     a, b = (bench.rng.standard_normal(size).astype(np.float16) for size in ((m, k), (k, n)))
     left, right, out = bench.gpu.array(a), bench.gpu.array(b), bench.poison(m, n)
     views = tight(left._memory, (1, 1, m, k), half=True), tight(right._memory, (1, 1, k, n), half=True)
-    _emit(bench.gpu, Product(*views, tight(out, (1, 1, m, n))), Plan(variant))
+    _emit(bench.device, Product(*views, tight(out, (1, 1, m, n))), Plan(variant))
     return _bounded(bench.get(out, (m, n)), a, b)
 
 
