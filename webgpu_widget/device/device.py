@@ -287,10 +287,11 @@ class Device:
         self.connection.disown(self._because)
         self.queue.disown()
 
-    def __del__(self) -> None:
+    def __del__(self, _ending: Callable[[], bool] = sys.is_finalizing) -> None:
         """End the browser of a device that nothing holds any more: in a thread, since a collector may call this anywhere."""
-        # While Python ends no thread starts any more, and waiting for one would never end; what is left is closed by then.
-        if self.closed or sys.is_finalizing():
+        # While Python ends no thread starts any more, and waiting for one would never end; what is left is closed by then. The
+        # function is held here, because a module's names are gone at the very end.
+        if self.closed or _ending():
             return
         self.closed = True
         with contextlib.suppress(RuntimeError):
