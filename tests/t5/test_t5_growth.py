@@ -52,6 +52,18 @@ def test_a_short_answer_takes_the_same_memory_whatever_was_asked(gpu, tiny, rng,
     assert in_use(gpu) - before < taken, "and a short one less"
 
 
+@pytest.mark.parametrize("beams", [1, 3])
+def test_what_is_asked_for_takes_no_memory_before_it_comes(gpu, tiny, rng, beams):
+    def taken(most):
+        tiny._decoders.clear()
+        before = in_use(gpu)
+        with tiny._decoding(2, beams, 32, most):
+            return in_use(gpu) - before
+
+    first = taken(FIRST)
+    assert all(taken(most) <= first for most in (int(rng.integers(2_000, 40_000)), 1_000_000, 10**12))
+
+
 @pytest.mark.parametrize(("beams", "on_cpu"), [(1, True), (3, True), (2, False)])
 def test_tokens_are_the_same_however_often_the_room_grows(endless, monkeypatch, rng, beams, on_cpu):
     if not on_cpu:
