@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import IPython.display
 import numpy as np
 import pytest
 from PIL import Image
 
 import webgpu_widget as wg
 from webgpu_widget.cluster import mandelbrot, views
+from webgpu_widget.link.hosts.base import Host
 
 EMPTY = (90, 90, 90, 60)
 VIEW = {"center": (-0.75, 0.1), "width": 2.5, "size": (160, 96), "max_iter": 200}
@@ -30,7 +30,7 @@ def test_the_live_picture_fills_up(cluster: wg.Cluster, monkeypatch: pytest.Monk
         frames.append(pixels(widget.value))
         widget.observe(lambda change: frames.append(pixels(change["new"])), "value")
 
-    monkeypatch.setattr(IPython.display, "display", display)
+    monkeypatch.setattr(Host, "show", lambda _host, widget: display(widget))
     monkeypatch.setattr(views, "_REDRAW_S", 0.0)
     image = cluster.mandelbrot(**VIEW, tile=32, live=True)
     (widget,) = shown
@@ -47,7 +47,7 @@ def test_the_live_picture_fills_up(cluster: wg.Cluster, monkeypatch: pytest.Monk
 
 
 def test_a_live_picture_is_sent_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(IPython.display, "display", lambda _widget: None)
+    monkeypatch.setattr(Host, "show", lambda _host, _widget: None)
     now = [1000.0]
     monkeypatch.setattr(views.time, "monotonic", lambda: now[0])
     picture = views.LivePicture((64, 64))
@@ -62,7 +62,7 @@ def test_a_live_picture_is_sent_at_most_four_times_a_second(monkeypatch: pytest.
 
 
 def test_a_large_live_picture_is_shown_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(IPython.display, "display", lambda _widget: None)
+    monkeypatch.setattr(Host, "show", lambda _host, _widget: None)
     assert pixels(views.LivePicture((2000, 1000)).widget.value).shape == (334, 667, 4)
 
 
