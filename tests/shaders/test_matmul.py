@@ -191,7 +191,7 @@ def check_plan(gpu, rng, plan, m, n, k, turned_a, turned_b):
         for array, x, turned in zip(stored, (a, b), (turned_a, turned_b), strict=True)
     ]
     whole = emit_module().Product(*views, tight(out._memory, (1, 1, m, n)))
-    emit_module()._emit(gpu, whole, plan)
+    emit_module()._emit(gpu._device, whole, plan)
     check(out.numpy(), a, b)
 
 

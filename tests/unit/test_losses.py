@@ -293,7 +293,7 @@ def test_a_page_that_broke_off_without_a_word_serves_the_second_try(gpu: wg.GPU,
 def test_a_hub_knows_of_a_page_that_is_fetched_again() -> None:
     made = wg.GPU(transport="page")
     try:
-        transport = made._transport
+        transport = made._device.transport
         now = time.monotonic()
         transport._hub.page_fetched_at = now - 100
         assert not transport.comes_back(now)

@@ -147,7 +147,7 @@ def test_a_model_larger_than_the_budget_streams(clean, path, model):
             wg.load_weights(path, clean, budget_bytes=1000, **QUICK)
     from webgpu_widget.weights.budget import Budget
 
-    Budget.of(clean).limit_bytes = None
+    Budget.of(clean._device).limit_bytes = None
 
 
 def test_a_tensor_larger_than_a_binding_is_split(clean, tmp_path):
