@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import hypothesis
 import numpy as np
@@ -82,6 +82,14 @@ class Variable:
     origin: tuple[int, Callable[[Any], Any]] | None = None
 
 
+class Parent(NamedTuple):
+    """What a view is of, how it gives the view, and whether it is there still."""
+
+    name: int
+    how: Callable[[Any], Any]
+    alive: bool
+
+
 @dataclass
 class Recorded:
     """A program, and its statements. They know arrays by name alone, and keep none alive."""
@@ -111,6 +119,7 @@ class Arrays(RuleBasedStateMachine):
         self.programs: list[Recorded] = []
         self.recording: Recorded | None = None
         self.freed: set[int] = set()
+        self.shapes: dict[int, tuple[int, ...]] = {}
         self.names = 0
 
     # ------------------------------------------------------------ the model
@@ -141,6 +150,7 @@ class Arrays(RuleBasedStateMachine):
         self.names += 1
         name = self.names
         self.variables.append(Variable(name, array, where))
+        self.shapes[name] = array.shape
         if origin is not None:
             self.origins[name] = origin
         if self.recording is not None:
@@ -277,8 +287,8 @@ class Arrays(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ kernels
 
-    def parents(self, name: int) -> list[tuple[int, list[Callable[[Any], Any]]]]:
-        """Return the arrays that are still there and that one is a view of, and how each gives the one before it.
+    def parents(self, name: int) -> list[Parent]:
+        """Return what one is a view of, and that of, to the oldest.
 
         What is older than a program, and used by it, is there for it.
         """
@@ -286,30 +296,31 @@ class Arrays(RuleBasedStateMachine):
         for recorded in (*self.programs, self.recording):
             if recorded is not None:
                 alive |= recorded.used - recorded.made - self.freed
-        found, hows = [], []
+        found = []
         while name in self.origins:
             name, how = self.origins[name]
-            hows.insert(0, how)
-            if name in alive:
-                found.append((name, hows))
-                hows = []
+            found.append(Parent(name, how, name in alive))
         return found
 
-    def shown(self, name: int, parents: list[tuple[int, list[Callable[[Any], Any]]]]) -> dict[int, np.ndarray]:
-        """Return the arrays that NumPy would show through a view, by name: views of one memory, from the oldest to the view.
+    def shown(self, name: int, parents: list[Parent]) -> dict[int, np.ndarray]:
+        """Return the arrays that NumPy would show through a view, by name: views of one memory, from the oldest that is there to the view.
 
-        What needs a copy, as a reshape of a turned view does, begins anew.
+        What needs a copy, as a reshape of a turned view does, begins anew; also where what it was turned from is gone.
         """
-        names = [name, *(parent for parent, _ in parents)]
-        view = self.values[names[-1]].copy()
-        found = {names[-1]: view}
-        for child, (_, hows) in zip(reversed(names[:-1]), reversed(parents), strict=True):
-            part = view
-            for how in hows:
-                part = np.asarray(how(part))
-            if not np.shares_memory(part, view):
-                part, found = part.copy(), {}
-            view = found[child] = part
+        names = [name, *(parent.name for parent in parents)]
+        oldest = max((at for at, parent in enumerate(parents, 1) if parent.alive), default=0)
+        view = np.zeros(self.shapes[names[-1]], np.int32)
+        found: dict[int, np.ndarray] = {}
+        for at in range(len(parents), -1, -1):
+            if at < len(parents):
+                part = np.asarray(parents[at].how(view))
+                if not np.shares_memory(part, view):
+                    part, found = part.copy(), {}
+                view = part
+            if at == oldest:
+                view[...] = self.values[names[at]]
+            if at in {oldest, 0} or (at < oldest and parents[at - 1].alive):
+                found[names[at]] = view
         return found
 
     def step(self, name: int) -> Callable[[], None]:
@@ -340,7 +351,7 @@ class Arrays(RuleBasedStateMachine):
             for name, view in self.shown(x.name, self.parents(x.name)).items():
                 np.testing.assert_array_equal(view, self.values[name], "a view of old values was written")
         self.note(x.name)
-        self.do(statement, x.name, *(name for name, _ in self.parents(x.name)))
+        self.do(statement, x.name, *(parent.name for parent in self.parents(x.name) if parent.alive))
 
     @rule(number=index, how=st.sampled_from(VIEWS))
     def run_on_part(self, number: int, how: Callable[[Any], Any]) -> None:
