@@ -106,7 +106,7 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
     side = 1 << ((mebibytes << 18).bit_length() - 1) // 2
     shape = ((mebibytes << 18) // side, side)
     size = 4 * shape[0] * shape[1]
-    a, b, c = (_uniform(gpu._device, shape, seed) for seed in (1, 2, 3))
+    a, b, c = (_uniform(gpu, shape, seed) for seed in (1, 2, 3))
     host = [x.numpy(timeout=600) for x in (a, b, c)]
     some = (slice(None, None, max(1, shape[0] // 64)), slice(None, None, 61))
     few = [h[some].astype(np.float64) for h in host]

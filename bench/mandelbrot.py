@@ -4,7 +4,7 @@
 
 Giga-iterations a second are the counts of the picture over the time of a dispatch, by timestamps on the GPU where the adapter has them, else by the clock over
 dispatches that take a second together; where the counts are not the exact ones of 24 pixels drawn at random (one in ten may differ: float32, and no pixel is
-refined here), the rate says WRONG. The kernels also write the continuous count, the plain loop does not. `--deep` adds 1e-25 and 1e-300, where skipped
+refined here), the rate says WRONG. In the deep views, whose counts of 16,000 and 90,000 end in float32 noise, three in four pixels must be within 1 in 100. The kernels also write the continuous count, the plain loop does not. `--deep` adds 1e-25 and 1e-300, where skipped
 iterations count as done. `--sweep` times the shapes of mandelbrot_variants.py (those with WORD in the name) beside the plain loop instead, and says on what
 part of the pixels each agrees with it: the plain loop rounds differently, so near the boundary counts differ.
 """
@@ -43,6 +43,7 @@ struct Params { size: vec2u, center: vec2f, step: vec2f, max_iter: u32, unused: 
   result[id.y * params.size.x + id.x] = n;
 }
 """
+DEEP = 1e-20
 SEAHORSE = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
 
 
@@ -67,7 +68,8 @@ def seconds_each(gpu, dispatch, least):
 def report(name, gpu, dispatch, result, view, least):
     each = seconds_each(gpu, dispatch, least)
     found = counts(gpu, result, view.size[0] * view.size[1])
-    if not counts_are_right(view, found):
+    right = {"sample": 48, "least": 0.75, "within": 0.01} if float(view.spacing) < DEEP else {}
+    if not counts_are_right(view, found, **right):
         print(f"{name:44s}      WRONG", flush=True)
         return float("nan")
     counted = int(found.sum(dtype=np.int64))

@@ -173,7 +173,7 @@ export class PipelineStore {
         const bindings = entry.bindings.flatMap((index) => reflection.reflection.bindings[index] ?? []);
         this.checkBindings(command.label, bindings);
         this.checkSlots(command.label, bindings);
-        made = this.pipeline(command.label, module.module, entry.name, constants, bindings);
+        made = this.pipeline(command.label, module.module, entry.name, constants, bindings, usesSubgroupMatrices(command.source));
         made.catch(() => undefined);
         workgroupSize = reflection.workgroupSize(entry, constants);
       }
@@ -237,6 +237,7 @@ export class PipelineStore {
     entryPoint: string,
     constants: Record<string, number>,
     bindings: readonly BindingInfo[],
+    sizesLater: boolean,
   ): Promise<Compiled> {
     const byGroup: (BindingInfo[] | undefined)[] = [];
     for (const binding of bindings) {
@@ -251,7 +252,8 @@ export class PipelineStore {
       uniforms <= this.device.limits.maxDynamicUniformBuffersPerPipelineLayout;
     const { device } = this;
     const { made, error } = scoped(device, ["validation"], () => {
-      const explicit = dynamic ? Array.from(byGroup, (list) => device.createBindGroupLayout({ label, entries: (list ?? []).map(layoutEntry) })) : undefined;
+      const entries = (list: readonly BindingInfo[] | undefined) => (list ?? []).map((binding) => layoutEntry(binding, sizesLater));
+      const explicit = dynamic ? Array.from(byGroup, (list) => device.createBindGroupLayout({ label, entries: entries(list) })) : undefined;
       const layout = explicit ? device.createPipelineLayout({ label, bindGroupLayouts: explicit }) : "auto";
       return { explicit, compiling: device.createComputePipelineAsync({ label, layout, compute: { module, entryPoint, constants } }) };
     });
@@ -269,9 +271,17 @@ export class PipelineStore {
   }
 }
 
-/** What a layout says of a binding of uniforms or storage. */
-export function layoutEntry(binding: BindingInfo): GPUBindGroupLayoutEntry {
-  const minSize = Math.ceil(minBindingSize(binding.type) / 4) * 4;
+/**
+ * Whether a module moves subgroup matrices. Dawn counts such a load or store as a use of so many bytes as the matrix has (a store of 16 x 16 floats: 1,024,
+ * whatever the variable's type), and refuses a layout that promises fewer.
+ */
+export function usesSubgroupMatrices(source: string): boolean {
+  return /\bsubgroupMatrix(Load|Store)\b/.test(source);
+}
+
+/** What a layout says of a binding of uniforms or storage. With `sizesLater` WebGPU compares the buffer's size with what the shader needs at each dispatch instead. */
+export function layoutEntry(binding: BindingInfo, sizesLater = false): GPUBindGroupLayoutEntry {
+  const minSize = sizesLater ? 0 : Math.ceil(minBindingSize(binding.type) / 4) * 4;
   const buffer: GPUBufferBindingLayout =
     binding.kind === "uniform"
       ? { type: "uniform", hasDynamicOffset: true, minBindingSize: minSize }

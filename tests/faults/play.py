@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import psutil
 from places import Place, open_cluster, place
-from processes import living_children, own_temporary_folder, profiles, until
+from processes import ancestors, living_children, own_temporary_folder, profiles, until
 from states import STATES
 from strikes import FAULTS, IN_THE_CALL
 from table import Cell
@@ -52,7 +52,9 @@ class _Belongings:
         return cls(living_children(), set(profiles()), names, psutil.Process().num_fds())
 
     def more_than(self, before: _Belongings) -> list[str]:
-        found = [f"processes {sorted(self.children - before.children)}"] if self.children - before.children else []
+        # What a browser from before starts now and then (a spare renderer, say) is that browser's own business.
+        children = {pid for pid in self.children - before.children if not before.children & ancestors(pid)}
+        found = [f"processes {sorted(children)}"] if children else []
         found += [f"profiles {self.profiles - before.profiles}"] if self.profiles - before.profiles else []
         found += [f"threads {self.threads - before.threads}"] if self.threads - before.threads else []
         if self.descriptors > before.descriptors + _SPARE_DESCRIPTORS:

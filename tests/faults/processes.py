@@ -86,6 +86,13 @@ def living_children() -> set[int]:
     return {process.pid for process in psutil.Process().children(recursive=True) if alive(process)}
 
 
+def ancestors(pid: int) -> set[int]:
+    """Pids of the processes above one; none when it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return {process.pid for process in psutil.Process(pid).parents()}
+    return set()
+
+
 @contextlib.contextmanager
 def own_temporary_folder() -> Iterator[None]:
     """Have temporary files in a folder of one's own: what others leave in the common one is not ours to count."""
