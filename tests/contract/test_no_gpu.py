@@ -11,6 +11,7 @@ import pytest
 
 import webgpu_widget as wg
 from webgpu_widget.__main__ import main
+from webgpu_widget.link import recovery
 from webgpu_widget.link.transports._chromium import Browser
 
 
@@ -29,6 +30,8 @@ def test_browser_without_an_adapter_says_why(monkeypatch):
     monkeypatch.setenv(
         "WEBGPU_WIDGET_BROWSER_FLAGS", "--use-webgpu-adapter=none-such --disable-gpu --disable-software-rasterizer"
     )
+    # Where work of a test before has hung, new browsers would be tried for as long as drivers hold on to it.
+    monkeypatch.setattr(recovery, "_hung_until", 0.0)
     made = wg.GPU(transport="headless")
     try:
         with pytest.raises(wg.NoAdapterError, match="(?i)adapter|webgpu") as caught:

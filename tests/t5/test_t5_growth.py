@@ -170,3 +170,12 @@ def test_a_generation_that_fails_leaves_nothing_to_the_next(tiny, monkeypatch, i
     width = 32  # of what the prompt was padded to
     assert (1, 1, width) not in tiny._decoders, "its buffers may be what there was no memory for"
     assert tiny.generate(prompt) == wanted
+
+
+def test_a_stream_that_is_left_ends_its_work(endless):
+    """By itself, not by what the interpreter clears: some CPython 3.12 keep the locals of a closed generator."""
+    stream = endless.stream(PROMPT, max_new_tokens=100)
+    next(stream)
+    work = stream.gi_frame.f_locals["work"]
+    stream.close()
+    assert work.gi_frame is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -234,9 +234,11 @@ class Answers(ABC):
         """
         settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
         pieces, work = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
-        for chunk in drive(self._device, work, timeout):
-            if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
-                yield piece
+        # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
+        with closing(work):
+            for chunk in drive(self._device, work, timeout):
+                if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
+                    yield piece
 
     async def stream_async(
         self,
@@ -255,6 +257,7 @@ class Answers(ABC):
         settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
         await self._settled()
         pieces, work = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
-        async for chunk in drive_async(self._device, work, timeout):
-            if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
-                yield piece
+        with closing(work):
+            async for chunk in drive_async(self._device, work, timeout):
+                if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
+                    yield piece
