@@ -290,7 +290,9 @@ def test_the_kernel_that_never_ends_is_named_among_ten():
             other.kernel(source.replace("BODY", spinning if i == 5 else f"y[1] = {i}u;"), name=f"kernel{i}")
             for i in range(10)
         ]
-        with pytest.raises(wg.FrontendTimeoutError, match=r"has not finished is 'kernel5': .*never ends") as caught:
+        # A driver that is still ending the work of the test before may take the device first; the kernel to blame is the same.
+        blames = r"has not finished is 'kernel5': .*never ends|at work on 'kernel5', the oldest kernel that had not finished"
+        with pytest.raises((wg.FrontendTimeoutError, wg.DeviceLostError), match=blames) as caught:
             last = [kernel(y=wg.out(2, np.uint32), threads=1) for kernel in kernels][-1]
             last.numpy(timeout=2)
         assert "'kernel9'" not in str(caught.value)
