@@ -291,7 +291,9 @@ def test_the_kernel_that_never_ends_is_named_among_ten():
             for i in range(10)
         ]
         # A driver that is still ending the work of the test before may take the device first; the kernel to blame is the same.
-        blames = r"has not finished is 'kernel5': .*never ends|at work on 'kernel5', the oldest kernel that had not finished"
+        blames = (
+            r"has not finished is 'kernel5': .*never ends|at work on 'kernel5', the oldest kernel that had not finished"
+        )
         with pytest.raises((wg.FrontendTimeoutError, wg.DeviceLostError), match=blames) as caught:
             last = [kernel(y=wg.out(2, np.uint32), threads=1) for kernel in kernels][-1]
             last.numpy(timeout=2)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from webgpu_widget._selftest.case import Area, Bench, differing, units
+from webgpu_widget.arrays.lazy import rows
+from webgpu_widget.arrays.lazy.runtime import runtime_of
 
 __all__ = ["AREA"]
 
@@ -74,3 +76,48 @@ def not_finite(bench: Bench, name: str) -> float:
     rows = [[1, np.inf, 2], [np.inf, -np.inf, 1], [np.nan, 1, 2], [-np.inf, 1, 1], [1, 2, 3]]
     x = np.array(rows, np.float32)
     return differing(getattr(bench.gpu.array(x), name)(axis=1).numpy(), getattr(x, name)(axis=1))
+
+
+@AREA.case(
+    "generated/rows",
+    "roundings a row",
+    12,
+    kind=("softmax", "layer_norm", "rms_norm"),
+    shape=((3, 64), (5, 100), (2, 516), (70, 128), (1, 16_384)),
+)
+def rows_read_once(bench: Bench, kind: Any, shape: tuple[int, int]) -> float:
+    """A sum of all columns in trees, a root and a quotient; an exponential where there is one. Rounding errors of a mean stay as wide as the values are."""
+    x = (3 + bench.rng.normal(size=shape)).astype(np.float32)
+    weight, bias = (bench.rng.normal(size=shape[1]).astype(np.float32) for _ in range(2))
+    runtime, wide = runtime_of(bench.device), x.astype(np.float64)
+    values, factors, terms = (bench.gpu.array(a) for a in (x, weight, bias))
+    if kind == "softmax":
+        found, wanted = rows.normalise(runtime, kind, values), np.exp(wide - wide.max(1, keepdims=True))
+        wanted /= wanted.sum(1, keepdims=True)
+        return units(found.numpy(), wanted, 2 * EPS * wanted)
+    if kind == "layer_norm":
+        found = rows.normalise(runtime, kind, values, factors, terms, 1e-5)
+        centred = wide - wide.mean(1, keepdims=True)
+        wanted = centred / np.sqrt(np.square(centred).mean(1, keepdims=True) + 1e-5) * weight
+        return units(found.numpy(), wanted + bias, EPS * (np.abs(wanted) + np.abs(bias) + 3 * np.abs(weight)))
+    found = rows.normalise(runtime, kind, values, factors, None, 1e-6)
+    wanted = wide / np.sqrt(np.square(wide).mean(1, keepdims=True) + 1e-6) * weight
+    return units(found.numpy(), wanted, EPS * np.abs(wanted))
+
+
+@AREA.case("generated/rows", "elements", 0, kind=("softmax", "layer_norm", "rms_norm"))
+def rows_that_are_not_finite(bench: Bench, kind: Any) -> float:
+    """Rows with NaN or infinities are NaN where NumPy's are, their neighbours are not; equal numbers have no distance from their mean."""
+    x = np.full((6, 68), 7, np.float32)
+    x[1, 5], x[2, 60], x[3, 7], x[4] = np.nan, np.inf, -np.inf, -np.inf
+    found = rows.normalise(runtime_of(bench.device), kind, bench.gpu.array(x), eps=1e-5).numpy()
+    with np.errstate(invalid="ignore"):
+        wide = x.astype(np.float64)
+        if kind == "softmax":
+            wanted = np.exp(wide - wide.max(1, keepdims=True))
+            wanted /= wanted.sum(1, keepdims=True)
+        else:
+            centred = wide - wide.mean(1, keepdims=True) if kind == "layer_norm" else wide
+            wanted = centred / np.sqrt(np.square(centred).mean(1, keepdims=True) + 1e-5)
+    exact = not found[[0, 5]].any() if kind == "layer_norm" else True
+    return differing(np.isnan(found), np.isnan(wanted)) + (0 if exact else 1)

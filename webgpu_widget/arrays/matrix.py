@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy import rows
 from webgpu_widget.arrays.lazy.build import apply, cast_node, coerce, common_dtype
 from webgpu_widget.arrays.lazy.library import shader
 from webgpu_widget.arrays.lazy.node import Node, c_strides, node_of, size_of
+from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.shape import broadcast_node, permute
 from webgpu_widget.arrays.lazy.value import wrap
 from webgpu_widget.errors import DTypeError, ShapeError
@@ -226,6 +228,8 @@ def _wide(x: GPUArray) -> GPUArray:
 def softmax(x: Any, axis: int = -1, *, gpu: GPU | None = None) -> GPUArray:
     """Return ``exp(x) / sum(exp(x))`` along an axis, shifted by the maximum so that nothing overflows."""
     given = _real("softmax", x, gpu)
+    if rows.fits(runtime := runtime_of(given._device), given, axis, None, None):
+        return rows.normalise(runtime, "softmax", given)
     a = _wide(given)
     e = apply("exp", a - a.max(axis=axis, keepdims=True))
     return (e / e.sum(axis=axis, keepdims=True)).astype(given.dtype, copy=False)
@@ -236,6 +240,8 @@ def layer_norm(
 ) -> GPUArray:
     """Return ``(x - mean) / sqrt(var + eps) * weight + bias`` along an axis."""
     given = _real("layer_norm", x, gpu)
+    if rows.fits(runtime := runtime_of(given._device), given, axis, weight, bias):
+        return rows.normalise(runtime, "layer_norm", given, weight, bias, eps)
     a = _wide(given)
     distance = a - a.mean(axis=axis, keepdims=True)
     variance = apply("square", distance).mean(axis=axis, keepdims=True)
@@ -245,6 +251,8 @@ def layer_norm(
 def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-6, axis: int = -1, gpu: GPU | None = None) -> GPUArray:
     """Return ``x / sqrt(mean(x * x) + eps) * weight`` along an axis."""
     given = _real("rms_norm", x, gpu)
+    if rows.fits(runtime := runtime_of(given._device), given, axis, weight, None):
+        return rows.normalise(runtime, "rms_norm", given, weight, None, eps)
     a = _wide(given)
     scaled = a / apply("sqrt", apply("square", a).mean(axis=axis, keepdims=True) + eps)
     return _affine(given, scaled, weight, None)
