@@ -15,7 +15,7 @@ BUDGET: dict[str, tuple[int, int]] = {
     "arrays": (160, 150),
     "cluster": (50, 40),
     "contract": (40, 20),
-    "faults": (50, 530),
+    "faults": (50, 640),
     "fuzz": (10, 10),
     "kernels": (50, 80),
     "lab": (190, 330),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,13 +17,34 @@ from processes import browser
 import webgpu_widget as wg
 from webgpu_widget.link.transports._chromium import Browser
 
+CLOSED_BY_FAULTS = frozenset({"renderer killed", "browser killed", "page closed", "gpu gone"})
+"""After these a person has to open the page again where it is not a browser of our own."""
 
-class Place:
-    """A GPU with a browser behind it, and the person who opens pages where that is one's task."""
+
+class Person:
+    """Who opens pages where that is a person's task."""
+
+    def __init__(self) -> None:
+        self.person: list[Browser] = []
+
+    @property
+    def url(self) -> str:
+        """What to open."""
+        raise NotImplementedError
+
+    def open_browser(self) -> None:
+        """As a person would; the ones before are closed."""
+        for old in self.person:
+            old.kill()
+        self.person = [Browser(self.url, [devtools.FLAG])]
+
+
+class Place(Person):
+    """A GPU with a browser behind it, and the person before it."""
 
     def __init__(self, transport: str) -> None:
+        super().__init__()
         self.transport = transport
-        self.person: list[Browser] = []
         # Also for the browsers that come after it.
         os.environ["WEBGPU_WIDGET_BROWSER_FLAGS"] = devtools.FLAG
         self.gpu = wg.GPU(transport=transport)  # type: ignore[arg-type]
@@ -35,15 +57,18 @@ class Place:
         """The browser's own process."""
         return browser(self.gpu) if not self.person else psutil.Process(self.person[-1].pid)
 
-    def open_browser(self) -> None:
-        """As a person would; the ones before are closed."""
-        for old in self.person:
-            old.kill()
-        self.person = [Browser(str(self.gpu.url), [devtools.FLAG])]
+    @property
+    def url(self) -> str:
+        """The address of its page."""
+        return str(self.gpu.url)
+
+    def interrupt(self) -> None:
+        """As Ctrl-C does."""
+        os.kill(os.getpid(), signal.SIGINT)
 
     def help(self, fault: str) -> None:
         """Do what only a person can after a fault; a browser of our own needs nobody."""
-        if self.transport == "page" and fault in {"renderer killed", "browser killed", "page closed", "gpu gone"}:
+        if self.transport == "page" and fault in CLOSED_BY_FAULTS:
             self.open_browser()
 
     def call(self, rng: np.random.Generator) -> bool:

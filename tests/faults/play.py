@@ -6,11 +6,12 @@ import contextlib
 import gc
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
+from inside import ended
+from kernels import kernel_place
 from places import Place, open_cluster, place
 from processes import ancestors, living_children, own_temporary_folder, profiles, until
 from states import STATES
@@ -77,7 +78,7 @@ def _strike_meanwhile(place: Place, cell: Cell, rng: np.random.Generator) -> str
     """Work, have the fault strike when the work is under way, and say how the work ended."""
     strike, _ = FAULTS[cell.fault]
     if cell.fault in IN_THE_CALL:
-        return _ended(lambda: strike(place))
+        return ended(lambda: strike(place))
     work = STATES[cell.state](place, rng)
     struck, busy = threading.Event(), threading.Event()
     failed: list[BaseException] = []
@@ -95,25 +96,21 @@ def _strike_meanwhile(place: Place, cell: Cell, rng: np.random.Generator) -> str
     hitter = threading.Thread(target=hit)
     hitter.start()
     try:
-        ended = _ended(lambda: work(struck, busy))
+        how = ended(lambda: work(struck, busy))
     finally:
         hitter.join(90)
     if failed:
         raise failed[0]
-    return ended
-
-
-def _ended(work: Callable[[], None]) -> str:
-    try:
-        work()
-    except (wg.WebGPUWidgetError, KeyboardInterrupt) as error:
-        return type(error).__name__
-    return "right"
+    return how
 
 
 def _allowed(transport: str, fault: str) -> set[str]:
     _, kinds = FAULTS[fault]
+    if fault == "kernel restarted":
+        return {"ended"}
     names = {kind.__name__ for kind in kinds}
+    if "FrontendLostError" in names:
+        names.add("Told")
     if transport == "headless":
         names.discard("NoFrontendError")  # it starts a browser by itself
     if fault == "out of memory":
@@ -124,7 +121,9 @@ def _allowed(transport: str, fault: str) -> set[str]:
 def play(cell: Cell, rng: np.random.Generator) -> Outcome:
     """Play it; raises AssertionError when it does not end well."""
     with own_temporary_folder():
-        return _play_cluster(cell, rng) if cell.transport == "cluster" else _play(cell, rng)
+        if cell.transport == "cluster":
+            return _play_cluster(cell, rng)
+        return _play_in_kernel(cell, rng) if cell.in_kernel else _play(cell, rng)
 
 
 def _play(cell: Cell, rng: np.random.Generator) -> Outcome:
@@ -145,6 +144,24 @@ def _play(cell: Cell, rng: np.random.Generator) -> Outcome:
         # What loads in the background lets go in its own thread.
         gpu = where.gpu
         until(lambda: gpu.memory().buffers == 0, 10, "no buffer left on the GPU")
+    outcome.left = _settled(before)
+    assert not outcome.left, f"left over: {outcome.left}"
+    return outcome
+
+
+def _play_in_kernel(cell: Cell, rng: np.random.Generator) -> Outcome:
+    before = _Belongings.now()
+    outcome = Outcome()
+    with kernel_place(cell.transport, rng) as where:
+        where.call()
+        strike, _ = FAULTS[cell.fault]
+        outside = None if cell.fault in IN_THE_CALL else lambda: strike(where)
+        outcome.first, outcome.first_s = where.work(cell.state, cell.fault, outside)
+        assert outcome.first in _allowed(cell.transport, cell.fault), f"ended with {outcome.first}; {where}"
+        where.help(cell.fault)
+        outcome.next_s = where.call()
+        assert outcome.next_s < NEXT_S, f"the next call took {outcome.next_s:.1f} s; {where}"
+        until(lambda: where.buffers() == 0, 10, "no buffer left on the GPU")
     outcome.left = _settled(before)
     assert not outcome.left, f"left over: {outcome.left}"
     return outcome

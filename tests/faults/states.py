@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
+import queue
+import re
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from fake_page import COUNT, SQUARE
-from places import Place
 from safetensors.numpy import save_file
 
 import webgpu_widget as wg
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = ROOT / "notebooks" / "tiny_t5"
+DEEP = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
 MIB = 2**20
 
 
@@ -28,7 +32,13 @@ def _same(got: object, wanted: object) -> None:
         raise Wrong("an answer is wrong")
 
 
+Place = Any
+"""One of `places`, or a kernel's: what has a GPU."""
 Work = Callable[[threading.Event, threading.Event], None]
+
+
+class Told(wg.FrontendLostError):
+    """What the page of an explorer was told in the place of its picture; a kernel raises nothing there."""
 
 
 def _until(struck: threading.Event, busy: threading.Event, once: Callable[[], None]) -> None:
@@ -153,6 +163,61 @@ def replay(place: Place, _rng: np.random.Generator) -> Work:
     return lambda struck, busy: _until(struck, busy, once)
 
 
+class _Asking:
+    """An explorer's page that asks, and has each answer."""
+
+    def __init__(self, explorer: wg.MandelbrotExplorer) -> None:
+        self._explorer = explorer
+        self._answers: queue.Queue[tuple[dict[str, Any], list[bytes]]] = queue.Queue()
+        self._numbers = itertools.count()
+        explorer._say = self._heard
+
+    def _heard(self, content: dict[str, Any], buffers: Sequence[Any]) -> None:
+        self._answers.put((content, [bytes(item) for item in buffers]))
+
+    def ask(self, kind: str, width: str, size: tuple[int, int]) -> tuple[str, list[bytes]]:
+        view = {
+            "center": DEEP,
+            "width": width,
+            "size": list(size),
+            "max_iter": 500,
+            "power": 2,
+            "julia": None,
+        }
+        number = str(next(self._numbers))
+        self._explorer._on_message(self._explorer, {"id": number, "kind": kind, "view": view, "coarse": 1}, [])
+        content, buffers = {"id": ""}, []
+        while content["id"] != number:  # one that was interrupted is answered later
+            content, buffers = self._answers.get(timeout=90)
+        if content["kind"] == "error":
+            if re.match(r"\w+(Error|Exception): ", content["message"]):
+                raise Wrong(f"an explorer's page was told {content['message']!r}")
+            raise Told(content["message"])
+        return content["kind"], buffers
+
+
+def explorer(place: Place, _rng: np.random.Generator) -> Work:
+    """An explorer's page asks for pictures, and for the reference of a deep view."""
+    shown = wg.MandelbrotExplorer(gpu=place.gpu)
+    page = _Asking(shown)
+    questions = [("draw", "0.01", (96, 64)), ("draw", "1e-20", (48, 32)), ("prepare", "1e-25", (200, 150))]
+    wanted = [page.ask(*question) for question in questions]
+
+    def once() -> None:
+        for question, known in zip(questions, wanted, strict=True):
+            kind, buffers = page.ask(*question)
+            if kind != known[0] or buffers != known[1]:
+                raise Wrong(f"another answer to {question}")
+
+    def work(struck: threading.Event, busy: threading.Event) -> None:
+        try:
+            _until(struck, busy, once)
+        finally:
+            shown.close()
+
+    return work
+
+
 STATES: dict[str, Callable[[Place, np.random.Generator], Work]] = {
     "idle": idle,
     "calls": calls,
@@ -160,6 +225,7 @@ STATES: dict[str, Callable[[Place, np.random.Generator], Work]] = {
     "read": read,
     "load_weights": load_weights,
     "generate": generate,
+    "explorer": explorer,
     "recording": recording,
     "replay": replay,
 }

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
 
 import devtools
 import numpy as np
-from places import Place
 from processes import children, family, kill, stopped
 
 import webgpu_widget as wg
 
+Place = Any
+"""One of `places` or `kernels`, or what of it a strike needs."""
 LOST = (wg.DeviceLostError, wg.FrontendLostError)
 LONG = """
 @group(0) @binding(0) var<storage, read> turns: array<u32>;
@@ -56,22 +57,25 @@ def reloaded(place: Place) -> None:
 
 
 def second_page(place: Place) -> None:
-    devtools.open_page(place.root, str(place.gpu.url))
+    devtools.open_page(place.root, place.url)
 
 
 def device_destroyed(place: Place) -> None:
     devtools.evaluate(place.root, f"{devtools.ENGINE}.gpu?.device.destroy()")
 
 
-def interrupted(_place: Place) -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+def interrupted(place: Place) -> None:
+    place.interrupt()
+
+
+def kernel_restarted(place: Place) -> None:
+    place.restart()
 
 
 def disk_full(place: Place) -> None:
     devtools.evaluate(place.root, "navigator.storage.estimate()")
-    devtools.send(
-        place.root, "Storage.overrideQuotaForOrigin", origin=str(place.gpu.url).split("/?")[0], quotaSize=1024 * 1024
-    )
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(place.url))
+    devtools.send(place.root, "Storage.overrideQuotaForOrigin", origin=origin, quotaSize=1024 * 1024)
 
 
 def endless_shader(place: Place) -> None:
@@ -112,6 +116,7 @@ FAULTS: dict[str, tuple[Strike, tuple[type[BaseException], ...]]] = {
     "reloaded": (reloaded, LOST),
     "second page": (second_page, LOST),
     "device destroyed": (device_destroyed, LOST),
+    "kernel restarted": (kernel_restarted, ()),
     "interrupted": (interrupted, (KeyboardInterrupt,)),
     "disk full": (disk_full, (wg.QuotaError,)),
     "endless shader": (endless_shader, (wg.FrontendTimeoutError,)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from states import STATES
 from strikes import FAULTS, IN_THE_CALL
 
-TRANSPORTS = ("headless", "page")
+TRANSPORTS = ("headless", "page", "comm")
 CLUSTER_STATES = ("cluster map", "cluster product")
 CLUSTER_FAULTS = (
     "gpu process killed",
@@ -19,9 +19,8 @@ CLUSTER_FAULTS = (
     "device destroyed",
 )
 ELSEWHERE = {
-    "explorer": "needs a notebook that shows it: tests/lab/test_explorer.py, tests/lab/test_bad_luck.py",
-    "kernel restarted": "ends this process: tests/contract/test_transports.py (its browser goes), tests/lab/test_bad_luck.py (the notebook's page is told)",
-    "comm": "needs a Jupyter kernel and its front end: tests/kernels/test_waiting_in_cells.py, tests/lab/test_bad_luck.py, tests/unit/test_fault_anywhere.py",
+    "the explorer's own page": "its questions are asked here, and its pictures are looked at where a notebook shows them: tests/lab/test_explorer.py, tests/lab/test_bad_luck.py",
+    "cluster": "the work goes on in other browsers, so no second page, full disk or endless shader is one of its states: tests/cluster",
 }
 
 
@@ -39,6 +38,11 @@ class Cell:
         return f"{self.transport}-{self.state}-{self.fault}".replace(" ", "_")
 
     @property
+    def in_kernel(self) -> bool:
+        """Whether it is played in a kernel, with a front end; else in this process."""
+        return self.transport == "comm" or self.fault == "kernel restarted"
+
+    @property
     def missing(self) -> str:
         """Why it cannot exist; empty when it can."""
         if self.fault == "disk full" and self.state != "load_weights":
@@ -54,17 +58,36 @@ class Cell:
             return self.fault in {"gpu process killed", "renderer killed", "browser killed"}
         if self.missing or self.fault == "stopped 60 s":
             return False
-        if self.transport == "page":
-            return (self.state == "idle" and self.fault != "stopped 15 s") or (self.state, self.fault) in _PAGE
-        if (
-            self.fault in {"gpu process killed", "renderer killed", "browser killed", "disk full"}
-            or self.state == "idle"
-        ):
-            return True
-        return self.state in {"calls", "read"} and self.fault != "stopped 15 s"
+        chosen = _TELLING.get(self.transport, {})
+        return self.fault in chosen.get(self.state, ()) or self.fault in chosen.get("any", ())
 
 
-_PAGE = {("calls", "reloaded"), ("upload", "gpu process killed"), ("read", "page closed"), ("generate", "reloaded")}
+_GONE = {"gpu process killed", "renderer killed", "browser killed"}
+_TELLING = {
+    "headless": {
+        "any": {*_GONE, "disk full"},
+        "idle": set(FAULTS),
+        "calls": set(FAULTS) - {"stopped 15 s"},
+        "read": {"page closed", "reloaded", "interrupted"},
+    },
+    "page": {
+        "idle": set(FAULTS) - {"stopped 15 s"},
+        "calls": {"reloaded"},
+        "upload": {"gpu process killed"},
+        "read": {"page closed"},
+        "generate": {"reloaded"},
+    },
+    "comm": {
+        "idle": {"renderer killed", "browser killed", "page closed", "reloaded", "kernel restarted", "interrupted"},
+        "calls": {"gpu process killed"},
+        "upload": {"reloaded"},
+        "read": {"page closed"},
+        "load_weights": {"reloaded"},
+        "generate": {"gpu process killed"},
+        "explorer": {"kernel restarted"},
+        "replay": {"device destroyed"},
+    },
+}
 
 CELLS = [Cell(transport, state, fault) for transport in TRANSPORTS for state in STATES for fault in FAULTS] + [
     Cell("cluster", state, fault) for state in CLUSTER_STATES for fault in CLUSTER_FAULTS
