@@ -16,7 +16,7 @@ from notebook import Notebook
 from places import CLOSED_BY_FAULTS, Person
 from processes import alive, family, until
 
-MADE = "import json, inside, webgpu_widget as wg\ngpu = wg.GPU()\nprint(gpu.url)"
+MADE = "import json, inside, webgpu_widget as wg\ngpu = wg.GPU()\nprint(json.dumps([gpu.url, getattr(gpu._device.transport, 'browser_pid', None)]))"
 
 
 class KernelPlace(Person):
@@ -41,7 +41,8 @@ class KernelPlace(Person):
             "TMPDIR": tempfile.gettempdir(),
         }
         self._notebook = Notebook(environment)
-        self._url = ""
+        self._url: str | None = None
+        self._pid: int | None = None
 
     def __str__(self) -> str:
         return f"lane {self._lane}" if self.transport == "comm" else ""
@@ -52,22 +53,19 @@ class KernelPlace(Person):
 
     def make(self) -> None:
         """Make the GPU, and have a page."""
-        url = self.run(MADE)
-        self._url = self._notebook.url if self.transport == "comm" else url
+        self._url, self._pid = json.loads(self.run(MADE))
         if self.transport == "page" or (self.transport == "comm" and not self.person):
             self.open_browser()
 
     @property
     def url(self) -> str:
         """What a person opens."""
-        return self._url
+        return self._notebook.url if self.transport == "comm" else str(self._url)
 
     @property
     def root(self) -> psutil.Process:
         """The browser's own process."""
-        if self.transport != "headless":
-            return psutil.Process(self.person[-1].pid)
-        return psutil.Process(int(self.run("print(gpu._device.transport.browser_pid)")))
+        return psutil.Process(self._pid or self.person[-1].pid)
 
     def help(self, fault: str) -> None:
         """Do what only a person can after a fault: open the page again, or run the first cell of a new kernel."""
@@ -82,7 +80,7 @@ class KernelPlace(Person):
 
     def restart(self) -> None:
         """As the button does, or as a kernel that runs out of memory does."""
-        ends = family(self.root) if self.transport == "headless" and not self.person else []
+        ends = family(self.root) if self.transport == "headless" else []
         self._notebook.restart(now=bool(self._rng.integers(2)))
         until(lambda: not any(map(alive, ends)), 10, "the end of the old kernel's browser")
 

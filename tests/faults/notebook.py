@@ -145,6 +145,8 @@ class Notebook:
         path = ":".join(map(str, (ROOT, TESTS, TESTS / "faults")))
         self.front = _Front(ROOT, subshells=False, env={"PYTHONPATH": path, **environment})
         self.front.notebook = self
+        # Always copied: else pyzmq keeps a thread and a context for what it has not.
+        self.front.client.session.copy_threshold = 2**40
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()

@@ -96,7 +96,7 @@ def ancestors(pid: int) -> set[int]:
 @contextlib.contextmanager
 def own_temporary_folder() -> Iterator[None]:
     """Have temporary files in a folder of one's own: what others leave in the common one is not ours to count."""
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
         before, tempfile.tempdir = tempfile.tempdir, folder
         try:
             yield
