@@ -87,7 +87,11 @@ def parse(subscripts: str, arrays: list[GPUArray]) -> tuple[list[str], str]:
     webgpu_widget.ShapeError
         When letters and axes do not fit.
     """
-    left, arrow, right = subscripts.replace(" ", "").partition("->")
+    written = subscripts.replace(" ", "")
+    torn = next((sign for sign in ("...", "->") if written.count(sign) != subscripts.count(sign)), None)
+    if torn is not None:
+        raise ShapeError(f"einsum: a space stands inside a {torn!r} of {subscripts!r}; it may stand between signs.")
+    left, arrow, right = written.partition("->")
     terms = left.split(",")
     if len(terms) != len(arrays) or not arrays:
         raise ShapeError(f"einsum: {subscripts!r} has {len(terms)} terms, but there are {len(arrays)} operands.")
