@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import gmpy2
 import numpy as np
 import pytest
 from exactly import copy_by_a_tip, escapes, tip_exactly
-from gmpy2 import mpq
+from gmpy2 import mpc, mpfr, mpq
 
 import webgpu_widget as wg
 from webgpu_widget.mandelbrot import View, make_view
@@ -79,6 +80,38 @@ def test_the_nucleus_of_a_copy_much_smaller_than_a_pixel(gpu: wg.GPU, power: int
     assert_exact(gpu, view, "perturbation", "bla", least=0.98)
     made = render_view(view, gpu, timeout=120).iterations
     assert made[3, 4] == 12 * period
+
+
+def of_the_middle(view: View, bits: int) -> int:
+    """The count of the centre itself."""
+    with gmpy2.context(precision=bits):
+        z, c = (mpc(*map(mpfr, part)) for part in (view.point, view.constant or view.point))
+        limit = max(mpfr(4), gmpy2.norm(c)) if view.constant else mpfr(4)
+        count = 0 if view.constant else 1
+        while count < view.max_iter and gmpy2.norm(z) <= limit:
+            z, count = z**view.power + c, count + 1
+        return count
+
+
+@pytest.mark.parametrize(("power", "bits", "width"), [(3, 2000, "1e-62"), (2, 1000, "1e-20"), (5, 1500, "1e-9")])
+def test_a_centre_on_a_point_that_repels_counts_with_all_its_digits(
+    gpu: wg.GPU, draw: np.random.Generator, power: int, bits: int, width: str
+) -> None:
+    """It stays by a fixed point for as many steps as its digits tell, and leaves then, in a Julia set and at a tip of the set."""
+    with gmpy2.context(precision=bits):
+        c = mpc(complex(*draw.uniform(-0.7, 0.7, 2)))
+        z = max((mpc(root) for root in np.roots([1, *[0] * (power - 2), -1, complex(c)])), key=abs)
+        for _ in range(bits.bit_length()):
+            z -= (z**power + c - z) / (power * z ** (power - 1) - 1)
+        center, constant = (tuple(mpq(*part.as_integer_ratio()) for part in (n.real, n.imag)) for n in (z, c))
+    julia = make_view(center, width, (7, 5), 4000, power, constant)
+    tip = make_view(tip_exactly(power, bits), width, (5, 5), 4000, power)
+    about_zero = make_view((0, 0), width, (5, 5), 4000, power, tip_exactly(power, bits))
+    for view in (julia, tip, about_zero):
+        wanted = of_the_middle(view, 4 * bits)
+        for method in ("perturbation", "bla"):
+            made = render_view(view, gpu, method=method, timeout=120).iterations
+            assert made[view.size[1] // 2, view.size[0] // 2] == wanted, (view, method)
 
 
 @pytest.mark.parametrize(("off", "row"), [("0", None), ("1e-44", 2), ("-1e-36", 2), ("1e-30", None), ("2.1e-22", None)])

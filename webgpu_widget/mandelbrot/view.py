@@ -24,6 +24,8 @@ MAX_PIXELS = 2**28
 """Largest number of pixels of a picture."""
 MIN_WIDTH_LOG10 = -10_000
 """Depth at which a view is refused: reference orbits take minutes there."""
+MOST_GIVEN = 40_000
+"""Bits of a centre's own digits that count, some 12,000 digits."""
 LINK_VERSION = 1
 MOST_LINK = 200_000
 """Characters of a link; one of the greatest depth has some 25,000."""
@@ -85,12 +87,12 @@ class View:
 
         About 0, a step of a Julia set leaves no more of a pixel than its power: what is added to it must be known as well as that.
         Where the centre is that of a pixel, its count is that of the centre itself, which may be given to far under a pixel: on the nucleus of
-        a copy that is much smaller, say. So many of its digits count, up to twice the others.
+        a copy that is much smaller, or on a point that comes to a cycle which repels. So all of its digits count, and those of the constant.
         """
         needed = math.ceil(-self.log2_spacing * (self.power if self.julia else 1)) + 48 + self.max_iter.bit_length()
         if self.size[0] % 2 and self.size[1] % 2:
-            given = max(part.denominator.bit_length() for part in self.point) + 48
-            needed = max(needed, min(2 * needed, given))
+            given = max(part.denominator.bit_length() for part in (*self.point, *(self.constant or ()))) + 48
+            needed = max(needed, min(MOST_GIVEN, given))
         return max(64, needed)
 
     def pixel(self, column: int, row: int) -> tuple[mpq, mpq]:
