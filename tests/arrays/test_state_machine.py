@@ -288,7 +288,7 @@ class Arrays(RuleBasedStateMachine):
     # ------------------------------------------------------------ kernels
 
     def parents(self, name: int) -> list[Parent]:
-        """Return what one is a view of, and that of, to the oldest.
+        """Return what one is a view of, and that of, to the oldest, or to where NumPy needs a copy, as for a reshape of a turned view.
 
         What is older than a program, and used by it, is there for it.
         """
@@ -300,23 +300,23 @@ class Arrays(RuleBasedStateMachine):
         while name in self.origins:
             name, how = self.origins[name]
             found.append(Parent(name, how, name in alive))
+        view = np.empty(self.shapes[name], np.int8)
+        for at in reversed(range(len(found))):
+            part = np.asarray(found[at].how(view))
+            if not np.shares_memory(part, view):
+                found, part = found[:at], part.copy()
+            view = part
         return found
 
     def shown(self, name: int, parents: list[Parent]) -> dict[int, np.ndarray]:
-        """Return the arrays that NumPy would show through a view, by name: views of one memory, from the oldest that is there to the view.
-
-        What needs a copy, as a reshape of a turned view does, begins anew; also where what it was turned from is gone.
-        """
+        """Return the arrays that NumPy would show through a view, by name: views of one memory, from the oldest that is there to the view."""
         names = [name, *(parent.name for parent in parents)]
         oldest = max((at for at, parent in enumerate(parents, 1) if parent.alive), default=0)
         view = np.zeros(self.shapes[names[-1]], np.int32)
         found: dict[int, np.ndarray] = {}
         for at in range(len(parents), -1, -1):
             if at < len(parents):
-                part = np.asarray(parents[at].how(view))
-                if not np.shares_memory(part, view):
-                    part, found = part.copy(), {}
-                view = part
+                view = np.asarray(parents[at].how(view))
             if at == oldest:
                 view[...] = self.values[names[at]]
             if at in {oldest, 0} or (at < oldest and parents[at - 1].alive):
