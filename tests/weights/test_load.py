@@ -257,7 +257,7 @@ def test_quantised_as_it_arrives(clean, tmp_path, bits):
 def test_gguf_is_dequantised_on_the_gpu(clean, tmp_path):
     path = tmp_path / "model.gguf"
     writer = gguf.GGUFWriter(path, "test")
-    kinds = ["Q8_0", "Q4_0", "Q4_1", "Q4_K", "Q6_K"]
+    kinds = ["Q8_0", "Q4_0", "Q4_1", "Q4_K", "Q5_K", "Q6_K"]
     raws = {}
     for kind in kinds:
         raws[kind] = blocks(kind, 6).reshape(3, -1)

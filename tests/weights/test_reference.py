@@ -16,6 +16,7 @@ TYPES = {
     "Q4_0": "decode_q4_0",
     "Q4_1": "decode_q4_1",
     "Q4_K": "decode_q4_k",
+    "Q5_K": "decode_q5_k",
     "Q6_K": "decode_q6_k",
 }
 
@@ -25,7 +26,7 @@ def blocks(name, count, seed=0):
     encoding = ENCODINGS[name]
     rng = np.random.default_rng(seed)
     raw = rng.integers(0, 256, (count, encoding.block_bytes), np.uint8)
-    places = {"Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q4_K": [0, 2], "Q6_K": [208]}[name]
+    places = {"Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}[name]
     for place in places:
         raw[:, place : place + 2] = rng.normal(0, 0.1, (count, 1)).astype(np.float16).view(np.uint8)
     return raw

@@ -9,6 +9,7 @@ import numpy as np
 from webgpu_widget._selftest import nn_choice, nn_steps
 from webgpu_widget._selftest.case import Bench, relative, units
 from webgpu_widget._selftest.nn_bench import ACTIVATIONS, AREA, FORMATS, RELATIVE, SIZES, TEAMS, Kind, NNBench, Teams
+from webgpu_widget.nn.formats import FORMATS as STORAGES
 from webgpu_widget.nn.formats import Format
 from webgpu_widget.reference import nn as twin
 
@@ -131,11 +132,11 @@ def closed_keys(bench: Bench, shape: tuple[int, int, int], heads: tuple[int, flo
 
 
 @AREA.case(
-    "nn/{name}", RELATIVE, 1e-5, name=("linear", "step_linear", "step_gate", "embed"), stored=("q4_0", "q4_1", "q8_0")
-)
+    "nn/{name}", RELATIVE, 1e-5, name=("linear", "step_linear", "step_gate", "embed"), stored=("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k")
+)  # fmt: skip
 def gguf_blocks(bench: Bench, name: str, stored: Format) -> float:
     """Products with matrices as GGUF files have them, of an odd number of blocks a row, decoded inside."""
-    columns, hidden = 96, 14
+    columns, hidden = 3 * STORAGES[stored].values, 14
     b = NNBench(bench, replace(SIZES, width=columns, hidden=hidden))
     k = b.kernels
     matrix, exact = b.blocks(2 * hidden, columns, stored)

@@ -31,6 +31,10 @@ SIZES = Sizes(
     epsilon=1e-6,
     distance=128,
 )
+_SCALES: dict[Format, tuple[int, int]] = {
+    "q4_0": (0, 1), "q4_1": (0, 2), "q8_0": (0, 1), "q4_k": (0, 2), "q5_k": (0, 2), "q6_k": (208, 1),
+}  # fmt: skip
+"""Where the float16 of a block begin, and how many there are."""
 Teams = Literal["subgroups", "workgroups"]
 TEAMS: tuple[Teams, ...] = ("subgroups", "workgroups")
 Kind = tuple[bool, Activation]
@@ -81,10 +85,11 @@ class NNBench:
 
     def blocks(self, rows: int, columns: int, stored: Format) -> tuple[Matrix, NDArray[np.float64]]:
         """Upload a matrix of random blocks as GGUF has them; returns it with its values. Scales are of all sizes, subnormal ones too."""
-        count, storage = rows * columns // 32, STORAGES[stored]
+        storage = STORAGES[stored]
+        count = rows * columns // storage.values
         raw = self.bench.rng.integers(0, 256, (count, storage.size_bytes), np.uint8)
-        scales = 1 if storage.size_bytes % 4 else 2
-        raw[:, : 2 * scales] = (
+        at, scales = _SCALES[stored]
+        raw[:, at : at + 2 * scales] = (
             (self.normal(size=(count, scales)) * 2.0 ** self.bench.rng.integers(-22, 3, (count, 1)))
             .astype(np.float16)
             .view(np.uint8)

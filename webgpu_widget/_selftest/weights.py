@@ -20,8 +20,8 @@ AREA = Area("weights")
 SIZES = (1, 63, 64, 65, 1009)
 GROUPED = (32, 63 * 32, 65 * 32)
 EXACT = ("bf16", "bool", "f16", "f64", "f8_e4m3", "f8_e5m2", "i16", "i64", "i8", "u16", "u64", "u8")
-BLOCKS = ("q4_0", "q4_1", "q4_k", "q6_k", "q8_0")
-SCALES = {"q8_0": (0,), "q4_0": (0,), "q4_1": (0, 2), "q4_k": (0, 2), "q6_k": (208,)}
+BLOCKS = ("q4_0", "q4_1", "q4_k", "q5_k", "q6_k", "q8_0")
+SCALES = {"q8_0": (0,), "q4_0": (0,), "q4_1": (0, 2), "q4_k": (0, 2), "q5_k": (0, 2), "q6_k": (208,)}
 """Where in a block its float16 scales lie, in bytes."""
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "decode_q4_0",
     "decode_q4_1",
     "decode_q4_k",
+    "decode_q5_k",
     "decode_q6_k",
     "decode_q8_0",
     "decode_u8",
@@ -146,13 +147,27 @@ def decode_q4_1(raw: Raw, count: int) -> Floats:
 def decode_q4_k(raw: Raw, count: int) -> Floats:
     """GGUF Q4_K: 8 groups of 32 with 6-bit scales and minima under two f16."""
     blocks = _blocks(raw, count, 256, 144)
+    return _with_minima(blocks, _by_group(blocks[:, 16:]))
+
+
+def decode_q5_k(raw: Raw, count: int) -> Floats:
+    """GGUF Q5_K: Q4_K with a fifth bit an element; bit g of byte j is that of element j of group g."""
+    blocks = _blocks(raw, count, 256, 176)
+    fifth = (blocks[:, 16:48, None] >> np.arange(8, dtype=np.uint8)) & 1
+    return _with_minima(blocks, _by_group(blocks[:, 48:]) | (fifth.swapaxes(1, 2) << 4))
+
+
+def _by_group(nibbles: Raw) -> Raw:
+    pairs = nibbles.reshape(-1, 4, 1, 32)
+    return np.concatenate([pairs & 15, pairs >> 4], axis=2).reshape(-1, 8, 32)
+
+
+def _with_minima(blocks: Raw, q: Raw) -> Floats:
     packed = blocks[:, 4:16]
     first, second, third = packed[:, :4], packed[:, 4:8], packed[:, 8:]
     scale = np.concatenate([first & 63, (third & 15) | ((first >> 6) << 4)], axis=1).astype(np.float32)
     low = np.concatenate([second & 63, (third >> 4) | ((second >> 6) << 4)], axis=1).astype(np.float32)
-    pairs = blocks[:, 16:].reshape(-1, 4, 1, 32)
-    q = np.concatenate([pairs & 15, pairs >> 4], axis=2).reshape(-1, 8, 32).astype(np.float32)
-    scaled = (_halves(blocks[:, :2]) * scale)[..., None] * q
+    scaled = (_halves(blocks[:, :2]) * scale)[..., None] * q.astype(np.float32)
     return (scaled - (_halves(blocks[:, 2:4]) * low)[..., None]).reshape(-1)
 
 

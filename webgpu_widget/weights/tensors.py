@@ -76,6 +76,7 @@ ENCODINGS: dict[str, Encoding] = {
         Encoding("Q4_0", "quantised", 32, 18),
         Encoding("Q4_1", "quantised", 32, 20),
         Encoding("Q4_K", "quantised", 256, 144),
+        Encoding("Q5_K", "quantised", 256, 176),
         Encoding("Q6_K", "quantised", 256, 210),
         # Listed by inspect_weights, refused by load_weights: no kernel decodes them.
         Encoding("Q5_0", "unknown", 32, 22),
@@ -83,7 +84,6 @@ ENCODINGS: dict[str, Encoding] = {
         Encoding("Q8_1", "unknown", 32, 36),
         Encoding("Q2_K", "unknown", 256, 84),
         Encoding("Q3_K", "unknown", 256, 110),
-        Encoding("Q5_K", "unknown", 256, 176),
         Encoding("Q8_K", "unknown", 256, 292),
         Encoding("IQ2_XXS", "unknown", 256, 66),
         Encoding("IQ2_XS", "unknown", 256, 74),
