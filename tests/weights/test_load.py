@@ -279,6 +279,35 @@ def test_gguf_is_dequantised_on_the_gpu(clean, tmp_path):
         np.testing.assert_array_equal(weights["f16"].numpy(), np.arange(12).reshape(3, 4))
 
 
+@pytest.mark.parametrize("limit", [None, 2048])
+def test_blocks_stay_as_the_file_has_them_where_asked(clean, tmp_path, rng, limit):
+    path, raws = tmp_path / "model.gguf", {}
+    writer = gguf.GGUFWriter(path, "test")
+    for kind in ("Q8_0", "Q4_0", "Q4_1", "Q4_K", "Q5_K", "Q6_K"):
+        raws[kind] = blocks(kind, 15).reshape(3, -1)  # of Q8_0, Q4_0 and Q6_K no whole words
+        writer.add_tensor(kind, raws[kind], raw_dtype=gguf.GGMLQuantizationType[kind])
+    raws["bf16"] = rng.integers(0, 256, (3, 2 * 7), np.uint8)
+    writer.add_tensor("bf16", raws["bf16"], raw_dtype=gguf.GGMLQuantizationType.BF16)
+    plain = rng.normal(size=(3, 4)).astype(np.float32)
+    writer.add_tensor("f32", plain)
+    writer.add_tensor("f16", plain.astype(np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with wg.load_weights(path, clean, dtype="stored", max_binding_bytes=limit, **QUICK) as weights:
+        for kind, raw in raws.items():
+            got = weights[kind]
+            parts = [got] if isinstance(got, wg.GPUArray) else got.parts
+            rows = [part.numpy().view(np.uint8)[: part.nbytes // raw.shape[1] * raw.shape[1]] for part in parts]
+            assert all(part.dtype == np.uint32 and part.ndim == 1 for part in parts)
+            assert b"".join(row.tobytes() for row in rows) == raw.tobytes(), kind
+        np.testing.assert_array_equal(weights["f32"].numpy(), plain)
+        np.testing.assert_array_equal(weights["f16"].numpy(), plain.astype(np.float16))
+    with pytest.raises(wg.errors.DTypeError, match="'f32', 'f16' or 'stored'"):
+        wg.load_weights(path, clean, dtype="bf16", **QUICK)
+
+
 def test_many_pieces(clean, tmp_path):
     """More elements than one dispatch converts, with a tail."""
     rng = np.random.default_rng(4)

@@ -40,6 +40,7 @@ _DIRECT = {"F32": "float32", "F16": "float16", "I32": "int32", "U32": "uint32"}
 _CHECKED = frozenset({"I64", "U64"})
 _FLOATS = {"f32": "float32", "float32": "float32", "f16": "float16", "float16": "float16"}
 _QUANTIZE = ("int8", "int4")
+_STORED = "stored"
 
 
 @cache
@@ -56,6 +57,8 @@ class Target:
     ----------
     dtype : str
         ``float32 float16 int32 uint32 bool``, or ``int8 int4`` in groups of 32 with a float32 scale each.
+    block : (int, int) or None
+        Elements and bytes of a block, for what stays as the file has it, in words of ``uint32``.
     decode, encode : str or None
         Kernels on the way.
     checked : bool
@@ -69,6 +72,7 @@ class Target:
     encode: str | None = None
     checked: bool = False
     refused: str = ""
+    block: tuple[int, int] | None = None
 
     def size_bytes(self, elements: int) -> int:
         """Bytes on the GPU, scales included."""
@@ -76,6 +80,8 @@ class Target:
 
     def buffer_bytes(self, elements: int) -> list[int]:
         """Bytes of each buffer: one, or packed values and scales."""
+        if self.block is not None:
+            return [-(-(elements // self.block[0] * self.block[1]) // 4) * 4]
         if self.dtype == "int8":
             return [elements, elements // GROUP * 4]
         if self.dtype == "int4":
@@ -89,8 +95,9 @@ class Rules:
     Parameters
     ----------
     dtype : str, numpy dtype, mapping or None
-        ``"f32"`` or ``"f16"`` for all floating tensors, or a mapping of name patterns to it; the first match counts. None
-        keeps float32 and float16 and makes the rest float32.
+        ``"f32"`` or ``"f16"`` for all floating tensors, ``"stored"`` to keep bfloat16 and GGUF's quantised blocks as the file
+        has them, or a mapping of name patterns to one of them; the first match counts. None keeps float32 and float16 and
+        makes the rest float32.
     quantize : str, mapping or None
         ``"int8"`` or ``"int4"`` for floating tensors of two dimensions or more whose last one is a multiple of 32, or a
         mapping of name patterns to one of them or None.
@@ -112,6 +119,11 @@ class Rules:
     def target(self, tensor: TensorInfo) -> Target:
         """Say what ``tensor`` becomes."""
         kind, source = tensor.encoding.kind, tensor.dtype
+        wanted = _match(self._dtype, tensor.name)
+        if wanted == _STORED:
+            if source == "BF16" or kind == "quantised":
+                return Target("uint32", block=(tensor.encoding.block_elements, tensor.encoding.block_bytes))
+            wanted = None
         if kind == "unknown":
             return Target(
                 "", refused=f"{tensor.name!r} is stored as {source}, which no kernel decodes; convert the file"
@@ -119,7 +131,6 @@ class Rules:
         if kind in ("integer", "bool"):
             decode = None if source in _DIRECT else f"decode_{source.lower()}"
             return Target(_DIRECT.get(source) or _DECODED[source], decode, checked=source in _CHECKED)
-        wanted = _match(self._dtype, tensor.name)
         packed = _match(self._quantize, tensor.name)
         if source == "F64" and wanted is None:
             return Target(
@@ -205,6 +216,8 @@ def _match(patterns: list[tuple[str, str | None]], name: str) -> str | None:
 
 
 def _float_name(value: Any) -> str:
+    if isinstance(value, str) and value == _STORED:
+        return _STORED
     if isinstance(value, str) and value in _FLOATS:
         return _FLOATS[value]
     try:
@@ -213,7 +226,7 @@ def _float_name(value: Any) -> str:
         found = str(value)
     if found not in _FLOATS:
         hint = "; for integers use quantize=" if "int" in found else ""
-        raise DTypeError(f"dtype={value!r}: weights are loaded as 'f32' or 'f16'{hint}")
+        raise DTypeError(f"dtype={value!r}: weights are loaded as 'f32', 'f16' or 'stored'{hint}")
     return _FLOATS[found]
 
 

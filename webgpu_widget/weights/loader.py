@@ -214,6 +214,8 @@ class Weights(Mapping[str, Loaded]):
 
     def _array(self, entry: Entry, item: Item) -> GPUArray | QuantizedArray:
         shape, dtype = item.part.shape, entry.target.dtype
+        if entry.target.block is not None:
+            shape = (entry.target.size_bytes(item.part.elements) // 4,)
         if dtype in ("int8", "int4"):
             bits = 8 if dtype == "int8" else 4
             packed = GPUArray(self._device, item.buffers[0], (*shape[:-1], shape[-1] * bits // 32), np.uint32)

@@ -54,9 +54,10 @@ def load_weights(
         The default GPU when left out.
     stages : "layers", list of lists of str, or callable, optional
         What loads together, in order: by layer (the default), by lists of name patterns, or by a function from name to stage.
-    dtype : "f32", "f16" or mapping, optional
+    dtype : "f32", "f16", "stored" or mapping, optional
         For floating tensors, or name patterns with one of them each. Left out: float32 and float16 as they are stored, all
-        others (bfloat16, 8-bit floats, GGUF's quantised types) as float32.
+        others (bfloat16, 8-bit floats, GGUF's quantised types) as float32. "stored" keeps bfloat16 and GGUF's quantised blocks
+        byte for byte, as a 1-D array of uint32 words, for kernels that decode them where they are used.
     quantize : "int8", "int4" or mapping, optional
         Quantise matrices as they arrive, in groups of 32 along the last axis; or name patterns with one of them each.
     cache : bool
