@@ -153,8 +153,8 @@ def decode_q4_k(raw: Raw, count: int) -> Floats:
 def decode_q5_k(raw: Raw, count: int) -> Floats:
     """GGUF Q5_K: Q4_K with a fifth bit an element; bit g of byte j is that of element j of group g."""
     blocks = _blocks(raw, count, 256, 176)
-    fifth = (blocks[:, 16:48, None] >> np.arange(8, dtype=np.uint8)) & 1
-    return _with_minima(blocks, _by_group(blocks[:, 48:]) | (fifth.swapaxes(1, 2) << 4))
+    fifth = (blocks[:, 16:48, None] >> np.arange(8, dtype=np.uint8)) & np.uint8(1)
+    return _with_minima(blocks, _by_group(blocks[:, 48:]) | (fifth.swapaxes(1, 2) << np.uint8(4)))
 
 
 def _by_group(nibbles: Raw) -> Raw:
