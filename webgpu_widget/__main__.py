@@ -76,8 +76,14 @@ def as_text(report: dict[str, Any] | Report, indent: str = "") -> str:
         if isinstance(value, dict):
             lines += [f"{indent}{key}:", as_text(value, indent + "  ")]
         else:
-            lines.append(f"{indent}{key.ljust(width)}  {value}")
+            lines.append(f"{indent}{key.replace('_', ' ').ljust(width)}  {_words(value)}")
     return "\n".join(lines)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 if __name__ == "__main__":

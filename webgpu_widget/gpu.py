@@ -6,7 +6,7 @@ import pathlib
 import uuid
 import weakref
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import anywidget
 import traitlets
@@ -138,6 +138,12 @@ class GPU(Creation, anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return repr(self._device)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # ------------------------------------------------------------ state
 

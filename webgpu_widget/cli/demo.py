@@ -12,6 +12,7 @@ from webgpu_widget import mandelbrot
 from webgpu_widget.arrays import matrix
 from webgpu_widget.gpu import GPU
 from webgpu_widget.kernels.bind import out
+from webgpu_widget.mandelbrot.image import writable
 
 _SQUARE = """
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -35,7 +36,13 @@ def demo(output: str) -> dict[str, Any]:
     -------
     dict
         What was computed, whether it is right, and how long it took.
+
+    Raises
+    ------
+    ViewError
+        Before any work, where the picture could not be saved.
     """
+    path = writable(pathlib.Path(output).resolve())
     gpu = GPU(transport="headless")
     try:
         report: dict[str, Any] = {"adapter": gpu.ready().name}
@@ -66,7 +73,6 @@ def demo(output: str) -> dict[str, Any]:
             gpu=gpu,
             refine=False,
         )
-        path = pathlib.Path(output).resolve()
         image.save(path)
         report["mandelbrot"] = f"{path.name} ({image.method}, {time.perf_counter() - started:.1f} s)"
         return report

@@ -39,7 +39,7 @@ def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
     Returns
     -------
     dict
-        What was found, in plain words.
+        What was found: text, numbers, lists and truth values.
     bool
         Whether a kernel ran and was right, and the selftest has found nothing wrong.
     """
@@ -50,7 +50,7 @@ def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
     }
     try:
         report["browser"] = _chromium.find_browser()
-        report["flags"] = " ".join(_chromium.flags())
+        report["flags"] = _chromium.flags()
         report["font"] = _fonts.report()
         started = time.perf_counter()
         gpu = GPU(transport="headless")
@@ -60,11 +60,10 @@ def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
     try:
         info = gpu.ready(timeout=timeout)
         report["started_in_s"] = round(time.perf_counter() - started, 2)
-        report["adapter"] = info.name + (
-            " (a CPU: no GPU was found, or the browser does not use it)" if info.is_fallback else ""
-        )
+        report["adapter"] = info.name
+        report["is_cpu"] = info.is_fallback
         report["user_agent"] = info.user_agent
-        report["features"] = ", ".join(sorted(info.features))
+        report["features"] = sorted(info.features)
         report["limits"] = {
             name: info.limits[name]
             for name in (
@@ -82,8 +81,9 @@ def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
             gpu.run(_DOUBLE, x=x, y=out(1000), threads=1000)
             times.append(time.perf_counter() - started)
         report["round_trip_ms"] = round(float(np.median(times)) * 1e3, 2)
-        report["kernel"] = "ran and is right" if right else "ran, but its result is wrong"
+        report["kernel_is_right"] = right
         report["selftest"], sound = _selftest(gpu, info)
+        report["selftest_is_right"] = sound
     except errors.WebGPUWidgetError as error:
         report["problem"] = f"{type(error).__name__}: {error}"
         return report, False

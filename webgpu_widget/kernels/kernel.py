@@ -12,15 +12,19 @@ import numpy as np
 from webgpu_widget import errors
 from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.arrays.values import wholes
+from webgpu_widget.device.default import default_device
 from webgpu_widget.device.handles import Pipeline
 from webgpu_widget.kernels import bind as _bind
 from webgpu_widget.kernels import layout
+from webgpu_widget.kernels.describe import one_line, refuse_positional, signature
 from webgpu_widget.kernels.entry import Entry
 from webgpu_widget.kernels.records import GPURecords
 from webgpu_widget.kernels.textures import GPUTexture
 from webgpu_widget.link.protocol import CompileResult
 
 if TYPE_CHECKING:
+    from inspect import Signature
+
     from webgpu_widget.device.device import Device
 
 __all__ = ["Kernel", "Reflection"]
@@ -249,7 +253,7 @@ class Kernel:
         self,
         arguments: Mapping[str, Any] | None = None,
         /,
-        *,
+        *more: object,
         threads: Threads | None = None,
         workgroups: Threads | None = None,
         constants: Constants | None = None,
@@ -286,6 +290,8 @@ class Kernel:
         BindingError, DTypeError, ShapeError, LimitError
             When the arguments do not fit; nothing has run then.
         """
+        if more or not (arguments is None or isinstance(arguments, Mapping)):
+            refuse_positional(self.name, arguments, self._result)
         given = {**arguments, **named} if arguments else named
         pipeline, entry = self._ready(entry_point, constants, timeout)
         _bind.match(entry, given, self.name)
@@ -327,7 +333,16 @@ class Kernel:
         return counts
 
     def __repr__(self) -> str:
-        return f"Kernel({self.name!r})"
+        return one_line(self.name, self._result)
+
+    @property
+    def __signature__(self) -> Signature:
+        """What ``help(kernel)`` and Tab show: the shader's variables with their types."""
+        return signature(self._compiled)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by source: whoever unpickles it has it compiled for their own default GPU."""
+        return _again, (self.wgsl, self.name, self._entry_point, self._constants)
 
     def _repr_html_(self) -> str:
         return f"<details><summary>kernel <b>{html.escape(self.name)}</b></summary><pre>{html.escape(self.wgsl)}</pre></details>"
@@ -355,9 +370,14 @@ def normal_constants(constants: Constants | None) -> dict[str, float]:
     return result
 
 
+def _again(wgsl: str, name: str, entry_point: str | None, constants: Constants) -> Kernel:
+    return default_device().gpu.kernel(wgsl, name, entry_point, constants)
+
+
 def uses_gpu(arguments: Mapping[str, Any] | None, named: Mapping[str, Any]) -> bool:
     """Say whether anything that lives on a GPU is among a call's arguments."""
-    return any(isinstance(value, Output) for value in (*(arguments or {}).values(), *named.values()))
+    mapped = arguments.values() if isinstance(arguments, Mapping) else ()
+    return any(isinstance(value, Output) for value in (*mapped, *named.values()))
 
 
 def read_outputs(device: Device, outputs: Any, timeout: float | None) -> Any:

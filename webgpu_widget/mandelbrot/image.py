@@ -81,6 +81,29 @@ class Extra:
     smooth: NDArray[np.float32]
 
 
+def writable(path: str | os.PathLike[str]) -> pathlib.Path:
+    """Return where a picture is to be written.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.png`` or ``.npz``, in a folder that is there.
+
+    Raises
+    ------
+    ViewError
+        When no picture can be written there.
+    """
+    target = pathlib.Path(path)
+    if target.suffix.lower() not in (".png", ".npz"):
+        raise ViewError(f"{target.name} ends in {target.suffix!r}; a picture is saved as .png or .npz")
+    folder = target.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        what = "cannot be written to" if folder.is_dir() else "is not there"
+        raise ViewError(f"{target.name} cannot be saved: the folder {folder} {what}. Make it, or choose another")
+    return target
+
+
 class Image:
     """Counts of a view.
 
@@ -237,20 +260,18 @@ class Image:
         palette, **options
             As in `rgba`.
         """
-        target = pathlib.Path(path)
+        target = writable(path)
         fields: dict[str, Any] = {"palette": palette if isinstance(palette, str) else list(palette)}
         fields |= {key: value for key, value in options.items() if not isinstance(value, Histogram)}
         if target.suffix.lower() == ".png":
             target.write_bytes(self._png(self.rgba(palette, **options), fields))
-        elif target.suffix.lower() == ".npz":
+        else:
             arrays: dict[str, Any] = {"iterations": self.iterations, "smooth": self.smooth}
             if self.distance is not None:
                 arrays["distance"] = self.distance
             if self.extra is not None:
                 arrays |= {"extra_pixels": self.extra.pixels, "extra_smooth": self.extra.smooth}
             np.savez_compressed(target, parameters=np.array(self._parameters(fields)), **arrays)
-        else:
-            raise ViewError(f"{target.name} ends in {target.suffix!r}; save writes .png and .npz")
 
     def _parameters(self, fields: dict[str, Any]) -> str:
         return json.dumps(

@@ -434,15 +434,19 @@ class Driver:
         """Describe a moment, with the state and stage that the caller knows."""
         with self._lock:
             done, total = self._total("bytes_done"), self._total("bytes_total")
-            rate = self._rate.bytes_per_second if state == "loading" else 0.0
+            rate = {"loading": self._rate.bytes_per_second, "done": done / self._seconds}.get(state, 0.0)
             left = (total - done) / rate if rate > 0 else None
             moved, cached = self._total("bytes_moved"), self._total("bytes_from_cache")
             return Progress(state, done, total, moved, cached, rate, left, stage, self._route())
 
+    @property
+    def _seconds(self) -> float:
+        return max(1e-9, (self._finished or time.monotonic()) - self._started)
+
     def report(self) -> LoadReport:
         """Say what it has cost so far."""
         with self._lock:
-            seconds = max(1e-9, (self._finished or time.monotonic()) - self._started)
+            seconds = self._seconds
             route = self._routes[0] if self._routes else None
             return LoadReport(
                 self._total("bytes_moved"),

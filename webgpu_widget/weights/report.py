@@ -42,7 +42,7 @@ class Progress:
     bytes_moved, bytes_from_cache : int
         Where they came from.
     bytes_per_second : float
-        Over the last seconds.
+        Over the last seconds; of the whole load when it is done.
     seconds_left : float or None
         None while it cannot be told.
     stage : str
@@ -70,9 +70,10 @@ class Progress:
         left = "" if self.seconds_left is None or self.state != "loading" else f", {self.seconds_left:.0f} s left"
         hits = f", {self.bytes_from_cache / 1e6:.1f} MB from cache" if self.bytes_from_cache else ""
         stage = f", stage {self.stage}" if self.stage else ""
+        rate = f" at {self.bytes_per_second / 1e6:.1f} MB/s" if self.bytes_per_second else ""
         return (
             f"{self.state}: {self.bytes_done / 1e6:.1f} of {self.bytes_total / 1e6:.1f} MB "
-            f"({self.fraction:.0%}) at {self.bytes_per_second / 1e6:.1f} MB/s{left}{stage}, by {self.route}{hits}"
+            f"({self.fraction:.0%}){rate}{left}{stage}, by {self.route}{hits}"
         )
 
 
