@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
@@ -13,6 +15,7 @@ import pytest
 
 import webgpu_widget as wg
 from webgpu_widget.link import hosts
+from webgpu_widget.link.hosts import unattended
 from webgpu_widget.link.hosts.jupyter import Ipykernel6, Ipykernel7, Jupyter
 from webgpu_widget.link.hosts.refusing import Marimo, Pyodide
 
@@ -31,6 +34,16 @@ def made():
         else:
             print("made")
     return
+"""
+
+SEEN_BY_NOBODY = """
+import time
+import webgpu_widget as wg
+begun = time.monotonic()
+try:
+    wg.GPU()
+except wg.NoFrontendError as error:
+    print(f"refused after {time.monotonic() - begun:.1f} s: {error}")
 """
 
 
@@ -111,3 +124,51 @@ def test_a_cell_of_marimo_is_told_at_once_what_to_write(tmp_path: pathlib.Path) 
     assert told.count("refused: marimo holds") == 4
     assert "transport='headless'" in told
     assert "made" not in [line.strip(' "\\n,') for line in told.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("/opt/bin/python3.12 /opt/bin/jupyter-nbconvert --execute a.ipynb", "jupyter nbconvert"),
+        ("python -m nbconvert --execute a.ipynb", "jupyter nbconvert"),
+        ("python /opt/bin/jupyter nbconvert a.ipynb", "jupyter nbconvert"),
+        ("/usr/bin/papermill a.ipynb b.ipynb", "papermill"),
+        ("python /opt/bin/jupyter-execute a.ipynb", "jupyter execute"),
+        ("python /opt/bin/voila a.ipynb", "Voila"),
+        ("python -m pytest --nbval-lax a.ipynb", "pytest (nbval)"),
+        ("python -m pytest tests/kernels", ""),
+        ("python /opt/bin/jupyter-lab nbconvert", ""),
+        ("python train.py execute", ""),
+        ("python", ""),
+        ("", ""),
+    ],
+)
+def test_who_runs_a_notebook_unseen(command: str, said: str) -> None:
+    assert unattended._runner(command.split()) == said
+
+
+def test_a_run_by_nbconvert_is_told_at_once_what_to_set(tmp_path: pathlib.Path) -> None:
+    notebook = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": "a",
+                "metadata": {},
+                "outputs": [],
+                "source": SEEN_BY_NOBODY,
+            }
+        ],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps(notebook))
+    environment = {key: value for key, value in os.environ.items() if key != "WEBGPU_WIDGET_TRANSPORT"}
+    command = [sys.executable, "-m", "nbconvert", "--execute", "--to", "markdown", "--stdout", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=100)
+    took, told = re.findall(r"refused after ([\d.]+) s: (.*)", done.stdout)[0]
+    assert float(took) < 5, "no page is waited for"
+    assert "jupyter nbconvert runs this notebook" in told
+    assert "WEBGPU_WIDGET_TRANSPORT=headless" in told

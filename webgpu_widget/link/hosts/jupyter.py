@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from webgpu_widget.link.hosts import _claim, pump, tap
+from webgpu_widget.link.hosts import _claim, pump, tap, unattended
 from webgpu_widget.link.hosts.base import Host, Send, Step
 
 
@@ -23,10 +23,10 @@ class Jupyter(Host):
 
     has_page = True
     transport = "comm"
-    refusal = ""
 
     def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
+        self.refusal = self.refusal if "refusal" in vars(type(self)) else unattended.refusal()
 
     def claim(self, comm_id: str, receive: _claim.Receive) -> Callable[[], None]:
         """As `Host.claim`."""
