@@ -17,7 +17,7 @@ GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),h
   $(addprefix tests/,arrays shaders mandelbrot weights nn t5 llm contract cluster selftest)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz wgsl format build setup browser wheel notebooks clean
+.PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz wgsl format build setup browser wheel notebooks docs clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -120,8 +120,11 @@ browser:  ## install Chromium, and a font, from the system's packages if there i
 vulkan:  ## install Mesa's Vulkan drivers from the system's packages if llvmpipe is not there
 	@sh tools/ensure_vulkan.sh
 
+docs: setup  ## build the site of the documents into docs/_site, without a network, warnings as errors
+	$(PY) tools/docs.py
+
 wheel: setup  ## build the wheel
 	$(PY) -m build --wheel
 
 clean:  ## remove what was built
-	rm -rf $(VENV) js/node_modules webgpu_widget/static dist build .cache
+	rm -rf $(VENV) js/node_modules webgpu_widget/static docs/_site dist build .cache
