@@ -334,9 +334,33 @@ def drop_tensor(folder):
     save_file(weights, folder / "model.safetensors")
 
 
+def set_tensor(name, value):
+    def change(folder):
+        save_file(load_file(folder / "model.safetensors") | {name: value}, folder / "model.safetensors")
+
+    return change
+
+
+ONE = np.ones(1, np.float32)
+IN_EIGHT_BITS = np.ones((512, 256), np.int8)
+WI = "encoder.block.0.layer.1.DenseReluDense.wi_0."
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
+        (set_config(quantization_config={"quant_method": "bitsandbytes"}), "quantization_config .*bitsandbytes"),
+        (set_config(dense_act_fn="relu"), "dense_act_fn is 'relu', but feed_forward_proj is 'gated-gelu'"),
+        (set_config(is_gated_act=False), "is_gated_act is False"),
+        (set_config(feed_forward_proj="gated-silu", dense_act_fn="gelu_new"), "which means 'silu'"),
+        (set_config(tie_word_embeddings="false"), "tie_word_embeddings is 'false', but must be true or false"),
+        (set_config(scale_decoder_outputs=1), "scale_decoder_outputs is 1"),
+        (set_config(layer_norm_epsilon="1e-6"), "layer_norm_epsilon is '1e-6'"),
+        (set_tensor(WI + "SCB", ONE), "wi_0.SCB beside .*wi_0.weight"),
+        (set_tensor(WI + "scale_weight", ONE), "wi_0.scale_weight beside"),
+        (set_tensor(WI + "lora_A.default.weight", ONE), "lora_A.default.weight beside"),
+        (set_tensor("encoder.final_layer_norm.bias", ONE), "final_layer_norm.bias beside"),
+        (set_tensor(WI + "weight", IN_EIGHT_BITS), "wi_0.weight has the dtype I8"),
         (set_config(model_type="bert"), "'bert', allowed is 't5'"),
         (set_config(d_model=None), "d_model is missing"),
         (set_config(d_ff="many"), "d_ff is 'many'"),

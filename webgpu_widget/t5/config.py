@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,11 @@ class T5Config:
                 f"{where} is not a T5 model: model_type is {kind!r}, allowed is 't5' (T5 v1.0, v1.1 and FLAN-T5). "
                 "Pass the folder or hub name of a T5 checkpoint, for example 'hf:google/flan-t5-small'."
             )
+        if raw.get("quantization_config") is not None:
+            raise FormatError(
+                f"{where} has a quantization_config ({raw['quantization_config']!s:.80}), and weights that are quantised so are not decoded here. "
+                "Use the checkpoint that it was made of, with dtype='int8' to have it small."
+            )
         values: dict[str, Any] = {}
         for name in _SIZES:
             values[name] = _positive(raw, name, where)
@@ -125,11 +131,15 @@ class T5Config:
         if projection not in _FEED_FORWARD:
             allowed = ", ".join(_FEED_FORWARD)
             raise FormatError(f"{where}: feed_forward_proj is {projection!r}; allowed are {allowed}.")
-        values["is_gated"], values["activation"] = _FEED_FORWARD[projection]
-        values["layer_norm_epsilon"] = float(raw.get("layer_norm_epsilon", 1e-6))
-        values["tie_word_embeddings"] = bool(raw.get("tie_word_embeddings", True))
-        scaled = raw.get("scale_decoder_outputs")
-        values["scale_decoder_outputs"] = None if scaled is None else bool(scaled)
+        values["is_gated"], values["activation"] = gate, activation = _FEED_FORWARD[projection]
+        for name, meant in (("is_gated_act", gate), ("dense_act_fn", activation)):
+            if raw.get(name, meant) != meant:
+                raise FormatError(
+                    f"{where}: {name} is {raw[name]!r}, but feed_forward_proj is {projection!r}, which means {meant!r}. Correct the one that is wrong."
+                )
+        values["layer_norm_epsilon"] = _epsilon(raw, where)
+        values["tie_word_embeddings"] = _flag(raw, "tie_word_embeddings", where) is not False
+        values["scale_decoder_outputs"] = _flag(raw, "scale_decoder_outputs", where)
         for name, default in (("pad_token_id", 0), ("eos_token_id", 1), ("decoder_start_token_id", 0)):
             value = raw.get(name, default)
             value = default if value is None else value
@@ -200,7 +210,8 @@ class T5Config:
         Raises
         ------
         FormatError
-            Naming the first missing tensors, or the first of another shape with both shapes.
+            Naming the first missing tensors, the first of another shape with both shapes, or one that stands beside a weight
+            and changes what it means, as a scale or a bias does.
         """
         wanted = self.tensor_shapes(has_head="lm_head.weight" in found)
         missing = [name for name in wanted if name not in found]
@@ -217,6 +228,28 @@ class T5Config:
                     f"{where}: {name} has shape {tuple(found[name])}, but config.json asks for {shape}. "
                     "Use the config.json that belongs to the weights."
                 )
+        layers = {name.removesuffix("weight") for name in wanted}
+        for name in found:
+            of = next((name[: at + 1] for at, c in enumerate(name) if c == "." and name[: at + 1] in layers), "")
+            if of and name not in wanted:
+                raise FormatError(
+                    f"{where} holds {name} beside {of}weight, which a T5 does not have: the weights are quantised, adapted or another model's. "
+                    "Use the checkpoint that it was made of."
+                )
+
+
+def _flag(raw: Mapping[str, Any], name: str, where: str) -> bool | None:
+    value = raw.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise FormatError(f"{where}: {name} is {value!r}, but must be true or false.")
+    return value
+
+
+def _epsilon(raw: Mapping[str, Any], where: str) -> float:
+    value = raw.get("layer_norm_epsilon", 1e-6)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise FormatError(f"{where}: layer_norm_epsilon is {value!r}, but must be a number of at least 0.")
+    return float(value)
 
 
 def _start_of_generation(path: Path) -> int | None:

@@ -111,6 +111,12 @@ class LoadedTensors:
         config.check_tensors(found, where=str(checkpoint.weights))
         self.has_head = "lm_head.weight" in found
         wanted = config.tensor_shapes(has_head=self.has_head)
+        for tensor in plan.tensors:
+            if tensor.name in wanted and tensor.encoding.kind in ("integer", "bool"):
+                raise FormatError(
+                    f"{checkpoint.weights}: {tensor.name} has the dtype {tensor.dtype}, but a weight must be of floats: what these whole numbers "
+                    "are to be multiplied by is not known here. Use the checkpoint that it was made of, with dtype='int8' to have it small."
+                )
         last = 3 + config.num_layers + config.num_decoder_layers
 
         def stage(name: str) -> int:
