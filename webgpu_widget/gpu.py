@@ -12,9 +12,9 @@ import anywidget
 import traitlets
 
 from webgpu_widget import errors
-from webgpu_widget.arrays.creation import Creation
 from webgpu_widget.device.default import default_device
 from webgpu_widget.device.device import AdapterInfo, Device, MemoryInfo
+from webgpu_widget.kernels.creation import Creation
 from webgpu_widget.kernels.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu
 from webgpu_widget.kernels.profile import Profile
 from webgpu_widget.kernels.program import Program

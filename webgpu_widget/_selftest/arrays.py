@@ -12,6 +12,7 @@ from webgpu_widget.arrays.lazy import places, search
 from webgpu_widget.arrays.lazy.node import node_of
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.statistics import scan
+from webgpu_widget.kernels import relayout
 from webgpu_widget.kernels.bind import out
 from webgpu_widget.linalg import _factor, _solve
 from webgpu_widget.reference import array as twin
@@ -113,6 +114,17 @@ def padded_elements(bench: Bench, count: int) -> float:
     m = bench.gpu.array(a) * 1
     first = bench.gpu.run(source, m=m, first_row=out(3 * count), threads=count)
     return differing(first.reshape(count, 3), a[:, 0, :]) + differing(m.numpy(), a.transpose(0, 2, 1))
+
+
+@AREA.case("array/relayout", "elements", 0, count=SIZES)
+def moved_records(bench: Bench, count: int) -> float:
+    """Records of fourteen halves of a word to records of twelve, of which some stay as they are."""
+    source = bench.rng.integers(0, 2**16, (count, 14)).astype(np.uint16)
+    target = bench.rng.integers(0, 2**16, (count, 12)).astype(np.uint16)
+    places = np.where(bench.rng.random(12) < 0.25, relayout.KEEP, bench.rng.integers(0, 14, 12)).astype(np.uint32)
+    words, found = (bench.gpu.array(part.view(np.uint32)) for part in (source, target))
+    relayout.move(bench.device, words._buffer(), 28, found._buffer_for_writing(), places, count)
+    return differing(found.numpy().view(np.uint16), twin.relayout(source, places, target))
 
 
 # ------------------------------------------------------------ factorisations: residuals, in roundings of the largest element

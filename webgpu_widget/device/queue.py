@@ -290,6 +290,11 @@ class Queue:
         return recording if recording is not None and recording.thread == threading.get_ident() else None
 
     @property
+    def recorder(self) -> Recording | None:
+        """What this thread's commands become a program of, where they do."""
+        return self._recorder()
+
+    @property
     def recording(self) -> bool:
         """Whether this thread's commands become a program now."""
         return self._recorder() is not None

@@ -14,13 +14,13 @@ import numpy as np
 from webgpu_widget import errors, shaders
 from webgpu_widget.arrays.array import GPUArray, stored_dtype
 from webgpu_widget.arrays.lazy.origin import Target, check_apart, targets, write_through
-from webgpu_widget.arrays.values import whole, wholes
+from webgpu_widget.arrays.values import leaf, whole, wholes
 from webgpu_widget.device.handles import Arg, Buffer
-from webgpu_widget.kernels import layout
+from webgpu_widget.kernels import layout, relayout
 from webgpu_widget.kernels.entry import Entry, Variable
-from webgpu_widget.kernels.records import GPURecords
+from webgpu_widget.kernels.records import FieldArray, GPURecords
 from webgpu_widget.kernels.textures import GPUTexture, bind_opaque
-from webgpu_widget.link.protocol import ArrayType, BindingInfo, TypeInfo
+from webgpu_widget.link.protocol import BindingInfo, StructType, TypeInfo
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -130,16 +130,20 @@ def bind(device: Device, variables: list[Variable], given: Mapping[str, Any], na
         else:
             made = bind_opaque(device, info, value, where, bound.outputs)
         if isinstance(made, Buffer):
-            first = seen.setdefault(made.handle, key)
+            # Structs may be bound in several layouts, each in memory of its own.
+            memory = -id(value) if isinstance(value, GPURecords) else made.handle
+            first = seen.setdefault(memory, key)
             if variable.written:
-                writable[made.handle] = key
-            if first != key and made.handle in writable:
+                writable[memory] = key
+            if first != key and memory in writable:
                 raise errors.BindingError(
                     f"kernel {name!r}: {first!r} and {key!r} are the same array and one of them is written; WebGPU forbids that: pass a copy, or one read_write variable"
                 )
         bound.args.append((info["group"], info["binding"], made))
     if views:
         bound.after += [partial(write_through, parts) for parts in views]
+        fields = [target.array for parts in views for target in parts if isinstance(target.array, FieldArray)]
+        bound.after += [field.write_back for field in fields]
     return bound
 
 
@@ -153,11 +157,15 @@ def _views(variables: list[Variable], given: Mapping[str, Any], name: str) -> li
         value = given[variable.name]
         if isinstance(value, GPUArray):
             arrays.append((variable.name, value))
-            taken = taken or value._origin is not None
+            taken = taken or value._origin is not None or type(value) is FieldArray
     if not taken:
         return []
     written = [(key, targets(value, f"{key!r} of kernel {name!r}")) for key, value in arrays]
-    views = [parts for _, parts in written if len(parts) > 1]
+    for key, parts in written:
+        for target in parts:
+            if isinstance(target.array, FieldArray):
+                target.array.check_written(f"{key!r} of kernel {name!r}")
+    views = [parts for _, parts in written if len(parts) > 1 or isinstance(parts[0].array, FieldArray)]
     if views:
         check_apart(written, name)
     return views
@@ -169,7 +177,7 @@ def _pad16(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _plain(value: Any, where: str) -> Any:
-    if isinstance(value, (GPUArray, Out)):
+    if isinstance(value, (GPUArray, GPURecords, Out)):
         raise errors.BindingError(
             f"{where} is a uniform: pass a number, an array or a dict, not {type(value).__name__}"
         )
@@ -179,7 +187,6 @@ def _plain(value: Any, where: str) -> Any:
 def _storage(device: Device, variable: Variable, value: Any, where: str, bound: Bound) -> Buffer:
     if isinstance(value, GPUArray):
         return _resident(device, variable, value, where, bound)
-    info = variable.info
     if isinstance(value, Out):
         if not variable.written:
             raise errors.BindingError(
@@ -187,7 +194,7 @@ def _storage(device: Device, variable: Variable, value: Any, where: str, bound: 
             )
         return _output(device, variable, value, where, bound)
     if isinstance(value, GPURecords):
-        return _records(device, info, value, where)
+        return _records(device, variable, value, where, bound)
     kind = variable.type
     if isinstance(value, np.ndarray) and value.size == 0:
         raise errors.ShapeError(
@@ -215,22 +222,67 @@ def _storage(device: Device, variable: Variable, value: Any, where: str, bound: 
     return scratch
 
 
-def _records(device: Device, info: BindingInfo, value: GPURecords, where: str) -> Buffer:
-    """Bind structs that are in the browser, where they are those that the shader declares."""
+def _records(device: Device, variable: Variable, value: GPURecords, where: str, bound: Bound) -> Buffer:
+    """Bind structs that are in the browser: as they are, or moved to the layout that the shader declares."""
     value._device.check_same(device, where)
-    mine, declared = value._layout, info["type"]
-    many = declared["type"] == "array"
-    elem = cast("ArrayType", declared)["elem"] if many else declared
-    if not layout.same_memory(elem, mine) or (not many and value.size != 1):
+    kind = variable.type
+    elem = leaf(kind)
+    if elem["type"] != "struct":
         raise errors.BindingError(
-            f"{where} is declared {layout.outline(declared)}, but the structs passed are {layout.outline(mine)} in the shape {value.shape}: "
-            "names, types and order of the fields must be the same; declare the same struct, or read it with numpy() and pass the fields by name"
+            f"{where} is declared {layout.describe(kind)}, and structs are passed: pass a field of them, as in x['name']"
         )
-    if many and declared["type"] == "array" and declared["count"] not in {0, value.size}:
+    if value.size == 0:
         raise errors.ShapeError(
-            f"{where} has shape {value.shape}, but the shader's {layout.describe(declared)} needs ({declared['count']},)"
+            f"{where} has shape {value.shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
         )
-    return value._buffer()
+    _check_counts(kind, value.shape, where)
+    table = _table(value, kind, elem, where)
+    size = value.size * relayout.stride_of(elem) if table is not None else value.nbytes
+    check_bytes(device, size, where)
+    if variable.written:
+        value._version += 1
+    if table is None:
+        return value._buffer()
+    if not value._is_kept_in_place:
+        value._adopt(elem, table)
+        return value._buffer()
+    # Programs know the memory as it is: the kernel gets a copy in its own layout, and what it writes is brought back.
+    scratch = device.queue.alloc(size)
+    stride = relayout.stride_of(value._info)
+    bound.before.append(lambda: relayout.move(device, value._buffer(), stride, scratch, table, value.size))
+    if variable.written:
+        bound.after.append(lambda: value._write_from(scratch, elem, where))
+    return scratch
+
+
+def _table(value: GPURecords, kind: TypeInfo, elem: StructType, where: str) -> Any:
+    """Return how structs are moved to the layout that the shader declares; None where they lie so."""
+    said = f"the variable is declared {layout.outline(kind)}, but the structs passed are {layout.outline(value._info)} in the shape {value.shape}"
+    if (value._single or layout.is_runtime(elem)) and not layout.same_memory(value._info, elem):
+        raise errors.BindingError(
+            f"{where}: {said}: a struct that is a shader's whole variable is bound to the same struct alone; read it with numpy() and pass the dict"
+        )
+    try:
+        return value._table_to(elem, where)
+    except errors.WebGPUWidgetError as error:
+        raise type(error)(f"{error}: {said}. Fields must have the same names, scalars and shapes") from None
+
+
+def _check_counts(declared: TypeInfo, shape: tuple[int, ...], where: str) -> None:
+    """Raise where structs are more or fewer than a variable holds: the last axes are its own, or all is in C order on one."""
+    counts: list[int] = []
+    kind = declared
+    while kind["type"] == "array":
+        counts.append(kind["count"])
+        kind = kind["elem"]
+    size, own = math.prod(shape), tuple(count for count in counts if count)
+    inner = math.prod(own)
+    fits = size % inner == 0 if 0 in counts else size == inner
+    if not fits or (len(shape) > 1 and shape[len(shape) - len(own) :] != own):
+        wanted = ", ".join([*["n" for count in counts if not count], *map(str, own)])
+        raise errors.ShapeError(
+            f"{where} has shape {shape}, but the shader's {layout.describe(declared)} needs ({wanted}{',' * (len(counts) == 1)})"
+        )
 
 
 def _pack_tail(info: Any, value: Any, where: str) -> np.ndarray[Any, Any]:
@@ -277,23 +329,20 @@ def _output(device: Device, variable: Variable, value: Out, where: str, bound: B
             f"{where} has shape {shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
         )
     if variable.scalar is None:
-        array_type = cast("ArrayType", kind)
-        count = math.prod(shape)
+        struct = cast("StructType", leaf(kind))
+        _check_counts(kind, shape, where)
         dtype = value.dtype
         if dtype is not None:
             if dtype.names is None:
                 raise errors.DTypeError(
                     f"{where} holds structs {layout.describe(elem)}: pass wg.out(shape, dtype=kernel.dtype({name!r})), not {dtype.name}"
                 )
-            layout.check_record_dtype(cast("Any", elem), dtype, where)
-        size = count * array_type["stride"]
+            layout.check_record_dtype(struct, dtype, where)
+        size = math.prod(shape) * relayout.stride_of(struct)
         check_bytes(device, size, where)
         buffer = queue.alloc(size)
 
-        def unpack(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-            return layout.unpack_records(elem, array_type["stride"], data, shape, dtype)
-
-        bound.outputs[name] = GPURecords(device, buffer, size, unpack, shape, dtype or layout.element_dtype(elem), elem)
+        bound.outputs[name] = GPURecords(device, buffer, struct, shape, dtype or layout.element_dtype(struct))
     else:
         buffer = _output_numbers(device, variable, variable.scalar, value, shape, where, bound)
     if queue.recording:
@@ -368,7 +417,7 @@ def _output_struct(device: Device, info: BindingInfo, value: Out, where: str, bo
         return layout.unpack(kind, data[: last["offset"] + tail * last["type"]["stride"]])
 
     buffer = device.queue.alloc(size)
-    bound.outputs[info["name"]] = GPURecords(device, buffer, size, unpack, (), value.dtype, kind)
+    bound.outputs[info["name"]] = GPURecords(device, buffer, kind, (), value.dtype, unpack)
     if device.queue.recording:
         bound.before.append(lambda: device.queue.clear(buffer))
     return buffer
@@ -381,7 +430,7 @@ def _resident(device: Device, variable: Variable, value: GPUArray, where: str, b
     kind, scalar = variable.type, variable.scalar
     if scalar is None:
         raise errors.BindingError(
-            f"{where} is {layout.describe(kind)}: pass a structured array or a dict, not a GPUArray"
+            f"{where} is {layout.describe(kind)}: pass a structured array, gpu.array(...) of one, or a dict, not a GPUArray of {value.dtype.name}"
         )
     shape, dtype = value.shape, value.dtype
     size = math.prod(shape)

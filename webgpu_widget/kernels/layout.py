@@ -20,12 +20,14 @@ from webgpu_widget.link.protocol import ArrayType, StructType, TypeInfo
 __all__ = [
     "SCALARS",
     "Place",
+    "check_names",
     "check_record_dtype",
     "describe",
     "dtype_error",
     "element_dtype",
     "elements",
     "fill",
+    "fits",
     "has_shape",
     "is_runtime",
     "is_tight",
@@ -40,6 +42,7 @@ __all__ = [
     "unpack",
     "unpack_records",
     "unpack_tail",
+    "unpadded",
     "value_shape",
 ]
 
@@ -177,7 +180,7 @@ def leaf_view(info: TypeInfo, place: Place) -> Array:
     raise errors.BindingError(f"{describe(info)} is not made of numbers")
 
 
-def _fits(shape: tuple[int, ...], info: TypeInfo) -> bool:
+def fits(shape: tuple[int, ...], info: TypeInfo) -> bool:
     """Say whether a value's own shape means a leaf type without doubt: the type's shape, or its elements in C order where that is one axis."""
     own = value_shape(info)
     if shape == own:
@@ -188,7 +191,7 @@ def _fits(shape: tuple[int, ...], info: TypeInfo) -> bool:
 def _assign(view: Array, value: Array, info: TypeInfo, where: str) -> None:
     """Copy into a view, allowing only what means the same."""
     axes = view.ndim - len(value_shape(info))
-    if value.shape != view.shape and (value.shape[:axes] != view.shape[:axes] or not _fits(value.shape[axes:], info)):
+    if value.shape != view.shape and (value.shape[:axes] != view.shape[:axes] or not fits(value.shape[axes:], info)):
         raise errors.ShapeError(
             f"{where} has shape {value.shape}, but the shader's {describe(info)} needs {view.shape}"
         )
@@ -260,15 +263,16 @@ def _fill_struct(info: StructType, place: Place, value: Any, where: str) -> None
         raise errors.BindingError(
             f"{where} is the struct {info['name']}: pass a dict or a structured array with the fields {', '.join(names)}, not {type(value).__name__}"
         )
-    _check_names(info, given, where)
+    check_names(info, given, where)
     for item in info["members"]:
         if item["name"] in given and not is_runtime(item["type"]):
             field = given[item["name"]]
-            field = _unpadded(field, item["type"]) if exact else field
+            field = unpadded(field, item["type"]) if exact else field
             fill(item["type"], place.at(item["offset"]), field, f"{where}.{item['name']}")
 
 
-def _check_names(info: StructType, given: Iterable[str], where: str) -> None:
+def check_names(info: StructType, given: Iterable[str], where: str) -> None:
+    """Raise `BindingError` for fields that a struct has not, and for those of it that are missing; what only pads may be either."""
     names = [item["name"] for item in info["members"]]
     unknown = [name for name in given if name not in names and not may_be_left_out(str(name))]
     missing = [name for name in names if name not in given and not may_be_left_out(name)]
@@ -277,7 +281,7 @@ def _check_names(info: StructType, given: Iterable[str], where: str) -> None:
         raise errors.BindingError(f"{where}: {', '.join(parts)}; the struct {info['name']} has {', '.join(names)}")
 
 
-def _unpadded(field: Array, info: TypeInfo) -> Array:
+def unpadded(field: Array, info: TypeInfo) -> Array:
     """Return a field of `element_dtype` without the fourth scalars of its vec3."""
     inner = leaf(info)
     return field[..., :3] if info["type"] == "array" and inner["type"] == "vector" and inner["count"] == 3 else field
@@ -395,7 +399,7 @@ def _copy_fields(target: Array, info: StructType, place: Place) -> None:
     for item in info["members"]:
         if item["name"] in (target.dtype.names or ()):
             field = target[item["name"]]
-            _copy_field(_unpadded(field, item["type"]) if exact else field, item["type"], place.at(item["offset"]))
+            _copy_field(unpadded(field, item["type"]) if exact else field, item["type"], place.at(item["offset"]))
 
 
 def _copy_field(target: Array, info: TypeInfo, place: Place) -> None:
@@ -405,6 +409,8 @@ def _copy_field(target: Array, info: TypeInfo, place: Place) -> None:
         _copy_field(target, info["elem"], place.along(info["count"], info["stride"]))
     else:
         values = leaf_view(info, place)
+        if target.dtype == np.complex64:
+            values = np.ascontiguousarray(values).view(np.complex64)[..., 0]
         target[...] = values if values.shape == target.shape else values.reshape(target.shape)
 
 
@@ -429,7 +435,7 @@ def check_record_dtype(info: StructType, dtype: np.dtype[Any], where: str) -> No
     """
     if dtype == element_dtype(info):
         return
-    _check_names(info, dtype.names or (), where)
+    check_names(info, dtype.names or (), where)
     for item in info["members"]:
         if item["name"] in (dtype.names or ()):
             _check_field(item["type"], dtype[item["name"]], f"{where}.{item['name']}")
@@ -441,7 +447,7 @@ def _check_field(info: TypeInfo, dtype: np.dtype[Any], where: str) -> None:
     if name is not None:
         if base != SCALARS[name].newbyteorder("="):
             raise dtype_error(where, base, info)
-        if not _fits(shape, info):
+        if not fits(shape, info):
             raise errors.ShapeError(
                 f"{where} has shape {shape}, but the shader's {describe(info)} needs {value_shape(info)}"
             )

@@ -264,3 +264,9 @@ def jacobi(a: Array, sweeps: int) -> tuple[Array, Array]:
             a[:, [p, q]] = a[:, [p, q]] @ rotation.T
             v[[p, q]] = rotation @ v[[p, q]]
     return a, v
+
+
+def relayout(source: Array, places: Array, target: Array) -> Array:
+    """Return records (n, halves) with half i of each from half ``places[i]`` of the source's; 0xFFFFFFFF keeps the target's."""
+    kept = places == 0xFFFFFFFF
+    return np.where(kept, target, source[:, np.where(kept, 0, places)])
