@@ -30,14 +30,14 @@ const bundled = await build({
   write: false,
   loader: { ".wgsl": "text" },
 });
-const { Layouts, ModuleReflection, parseModule, layoutEntry } = await import(
+const { Layouts, ModuleReflection, parseModule, layoutEntry, usesSubgroupMatrices } = await import(
   `data:text/javascript;base64,${Buffer.from(bundled.outputFiles[0].text).toString("base64")}`
 );
 
-const gpu = create(["backend=null"]); // Held: its adapters and devices end with it.
+const gpu = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]); // Held: its adapters and devices end with it.
 const adapter = await gpu.requestAdapter();
 const device = await adapter.requestDevice({
-  requiredFeatures: [...adapter.features].filter((name) => /^(shader-f16|subgroups|float32-filterable)$/.test(name)),
+  requiredFeatures: [...adapter.features].filter((name) => /^(shader-f16|subgroups|float32-filterable|chromium-experimental-subgroup-matrix)$/.test(name)),
   requiredLimits: {
     maxStorageBuffersPerShaderStage: adapter.limits.maxStorageBuffersPerShaderStage,
     maxComputeInvocationsPerWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
@@ -104,11 +104,11 @@ function wgslBelow(folder) {
 }
 
 /** Make an entry point's pipeline with those bindings in its layout. */
-async function pipeline(module, name, bindings) {
+async function pipeline(module, name, bindings, source) {
   const groups = [];
   for (const binding of bindings) {
     groups[binding.group] ??= [];
-    groups[binding.group].push(layoutEntry(binding));
+    groups[binding.group].push(layoutEntry(binding, usesSubgroupMatrices(source)));
   }
   const bindGroupLayouts = Array.from(groups, (entries) => device.createBindGroupLayout({ entries: entries ?? [] }));
   const layout = device.createPipelineLayout({ bindGroupLayouts });
@@ -140,7 +140,7 @@ async function modules(paths) {
       const bindings = entry.bindings.map((index) => all[index]);
       if (!bindings.every(explicit) || reflected.missing(entry, {}).length > 0) continue;
       counts.entries++;
-      const said = await refusal(() => pipeline(module, entry.name, bindings));
+      const said = await refusal(() => pipeline(module, entry.name, bindings, source));
       if (said) {
         counts.wrong++;
         console.log(`WRONG ${path}, ${entry.name}: ${said.split("\n")[0]}`);
@@ -149,7 +149,7 @@ async function modules(paths) {
       for (const left of bindings) {
         counts.bindings++;
         const without = bindings.filter((binding) => binding !== left);
-        if (await refusal(() => pipeline(module, entry.name, without))) continue;
+        if (await refusal(() => pipeline(module, entry.name, without, source))) continue;
         counts.wrong++;
         console.log(`WRONG ${path}, ${entry.name}: Dawn does not miss ${left.name}`);
       }
@@ -161,5 +161,7 @@ async function modules(paths) {
   return counts.wrong;
 }
 
-const wrong = (await expressions(Number(options.expressions), Number(options.seed))) + (await modules([SHADERS, ...folders].flatMap(wgslBelow)));
+const wrong =
+  (await expressions(Number(options.expressions), Number(options.seed))) +
+  (await modules([join(HERE, "subgroup_matrices.wgsl"), ...[SHADERS, ...folders].flatMap(wgslBelow)]));
 process.exit(wrong ? 1 : 0);
