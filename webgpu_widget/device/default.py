@@ -44,6 +44,7 @@ class _Defaults:
         """Forget, in a forked child, a lock that another thread may hold and the device of a thread that is the parent's."""
         self.lock = threading.Lock()
         self.of_thread = threading.local()
+        tell_children(self)
 
 
 _defaults = _Defaults()

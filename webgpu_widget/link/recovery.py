@@ -8,11 +8,11 @@ bytes there and back, before anything is composed for it. One that cannot is rep
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
+from webgpu_widget.process.fork import Lock
 
 if TYPE_CHECKING:
     from webgpu_widget.link.connection import Connection
@@ -41,7 +41,7 @@ class Recovery:
 
     def __init__(self, *, starts_pages: bool) -> None:
         self._possible = starts_pages
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._until = _hung_until
         self.due = starts_pages and time.monotonic() < _hung_until
 

@@ -7,7 +7,6 @@ import contextlib
 import math
 import os
 import pathlib
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,6 +27,7 @@ from webgpu_widget.mandelbrot.palette import names, palette_colors
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view, render_view_async
 from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
+from webgpu_widget.process.fork import Lock
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
@@ -137,7 +137,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         self._pool = ThreadPoolExecutor(1, "mandelbrot-explorer")
         self._cancelled: set[str] = set()
         self._pending: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._moves = 0
         self._release: Callable[[], object] | None = None
         # Last of what may fail: `close` is called on what a trait has refused, too.

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import itertools
 import math
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from webgpu_widget.mandelbrot.numbers import log2_abs
 from webgpu_widget.mandelbrot.view import View, to_mpfr
+from webgpu_widget.process.fork import Lock, tell_children
 
 __all__ = ["Orbit", "OrbitCache", "compute_orbit"]
 
@@ -191,7 +191,13 @@ class OrbitCache:
         self.capacity = capacity
         self.computed = 0
         self._orbits: list[Orbit] = []
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        tell_children(self)
+
+    def forked(self, parent: int) -> None:  # noqa: ARG002
+        """Forget, in a forked child, what another thread may have been in the middle of."""
+        self._orbits = []
+        tell_children(self)
 
     def get(
         self,

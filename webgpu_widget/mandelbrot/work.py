@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import importlib.resources
 import math
-import threading
 import time
 from collections.abc import Callable, Generator
 from typing import Any, Literal, cast
@@ -25,6 +24,7 @@ from webgpu_widget.mandelbrot.bla import (
 from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, log2_abs
 from webgpu_widget.mandelbrot.orbit import Orbit, OrbitCache
 from webgpu_widget.mandelbrot.view import View
+from webgpu_widget.process.fork import Lock
 
 __all__ = [
     "Method",
@@ -316,7 +316,7 @@ def prepare(
 
 
 _kept: dict[tuple[Any, ...], Any] = {}
-_kept_lock = threading.Lock()
+_kept_lock = Lock()
 KEPT = 12
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import weakref
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from webgpu_widget.errors import WeightsError
+from webgpu_widget.process.fork import Lock
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -40,7 +40,7 @@ class Budget:
 
     def __init__(self) -> None:
         self.limit_bytes: int | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._clock = itertools.count()
         # (owner's id, stage) -> [owner, bytes, last use]
         self._held: dict[tuple[int, str], tuple[weakref.ref[Evictable], int, int]] = {}

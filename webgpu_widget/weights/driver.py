@@ -25,6 +25,7 @@ from webgpu_widget.errors import (
     IntegrityError,
     WebGPUWidgetError,
 )
+from webgpu_widget.process.fork import Lock
 from webgpu_widget.weights.convert import PIECE_ELEMENTS, kernel_source
 from webgpu_widget.weights.digest import chunk_digest
 from webgpu_widget.weights.readers import HttpReader
@@ -133,7 +134,7 @@ class Driver:
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.paused = False
         self.listeners: list[Callable[[], None]] = []
 

@@ -10,7 +10,6 @@ import contextlib
 import http.client
 import os
 import random
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from webgpu_widget.errors import FormatError, IntegrityError, WeightsError
+from webgpu_widget.process.fork import Lock
 from webgpu_widget.weights.served_digest import served_sha256
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class LocalReader:
         stat = os.fstat(self._file.fileno())
         self.size = stat.st_size
         self.validator = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly ``size`` bytes from ``offset``.

@@ -19,7 +19,7 @@ from webgpu_widget.arrays.lazy.pool import Pool
 from webgpu_widget.arrays.lazy.sharing import Sharing
 from webgpu_widget.arrays.lazy.trace import Access, Trace, narrow_parts
 from webgpu_widget.errors import BufferSizeError, ClosedError, LimitError
-from webgpu_widget.process.fork import tell_children
+from webgpu_widget.process.fork import Lock, tell_children
 
 SAFE_BUFFER_BYTES = 256 * 1024 * 1024
 """Every adapter makes a buffer of this size; only beyond it is its own limit asked for."""
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Launch = TypeVar("Launch")
 
-_making = threading.Lock()
+_making = Lock()
 _MOST_PLANS = 4096
 _FEW_BUFFERS = 4
 """Every kernel may bind as many, in WebGPU's compatibility mode too."""

@@ -7,13 +7,13 @@ The winners live in ``matmul.json`` in the user's cache folder (``XDG_CACHE_HOME
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from webgpu_widget.errors import WebGPUWidgetError
 from webgpu_widget.process import user_cache
+from webgpu_widget.process.fork import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ LEAST_FLOPS = 2 * 1024**3
 ROUND_S = 0.03
 TIMEOUT_S = 20.0
 
-_lock = threading.Lock()
+_lock = Lock()
 _known: dict[str, str] = {}
 _loaded_from: Path | None = None
 
