@@ -16,6 +16,7 @@
     │   └── BufferSizeError          a buffer beyond maxBufferSize (an OutOfMemoryError and a LimitError)
     ├── ShaderError                  WGSL that does not compile: source, line, column
     ├── BindingError                 arguments that do not fit the shader's variables
+    │   └── BoundsError              indices beyond what a shader indexes, where it is watched
     ├── ShapeError                   also a ValueError
     ├── DTypeError                   also a TypeError
     │   └── RangeError               a number that its dtype does not have (also an OverflowError)
@@ -34,10 +35,16 @@ Each message says what happened, the values, what is allowed, and what to do.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "BindingError",
+    "BoundsError",
+    "BoundsFault",
     "BufferSizeError",
     "CancelledError",
     "ClosedError",
@@ -159,6 +166,57 @@ class ShaderError(WebGPUWidgetError):
 
 class BindingError(WebGPUWidgetError):
     """Arguments that do not fit the shader's variables."""
+
+
+@dataclass(frozen=True)
+class BoundsFault:
+    """An index expression of a shader that was out of bounds.
+
+    Attributes
+    ----------
+    variable : str
+        What is indexed: a variable, a parameter, a texture.
+    text : str
+        The expression as written.
+    line, column : int
+        Where it is in the WGSL, counted from 1.
+    index, length : tuple of int
+        What it asked for the first time, and how many there are: one number, or for a texture's coordinates one an axis.
+    count : int
+        How often it was out of bounds.
+    invocation : (int, int, int)
+        ``global_invocation_id`` of the first time.
+    """
+
+    variable: str
+    text: str
+    line: int
+    column: int
+    index: tuple[int, ...]
+    length: tuple[int, ...]
+    count: int
+    invocation: tuple[int, int, int]
+
+
+class BoundsError(BindingError):
+    """A shader's index was out of bounds, in a call with ``check=True``; what such an access gives differs between adapters.
+
+    Attributes
+    ----------
+    faults : list of BoundsFault
+        One for each index expression.
+    outputs
+        What the call would have returned.
+    """
+
+    def __init__(self, message: str, faults: Sequence[BoundsFault] = (), outputs: Any = None) -> None:
+        super().__init__(message)
+        self.faults = list(faults)
+        self.outputs = outputs
+
+    def __reduce__(self) -> Any:
+        """Leave out the outputs, which may live in a browser."""
+        return type(self), (str(self), self.faults)
 
 
 class ShapeError(WebGPUWidgetError, ValueError):

@@ -46,6 +46,8 @@ class GPU(Creation, anywidget.AnyWidget):
         Of ``page``: secret of the address. With the same one and a fixed port, pages find this GPU again after Python was started anew.
     certificate : (str, str), optional
         Of ``page``: paths of a certificate and its key, in PEM, for https.
+    check : bool
+        Whether kernels watch their indices, unless `kernel` or `run` says otherwise.
 
     Raises
     ------
@@ -86,6 +88,7 @@ class GPU(Creation, anywidget.AnyWidget):
     status = traitlets.Dict().tag(sync=True)
     _device: Device
     _is_shown = False
+    _check = False
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class GPU(Creation, anywidget.AnyWidget):
         port: int = 0,
         token: str | None = None,
         certificate: tuple[str, str] | None = None,
+        check: bool = False,
     ) -> None:
         if not _BUNDLE.is_file():
             raise errors.NoFrontendError(
@@ -102,6 +106,7 @@ class GPU(Creation, anywidget.AnyWidget):
             )
         made = make_transport(transport, host, port, token, certificate)
         self._start(made.name)
+        self._check = check
         self._device = Device(made.bind(self))
         self._device.shown_by(self)
         self.device_changed()
@@ -242,6 +247,8 @@ class GPU(Creation, anywidget.AnyWidget):
         entry_point: str | None = None,
         constants: Constants | None = None,
         timeout: float | None = 30.0,
+        *,
+        check: bool | None = None,
     ) -> Kernel:
         """Compile WGSL once; the result is called with arrays and keeps its outputs in the browser.
 
@@ -257,6 +264,9 @@ class GPU(Creation, anywidget.AnyWidget):
             Values of overrides, by name or ``@id``. The call may override them.
         timeout : float or None
             Seconds of silence.
+        check : bool, optional
+            Whether calls watch the index expressions of the WGSL, by default as the GPU was told: each call waits until it has run, and raises `BoundsError`
+            where an index of an array, a vector, a matrix or a texture's coordinates was out of bounds. What the kernel computes stays the same.
 
         Returns
         -------
@@ -269,7 +279,7 @@ class GPU(Creation, anywidget.AnyWidget):
             With line, column and caret.
         """
         self._device.check_open()
-        made = self._kernel(wgsl, name, entry_point, constants)
+        made = self._kernel(wgsl, name, entry_point, constants, check)
         if made._result is None:
             once_more(lambda: made._compile(timeout))
         return self._remember(made)
@@ -281,23 +291,33 @@ class GPU(Creation, anywidget.AnyWidget):
         entry_point: str | None = None,
         constants: Constants | None = None,
         timeout: float | None = 30.0,
+        *,
+        check: bool | None = None,
     ) -> Kernel:
         """Coroutine twin of `kernel`."""
         self._device.check_open()
         await self._device.connection.decide_async()
-        made = self._kernel(wgsl, name, entry_point, constants)
+        made = self._kernel(wgsl, name, entry_point, constants, check)
         if made._result is None:
             await once_more_async(lambda: made._compile_async(timeout))
         return self._remember(made)
 
     @staticmethod
     def _kernel_key(kernel: Kernel) -> Any:
-        return kernel.wgsl, kernel.name, kernel._entry_point, tuple(sorted(kernel._constants.items()))
+        return kernel.wgsl, kernel.name, kernel._entry_point, tuple(sorted(kernel._constants.items())), kernel._check
 
-    def _kernel(self, wgsl: str, name: str | None, entry_point: str | None, constants: Constants | None) -> Kernel:
+    def _kernel(
+        self,
+        wgsl: str,
+        name: str | None,
+        entry_point: str | None,
+        constants: Constants | None,
+        check: bool | None,
+    ) -> Kernel:
         if not isinstance(wgsl, str):
             raise errors.BindingError(f"a kernel is made of WGSL text, not of {type(wgsl).__name__}")
-        made = Kernel(self._device, wgsl, name or entry_point or "main", entry_point, constants)
+        watched = self._check if check is None else bool(check)
+        made = Kernel(self._device, wgsl, name or entry_point or "main", entry_point, constants, check=watched)
         return self._device.kernels.get(self._kernel_key(made), made)
 
     def _remember(self, kernel: Kernel) -> Kernel:
@@ -314,6 +334,7 @@ class GPU(Creation, anywidget.AnyWidget):
         constants: Constants | None = None,
         entry_point: str | None = None,
         timeout: float | None = 30.0,
+        check: bool | None = None,
         **named: Any,
     ) -> Any:
         """Run WGSL over NumPy arrays and return NumPy arrays, in the same cell.
@@ -326,6 +347,8 @@ class GPU(Creation, anywidget.AnyWidget):
             As in `Kernel.__call__`.
         timeout : float or None
             Seconds of silence; a page at work reports what it has finished, and each report starts the count again.
+        check : bool, optional
+            Whether to watch the indices, as in `kernel`.
 
         Returns
         -------
@@ -336,12 +359,18 @@ class GPU(Creation, anywidget.AnyWidget):
         ------
         ShaderError, BindingError, DTypeError, ShapeError, LimitError, FrontendError, DeviceError
             Each says what happened, the values, what is allowed, and what to do.
+        BoundsError
+            With ``check``: when an index was out of bounds.
         """
 
         def attempt() -> Any:
-            kernel = self.kernel(wgsl, None, entry_point, constants, timeout)
-            outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
-            return read_outputs(self._device, outputs, timeout)
+            kernel = self.kernel(wgsl, None, entry_point, constants, timeout, check=check)
+            given = kernel._given(arguments, named)
+            outputs, notes = kernel._call(given, threads, workgroups, None, None, timeout)
+            values = read_outputs(self._device, outputs, timeout)
+            if notes is not None:
+                notes.check(timeout, values)
+            return values
 
         return attempt() if uses_gpu(arguments, named) else once_more(attempt)
 
@@ -356,14 +385,19 @@ class GPU(Creation, anywidget.AnyWidget):
         constants: Constants | None = None,
         entry_point: str | None = None,
         timeout: float | None = 30.0,
+        check: bool | None = None,
         **named: Any,
     ) -> Any:
         """Coroutine twin of `run`."""
 
         async def attempt() -> Any:
-            kernel = await self.kernel_async(wgsl, None, entry_point, constants, timeout)
-            outputs = kernel(arguments, threads=threads, workgroups=workgroups, timeout=timeout, **named)
-            return await read_outputs_async(self._device, outputs, timeout)
+            kernel = await self.kernel_async(wgsl, None, entry_point, constants, timeout, check=check)
+            given = kernel._given(arguments, named)
+            outputs, notes = kernel._call(given, threads, workgroups, None, None, timeout)
+            values = await read_outputs_async(self._device, outputs, timeout)
+            if notes is not None:
+                await notes.check_async(timeout, values)
+            return values
 
         return await (attempt() if uses_gpu(arguments, named) else once_more_async(attempt))
 

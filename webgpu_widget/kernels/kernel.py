@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,9 @@ from webgpu_widget.kernels.describe import one_line, refuse_positional, signatur
 from webgpu_widget.kernels.entry import Entry
 from webgpu_widget.kernels.records import GPURecords
 from webgpu_widget.kernels.textures import GPUTexture
+from webgpu_widget.kernels.watched.faults import Notes
+from webgpu_widget.kernels.watched.instrument import Watched, instrument
+from webgpu_widget.kernels.watched.tokens import UnreadableError
 from webgpu_widget.link.protocol import CompileResult
 
 if TYPE_CHECKING:
@@ -112,16 +117,26 @@ class Kernel:
         The @compute function; needed when there are several, here or at the call.
     constants : mapping, optional
         Values of overrides, by name or ``@id``.
+    check : bool
+        Whether its index expressions are watched: see `GPU.kernel`.
     """
 
     def __init__(
-        self, device: Device, wgsl: str, name: str, entry_point: str | None, constants: Constants | None
+        self,
+        device: Device,
+        wgsl: str,
+        name: str,
+        entry_point: str | None,
+        constants: Constants | None,
+        *,
+        check: bool = False,
     ) -> None:
         self._device = device
         self.wgsl = wgsl
         self.name = name
         self._entry_point = entry_point
         self._constants = normal_constants(constants)
+        self._check = check
         self._results: dict[Any, CompileResult] = {}
         self._result: CompileResult | None = None
         self._plain: Pipeline | None = None
@@ -142,12 +157,51 @@ class Kernel:
         pipeline = self._pipeline(self._entry_point, self._constants)
         self._result = await self._device.queue.compiled_async(pipeline, timeout)
         self._keep(pipeline, self._result)
+        if self._check and self._result["workgroup_size"]:
+            _, watcher = self._watcher(pipeline, self._result)
+            with contextlib.suppress(errors.ShaderError):  # tried once more, and told, by the call
+                await self._device.queue.compiled_async(watcher, timeout)
         return self
+
+    def _watcher(self, pipeline: Pipeline, result: CompileResult, *, texels: bool = True) -> tuple[Watched, Pipeline]:
+        """Return the text that watches the indices of a call, and its pipeline."""
+        bindings = result["reflection"]["bindings"]
+        slots = tuple((info["group"], info["binding"]) for info in bindings if info["kind"] != "immediate")
+        try:
+            text = instrument(self.wgsl, slots, texels=texels)
+        except UnreadableError as error:
+            raise errors.BindingError(
+                f"kernel {self.name!r}: its indices cannot be watched, since its WGSL has something that the reader for check=True does not know: {error}. "
+                "Run it without check"
+            ) from None
+        entry = pipeline.entry_point or result["entry_point"]
+        return text, self._device.queue.pipeline(text.source, self.name, entry, pipeline.constants)
+
+    def _watching(self, pipeline: Pipeline, timeout: float | None) -> tuple[Watched, Pipeline]:
+        """Return what runs in place of a call's pipeline, compiled."""
+        key = pipeline.entry_point, tuple(sorted(pipeline.constants.items()))
+        text, watcher = self._watcher(pipeline, self._results[key])
+        try:
+            self._device.queue.compiled(watcher, timeout)
+        except errors.ShaderError:
+            text, watcher = self._watcher(pipeline, self._results[key], texels=False)
+            try:
+                self._device.queue.compiled(watcher, timeout)
+            except errors.ShaderError as error:
+                raise errors.BindingError(
+                    f"kernel {self.name!r}: its indices cannot be watched, since the text that would watch them does not compile: {error}\nRun it without check"
+                ) from None
+        if text.unread:
+            warnings.warn(
+                f"kernel {self.name!r}: {text.unread} of its statements could not be read, and the indices in them are not watched",
+                stacklevel=4,
+            )
+        return text, watcher
 
     def _keep(self, pipeline: Pipeline, result: CompileResult) -> None:
         self._results[pipeline.entry_point, tuple(sorted(pipeline.constants.items()))] = result
-        warnings = [item for item in result["messages"] if item["severity"] == "warning"]
-        self.warnings = [f"line {item['line']}, column {item['column']}: {item['message']}" for item in warnings]
+        found = [item for item in result["messages"] if item["severity"] == "warning"]
+        self.warnings = [f"line {item['line']}, column {item['column']}: {item['message']}" for item in found]
 
     def _chosen(
         self, entry_point: str | None, constants: Constants | None, timeout: float | None
@@ -289,23 +343,62 @@ class Kernel:
         ------
         BindingError, DTypeError, ShapeError, LimitError
             When the arguments do not fit; nothing has run then.
+        BoundsError
+            Of a kernel made with ``check=True``, which waits for the call: when an index was out of bounds.
         """
+        given = self._given(arguments, named, more)
+        outputs, notes = self._call(given, threads, workgroups, constants, entry_point, timeout)
+        if notes is not None:
+            notes.check(timeout, outputs)
+        return outputs
+
+    def _given(
+        self, arguments: Mapping[str, Any] | None, named: dict[str, Any], more: Sequence[object] = ()
+    ) -> dict[str, Any]:
+        """Return a call's arguments by name."""
         if more or not (arguments is None or isinstance(arguments, Mapping)):
             refuse_positional(self.name, arguments, self._result)
-        given = {**arguments, **named} if arguments else named
+        return {**arguments, **named} if arguments else named
+
+    def _call(
+        self,
+        given: Mapping[str, Any],
+        threads: Threads | None,
+        workgroups: Threads | None,
+        constants: Constants | None,
+        entry_point: str | None,
+        timeout: float | None,
+    ) -> tuple[Any, Notes | None]:
+        """Queue a call; returns its outputs, and what is to be checked when it has run."""
         pipeline, entry = self._ready(entry_point, constants, timeout)
         _bind.match(entry, given, self.name)
         counts = self._workgroups(threads, workgroups, entry.workgroup_size)
+        watched = self._watching(pipeline, timeout) if self._check else None
         bound = _bind.bind(self._device, entry.variables, given, self.name)
+        notes = None
+        if watched is not None:
+            text, pipeline = watched
+            notes = self._noted(text, bound)
         for action in bound.before:
             action()
         self._device.queue.dispatch(pipeline, bound.args, counts)
         for action in bound.after:
             action()
-        if not bound.outputs:
-            return None
-        outputs = {name: bound.outputs[name] for name in given if name in bound.outputs}
-        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+        outputs = None
+        if bound.outputs:
+            named = {name: bound.outputs[name] for name in given if name in bound.outputs}
+            outputs = next(iter(named.values())) if len(named) == 1 else named
+        return outputs, notes
+
+    def _noted(self, text: Watched, bound: _bind.Bound) -> Notes | None:
+        """Bind the notes of a watched call; those of a recorded one are checked after each replay."""
+        queue = self._device.queue
+        notes = Notes(queue, text, self.name)
+        bound.args.append((text.group, text.binding, notes.buffer))
+        if queue.recorder is None:
+            return notes
+        queue.recorder.holds.append(notes)
+        return None
 
     def _workgroups(self, threads: Threads | None, workgroups: Threads | None, size: Sequence[int]) -> list[int]:
         if (threads is None) == (workgroups is None):
@@ -342,7 +435,7 @@ class Kernel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by source: whoever unpickles it has it compiled for their own default GPU."""
-        return _again, (self.wgsl, self.name, self._entry_point, self._constants)
+        return _again, (self.wgsl, self.name, self._entry_point, self._constants, self._check)
 
     def _repr_html_(self) -> str:
         return f"<details><summary>kernel <b>{html.escape(self.name)}</b></summary><pre>{html.escape(self.wgsl)}</pre></details>"
@@ -370,8 +463,8 @@ def normal_constants(constants: Constants | None) -> dict[str, float]:
     return result
 
 
-def _again(wgsl: str, name: str, entry_point: str | None, constants: Constants) -> Kernel:
-    return default_device().gpu.kernel(wgsl, name, entry_point, constants)
+def _again(wgsl: str, name: str, entry_point: str | None, constants: Constants, check: bool) -> Kernel:  # noqa: FBT001 - pickle's order
+    return default_device().gpu.kernel(wgsl, name, entry_point, constants, check=check)
 
 
 def uses_gpu(arguments: Mapping[str, Any] | None, named: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from webgpu_widget import errors
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.device.handles import Recording
+from webgpu_widget.kernels.watched.faults import Notes
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.lazy.node import Storage
@@ -40,6 +41,7 @@ class Program:
         self._generation = -1
         self._storages: list[weakref.ref[Storage]] = []
         self._arrays: list[Value] = []
+        self._notes: list[Notes] = []
 
     def __enter__(self) -> Self:
         self._context = self._device.queue.record()
@@ -65,14 +67,17 @@ class Program:
             self._storages = sharing.storages_of(self._recording.buffers)
             self._handle = self._device.queue.create_program(self._recording)
             self._generation = self._recording.generation
+            self._notes = [item for item in self._recording.holds if isinstance(item, Notes)]
 
     def replay(self, times: int = 1) -> None:
-        """Run the program ``times`` times, by one message; does not wait.
+        """Run the program ``times`` times, by one message; does not wait, unless kernels in it were made with ``check=True``.
 
         Raises
         ------
         ClosedError, DeviceLostError, FrontendLostError
             When it or an array of it was freed, or is gone with its page or device.
+        BoundsError
+            When an index of a kernel made with ``check=True`` was out of bounds.
         WebGPUWidgetError
             While this thread records another program.
         """
@@ -92,6 +97,8 @@ class Program:
         if count:
             runtime_of(self._device).sharing.before_replay(self._storages)
             queue.run_program(self._handle, count, self._generation)
+            for notes in self._notes:
+                notes.check(30.0)
 
     @property
     def stats(self) -> dict[str, int]:
@@ -107,6 +114,7 @@ class Program:
             self._handle = None
             self._recording = None
             self._arrays.clear()
+            self._notes.clear()
 
     def __del__(self) -> None:
         self.free()
