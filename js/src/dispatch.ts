@@ -23,6 +23,15 @@ export function dataOf(ref: DataRef, buffers: readonly Bytes[]): Bytes {
   return buffer.subarray(offset, offset + length);
 }
 
+/** The bytes of an entry point's `var<immediate>`, which comes among the uniforms without a slot. */
+export function immediatesOf(compiled: Compiled, label: string, args: readonly BindArg[], data: readonly Bytes[]): Bytes {
+  const found = args.find((arg): arg is UniformArg => arg.group < 0 && "uniform" in arg);
+  const bytes = found && dataOf(found.uniform, data);
+  if (!bytes || bytes.byteLength < compiled.immediateBytes)
+    throw new EngineError("binding", `${label}: its immediate data has ${compiled.immediateBytes} bytes, and ${bytes?.byteLength ?? 0} were given`);
+  return bytes.slice(0, compiled.immediateBytes);
+}
+
 export interface PreparedGroup {
   readonly index: number;
   readonly group: GPUBindGroup;
@@ -42,6 +51,7 @@ export interface PreparedDispatch {
   readonly label: string;
   readonly groups: readonly PreparedGroup[];
   readonly workgroups: readonly [number, number, number];
+  readonly immediates: Bytes | undefined;
   readonly indirect: { readonly record: BufferRecord; readonly offset: number } | undefined;
 }
 
@@ -146,6 +156,7 @@ export class Recorder {
     this.bind(compiled, label, args, data);
     const pass = this.passFor(label);
     this.setPipeline(pass, compiled, label);
+    if (compiled.immediateBytes > 0) pass.setImmediates(0, immediatesOf(compiled, label, args, data));
     for (const group of compiled.groups) if (group) this.setGroup(pass, group.index);
     if (indirect) {
       const [handle = 0, offset = 0] = indirect;
@@ -290,10 +301,11 @@ export class Recorder {
   }
 
   dispatchPrepared(prepared: PreparedDispatch): void {
-    const { compiled, label, groups, workgroups, indirect } = prepared;
+    const { compiled, label, groups, workgroups, indirect, immediates } = prepared;
     if (this.pacer.wantsOwn(compiled.cost)) this.flush();
     const pass = this.passFor(label);
     this.setPipeline(pass, compiled, label);
+    if (immediates) pass.setImmediates(0, immediates);
     for (const { index, group, offsets } of groups) {
       if (this.currentGroups[index] === group) continue;
       pass.setBindGroup(index, group, offsets);

@@ -30,6 +30,8 @@ export interface Compiled {
   readonly groups: readonly (GroupPlan | undefined)[];
   /** Whether uniforms are bound with dynamic offsets (an explicit layout), or each at its own. */
   readonly dynamic: boolean;
+  /** Of the entry point's `var<immediate>`; 0 where it has none. */
+  readonly immediateBytes: number;
   readonly cost: Cost;
 }
 
@@ -217,7 +219,8 @@ export class PipelineStore {
   private checkSlots(label: string, bindings: readonly BindingInfo[]): void {
     const { maxBindGroups, maxBindingsPerBindGroup } = this.device.limits;
     const taken = new Map<string, string>();
-    for (const { name, group, binding } of bindings) {
+    for (const { name, group, binding, kind } of bindings) {
+      if (kind === "immediate") continue;
       const slot = `@group(${group}) @binding(${binding})`;
       if (group >= maxBindGroups) throw limitError(`${label}: ${slot} of ${name}; groups count from 0`, "maxBindGroups", group + 1, maxBindGroups);
       if (binding >= maxBindingsPerBindGroup)
@@ -231,6 +234,16 @@ export class PipelineStore {
     }
   }
 
+  /** The size of the entry point's immediate data, which the adapter must have room for. */
+  private immediateBytes(label: string, bindings: readonly BindingInfo[]): number {
+    const immediate = bindings.find((binding) => binding.kind === "immediate");
+    if (!immediate) return 0;
+    const size = Math.ceil(immediate.type.size / 4) * 4;
+    const most = this.device.limits.maxImmediateSize ?? 0;
+    if (size > most) throw limitError(`${label}: var<immediate> ${immediate.name} has ${size} bytes`, "maxImmediateSize", size, most);
+    return size;
+  }
+
   private async pipeline(
     label: string,
     module: GPUShaderModule,
@@ -240,7 +253,9 @@ export class PipelineStore {
     sizesLater: boolean,
   ): Promise<Compiled> {
     const byGroup: (BindingInfo[] | undefined)[] = [];
-    for (const binding of bindings) {
+    const immediateBytes = this.immediateBytes(label, bindings);
+    const bound = bindings.filter((binding) => binding.kind !== "immediate");
+    for (const binding of bound) {
       const list = byGroup[binding.group] ?? [];
       byGroup[binding.group] = list;
       list.push(binding);
@@ -248,13 +263,13 @@ export class PipelineStore {
     const uniforms = bindings.filter((binding) => binding.kind === "uniform").length;
     // Textures are left to WebGPU's own choice of layout, which knows what is filtered.
     const dynamic =
-      bindings.every((binding) => binding.kind === "uniform" || binding.kind === "storage") &&
+      bound.every((binding) => binding.kind === "uniform" || binding.kind === "storage") &&
       uniforms <= this.device.limits.maxDynamicUniformBuffersPerPipelineLayout;
     const { device } = this;
     const { made, error } = scoped(device, ["validation"], () => {
       const entries = (list: readonly BindingInfo[] | undefined) => (list ?? []).map((binding) => layoutEntry(binding, sizesLater));
       const explicit = dynamic ? Array.from(byGroup, (list) => device.createBindGroupLayout({ label, entries: entries(list) })) : undefined;
-      const layout = explicit ? device.createPipelineLayout({ label, bindGroupLayouts: explicit }) : "auto";
+      const layout = explicit ? device.createPipelineLayout({ label, bindGroupLayouts: explicit, immediateSize: immediateBytes }) : "auto";
       return { explicit, compiling: device.createComputePipelineAsync({ label, layout, compute: { module, entryPoint, constants } }) };
     });
     const { explicit, compiling } = made;
@@ -267,7 +282,7 @@ export class PipelineStore {
       const bindingsByNumber = new Map(list.map((binding) => [binding.binding, binding]));
       return { index, layout: explicit?.[index] ?? pipeline.getBindGroupLayout(index), bindings: bindingsByNumber, cache: new Map() };
     });
-    return { pipeline, label, groups, dynamic, cost: newCost() };
+    return { pipeline, label, groups, dynamic, immediateBytes, cost: newCost() };
   }
 }
 

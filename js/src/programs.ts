@@ -1,6 +1,6 @@
 /** Recorded commands, prepared once and replayed with as little work a step as a hand-written loop. */
 import type { BufferRecord } from "./buffers.js";
-import { dataOf, type PreparedDispatch, type ProgramGroups } from "./dispatch.js";
+import { dataOf, immediatesOf, type PreparedDispatch, type ProgramGroups } from "./dispatch.js";
 import { EngineError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import type { BindArg, Command } from "./protocol.gen.js";
@@ -58,7 +58,8 @@ export async function prepare(gpu: Gpu, commands: readonly Command[], data: read
         const [handle = 0, offset = 0] = command.indirect ?? [];
         const indirect = command.indirect ? { record: gpu.buffers.get(handle), offset } : undefined;
         if (indirect) used.add(indirect.record);
-        steps.push({ kind: "dispatch", run: { compiled, label, groups, workgroups: [x, y, z], indirect } });
+        const immediates = compiled.immediateBytes > 0 ? immediatesOf(compiled, label, command.args, data) : undefined;
+        steps.push({ kind: "dispatch", run: { compiled, label, groups, workgroups: [x, y, z], indirect, immediates } });
         break;
       }
       case "copy-buffer": {

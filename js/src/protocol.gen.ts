@@ -105,9 +105,10 @@ export type BindingKind =
   | "storage"
   | "texture"
   | "storage-texture"
-  | "sampler";
+  | "sampler"
+  | "immediate";
 
-/** One ``var`` with @group and @binding. ``access`` is read, write or read_write. */
+/** One ``var`` with @group and @binding, or ``var<immediate>``, for which both are -1. ``access`` is read, write or read_write. */
 export interface BindingInfo {
   readonly name: string;
   readonly group: number;

@@ -88,7 +88,9 @@ export class ModuleReflection {
 
   private reflect(): Reflection {
     const { layouts } = this;
-    const resources = this.declarations.filter((found) => found.kind === "var" && found.attributes.some((attribute) => attribute.name === "binding"));
+    const resources = this.declarations.filter(
+      (found) => found.kind === "var" && (isImmediate(found) || found.attributes.some((attribute) => attribute.name === "binding")),
+    );
     const bindings = resources.map((resource) => bindingOf(resource, layouts));
     const structs: StructType[] = [];
     for (const declaration of this.declarations) {
@@ -134,10 +136,18 @@ export class ModuleReflection {
   }
 }
 
+/** Group and binding of what has none. */
+const NO_SLOT = -1;
+
+function isImmediate({ template }: Declaration): boolean {
+  return template?.[0] === "immediate";
+}
+
 function bindingOf(declaration: Declaration, layouts: Layouts): BindingInfo {
   if (!declaration.type) throw new EngineError("binding", `the variable ${declaration.name} has no type`);
   const type = layouts.type(declaration.type);
   const [space, access] = declaration.template ?? [];
+  if (isImmediate(declaration)) return { name: declaration.name, group: NO_SLOT, binding: NO_SLOT, kind: "immediate", access: "read", type };
   let kind: BindingKind;
   let mode: Access = "read";
   if (type.type === "opaque") {

@@ -125,7 +125,7 @@ def bind(device: Device, variables: list[Variable], given: Mapping[str, Any], na
         where = f"{key!r} of kernel {name!r}"
         if variable.kind == "storage":
             made: Any = _storage(device, variable, value, where, bound)
-        elif variable.kind == "uniform":
+        elif variable.kind in {"uniform", "immediate"}:
             made = variable.number(value) or bytes(_pad16(layout.pack(variable.type, _plain(value, where), where)))
         else:
             made = bind_opaque(device, info, value, where, bound.outputs)

@@ -463,7 +463,7 @@ def normal_constants(constants: Constants | None) -> dict[str, float]:
     return result
 
 
-def _again(wgsl: str, name: str, entry_point: str | None, constants: Constants, check: bool) -> Kernel:  # noqa: FBT001 - pickle's order
+def _again(wgsl: str, name: str, entry_point: str | None, constants: Constants, check: bool) -> Kernel:
     return default_device().gpu.kernel(wgsl, name, entry_point, constants, check=check)
 
 

@@ -142,11 +142,11 @@ class OpaqueType(TypedDict):
 
 TypeInfo = ScalarType | VectorType | MatrixType | ArrayType | StructType | OpaqueType
 
-BindingKind = Literal["uniform", "storage", "texture", "storage-texture", "sampler"]
+BindingKind = Literal["uniform", "storage", "texture", "storage-texture", "sampler", "immediate"]
 
 
 class BindingInfo(TypedDict):
-    """One ``var`` with @group and @binding. ``access`` is read, write or read_write."""
+    """One ``var`` with @group and @binding, or ``var<immediate>``, for which both are -1. ``access`` is read, write or read_write."""
 
     name: str
     group: int
