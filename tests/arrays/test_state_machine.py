@@ -519,19 +519,18 @@ class Arrays(RuleBasedStateMachine):
 
 @pytest.mark.timeout(3600)  # shrinking a program that fails takes minutes
 @pytest.mark.parametrize("programs", [FEW, pytest.param(PROGRAMS, marks=pytest.mark.long)], ids=["few", "more"])
-def test_random_programs_do_as_numpy_does(gpu, other_gpu, programs):
+def test_random_programs_do_as_numpy_does(gpu, other_gpu, rng, programs):
+    drawn = hypothesis.seed(int(rng.integers(2**32)))(lambda: Arrays((gpu, other_gpu)))
     # int32 wraps around, in NumPy's scalars with a warning.
     with np.errstate(over="ignore"):
         run_state_machine_as_test(
-            lambda: Arrays((gpu, other_gpu)),
+            drawn,
             settings=hypothesis.settings(
                 max_examples=programs,
                 stateful_step_count=60,
                 deadline=None,
                 database=None,
                 print_blob=True,
-                # The same few in each ordinary run; a long run draws its own.
-                derandomize="WEBGPU_WIDGET_PROGRAMS" not in os.environ,
                 suppress_health_check=list(hypothesis.HealthCheck),
             ),
         )
