@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from webgpu_widget.kernels.profile import Profile
     from webgpu_widget.kernels.program import Program
     from webgpu_widget.kernels.textures import out_texture, sampler, texture
+    from webgpu_widget.llm import LanguageModel
     from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
     from webgpu_widget.t5 import T5
     from webgpu_widget.weights import cache, inspect_weights, inspect_weights_async, load_weights, load_weights_async
@@ -87,6 +88,7 @@ _HOMES = {
     "inspect_weights_async": "weights",
     "load_weights": "weights",
     "load_weights_async": "weights",
+    "LanguageModel": "llm",
     "T5": "t5",
     "Cluster": "cluster",
 }
@@ -98,6 +100,7 @@ __all__ = [  # noqa: PLE0604
     "GPU",
     "GPUArray",
     "Kernel",
+    "LanguageModel",
     "MandelbrotExplorer",
     "MemoryInfo",
     "Out",

@@ -12,9 +12,25 @@ def make_file(tmp_path_factory):
     """Write small random models as GGUF files: each matrix in a format of the file's own writer, what it decodes to beside it."""
     folder = tmp_path_factory.mktemp("llm")
 
-    def make(rng, kind="Q8_0", *, heads=4, kv_heads=2, head_width=16, layers=2, context=512, is_tied=True, change=None):
+    def make(
+        rng,
+        kind="Q8_0",
+        *,
+        heads=4,
+        kv_heads=2,
+        head_width=16,
+        layers=2,
+        context=512,
+        is_tied=True,
+        change=None,
+        architecture="llama",
+        tokens=VOCAB,
+        wrong=(),
+        kinds=(),
+        spoil="",
+    ):
         width, hidden, path = 64, 96, folder / f"{rng.integers(2**62)}.gguf"
-        writer = gguf.GGUFWriter(path, "llama")
+        writer = gguf.GGUFWriter(path, architecture)
         writer.add_block_count(layers)
         writer.add_embedding_length(width)
         writer.add_feed_forward_length(hidden)
@@ -24,11 +40,11 @@ def make_file(tmp_path_factory):
         writer.add_rope_freq_base(1000.0)
         writer.add_context_length(context)
         writer.add_layer_norm_rms_eps(1e-5)
-        tokens = ["<|endoftext|>", "<|im_end|>", *(chr(ord("!") + i) for i in range(VOCAB - 2))]
+        texts = ["<|endoftext|>", "<|im_end|>", *(chr(ord("!") + i) for i in range(VOCAB - 2))][:tokens]
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre("smollm")
-        writer.add_token_list(tokens)
-        writer.add_token_types([3, 3] + [1] * (VOCAB - 2))
+        writer.add_token_list(texts)
+        writer.add_token_types([3, 3] + [1] * (tokens - 2))
         writer.add_token_merges([])
         writer.add_eos_token_id(1)
         shapes = {"token_embd.weight": (VOCAB, width), "output_norm.weight": (width,)}
@@ -40,10 +56,20 @@ def make_file(tmp_path_factory):
                 "attn_v": (kv_heads * head_width, width), "attn_output": (width, heads * head_width), "ffn_norm": (width,),
                 "ffn_gate": (hidden, width), "ffn_up": (hidden, width), "ffn_down": (width, hidden),
             }.items()}  # fmt: skip
+        if architecture == "qwen2":
+            shapes |= {
+                name.replace("weight", "bias"): shape[:1]
+                for name, shape in list(shapes.items())
+                if name.split(".")[-2] in ("attn_q", "attn_k", "attn_v")
+            }
+        if architecture == "qwen3":
+            shapes |= {f"blk.{i}.attn_{part}_norm.weight": (head_width,) for i in range(layers) for part in "qk"}
         weights = {}
-        for name, shape in shapes.items():
+        for name, shape in {**shapes, **dict(wrong)}.items():
             values = (rng.normal(size=shape) / (4 if len(shape) == 2 else 1)).astype(np.float32)
-            stored = gguf.GGMLQuantizationType["F32" if len(shape) == 1 else kind]
+            if name == spoil:
+                values[0] = np.inf
+            stored = gguf.GGMLQuantizationType["F32" if len(shape) == 1 else dict(kinds).get(name, kind)]
             raw = gguf.quants.quantize(values, stored)
             weights[name] = gguf.quants.dequantize(raw, stored).astype(np.float64)
             if change is None or change(name):

@@ -16,6 +16,7 @@ from webgpu_widget.nn.formats import FORMATS
 from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.nn.shaders import variant
 from webgpu_widget.reference import nn as reference
+from webgpu_widget.reference import weights as stored_values
 
 SHADERS = Path(reference.__file__).parents[1] / "shaders" / "nn"
 NAMES = sorted(path.stem for path in SHADERS.glob("*.wgsl"))
@@ -110,6 +111,24 @@ def test_large_products_on_a_gpu_go_through_matmul(gpu, rng, residual):
     assert all(row.name.startswith("matmul") for row in profile.rows)
 
 
+@pytest.mark.parametrize(("stored", "rows"), [("q4_1", 64), ("q6_k", 70), ("q4_1", 63)])
+def test_many_rows_on_a_gpu_multiply_what_is_decoded_once(gpu, rng, stored, rows):
+    columns = FORMATS[stored].values
+    k = kernels(gpu, replace(SIZES, vocab=132))
+    k.on_cpu = False
+    b = Bench(k)
+    raw = rng.integers(0, 256, (132, FORMATS[stored].size_bytes), np.uint8)
+    halves = slice(208, 210) if stored == "q6_k" else slice(0, 4)
+    raw[:, halves] = rng.normal(size=(132, 2 if stored != "q6_k" else 1)).astype(np.float16).view(np.uint8)
+    exact = getattr(stored_values, f"decode_{stored}")(raw.ravel(), 132 * columns).reshape(132, columns)
+    x, out = rng.normal(size=(rows, columns)), b.poison(rows, 132)
+    with gpu.profile() as profile:
+        k.linear(b.put(x), k.upload_matrix(raw.tobytes(), 132, columns, stored), out, rows)
+        found = b.get(out, (rows, 132))
+    assert error(found, reference.linear(x, exact.astype(np.float64))) < 1e-5
+    assert any(row.name.startswith("matmul") for row in profile.rows) == (rows >= 64)
+
+
 @pytest.mark.parametrize(
     ("limits", "differs", "width"),
     [
@@ -177,7 +196,7 @@ def draw(b, logits, settings, step=3, limit=64, ends=(1,)):
     packed[:3] = settings[:3]
     packed[3:5] = np.array(settings[3:], np.float32).view(np.uint32)
     buffers = b.put(state), b.put(np.zeros((rows, 64), np.uint32)), b.poison(rows, 20)
-    k.pick(b.put(logits), matrix, *buffers, b.put(packed), rows, 64, ends, 0)
+    k.pick(b.put(logits), matrix, *buffers, b.put(packed), b.put(np.zeros((rows, vocab))), rows, 64, ends, 0)
     return (
         b.get(buffers[1], (rows, 64), np.uint32)[:, step],
         b.get(buffers[0], (4 + rows,), np.uint32),

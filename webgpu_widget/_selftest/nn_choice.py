@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Bench, differing
 from webgpu_widget._selftest.nn_bench import AREA, SIZES, NNBench
+from webgpu_widget.nn.sampling import seen_bits
 from webgpu_widget.reference import nn as twin
 
 __all__ = ["AREA"]
@@ -18,16 +19,20 @@ __all__ = ["AREA"]
 # ------------------------------------------------------------ choosing tokens
 
 
-def draw(b: NNBench, logits: NDArray[Any], settings: tuple[float, ...], step: int = 3) -> NDArray[np.uint32]:
-    """Run pick once over rows of logits; ``settings`` are sampling, top_k, seed, top_p and temperature."""
+def draw(
+    b: NNBench, logits: NDArray[Any], settings: tuple[float, ...], step: int = 3, seen: NDArray[Any] | None = None
+) -> NDArray[np.uint32]:
+    """Run pick once over rows of logits; ``settings`` are sampling, top_k, seed, top_p, temperature, floor and penalty."""
     rows, vocab = logits.shape
     matrix, _ = b.matrix(np.arange(vocab)[:, None] * np.ones((1, 20)))
     state, packed = np.zeros(4 + rows, np.uint32), np.zeros(8, np.uint32)
     state[1], state[3] = step, 64
     packed[:3] = settings[:3]
-    packed[3:5] = np.array(settings[3:], np.float32).view(np.uint32)
+    packed[3 : len(settings)] = np.array(settings[3:], np.float32).view(np.uint32)
     tokens = b.put(np.zeros((rows, 64), np.uint32))
-    b.kernels.pick(b.put(logits), matrix, b.put(state), tokens, b.poison(rows, 20), b.put(packed), rows, 64, (1,), 0)
+    bits = np.zeros((rows, -(-vocab // 32)), np.uint32) if seen is None else seen_bits(seen, vocab)
+    buffers = b.put(state), tokens, b.poison(rows, 20), b.put(packed), b.put(bits)
+    b.kernels.pick(b.put(logits), matrix, *buffers, rows, 64, (1,), 0)
     return b.get(tokens, (rows, 64), np.uint32)[:, step]
 
 
@@ -53,6 +58,23 @@ def drawn(bench: Bench, choice: tuple[int, float, float]) -> float:
     for row, token in zip(logits, tokens, strict=True):
         if not twin.allowed(row, top_p=min(1.0, top_p + 1e-4), **options)[token]:
             return np.inf
+    return float((tokens != wanted).sum())
+
+
+@AREA.case("nn/pick", "of 40 tokens", 2, choice=((0.2, 1.0), (0.01, 1.7), (0.0, 1.3), (0.3, 0.6)), sample=(False, True))
+def shared(bench: Bench, choice: tuple[float, float], sample: bool) -> float:
+    """Tokens far below the likeliest left out, and what has been seen held back, or asked for again by a penalty below 1."""
+    min_p, penalty = choice
+    b = NNBench(bench, replace(SIZES, vocab=301))
+    logits = b.normal(size=(40, 301)).astype(np.float32) * 3
+    seen = bench.rng.integers(0, 301, (40, 60))
+    floor = 1.3 * np.log(min_p) if min_p else 0.0
+    tokens = draw(b, logits, (sample, 0, 77, 1.0, 1.3, floor, penalty), seen=seen)
+    wanted = []
+    for i, row in enumerate(logits):
+        held = twin.penalised(row, seen[i], penalty)
+        options: dict[str, Any] = {"temperature": 1.3, "min_p": min_p}
+        wanted.append(twin.pick(held, row=i, step=3, seed=77, **options) if sample else held.argmax())
     return float((tokens != wanted).sum())
 
 

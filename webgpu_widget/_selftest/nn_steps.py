@@ -110,25 +110,64 @@ def _cross(bench: Bench, source: int, beams: int, kept: int) -> tuple[NDArray[An
     return q, kv, mask
 
 
+def _turning(b: NNBench, is_normed: bool, positions: int) -> tuple[NDArray[Any], Any, NDArray[Any] | None, Any]:
+    """Make angles of positions and gains of heads, each beside what the kernels take."""
+    angles = np.arange(positions)[:, None] * 100.0 ** (-np.arange(4) / 4)
+    gains = b.normal(size=(2, 8)) if is_normed else None
+    return angles, b.put(np.stack([np.cos(angles), np.sin(angles)], -1)), gains, None if gains is None else b.put(gains)
+
+
 @AREA.case(
-    "nn/rope", RELATIVE, 1e-6, is_interleaved=(True, False), kept=(3, 1), at=((2, 5, 0), (1, 7, 11), (3, 1, None))
-)
-def rope(bench: Bench, is_interleaved: bool, kept: int, at: tuple[int, int, int | None]) -> float:
-    """Queries and keys rotated by position, values left alone; in a step all at the one that the state tells."""
+    "nn/rope", RELATIVE, 1e-6, is_interleaved=(True, False), is_normed=(False, True), kept=(3, 1), at=((2, 5, 0), (1, 7, 11), (3, 1, 17))
+)  # fmt: skip
+def rope(bench: Bench, is_interleaved: bool, is_normed: bool, kept: int, at: tuple[int, int, int]) -> float:
+    """Queries and keys normed by head where there are gains, and rotated by position; values left alone."""
     batch, length, first = at
     b = NNBench(bench, replace(SIZES, kv_heads=kept))
-    rows, step = batch * length, 17
+    rows = batch * length
     qkv = b.normal(size=(rows, 3 + 2 * kept, 8))
-    angles = np.arange(24)[:, None] * 100.0 ** (-np.arange(4) / 4)
-    data, table = b.put(qkv), b.put(np.stack([np.cos(angles), np.sin(angles)], -1))
-    state = b.state(step=step) if first is None else None
-    b.kernels.rope(data, table, state, (batch, length), first or 0, is_interleaved=is_interleaved)
-    if first is None:  # once work has ended nothing turns
-        b.kernels.rope(data, table, b.state(stopped=1), (batch, length), is_interleaved=is_interleaved)
-    places = np.full(rows, step) if first is None else first + np.arange(rows) % length
-    wanted = qkv.copy()
-    wanted[:, : 3 + kept] = twin.rope(qkv[:, : 3 + kept], angles[places], is_interleaved=is_interleaved)
+    angles, table, gains, given = _turning(b, is_normed, 24)
+    data = b.put(qkv)
+    b.kernels.rope(data, table, given, (batch, length), first, is_interleaved=is_interleaved)
+    wanted, turns = qkv.copy(), angles[first + np.arange(rows) % length]
+    for part, heads in enumerate((slice(3), slice(3, 3 + kept))):
+        gain = None if gains is None else gains[part]
+        wanted[:, heads] = twin.rope(qkv[:, heads], turns, gain, is_interleaved=is_interleaved)
     return relative(b.get(data, qkv.shape), wanted)
+
+
+@AREA.case(
+    "nn/step_turned", RELATIVE, 1e-5, teams=TEAMS, at=((1, 0, 0), (3, 1, 0), (2, 9, 0), (2, 9, 4), (1, 3, 4)), kept=(3, 1),
+    turning=((True, False), (False, True)),
+)  # fmt: skip
+def step_turned(bench: Bench, teams: Teams, at: tuple[int, int, int], kept: int, turning: tuple[bool, bool]) -> float:
+    """Self-attention of a new position that is rotated on the way, over all of the past or the last of it; its key and value kept."""
+    rows, step, window = at
+    is_interleaved, is_normed = turning
+    b = NNBench(bench, replace(SIZES, kv_heads=kept, scale=0.4), teams=teams)
+    capacity = 12
+    q, k, v = b.normal(size=(rows, 3, 8)), b.normal(size=(rows, kept, 8)), b.normal(size=(rows, kept, 8))
+    angles, table, gains, given = _turning(b, is_normed, capacity)
+    cache = b.normal(size=(2, rows, kept, capacity, 8))
+    qkv = np.concatenate([x.reshape(rows, -1) for x in (q, k, v)], 1)
+    kept_here, out = b.put(cache), b.poison(rows, 24)
+    for state in (b.state(step=step), b.state(stopped=1)):
+        b.kernels.step_turned(
+            b.put(qkv),
+            table,
+            given,
+            state,
+            kept_here,
+            out,
+            rows,
+            capacity,
+            is_interleaved=is_interleaved,
+            window=window,
+        )
+    wanted = twin.step_turned(
+        q, k, v, np.tile(angles[step], (rows, 1)), gains, cache[0], cache[1], step, scale=0.4, window=window, is_interleaved=is_interleaved
+    )  # fmt: skip
+    return max(relative(b.get(out, (rows, 24)), wanted), relative(b.get(kept_here, cache.shape), cache))
 
 
 @AREA.case("nn/keep", RELATIVE, 1e-7, kept=(3, 1), at=((2, 5, 0), (1, 7, 4)))
@@ -183,6 +222,40 @@ def block_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
     keys, values = cache
     wanted = twin.block_self(x, gain, exact_into, exact_output, bias, keys, values, origin[step % 2], step)
     return max(relative(b.get(slots, (rows, 4, 20)), wanted), relative(b.get(kept, cache.shape), cache))
+
+
+@AREA.case(
+    "nn/block_turned", RELATIVE, 1e-5, weights=FORMATS, at=((1, 0, 0), (3, 1, 0), (2, 70, 0), (2, 130, 0), (1, 130, 66)), kept=(3, 1),
+    turning=((True, False, False), (False, True, True)),
+)  # fmt: skip
+def block_turned(
+    bench: Bench, weights: Format, at: tuple[int, int, int], kept: int, turning: tuple[bool, bool, bool]
+) -> float:
+    """Self-attention of heads that turn, from the norm to the output projection, over pasts of more than one round."""
+    rows, step, window = at
+    is_interleaved, is_normed, is_biased = turning
+    b, blocks = _in_blocks(bench, replace(SIZES, kv_heads=kept, scale=0.4), weights)
+    count, capacity = (3 + 2 * kept) * 8, 132
+    x, gain, cache = b.normal(size=(rows, 20)), b.normal(size=20), b.normal(size=(2, rows, kept, capacity, 8))
+    (into, exact_into), (output, exact_output) = (
+        b.matrix(b.normal(size=(count, 20)) / 4),
+        b.matrix(b.normal(size=(20, 24))),
+    )
+    bias = b.normal(size=count).astype(np.float32) * is_biased
+    if is_biased:
+        into = b.kernels.with_bias(into, b.put(bias))
+    angles, table, gains, given = _turning(b, is_normed, capacity)
+    block, kept_here, slots = blocks.block(b.put(gain), into, output, given), b.put(cache), b.poison(rows, 4, 20)
+    for state in (b.state(step=step), b.state(stopped=1, step=step)):
+        blocks.step_turned(
+            b.put(x), block, table, state, kept_here, slots, rows, capacity,
+            is_normed=is_normed, is_interleaved=is_interleaved, window=window,
+        )  # fmt: skip
+    wanted = twin.block_turned(
+        x, gain, exact_into, bias, exact_output, np.tile(angles[step], (rows, 1)), gains, cache[0], cache[1], step,
+        scale=0.4, window=window, is_interleaved=is_interleaved,
+    )  # fmt: skip
+    return max(relative(b.get(slots, (rows, 4, 20)), wanted), relative(b.get(kept_here, cache.shape), cache))
 
 
 @AREA.case("nn/block_cross", RELATIVE, 1e-5, weights=FORMATS, size=((1, 1), (13, 2), (130, 1)))

@@ -1,4 +1,4 @@
-"""Layers over a prompt, and one recorded step."""
+"""Layers over the tokens of a prompt, and one recorded step."""
 
 from __future__ import annotations
 
@@ -9,103 +9,214 @@ import numpy as np
 
 from webgpu_widget.errors import LimitError
 from webgpu_widget.nn import decoder
-from webgpu_widget.nn.layers import Attention, FeedForward, Rows
+from webgpu_widget.nn.blocks import Block, Blocks
+from webgpu_widget.nn.cache import Cache, rounded
+from webgpu_widget.nn.layers import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from webgpu_widget.device.handles import Buffer
-    from webgpu_widget.llm.source import File
-    from webgpu_widget.nn.cache import Cache
+    from webgpu_widget.llm.config import Config
+    from webgpu_widget.llm.source import Tensors
     from webgpu_widget.nn.kernels import Kernels, Matrix
     from webgpu_widget.nn.sampling import Settings
 
 __all__ = ["Decoder", "Parts", "run"]
 
+PIECE = 512
+"""Rows of a prompt that go through the layers at once."""
+
 
 @dataclass(frozen=True)
 class Layer:
-    """Self-attention and feed-forward."""
+    """Gains and matrices of a layer: ``into`` are the projections to queries, keys and values, of one format each, ``gate`` those that the gate joins.
 
-    attention: Attention
-    feed_forward: FeedForward
+    ``block`` is the attention for the kernels of `Blocks`, where adapter and formats are for them.
+    """
+
+    own_gain: Buffer
+    head_gains: Buffer | None
+    into: tuple[Matrix, ...]
+    out: Matrix
+    gain: Buffer
+    gate: Matrix
+    down: Matrix
+    window: int | None
+    block: Block | None
 
 
 class Parts:
-    """The model's matrices and norms on the GPU.
+    """The model's matrices and norms on the GPU, each made when it is first wanted, so that the first layers run while the last ones load.
 
     Parameters
     ----------
     kernels
         For the model's sizes.
-    file
-        Where they are.
+    config
+        Of the model.
+    tensors
+        Of the checkpoint; asking for one waits for that one alone.
+    has_head
+        Whether the vocabulary projection is a tensor of its own.
     """
 
-    def __init__(self, kernels: Kernels, file: File) -> None:
-        self.kernels, self.config = kernels, file.config
-        turns = file.config.turns()
-        self.turns = kernels.floats(turns.size, "cosines and sines")
-        kernels.queue.write(self.turns, turns)
-        self.table = file.matrix(kernels, "token_embd.weight")
-        self.layers = [self._layer(file, f"blk.{i}") for i in range(self.config.layers)]
-        self.gain = file.gain(kernels, "output_norm.weight")
-        self.head = file.matrix(kernels, "output.weight") if file.has_head else self.table
+    def __init__(self, kernels: Kernels, config: Config, tensors: Tensors, *, has_head: bool) -> None:
+        self.kernels, self.config, self.tensors, self.has_head = kernels, config, tensors, has_head
+        self.blocks = Blocks(kernels)
+        self._layers: dict[int, Layer] = {}
+        self._matrices: dict[str, Matrix] = {}
+        self._gain: Buffer | None = None
+        self._rotary = None if "rope_freqs.weight" in tensors else config.rotary
 
-    def _layer(self, file: File, block: str) -> Layer:
-        k = self.kernels
-        attention = Attention(
-            file.gain(k, f"{block}.attn_norm.weight"),
-            file.matrix(k, *(f"{block}.attn_{part}.weight" for part in "qkv")),
-            file.matrix(k, f"{block}.attn_output.weight"),
+    def _matrix(self, name: str) -> Matrix:
+        if name not in self._matrices:
+            self._matrices[name] = self.tensors.matrix(self.kernels, name)
+        return self._matrices[name]
+
+    @property
+    def table(self) -> Matrix:
+        """The embedding."""
+        return self._matrix("token_embd.weight")
+
+    @property
+    def head(self) -> Matrix:
+        """The vocabulary projection."""
+        return self._matrix("output.weight") if self.has_head else self.table
+
+    @property
+    def gain(self) -> Buffer:
+        """Of the last norm."""
+        if self._gain is None:
+            self._gain = self.tensors.vector(self.kernels, "output_norm.weight")
+        return self._gain
+
+    def turns(self, positions: int) -> Buffer:
+        """Make cosines and sines for so many positions."""
+        if self._rotary is None:
+            self._rotary = self.config.rotary.divided(self.tensors.numpy("rope_freqs.weight"))
+        values = self._rotary.turns(positions)
+        made = self.kernels.floats(values.size, "cosines and sines")
+        self.kernels.queue.write(made, values)
+        return made
+
+    def layer(self, i: int) -> Layer:
+        """Layer ``i``, waiting for its tensors."""
+        if i in self._layers:
+            return self._layers[i]
+        t, k, block = self.tensors, self.kernels, f"blk.{i}"
+        groups: list[list[str]] = []
+        for name in (f"{block}.attn_{part}.weight" for part in "qkv"):
+            if groups and t.format(name) == t.format(groups[-1][0]):
+                groups[-1].append(name)
+            else:
+                groups.append([name])
+        norms = [f"{block}.attn_{part}_norm.weight" for part in "qk"]
+        pair = [f"{block}.ffn_{part}.weight" for part in ("gate", "up")]
+        if len(formats := {t.format(name) for name in pair}) > 1:
+            raise LimitError(
+                f"{' and '.join(pair)} are stored as {' and '.join(sorted(formats))}, and must be alike; load the model with dtype='f16'."
+            )
+        own_gain = t.vector(k, f"{block}.attn_norm.weight")
+        head_gains = t.vector(k, *norms) if self.config.has_head_norms else None
+        into = tuple(t.matrix(k, *names) for names in groups)
+        out = t.matrix(k, f"{block}.attn_output.weight")
+        is_whole = len(into) == 1 and into[0].format == out.format and not out.has_bias and self.blocks.turned_width
+        self._layers[i] = made = Layer(
+            own_gain=own_gain,
+            head_gains=head_gains,
+            into=into,
+            out=out,
+            block=self.blocks.block(own_gain, into[0], out, head_gains) if is_whole else None,
+            gain=t.vector(k, f"{block}.ffn_norm.weight"),
+            gate=t.matrix(k, *pair),
+            down=t.matrix(k, f"{block}.ffn_down.weight"),
+            window=self.config.windows[i],
         )
-        feed_forward = FeedForward(
-            file.gain(k, f"{block}.ffn_norm.weight"),
-            file.matrix(k, f"{block}.ffn_gate.weight", f"{block}.ffn_up.weight"),
-            file.matrix(k, f"{block}.ffn_down.weight"),
-        )
-        return Layer(attention, feed_forward)
+        return made
+
+    def load(self) -> None:
+        """Wait for all."""
+        _ = self.table
+        for i in range(self.config.layers):
+            self.layer(i)
+        _ = self.gain, self.head
 
 
-def run(parts: Parts, ids: Sequence[int], cache: Cache | None = None) -> Rows:
-    """Take the tokens of one prompt through the layers, keeping their keys and values where there is a cache."""
-    k = parts.kernels
-    count = len(ids)
-    rows = Rows(k, count)
-    k.embed(k.upload(np.asarray(ids), "ids"), count, parts.table, rows.x)
-    mask = k.upload(np.ones(count), "mask")
-    for i, layer in enumerate(parts.layers):
-        rows.project(layer.attention)
-        k.rope(rows.qkv, parts.turns, None, (1, count), is_interleaved=True)
-        if cache is not None:
-            k.keep(rows.qkv, cache.layers[i], (1, count), 0, cache.capacity)
-        rows.attend(layer.attention, None, None, mask, (1, count, count), causal=True)
-        rows.feed_forward(layer.feed_forward)
+def run(
+    parts: Parts, ids: np.ndarray, cache: Cache, turns: Buffer, first: int = 0, seen: Callable[[Rows], None] | None = None
+) -> Rows:  # fmt: skip
+    """Take tokens (batch, count) from position ``first`` on through the layers, keeping their keys and values.
+
+    Parameters
+    ----------
+    cache
+        Of one layer for each of the model's, or of a single one that all use in turn.
+    turns
+        Cosines and sines of at least so many positions.
+    seen
+        Is told of the rows before the first layer and after each.
+    """
+    k, (batch, count) = parts.kernels, ids.shape
+    rows, shape = Rows(k, batch * count), (batch, count)
+    k.embed(k.upload(ids, "ids"), rows.rows, parts.table, rows.x)
+    mask = k.upload(np.ones(batch * (first + count)), "mask")
+    stride = k.sizes.q_width + k.sizes.kv_width
+    interleaved = parts.config.rotary.is_interleaved
+    if seen is not None:
+        seen(rows)
+    for i in range(parts.config.layers):
+        layer, kept, at = parts.layer(i), cache.layers[i % len(cache.layers)], 0
+        rows.norm(layer.own_gain)
+        for matrix in layer.into:
+            k.linear(rows.normed, matrix, rows.qkv, rows.rows, place=None if len(layer.into) == 1 else (at, stride))
+            at += matrix.rows
+        k.rope(rows.qkv, turns, layer.head_gains, shape, first, is_interleaved=interleaved)
+        k.keep(rows.qkv, kept, shape, first, cache.capacity)
+        k.attention_over(rows.qkv, kept, mask, rows.context, (*shape, first + count), cache.capacity, layer.window)
+        k.linear(rows.context, layer.out, rows.x, rows.rows, residual=True)
+        rows.norm(layer.gain)
+        k.linear(rows.normed, layer.gate, rows.wide, rows.rows)
+        k.gate(rows.wide, rows.inner, rows.rows)
+        k.linear(rows.inner, layer.down, rows.x, rows.rows, residual=True)
         k.queue.flush()  # a batch a layer: a slow adapter reports each
+        if seen is not None:
+            seen(rows)
     return rows
 
 
 class Decoder(decoder.Decoder):
-    """A text that grows by a recorded step.
+    """Texts of one length that grow by a recorded step.
 
     Parameters
     ----------
     parts
         The model.
-    max_new_tokens
-        What is expected, the prompt included.
+    rows
+        How many texts.
+    expected
+        Positions that are expected, the prompt included.
     ends
         Tokens that end a text.
+
+    Attributes
+    ----------
+    text : list of int
+        Tokens of a single row whose keys and values are there.
     """
 
-    def __init__(self, parts: Parts, max_new_tokens: int, ends: Sequence[int]) -> None:
+    def __init__(self, parts: Parts, rows: int, expected: int, ends: Sequence[int]) -> None:
         k, s = parts.kernels, parts.kernels.sizes
         self.parts = parts
-        super().__init__(k, len(parts.layers), 1, 1, max_new_tokens, ends=ends, pad=ends[0])
+        super().__init__(k, parts.config.layers, rows, 1, expected, ends=ends, pad=ends[0])
         self.most = min(self.most, parts.config.context)
-        self.qkv = k.floats(s.q_width + s.kv_width, "step queries, keys and values")
-        self.context = k.floats(s.q_width, "step context")
-        self.inner = k.floats(s.hidden, "step feed-forward")
+        self.qkv = k.floats(rows * (s.q_width + s.kv_width), "step queries, keys and values")
+        self.context = k.floats(rows * s.q_width, "step context")
+        self.inner = k.floats(rows * s.hidden, "step feed-forward")
+        self.slots = k.floats(rows * (s.heads + 1) * s.width, "step slots") if parts.blocks.turned_width else None
+        self.turns = parts.turns(self.cache.capacity)
+        self.text: list[int] = []
+        parts.load()  # what still has to be moved cannot be moved while recording
 
     @property
     def table(self) -> Matrix:
@@ -116,28 +227,63 @@ class Decoder(decoder.Decoder):
         context = self.parts.config.context
         return super()._room() if self.most < context else f"the model's context is {context} tokens"
 
+    def _grow(self, positions: int) -> None:
+        super()._grow(positions)
+        self.turns = self.parts.turns(rounded(positions))
+
     def step(self) -> None:
         """Queue the kernels of one step."""
-        k, cache = self.kernels, self.cache
-        for i, layer in enumerate(self.parts.layers):
-            own, feed_forward = layer.attention, layer.feed_forward
-            k.step_linear(self.x, own.gain, own.into, self.state, self.qkv, 1)
-            k.rope(self.qkv, self.parts.turns, self.state, (1, 1), is_interleaved=True)
-            k.step_self(self.qkv, None, cache.origin, self.state, cache.layers[i], self.context, 1, cache.capacity)
-            k.step_linear(self.context, None, own.out, self.state, self.x, 1, residual=True)
-            k.step_gate(self.x, feed_forward.gain, feed_forward.into, self.state, self.inner, 1)
-            k.step_linear(self.inner, None, feed_forward.out, self.state, self.x, 1, residual=True)
-        k.step_linear(self.x, self.parts.gain, self.parts.head, self.state, self.logits, 1)
+        k, rows = self.kernels, self.rows
+        for i in range(self.parts.config.layers):
+            layer = self.parts.layer(i)
+            if layer.block is None or self.slots is None:
+                self._layer(layer, i)
+            else:
+                self._layer_in_blocks(layer, layer.block, self.slots, i)
+            k.step_linear(self.inner, None, layer.down, self.state, self.x, rows, residual=True)
+        k.step_linear(self.x, self.parts.gain, self.parts.head, self.state, self.logits, rows)
 
-    def start(self, ids: Sequence[int], settings: Settings) -> None:
-        """Prepare to go on from a prompt: all of its tokens but the last go through the layers at once, the last is the first step's."""
-        if len(ids) > self.most:
-            raise LimitError(
-                f"the text has {len(ids)} tokens, and there is room for {self.most}: {self._room()}. Shorten it."
-            )
-        self.reset(settings, len(ids) - 1)
-        self.reserve(len(ids))
-        if len(ids) > 1:
-            run(self.parts, ids[:-1], self.cache)
-        last: Buffer = self.kernels.upload(np.asarray(ids[-1:]), "ids")
-        self.kernels.embed(last, 1, self.parts.table, self.x)
+    def _layer(self, layer: Layer, i: int) -> None:
+        """Queue a layer up to its feed-forward's second half."""
+        k, cache, rows, at = self.kernels, self.cache, self.rows, 0
+        for matrix in layer.into:
+            place = None if len(layer.into) == 1 else (at, k.sizes.q_width + k.sizes.kv_width)
+            k.step_linear(self.x, layer.own_gain, matrix, self.state, self.qkv, rows, place=place)
+            at += matrix.rows
+        k.step_turned(
+            self.qkv, self.turns, layer.head_gains, self.state, cache.layers[i], self.context, rows, cache.capacity,
+            is_interleaved=self.parts.config.rotary.is_interleaved, window=layer.window,
+        )  # fmt: skip
+        k.step_linear(self.context, None, layer.out, self.state, self.x, rows, residual=True)
+        k.step_gate(self.x, layer.gain, layer.gate, self.state, self.inner, rows)
+
+    def _layer_in_blocks(self, layer: Layer, block: Block, slots: Buffer, i: int) -> None:
+        """Queue the same in two kernels."""
+        b, cache, rows = self.parts.blocks, self.cache, self.rows
+        b.step_turned(
+            self.x, block, self.turns, self.state, cache.layers[i], slots, rows, cache.capacity,
+            is_normed=layer.head_gains is not None, is_interleaved=self.parts.config.rotary.is_interleaved, window=layer.window,
+        )  # fmt: skip
+        b.step_gate(slots, layer.gain, layer.gate, self.state, self.inner, self.x, rows)
+
+    def start(self, texts: Sequence[Sequence[int]], settings: Settings) -> int:
+        """Prepare to go on from texts of one length, whose tokens but the last go through the layers; returns how many were there already.
+
+        A row's last token is the first step's.
+        """
+        ids, count = np.asarray(texts, np.uint32), len(texts[0])
+        known = 0
+        while known < min(len(self.text), count - 1) and self.text[known] == texts[0][known]:
+            known += 1
+        self.text = []  # until all of it is there
+        if count > self.most:
+            raise LimitError(f"the text has {count} tokens, and there is room for {self.most}: {self._room()}. Shorten it.")  # fmt: skip
+        self.reset(settings, count - 1, seen=ids)
+        self.reserve(count)
+        piece = max(1, PIECE // self.rows)
+        for first in range(known, count - 1, piece):
+            run(self.parts, ids[:, first : min(first + piece, count - 1)], self.cache, self.turns, first)
+        self.kernels.embed(self.kernels.upload(ids[:, -1], "ids"), self.rows, self.parts.table, self.x)
+        if self.rows == 1:
+            self.text = list(texts[0][:-1])
+        return known

@@ -1,39 +1,36 @@
-"""A language model that goes on from a text."""
+"""``wg.LanguageModel``: a decoder-only language model in the browser."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self, cast
 
-import numpy as np
-
+from webgpu_widget import errors
 from webgpu_widget.device.default import as_device
-from webgpu_widget.errors import PromptError, ShapeError
-from webgpu_widget.llm.decoder import Decoder, Parts, run
-from webgpu_widget.llm.source import File
-from webgpu_widget.llm.tokenizer import Tokenizer
-from webgpu_widget.nn.decoder import generate
+from webgpu_widget.llm.answers import Answers
+from webgpu_widget.llm.checks import Checks
+from webgpu_widget.llm.decoder import Decoder, Parts
+from webgpu_widget.llm.source import Checkpoint, Tensors, find
 from webgpu_widget.nn.kernels import Kernels
-from webgpu_widget.nn.sampling import Settings, checked
-from webgpu_widget.nn.streaming import drive
+from webgpu_widget.nn.sampling import Settings
+from webgpu_widget.nn.stats import Stats
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
 
+    from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
+    from webgpu_widget.nn.formats import Format
 
 __all__ = ["LanguageModel"]
 
+DTYPES = (None, "f32", "f16", "int8")
 
-class LanguageModel:
-    """A Llama-like model from a GGUF file, its weights on the GPU as the file has them.
 
-    Parameters
-    ----------
-    path
-        Of the file, whose matrices are F32, F16, Q4_0, Q4_1 or Q8_0.
-    gpu
-        Where it lives.
+class LanguageModel(Checks, Answers):
+    """A language model of the Llama family on the GPU of the notebook's browser; made by `from_pretrained`.
 
     Attributes
     ----------
@@ -41,110 +38,156 @@ class LanguageModel:
         The model's shape.
     tokenizer : Tokenizer
         Text to ids and back.
-
-    Raises
-    ------
-    FormatError
-        When the file is no such model, or does not hold what its metadata promise.
+    stats : Stats
+        Of the last generation.
     """
 
-    def __init__(self, path: str | os.PathLike[str], gpu: GPU) -> None:
-        self._device = as_device(gpu)
-        file = File(path)
-        try:
-            self.config = file.config
-            self.tokenizer = Tokenizer(file.metadata, file.config.vocab, where=file.reader.name)
-            self._parts = Parts(Kernels(self._device, file.config.sizes, "f32"), file)
-        finally:
-            file.reader.close()
+    def __init__(
+        self, checkpoint: Checkpoint, device: Device, dtype: Format | None, context: int | None, *, progress: bool
+    ) -> None:
+        self._checkpoint, self._device, self._dtype, self._progress = checkpoint, device, dtype, progress
+        self.config, self.tokenizer = checkpoint.config.within(context), checkpoint.tokenizer
+        self.stats = Stats()
+        self._began = time.perf_counter()
+        self._closed = False
+        self._complete = -1  # the page's generation for which all is loaded
+        self._tensors: Tensors | None = None
+        self._open()
 
-    def _checked(self, ids: Sequence[int] | np.ndarray[Any, Any]) -> list[int]:
-        values: np.ndarray[Any, Any] = np.asarray(ids)
-        if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "iu":
-            raise ShapeError(
-                f"ids have shape {values.shape} and are {values.dtype}, but must be a row of whole numbers, at least 1"
-            )
-        if values.min() < 0 or values.max() >= self.config.vocab:
-            raise ShapeError(
-                f"ids are from {values.min()} to {values.max()}, but the model has those from 0 to {self.config.vocab - 1}"
-            )
-        if values.size > self.config.context:
-            raise PromptError(
-                f"the text has {values.size} tokens, but the model's context is {self.config.context}; shorten it."
-            )
-        return [int(value) for value in values]
+    def _open(self) -> None:
+        """Open the checkpoint for the page and device that there are now."""
+        self._generation = self._device.queue.generation
+        if self._tensors is not None:
+            self._tensors.close()
+        kernels = Kernels(self._device, self.config.sizes, self._dtype or "f32")
+        self._tensors = Tensors(self._checkpoint, self._device, self._dtype, progress=self._progress)
+        self._parts = Parts(kernels, self.config, self._tensors, has_head=self._checkpoint.has_head)
+        self._decoder: Decoder | None = None
 
-    def logits(self, ids: Sequence[int] | np.ndarray[Any, Any], timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
-        """Return the logits after each token of a text.
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str],
+        gpu: GPU | None = None,
+        dtype: Format | None = None,
+        context: int | None = None,
+        progress: bool = True,
+        *,
+        wait: bool = True,
+    ) -> Self:
+        """Load a checkpoint: Llama 2 and 3, SmolLM2, Mistral, Qwen2 or Qwen3.
 
         Parameters
         ----------
-        ids
-            Of its tokens.
-        timeout
-            Seconds of silence.
+        source
+            A ``.gguf`` file or its URL, a folder with config.json, tokenizer.json and model.safetensors, or ``"hf:owner/name"`` of such a folder,
+            ``"hf:owner/name/file.gguf"`` of such a file.
+        gpu
+            Where it is to live; the default GPU when left out.
+        dtype
+            How matrices are stored: left out, as the file has them (GGUF's quantised blocks are decoded inside the products), else "f32", "f16",
+            or "int8" (each row rounded to 255 steps). Arithmetic is float32 in all of them.
+        context
+            Most positions of a text and its answer; the model's own when left out. Memory is taken by what is used, and not by this.
+        progress
+            Show a bar.
+        wait
+            Return when all is loaded. Else return at once: `logits` runs the first layers while the last ones load.
 
         Returns
         -------
-        ndarray
-            (tokens, vocab) float32.
+        LanguageModel
 
         Raises
         ------
-        ShapeError, PromptError
-            For what are no ids of the model, or more than its context.
+        FormatError
+            When a file is missing, is no model of those kinds, or does not fit the others.
+        WeightsError
+            When there is no such checkpoint.
+        DTypeError, ShapeError
+            For another dtype, or a context that the model does not have.
+        FrontendError, DeviceError
+            When there is no page or no GPU.
         """
-        given, parts = self._checked(ids), self._parts
-        rows = run(parts, given)
-        rows.norm(parts.gain)
-        out = parts.kernels.floats(len(given) * self.config.vocab, "logits")
-        parts.kernels.linear(rows.normed, parts.head, out, len(given))
-        (data,) = self._device.queue.read([(out, 0, 4 * len(given) * self.config.vocab)], timeout)
-        found: np.ndarray[Any, Any] = data.view(np.float32).reshape(len(given), -1)
-        return found
+        if dtype not in DTYPES:
+            raise errors.DTypeError(f"dtype {dtype!r} is not one of {', '.join(map(repr, DTYPES))}")
+        made = cls(find(source), as_device(gpu), dtype, context, progress=progress)
+        if wait:
+            made.wait()
+        return made
 
-    def tokens(self, ids: Sequence[int], settings: Settings, timeout: float | None = 30.0) -> list[int]:
-        """Return the tokens that follow a text, the one that ends it included.
-
-        Raises
-        ------
-        LimitError
-            When the text comes to the end of the model's context, or of what the adapter has room for, and has not ended.
-        """
-        given = self._checked(ids)
-        decoder = Decoder(self._parts, len(given) + settings.max_new_tokens, self.tokenizer.ends)
-        decoder.start(given, settings)
-        return list(drive(self._device, generate(decoder, streaming=False), timeout))[-1].tokens[0]
-
-    def generate(
-        self,
-        text: str,
-        max_new_tokens: int = 64,
-        do_sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
+    @classmethod
+    async def from_pretrained_async(
+        cls,
+        source: str | os.PathLike[str],
+        gpu: GPU | None = None,
+        dtype: Format | None = None,
+        context: int | None = None,
+        progress: bool = True,
         *,
-        timeout: float | None = 30.0,
-    ) -> str:
-        """Return how a text goes on.
+        wait: bool = True,
+    ) -> Self:
+        """Coroutine twin of `from_pretrained`."""
+        made = await asyncio.to_thread(cls.from_pretrained, source, gpu, dtype, context, progress, wait=False)
+        if wait:
+            await made.wait_async()
+        return made
 
-        Parameters
-        ----------
-        text
-            What is there.
-        max_new_tokens
-            Most tokens of what follows.
-        do_sample, temperature, top_k, top_p, seed
-            Draw tokens at random instead of taking the likeliest, as `T5.generate` does.
-        timeout
-            Seconds of silence.
+    # ------------------------------------------------------------ state
 
-        Raises
-        ------
-        PromptError
-            For a text without tokens or beyond the context, or a setting out of range.
-        """
-        settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
-        return self.tokenizer.decode(self.tokens(self.tokenizer.encode(text), settings, timeout))
+    def wait(self, timeout: float | None = 30.0) -> None:
+        """Return when the whole model is on the GPU, with its kernels compiled."""
+        texts = [[self.tokenizer.ends[0]] * 2]
+        decoder = self._lend(texts, 2)  # two tokens compile the kernels
+        decoder.start(texts, Settings(1))
+        decoder.replay(1)
+        self._decoder = decoder
+        self._device.synchronize(timeout)
+        if self.stats.load_s is None:
+            self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
+        self._complete = self._generation
+
+    async def wait_async(self, timeout: float | None = 30.0) -> None:
+        """Coroutine twin of `wait`."""
+        await asyncio.to_thread(self.wait, timeout)
+
+    async def _settled(self) -> None:
+        if self._closed or self._complete != self._device.queue.generation:
+            await self.wait_async()
+
+    def _ready(self) -> Parts:
+        if self._closed:
+            raise errors.ClosedError("this model was freed; load it again with wg.LanguageModel.from_pretrained()")
+        if self._generation != self._device.queue.generation:
+            self._wait_for_device()
+            self._open()
+        return self._parts
+
+    def _wait_for_device(self) -> None:
+        """Wait for the page or device after the one that was lost; it may be on its way while the loss is still being told."""
+        for _ in range(3):
+            try:
+                self._device.ready()
+            except (errors.DeviceLostError, errors.FrontendLostError):
+                continue
+            return
+        self._device.ready()
+
+    def free(self) -> None:
+        """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
+        self._closed = True
+        self._decoder = None
+        if self._tensors is not None:
+            self._tensors.close()
+        self._tensors, self._parts = None, cast("Parts", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.free()
+
+    def __repr__(self) -> str:
+        c = self.config
+        stored = self._dtype or "as stored"
+        return f"<LanguageModel {self._checkpoint.name!r}: {c.layers} layers of {c.width}, {stored}>"

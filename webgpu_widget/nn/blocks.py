@@ -2,7 +2,8 @@
 
 An attention is one kernel, a workgroup a head, from the norm to the head's part of the output projection. Heads cannot add their parts to
 a row without waiting for each other, so each writes into a slot of its own, and the next kernel adds the slots as it reads the row.
-This is attention as T5 has it: position biases, no scaling, a head of keys and values a head.
+`Blocks.step_self` is attention as T5 has it: position biases, no scaling, a head of keys and values a head; `Blocks.step_turned` has heads that turn
+with their position, scaled, of which several share a head of keys and values.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Block", "Blocks"]
 
 _BINDINGS = 8
+_MOST_SLOTS = 16_384
+"""Numbers in the slots of a row: where they are more, it costs more that each workgroup adds them than that a dispatch is saved."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,19 @@ class Blocks:
     @property
     def width(self) -> int:
         """Invocations of a workgroup that the adapter has room for; 0 when blocks are not for this adapter."""
+        s = self.kernels.sizes
+        return 0 if s.kept_heads != s.heads or s.scale != 1 or not s.distance else self._widest()
+
+    @property
+    def turned_width(self) -> int:
+        """The same for `step_turned`."""
+        s = self.kernels.sizes
+        return 0 if (s.heads + 1) * s.width > _MOST_SLOTS or s.head_width % 8 else self._widest()
+
+    def _widest(self) -> int:
         k, s = self.kernels, self.kernels.sizes
         limits = k.device.info.limits
         if k.on_cpu or not k.has_subgroups or limits["maxStorageBuffersPerShaderStage"] < _BINDINGS:
-            return 0
-        if s.kept_heads != s.heads or s.scale != 1 or not s.distance:
             return 0
         for width in self.widths:
             needed = 4 * s.width + 12 * s.head_width + 28 * width  # the arrays in workgroup memory of block_self
@@ -66,9 +77,9 @@ class Blocks:
         return 0
 
     def block(self, gain: Buffer, into: Matrix, out: Matrix, bias: Buffer | None = None) -> Block:
-        """Bring an attention's vectors together."""
+        """Bring an attention's vectors together; ``bias`` is of positions, or the gains of heads."""
         queue = self.kernels.queue
-        parts = [(gain, out.rows), (into.scale, into.rows), (out.scale, out.rows)]
+        parts = [(gain, out.rows), (into.scale, into.rows * (2 if into.has_bias else 1)), (out.scale, out.rows)]
         if bias is not None:
             parts.append((bias, bias.size_bytes // 4))
         total = sum(count for _, count in parts)
@@ -97,6 +108,20 @@ class Blocks:
         groups, width = (s.heads, rows), self.width or 64
         self._run("block_self", buffers, groups, params, block.into.format, width, **constants)
 
+    def step_turned(
+        self, x: Buffer, block: Block, table: Buffer, state: Buffer, cache: Buffer, slots: Buffer, rows: int, capacity: int,
+        *, is_normed: bool, is_interleaved: bool, window: int | None = None,
+    ) -> None:  # fmt: skip
+        """`Kernels.step_turned` from the norm to the output projection: ``slots`` (rows, heads + 1, width) of ``x`` (rows, width)."""
+        s, into = self.kernels.sizes, block.into
+        buffers = [x, block.vectors, into.words, block.out.words, table, state, cache, slots]
+        constants = {
+            "HEADS": s.heads, "KV_HEADS": s.kept_heads, "SCALE": s.scale, "WINDOW": window or 0, "INTERLEAVED": is_interleaved,
+            "NORMED": is_normed, "BIASED": into.has_bias,
+        }  # fmt: skip
+        params, width = struct.pack("<I", capacity), self.turned_width or 64
+        self._run("block_turned", buffers, (s.heads, rows), params, into.format, width, **constants)
+
     def step_cross(
         self, x: Buffer, block: Block, kv: Buffer, mask: Buffer, state: Buffer, slots: Buffer, rows: int, source: int, beams: int
     ) -> None:  # fmt: skip
@@ -111,7 +136,7 @@ class Blocks:
     ) -> None:
         """`Kernels.step_gate` of rows in slots; ``x`` gets the rows themselves."""
         s = self.kernels.sizes
-        width = min(256, self.width) or 64
+        width = min(256, self._widest()) or 64
         teams = width // (4 if self.kernels.device.info.is_fallback else 32)
         constants = {"SLOTS": s.heads + 1, "OUT": s.hidden, "GATED": s.is_gated, "ACT": ACTIVATIONS[s.activation]}
         buffers = [slots, gain, matrix.words, matrix.scale, state, h, x]

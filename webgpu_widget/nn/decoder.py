@@ -13,6 +13,7 @@ import numpy as np
 from webgpu_widget.errors import LimitError, WeightsError
 from webgpu_widget.kernels.program import Program
 from webgpu_widget.nn.cache import FIRST, Cache, most_positions, rounded
+from webgpu_widget.nn.sampling import seen_bits
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer
@@ -92,6 +93,7 @@ class Decoder(ABC):
         self.logits = kernels.floats(rows * kernels.sizes.vocab, "step logits")
         self.state = alloc(4 * (4 + rows), label="state")
         self.settings = alloc(32, label="settings")
+        self.seen = alloc(4 * rows * -(-kernels.sizes.vocab // 32), label="tokens seen")
         self.beam = kernels.floats(sources * 4 * beams, "beams")
         self.cache = Cache(kernels, layers, rows, min(rounded(max_new_tokens), FIRST, self.most))
         self.tokens = self._room_for_tokens()
@@ -128,7 +130,7 @@ class Decoder(ABC):
         k, capacity = self.kernels, self.cache.capacity
         if self.beams == 1:
             k.pick(
-                self.logits, self.table, self.state, self.tokens, self.x, self.settings, self.rows, capacity, self.ends, self.pad,
+                self.logits, self.table, self.state, self.tokens, self.x, self.settings, self.seen, self.rows, capacity, self.ends, self.pad,
             )  # fmt: skip
         else:
             k.beam(
@@ -146,8 +148,8 @@ class Decoder(ABC):
 
     # ------------------------------------------------------------ work
 
-    def reset(self, settings: Settings, first: int = 0) -> None:
-        """Begin anew: fresh state, and no past but that of ``first`` positions, which the cache holds."""
+    def reset(self, settings: Settings, first: int = 0, seen: np.ndarray[Any, Any] | None = None) -> None:
+        """Begin anew: fresh state, no past but that of ``first`` positions, which the cache holds, and the tokens that a penalty for repetitions knows of."""
         queue = self.kernels.queue
         self._first = self._run = first
         self._wanted = first + settings.max_new_tokens
@@ -156,6 +158,9 @@ class Decoder(ABC):
         state[1], state[3] = first, self._limit
         queue.write(self.state, state)
         queue.write(self.settings, settings.pack())
+        if settings.repetition_penalty != 1:
+            known = np.empty((self.rows, 0), np.int64) if seen is None else seen
+            queue.write(self.seen, seen_bits(known, self.kernels.sizes.vocab))
         self.cache.reset()
         if self.beams > 1:
             beam = np.zeros((self.sources, 4, self.beams), np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,22 +29,32 @@ MOST_ENDS = 4
 """Tokens that may end a text."""
 _MOST_GROUPS = 65_535
 _WIDEST_TILED_HEAD = 64
+_DECODED_WHOLE = frozenset({"bf16", "q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"})
+_MANY_ROWS = 64
+"""From so many on a GPU decodes a matrix once, and multiplies what it has decoded."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A matrix (rows, columns) in a format of the kernels, with a scale a row (ones but for int8)."""
+    """A matrix (rows, columns) in a format of the kernels, with a scale a row (ones but for int8), and a bias a row behind the scales if it has one."""
 
     words: Buffer
     scale: Buffer
     rows: int
     columns: int
     format: Format
+    has_bias: bool = False
 
 
 def four_ends(ends: Sequence[int]) -> bytes:
     """Pack the tokens that end a text as the kernels that choose want them: four words, the last one repeated."""
     return struct.pack("<4I", *ends, *[ends[-1]] * (MOST_ENDS - len(ends)))
+
+
+def _places(matrix: Matrix, place: tuple[int, int] | None) -> dict[str, Any]:
+    """Return the constants of a product that say where its outputs go."""
+    first, stride = place or (0, matrix.rows)
+    return {"IN": matrix.columns, "OUT": matrix.rows, "FIRST": first, "STRIDE": stride, "BIASED": matrix.has_bias}
 
 
 class Kernels:
@@ -71,6 +81,8 @@ class Kernels:
         ones = max(sizes.vocab, sizes.q_width + sizes.kv_width, 2 * sizes.hidden, sizes.width)
         self.ones = self.queue.alloc(4 * ones, label="ones")
         self.queue.write(self.ones, np.ones(ones, np.float32))
+        self._scratch: Buffer | None = None
+        self._numbers: Buffer | None = None
 
     # ------------------------------------------------------------ plumbing
 
@@ -147,6 +159,24 @@ class Kernels:
             first += count
         return Matrix(words, scale, rows, columns, self.weights)
 
+    def gather(self, arrays: Sequence[GPUArray], rows: Sequence[int], columns: int, stored: Format) -> Matrix:
+        """Stack matrices that lie in a format already.
+
+        Parameters
+        ----------
+        arrays
+            Whose bytes are rows of that format, one after the other.
+        rows
+            Of each.
+        """
+        row_bytes = FORMATS[stored].row_bytes(columns)
+        words = self.queue.alloc(-(-sum(rows) * row_bytes // 4) * 4, label="matrix")
+        at = 0
+        for array, count in zip(arrays, rows, strict=True):
+            self.queue.copy(array._buffer(), 0, words, at, -(-count * row_bytes // 4) * 4)
+            at += count * row_bytes
+        return Matrix(words, self.ones, sum(rows), columns, stored)
+
     def upload_matrix(self, raw: bytes | memoryview, rows: int, columns: int, stored: Format) -> Matrix:
         """Bring a matrix to the GPU as a GGUF file has it, to be decoded where it is used.
 
@@ -160,6 +190,14 @@ class Kernels:
         words = self.queue.alloc(len(raw), label="matrix")
         self.queue.write(words, raw)
         return Matrix(words, self.ones, rows, columns, stored)
+
+    def with_bias(self, matrix: Matrix, bias: Buffer) -> Matrix:
+        """Return a matrix whose products have a bias (rows) added."""
+        size = 4 * matrix.rows
+        scale = self.floats(2 * matrix.rows, "scale and bias")
+        self.queue.copy(matrix.scale, 0, scale, 0, size)
+        self.queue.copy(bias, 0, scale, size, size)
+        return replace(matrix, scale=scale, has_bias=True)
 
     # ------------------------------------------------------------ many rows
 
@@ -176,22 +214,34 @@ class Kernels:
         self.run("rms_norm", [x, gain, y], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
     def linear(
-        self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0
-    ) -> None:
-        """``y (+)= factor * x @ matrix.T``."""
-        if self._is_for_tiles(matrix, rows) and factor == 1:
+        self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0, place: tuple[int, int] | None = None
+    ) -> None:  # fmt: skip
+        """``y (+)= factor * x @ matrix.T``, and the matrix's bias; ``place`` is the first column of y, and how many a row has."""
+        if self._is_for_tiles(matrix, rows) and factor == 1 and not place and not matrix.has_bias:
             columns, outputs = matrix.columns, matrix.rows
-            weight = Operand.tight(matrix.words, (outputs, columns)).mT
+            words = matrix.words if matrix.format == "f32" else self._decoded(matrix)
+            weight = Operand.tight(words, (outputs, columns)).mT
             launch(self.device, Operand.tight(x, (rows, columns)), weight, y, accumulate=residual)
             return
-        constants: dict[str, Any] = {"IN": matrix.columns, "OUT": matrix.rows, "RESIDUAL": residual, "FACTOR": factor}
+        constants: dict[str, Any] = {"RESIDUAL": residual, "FACTOR": factor, **_places(matrix, place)}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
         buffers = [x, matrix.words, matrix.scale, y]
         self.run("linear", buffers, groups, struct.pack("<I", rows), matrix.format, **constants)
 
     def _is_for_tiles(self, matrix: Matrix, rows: int) -> bool:
         """Whether a product is large enough, and the adapter a GPU, for the kernels of `wg.matmul`."""
-        return matrix.format == "f32" and not self.on_cpu and rows >= 32 and matrix.rows >= 128 and matrix.rows % 4 == 0
+        is_large = not self.on_cpu and rows >= 32 and matrix.rows >= 128 and matrix.rows % 4 == 0
+        return is_large and (matrix.format == "f32" or (matrix.format in _DECODED_WHOLE and rows >= _MANY_ROWS))
+
+    def _decoded(self, matrix: Matrix) -> Buffer:
+        """Return a matrix in float32, in memory that the next one takes: over many rows reading it costs less than decoding it for each."""
+        size = 4 * matrix.rows * matrix.columns
+        if self._scratch is None or self._scratch.size_bytes < size:
+            self._scratch = self.queue.alloc(size, label="decoded matrix")
+        if self._numbers is None:
+            self._numbers = self.upload(np.arange(self.ones.size_bytes // 4), "numbers of rows")
+        self.embed(self._numbers, matrix.rows, matrix, self._scratch)
+        return self._scratch
 
     def gate(self, a: Buffer, h: Buffer, rows: int) -> None:
         """Apply the feed-forward's activation, and its gate."""
@@ -223,22 +273,58 @@ class Kernels:
         causal
             Whether a query sees no later key.
         """
-        s = self.sizes
-        batch, queries, keys = shape
+        s, keys = self.sizes, shape[2]
         kv_words, q_words = s.kv_width // 4, s.q_width // 4
         if kv is None:
             strides = (q_words + kv_words, q_words + kv_words, q_words, q_words + kv_words // 2)
         else:
             strides = (q_words, kv_words, 0, kv_words // 2)
+        self._attend(
+            q,
+            q if kv is None else kv,
+            bias,
+            mask,
+            out,
+            shape,
+            (*strides, keys * strides[1], s.head_width // 4),
+            causal=causal,
+        )
+
+    def attention_over(
+        self, qkv: Buffer, cache: Buffer, mask: Buffer, out: Buffer, shape: tuple[int, int, int], capacity: int, window: int | None = None
+    ) -> None:  # fmt: skip
+        """Causal attention of the last positions over what a cache keeps, theirs included.
+
+        Parameters
+        ----------
+        shape
+            Batch, queries, and keys, of which the queries are the last.
+        window
+            How many of the last positions a query sees; None: all.
+        """
+        s = self.sizes
+        q_stride, head, half = (
+            (s.q_width + s.kv_width) // 4,
+            s.head_width // 4,
+            s.kept_heads * capacity * s.head_width // 4,
+        )
+        strides = (q_stride, head, 0, shape[0] * half, half, capacity * head)
+        self._attend(qkv, cache, None, mask, out, shape, strides, causal=True, window=window)
+
+    def _attend(
+        self, q: Buffer, kv: Buffer, bias: Buffer | None, mask: Buffer, out: Buffer, shape: tuple[int, int, int], strides: tuple[int, ...],
+        *, causal: bool, window: int | None = None,
+    ) -> None:  # fmt: skip
+        s, (batch, queries, keys) = self.sizes, shape
         constants: dict[str, Any] = {"DISTANCE": s.distance, "CAUSAL": causal, "BIASED": bias is not None}
         # barriers are what costs where a CPU runs the shader, and registers where heads are wide
         name = "attention" if self.on_cpu or s.head_width > _WIDEST_TILED_HEAD else "attention_tiled"
-        buffers = [q, q if kv is None else kv, self.ones if bias is None else bias, mask, out]
-        params = struct.pack("<6I", queries, keys, *strides)
+        buffers = [q, kv, self.ones if bias is None else bias, mask, out]
+        params = struct.pack("<10I", queries, keys, *strides, keys - queries if causal else 0, window or keys)
         self.run(name, buffers, (-(-queries // 32), s.heads, batch), params, **constants, **self._heads_of())
 
     def rope(
-        self, x: Buffer, table: Buffer, state: Buffer | None, shape: tuple[int, int], first: int = 0, *, is_interleaved: bool
+        self, x: Buffer, table: Buffer, gains: Buffer | None, shape: tuple[int, int], first: int = 0, *, is_interleaved: bool
     ) -> None:  # fmt: skip
         """Rotate the queries and keys of rows of queries, keys and values by their positions.
 
@@ -246,19 +332,26 @@ class Kernels:
         ----------
         table
             (positions, head width / 2, 2): cosine and sine of each pair's angle.
-        state
-            Whose step is the position of all rows; None where positions go from ``first`` in each of the batch.
+        gains
+            (2, head width), by which the heads of queries and of keys are normed first; None where they are not.
         shape
-            Batch, positions.
+            Batch, positions, which go from ``first`` on.
         is_interleaved
             Whether pairs are neighbours; else they are half a head apart.
         """
         s, (batch, length) = self.sizes, shape
         heads, stride = s.heads + s.kept_heads, s.q_width + s.kv_width
-        groups = min(_MOST_GROUPS, -(-batch * length * heads * s.head_width // 128))
+        groups = min(_MOST_GROUPS, -(-batch * length * heads // 64))
         params = struct.pack("<4I", batch * length, stride, first, length)
-        constants: dict[str, Any] = {"HEADS": heads, "INTERLEAVED": is_interleaved, "STEP": state is not None}
-        self.run("rope", [x, table, self.ones if state is None else state], (groups, 1, 1), params, **constants)
+        constants: dict[str, Any] = {
+            "QUERIES": s.heads,
+            "KEYS": s.kept_heads,
+            **self._turning(gains, is_interleaved=is_interleaved),
+        }
+        self.run("rope", [x, table, self.ones if gains is None else gains], (groups, 1, 1), params, **constants)
+
+    def _turning(self, gains: Buffer | None, *, is_interleaved: bool) -> dict[str, Any]:
+        return {"INTERLEAVED": is_interleaved, "NORMED": gains is not None, "EPSILON": self.sizes.epsilon}
 
     def keep(self, qkv: Buffer, cache: Buffer, shape: tuple[int, int], first: int, capacity: int) -> None:
         """Put the keys and values of (batch, positions) into a cache's layer, from position ``first`` on."""
@@ -277,13 +370,14 @@ class Kernels:
     # ------------------------------------------------------------ one step
 
     def step_linear(
-        self, x: Buffer, gain: Buffer | None, matrix: Matrix, state: Buffer, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0
+        self, x: Buffer, gain: Buffer | None, matrix: Matrix, state: Buffer, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0,
+        place: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
-        """``y (+)= factor * f(x) @ matrix.T``, f being RMSNorm where there is a gain."""
+        """`linear` of f(x) for one step, f being RMSNorm where there is a gain."""
         size, groups = self._teams(matrix.rows, share=4 if matrix.rows > 8192 else 1)
         constants: dict[str, Any] = {
-            "WG": size, "IN": matrix.columns, "OUT": matrix.rows, "NORM": gain is not None, "RESIDUAL": residual,
-            "EPSILON": self.sizes.epsilon, "FACTOR": factor,
+            "WG": size, "NORM": gain is not None, "RESIDUAL": residual, "EPSILON": self.sizes.epsilon, "FACTOR": factor,
+            **_places(matrix, place),
         }  # fmt: skip
         buffers = [x, self.ones if gain is None else gain, matrix.words, matrix.scale, state, y]
         self.run("step_linear", buffers, (groups, rows, 1), weights=matrix.format, **constants)
@@ -314,6 +408,21 @@ class Kernels:
         buffers = [qkv, self.ones if bias is None else bias, origin, state, cache, out]
         self.run("step_self", buffers, (groups, rows, 1), struct.pack("<I", capacity), **constants, **self._heads_of())
 
+    def step_turned(
+        self, qkv: Buffer, table: Buffer, gains: Buffer | None, state: Buffer, cache: Buffer, out: Buffer, rows: int, capacity: int,
+        *, is_interleaved: bool, window: int | None = None,
+    ) -> None:  # fmt: skip
+        """`rope` and self-attention of the new position of each row over its own past; keeps its key and value."""
+        size, groups = self._head_teams()
+        constants: dict[str, Any] = {
+            "WG": size,
+            "WINDOW": window or 0,
+            **self._turning(gains, is_interleaved=is_interleaved),
+        }
+        buffers = [qkv, table, self.ones if gains is None else gains, state, cache, out]
+        params = struct.pack("<I", capacity)
+        self.run("step_turned", buffers, (groups, rows, 1), params, **constants, **self._heads_of())
+
     def step_cross(
         self, q: Buffer, kv: Buffer, mask: Buffer, state: Buffer, out: Buffer, rows: int, source: int, beams: int
     ) -> None:
@@ -328,11 +437,12 @@ class Kernels:
         self.run("widen", [x, y], (groups, 1, 1), struct.pack("<3I", rows, words, wider))
 
     def pick(
-        self, logits: Buffer, table: Matrix, state: Buffer, tokens: Buffer, x: Buffer, settings: Buffer, rows: int, capacity: int, ends: Sequence[int], pad: int
+        self, logits: Buffer, table: Matrix, state: Buffer, tokens: Buffer, x: Buffer, settings: Buffer, seen: Buffer,
+        rows: int, capacity: int, ends: Sequence[int], pad: int,
     ) -> None:  # fmt: skip
         """Choose, note and embed each row's next token, and count the step; rows that have come to one of ``ends`` get the pad."""
         params = four_ends(ends) + struct.pack("<4I", self.sizes.vocab, pad, capacity, 0)
-        buffers = [logits, table.words, table.scale, state, tokens, x, settings]
+        buffers = [logits, table.words, table.scale, state, tokens, x, settings, seen]
         constants: dict[str, Any] = {"WG": self.widest, "WIDTH": self.sizes.width}
         self.run("pick", buffers, (1, rows, 1), params, table.format, **constants)
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from webgpu_widget.errors import PromptError
 
-__all__ = ["MOST_BEAMS", "Settings", "checked"]
+__all__ = ["MOST_BEAMS", "Settings", "checked", "seen_bits"]
 
 MOST_BEAMS = 16
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How tokens are chosen. ``top_k`` 0 and ``top_p`` 1 leave all tokens in."""
+    """How tokens are chosen. ``top_k`` 0, ``top_p`` 1 and ``min_p`` 0 leave all tokens in; a ``repetition_penalty`` of 1 changes nothing."""
 
     max_new_tokens: int = 64
     num_beams: int = 1
@@ -25,11 +27,22 @@ class Settings:
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
 
     def pack(self) -> bytes:
         """Return them as the kernel that picks reads them."""
         seed = (self.seed ^ self.seed >> 32) & 0xFFFFFFFF
-        return struct.pack("<3I2f", self.do_sample, self.top_k, seed, self.top_p, self.temperature)
+        floor = min(self.temperature * math.log(self.min_p), -1e-30) if self.min_p else 0.0
+        numbers = self.top_p, self.temperature, floor, self.repetition_penalty
+        return struct.pack("<3I4f", self.do_sample, self.top_k, seed, *numbers)
+
+
+def seen_bits(ids: np.ndarray[Any, Any], vocab: int) -> np.ndarray[Any, Any]:
+    """Return which tokens stand in rows of ids, a bit each: (rows, ceil(vocab / 32)) u32."""
+    bits = np.zeros((len(ids), -(-vocab // 32) * 32), np.uint8)
+    np.put_along_axis(bits, np.asarray(ids, np.int64), 1, 1)
+    return np.packbits(bits, axis=1, bitorder="little").view("<u4")
 
 
 def checked(
@@ -40,6 +53,8 @@ def checked(
     top_k: int,
     top_p: float,
     seed: int | None,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
 ) -> Settings:
     """Return settings, or raise PromptError for one out of range; a seed of None is drawn anew."""
 
@@ -63,6 +78,17 @@ def checked(
     check(temperature > 0, "temperature", temperature, "more than 0; for the likeliest tokens pass do_sample=False")
     check(isinstance(top_k, int) and top_k >= 0, "top_k", top_k, "a whole number of at least 0 (0: all)")
     check(0 < top_p <= 1, "top_p", top_p, "more than 0 and at most 1")
+    check(0 <= min_p <= 1, "min_p", min_p, "from 0 (no bound) to 1")
+    check(0 < repetition_penalty < math.inf, "repetition_penalty", repetition_penalty, "more than 0 (1: none)")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    return Settings(max_new_tokens, num_beams, bool(do_sample), float(temperature), top_k, float(top_p), int(seed))
+    chosen = (
+        bool(do_sample),
+        float(temperature),
+        top_k,
+        float(top_p),
+        int(seed),
+        float(min_p),
+        float(repetition_penalty),
+    )
+    return Settings(max_new_tokens, num_beams, *chosen)

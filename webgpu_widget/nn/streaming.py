@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from webgpu_widget.errors import WebGPUWidgetError
 from webgpu_widget.nn.decoder import Chunk
 
 if TYPE_CHECKING:
@@ -17,28 +19,35 @@ __all__ = ["Pieces", "drive", "drive_async"]
 
 def drive(device: Device, work: Work, timeout: float | None) -> Iterator[Chunk]:
     """Do work, waiting for what it reads."""
-    for item in work:
+    item = next(work, None)
+    while item is not None:
         if isinstance(item, Chunk):
             yield item
         else:
             try:
                 device.wait(item.request, timeout)
-            except BaseException as error:
-                work.throw(error)  # what has failed must know, so that nobody uses it again
-                raise
+            except BaseException as error:  # noqa: BLE001 - the work raises it again, unless it knows how to go on
+                item = work.throw(error)
+                continue
+        item = next(work, None)
 
 
 async def drive_async(device: Device, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
     """Coroutine twin of `drive`."""
-    for item in work:
+    item = next(work, None)
+    while item is not None:
         if isinstance(item, Chunk):
             yield item
         else:
             try:
                 await device.wait_async(item.request, timeout)
+            except WebGPUWidgetError as error:
+                item = await asyncio.to_thread(work.throw, error)  # going on may mean to wait for the next page
+                continue
             except BaseException as error:
-                work.throw(error)  # as above
+                work.throw(error)
                 raise
+        item = next(work, None)
 
 
 class Pieces:

@@ -1,4 +1,4 @@
-"""NumPy twin of the language models of ``webgpu_widget.llm``.
+"""NumPy twin of the language models of ``webgpu_widget.llm``: Llama, Mistral, Qwen2 and Qwen3.
 
 ``weights`` maps the names of a GGUF file to arrays, matrices as (outputs, inputs); all is computed in their dtype (float64 for a reference).
 """
@@ -23,19 +23,24 @@ Array = NDArray[Any]
 def logits(weights: Mapping[str, Array], config: Config, ids: Sequence[int]) -> Array:
     """Logits (tokens, vocab) after each token of a text."""
     count, c = len(ids), config
-    series = c.rope_base ** (-np.arange(0, c.head_width, 2) / c.head_width)
-    angles = np.arange(count)[:, None] * series
+    angles, is_interleaved = np.arange(count)[:, None] * np.asarray(c.rotary.frequencies), c.rotary.is_interleaved
     x = weights["token_embd.weight"][np.asarray(ids)]
     for i in range(c.layers):
         block = f"blk.{i}"
         normed = rms_norm(x, weights[f"{block}.attn_norm.weight"], c.epsilon)
         q, k, v = (
-            linear(normed, weights[f"{block}.attn_{part}.weight"]).reshape(count, -1, c.head_width) for part in "qkv"
-        )
-        q, k = rope(q, angles, is_interleaved=True), rope(k, angles, is_interleaved=True)
+            linear(normed, weights[f"{block}.attn_{part}.weight"], y=weights.get(f"{block}.attn_{part}.bias")).reshape(count, -1, c.head_width)
+            for part in "qkv"
+        )  # fmt: skip
+        q, k = (
+            c.rotary.factor * rope(y, angles, weights.get(f"{block}.attn_{part}_norm.weight"), is_interleaved=is_interleaved, epsilon=c.epsilon)
+            for part, y in zip("qk", (q, k), strict=True)
+        )  # fmt: skip
         scale, mask = c.head_width**-0.5, np.ones((1, count))
-        context = attention(q[None], k[None], v[None], None, mask, causal=True, scale=scale)[0].reshape(count, -1)
-        x = linear(context, weights[f"{block}.attn_output.weight"], y=x)
+        context = attention(q[None], k[None], v[None], None, mask, causal=True, scale=scale, window=c.windows[i])[
+            0
+        ].reshape(count, -1)
+        x = x + linear(context, weights[f"{block}.attn_output.weight"], y=weights.get(f"{block}.attn_output.bias"))
         normed = rms_norm(x, weights[f"{block}.ffn_norm.weight"], c.epsilon)
         into = np.concatenate([weights[f"{block}.ffn_gate.weight"], weights[f"{block}.ffn_up.weight"]])
         inner = gate(linear(normed, into), is_gated=True, activation="silu")

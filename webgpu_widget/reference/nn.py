@@ -166,6 +166,22 @@ def step_self(
     return np.einsum("rhj,rjhd->rhd", softmax(scores), all_v).reshape(rows, -1)
 
 
+def step_turned(
+    q: Array, k: Array, v: Array, angles: Array, gains: Array | None, keys: Array, values: Array, step: int,
+    *, scale: float = 1.0, window: int = 0, is_interleaved: bool, epsilon: float = 1e-6,
+) -> Array:  # fmt: skip
+    """`rope`, then `step_self` over each row's own past, of which the last ``window`` positions are seen (0: all)."""
+    q, k = (
+        rope(x, angles, None if gains is None else gains[i], is_interleaved=is_interleaved, epsilon=epsilon)
+        for i, x in enumerate((q, k))
+    )
+    first = max(0, step + 1 - window) if window else 0
+    keys[:, :, step], values[:, :, step] = k, v
+    origin = np.repeat(np.arange(len(q))[:, None], step - first, 1)
+    seen_k, seen_v = (x[:, :, first : step + 1].copy() for x in (keys, values))
+    return step_self(q, k, v, None, seen_k, seen_v, origin, step - first, scale=scale)
+
+
 def attention_weights(q: Array, kv: Array, mask: Array, *, scale: float = 1.0) -> Array:
     """Shares of cross-attention: q (batch, queries, heads, d), kv (batch, keys, 2, kept heads, d), mask (batch, keys)."""
     scores = scale * np.einsum("bihd,bjhd->bhij", q, _by_query_head(kv[:, :, 0], q.shape[2], 2))
@@ -184,8 +200,9 @@ def widen(x: Array, width: int) -> Array:
     return np.pad(x, ((0, 0), (0, width - x.shape[1])))
 
 
-def rope(x: Array, angles: Array, *, is_interleaved: bool) -> Array:
-    """Heads (rows, heads, d) rotated by ``angles`` (rows, d / 2): pairs of neighbours, or of elements half a head apart."""
+def rope(x: Array, angles: Array, gain: Array | None = None, *, is_interleaved: bool, epsilon: float = 1e-6) -> Array:
+    """Heads (rows, heads, d), normed where there is a gain, rotated by ``angles`` (rows, d / 2): pairs of neighbours, or half a head apart."""
+    x = x if gain is None else rms_norm(x, gain, epsilon)
     pairs = x.reshape(*x.shape[:2], -1, 2) if is_interleaved else x.reshape(*x.shape[:2], 2, -1).swapaxes(2, 3)
     a, b = pairs[..., 0], pairs[..., 1]
     c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
@@ -214,6 +231,21 @@ def block_self(
     return _in_slots(step_self(qkv[:, 0], qkv[:, 1], qkv[:, 2], bias, keys, values, origin, step), x, output, count)
 
 
+def block_turned(
+    x: Array, gain: Array, into: Array, bias: Array, output: Array, angles: Array, gains: Array | None, keys: Array, values: Array, step: int,
+    *, scale: float, window: int = 0, is_interleaved: bool, epsilon: float = 1e-6,
+) -> Array:  # fmt: skip
+    """`step_turned` from the norm to the output projection: as `block_self`."""
+    kept, d = keys.shape[1], keys.shape[3]
+    qkv = (step_linear(x, gain, into, epsilon=epsilon) + bias).reshape(len(x), -1, d)
+    count = qkv.shape[1] - 2 * kept
+    q, k, v = qkv[:, :count], qkv[:, count : count + kept], qkv[:, count + kept :]
+    context = step_turned(
+        q, k, v, angles, gains, keys, values, step, scale=scale, window=window, is_interleaved=is_interleaved, epsilon=epsilon
+    )  # fmt: skip
+    return _in_slots(context, x, output, count)
+
+
 def block_cross(
     slots: Array, gain: Array, query: Array, output: Array, kv: Array, mask: Array, beams: int, *, epsilon: float = 1e-6
 ) -> Array:
@@ -232,24 +264,25 @@ def block_gate(
 
 
 def attention(
-    q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool, scale: float = 1.0
-) -> Array:
-    """Attention of all queries: q (batch, queries, heads, d), k and v (batch, keys, kept heads, d), bias as in `step_self`."""
+    q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool, scale: float = 1.0, window: int | None = None
+) -> Array:  # fmt: skip
+    """Attention of all queries: q (batch, queries, heads, d), k and v (batch, keys, kept heads, d), bias as in `step_self`.
+
+    Where it is causal, queries are the last positions, and see ``window`` of them (None: all).
+    """
+    first = k.shape[1] - q.shape[1] if causal else 0
     k, v = (_by_query_head(x, q.shape[2], 2) for x in (k, v))
     scores = scale * np.einsum("bihd,bjhd->bhij", q, k)
-    distance = np.arange(k.shape[1])[None, :] - np.arange(q.shape[1])[:, None]
+    distance = np.arange(k.shape[1])[None, :] - (first + np.arange(q.shape[1])[:, None])
     if bias is not None:
         scores = scores + _clamped_bias(bias, distance)
-    is_open = (mask[:, None, None, :] != 0) & ((distance <= 0) | (not causal))
+    is_open = (mask[:, None, None, :] != 0) & (((distance <= 0) & (distance > -(window or k.shape[1]))) | (not causal))
     shares = np.where(is_open, softmax(np.where(is_open, scores, -3e38)), 0)
     return np.einsum("bhij,bjhd->bihd", shares, v)
 
 
-def attention_tiled(
-    q: Array, k: Array, v: Array, bias: Array | None, mask: Array, *, causal: bool, scale: float = 1.0
-) -> Array:
-    """As `attention`: the same values, made in another order."""
-    return attention(q, k, v, bias, mask, causal=causal, scale=scale)
+attention_tiled = attention
+"""The twin of ``attention_tiled.wgsl``: the same values, made in another order."""
 
 
 def random_words(seed: int, row: int, step: int, tokens: Array) -> NDArray[np.uint32]:
@@ -270,8 +303,16 @@ def random_words(seed: int, row: int, step: int, tokens: Array) -> NDArray[np.ui
     return v[0]
 
 
-def allowed(logits: Array, *, temperature: float, top_k: int, top_p: float) -> NDArray[np.bool_]:
-    """Which tokens of one row may be drawn: the ``top_k`` largest (0: all), of these the fewest whose probability reaches ``top_p``."""
+def penalised(logits: Array, seen: Array, penalty: float) -> Array:
+    """Logits of one row, those of tokens that it has seen divided by the penalty, or multiplied where they are below 0."""
+    values = np.asarray(logits, np.float64).copy()
+    there = np.unique(seen)
+    values[there] = np.where(values[there] > 0, values[there] / penalty, values[there] * penalty)
+    return values
+
+
+def allowed(logits: Array, *, temperature: float, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> NDArray[np.bool_]:  # fmt: skip
+    """Which tokens of one row may be drawn: the ``top_k`` largest (0: all), of these the fewest whose probability reaches ``top_p``, none below ``min_p`` of the largest."""
     values = np.asarray(logits, np.float64)
     keep = np.ones(len(values), bool)
     if 0 < top_k < len(values):
@@ -281,17 +322,23 @@ def allowed(logits: Array, *, temperature: float, top_k: int, top_p: float) -> N
         order = np.argsort(-values, kind="stable")
         above = np.cumsum(weight[order]) - weight[order]
         keep[order[above >= top_p * weight.sum()]] = False
+    if min_p:
+        keep &= values >= values.max() + temperature * math.log(min_p)
     keep[values.argmax()] = True
     return keep
 
 
 def pick(
-    logits: Array, *, row: int, step: int, seed: int, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
-) -> int:
+    logits: Array, *, row: int, step: int, seed: int, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0
+) -> int:  # fmt: skip
     """Draw one token of a row of logits by the Gumbel maximum over those `allowed`."""
     uniform = ((random_words(seed, row, step, np.arange(len(logits))) >> np.uint32(8)) + 0.5) * 2.0**-24
     drawn = np.asarray(logits, np.float64) / temperature - np.log(-np.log(uniform))
-    return int(np.where(allowed(logits, temperature=temperature, top_k=top_k, top_p=top_p), drawn, -np.inf).argmax())
+    return int(
+        np.where(
+            allowed(logits, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p), drawn, -np.inf
+        ).argmax()
+    )
 
 
 def quantize_rows(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

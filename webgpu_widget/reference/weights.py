@@ -162,7 +162,7 @@ def _by_group(nibbles: Raw) -> Raw:
     return np.concatenate([pairs & 15, pairs >> 4], axis=2).reshape(-1, 8, 32)
 
 
-def _with_minima(blocks: Raw, q: Raw) -> Floats:
+def _with_minima(blocks: Raw, q: npt.NDArray[Any]) -> Floats:
     packed = blocks[:, 4:16]
     first, second, third = packed[:, :4], packed[:, 4:8], packed[:, 8:]
     scale = np.concatenate([first & 63, (third & 15) | ((first >> 6) << 4)], axis=1).astype(np.float32)

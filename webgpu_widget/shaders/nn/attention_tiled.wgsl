@@ -1,10 +1,10 @@
 // attention.wgsl for GPUs: a workgroup takes 32 queries of a head, and 8 threads share a query, each with its part of the keys.
 // Keys, then values, come in tiles of 32 through workgroup memory, the next tile on its way while this one is used; a thread takes four keys
 // of a tile at once into its running softmax. The 8 softmaxes of a query are brought together at the end, always in the same order.
-// Keys count where mask is not 0 and, where CAUSAL, up to the query's own position. BIASED adds bias[h, key - query].
+// Keys count where mask is not 0 and, where CAUSAL, up to the query's own position, `first` + its number, and from `window` before it on. BIASED adds bias[h, key - query].
 // HEADS / KV_HEADS query heads share a head of keys and values, as lie beside each other; scores are SCALE * (q . k).
-// Shapes: q (batch, queries, ., HEADS, HEAD) as vec4f with q_stride vectors from row to row; k and v, of KV_HEADS, alike in `kv`, k at k_at
-// and v at v_at within a row of kv_stride vectors; bias (HEADS, 2 * DISTANCE + 1); mask (batch, keys); out (batch, queries, HEADS, HEAD).
+// Shapes: q (batch, queries, ., HEADS, HEAD) as vec4f with q_stride vectors from row to row; k and v, of KV_HEADS, alike in `kv`: a key's head
+// begins at k_at, a value's at v_at, and batches, positions and heads lie batch_stride, kv_stride and head_stride vectors apart; bias (HEADS, 2 * DISTANCE + 1); mask (batch, keys); out (batch, queries, HEADS, HEAD).
 // Dispatch: (ceil(queries / 32), HEADS, batch) workgroups of 256.
 // Accuracy: f32 throughout; about 1e-6 relative. A query with no key gives 0.
 // Source: as attention.wgsl; softmaxes of parts brought together: Dao et al., "Flash-Decoding", 2023.
@@ -21,7 +21,7 @@ const WG: u32 = QUERIES * SHARES;
 const TILE: u32 = 4u * SHARES;
 const LOADS: u32 = (TILE * HEAD + WG - 1u) / WG;
 
-struct Params { queries: u32, keys: u32, q_stride: u32, kv_stride: u32, k_at: u32, v_at: u32 }
+struct Params { queries: u32, keys: u32, q_stride: u32, kv_stride: u32, k_at: u32, v_at: u32, batch_stride: u32, head_stride: u32, first: u32, window: u32 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;
 @group(0) @binding(1) var<storage, read> kv: array<vec4f>;
@@ -44,7 +44,7 @@ fn fetch(b: u32, first: u32, at: u32, index: u32) -> array<vec4f, LOADS> {
   var found: array<vec4f, LOADS>;
   for (var n = 0u; n < LOADS; n++) {
     let key = first + (n * WG + index) / HEAD;
-    if (is_open(b, key)) { found[n] = kv[(b * params.keys + key) * params.kv_stride + at + (n * WG + index) % HEAD]; }
+    if (is_open(b, key)) { found[n] = kv[b * params.batch_stride + key * params.kv_stride + at + (n * WG + index) % HEAD]; }
   }
   return found;
 }
@@ -62,8 +62,8 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   let h = group.y;
   let b = group.z;
   let kept = h / (HEADS / KV_HEADS);
-  let k_at = params.k_at + kept * HEAD;
-  let v_at = params.v_at + kept * HEAD;
+  let k_at = params.k_at + kept * params.head_stride;
+  let v_at = params.v_at + kept * params.head_stride;
   let from_q = (b * params.queries + min(query, params.queries - 1u)) * params.q_stride + h * HEAD;
   var mine: array<vec4f, HEAD>;
   var sum: array<vec4f, HEAD>;
@@ -73,10 +73,14 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   }
   var top = -3.0e38;
   var weight = 0.0;
-  let end = select(params.keys, min(params.keys, (group.x + 1u) * QUERIES), CAUSAL);
+  let place = params.first + query;
+  let end = select(params.keys, min(params.keys, params.first + (group.x + 1u) * QUERIES), CAUSAL);
+  // the first tile that any query of the workgroup sees
+  let least = max(params.first + group.x * QUERIES + 1u, params.window) - params.window;
+  let begin = select(0u, least / TILE * TILE, CAUSAL);
   let row = share * 4u * HEAD;
-  var next = fetch(b, 0u, k_at, index);
-  for (var first = 0u; first < end; first += TILE) {
+  var next = fetch(b, begin, k_at, index);
+  for (var first = begin; first < end; first += TILE) {
     workgroupBarrier();
     put(next, index);
     if (index < TILE) { open_keys[index] = u32(is_open(b, first + index)); }
@@ -85,7 +89,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
     let key = first + share * 4u + vec4u(0u, 1u, 2u, 3u);
     let at = share * 4u;
     var seen = vec4u(open_keys[at], open_keys[at + 1u], open_keys[at + 2u], open_keys[at + 3u]) != vec4u();
-    if (CAUSAL) { seen = seen & (key <= vec4u(query)); }
+    if (CAUSAL) { seen = seen & (key <= vec4u(place)) & (key + params.window > vec4u(place)); }
     var share_of = vec4f();
     var shrink = 1.0;
     if (any(seen)) {

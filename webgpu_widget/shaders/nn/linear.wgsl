@@ -1,5 +1,5 @@
-// y[r, n] (+)= FACTOR * scale[n] * dot(weight[n, :], x[r, :]) for many rows: each thread makes 4 x 4 outputs in registers.
-// Shapes: x (rows, IN) as vec4f, weight (OUT, IN) in Packed words of four, scale (OUT), y (rows, OUT). Params: rows.
+// y[r, FIRST + n] (+)= FACTOR * scale[n] * dot(weight[n, :], x[r, :]) (+ bias[n]) for many rows: each thread makes 4 x 4 outputs in registers.
+// Shapes: x (rows, IN) as vec4f, weight (OUT, IN) in Packed words of four, scale (OUT), behind it the bias where BIASED, y (rows, STRIDE). Params: rows.
 // Dispatch: (ceil(OUT / 32), ceil(rows / 32), 1) workgroups of 8 x 8.
 // Accuracy: f32, one sum over IN per output in order; about 1e-6 relative to the sum of magnitudes.
 // Source: none. No workgroup memory: that is what costs where a CPU runs the shader.
@@ -7,6 +7,9 @@ override IN: u32 = 4;
 override OUT: u32 = 1;
 override RESIDUAL: bool = false;
 override FACTOR: f32 = 1.0;
+override FIRST: u32 = 0;
+override STRIDE: u32 = 1;
+override BIASED: bool = false;
 
 struct Params { rows: u32 }
 
@@ -25,8 +28,9 @@ fn put(row: u32, n: u32, sums: vec4f) {
   for (var j = 0u; j < 4u; j++) {
     let column = n + j;
     if (column < OUT) {
-      let value = FACTOR * scale[column] * sums[j];
-      let at = row * OUT + column;
+      var value = FACTOR * scale[column] * sums[j];
+      if (BIASED) { value += scale[OUT + column]; }
+      let at = row * STRIDE + FIRST + column;
       if (RESIDUAL) { y[at] += value; } else { y[at] = value; }
     }
   }

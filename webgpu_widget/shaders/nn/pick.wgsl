@@ -1,7 +1,9 @@
 // Chooses the next token of each row, notes it, embeds it as the next step's input, and counts the step.
 // Greedy, or sampled: logits over the temperature, the top_k largest (0: all), of these the fewest whose probability reaches top_p,
-// and one drawn by the Gumbel maximum. Thresholds are found bit by bit in an order-preserving integer image of the logits.
-// Shapes: logits (rows, vocab), table (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (rows, capacity), x (rows, WIDTH).
+// of those with probabilities of no less than a share of the largest (floor is that share's logarithm times the temperature, 0 without), and one drawn by
+// the Gumbel maximum. Where there is a penalty, logits of tokens that a row has seen are divided by it, and those below 0 multiplied, beforehand. Thresholds are found bit by bit in an order-preserving integer image of the logits.
+// Shapes: logits (rows, vocab), table (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (rows, capacity), x (rows, WIDTH),
+// seen (rows, ceil(vocab / 32)): a bit a token.
 // state: stopped (1: ended, 2: the logits of a row that goes on are no numbers), step, arrived rows + 65536 * finished rows, most tokens, then a flag a row. Generation stops when all rows have ended
 // or at the most tokens; rows that ended get the pad. `settings` is a buffer so that a recorded step serves any.
 // Dispatch: (1, rows, 1): a workgroup a row.
@@ -10,16 +12,17 @@
 override WG: u32 = 256;
 override WIDTH: u32 = 4;
 
-struct Settings { sample: u32, top_k: u32, seed: u32, top_p: f32, temperature: f32 }
+struct Settings { sample: u32, top_k: u32, seed: u32, top_p: f32, temperature: f32, floor: f32, penalty: f32 }
 struct Params { ends: vec4u, vocab: u32, pad: u32, capacity: u32 }
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(0) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<Packed>;
 @group(0) @binding(2) var<storage, read> scale: array<f32>;
 @group(0) @binding(3) var<storage, read_write> state: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> tokens: array<u32>;
 @group(0) @binding(5) var<storage, read_write> x: array<vec4f>;
 @group(0) @binding(6) var<storage, read> settings: Settings;
+@group(0) @binding(7) var<storage, read_write> seen: array<atomic<u32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 // format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
@@ -101,6 +104,19 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   let step = atomicLoad(&state[1]);
   let has_ended = atomicLoad(&state[4u + row]) != 0u;
 
+  let from_seen = row * ((params.vocab + 31u) / 32u);
+  let has_penalty = settings.penalty > 0.0 && settings.penalty != 1.0;
+  if (has_penalty) {
+    for (var i = index; i < params.vocab; i += WG) {
+      if (((atomicLoad(&seen[from_seen + i / 32u]) >> (i % 32u)) & 1u) != 0u) {
+        let value = logits[from_row + i];
+        logits[from_row + i] = select(value * settings.penalty, value / settings.penalty, value > 0.0);
+      }
+    }
+    storageBarrier();
+    workgroupBarrier();
+  }
+
   var best = -3.0e38;
   var place = 0u;
   var is_undefined = false;
@@ -143,6 +159,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
       }
       threshold = max(threshold, nucleus);
     }
+    if (settings.floor < 0.0) { threshold = max(threshold, ordered(top + settings.floor)); }
     threshold = min(threshold, ordered(top));
     best = -3.0e38;
     place = 0u;
@@ -166,6 +183,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   workgroupBarrier();
   if (index == 0u) {
     tokens[row * params.capacity + step] = token;
+    if (has_penalty) { atomicOr(&seen[from_seen + token / 32u], 1u << (token % 32u)); }
     let ends = any(vec4u(token) == params.ends) && !has_ended;
     if (ends) { atomicStore(&state[4u + row], 1u); }
     let before = atomicAdd(&state[2], select(1u, 65537u, ends));

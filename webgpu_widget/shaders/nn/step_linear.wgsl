@@ -1,6 +1,6 @@
-// y[r, n] (+)= FACTOR * scale[n] * dot(weight[n, :], f(x[r, :])): a row of activations times a matrix, for one decoding step.
+// y[r, FIRST + n] (+)= FACTOR * scale[n] * dot(weight[n, :], f(x[r, :])) (+ bias[n]): a row of activations times a matrix, for one decoding step.
 // f is RMSNorm with `gain` where NORM, else the identity. Every team computes the norm anew: cheaper than a dispatch.
-// Shapes: x (rows, IN), gain (IN), weight (OUT, IN) in Packed words of four, scale (OUT), y (rows, OUT). IN is a multiple of 4.
+// Shapes: x (rows, IN), gain (IN), weight (OUT, IN) in Packed words of four, scale (OUT), behind it the bias where BIASED, y (rows, STRIDE). IN is a multiple of 4.
 // Dispatch: (any, rows, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
 // Accuracy: f32 sums over IN in the order of lanes; about 1e-6 relative.
 // Source: RMSNorm: Zhang and Sennrich, 2019.
@@ -13,6 +13,9 @@ override NORM: bool = false;
 override RESIDUAL: bool = false;
 override EPSILON: f32 = 1e-6;
 override FACTOR: f32 = 1.0;
+override FIRST: u32 = 0;
+override STRIDE: u32 = 1;
+override BIASED: bool = false;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> gain: array<vec4f>;
@@ -63,8 +66,9 @@ fn main(
     }
     let total = team_sum(sum) * inverse;
     if (lane == 0u && n < OUT) {
-      let o = group.y * OUT + n;
-      let value = total * scale[n];
+      let o = group.y * STRIDE + FIRST + n;
+      var value = total * scale[n];
+      if (BIASED) { value += scale[OUT + n]; }
       if (RESIDUAL) { y[o] += value; } else { y[o] = value; }
     }
   }

@@ -1,0 +1,158 @@
+"""What lies between the ids and the text: logits, hidden states, attention, for checking and for pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webgpu_widget import errors
+from webgpu_widget.llm.decoder import Parts, run
+from webgpu_widget.nn.cache import Cache, rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.handles import Buffer, Span
+    from webgpu_widget.llm.config import Config
+    from webgpu_widget.nn.layers import Rows
+
+__all__ = ["Checks"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Checks:
+    """The part of `LanguageModel` that takes ids and returns arrays."""
+
+    config: Config
+    _device: Device
+
+    def _ready(self) -> Parts:
+        """Return the parts for the page and device that there are now."""
+        raise NotImplementedError
+
+    async def _settled(self) -> None:
+        """Wait for what a coroutine must not block on."""
+        raise NotImplementedError
+
+    def _ids(self, ids: Any) -> Array:
+        values: Array = np.asarray(ids)
+        values = values[None] if values.ndim == 1 else values
+        if values.ndim != 2 or values.size == 0:
+            raise errors.ShapeError(f"ids have shape {np.shape(ids)}, but must be (batch, tokens), both at least 1")
+        if values.dtype.kind not in "iu":
+            raise errors.DTypeError(f"ids are {values.dtype}, but must be whole numbers")
+        if values.min() < 0 or values.max() >= self.config.vocab:
+            raise errors.ShapeError(
+                f"ids are from {values.min()} to {values.max()}, but the model has those from 0 to {self.config.vocab - 1}"
+            )
+        if values.shape[1] > self.config.context:
+            raise errors.PromptError(
+                f"the text has {values.shape[1]} tokens, but the model's context is {self.config.context}; shorten it."
+            )
+        return values
+
+    def _run(self, ids: Array, seen: Callable[[Rows], None] | None = None) -> tuple[Parts, Rows]:
+        parts, (batch, count) = self._ready(), ids.shape
+        cache = Cache(parts.kernels, 1, batch, rounded(count))
+        return parts, run(parts, ids, cache, parts.turns(count), seen=seen)
+
+    def _logits(self, input_ids: Any) -> tuple[Span, tuple[int, ...]]:
+        ids = self._ids(input_ids)
+        parts, rows = self._run(ids)
+        rows.norm(parts.gain)
+        out = parts.kernels.floats(ids.size * self.config.vocab, "logits")
+        parts.kernels.linear(rows.normed, parts.head, out, ids.size)
+        return (out, 0, out.size_bytes), (*ids.shape, self.config.vocab)
+
+    def logits(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
+        """Return the logits after each token of a text.
+
+        Parameters
+        ----------
+        input_ids
+            (batch, tokens) whole numbers; one row may be 1-D.
+        timeout
+            Seconds of silence.
+
+        Returns
+        -------
+        ndarray
+            (batch, tokens, vocab) float32.
+
+        Raises
+        ------
+        ShapeError, DTypeError, PromptError
+            For what are no ids of the model, or more than its context.
+        """
+        span, shape = self._logits(input_ids)
+        return _floats(self._device.queue.read([span], timeout)[0], shape)
+
+    async def logits_async(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
+        """Coroutine twin of `logits`."""
+        await self._settled()
+        span, shape = self._logits(input_ids)
+        return _floats((await self._device.queue.read_async([span], timeout))[0], shape)
+
+    def _copies(self, ids: Array, which: str) -> list[Span]:
+        """Run the layers and keep what a buffer of the rows holds after each."""
+        kept: list[Buffer] = []
+        queue = self._device.queue
+
+        def keep(rows: Rows) -> None:
+            buffer = getattr(rows, which)
+            kept.append(queue.alloc(buffer.size_bytes, label="kept"))
+            queue.copy(buffer, 0, kept[-1], 0, buffer.size_bytes)
+
+        self._run(ids, keep)
+        return [(buffer, 0, buffer.size_bytes) for buffer in kept]
+
+    def hidden_states(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
+        """Return the rows before the first layer and after each, before the last norm.
+
+        Parameters
+        ----------
+        input_ids, timeout
+            As in `logits`.
+
+        Returns
+        -------
+        ndarray
+            (layers + 1, batch, tokens, width) float32.
+        """
+        ids = self._ids(input_ids)
+        found = self._device.queue.read(self._copies(ids, "x"), timeout)
+        return np.stack([_floats(data, (*ids.shape, self.config.width)) for data in found])
+
+    def attention(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
+        """Return how much each token looks at those before it.
+
+        Parameters
+        ----------
+        input_ids, timeout
+            As in `logits`.
+
+        Returns
+        -------
+        ndarray
+            (layers, batch, heads, tokens, tokens) float32: shares of the last axis for the query of the one before, which sum to 1.
+        """
+        ids, c = self._ids(input_ids), self.config
+        found = self._device.queue.read(self._copies(ids, "qkv")[1:], timeout)
+        distance = np.arange(ids.shape[1])[:, None] - np.arange(ids.shape[1])
+        shares = []
+        for window, data in zip(c.windows, found, strict=True):
+            heads = _floats(data, (*ids.shape, c.heads + 2 * c.kv_heads, c.head_width))
+            keys = np.repeat(heads[:, :, c.heads : c.heads + c.kv_heads], c.heads // c.kv_heads, 2)
+            scores = c.head_width**-0.5 * np.einsum("bihd,bjhd->bhij", heads[:, :, : c.heads], keys)
+            is_open = (distance >= 0) & (distance < (window or ids.shape[1]))
+            e = np.where(is_open, np.exp(scores - np.where(is_open, scores, -np.inf).max(-1, keepdims=True)), 0)
+            shares.append(e / e.sum(-1, keepdims=True))
+        return np.stack(shares)
+
+
+def _floats(data: Array, shape: tuple[int, ...]) -> Array:
+    values: Array = data.view(np.float32).reshape(shape)
+    return values
