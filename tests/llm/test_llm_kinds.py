@@ -10,6 +10,7 @@ from llm_common import error, load, tokens
 from losing import lose_device
 
 import webgpu_widget as wg
+from webgpu_widget.nn.blocks import Blocks
 from webgpu_widget.reference import llm as reference
 
 
@@ -168,3 +169,37 @@ def test_a_text_goes_on_after_its_device_is_lost(make_file, rng):
         assert model.generate("!#%&", 60) == whole, "after a stop in the middle"
     finally:
         own.close()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kinds"), [("llama", {}), ("qwen2", {}), ("qwen3", {"blk.1.attn_v.weight": "F16"})]
+)
+def test_attentions_in_blocks_choose_the_same(gpu, make_file, rng, monkeypatch, architecture, kinds):
+    """As on a GPU; a layer whose matrices are in several formats, and an adapter without subgroups, go without."""
+    path, _ = make_file(rng, architecture=architecture, kinds=kinds)
+    ids = rng.integers(2, 64, 5).tolist()
+    whole = load(path, gpu)
+    whole.tokenizer.ends, whole._decoder = (64,), None  # no token, so that nothing ends
+    wanted = tokens(whole, ids, 80)
+    original = Blocks._widest
+
+    def widest(self):
+        was, self.kernels.on_cpu = self.kernels.on_cpu, False
+        try:
+            return original(self)
+        finally:
+            self.kernels.on_cpu = was
+
+    monkeypatch.setattr(Blocks, "_widest", widest)
+    model = load(path, gpu)
+    model.tokenizer.ends, model._decoder = (64,), None
+    found = tokens(model, ids, 80)
+    logits = model.logits([*ids, *wanted])[0]
+    same = next((i for i, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b), 80)
+    row = logits[len(ids) + same - 1]
+    assert same == 80 or row[wanted[same]] - row[found[same]] < 1e-4 * np.abs(row).max(), "a tie may go either way"
+    in_blocks = sum(layer.block is not None for layer in model._parts._layers.values())
+    assert in_blocks == (2 - len(kinds) if model._parts.blocks.turned_width else 0)
+    assert model.stats.dispatches_per_token == 2 + 3 * in_blocks + sum(
+        4 + len(layer.into) for layer in model._parts._layers.values() if layer.block is None
+    )

@@ -137,7 +137,7 @@ def rope(bench: Bench, is_interleaved: bool, is_normed: bool, kept: int, at: tup
 
 
 @AREA.case(
-    "nn/step_turned", RELATIVE, 1e-5, teams=TEAMS, at=((1, 0, 0), (3, 1, 0), (2, 9, 0), (2, 9, 4), (1, 3, 4)), kept=(3, 1),
+    "nn/step_turned", RELATIVE, 1e-5, teams=TEAMS, at=((3, 0, 0), (2, 9, 0), (2, 9, 4)), kept=(3, 1),
     turning=((True, False), (False, True)),
 )  # fmt: skip
 def step_turned(bench: Bench, teams: Teams, at: tuple[int, int, int], kept: int, turning: tuple[bool, bool]) -> float:
@@ -225,7 +225,7 @@ def block_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
 
 
 @AREA.case(
-    "nn/block_turned", RELATIVE, 1e-5, weights=FORMATS, at=((1, 0, 0), (3, 1, 0), (2, 70, 0), (2, 130, 0), (1, 130, 66)), kept=(3, 1),
+    "nn/block_turned", RELATIVE, 1e-5, weights=FORMATS, at=((3, 0, 0), (2, 130, 0), (1, 130, 66)), kept=(3, 1),
     turning=((True, False, False), (False, True, True)),
 )  # fmt: skip
 def block_turned(
