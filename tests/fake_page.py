@@ -111,7 +111,7 @@ class FakePage:
         self.waiters: deque[tuple[int, Callable[[], None]]] = deque()
         self.early: dict[int, tuple[Message, list[bytes]]] = {}
         self.open: set[str] = set()
-        self.ack_timer = self.gap_timer = False
+        self.ack_timer = self.gap_timer = self.muted = False
 
     def hello(self, link: Link) -> None:
         """Speak first."""
@@ -153,6 +153,7 @@ class FakePage:
         kind = message["kind"]
         if kind == "roll-call":
             if self.loud:
+                self.muted = self.role == "leader"
                 self.hello(link)
             return
         if message.get("instance") != self.instance:
@@ -195,7 +196,8 @@ class FakePage:
             self.links.remove(link)
         self.links.insert(0 if link.kind == "comm" else len(self.links), link)
         self._prune(int(message["received"]))
-        if link is self.link:
+        muted, self.muted = self.muted, False
+        if muted or link is self.link:
             self._resend()
         self.lane = message["lane"] or self.lane
         if message["lane"] and self.open_lane is not None:
@@ -259,7 +261,7 @@ class FakePage:
         self._say("ack", ack=self.dealt)
 
     def _say(self, kind: str, **fields: Any) -> None:
-        if self.role == "leader" and self.link is not None and not self.dead:
+        if self.role == "leader" and self.link is not None and not self.dead and not self.muted:
             self.link.send({"kind": kind, "instance": self.instance, **fields}, [])
 
     def _push(self, body: Message, buffers: list[bytes]) -> None:
@@ -271,7 +273,7 @@ class FakePage:
         self.kept.append((message, buffers, size))
         self.kept_bytes += size
         self.most_kept_bytes = max(self.most_kept_bytes, self.kept_bytes)
-        if self.link is not None:
+        if self.link is not None and not self.muted:
             self.link.send(message, buffers)
 
     def _prune(self, ack: int) -> None:

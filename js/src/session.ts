@@ -109,6 +109,8 @@ export class Session {
   private readonly cancelled = new Set<string>();
   private ackTimer = false;
   private gapTimer = false;
+  /** Python has asked who is there, so it has given this session up: what is said before it welcomes would be taken for the next one's. */
+  private muted = false;
 
   constructor(
     readonly instance: string,
@@ -185,6 +187,7 @@ export class Session {
   receive(link: Link, message: ToBrowser, buffers: readonly Bytes[]): void {
     if (this.role === "closed" || typeof message !== "object" || message === null) return;
     if (message.kind === "roll-call") {
+      this.muted = this.role === "leader";
       this.hello(link);
       return;
     }
@@ -251,7 +254,9 @@ export class Session {
     if (link.kind === "comm") this.links.unshift(link);
     else this.links.push(link);
     this.prune(received);
-    if (link === this.link) this.resend();
+    const wasMuted = this.muted;
+    this.muted = false;
+    if (wasMuted || link === this.link) this.resend();
     if (lane && link.kind === "comm" && lane.url !== this.laneUrl) {
       this.lane?.close();
       this.laneUrl = lane.url;
@@ -407,11 +412,11 @@ export class Session {
     const sizeBytes = total(buffers);
     this.kept.push({ message, buffers, sizeBytes, release });
     this.keptBytes += sizeBytes;
-    this.link?.send(message, buffers);
+    if (!this.muted) this.link?.send(message, buffers);
   }
 
   private say(body: { kind: "ack"; ack: number } | { kind: "resume"; received: number }): void {
-    if (this.role === "leader") this.link?.send({ ...body, instance: this.instance }, []);
+    if (this.role === "leader" && !this.muted) this.link?.send({ ...body, instance: this.instance }, []);
   }
 
   private prune(ack: number): void {

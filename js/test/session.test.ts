@@ -249,6 +249,23 @@ describe("a page that was given up while it slept", () => {
     expect(session.role).toBe("leader");
     expect(lanes.length).toBe(2);
   });
+
+  test("says nothing of its session between roll-call and welcome, and all of it when that goes on", () => {
+    for (const next of ["one", "two"]) {
+      const { session, comm } = led();
+      session.receive(comm, batch(1, ask("a"), ask("b")), []);
+      session.result("a", {});
+      session.receive(comm, { kind: "roll-call" }, []);
+      const before = comm.sent.length;
+      session.dealtWith(1);
+      session.result("b", {});
+      session.lost(2, "the plug");
+      session.linkClosed(new Wire("websocket"));
+      expect(comm.kinds().slice(before)).toEqual([]);
+      session.receive(comm, welcome(next, 0), []);
+      expect(comm.kinds().slice(before)).toEqual(next === "one" ? ["result", "result", "lost"] : []);
+    }
+  });
 });
 
 describe("requests", () => {
@@ -448,7 +465,12 @@ const FAULTS: Record<string, { over?: boolean; strike(session: Session, links: {
       session.receive(comm, welcome("one", 0), []);
     },
   },
-  "Python asks who is there": { strike: (session, { comm }) => session.receive(comm, { kind: "roll-call" }, []) },
+  "Python asks who is there": {
+    strike: (session, { comm }) => {
+      session.receive(comm, { kind: "roll-call" }, []);
+      session.receive(comm, welcome("one", 0), []);
+    },
+  },
   "Python gives the lane up": { strike: (session, { comm }) => session.receive(comm, { kind: "resume", instance: "me", received: 0 }, []) },
   "Python pings": { strike: (session, { lane }) => session.receive(lane, { kind: "ping", instance: "me", nonce: 1 }, []) },
   "Python gives requests up": { over: true, strike: (session, { comm }) => session.receive(comm, { kind: "cancel", instance: "me", ids: ["a", "b"] }, []) },

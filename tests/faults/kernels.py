@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import devtools
 import numpy as np
 import psutil
-from notebook import Notebook
+from notebook import Notebook, Run
 from places import CLOSED_BY_FAULTS, Person
 from processes import alive, family, until
 
@@ -49,7 +49,15 @@ class KernelPlace(Person):
 
     def run(self, source: str, timeout: float = 120) -> str:
         """Run a cell that must not raise."""
-        return self._notebook.front.run(source, timeout)
+        return self._text(self._notebook.front.start(source), timeout)
+
+    @staticmethod
+    def _text(run: Run, timeout: float) -> str:
+        run.wait(timeout)
+        if run.error:
+            print(run.traceback)
+        assert not run.error, f"a cell raised {run.error}"
+        return run.text.strip()
 
     def make(self) -> None:
         """Make the GPU, and have a page."""
@@ -104,7 +112,7 @@ class KernelPlace(Person):
                 (signs / "struck").touch()
             if fault == "kernel restarted":
                 return "ended", time.monotonic() - begun
-            text = run.ok(150)
+            text = self._text(run, 150)
         outcome, seconds = json.loads(text.splitlines()[-1])
         return str(outcome), float(seconds)
 

@@ -18,7 +18,9 @@ import tornado.websocket
 from webgpu_widget.link import codec
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "kernels"))
-from front_end import FrontEnd, Message
+from front_end import FrontEnd, Message, Run
+
+__all__ = ["Notebook", "Run"]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"

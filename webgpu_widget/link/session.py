@@ -88,7 +88,9 @@ class Session:
         self.instance: str | None = None
         self.session = ""
         self.epoch = 1
+        self._session_before: str | None = None
         self._links: list[str] = []
+        self._heard_on: set[str] = set()
         self._candidates: dict[str, tuple[str, Message]] = {}
         self._departed: deque[str] = deque(maxlen=_DEPARTED)
         self._queue: deque[_Batch] = deque()
@@ -219,7 +221,8 @@ class Session:
     def receive(self, link: str, message: Message, buffers: Sequence[Bytes] = ()) -> None:
         """Deal with one message from the browser.
 
-        The leader is heard on every link, also on one that was given up here and not yet there.
+        The leader is heard on every link that it has said hello on in this session, also on one that was given up here and not yet there. On others something of
+        the session before may still be on its way.
         """
         kind = message.get("kind")
         instance = message.get("instance")
@@ -230,7 +233,7 @@ class Session:
             self._departed.append(str(instance))
             if instance == self.instance:
                 self.lose_page("the page was closed or reloaded", left=True)
-        elif instance != self.instance:
+        elif instance != self.instance or link not in self._heard_on:
             return
         elif kind == "pong":
             self._events.append(Event("pong", message))
@@ -256,12 +259,13 @@ class Session:
         elif self.instance is None:
             self._elect(link, hello)
         elif instance == self.instance:
-            if hello.get("session") not in (self.session, None):
+            if hello.get("session") not in (self.session, self._session_before, None):
                 self.lose_page("the page started anew", left=True)
                 self._elect(link, hello)
                 return
             if link in self._links:
                 self._links.remove(link)
+            self._heard_on.add(link)
             # The comm never outranks a WebSocket that is still open.
             position = 0 if link == "comm" else len(self._links)
             self._links.insert(position, link)
@@ -277,9 +281,12 @@ class Session:
     def _elect(self, link: str, hello: Message) -> None:
         self.instance = str(hello["instance"])
         self._candidates.pop(self.instance, None)
+        # What it says on its other links before it hears the welcome has this in it.
+        self._session_before = hello.get("session")
         self.session = uuid.uuid4().hex[:16]
         self.epoch = 1
         self._links = [link]
+        self._heard_on = {link}
         self._start_streams()
         self._welcome(link, hello)
         self._events.append(Event("connected", hello))
