@@ -150,7 +150,8 @@ def main() -> int:
     seed = options.seed or int(np.random.SeedSequence().generate_state(1)[0])
     print(f"seed {seed}: --seed {seed} repeats it", flush=True)
     adapter, begun = adapter_name(), time.monotonic()
-    texts: dict[str, str] = json.loads(LAST.read_text()) if options.again else {}
+    last = json.loads(LAST.read_text()) if options.again else {"minutes": 0.0, "texts": {}}
+    texts: dict[str, str] = last["texts"]
     cells = chosen(options, texts)
     seeds = [[seed, CELLS.index(cell)] for cell in cells]
     # In other processes: a cell counts what its process holds.
@@ -158,10 +159,10 @@ def main() -> int:
         for cell, text in zip(cells, pool.map(played, cells, seeds), strict=True):
             texts[cell.name] = text
             print(f"{cell.name}: {text}", flush=True)
-    minutes = (time.monotonic() - begun) / 60
+    minutes = last["minutes"] + (time.monotonic() - begun) / 60
     if not options.only and not options.telling:
         LAST.parent.mkdir(exist_ok=True)
-        LAST.write_text(json.dumps(texts))
+        LAST.write_text(json.dumps({"minutes": minutes, "texts": texts}))
         write(document(texts, adapter, minutes, options.jobs))
     bad = sum(texts[cell.name].startswith("BAD") for cell in cells)
     print(f"{len(cells)} cells, {bad} of them bad, {minutes:.1f} minutes")
