@@ -329,3 +329,22 @@ override O = abs(-THREE); override P = bitcast<u32>(1.0f); override Q = vec2<f32
     expect(() => module.constants(module.entryPoint(null), { [name]: value })).not.toThrow();
   });
 });
+
+describe("what has no slot, and bytes", () => {
+  test("immediate data belongs to the entry points that use it", () => {
+    const { reflection } = new ModuleReflection(
+      "struct S { a: vec3f, b: u32 } var<immediate> k: S; @compute @workgroup_size(1) fn main() { _ = k.b; } @compute @workgroup_size(1) fn other() {}",
+    );
+    expect(reflection.bindings).toMatchObject([{ name: "k", kind: "immediate", group: -1, binding: -1, access: "read", type: { size: 16 } }]);
+    expect(reflection.entry_points.map((entry) => entry.bindings)).toEqual([[0], []]);
+  });
+  test.each<[string, number, number]>([
+    ["buffer", 0, 0],
+    ["buffer<32>", 8, 32],
+    ["buffer<N * 4>", 3, 12],
+  ])("%s is words", (type, count, least) => {
+    const info = typeOf(type, "const N = 3u;");
+    expect(info).toMatchObject({ type: "array", count, stride: 4, elem: { name: "u32" } });
+    expect(minBindingSize(info)).toBe(least);
+  });
+});

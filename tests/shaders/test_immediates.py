@@ -95,3 +95,35 @@ def test_more_than_the_adapter_has(gpu, room):
     @compute @workgroup_size(1) fn main() {{ y[0] = large.m0; }}"""
     with pytest.raises((wg.LimitError, wg.ShaderError), match="maxImmediateSize|immediate"):
         gpu.run(source, large={f"m{i}": i for i in range(words)}, y=wg.out(1, np.uint32), threads=1)
+
+
+VIEWED = """
+requires buffer_view;
+@group(0) @binding(0) var<storage, read> x: buffer;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1) fn main() { y[0] = (*bufferView<array<f32, 4>>(&x, 0))[2] + f32(*bufferView<u32>(&x, 16)); }"""
+SIZED = """
+requires buffer_view;
+@group(0) @binding(0) var<storage, read_write> x: buffer<32>;
+@compute @workgroup_size(1) fn main() { *bufferView<u32>(&x, 16) += 5u; }"""
+
+
+def test_bytes_that_a_shader_views_as_it_likes(gpu, rng):
+    x = rng.standard_normal(8).astype(np.float32).view(np.uint32)
+    x[4] = 7
+    try:
+        gpu.kernel(VIEWED)
+    except wg.ShaderError as error:
+        # What the browser's WGSL has not, its compiler says.
+        assert "buffer_view" in str(error)
+        return
+    y = gpu.run(VIEWED, x=x, y=wg.out(1), threads=1)
+    assert y[0] == np.float32(x.view(np.float32)[2] + np.float32(7))
+    checked = VIEWED.replace("))[2]", "))[u32(y[0])]")
+    with pytest.raises(wg.BoundsError, match="index 4 .*takes 0 to 3"):
+        gpu.run(checked, x=x, y=gpu.full(1, 4), threads=1, check=True)
+    on_gpu = gpu.array(x)
+    gpu.run(SIZED, x=on_gpu, threads=1)
+    assert on_gpu.numpy().tolist() == [*x[:4].tolist(), 12, *x[5:].tolist()]
+    with pytest.raises(wg.DTypeError, match="nothing is converted silently"):
+        gpu.run(VIEWED, x=x.view(np.float32), y=wg.out(1), threads=1)

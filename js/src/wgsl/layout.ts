@@ -9,6 +9,8 @@ const SCALARS: ReadonlyMap<string, number> = new Map(Object.entries({ f32: 4, i3
 const SUFFIXES: ReadonlyMap<string, string> = new Map(Object.entries({ f: "f32", i: "i32", u: "u32", h: "f16" }));
 /** Declarations that lead from one to the next: far more than people write, and few enough for a browser's stack. */
 const MOST_STEPS = 128;
+/** Of a `buffer`: more than any array of so small a stride has. */
+const BUFFER_ALIGN = 16;
 const OPAQUE = /^(texture_|sampler)/;
 
 /** The smallest multiple of `step` that is at least `value`. */
@@ -133,6 +135,7 @@ export class Layouts implements Scope {
     }
     if (name === "atomic") return { type: "scalar", name: this.element(args[0]), size: 4, align: 4, atomic: true };
     if (name === "array" && args[0]) return this.array(args[0], args[1]);
+    if (name === "buffer") return this.bytes(args[0]);
     if (OPAQUE.test(name)) return this.opaque(name, args);
     throw new NotConstantError(`no layout for the type ${syntax.tokens.map((token) => token.text).join("")}`);
   }
@@ -153,6 +156,13 @@ export class Layouts implements Scope {
     const count = countSyntax ? this.number(countSyntax.tokens) : 0;
     const stride = roundUp(elem.align, elem.size);
     return { type: "array", elem, count, stride, size: count * stride, align: elem.align };
+  }
+
+  /** A `buffer`, of bytes that the shader sees as what it likes: words, as far as what is bound goes. */
+  private bytes(size: TypeSyntax | undefined): TypeInfo {
+    const elem: TypeInfo = { type: "scalar", name: "u32", size: 4, align: 4, atomic: false };
+    const count = size ? Math.ceil(this.number(size.tokens) / 4) : 0;
+    return { type: "array", elem, count, stride: 4, size: 4 * count, align: BUFFER_ALIGN };
   }
 
   private opaque(name: string, args: readonly TypeSyntax[]): TypeInfo {
@@ -190,6 +200,8 @@ export class Layouts implements Scope {
 
 /** Fewest bytes that a binding of this type needs: a runtime-sized array counts as one element. */
 export function minBindingSize(type: TypeInfo): number {
+  // How much of a buffer without a size is needed, its views say: WebGPU looks when it is bound.
+  if (type.type === "array" && type.count === 0 && type.align === BUFFER_ALIGN && type.stride < BUFFER_ALIGN) return 0;
   if (type.type === "array") return type.size || type.stride;
   if (type.type !== "struct") return type.size;
   const last = type.members.at(-1);

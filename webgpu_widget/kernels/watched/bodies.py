@@ -50,11 +50,12 @@ class Body(Reader):
         self.module = module
         self.sites: list[Site] = []
         self.unread: list[int] = []
-        """Where statements begin that this reader does not know."""
+        """Where there are statements, or things that are indexed, that this reader does not know."""
         self._scopes: list[dict[str, tuple[Kind | None, bool]]] = [{}]
         for name, kind, _, _ in function.parameters:
             self._scopes[0][name] = kind, False
         self._quiet = False
+        self._in_module = False
         self._nested = 0
 
     def read(self) -> Body:
@@ -96,14 +97,15 @@ class Body(Reader):
         """Return the type of a module-scope constant's value."""
         if at < 0 or self._nested > 16:
             return None
-        kept = self.at, self.end, self._quiet
-        self.at, self.end, self._quiet, self._nested = at, len(self.tokens) - 1, True, self._nested + 1
+        kept = self.at, self.end, self._quiet, self._in_module
+        self.at, self.end, self._quiet, self._in_module = at, len(self.tokens) - 1, True, True
+        self._nested += 1
         try:
             return self.expression()
         except UnreadableError:
             return None
         finally:
-            self.at, self.end, self._quiet = kept
+            self.at, self.end, self._quiet, self._in_module = kept
             self._nested -= 1
 
     def _is_local(self, name: str) -> bool:
@@ -205,7 +207,7 @@ class Body(Reader):
         left = self._product()
         while (op := self._operator()) and op not in {"*", "/", "%"}:
             right = self._product()
-            left = (left or right) if left is None or left.name == "scalar" else left
+            left = right if left == SCALAR or (left is None and right != SCALAR) else left
             if op in {"&&", "||"}:
                 left = SCALAR
         self._nested -= 1
@@ -269,6 +271,8 @@ class Body(Reader):
         pointer = kind is not None and kind.name == "ptr"
         target = kind.elem if pointer and kind is not None else kind
         if target is None or target.name not in {"array", "vec", "mat"}:
+            if not self._quiet:
+                self.unread.append(base[0])
             return None
         runtime = target.name == "array" and not target.count
         if not self._quiet and (runtime or not self._is_constant(inner)):
@@ -304,7 +308,12 @@ class Body(Reader):
             return self._lookup(name)[0]
         after = self.at
         self.at = start
-        written = self.module.type_here(self, local=True) if not self._is_local(name) else None
+        written = None
+        if name in {"bitcast", "bufferView"}:
+            written = self.module.type_at(start + 2, local=not self._in_module)
+            written = Kind("ptr", written) if name == "bufferView" else written
+        elif not self._is_local(name):
+            written = self.module.type_here(self, local=not self._in_module)
         self.at = after
         return self._call(name, written)
 
