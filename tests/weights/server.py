@@ -18,6 +18,7 @@ class Faults:
     etag: str | None = '"one"'
     cors: bool = True
     statuses: list[int] = field(default_factory=list)  # answered first, one a request, before any success
+    error_code: str | None = None
     retry_after: str | None = None
     cut_at: set[int] = field(default_factory=set)  # absolute offsets at which the connection ends, each once
     flip_at: set[int] = field(default_factory=set)  # absolute offsets of bytes that are sent inverted
@@ -104,6 +105,8 @@ class FileServer:
             handler.cors()
             if faults.retry_after is not None:
                 handler.send_header("Retry-After", faults.retry_after)
+            if faults.error_code is not None:
+                handler.send_header("X-Error-Code", faults.error_code)
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return

@@ -18,6 +18,7 @@ from safetensors.numpy import save
 import webgpu_widget as wg
 from webgpu_widget.weights.formats import gguf as gguf_format
 from webgpu_widget.weights.formats import npz, safetensors
+from webgpu_widget.weights.tensors import ENCODINGS
 
 pytestmark = pytest.mark.no_adapter
 
@@ -45,7 +46,7 @@ def inside(parsed, size):
     for (_, end), (begin, _) in itertools.pairwise(spans):
         assert end <= begin
     for tensor in parsed.tensors:
-        assert tensor.encoding.size_bytes(tensor.size) == tensor.bytes
+        assert tensor.dtype not in ENCODINGS or tensor.encoding.size_bytes(tensor.size) == tensor.bytes
 
 
 def parses_or_refuses(parse, data):
@@ -105,8 +106,8 @@ F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         ({"a": F32}, b"1234567", "cut short"),
         ({"a": F32}, b"123456789", "gaps"),
         ({"a": F32, "b": {**F32, "data_offsets": [4, 12]}}, bytes(12), "overlap"),
-        ({"a": {**F32, "dtype": "F33"}}, bytes(8), "unknown dtype"),
-        ({"a": {**F32, "dtype": ["F32"]}}, bytes(8), "unknown dtype"),
+        ({"a": {**F32, "dtype": "f33 "}}, bytes(8), "the dtype is"),
+        ({"a": {**F32, "dtype": ["F32"]}}, bytes(8), "the dtype is"),
         ({"a": {**F32, "dtype": "F64"}}, bytes(8), "takes 16 bytes"),
         ({"a": {**F32, "shape": [-2]}}, bytes(8), "dimension"),
         ({"a": {**F32, "shape": [True, 2]}}, bytes(8), "dimension"),
@@ -301,10 +302,9 @@ def test_npz_any_byte_changed(compressed):
 
 
 def test_npz_refuses():
-    with pytest.raises(wg.FormatError, match="object"):
-        npz.parse(Memory(npz_bytes(o=np.array([{}], dtype=object))))
-    with pytest.raises(wg.FormatError, match="plain numbers"):
-        npz.parse(Memory(npz_bytes(o=np.zeros(3, [("x", "f4")]))))
+    for listed in (np.array([{}], dtype=object), np.zeros(3, [("x", "f4")])):
+        (found,) = npz.parse(Memory(npz_bytes(o=listed))).tensors
+        assert found.encoding.kind == "unknown"
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as member:
         np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)})

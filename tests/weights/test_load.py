@@ -13,10 +13,11 @@ import pytest
 from safetensors.numpy import save_file
 
 import webgpu_widget as wg
+from webgpu_widget._selftest.weights import blocks
 from webgpu_widget.reference import weights as twin
+from webgpu_widget.weights.tensors import ENCODINGS
 
 from .conftest import layers, same
-from .test_reference import blocks
 
 QUICK = {"progress": False, "chunk_bytes": 64 * 1024}
 
@@ -254,13 +255,13 @@ def test_quantised_as_it_arrives(clean, tmp_path, bits):
         np.testing.assert_array_equal(weights["odd"].numpy(), tensors["odd"])
 
 
-def test_gguf_is_dequantised_on_the_gpu(clean, tmp_path):
+def test_gguf_is_dequantised_on_the_gpu(clean, tmp_path, rng):
     path = tmp_path / "model.gguf"
     writer = gguf.GGUFWriter(path, "test")
-    kinds = ["Q8_0", "Q4_0", "Q4_1", "Q4_K", "Q5_K", "Q6_K"]
+    kinds = [name for name, encoding in ENCODINGS.items() if encoding.kind == "quantised"]
     raws = {}
     for kind in kinds:
-        raws[kind] = blocks(kind, 6).reshape(3, -1)
+        raws[kind] = blocks(rng, kind.lower(), 6).reshape(3, -1)
         writer.add_tensor(kind, raws[kind], raw_dtype=gguf.GGMLQuantizationType[kind])
     writer.add_tensor("f32", np.arange(12, dtype=np.float32).reshape(3, 4))
     writer.add_tensor("f16", np.arange(12, dtype=np.float16).reshape(3, 4))

@@ -104,7 +104,7 @@ def test_rules_refuse():
     with pytest.raises(wg.DTypeError, match="int4"):
         Rules(None, "int2")
     assert "float64" in Rules().target(tensor("F64")).refused
-    assert "Q3_K" in Rules().target(tensor("Q3_K", (2, 256))).refused
+    assert "IQ2_S" in Rules().target(tensor("IQ2_S", (2, 256))).refused
 
 
 def test_quantize_takes_matrices_only():

@@ -6,38 +6,30 @@ import gguf
 import numpy as np
 import pytest
 
+from webgpu_widget._selftest.weights import blocks
 from webgpu_widget.reference import weights as twin
 from webgpu_widget.weights.tensors import ENCODINGS
 
 pytestmark = pytest.mark.no_adapter
 
-TYPES = {
-    "Q8_0": "decode_q8_0",
-    "Q4_0": "decode_q4_0",
-    "Q4_1": "decode_q4_1",
-    "Q4_K": "decode_q4_k",
-    "Q5_K": "decode_q5_k",
-    "Q6_K": "decode_q6_k",
-}
-
-
-def blocks(name, count, seed=0):
-    """Random blocks whose scales are moderate numbers."""
-    encoding = ENCODINGS[name]
-    rng = np.random.default_rng(seed)
-    raw = rng.integers(0, 256, (count, encoding.block_bytes), np.uint8)
-    places = {"Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}[name]
-    for place in places:
-        raw[:, place : place + 2] = rng.normal(0, 0.1, (count, 1)).astype(np.float16).view(np.uint8)
-    return raw
+TYPES = [name for name, encoding in ENCODINGS.items() if encoding.kind == "quantised"]
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_dequantisation_is_ggufs(name):
-    raw = blocks(name, 37)
-    expected = gguf.dequantize(raw, gguf.GGMLQuantizationType[name]).reshape(-1)
-    ours = getattr(twin, TYPES[name])(raw.reshape(-1), expected.size)
+def test_dequantisation_is_ggufs(name, rng):
+    raw = blocks(rng, name.lower(), 257)
+    if name == "MXFP4":
+        raw[:256, 0] = np.arange(256)
+    with np.errstate(over="ignore"):
+        expected = gguf.dequantize(raw, gguf.GGMLQuantizationType[name]).reshape(-1)
+    ours = getattr(twin, f"decode_{name.lower()}")(raw.reshape(-1), expected.size)
     np.testing.assert_array_equal(ours, expected)
+
+
+def test_block_sizes_are_ggufs():
+    sizes = {kind.name: size for kind, size in gguf.GGML_QUANT_SIZES.items()}
+    for name in TYPES:
+        assert (ENCODINGS[name].block_elements, ENCODINGS[name].block_bytes) == sizes[name]
 
 
 def test_bf16_is_ggufs():

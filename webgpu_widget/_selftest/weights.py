@@ -19,10 +19,27 @@ __all__ = ["AREA", "blocks", "launch"]
 AREA = Area("weights")
 SIZES = (1, 63, 64, 65, 1009)
 GROUPED = (32, 63 * 32, 65 * 32)
-EXACT = ("bf16", "bool", "f16", "f64", "f8_e4m3", "f8_e5m2", "i16", "i64", "i8", "u16", "u64", "u8")
-BLOCKS = ("q4_0", "q4_1", "q4_k", "q5_k", "q6_k", "q8_0")
-SCALES = {"q8_0": (0,), "q4_0": (0,), "q4_1": (0, 2), "q4_k": (0, 2), "q5_k": (0, 2), "q6_k": (208,)}
+INTEGERS = ("bool", "i16", "i64", "i8", "u16", "u64", "u8")
+SMALL = ("f4", "f6_e2m3", "f6_e3m2", "f8_e4m3", "f8_e4m3fnuz", "f8_e5m2", "f8_e5m2fnuz", "f8_e8m0")
+EXACT = ("bf16", "f16", "f64", *SMALL, *INTEGERS)
+SCALES: dict[str, tuple[int, ...]] = {
+    "iq4_nl": (0,),
+    "mxfp4": (),
+    "q2_k": (80, 82),
+    "q3_k": (108,),
+    "q4_0": (0,),
+    "q4_1": (0, 2),
+    "q4_k": (0, 2),
+    "q5_0": (0,),
+    "q5_1": (0, 2),
+    "q5_k": (0, 2),
+    "q6_k": (208,),
+    "q8_0": (0,),
+    "tq1_0": (52,),
+    "tq2_0": (64,),
+}
 """Where in a block its float16 scales lie, in bytes."""
+BLOCKS = tuple(SCALES)
 
 
 def launch(
@@ -76,6 +93,8 @@ def blocks(rng: np.random.Generator, kind: str, count: int) -> NDArray[np.uint8]
     raw = rng.integers(0, 256, (count, ENCODINGS[kind.upper()].block_bytes), np.uint8)
     for place in SCALES[kind]:
         raw[:, place : place + 2] = rng.normal(0, 0.1, (count, 1)).astype(np.float16).view(np.uint8)
+    if kind == "mxfp4":
+        raw[:, 0] = rng.integers(110, 140, count)
     return raw
 
 
@@ -132,6 +151,16 @@ def dequantised(bench: Bench, kind: str, count: int) -> float:
     (found,) = launch(bench, f"decode_{kind}", [(0, _padded(raw))], [(1, 4 * elements)], elements, elements)
     wanted = getattr(twin, f"decode_{kind}")(raw, elements)
     return units(found.view(np.float32), wanted, 2.0**-23 * np.abs(wanted).max())
+
+
+@AREA.case("weights/decode_mxfp4", "elements", 0)
+def every_power(bench: Bench) -> float:
+    """Each power of two with each float of 4 bits, from float32's subnormals to infinity."""
+    raw = np.empty((256, 17), np.uint8)
+    raw[:, 0] = np.arange(256)
+    raw[:, 1:] = np.arange(16) | (np.arange(16) << 4)
+    (found,) = launch(bench, "decode_mxfp4", [(0, raw.reshape(-1))], [(1, 4 * 8192)], 8192, 8192)
+    return differing(found, twin.decode_mxfp4(raw.reshape(-1), 8192).view(np.uint32))
 
 
 @AREA.case("weights/encode_f16", "elements", 0, count=SIZES)

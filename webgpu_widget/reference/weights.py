@@ -10,19 +10,33 @@ import numpy.typing as npt
 __all__ = [
     "decode_bf16",
     "decode_bool",
+    "decode_f4",
+    "decode_f6_e2m3",
+    "decode_f6_e3m2",
     "decode_f8_e4m3",
+    "decode_f8_e4m3fnuz",
     "decode_f8_e5m2",
+    "decode_f8_e5m2fnuz",
+    "decode_f8_e8m0",
     "decode_f16",
     "decode_f64",
     "decode_i8",
     "decode_i16",
     "decode_i64",
+    "decode_iq4_nl",
+    "decode_mxfp4",
+    "decode_q2_k",
+    "decode_q3_k",
     "decode_q4_0",
     "decode_q4_1",
     "decode_q4_k",
+    "decode_q5_0",
+    "decode_q5_1",
     "decode_q5_k",
     "decode_q6_k",
     "decode_q8_0",
+    "decode_tq1_0",
+    "decode_tq2_0",
     "decode_u8",
     "decode_u16",
     "decode_u64",
@@ -71,6 +85,54 @@ def decode_f8_e4m3(raw: Raw, count: int) -> Floats:
 def decode_f8_e5m2(raw: Raw, count: int) -> Floats:
     """Float32 of ``count`` 8-bit floats with 5 exponent bits: upper halves of float16."""
     return (raw[:count].astype(np.uint16) << np.uint16(8)).view(np.float16).astype(np.float32)
+
+
+def _small_float(codes: Raw, exponent_bits: int, fraction_bits: int, bias: int) -> Floats:
+    """Float32 of small floats: sign, exponent, fraction; neither infinity nor NaN."""
+    v = codes.astype(np.int32)
+    fraction, exponent = v & ((1 << fraction_bits) - 1), (v >> fraction_bits) & ((1 << exponent_bits) - 1)
+    whole = np.where(exponent == 0, fraction, fraction + (1 << fraction_bits)).astype(np.float64)
+    value = np.ldexp(whole, np.maximum(exponent, 1) - bias - fraction_bits)
+    return np.where(v >> (exponent_bits + fraction_bits) & 1, -value, value).astype(np.float32)
+
+
+def _codes(raw: Raw, count: int, bits: int) -> Raw:
+    """Codes of so many bits, one after another from the lowest bit of the first byte on."""
+    single = np.unpackbits(raw, bitorder="little")[: count * bits].reshape(count, bits)
+    found: Raw = (single << np.arange(bits, dtype=np.uint8)).sum(axis=1, dtype=np.uint8)
+    return found
+
+
+def decode_f4(raw: Raw, count: int) -> Floats:
+    """Float32 of ``count`` 4-bit floats (E2M1), two a byte."""
+    return _small_float(_codes(raw, count, 4), 2, 1, 1)
+
+
+def decode_f6_e2m3(raw: Raw, count: int) -> Floats:
+    """Float32 of ``count`` 6-bit floats with 2 exponent bits."""
+    return _small_float(_codes(raw, count, 6), 2, 3, 1)
+
+
+def decode_f6_e3m2(raw: Raw, count: int) -> Floats:
+    """Float32 of ``count`` 6-bit floats with 3 exponent bits."""
+    return _small_float(_codes(raw, count, 6), 3, 2, 3)
+
+
+def decode_f8_e4m3fnuz(raw: Raw, count: int) -> Floats:
+    """Float32 of ``count`` 8-bit floats with 4 exponent bits of bias 8; 0x80 is NaN."""
+    return np.where(raw[:count] == 0x80, np.float32(np.nan), _small_float(raw[:count], 4, 3, 8))
+
+
+def decode_f8_e5m2fnuz(raw: Raw, count: int) -> Floats:
+    """Float32 of ``count`` 8-bit floats with 5 exponent bits of bias 16; 0x80 is NaN."""
+    return np.where(raw[:count] == 0x80, np.float32(np.nan), _small_float(raw[:count], 5, 2, 16))
+
+
+def decode_f8_e8m0(raw: Raw, count: int) -> Floats:
+    """Float32 of ``count`` powers of two; 255 is NaN."""
+    code = raw[:count].astype(np.int32)
+    value = np.ldexp(1.0, np.minimum(code, 254) - 127).astype(np.float32)
+    return np.where(code == 255, np.float32(np.nan), value)
 
 
 def decode_i64(raw: Raw, count: int) -> tuple[npt.NDArray[np.int32], bool]:
@@ -147,28 +209,106 @@ def decode_q4_1(raw: Raw, count: int) -> Floats:
 def decode_q4_k(raw: Raw, count: int) -> Floats:
     """GGUF Q4_K: 8 groups of 32 with 6-bit scales and minima under two f16."""
     blocks = _blocks(raw, count, 256, 144)
-    return _with_minima(blocks, _by_group(blocks[:, 16:]))
+    pairs = blocks[:, 16:].reshape(-1, 4, 1, 32)
+    q = np.concatenate([pairs & 15, pairs >> 4], axis=2).reshape(-1, 8, 32)
+    return _with_minima(blocks, q)
 
 
-def decode_q5_k(raw: Raw, count: int) -> Floats:
-    """GGUF Q5_K: Q4_K with a fifth bit an element; bit g of byte j is that of element j of group g."""
-    blocks = _blocks(raw, count, 256, 176)
-    fifth = (blocks[:, 16:48, None] >> np.arange(8, dtype=np.uint8)) & np.uint8(1)
-    return _with_minima(blocks, _by_group(blocks[:, 48:]) | (fifth.swapaxes(1, 2) << np.uint8(4)))
-
-
-def _by_group(nibbles: Raw) -> Raw:
-    pairs = nibbles.reshape(-1, 4, 1, 32)
-    return np.concatenate([pairs & 15, pairs >> 4], axis=2).reshape(-1, 8, 32)
-
-
-def _with_minima(blocks: Raw, q: npt.NDArray[Any]) -> Floats:
+def _with_minima(blocks: Raw, q: Raw) -> Floats:
+    """``d * scale * q - dmin * minimum`` of 8 groups, the two of 6 bits each in bytes 4 to 16."""
     packed = blocks[:, 4:16]
     first, second, third = packed[:, :4], packed[:, 4:8], packed[:, 8:]
     scale = np.concatenate([first & 63, (third & 15) | ((first >> 6) << 4)], axis=1).astype(np.float32)
     low = np.concatenate([second & 63, (third >> 4) | ((second >> 6) << 4)], axis=1).astype(np.float32)
     scaled = (_halves(blocks[:, :2]) * scale)[..., None] * q.astype(np.float32)
     return (scaled - (_halves(blocks[:, 2:4]) * low)[..., None]).reshape(-1)
+
+
+def decode_q5_k(raw: Raw, count: int) -> Floats:
+    """GGUF Q5_K: Q4_K with a fifth bit."""
+    blocks = _blocks(raw, count, 256, 176)
+    pairs = blocks[:, 48:].reshape(-1, 4, 1, 32)
+    low = np.concatenate([pairs & 15, pairs >> 4], axis=2).reshape(-1, 8, 32)
+    high = (blocks[:, 16:48].reshape(-1, 1, 32) >> np.arange(8, dtype=np.uint8).reshape(1, 8, 1)) & 1
+    return _with_minima(blocks, low | (high << 4))
+
+
+def _fifth_bits(packed: Raw, nibbles: Raw) -> Floats:
+    """Numbers of 5 bits: 32 nibbles, and 32 bits above them."""
+    low = np.concatenate([nibbles & 15, nibbles >> 4], axis=1)
+    return (low | (np.unpackbits(packed, axis=1, bitorder="little") << 4)).astype(np.float32)
+
+
+def decode_q5_0(raw: Raw, count: int) -> Floats:
+    """GGUF Q5_0: f16 scale, 32 numbers of 5 bits less 16."""
+    blocks = _blocks(raw, count, 32, 22)
+    return (_halves(blocks[:, :2]) * (_fifth_bits(blocks[:, 2:6], blocks[:, 6:]) - 16)).reshape(-1)
+
+
+def decode_q5_1(raw: Raw, count: int) -> Floats:
+    """GGUF Q5_1: f16 scale and minimum, 32 numbers of 5 bits."""
+    blocks = _blocks(raw, count, 32, 24)
+    return (_halves(blocks[:, :2]) * _fifth_bits(blocks[:, 4:8], blocks[:, 8:]) + _halves(blocks[:, 2:4])).reshape(-1)
+
+
+def _bit_pairs(packed: Raw) -> Raw:
+    """256 numbers of 2 bits: 32 bytes hold 128, the lowest bits those of the first 32."""
+    shifts = np.array([0, 2, 4, 6], np.uint8).reshape(1, 1, 4, 1)
+    return ((packed.reshape(-1, 2, 1, 32) >> shifts) & np.uint8(3)).astype(np.uint8).reshape(-1, 256)
+
+
+def decode_q2_k(raw: Raw, count: int) -> Floats:
+    """GGUF Q2_K: 16 groups of 16 with 4-bit scales and minima under two f16."""
+    blocks = _blocks(raw, count, 256, 84)
+    q = _bit_pairs(blocks[:, 16:80]).reshape(-1, 16, 16).astype(np.float32)
+    scale, low = (blocks[:, :16] & 15).astype(np.float32), (blocks[:, :16] >> 4).astype(np.float32)
+    scaled = (_halves(blocks[:, 80:82]) * scale)[..., None] * q
+    return (scaled - (_halves(blocks[:, 82:]) * low)[..., None]).reshape(-1)
+
+
+def decode_q3_k(raw: Raw, count: int) -> Floats:
+    """GGUF Q3_K: 16 groups of 16 with 6-bit scales under one f16; a third bit that is not set takes 4 away."""
+    blocks = _blocks(raw, count, 256, 110)
+    high = (blocks[:, :32].reshape(-1, 1, 32) >> np.arange(8, dtype=np.uint8).reshape(1, 8, 1)) & 1
+    q = (_bit_pairs(blocks[:, 32:96]) | (high.reshape(-1, 256) << 2)).astype(np.float32) - 4
+    low = np.concatenate([blocks[:, 96:104] & 15, blocks[:, 96:104] >> 4], axis=1)
+    top = np.concatenate([(blocks[:, 104:108] >> shift) & 3 for shift in (0, 2, 4, 6)], axis=1)
+    scale = (low | (top << 4)).astype(np.float32) - 32
+    scaled: Floats = (_halves(blocks[:, 108:]) * scale)[..., None] * q.reshape(-1, 16, 16)
+    return scaled.reshape(-1)
+
+
+def decode_iq4_nl(raw: Raw, count: int) -> Floats:
+    """GGUF IQ4_NL: f16 scale, 32 of sixteen levels."""
+    levels = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
+    blocks = _blocks(raw, count, 32, 18)
+    return (_halves(blocks[:, :2]) * levels[_nibbles(blocks[:, 2:]).astype(np.intp)]).reshape(-1)
+
+
+def decode_mxfp4(raw: Raw, count: int) -> Floats:
+    """GGUF MXFP4: a power of two, 32 floats of 4 bits."""
+    blocks = _blocks(raw, count, 32, 17)
+    half = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+    values = np.concatenate([half, [0], -half[1:]])[_nibbles(blocks[:, 1:]).astype(np.intp)]
+    with np.errstate(over="ignore"):
+        scaled: Floats = np.ldexp(values, blocks[:, :1].astype(np.int32) - 127).astype(np.float32)
+    return scaled.reshape(-1)
+
+
+def decode_tq1_0(raw: Raw, count: int) -> Floats:
+    """GGUF TQ1_0: 256 digits of base 3, five a byte and in the last four bytes four, f16 scale."""
+    blocks = _blocks(raw, count, 256, 54)
+    powers = np.array([1, 3, 9, 27, 81], np.uint8).reshape(1, 5, 1)
+    parts = [blocks[:, None, :32] * powers, blocks[:, None, 32:48] * powers, blocks[:, None, 48:52] * powers[:, :4]]
+    rest = np.concatenate([part.reshape(len(blocks), -1) for part in parts], axis=1)
+    digits = ((rest.astype(np.uint16) * 3) >> 8).astype(np.float32)
+    return (_halves(blocks[:, 52:]) * (digits - 1)).reshape(-1)
+
+
+def decode_tq2_0(raw: Raw, count: int) -> Floats:
+    """GGUF TQ2_0: 256 numbers of 2 bits less 1, f16 scale."""
+    blocks = _blocks(raw, count, 256, 66)
+    return (_halves(blocks[:, 64:]) * (_bit_pairs(blocks[:, :64]).astype(np.float32) - 1)).reshape(-1)
 
 
 def decode_q6_k(raw: Raw, count: int) -> Floats:

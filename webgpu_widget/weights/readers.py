@@ -218,7 +218,7 @@ class HttpReader:
             except urllib.error.HTTPError as error:
                 with error:
                     if error.code not in _RETRY_STATUS:
-                        raise self._refused(error.code) from None
+                        raise self._refused(error.code, error.headers.get("X-Error-Code", "")) from None
                     reason = f"HTTP {error.code}"
                     wait = _retry_after(error.headers.get("Retry-After"), wait)
             except (OSError, http.client.HTTPException) as error:
@@ -271,8 +271,17 @@ class HttpReader:
                 f"{validator} now); load it again"
             )
 
-    def _refused(self, code: int) -> WeightsError:
-        advice = {
+    def _refused(self, code: int, said: str) -> WeightsError:
+        """Return the error of a status; ``said`` is what the Hugging Face hub calls it, which answers 401 for all that a stranger may not see."""
+        page = self.url.split("/resolve/")[0].replace("/api/models/", "/")
+        token = "the token that was sent has no access" if "Authorization" in self._headers else "nobody is logged in"
+        known = {
+            "RepoNotFound": f"the hub has no repository {page}, or it is private and {token}: check the name, or log in with `hf auth login`",
+            "GatedRepo": f"the repository is gated and {token}: accept its terms at {page}, then log in with `hf auth login`",
+            "EntryNotFound": f"the repository has no such file: see {page}/tree/main for those that it has",
+            "RevisionNotFound": f"the repository has no such revision: see {page} for those that it has",
+        }.get(said)
+        advice = known or {
             302: "it redirects to an address that is not http(s)",
             401: "it needs credentials: for a Hugging Face model log in with `hf auth login`",
             403: "access is denied: accept the model's terms, or check the token",

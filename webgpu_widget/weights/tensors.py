@@ -63,6 +63,12 @@ ENCODINGS: dict[str, Encoding] = {
         Encoding("BF16", "float", 1, 2),
         Encoding("F8_E4M3", "float", 1, 1),
         Encoding("F8_E5M2", "float", 1, 1),
+        Encoding("F8_E4M3FNUZ", "float", 1, 1),
+        Encoding("F8_E5M2FNUZ", "float", 1, 1),
+        Encoding("F8_E8M0", "float", 1, 1),
+        Encoding("F6_E2M3", "float", 4, 3),
+        Encoding("F6_E3M2", "float", 4, 3),
+        Encoding("F4", "float", 2, 1),
         Encoding("I64", "integer", 1, 8),
         Encoding("U64", "integer", 1, 8),
         Encoding("I32", "integer", 1, 4),
@@ -78,25 +84,30 @@ ENCODINGS: dict[str, Encoding] = {
         Encoding("Q4_K", "quantised", 256, 144),
         Encoding("Q5_K", "quantised", 256, 176),
         Encoding("Q6_K", "quantised", 256, 210),
+        Encoding("Q5_0", "quantised", 32, 22),
+        Encoding("Q5_1", "quantised", 32, 24),
+        Encoding("Q2_K", "quantised", 256, 84),
+        Encoding("Q3_K", "quantised", 256, 110),
+        Encoding("Q5_K", "quantised", 256, 176),
+        Encoding("IQ4_NL", "quantised", 32, 18),
+        Encoding("MXFP4", "quantised", 32, 17),
+        Encoding("TQ1_0", "quantised", 256, 54),
+        Encoding("TQ2_0", "quantised", 256, 66),
         # Listed by inspect_weights, refused by load_weights: no kernel decodes them.
-        Encoding("Q5_0", "unknown", 32, 22),
-        Encoding("Q5_1", "unknown", 32, 24),
         Encoding("Q8_1", "unknown", 32, 36),
-        Encoding("Q2_K", "unknown", 256, 84),
-        Encoding("Q3_K", "unknown", 256, 110),
         Encoding("Q8_K", "unknown", 256, 292),
         Encoding("IQ2_XXS", "unknown", 256, 66),
         Encoding("IQ2_XS", "unknown", 256, 74),
         Encoding("IQ3_XXS", "unknown", 256, 98),
         Encoding("IQ1_S", "unknown", 256, 50),
-        Encoding("IQ4_NL", "unknown", 32, 18),
         Encoding("IQ3_S", "unknown", 256, 110),
         Encoding("IQ2_S", "unknown", 256, 82),
         Encoding("IQ4_XS", "unknown", 256, 136),
         Encoding("IQ1_M", "unknown", 256, 56),
+        Encoding("NVFP4", "unknown", 64, 36),
+        Encoding("Q1_0", "unknown", 128, 18),
         Encoding("C64", "unknown", 1, 8),
         Encoding("C128", "unknown", 1, 16),
-        Encoding("F8_E8M0", "unknown", 1, 1),
     )
 }
 """Every encoding that is known, by name."""
@@ -133,8 +144,8 @@ class TensorInfo:
 
     @property
     def encoding(self) -> Encoding:
-        """The encoding's block layout."""
-        return ENCODINGS[self.dtype]
+        """The encoding's block layout; of one that is not known, bytes."""
+        return ENCODINGS.get(self.dtype) or Encoding(self.dtype, "unknown", 1, 1)
 
     @property
     def size(self) -> int:

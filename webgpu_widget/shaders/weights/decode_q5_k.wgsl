@@ -1,5 +1,5 @@
-// GGUF Q5_K to float32: blocks of 256 with f16 d and dmin, 12 bytes of 6-bit scales and minima for 8 groups of 32, 32 bytes of
-// fifth bits (bit g of byte j is that of element j of group g), 128 bytes of nibbles; the value is (d * scale) * q - (dmin * minimum).
+// GGUF Q5_K to float32: blocks of 256: f16 d and dmin, 12 bytes of 6-bit scales and minima for 8 groups of 32, 32 bytes of fifth bits, 128 of
+// nibbles; the value is (d * scale) * q - (dmin * minimum).
 // Shapes: raw, 176 bytes a block of 256, in 32-bit words -> values (f32), params.count elements.
 // Dispatch: one invocation an element, 64 a workgroup; x folds into y.
 // Accuracy: two f32 roundings, or one where the adapter fuses them.
@@ -57,7 +57,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     scale = (both & 15u) | ((byte_at(block + group) >> 6u) << 4u);
     low = (both >> 4u) | ((byte_at(block + 4u + group) >> 6u) << 4u);
   }
-  let fifth = (byte_at(block + 16u + (j & 31u)) >> group) & 1u;
-  let q = (fifth << 4u) | ((byte_at(block + 48u + (group >> 1u) * 32u + (j & 31u)) >> ((group & 1u) * 4u)) & 15u);
-  values[i] = half_at(block) * f32(scale) * f32(q) - half_at(block + 2u) * f32(low);
+  let nibble = (byte_at(block + 48u + (group >> 1u) * 32u + (j & 31u)) >> ((group & 1u) * 4u)) & 15u;
+  let high = (byte_at(block + 16u + (j & 31u)) >> group) & 1u;
+  values[i] = half_at(block) * f32(scale) * f32(nibble | (high << 4u)) - half_at(block + 2u) * f32(low);
 }

@@ -6,6 +6,7 @@ ranges, and trusts nothing. Layout: https://github.com/ggml-org/ggml/blob/master
 
 from __future__ import annotations
 
+import bisect
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,15 @@ import numpy as np
 
 from webgpu_widget.errors import FormatError
 from webgpu_widget.weights.formats import Parsed
-from webgpu_widget.weights.tensors import ENCODINGS, MAX_NAME, MAX_TENSORS, TensorInfo, check_tensors, element_count
+from webgpu_widget.weights.tensors import (
+    ENCODINGS,
+    MAX_NAME,
+    MAX_TENSORS,
+    Encoding,
+    TensorInfo,
+    check_tensors,
+    element_count,
+)
 
 if TYPE_CHECKING:
     from webgpu_widget.weights.formats import ByteReader
@@ -31,7 +40,7 @@ _TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K",
     12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S",
     20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
-    29: "IQ1_M", 30: "BF16",
+    29: "IQ1_M", 30: "BF16", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0",
 }  # fmt: skip
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _ARRAYS = {
@@ -84,10 +93,10 @@ class _Header:
             raise self.fail(f"{found} {what} cannot be in a file of {self.reader.size} bytes")
         return found
 
-    def text(self) -> str:
+    def text(self, errors: str = "strict") -> str:
         size = self.count(self.limit, 1, "characters")
         try:
-            return str(self.take(size), "utf-8")
+            return str(self.take(size), "utf-8", errors)
         except UnicodeDecodeError:
             raise self.fail("a string is not UTF-8") from None
 
@@ -95,7 +104,8 @@ class _Header:
         if kind in _SCALARS:
             return self.number(_SCALARS[kind])
         if kind == _STRING:
-            return self.text()
+            # Pieces of a tokenizer may end within a character.
+            return self.text("replace")
         if kind != _ARRAY or depth > 3:
             raise self.fail(f"value type {kind} at depth {depth} is unknown")
         inner = int(self.number("<I"))
@@ -144,8 +154,10 @@ def parse(reader: ByteReader) -> Parsed:
         raise FormatError(f"{reader.name}: general.alignment is {str(alignment)[:40]}, not a power of two up to 2**20")
     entries = [_entry(head, alignment) for _ in range(tensor_count)]
     begin = -(-head.at // alignment) * alignment
+    ends = sorted([*(entry[-1] for entry in entries), max(0, reader.size - begin)])
     tensors = [
-        TensorInfo(name, dtype, shape, size, "", 0, begin + offset) for name, dtype, shape, size, offset in entries
+        TensorInfo(name, dtype, shape, _room(ends, offset) if size is None else size, "", 0, begin + offset)
+        for name, dtype, shape, size, offset in entries
     ]
     if len({tensor.name for tensor in tensors}) != len(tensors):
         raise FormatError(f"{reader.name}: a tensor name stands twice in the header")
@@ -154,7 +166,13 @@ def parse(reader: ByteReader) -> Parsed:
     return Parsed(tensors, metadata, bytes(head.data[: head.at]))
 
 
-def _entry(head: _Header, alignment: int) -> tuple[str, str, tuple[int, ...], int, int]:
+def _room(ends: list[int], offset: int) -> int:
+    """Return the bytes up to what comes next: all that is known of a type that is newer than this file."""
+    after = bisect.bisect_right(ends, offset)
+    return ends[after] - offset if after < len(ends) else 0
+
+
+def _entry(head: _Header, alignment: int) -> tuple[str, str, tuple[int, ...], int | None, int]:
     name = head.text()
     if len(name) > MAX_NAME:
         raise head.fail(f"a tensor name of {len(name)} characters (at most {MAX_NAME})")
@@ -165,12 +183,11 @@ def _entry(head: _Header, alignment: int) -> tuple[str, str, tuple[int, ...], in
     extents = [int(head.number("<Q")) for _ in range(rank)]
     elements = element_count(extents, where)
     number = int(head.number("<I"))
-    if number not in _TYPES:
-        raise FormatError(f"{where}: unknown type number {number}")
-    encoding = ENCODINGS[_TYPES[number]]
+    known = _TYPES.get(number)
+    encoding = ENCODINGS[known] if known else Encoding(f"GGML type {number}", "unknown", 1, 1)
     if encoding.block_elements > 1 and (not extents or extents[0] % encoding.block_elements):
         raise FormatError(f"{where}: rows of {extents[:1]} are not whole blocks of {encoding.block_elements}")
     offset = int(head.number("<Q"))
     if offset % alignment or offset >= 1 << 53:
         raise FormatError(f"{where}: offset {offset} is not a multiple of {alignment} below 2**53")
-    return name, encoding.name, tuple(reversed(extents)), encoding.size_bytes(elements), offset
+    return name, encoding.name, tuple(reversed(extents)), encoding.size_bytes(elements) if known else None, offset

@@ -89,7 +89,7 @@ def parse(reader: ByteReader) -> Parsed:
     Raises
     ------
     FormatError
-        The archive is damaged, holds pickled objects, or claims sizes that it cannot have.
+        The archive is damaged, or claims sizes that it cannot have.
     """
     try:
         with _open(reader) as archive:
@@ -130,11 +130,12 @@ def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, reader: 
     with archive.open(item) as stream:
         shape, fortran, dtype = _npy_header(stream)
         head = stream.tell()
-    if dtype.hasobject or dtype.names is not None or dtype.subdtype is not None:
-        raise FormatError(f"{where}: holds {str(dtype)[:80]}; only plain numbers can be loaded")
-    encoding = _DTYPES.get(dtype.str[1:])
+    encoding = _DTYPES.get(dtype.str[1:]) if dtype.names is None and dtype.subdtype is None else None
     if encoding is None:
-        raise FormatError(f"{where}: dtype {dtype} cannot be loaded; save it as one of {', '.join(_DTYPES)}")
+        # Objects, strings and structs are listed, with the bytes that they take in the archive.
+        element_count(shape, where)
+        begin = _data_begin(reader, item)
+        return TensorInfo(name, f"NumPy's {str(dtype)[:80]}", shape, item.compress_size, "", 0, begin)
     size = element_count(shape, where) * dtype.itemsize
     if head + size != item.file_size:
         raise FormatError(
@@ -146,10 +147,14 @@ def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, reader: 
         return Member(name, item.filename, encoding, shape, size)
     if item.compress_size != item.file_size:
         raise FormatError(f"{where}: stored, yet {item.compress_size} bytes hold {item.file_size}")
+    return TensorInfo(name, encoding, shape, size, "", 0, _data_begin(reader, item) + head)
+
+
+def _data_begin(reader: ByteReader, item: zipfile.ZipInfo) -> int:
+    """Return where a member's bytes begin in the archive."""
     local = reader.read(item.header_offset, 30)
     name_size, extra_size = struct.unpack("<HH", local[26:30])
-    offset = item.header_offset + 30 + name_size + extra_size + head
-    return TensorInfo(name, encoding, shape, size, "", 0, offset)
+    return int(item.header_offset + 30 + name_size + extra_size)
 
 
 def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:

@@ -24,9 +24,10 @@ MAX_HEADER_BYTES = 100_000_000
 MAX_SHARDS = 10_000
 _PREFETCH_BYTES = 64 * 1024
 _INDEX = re.compile(r"\.safetensors\.index(\.[A-Za-z0-9_-]{1,40})?\.json\Z")
+_NAMED = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 _DTYPES = frozenset(
     {"F64", "F32", "F16", "BF16", "I64", "U64", "I32", "U32", "I16", "U16", "I8", "U8", "BOOL"}
-    | {"F8_E4M3", "F8_E5M2", "F8_E8M0", "C64"}
+    | {"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4", "C64"}
 )
 
 
@@ -61,7 +62,7 @@ def parse(reader: ByteReader) -> Parsed:
     header = _json_object(head[8:], reader.name)
     if len(header) > MAX_TENSORS:
         raise FormatError(f"{reader.name}: {len(header)} tensors are more than {MAX_TENSORS}")
-    metadata = header.pop("__metadata__", {})
+    metadata = header.pop("__metadata__", None) or {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise FormatError(f"{reader.name}: __metadata__ must map strings to strings")
     begin = 8 + length
@@ -83,15 +84,16 @@ def _tensor(name: str, entry: object, begin: int, what: str) -> TensorInfo:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise FormatError(f"{where}: must have dtype, shape and data_offsets, and nothing else")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise FormatError(f"{where}: unknown dtype {str(dtype)[:40]!r}; known are {', '.join(sorted(_DTYPES))}")
+    if not isinstance(dtype, str) or not _NAMED.fullmatch(dtype):
+        raise FormatError(f"{where}: the dtype is {str(dtype)[:40]!r}, not a name such as {', '.join(sorted(_DTYPES))}")
     if not isinstance(shape, list) or len(shape) > 64:
         raise FormatError(f"{where}: the shape must be a list of at most 64 dimensions")
     elements = element_count(shape, where)
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(value) is int for value in offsets):
         raise FormatError(f"{where}: data_offsets must be two integers")
     first, last = offsets
-    size = ENCODINGS[dtype].size_bytes(elements)
+    # What a newer format stores otherwise is listed with the bytes that it claims.
+    size = ENCODINGS[dtype].size_bytes(elements) if dtype in _DTYPES else last - first
     if not 0 <= first <= last or last - first != size:
         raise FormatError(f"{where}: {dtype} of shape {shape} takes {size} bytes, but data_offsets are {offsets}")
     return TensorInfo(name, dtype, tuple(shape), size, "", 0, begin + first)
