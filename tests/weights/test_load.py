@@ -285,7 +285,7 @@ def test_blocks_stay_as_the_file_has_them_where_asked(clean, tmp_path, rng, limi
     path, raws = tmp_path / "model.gguf", {}
     writer = gguf.GGUFWriter(path, "test")
     for kind in ("Q8_0", "Q4_0", "Q4_1", "Q4_K", "Q5_K", "Q6_K"):
-        raws[kind] = blocks(kind, 15).reshape(3, -1)  # of Q8_0, Q4_0 and Q6_K no whole words
+        raws[kind] = blocks(rng, kind.lower(), 15).reshape(3, -1)  # of Q8_0, Q4_0 and Q6_K no whole words
         writer.add_tensor(kind, raws[kind], raw_dtype=gguf.GGMLQuantizationType[kind])
     raws["bf16"] = rng.integers(0, 256, (3, 2 * 7), np.uint8)
     writer.add_tensor("bf16", raws["bf16"], raw_dtype=gguf.GGMLQuantizationType.BF16)

@@ -82,7 +82,6 @@ ENCODINGS: dict[str, Encoding] = {
         Encoding("Q4_0", "quantised", 32, 18),
         Encoding("Q4_1", "quantised", 32, 20),
         Encoding("Q4_K", "quantised", 256, 144),
-        Encoding("Q5_K", "quantised", 256, 176),
         Encoding("Q6_K", "quantised", 256, 210),
         Encoding("Q5_0", "quantised", 32, 22),
         Encoding("Q5_1", "quantised", 32, 24),
