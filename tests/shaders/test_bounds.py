@@ -71,6 +71,11 @@ CASES = {
     "an expression's value": ("y[0] = (vec2f(x[0]) * 2.0 + 1.0)[i];", "vec2f", "(vec2f(x[0]) * 2.0 + 1.0)[i]", (7,), (2,)),
     "what a function returns": ("y[0] = made()[i];", "made", "made()[i]", (7,), (4,)),
     "in a switch": ("switch i { case 1u, 2u: { y[0] = 1.0; } default: { y[i] = 2.0; } }", "y", "y[i]", (7,), (4,)),
+    "bits seen as another type": ("y[0] = f32(bitcast<vec2u>(vec2f(x[0]))[i]);", "bitcast", "bitcast<vec2u>(vec2f(x[0]))[i]", (7,), (2,)),
+    "a product of matrices": ("let m = mat2x3f() * mat4x2f(); y[0] = m[i].x;", "m", "m[i]", (7,), (4,)),
+    "a number and a vector": ("let v = x[0] + 2.0 * vec2f(x[0]); y[0] = v[i];", "v", "v[i]", (7,), (2,)),
+    "a swizzle": ("let v = vec4f(x[0]); y[0] = v.zyx[i];", "v", "v.zyx[i]", (7,), (3,)),
+    "in a loop's end": ("loop { continuing { y[i] = 1.0; break if true; } }", "y", "y[i]", (7,), (4,)),
     "across comments": ("y[ /* y[9] */ i // ]\n ] = 1.0;", "y", "y[ /* y[9] */ i]", (7,), (4,)),
 }  # fmt: skip
 BEFORE = """override SIZE: u32 = 6;
@@ -93,6 +98,21 @@ def test_every_kind_of_index(gpu, name):
     (fault,) = faults(gpu, body(text, before), x=np.float32([7, -2, 0, 0]), y=wg.out(4))
     assert (fault.variable, fault.text, fault.index, fault.length, fault.count) == (variable, written, index, length, 1)
     assert gpu.run(body(text, before), x=np.float32([1, 1, 0, 0]), y=wg.out(4), threads=1, check=True).shape == (4,)
+
+
+def test_an_entry_point_that_has_its_ids_in_a_struct(gpu):
+    source = (
+        HEAD
+        + """struct Ids { @builtin(local_invocation_index) at: u32, @builtin(global_invocation_id) all: vec3u }
+fn put(at: u32) { y[at] = 1.0; }
+@compute @workgroup_size(8) fn main(ids: Ids) { put(ids.all.x * 2u); }
+@compute @workgroup_size(8) fn other(@builtin(local_invocation_index) at: u32) { put(at + 4u); }"""
+    )
+    (fault,) = faults(gpu, source, threads=8, entry_point="main", y=wg.out(8))
+    assert (fault.count, fault.line, fault.variable) == (4, 4, "y")
+    assert fault.index[0] == 2 * fault.invocation[0]
+    (fault,) = faults(gpu, source, threads=8, entry_point="other", y=wg.out(8))
+    assert (fault.count, fault.index[0]) == (4, fault.invocation[0] + 4)
 
 
 def test_a_side_effect_in_an_index_happens_once(gpu):

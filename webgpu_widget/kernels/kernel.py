@@ -183,6 +183,8 @@ class Kernel:
         text, watcher = self._watcher(pipeline, self._results[key])
         try:
             self._device.queue.compiled(watcher, timeout)
+        except errors.LimitError as error:
+            raise errors.LimitError(f"{error}; check=True adds one storage buffer: run it without") from None
         except errors.ShaderError:
             text, watcher = self._watcher(pipeline, self._results[key], texels=False)
             try:
@@ -193,7 +195,7 @@ class Kernel:
                 ) from None
         if text.unread:
             warnings.warn(
-                f"kernel {self.name!r}: {text.unread} of its statements could not be read, and the indices in them are not watched",
+                f"kernel {self.name!r}: {text.unread} of its statements or indexed values could not be read, and their indices are not watched",
                 stacklevel=4,
             )
         return text, watcher
