@@ -161,10 +161,16 @@ def _views(variables: list[Variable], given: Mapping[str, Any], name: str) -> li
     if not taken:
         return []
     written = [(key, targets(value, f"{key!r} of kernel {name!r}")) for key, value in arrays]
-    for key, parts in written:
-        for target in parts:
-            if isinstance(target.array, FieldArray):
-                target.array.check_written(f"{key!r} of kernel {name!r}")
+    fields = [(key, target.array) for key, parts in written for target in parts if isinstance(target.array, FieldArray)]
+    whole = {id(given[variable.name]): variable.name for variable in variables if variable.written}
+    places: dict[tuple[int, str], str] = {}
+    for key, field_array in fields:
+        place = field_array.check_written(f"{key!r} of kernel {name!r}")
+        other = whole.get(place[0]) or places.setdefault(place, key)
+        if other != key:
+            raise errors.BindingError(
+                f"kernel {name!r}: {other!r} and {key!r} are written and lie in the same records: pass a copy() of one of them"
+            )
     views = [parts for _, parts in written if len(parts) > 1 or isinstance(parts[0].array, FieldArray)]
     if views:
         check_apart(written, name)
@@ -229,7 +235,7 @@ def _records(device: Device, variable: Variable, value: GPURecords, where: str, 
     elem = leaf(kind)
     if elem["type"] != "struct":
         raise errors.BindingError(
-            f"{where} is declared {layout.describe(kind)}, and structs are passed: pass a field of them, as in x['name']"
+            f"{where} is declared {layout.describe(kind)}, but the structs passed are {layout.outline(value._info)}: pass a field of them, as in x['name']"
         )
     if value.size == 0:
         raise errors.ShapeError(
@@ -265,7 +271,7 @@ def _table(value: GPURecords, kind: TypeInfo, elem: StructType, where: str) -> A
     try:
         return value._table_to(elem, where)
     except errors.WebGPUWidgetError as error:
-        raise type(error)(f"{error}: {said}. Fields must have the same names, scalars and shapes") from None
+        raise errors.BindingError(f"{error}: {said}. Fields must have the same names, scalars and shapes") from None
 
 
 def _check_counts(declared: TypeInfo, shape: tuple[int, ...], where: str) -> None:

@@ -361,11 +361,11 @@ class FieldArray(GPUArray):
         made._program = device.queue.recorder
         return made
 
-    def check_written(self, where: str) -> None:
-        """Raise `BindingError` where a kernel that writes to it could not write to the records."""
+    def check_written(self, where: str) -> tuple[int, str]:
+        """Raise `BindingError` where a kernel that writes to it could not write to the records; returns which and the field."""
         records = self._records()
         if records is None:
-            return
+            return id(self), self._field_name
         if records._version != self._seen:
             raise errors.BindingError(
                 f"{where} is the field {self._field_name!r} of records that were written since it was taken. Take it anew, as in k(x=records[{self._field_name!r}]), "
@@ -376,6 +376,7 @@ class FieldArray(GPUArray):
                 f"{where} is the field {self._field_name!r} of records from before gpu.record(), whose replays would not see what is written between them. "
                 "Take the field inside the with block; or pass a copy() of it, which is written alone."
             )
+        return id(records), self._field_name
 
     def write_back(self) -> None:
         """Queue writing its values to the records."""
