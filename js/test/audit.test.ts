@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { ChunkIO } from "../src/weights/io.js";
 import { forgetKept } from "../src/weights/job.js";
 import { Sha256 } from "../src/weights/sha256.js";
+import { Sha512 } from "../src/weights/sha512.js";
 import type { FileSpec } from "../src/weights/types.js";
 import { chunkOf, FakeDisk, fileOf, load } from "./disk.js";
 
@@ -19,8 +20,8 @@ const randomBytes = (size: number): Uint8Array<ArrayBuffer> => {
   for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(made.subarray(at, at + 65_536));
   return made;
 };
-const sha256 = async (data: Uint8Array<ArrayBuffer>): Promise<string> =>
-  Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", data)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const sha256 = async (data: Uint8Array<ArrayBuffer>, name = "SHA-256"): Promise<string> =>
+  Array.from(new Uint8Array(await crypto.subtle.digest(name, data)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 beforeEach(async () => {
   disk = new FakeDisk();
@@ -40,17 +41,20 @@ const right = (index: number) => chunkOf(bytes, index);
 const parts = () => SPANS.map(([offset, size]) => [...bytes.subarray(offset, offset + size)]);
 const shown = (buffers: readonly Uint8Array[]) => buffers.map((buffer, n) => [...buffer.subarray(0, SPANS[n]?.[1])]);
 
-describe("Sha256", () => {
-  it("is SHA-256, however the bytes are cut", async () => {
-    for (const size of [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000, 70_000]) {
+describe.each([
+  ["SHA-256", Sha256],
+  ["SHA-512", Sha512],
+])("%s", (name, Hash) => {
+  it("is itself, however the bytes are cut", async () => {
+    for (const size of [0, 1, 55, 56, 63, 64, 65, 111, 112, 119, 120, 127, 128, 129, 240, 1000, 70_000]) {
       const data = randomBytes(size);
-      const hash = new Sha256();
+      const hash = new Hash();
       for (let at = 0; at < size; ) {
         const step = 1 + Math.floor(Math.random() * 200);
         hash.update(data.subarray(at, at + step));
         at += step;
       }
-      expect(hash.end(), `${size} bytes`).toBe(await sha256(data));
+      expect(hash.end(), `${size} bytes`).toBe(await sha256(data, name));
     }
   });
 });

@@ -21,6 +21,8 @@ from .conftest import layers, same
 
 HEX = hashlib.sha256(b"abc").hexdigest()
 BASE64 = base64.b64encode(bytes.fromhex(HEX)).decode()
+LONG = hashlib.sha512(b"abc").hexdigest()
+LONG_64 = base64.b64encode(bytes.fromhex(LONG)).decode()
 QUICK = {"progress": False, "chunk_bytes": 64 * 1024}
 
 
@@ -32,6 +34,7 @@ def fields(kind, data):
         "linked": {"X-Linked-ETag": f'"{digest.hexdigest()}"', "ETag": '"0123456789abcdef"'},
         "repr": {"Repr-Digest": f"sha-512=:AAAA:, sha-256=:{text}:", "ETag": 'W/"5"'},
         "digest": {"Digest": f"SHA-256={text}"},
+        "sha-512": {"Repr-Digest": f"md5=:AAAA:, sha-512=:{base64.b64encode(hashlib.sha512(data).digest()).decode()}:"},
     }[kind]
 
 
@@ -60,7 +63,7 @@ def test_etags(tag, found):
 @pytest.mark.parametrize(
     ("value", "found"),
     [
-        (f"sha-256=:{BASE64}:", HEX), (f"md5=:AAAA:, sha-256=:{BASE64}:;q=1", HEX), (f"SHA-256={BASE64}", HEX), (f"sha-512=:{BASE64}:", ""),
+        (f"sha-256=:{BASE64}:", HEX), (f"md5=:AAAA:, sha-256=:{BASE64}:;q=1", HEX), (f"SHA-256={BASE64}", HEX), (f"sha-512=:{BASE64}:", ""), (f"sha-512=:{LONG_64}:", LONG), (f"sha-512=:{LONG_64}:, sha-256=:{BASE64}:", HEX), (f"sha-256=:{LONG_64}:", ""),
         ("sha-256=:AAAA:", ""), ("sha-256=:*:", ""), (f"sha-256=:{BASE64[:-1]}:", ""), ("sha-256", ""), ("", ""), (",,=,;", ""),
         (f"sha-256=::{BASE64}", ""), (f"sha-256=:{'A' * 100_000}:", ""),
     ],
@@ -81,7 +84,7 @@ def test_digest_fields(value, found):
 )
 def test_any_fields(given_fields):
     found = served_sha256(given_fields)
-    assert found == "" or (len(found) == 64 and int(found, 16) >= 0)
+    assert found == "" or (len(found) in (64, 128) and int(found, 16) >= 0)
 
 
 @pytest.mark.no_adapter
@@ -89,15 +92,17 @@ def test_which_of_several():
     other = "0" * 64
     assert served_sha256([("etag", other), ("Repr-Digest", f"sha-256=:{BASE64}:"), ("X-Linked-ETag", other)]) == HEX
     assert served_sha256([("X-Linked-ETag", HEX), ("ETag", other)]) == HEX
+    assert served_sha256([("Repr-Digest", f"sha-512=:{LONG_64}:"), ("ETag", '"one"')]) == LONG
+    assert served_sha256([("Repr-Digest", f"sha-512=:{LONG_64}:"), ("ETag", HEX)]) == LONG
     assert served_sha256([("ETag", '"one"'), ("Content-MD5", BASE64), ("Content-Digest", f"sha-256=:{BASE64}:")]) == ""
 
 
 @pytest.mark.no_adapter
-@pytest.mark.parametrize("kind", ["etag", "linked", "repr", "digest"])
+@pytest.mark.parametrize("kind", ["etag", "linked", "repr", "digest", "sha-512"])
 def test_readers_see_it(server, kind):
     data = secrets.token_bytes(1000)
     reader = HttpReader(serve(server, data, kind))
-    assert reader.sha256 == hashlib.sha256(data).hexdigest()
+    assert reader.sha256 == (hashlib.sha512 if kind == "sha-512" else hashlib.sha256)(data).hexdigest()
 
 
 @pytest.mark.no_adapter
@@ -120,18 +125,19 @@ def test_lengths_that_are_none(server, length):
 
 
 @pytest.mark.no_adapter
-def test_members_that_python_unpacks(server):
+@pytest.mark.parametrize("kind", ["etag", "sha-512"])
+def test_members_that_python_unpacks(server, kind):
     held = io.BytesIO()
     np.savez_compressed(held, x=np.arange(30_000, dtype=np.float32))
     data = held.getvalue()
-    url = serve(server, data, "etag")
+    url = serve(server, data, kind)
     assert len(wg.inspect_weights(url).tensors) == 1
-    server.faults.headers = fields("etag", data + b"1")
+    server.faults.headers = fields(kind, data + b"1")
     with pytest.raises(wg.IntegrityError, match="its server says"):
         wg.inspect_weights(url)
 
 
-@pytest.mark.parametrize("kind", ["etag", "linked", "repr"])
+@pytest.mark.parametrize("kind", ["etag", "linked", "repr", "sha-512"])
 def test_a_flipped_bit_is_neither_served_nor_kept(clean, server, kind):
     seed = secrets.randbits(32)
     print("seed", seed)
@@ -142,7 +148,7 @@ def test_a_flipped_bit_is_neither_served_nor_kept(clean, server, kind):
     for _ in range(2):
         with wg.load_weights(url, clean, **QUICK) as weights:
             for name in list(model)[::-1]:
-                with pytest.raises(wg.IntegrityError, match="has the SHA-256 .* but its server says"):
+                with pytest.raises(wg.IntegrityError, match="has the SHA-(256|512) .* but its server says"):
                     weights.get_tensor(name, 60)
         assert sum(entry.bytes for entry in wg.cache.list(gpu=clean)) == 0
     server.faults.flip_at = set()

@@ -66,7 +66,7 @@ def load_weights(
         Show a bar: a widget in a notebook, tqdm in a terminal.
     verify : bool
         Compare digests (SHA-256 of the SHA-256 sums of blocks of 256 KiB): of every chunk with the local file's, and of cached chunks with
-        what they were. A file whose server gives its SHA-256 (``Repr-Digest``, ``X-Linked-ETag``, ``Digest``, or an ``ETag`` of 64
+        what they were. A file whose server gives its SHA-256 or SHA-512 (``Repr-Digest``, ``X-Linked-ETag``, ``Digest``, or an ``ETag`` of 64
         hexadecimal digits) is brought whole, in its own order, and its tensors are handed out when all of it has been checked; a wrong
         one is neither handed out nor kept. From then on its chunks are checked one by one, and stages come as they are asked for.
         ``verify=False`` hands tensors out as they come, the first time too.

@@ -1,4 +1,4 @@
-"""The SHA-256 of a whole file, where a server gives it.
+"""The SHA-256 of a whole file, where a server gives it, or its SHA-512 where it gives that alone: 128 hexadecimal digits instead of 64.
 
 ``Repr-Digest`` (RFC 9530, a structured field: ``sha-256=:base64:``) and ``Digest`` (RFC 3230: ``SHA-256=base64``) speak of the whole file even where a
 range is sent. The Hugging Face hub gives a file's SHA-256 as ``X-Linked-ETag``, or as ``ETag``: 64 hexadecimal digits. A weak ETag, any other form, and
@@ -35,7 +35,7 @@ def tag_sha256(tag: str) -> str:
 
 
 def field_sha256(value: str) -> str:
-    """Read a ``Repr-Digest`` or ``Digest``: the SHA-256 in it, in hexadecimal digits, or nothing.
+    """Read a ``Repr-Digest`` or ``Digest``: the SHA-256 in it, else the SHA-512, in hexadecimal digits, or nothing.
 
     Examples
     --------
@@ -44,10 +44,11 @@ def field_sha256(value: str) -> str:
     >>> field_sha256("sha-512=:AAAA:, md5=:AAAA:")
     ''
     """
-    result = ""
+    result = {"sha-256": "", "sha-512": ""}
     for member in value.split(","):
         algorithm, _, item = member.strip(" \t").partition("=")
-        if algorithm.lower() != "sha-256":
+        name = algorithm.lower()
+        if name not in result:
             continue
         text = item.partition(";")[0].strip(" \t")
         if text[:1] == ":" and text[-1:] == ":":
@@ -56,13 +57,13 @@ def field_sha256(value: str) -> str:
             digest = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
             continue
-        if len(digest) == 32:
-            result = digest.hex()
-    return result
+        if 8 * len(digest) == int(name.removeprefix("sha-")):
+            result[name] = digest.hex()
+    return result["sha-256"] or result["sha-512"]
 
 
 def served_sha256(fields: Iterable[tuple[str, str]]) -> str:
-    """Find the SHA-256 of a file in the header fields of the answers that led to it, or nothing.
+    """Find the SHA-256 or SHA-512 of a file in the header fields of the answers that led to it, or nothing.
 
     Parameters
     ----------

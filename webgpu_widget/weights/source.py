@@ -45,7 +45,7 @@ class SourceFile:
     folder : PrivateFolder or None
         Holds the file when it was made by this package, from compressed members; removed on close, or by the next process when this one is killed.
     sha256 : str
-        Of the whole file, where the origin tells it; otherwise empty.
+        Of the whole file, where the origin tells it; otherwise empty. 128 digits are its SHA-512.
     """
 
     name: str
@@ -283,15 +283,15 @@ def _source_file(name: str, place: str, reader: LocalReader | HttpReader, parsed
 
 
 def _check_whole(file: SourceFile) -> None:
-    """Read a file whose members Python unpacks once through, where its server gives its SHA-256."""
+    """Read a file whose members Python unpacks once through, where its server gives its SHA-256 or SHA-512."""
     if not file.sha256:
         return
-    digest = hashlib.sha256()
+    digest = hashlib.sha512() if len(file.sha256) == 128 else hashlib.sha256()
     for begin in range(0, file.size, _STEP_BYTES):
         digest.update(file.reader.read(begin, min(_STEP_BYTES, file.size - begin)))
     if digest.hexdigest() != file.sha256:
         raise IntegrityError(
-            f"{file.name}: has the SHA-256 {digest.hexdigest()}, but its server says {file.sha256}: it is damaged there or on the way; load it again"
+            f"{file.name}: has the SHA-{8 * digest.digest_size} {digest.hexdigest()}, but its server says {file.sha256}: it is damaged there or on the way; load it again"
         )
 
 

@@ -1,10 +1,11 @@
 /**
- * A file whose server gives its SHA-256: nothing of it is handed out, nor trusted in the cache, before all of it was seen to be right.
+ * A file whose server gives its SHA-256, or its SHA-512 alone: nothing of it is handed out, nor trusted in the cache, before all of it was seen to be right.
  *
  * The digest is of the whole file, and is made of its bytes in their order. So the first load brings such a file from its beginning to its end; from then
  * on the digests of its chunks are known (for the cache, see `checked.json`), and any chunk can be checked by itself.
  */
-import { Sha256 } from "./sha256.js";
+import { type BlockHash, Sha256 } from "./sha256.js";
+import { Sha512 } from "./sha512.js";
 import type { FileSpec } from "./types.js";
 import { chunkCount } from "./types.js";
 
@@ -17,10 +18,12 @@ export interface Verdict {
 /** A file on its way through the hash. */
 export class Whole {
   readonly digests: string[] = [];
-  private readonly hash = new Sha256();
+  private readonly hash: BlockHash;
   private next = 0;
 
-  constructor(private readonly file: FileSpec) {}
+  constructor(private readonly file: FileSpec) {
+    this.hash = file.sha256.length === 128 ? new Sha512() : new Sha256();
+  }
 
   /** Take a chunk; they must come in order, each once. */
   add(index: number, bytes: Uint8Array): void {

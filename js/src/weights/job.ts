@@ -245,7 +245,7 @@ export class Job {
         this.report();
         throw new LoadError(
           "integrity",
-          `${file.name}: has the SHA-256 ${found}, but its server says ${file.sha256}: it is damaged there or on the way, and nothing of it was kept; load it again (verify=False takes it as it comes)`,
+          `${file.name}: has the SHA-${file.sha256.length === 128 ? 512 : 256} ${found}, but its server says ${file.sha256}: it is damaged there or on the way, and nothing of it was kept; load it again (verify=False takes it as it comes)`,
         );
       }
       this.unchecked.delete(number);

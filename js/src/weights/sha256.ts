@@ -1,6 +1,6 @@
 /** SHA-256 (FIPS 180-4) of bytes that come piece by piece, which `crypto.subtle.digest` cannot take. */
 
-function primes(count: number): number[] {
+export function primes(count: number): number[] {
   const found: number[] = [];
   for (let n = 2; found.length < count; n++) if (found.every((prime) => n % prime !== 0)) found.push(n);
   return found;
@@ -13,44 +13,65 @@ function fractions(count: number, root: (prime: number) => number): Int32Array {
 
 const K = fractions(64, Math.cbrt);
 const INITIAL = fractions(8, Math.sqrt);
-const BLOCK_BYTES = 64;
 
-export class Sha256 {
-  private readonly state = Int32Array.from(INITIAL);
-  private readonly words = new Int32Array(64);
-  private readonly rest = new Uint8Array(BLOCK_BYTES);
+/** A hash of blocks, of which the last one ends in the length (Merkle and Damgård's construction). */
+export abstract class BlockHash {
+  private readonly rest: Uint8Array<ArrayBuffer>;
   private length = 0;
+
+  /** The length takes an eighth of a block. */
+  constructor(private readonly size: number) {
+    this.rest = new Uint8Array(size);
+  }
 
   /** Take the next bytes. */
   update(bytes: Uint8Array): void {
     let at = 0;
-    const begun = this.length % BLOCK_BYTES;
+    const { size } = this;
+    const begun = this.length % size;
     this.length += bytes.byteLength;
     if (begun > 0) {
-      at = Math.min(BLOCK_BYTES - begun, bytes.byteLength);
+      at = Math.min(size - begun, bytes.byteLength);
       this.rest.set(bytes.subarray(0, at), begun);
-      if (begun + at < BLOCK_BYTES) return;
+      if (begun + at < size) return;
       this.block(new DataView(this.rest.buffer), 0);
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (; at + BLOCK_BYTES <= bytes.byteLength; at += BLOCK_BYTES) this.block(view, at);
+    for (; at + size <= bytes.byteLength; at += size) this.block(view, at);
     this.rest.set(bytes.subarray(at));
   }
 
   /** The digest in hex; nothing can be added afterwards. */
   end(): string {
     const bits = this.length * 8;
-    const padding = new Uint8Array(BLOCK_BYTES - ((this.length + 8) % BLOCK_BYTES) + 8);
+    const last = this.size / 8;
+    const padding = new Uint8Array(this.size - ((this.length + last) % this.size) + last);
     padding[0] = 0x80;
     const view = new DataView(padding.buffer);
     view.setUint32(padding.byteLength - 8, Math.floor(bits / 2 ** 32));
     view.setUint32(padding.byteLength - 4, bits >>> 0);
     this.update(padding);
-    return Array.from(this.state, (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
+    return Array.from(this.words(), (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
   }
 
-  private block(view: DataView, at: number): void {
-    const { words, state } = this;
+  protected abstract block(view: DataView, at: number): void;
+  protected abstract words(): Iterable<number>;
+}
+
+export class Sha256 extends BlockHash {
+  private readonly state = Int32Array.from(INITIAL);
+  private readonly schedule = new Int32Array(64);
+
+  constructor() {
+    super(64);
+  }
+
+  protected words(): Iterable<number> {
+    return this.state;
+  }
+
+  protected block(view: DataView, at: number): void {
+    const { schedule: words, state } = this;
     for (let t = 0; t < 16; t++) words[t] = view.getInt32(at + 4 * t);
     for (let t = 16; t < 64; t++) {
       const x = words[t - 15] as number;

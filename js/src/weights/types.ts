@@ -16,7 +16,7 @@ export interface FileSpec {
   readonly cache: boolean;
   /** Compare cached chunks with their hashes. */
   readonly verify: boolean;
-  /** Of the whole file, in hex, where its server gives it and it is to be checked; else "". */
+  /** Of the whole file, in hex, where its server gives it and it is to be checked; else "". 128 digits are its SHA-512. */
   readonly sha256: string;
   /** The name of the check that is bringing the file from its beginning to its end, while one is. */
   readonly audit?: string;
