@@ -252,3 +252,35 @@ def test_what_does_not_fit_is_refused(gpu, rng):
             "@compute", "@group(0) @binding(1) var<storage, read> old: array<Particle>;\n@compute"
         ).replace("*= 2u", "*= old[0].id")
         gpu.run(two, particles=records, old=records, threads=COUNT)
+
+
+SWAP = """
+struct Inner { x: vec2f, k: i32 }
+struct Outer { inner: Inner, rest: f32 }
+@group(0) @binding(0) var<storage, read_write> s: array<TYPE>;
+@compute @workgroup_size(1) fn main(@builtin(global_invocation_id) id: vec3u) { s[id.x].FIELD += 10; }"""
+
+
+@pytest.mark.parametrize(
+    "key", [slice(1, 3), slice(None, None, -1), [0, 2], 2, slice(None), (Ellipsis, slice(1, None)), "inner"]
+)
+def test_a_kernel_that_writes_to_a_copy_of_a_part_is_refused(gpu, key):
+    """NumPy's parts are views; what a kernel wrote to such a copy would be lost without a word."""
+    a = np.zeros(4, [("inner", [("x", "f4", 2), ("k", "i4")]), ("rest", "f4")])
+    a["inner"]["k"], a["rest"] = np.arange(4), np.arange(4)
+    records = gpu.array(a)
+    kind, field = ("Inner", "k") if key == "inner" else ("Outer", "rest")
+    kernel = gpu.kernel(SWAP.replace("TYPE", kind).replace("FIELD", field))
+    with pytest.raises(wg.BindingError, match=r"copy of a part of GPURecords of shape \(4,\)"):
+        kernel(s=records[key], threads=1)
+    part = records[key].copy()
+    kernel(s=part, threads=part.size)
+    assert np.array_equal(part.numpy()[field], a[key][field] + 10)
+    assert np.array_equal(
+        records.numpy()[field] if key != "inner" else records["inner"].numpy()["k"],
+        a[key if key == "inner" else ...][field],
+    )
+    if key != "inner":
+        records[key] = part
+        a["rest"][key] += 10
+        assert np.array_equal(records.numpy(), a)

@@ -246,6 +246,7 @@ def _records(device: Device, variable: Variable, value: GPURecords, where: str, 
     size = value.size * relayout.stride_of(elem) if table is not None else value.nbytes
     check_bytes(device, size, where)
     if variable.written:
+        value._check_written(where)
         value._version += 1
     if table is None:
         return value._buffer()

@@ -33,7 +33,7 @@ class GPURecords:
     ``read_write`` variable is in it afterwards. ``numpy()`` gives the values in the caller's dtype.
 
     ``records["name"]`` is a field, as a `GPUArray` with the values of now (as `GPURecords` where it is a struct itself); a kernel that writes to it writes
-    to the records as well. ``records["name"] = values`` and ``records["name"] += 1`` write to the field; ``records[2:5]`` is a copy of a part.
+    to the records as well. ``records["name"] = values`` and ``records["name"] += 1`` write to the field; ``records[2:5]`` is a copy of a part, which kernels read but do not write.
 
     Parameters
     ----------
@@ -67,6 +67,7 @@ class GPURecords:
         self._info = info
         self._single = single
         self._version = 0
+        self._whole: tuple[int, ...] | None = None
         self.shape = shape
         self.dtype = dtype
 
@@ -108,6 +109,20 @@ class GPURecords:
 
     def _buffer(self) -> Buffer:
         return self._memory
+
+    def _check_written(self, where: str) -> None:
+        """Refuse what a kernel would write without a trace: the copy that a part is.
+
+        Raises
+        ------
+        BindingError
+            For a part of records, or a field of them that is a struct.
+        """
+        if self._whole is not None:
+            raise errors.BindingError(
+                f"{where} is written, but it is a copy of a part of GPURecords of shape {self._whole}, which would stay as they are: pass the whole "
+                "of them, or part = x[1:3].copy(), and write that back afterwards by x[1:3] = part"
+            )
 
     def _spans(self) -> list[Span]:
         return [(self._memory, 0, self.nbytes)] if self.nbytes else []
@@ -233,7 +248,9 @@ class GPURecords:
         relayout.move(
             self._device, whole._memory, relayout.stride_of(whole._info), target, table.astype(np.uint32), self.size
         )
-        return GPURecords(self._device, target, info, (*self.shape, *own), inner)
+        made = GPURecords(self._device, target, info, (*self.shape, *own), inner)
+        made._whole = self.shape
+        return made
 
     def _in_plain(self, dtype: np.dtype[Any]) -> GPURecords:
         """Return the structs in NumPy's order of fields, each of whole words: these, or a copy."""
@@ -255,6 +272,7 @@ class GPURecords:
         made._memory = self._device.queue.alloc(made.nbytes)
         if words.size:
             self._device.queue.copy(words._buffer(), 0, made._memory, 0, made.nbytes)
+        made._whole = self.shape
         return made
 
     def __setitem__(self, key: Any, value: Any) -> None:
