@@ -33,7 +33,8 @@ class GPURecords:
     ``read_write`` variable is in it afterwards. ``numpy()`` gives the values in the caller's dtype.
 
     ``records["name"]`` is a field, as a `GPUArray` with the values of now (as `GPURecords` where it is a struct itself); a kernel that writes to it writes
-    to the records as well. ``records["name"] = values`` and ``records["name"] += 1`` write to the field; ``records[2:5]`` is a copy of a part, which kernels read but do not write.
+    to the records as well. ``records["name"] = values`` and ``records["name"] += 1`` write to the field; ``records[2:5]`` is a copy of a part,
+    which kernels read but do not write.
 
     Parameters
     ----------
