@@ -41,6 +41,8 @@ notebooks/0*
 :caption: Reference
 
 docs/api/index
+docs/wgsl
+docs/weights
 docs/adapters
 docs/benchmarks
 docs/selftest
