@@ -25,7 +25,7 @@ BUDGET: dict[str, tuple[int, int]] = {
     "nn": (25, 5),
     "packaging": (35, 10),
     "protocol": (5, 5),
-    "security": (50, 20),
+    "security": (90, 20),
     "selftest": (35, 20),
     "shaders": (60, 30),
     "t5": (50, 30),

@@ -66,6 +66,15 @@ def test_no_command_line_holds_a_token_of_the_cluster() -> None:
         assert not [line for line in command_lines() if any(token in line for token in tokens)]
 
 
+def test_a_page_with_the_token_of_a_launched_member_is_refused() -> None:
+    with wg.Cluster() as cluster:
+        cluster.launch(1)
+        cluster.wait(1, timeout=120)
+        [token] = set(cluster._hub.endpoints) - {token_of(cluster.url)}
+        assert refused(cluster._hub.page_url(token), page="another", instance="another")
+        assert cluster.submit(lambda gpu: 5).result(60) == 5
+
+
 def test_a_browser_without_a_pipe_is_led_by_a_private_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_chromium, "_HAS_PIPE", False)
     made = wg.GPU(transport="headless")
@@ -117,3 +126,5 @@ def test_a_browser_started_in_place_of_another_has_a_token_of_its_own(own: wg.GP
     works(own)
     assert own.url != first
     assert refused(first)
+    # Not even if no page had shown it yet.
+    assert token_of(first) not in own._device.transport.hub.endpoints

@@ -452,3 +452,70 @@ def test_a_page_that_only_this_machine_reaches_is_not_warned_of(recwarn: pytest.
     for host in ("127.0.0.1", "localhost"):
         wg.GPU(transport="page", host=host).close()
     assert not recwarn.list
+
+
+# ------------------------------------------------------------ who is no stranger
+
+
+def test_a_download_goes_on_while_strangers_crowd_in(hub: Hub, tmp_path: pathlib.Path) -> None:
+    """Who knows a file's secret name is no stranger, and the system asks after a connection that has shown a secret."""
+    served = tmp_path / "weights.bin"
+    served.write_bytes(bytes(32 * MIB))
+    name = hub.serve_file(served).split("/file/")[1]
+    with contextlib.ExitStack() as held:
+        download = held.enter_context(connect(hub.netloc))
+        download.sendall(f"GET /file/{name} HTTP/1.1\r\nHost: {hub.netloc}\r\nConnection: close\r\n\r\n".encode())
+        got = len(download.recv(1024))
+        asked_after = [
+            stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            for stream in hub._streams
+            if stream not in hub._strangers
+        ]
+        assert asked_after
+        assert all(asked_after)
+        for _ in range(2 * _hub.MAX_STRANGERS):
+            held.enter_context(connect(hub.netloc))
+        time.sleep(0.5)
+        while piece := download.recv(MIB):
+            got += len(piece)
+    assert got > 32 * MIB
+
+
+@pytest.mark.parametrize("size", [_handlers.MAX_FRAME_BYTES + 1, _handlers.MAX_FRAME_BYTES])
+def test_a_frame_has_a_largest_size(hub: Hub, size: int) -> None:
+    heard = Heard()
+    token = hub.add_endpoint(lambda _: heard)
+
+    async def send() -> None:
+        page = await join(hub.page_url(token))
+        frame = codec.encode({"kind": "hello", "instance": "a"}, [bytes(size - 88)])
+        with contextlib.suppress(tornado.websocket.WebSocketClosedError):
+            await page.write_message(frame + bytes(size - len(frame)), binary=True)
+            await page.write_message(codec.encode({"kind": "hello", "instance": "last"}), binary=True)
+        end = time.monotonic() + 20
+        over = False
+        while not over and not any(one["instance"] == "last" for one in heard.messages):
+            assert time.monotonic() < end
+            with contextlib.suppress(TimeoutError):
+                over = await asyncio.wait_for(page.read_message(), 0.1) is None
+        await leave(page)
+
+    asyncio.run(send())
+    taken = [one["instance"] for one in heard.messages]
+    assert taken == (["a", "last"] if size == _handlers.MAX_FRAME_BYTES else [])
+
+
+def test_a_header_has_a_largest_size(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    heard = Heard()
+    token = hub.add_endpoint(lambda _: heard)
+
+    async def send() -> None:
+        page = await join(hub.page_url(token))
+        text = "x" * _handlers.MAX_HEADER_BYTES
+        await page.write_message(codec.encode({"kind": "hello", "instance": "a", "more": text}), binary=True)
+        assert await asyncio.wait_for(page.read_message(), 20) is None
+        page.close()
+
+    asyncio.run(send())
+    assert not heard.messages
+    assert "the frame's header is over" in caplog.text
