@@ -68,6 +68,7 @@ __all__ = [
     "ShaderError",
     "ShapeError",
     "TaskTypeError",
+    "UnsupportedError",
     "WebGPUWidgetError",
     "WeightsError",
 ]
@@ -225,6 +226,10 @@ class ShapeError(WebGPUWidgetError, ValueError):
 
 class DTypeError(WebGPUWidgetError, TypeError):
     """A dtype that does not fit, or that WebGPU does not have."""
+
+
+class UnsupportedError(WebGPUWidgetError, TypeError):
+    """A function of NumPy, or a keyword of one, that arrays on the GPU do not have."""
 
 
 class RangeError(DTypeError, OverflowError):

@@ -33,12 +33,63 @@ def parameters(function):
 
 def test_every_name_is_there():
     missing = {n for n in strict.__all__ if not hasattr(xp, n)} - ABSENT - OWN
-    # The last two are of 2025.12.
-    assert missing <= {"set_array_api_strict_flags", "reset_array_api_strict_flags", "broadcast_shapes", "isin"}
+    assert missing <= {"set_array_api_strict_flags", "reset_array_api_strict_flags"}
     assert {n for n in strict.linalg.__all__ if not hasattr(xp.linalg, n)} == set()
-    for name in ABSENT:
-        with pytest.raises(AttributeError):
-            getattr(xp, name)
+
+
+NAMED = ["int8", "int16", "int64", "uint8", "uint16", "uint64", "float64", "complex64", "complex128"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_dtype_that_wgsl_has_not_is_a_name_to_compare_with_and_refused_by_every_creation(gpu, name):
+    dtype = getattr(xp, name)
+    assert dtype == np.dtype(name)
+    assert dtype not in xp.__array_namespace_info__().dtypes().values()
+    kinds = [
+        k for k in ("signed integer", "unsigned integer", "real floating", "complex floating") if xp.isdtype(dtype, k)
+    ]
+    assert len(kinds) == 1
+    x = xp.ones(3, device=gpu)
+    for create in (
+        lambda: xp.zeros(3, dtype=dtype, device=gpu),
+        lambda: xp.ones(3, dtype=dtype, device=gpu),
+        lambda: xp.empty(3, dtype=dtype, device=gpu),
+        lambda: xp.full(3, 1, dtype=dtype, device=gpu),
+        lambda: xp.arange(3, dtype=dtype, device=gpu),
+        lambda: xp.linspace(0, 1, 3, dtype=dtype, device=gpu),
+        lambda: xp.eye(3, dtype=dtype, device=gpu),
+        lambda: xp.asarray([1], dtype=dtype, device=gpu),
+        lambda: xp.asarray(np.ones(3, dtype), device=gpu),
+        lambda: xp.zeros_like(x, dtype=dtype),
+        lambda: xp.astype(x, dtype),
+        lambda: xp.sum(x, dtype=dtype),
+        lambda: gpu.array([1], dtype=dtype),
+    ):
+        with pytest.raises(wg.DTypeError, match=name):
+            create()
+
+
+def test_both_editions_of_the_standard_are_there(gpu):
+    x = xp.asarray([1, 2], device=gpu)
+    new, old = (x.__array_namespace__(api_version=v) for v in ("2025.12", "2024.12"))
+    assert (new.__array_api_version__, old.__array_api_version__) == ("2025.12", "2024.12")
+    assert new is xp
+    for edition, kind in ((new, tuple), (old, list)):
+        assert type(edition.meshgrid(x, x)) is kind
+        assert type(edition.broadcast_arrays(x, x[:1])) is kind
+        assert type(edition.__array_namespace_info__().devices()) is kind
+    assert not hasattr(old, "isin")
+    assert new.broadcast_shapes((2, 1), (3,)) == (2, 3)
+    assert new.isin(x, 2).numpy().tolist() == [False, True]
+    assert new.isin(x, xp.asarray([2, 5], device=gpu), invert=True).numpy().tolist() == [True, False]
+    with pytest.raises(ValueError, match="2025.12"):
+        x.__array_namespace__(api_version="2031.12")
+
+
+def test_isin_knows_zeros_and_nan(gpu):
+    x = xp.asarray(np.float32([0, -0.0, np.nan, 3]), device=gpu)
+    assert xp.isin(x, xp.asarray(np.float32([-0.0, np.nan]), device=gpu)).numpy().tolist() == [True, True, False, False]
+    assert not xp.isin(x, xp.zeros((0,), device=gpu)).any()
 
 
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if hasattr(xp, n) and n in strict.__all__])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from webgpu_widget.arrays import shown
 from webgpu_widget.arrays.lazy import build, create, indexing, search, statistics
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy import shape as shapes
@@ -82,7 +83,6 @@ class GPUArray(Operators, Value):
     """
 
     __array_priority__ = 1000
-    __array_ufunc__ = None
     __slots__ = ()
 
     # ------------------------------------------------------------ what it is
@@ -104,10 +104,24 @@ class GPUArray(Operators, Value):
         return create.asarray(as_device(device), self)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
-        """Return `webgpu_widget.xp`, the Python array API 2024.12."""
-        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
-            raise ValueError(f"The array API {api_version} is not there; 2024.12 is.")
-        return namespace()
+        """Return `webgpu_widget.xp`, the Python array API 2025.12, or what has its edition 2024.12 (and the older ones)."""
+        if api_version in (None, "2025.12"):
+            return namespace()
+        if api_version not in ("2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"The array API {api_version} is not there; 2024.12 and 2025.12 are.")
+        return namespace()._edition_of_2024()
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Run a ufunc of NumPy on the GPU; see `webgpu_widget.arrays.ufuncs`."""
+        from webgpu_widget.arrays.ufuncs import array_ufunc
+
+        return array_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Sequence[type], args: Sequence[Any], options: dict[str, Any]
+    ) -> Any:
+        """Run a function of NumPy on the GPU, by its twin in `webgpu_widget.xp`."""
+        return namespace()._array_function(function, types, args, dict(options), self)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -135,8 +149,19 @@ class GPUArray(Operators, Value):
         )
 
     def __repr__(self) -> str:
-        state = "freed, " if self._freed else ""
-        return f"GPUArray({state}shape={self.shape}, dtype={self.dtype.name})"
+        return shown.representation(self)
+
+    def __str__(self) -> str:
+        return shown.plain(self)
+
+    def __format__(self, spec: str) -> str:
+        return shown.formatted(self, spec)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        """Return the array rounded, on the GPU; without `ndigits` a 0-d array becomes a Python int, as floats do."""
+        if ndigits is None:
+            return round(self._scalar("round"))
+        return self.round(ndigits)
 
     def __enter__(self) -> Self:
         return self
@@ -250,6 +275,11 @@ class GPUArray(Operators, Value):
     def __setitem__(self, key: Any, value: Any) -> None:
         """Write to a part; see `__getitem__` for keys."""
         indexing.setitem(self, key, value)
+
+    def round(self, decimals: int = 0, out: None = None) -> GPUArray:
+        """Return the values rounded to so many decimals, halves to even."""
+        _check_out(out)
+        return namespace().around(self, decimals)
 
     def copy(self) -> GPUArray:
         """Return an array with the same values that does not change with this one."""

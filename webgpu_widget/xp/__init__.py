@@ -1,7 +1,10 @@
-"""The Python array API standard, 2024.12, on the GPU of the browser.
+"""The Python array API standard, 2025.12, on the GPU of the browser.
 
 What is there: float32, int32, uint32 and bool (float16 besides, which the standard does not name). float64, the 64-bit, 8-bit and
-16-bit integers and complex numbers are absent, since WGSL has none; ``__array_namespace_info__().dtypes()`` says so.
+16-bit integers and complex numbers are names alone, for programs that compare dtypes with them: WGSL has none, and whatever would make
+an array of one refuses. ``__array_namespace_info__().dtypes()`` lists what arrays have. Beside the standard there is what libraries
+look for under NumPy's names: `pad`, `transpose`, `around`, medians, quantiles, and the statistics that leave NaN out.
+``x.__array_namespace__(api_version="2024.12")`` returns the edition before.
 Indices are int32. Arrays are made on ``wg.default_gpu()`` unless ``device=`` names a `webgpu_widget.GPU`.
 
 Scalars, Python's and NumPy's own, are weak: they take the dtype of the array that they meet, ``np.float64(0.1)`` and ``np.int64(2)`` as
@@ -16,6 +19,8 @@ GPU an index out of bounds is taken to the nearer end.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any as _Any
 
 from webgpu_widget import linalg
 from webgpu_widget.linalg import matmul, matrix_transpose, outer, tensordot, vecdot
@@ -43,19 +48,30 @@ from webgpu_widget.xp._dtypes import (
     astype,
     bool,  # noqa: A004 - the standard's name
     can_cast,
+    complex64,
+    complex128,
     finfo,
     float16,
     float32,
+    float64,
     iinfo,
+    int8,
+    int16,
     int32,
+    int64,
     isdtype,
     result_type,
+    uint8,
+    uint16,
     uint32,
+    uint64,
 )
 from webgpu_widget.xp._elementwise import *  # noqa: F403
 from webgpu_widget.xp._elementwise import __all__ as _elementwise
+from webgpu_widget.xp._extras import around, nan_to_num, pad, transpose
 from webgpu_widget.xp._manipulation import (
     broadcast_arrays,
+    broadcast_shapes,
     broadcast_to,
     concat,
     expand_dims,
@@ -70,11 +86,25 @@ from webgpu_widget.xp._manipulation import (
     tile,
     unstack,
 )
+from webgpu_widget.xp._quantiles import (
+    median,
+    nanmax,
+    nanmean,
+    nanmedian,
+    nanmin,
+    nanprod,
+    nanquantile,
+    nanstd,
+    nansum,
+    nanvar,
+    quantile,
+)
 from webgpu_widget.xp._search import (
     argmax,
     argmin,
     argsort,
     count_nonzero,
+    isin,
     nonzero,
     searchsorted,
     sort,
@@ -101,7 +131,7 @@ from webgpu_widget.xp._statistics import (
     var,
 )
 
-__array_api_version__ = "2024.12"
+__array_api_version__ = "2025.12"
 
 e = math.e
 inf = math.inf
@@ -119,12 +149,16 @@ __all__ = [  # noqa: PLE0604
     "argmax",
     "argmin",
     "argsort",
+    "around",
     "asarray",
     "astype",
     "bool",
     "broadcast_arrays",
+    "broadcast_shapes",
     "broadcast_to",
     "can_cast",
+    "complex128",
+    "complex64",
     "concat",
     "count_nonzero",
     "cumulative_prod",
@@ -139,31 +173,49 @@ __all__ = [  # noqa: PLE0604
     "flip",
     "float16",
     "float32",
+    "float64",
     "from_dlpack",
     "full",
     "full_like",
     "iinfo",
     "inf",
+    "int16",
     "int32",
+    "int64",
+    "int8",
     "isdtype",
+    "isin",
     "linalg",
     "linspace",
     "matmul",
     "matrix_transpose",
     "max",
     "mean",
+    "median",
     "meshgrid",
     "min",
     "moveaxis",
     "nan",
+    "nan_to_num",
+    "nanmax",
+    "nanmean",
+    "nanmedian",
+    "nanmin",
+    "nanprod",
+    "nanquantile",
+    "nanstd",
+    "nansum",
+    "nanvar",
     "newaxis",
     "nonzero",
     "ones",
     "ones_like",
     "outer",
+    "pad",
     "permute_dims",
     "pi",
     "prod",
+    "quantile",
     "random",
     "repeat",
     "reshape",
@@ -179,9 +231,13 @@ __all__ = [  # noqa: PLE0604
     "take_along_axis",
     "tensordot",
     "tile",
+    "transpose",
     "tril",
     "triu",
+    "uint16",
     "uint32",
+    "uint64",
+    "uint8",
     "unique_all",
     "unique_counts",
     "unique_inverse",
@@ -197,3 +253,19 @@ __all__ = [  # noqa: PLE0604
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _array_function(
+    function: Callable[..., _Any], types: Sequence[type], args: Sequence[_Any], options: dict[str, _Any], like: _Any
+) -> _Any:
+    """Run a function of NumPy; see `webgpu_widget.xp._functions`."""
+    from webgpu_widget.xp._functions import array_function
+
+    return array_function(function, types, args, options, like)
+
+
+def _edition_of_2024() -> _Any:
+    """Return the namespace of 2024.12."""
+    from webgpu_widget.xp._edition_2024 import namespace
+
+    return namespace

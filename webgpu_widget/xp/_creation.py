@@ -123,12 +123,12 @@ def eye(
     return create.eye(device_of(device), n_rows, n_cols, k=k, dtype=dtype)
 
 
-def meshgrid(*arrays: GPUArray, indexing: str = "xy") -> list[GPUArray]:
+def meshgrid(*arrays: GPUArray, indexing: str = "xy") -> tuple[GPUArray, ...]:
     """Return coordinate matrices of coordinate vectors."""
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}.")
     if not arrays:
-        return []
+        return ()
     same_gpu("meshgrid", list(arrays))
     if any(a.ndim != 1 for a in arrays):
         raise ShapeError(f"meshgrid takes 1-D arrays, not shapes {' and '.join(str(a.shape) for a in arrays)}.")
@@ -137,7 +137,7 @@ def meshgrid(*arrays: GPUArray, indexing: str = "xy") -> list[GPUArray]:
         order[:2] = [1, 0]
     shape = tuple(arrays[i].size for i in order)
     lines = [reshape(a, tuple(a.size if i == k else 1 for k in order)) for i, a in enumerate(arrays)]
-    return [broadcast_to(line, shape).copy() for line in lines]
+    return tuple(broadcast_to(line, shape).copy() for line in lines)
 
 
 def _triangle(x: GPUArray, relation: str, k: int) -> GPUArray:

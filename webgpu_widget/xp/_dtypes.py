@@ -23,15 +23,20 @@ float16 = dt.FLOAT16
 int32 = dt.INT32
 uint32 = dt.UINT32
 bool = dt.BOOL  # noqa: A001 - the standard's name
+# Names alone, for those who compare with them: no array has these, and whatever would make one refuses.
+int8, int16, int64 = (np.dtype(n) for n in ("int8", "int16", "int64"))
+uint8, uint16, uint64 = (np.dtype(n) for n in ("uint8", "uint16", "uint64"))
+float64, complex64, complex128 = (np.dtype(n) for n in ("float64", "complex64", "complex128"))
+_NAMED = (int8, int16, int64, uint8, uint16, uint64, float64, complex64, complex128)
 
 _KINDS: dict[str, tuple[dt.DType, ...]] = {
     "bool": (dt.BOOL,),
-    "signed integer": (dt.INT32,),
-    "unsigned integer": (dt.UINT32,),
-    "integral": (dt.INT32, dt.UINT32),
-    "real floating": (dt.FLOAT32, dt.FLOAT16),
-    "complex floating": (),
-    "numeric": (dt.INT32, dt.UINT32, dt.FLOAT32, dt.FLOAT16),
+    "signed integer": (dt.INT32, int8, int16, int64),
+    "unsigned integer": (dt.UINT32, uint8, uint16, uint64),
+    "integral": (dt.INT32, dt.UINT32, int8, int16, int64, uint8, uint16, uint64),
+    "real floating": (dt.FLOAT32, dt.FLOAT16, float64),
+    "complex floating": (complex64, complex128),
+    "numeric": (dt.INT32, dt.UINT32, dt.FLOAT32, dt.FLOAT16, *_NAMED),
 }
 
 
@@ -41,16 +46,25 @@ def astype(x: GPUArray, dtype: Any, /, *, copy: builtins.bool = True, device: GP
     return result if device is None else _asarray(device, result)
 
 
+def _named(dtype: Any) -> dt.DType:
+    """Return a dtype that arrays have, or one that has a name here alone."""
+    if isinstance(dtype, np.dtype) or (isinstance(dtype, type) and issubclass(dtype, np.generic)):
+        found = np.dtype(dtype)
+        if found in _NAMED:
+            return found
+    return dt.check_dtype(dtype)
+
+
 def _dtype_of(value: Any) -> dt.DType:
-    return value.dtype if is_array(value) else dt.check_dtype(value)
+    return value.dtype if is_array(value) else _named(value)
 
 
 def can_cast(from_: Any, to: Any, /) -> builtins.bool:
     """Whether promotion leads from one dtype (or array) to the other."""
-    source, target = _dtype_of(from_), dt.check_dtype(to)
+    source, target = _dtype_of(from_), _named(to)
     try:
-        return dt.promote(source, target) == target
-    except dt.DTypeError:
+        return builtins.bool(np.result_type(source, target) == target)
+    except TypeError:
         return False
 
 
@@ -78,7 +92,7 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
     """Whether a dtype is of a kind: a dtype, a name of the standard, or a tuple of them."""
     if isinstance(kind, tuple):
         return any(isdtype(dtype, k) for k in kind)
-    target = dt.check_dtype(dtype)
+    target = _named(dtype)
     if isinstance(kind, str):
         if kind not in _KINDS:
             raise ValueError(f"isdtype: {kind!r} is no kind; {', '.join(map(repr, _KINDS))} are.")
@@ -111,11 +125,11 @@ class IntInfo:
 def finfo(type: Any, /) -> FloatInfo:  # noqa: A002 - the standard's name
     """Return the limits of a floating-point dtype, or of an array's."""
     dtype = _dtype_of(type)
-    if dtype.kind != "f":
+    if dtype.kind not in "fc":
         raise dt.DTypeError(f"finfo is of floating-point dtypes, not {dtype.name}; iinfo is of integers.")
     info = np.finfo(dtype)
     normal = float(info.smallest_normal)
-    return FloatInfo(int(info.bits), float(info.eps), float(info.max), float(info.min), normal, dtype)
+    return FloatInfo(int(info.bits), float(info.eps), float(info.max), float(info.min), normal, np.dtype(info.dtype))
 
 
 def iinfo(type: Any, /) -> IntInfo:  # noqa: A002 - the standard's name
@@ -138,9 +152,9 @@ class NamespaceInfo:
         """Return the GPU that is used when none is named."""
         return default_device().gpu
 
-    def devices(self) -> list[GPU]:
+    def devices(self) -> tuple[GPU, ...]:
         """Return the GPUs: the default one (any other `webgpu_widget.GPU` is one, too)."""
-        return [self.default_device()]
+        return (self.default_device(),)
 
     def default_dtypes(self, *, device: GPU | None = None) -> dict[str, dt.DType]:  # noqa: ARG002 - alike on all
         """Return the dtypes that are used when none is named. There is no complex one."""

@@ -11,7 +11,7 @@ from webgpu_widget.arrays.lazy.build import same_gpu
 from webgpu_widget.arrays.lazy.create import arange
 from webgpu_widget.arrays.lazy.host import from_host
 from webgpu_widget.arrays.lazy.indexing import take as _take
-from webgpu_widget.arrays.lazy.node import broadcast_shapes
+from webgpu_widget.arrays.lazy.node import broadcast_shapes as broadcast_shapes_of
 from webgpu_widget.arrays.lazy.search import searchsorted
 from webgpu_widget.arrays.lazy.statistics import cumulative
 from webgpu_widget.arrays.lazy.value import is_array
@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
 
 
-def broadcast_arrays(*arrays: GPUArray) -> list[GPUArray]:
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape that arrays of these shapes broadcast to."""
+    return broadcast_shapes_of("broadcast_shapes", *(tuple(s) for s in shapes))
+
+
+def broadcast_arrays(*arrays: GPUArray) -> tuple[GPUArray, ...]:
     """Return the arrays repeated to their common shape."""
     if not arrays:
-        return []
+        return ()
     same_gpu("broadcast_arrays", list(arrays))
-    shape = broadcast_shapes("broadcast_arrays", *(a.shape for a in arrays))
-    return [shapes.broadcast_to(a, shape) for a in arrays]
+    shape = broadcast_shapes_of("broadcast_arrays", *(a.shape for a in arrays))
+    return tuple(shapes.broadcast_to(a, shape) for a in arrays)
 
 
 def broadcast_to(x: GPUArray, /, shape: Sequence[int]) -> GPUArray:
@@ -42,8 +47,8 @@ def concat(arrays: Sequence[GPUArray], /, *, axis: int | None = 0) -> GPUArray:
     return shapes.concat(arrays, axis)
 
 
-def expand_dims(x: GPUArray, /, axis: int = 0) -> GPUArray:
-    """Insert an axis of length 1."""
+def expand_dims(x: GPUArray, /, axis: int | tuple[int, ...] = 0) -> GPUArray:
+    """Insert axes of length 1."""
     return shapes.expand_dims(x, axis)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from webgpu_widget.arrays.lazy import places, search, statistics
+from webgpu_widget.arrays.lazy import create, places, search, statistics
+from webgpu_widget.arrays.lazy import dtypes as dt
+from webgpu_widget.arrays.lazy.build import apply, as_node, coerce, common_dtype
 from webgpu_widget.arrays.lazy.build import where as _where
 from webgpu_widget.arrays.lazy.indexing import take as _take
 from webgpu_widget.arrays.lazy.shape import check_axis
+from webgpu_widget.arrays.lazy.value import wrap
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -85,6 +88,22 @@ def searchsorted(
 ) -> GPUArray:
     """Return where the values x2 belong in the sorted 1-D array x1."""
     return search.searchsorted(x1, x2, side, sorter)
+
+
+def isin(x1: GPUArray | int, x2: GPUArray | int, /, *, invert: bool = False) -> GPUArray:
+    """Return which elements of x1 are among those of x2 (with ``invert``, which are not); NaN is among none."""
+    runtime, values = coerce("isin", (x1, x2))
+    dtype = common_dtype(values)
+    wanted, others = (wrap(runtime.device, as_node(v, dtype)) for v in values)
+    if not others.size:
+        return create.full(runtime.device, wanted.shape, invert, dt.BOOL)
+    if dtype.kind == "f":
+        # One zero: -0 and 0 are equal, and lie apart when sorted.
+        wanted, others = (_where(apply("equal", v, 0.0), 0.0, v) for v in (wanted, others))
+    line = search.sort(others.ravel())
+    first, last = (search.searchsorted(line, wanted, side) for side in ("left", "right"))
+    found = apply("logical_and", apply("less", first, last), apply("equal", wanted, wanted))
+    return apply("logical_not", found) if invert else found
 
 
 def take(x: GPUArray, indices: GPUArray, /, *, axis: int | None = None) -> GPUArray:

@@ -36,6 +36,10 @@ def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
     webgpu_widget.RangeError
         For values that do not fit.
     """
+    if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
+        raise dt.DTypeError(
+            f"{np.ma.getmaskarray(value).sum()} values of shape {value.shape} are masked, and arrays on the GPU have no masks: pass x.filled(...)."
+        )
     if isinstance(value, (list, tuple)):
         value = _host_scalars(value)
         from_python = not _has_numpy(value)
