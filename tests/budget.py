@@ -20,6 +20,8 @@ BUDGET: dict[str, tuple[int, int]] = {
     "kernels": (50, 80),
     "lab": (190, 330),
     "llm": (50, 30),
+    "libraries": (2, 60),
+    "llm": (30, 30),
     "mandelbrot": (60, 60),
     "naga": (80, 20),
     "nn": (25, 5),
