@@ -176,7 +176,12 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
 
     last = host[0][-1].astype(wide)
     want = np.exp(last - last.max())
-    bench.row("softmax(axis=1)", 4 * size, softmax, close_to(want / want.sum(), 5e-6, lambda r: r[-1]))
+    soft = close_to(want / want.sum(), 5e-6, lambda r: r[-1])
+    bench.row("softmax of expressions", 4 * size, softmax, soft)
+    bench.row("wg.softmax(axis=1)", 2 * size, forced(lambda: wg.softmax(a, axis=1)), soft)
+    centred = last - last.mean()
+    normal = close_to(centred / np.sqrt(np.square(centred).mean() + 1e-5), 5e-6, lambda r: r[-1])
+    bench.row("wg.layer_norm(axis=1)", 2 * size, forced(lambda: wg.layer_norm(a, axis=1)), normal)
     corner = min(shape)
     turned = host[0][:corner, -1].astype(wide) + host[1][corner - 1, :corner]
     square = (slice(corner),) * 2

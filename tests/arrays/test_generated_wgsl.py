@@ -11,6 +11,7 @@ from hazards.rules import RULES
 from webgpu_widget import xp
 from webgpu_widget.arrays.lazy.build import apply
 from webgpu_widget.arrays.lazy.ops import OPS, Op
+from webgpu_widget.arrays.lazy.runtime import runtime_of
 
 LOW = -(2**31)
 SIZES = {
@@ -47,6 +48,36 @@ def test_what_is_taken_from_itself(gpu, dtype):
     for made in (x - x, x - x[...], (x + 0) - x, xp.subtract(x, x), x.copy() - x):
         np.testing.assert_array_equal(made.numpy(), want)
     np.testing.assert_array_equal((x - x).sum().numpy(), dtype(np.nan))
+
+
+SUMS_TAKEN_APART = {
+    "(x + y) - x": (lambda x, y: (x + y) - x, True),
+    "x - (x + y)": (lambda x, y: x - (x + y), True),
+    "x - (x - y)": (lambda x, y: x - (x - y), True),
+    "(y - x) + x": (lambda x, y: (y - x) + x, True),
+    "x + (y - x)": (lambda x, y: x + (y - x), True),
+    "of views": (lambda x, y: (x[:, ::2] + y[:, ::2]) - x[:, ::2], True),
+    "of a row": (lambda x, y: (x[0] + y) - x[0], True),
+    "(x + y) + x": (lambda x, y: (x + y) + x, False),
+    "(y - x) - x": (lambda x, y: (y - x) - x, False),
+    "(x + y) - z": (lambda x, y: (x + y) - y[::-1], False),
+}
+
+
+@pytest.mark.parametrize("name", SUMS_TAKEN_APART)
+def test_a_sum_is_rounded_before_it_is_taken_apart(gpu, rng, name):
+    """As one kernel it would be y on NVIDIA, for infinities too."""
+    make, is_apart = SUMS_TAKEN_APART[name]
+    x, y = (rng.normal(size=(4, 6)) * scale for scale in (1e4, 1e-3))
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    x[1, 0], x[2, 2], y[3, 4] = np.inf, -np.inf, np.nan
+    on_gpu = [gpu.array(part) for part in (x, y)]
+    runtime = runtime_of(gpu._device)
+    before = runtime.dispatches
+    found = make(*on_gpu).numpy()
+    assert runtime.dispatches - before == 1 + is_apart
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(found, make(x, y))
 
 
 BAD = {

@@ -15,7 +15,7 @@ from webgpu_widget.arrays.lazy import library as definitions_of
 from webgpu_widget.device.queue import Queue
 
 FOLDER = pathlib.Path(wg.__file__).parent / "shaders"
-TAIL = 100
+TAIL = 120
 LIBRARY = ("array/elementwise", "array/transcendental")
 
 

@@ -107,7 +107,7 @@ def rows_read_once(bench: Bench, kind: Any, shape: tuple[int, int]) -> float:
 
 @AREA.case("generated/rows", "elements", 0, kind=("softmax", "layer_norm", "rms_norm"))
 def rows_that_are_not_finite(bench: Bench, kind: Any) -> float:
-    """Rows with NaN or infinities are NaN where NumPy's are, their neighbours are not; equal numbers have no distance from their mean."""
+    """Rows with NaN or infinities are NaN where NumPy's are, their neighbours are not; equal numbers have next to no distance from their mean."""
     x = np.full((6, 68), 7, np.float32)
     x[1, 5], x[2, 60], x[3, 7], x[4] = np.nan, np.inf, -np.inf, -np.inf
     found = rows.normalise(runtime_of(bench.device), kind, bench.gpu.array(x), eps=1e-5).numpy()
@@ -119,5 +119,6 @@ def rows_that_are_not_finite(bench: Bench, kind: Any) -> float:
         else:
             centred = wide - wide.mean(1, keepdims=True) if kind == "layer_norm" else wide
             wanted = centred / np.sqrt(np.square(centred).mean(1, keepdims=True) + 1e-5)
-    exact = not found[[0, 5]].any() if kind == "layer_norm" else True
+    # A quotient by the length may be two roundings off: what is left of 7 is that of that.
+    exact = np.abs(found[[0, 5]]).max() < EPS if kind == "layer_norm" else True
     return differing(np.isnan(found), np.isnan(wanted)) + (0 if exact else 1)

@@ -161,7 +161,34 @@ def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArra
         )
         raise DTypeError(f"{name} is not defined for {dtype.name}; it takes {allowed}. {hint}")
     node = op_node(name, *(as_node(v, dtype) for v in values))
+    if name in _SIGNS and dtype.kind == "f":
+        _keep_rounding(runtime, node)
     return wrap(runtime.device, runtime.admit(node))
+
+
+_SIGNS = {"add": (1, 1), "subtract": (1, -1)}
+
+
+def _keep_rounding(runtime: Runtime, node: Node) -> None:
+    """Compute a sum before what went into it is taken from it again.
+
+    Compilers of some GPUs make y of (x + y) - x in one kernel: the rounding error that compensated sums ask for is lost, and so is a NaN.
+    """
+    (left, right), (of_left, of_right) = node.inputs, _SIGNS[node.op]
+    for inner, sign, other, of_other in ((left, of_left, right, of_right), (right, of_right, left, of_left)):
+        if inner.storage is None and inner.op in _SIGNS:
+            parts = zip(inner.inputs, _SIGNS[inner.op], strict=True)
+            if any(sign * of_part == -of_other and _is_same(part, other) for part, of_part in parts):
+                runtime.materialise(inner)
+
+
+def _is_same(a: Node, b: Node) -> bool:
+    """Whether two nodes are the same value by what they are made of, a few steps down."""
+    if a is b or (a.storage is not None and a.storage is b.storage):
+        return True
+    if a.op != b.op or a.attr != b.attr or a.shape != b.shape or not a.inputs:
+        return False
+    return a.op in ("view", "cast", "negative") and all(map(_is_same, a.inputs, b.inputs))
 
 
 def _check_exponent(exponent: Any, runtime: Runtime) -> None:

@@ -104,7 +104,7 @@ def rows_source(kind: Kind, threads: int, held: int, *, weight: bool, bias: bool
 
     Uniform words: rows, vectors of a row, eps and the length (bits of floats). Bindings: x, weight, bias, result, those that there are.
     Sums run over the vectors of an invocation, then in a tree; a mean is corrected by the mean of what is left (two passes over registers), so that
-    rows of equal numbers have distances of 0.
+    rows of equal numbers have next to no distance from it, however a GPU divides.
     """
     names = ["x", *(name for name, there in (("weight", weight), ("bias", bias)) if there)]
     lines = [f"@group(0) @binding({i}) var<storage, read> {name}: array<vec4<f32>>;" for i, name in enumerate(names)]
