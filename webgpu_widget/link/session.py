@@ -358,7 +358,8 @@ class Session:
         if kind == "lost":
             if int(message["epoch"]) > self.epoch:
                 self.epoch = int(message["epoch"])
-                self._events.append(Event("device-lost", message))
+                reason = str(message.get("reason", "the page did not say why"))
+                self._events.append(Event("device-lost", {**message, "reason": reason}))
             return
         fields = _REPLIES[kind]
         key = str(message["id"])
