@@ -157,7 +157,8 @@ class Image:
     def doubtful_row(self) -> int | None:
         """Row whose counts may be those of the real axis, which it lies beside: by less than 2**-46 of a pixel, and yet not on it; None where there is none.
 
-        To have it exact, move the centre by a part of a pixel, or onto the axis. Direct pictures have none.
+        To have it exact, move the centre by a part of a pixel, or onto the axis. Direct pictures have none. In a picture some 1e17 times wider than a copy on
+        the real axis the same may befall the column through that copy's nucleus, which is not told here.
         """
         view = self.view
         if self.method == "direct" or (view.constant is not None and view.constant[1]):

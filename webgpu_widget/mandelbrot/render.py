@@ -128,6 +128,8 @@ def render(
     method : {"auto", "direct", "perturbation", "bla"}
         Direct f32, perturbation of a reference orbit with rebasing, or that with bilinear approximation.
         ``auto`` takes direct while a pixel is wider than 2**-18 of its coordinates, else bla.
+        Direct iterates in float32: near the boundary its counts drift from the exact ones, the more the narrower the view (14 % of them in the seahorse
+        valley at a width of 5e-3, 400 pixels wide); ``method="bla"`` there is right for all but 0.5 %, and takes longer.
     distance : bool
         Whether to estimate the distance to the set too.
     refine : bool
