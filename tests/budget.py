@@ -12,11 +12,11 @@ OTHER_STEPS = (125, 350)
 """Seconds of what make test and make test-more do beside: formats, linters, types and vitest; the tutorials under nbval and the selftest."""
 # Seconds that two quiet cores with SwiftShader may take, browsers and servers included: without what is marked `long` or `faults`, and that alone.
 BUDGET: dict[str, tuple[int, int]] = {
-    "arrays": (160, 150),
+    "arrays": (110, 150),
     "cluster": (50, 40),
     "contract": (40, 20),
     "faults": (50, 640),
-    "fuzz": (10, 10),
+    "fuzz": (5, 10),
     "kernels": (50, 80),
     "lab": (190, 330),
     "libraries": (2, 60),
@@ -24,7 +24,7 @@ BUDGET: dict[str, tuple[int, int]] = {
     "mandelbrot": (60, 60),
     "naga": (80, 20),
     "nn": (25, 5),
-    "packaging": (35, 10),
+    "packaging": (10, 10),
     "protocol": (5, 5),
     "security": (90, 20),
     "selftest": (35, 20),
