@@ -12,16 +12,16 @@ OTHER_STEPS = (125, 350)
 """Seconds of what make test and make test-more do beside: formats, linters, types and vitest; the tutorials under nbval and the selftest."""
 # Seconds that two quiet cores with SwiftShader may take, browsers and servers included: without what is marked `long` or `faults`, and that alone.
 BUDGET: dict[str, tuple[int, int]] = {
-    "arrays": (110, 150),
+    "arrays": (110, 60),
     "cluster": (50, 40),
     "contract": (40, 20),
-    "faults": (50, 640),
+    "faults": (50, 600),
     "fuzz": (5, 10),
     "kernels": (50, 80),
     "lab": (190, 330),
     "libraries": (2, 60),
     "llm": (50, 30),
-    "mandelbrot": (60, 60),
+    "mandelbrot": (60, 20),
     "naga": (80, 20),
     "nn": (25, 5),
     "packaging": (10, 10),
