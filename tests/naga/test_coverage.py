@@ -15,7 +15,7 @@ GENERATED = {
     "a product with a vector": "Made by webgpu_widget.arrays.matmul.vector",
     "an array's operation": "fn main(",
 }
-ONLY_WITH_SUBGROUPS = {"nn/block_cross.wgsl", "nn/block_gate.wgsl", "nn/block_self.wgsl"}
+ONLY_WITH_SUBGROUPS = {"nn/block_cross.wgsl", "nn/block_gate.wgsl", "nn/block_self.wgsl", "nn/block_turned.wgsl"}
 """What the package sends only to adapters with subgroups."""
 
 
