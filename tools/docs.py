@@ -45,6 +45,7 @@ docs/wgsl
 docs/weights
 docs/adapters
 docs/benchmarks
+docs/libraries
 docs/selftest
 docs/cluster
 ```
@@ -56,6 +57,7 @@ docs/cluster
 docs/architecture
 CONTRIBUTING
 SECURITY
+docs/reliability
 docs/fuzzing
 bench/NOTES
 CHANGELOG
