@@ -14,6 +14,7 @@ from webgpu_widget.llm.checks import Checks
 from webgpu_widget.llm.decoder import Decoder, Parts
 from webgpu_widget.llm.source import Checkpoint, Tensors, find
 from webgpu_widget.nn.kernels import Kernels
+from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings
 from webgpu_widget.nn.stats import Stats
 
@@ -29,7 +30,7 @@ __all__ = ["LanguageModel"]
 DTYPES = (None, "f32", "f16", "int8")
 
 
-class LanguageModel(Checks, Answers):
+class LanguageModel(Loaded, Checks, Answers):
     """A language model of the Llama family on the GPU of the notebook's browser; made by `from_pretrained`.
 
     Attributes
@@ -49,8 +50,6 @@ class LanguageModel(Checks, Answers):
         self.config, self.tokenizer = checkpoint.config.within(context), checkpoint.tokenizer
         self.stats = Stats()
         self._began = time.perf_counter()
-        self._closed = False
-        self._complete = -1  # the page's generation for which all is loaded
         self._tensors: Tensors | None = None
         self._open()
 
@@ -147,32 +146,6 @@ class LanguageModel(Checks, Answers):
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
         self._complete = self._generation
 
-    async def wait_async(self, timeout: float | None = 30.0) -> None:
-        """Coroutine twin of `wait`."""
-        await asyncio.to_thread(self.wait, timeout)
-
-    async def _settled(self) -> None:
-        if self._closed or self._complete != self._device.queue.generation:
-            await self.wait_async()
-
-    def _ready(self) -> Parts:
-        if self._closed:
-            raise errors.ClosedError("this model was freed; load it again with wg.LanguageModel.from_pretrained()")
-        if self._generation != self._device.queue.generation:
-            self._wait_for_device()
-            self._open()
-        return self._parts
-
-    def _wait_for_device(self) -> None:
-        """Wait for the page or device after the one that was lost; it may be on its way while the loss is still being told."""
-        for _ in range(3):
-            try:
-                self._device.ready()
-            except (errors.DeviceLostError, errors.FrontendLostError):
-                continue
-            return
-        self._device.ready()
-
     def free(self) -> None:
         """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
         self._closed = True
@@ -180,12 +153,6 @@ class LanguageModel(Checks, Answers):
         if self._tensors is not None:
             self._tensors.close()
         self._tensors, self._parts = None, cast("Parts", None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.free()
 
     def __repr__(self) -> str:
         c = self.config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
@@ -12,6 +11,7 @@ import numpy as np
 from webgpu_widget import errors
 from webgpu_widget.device.default import as_device
 from webgpu_widget.nn.kernels import Kernels
+from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.t5.answers import Answers, T5Stats
 from webgpu_widget.t5.checks import Checks
 from webgpu_widget.t5.config import T5Config
@@ -33,7 +33,7 @@ __all__ = ["T5", "T5Stats"]
 _FORMATS = ("f32", "f16", "int8")
 
 
-class T5(Checks, Answers):
+class T5(Loaded, Checks, Answers):
     """A FLAN-T5 (or T5) checkpoint on the GPU of the notebook's browser; made by `from_pretrained`.
 
     Attributes
@@ -62,8 +62,6 @@ class T5(Checks, Answers):
         self.max_source_tokens = max_source_tokens
         self.stats = T5Stats()
         self._began = time.perf_counter()
-        self._closed = False
-        self._complete = -1  # the page's generation for which all is loaded
         self._tensors: Tensors | None = None
         self._open()
 
@@ -173,32 +171,6 @@ class T5(Checks, Answers):
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
         self._complete = self._generation
 
-    async def wait_async(self, timeout: float | None = 30.0) -> None:
-        """Coroutine twin of `wait`."""
-        await asyncio.to_thread(self.wait, timeout)
-
-    async def _settled(self) -> None:
-        if self._closed or self._complete != self._device.queue.generation:
-            await self.wait_async()
-
-    def _ready(self) -> Parts:
-        if self._closed:
-            raise errors.ClosedError("this model was freed; load it again with wg.T5.from_pretrained()")
-        if self._generation != self._device.queue.generation:
-            self._wait_for_device()
-            self._open()
-        return self._parts
-
-    def _wait_for_device(self) -> None:
-        """Wait for the page or device after the one that was lost; it may be on its way while the loss is still being told."""
-        for _ in range(3):
-            try:
-                self._device.ready()
-            except (errors.DeviceLostError, errors.FrontendLostError):
-                continue
-            return
-        self._device.ready()
-
     def free(self) -> None:
         """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
         self._closed = True
@@ -206,12 +178,6 @@ class T5(Checks, Answers):
         if self._tensors is not None:
             self._tensors.close()
         self._tensors, self._parts, self._encoders = None, cast("Parts", None), cast("Encoders", None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.free()
 
     def __repr__(self) -> str:
         c = self.config

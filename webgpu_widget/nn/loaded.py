@@ -1,0 +1,75 @@
+"""What a model that lives in the browser does about its page: open its weights anew after a loss, wait until all is there, end."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+from webgpu_widget import errors
+
+if TYPE_CHECKING:
+    from webgpu_widget.device.device import Device
+
+__all__ = ["Loaded"]
+
+
+class Loaded(ABC):
+    """The life of a model; what it is made of is the model's own.
+
+    ``_generation`` is the page's generation for which the weights were opened, ``_complete`` that for which all is loaded.
+    """
+
+    _device: Device
+    _parts: Any
+    _closed = False
+    _complete = -1
+    _generation: int
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Open the weights for the page and device that there are now."""
+
+    @abstractmethod
+    def wait(self, timeout: float | None = 30.0) -> None:
+        """Return when the whole model is on the GPU, with its kernels compiled."""
+
+    async def wait_async(self, timeout: float | None = 30.0) -> None:
+        """Coroutine twin of `wait`."""
+        await asyncio.to_thread(self.wait, timeout)
+
+    @abstractmethod
+    def free(self) -> None:
+        """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
+
+    async def _settled(self) -> None:
+        """Wait for what a coroutine must not block on."""
+        if self._closed or self._complete != self._device.queue.generation:
+            await self.wait_async()
+
+    def _ready(self) -> Any:
+        """Return the parts for the page and device that there are now."""
+        if self._closed:
+            raise errors.ClosedError(
+                f"this model was freed; load it again with wg.{type(self).__name__}.from_pretrained()"
+            )
+        if self._generation != self._device.queue.generation:
+            self._wait_for_device()
+            self._open()
+        return self._parts
+
+    def _wait_for_device(self) -> None:
+        """Wait for the page or device after the one that was lost; it may be on its way while the loss is still being told."""
+        for _ in range(3):
+            try:
+                self._device.ready()
+            except (errors.DeviceLostError, errors.FrontendLostError):
+                continue
+            return
+        self._device.ready()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.free()
