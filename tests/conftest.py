@@ -89,7 +89,7 @@ def _checked_texts() -> Iterator[None]:
     def pipeline(queue: Queue, source: str, *args: Any, **options: Any) -> Any:
         sender = sys._getframe(1).f_globals["__name__"]
         if source not in known and sender.startswith("webgpu_widget.") and sender != "webgpu_widget.kernels.kernel":
-            # An expression of arrays that takes a sum apart is its author's; what one operation is written as is not.
+            # A sum that an expression of arrays takes apart is computed before; what is left takes the same away twice, as in (y - x) - x.
             theirs = sender.startswith("webgpu_widget.arrays.lazy.")
             refused = [
                 found
