@@ -66,7 +66,7 @@ SUMS_TAKEN_APART = {
 
 @pytest.mark.parametrize("name", SUMS_TAKEN_APART)
 def test_a_sum_is_rounded_before_it_is_taken_apart(gpu, rng, name):
-    """As one kernel it would be y on NVIDIA, for infinities too."""
+    """As one kernel it would be y on NVIDIA, for infinities too. What is not taken apart may be summed in another order: (x + y) + x is 2 x + y there."""
     make, is_apart = SUMS_TAKEN_APART[name]
     x, y = (rng.normal(size=(4, 6)) * scale for scale in (1e4, 1e-3))
     x, y = x.astype(np.float32), y.astype(np.float32)
@@ -77,7 +77,11 @@ def test_a_sum_is_rounded_before_it_is_taken_apart(gpu, rng, name):
     found = make(*on_gpu).numpy()
     assert runtime.dispatches - before == 1 + is_apart
     with np.errstate(invalid="ignore"):
-        np.testing.assert_array_equal(found, make(x, y))
+        wanted = make(x, y)
+    if is_apart:
+        np.testing.assert_array_equal(found, wanted)
+    else:  # each order rounds twice, to within half a unit of the largest number on the way
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=4 * 2.0**-24 * 3 * np.abs(x[np.isfinite(x)]).max())
 
 
 BAD = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 import threading
 import time
 
@@ -224,10 +225,10 @@ def test_another_browser_is_tested_by_its_page(capfd):
     opened = []
 
     def open_it():
-        deadline = time.monotonic() + 30
+        deadline, said = time.monotonic() + 30, ""
         while time.monotonic() < deadline and not opened:
-            said = capfd.readouterr().err
-            if "Open http" in said:
+            said += capfd.readouterr().err
+            if re.search(r"Open http\S+\s", said):
                 opened.append(Browser(said.split()[said.split().index("Open") + 1]))
             time.sleep(0.05)
 

@@ -109,6 +109,13 @@ def timed(model: wg.LanguageModel, work: Any) -> float:
     return time.perf_counter() - began
 
 
+def by_kernel(profile: Profile, times: int) -> dict[str, list[float | None]]:
+    """Return, by kernel, its dispatches each time and microseconds of one."""
+    return {
+        row.name: [row.dispatches / times, row.gpu_ms and 1e3 * row.gpu_ms / row.dispatches] for row in profile.rows
+    }
+
+
 def steps(model: wg.LanguageModel, a: argparse.Namespace) -> dict[str, Any]:
     """Time bare steps, and of as many dependent dispatches that do nothing much."""
     decoder = Decoder(model._parts, 1, 64 + a.tokens, (model.config.vocab,))
@@ -124,10 +131,7 @@ def steps(model: wg.LanguageModel, a: argparse.Namespace) -> dict[str, Any]:
         decoder.start([ids], Settings(a.tokens))
         with Profile(model._device) as profile:
             decoder.replay(a.tokens)
-        found["gpu_us_by_kernel"] = {
-            row.name: [row.dispatches // a.tokens, row.gpu_ms and 1e3 * row.gpu_ms / row.dispatches]
-            for row in profile.rows
-        }
+        found["gpu_us_by_kernel"] = by_kernel(profile, a.tokens)
     k = model._parts.kernels
     program, pair = Program(model._device), (decoder.x, k.floats(model.config.width, "x"))
     with program:
@@ -137,14 +141,19 @@ def steps(model: wg.LanguageModel, a: argparse.Namespace) -> dict[str, Any]:
     return {**found, "bare_dispatches_ms": 1e3 * bare}
 
 
-def prefill(model: wg.LanguageModel, a: argparse.Namespace) -> float:
+def prefill(model: wg.LanguageModel, a: argparse.Namespace) -> dict[str, Any]:
     """Tokens a second of a prompt, best of the runs."""
     decoder = Decoder(model._parts, 1, a.prompt + 1, (model.config.vocab,))
     rng, best = np.random.default_rng(4), np.inf
     for _ in range(a.runs + 1):
         ids = rng.integers(1, model.config.vocab, a.prompt + 1).tolist()
         best = min(best, timed(model, lambda ids=ids: decoder.start([ids], Settings(1))))
-    return float(a.prompt / best)
+    found: dict[str, Any] = {"prefill_tokens_per_second": a.prompt / best}
+    if a.profile:
+        with Profile(model._device) as profile:
+            decoder.start([rng.integers(1, model.config.vocab, a.prompt + 1).tolist()], Settings(1))
+        found["prefill_gpu_us_by_kernel"] = by_kernel(profile, 1)
+    return found
 
 
 def measure(path: Path, gpu: wg.GPU, a: argparse.Namespace) -> dict[str, Any]:
@@ -168,7 +177,7 @@ def measure(path: Path, gpu: wg.GPU, a: argparse.Namespace) -> dict[str, Any]:
         best = max(best, model.stats.decode_tokens_per_second or model.stats.tokens_per_second)
     row["decode_tokens_per_second"] = best
     row |= steps(model, a)
-    row["prefill_tokens_per_second"] = prefill(model, a)
+    row |= prefill(model, a)
     if a.bandwidth:
         row["share_of_bandwidth"] = row["bytes"] / row["bare_step_ms"] * 1e3 / (a.bandwidth * 1e12)
     model.free()

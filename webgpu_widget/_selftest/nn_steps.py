@@ -226,33 +226,27 @@ def block_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
 
 @AREA.case(
     "nn/block_turned", RELATIVE, 1e-5, weights=FORMATS, at=((3, 0, 0), (2, 130, 0), (1, 130, 66)), kept=(3, 1),
-    turning=((True, False, False), (False, True, True)),
+    turning=((True, False), (False, True)),
 )  # fmt: skip
 def block_turned(
-    bench: Bench, weights: Format, at: tuple[int, int, int], kept: int, turning: tuple[bool, bool, bool]
+    bench: Bench, weights: Format, at: tuple[int, int, int], kept: int, turning: tuple[bool, bool]
 ) -> float:
-    """Self-attention of heads that turn, from the norm to the output projection, over pasts of more than one round."""
+    """Self-attention of heads that turn, and the output projection, over pasts of more than one round."""
     rows, step, window = at
-    is_interleaved, is_normed, is_biased = turning
+    is_interleaved, is_normed = turning
     b, blocks = _in_blocks(bench, replace(SIZES, kv_heads=kept, scale=0.4), weights)
-    count, capacity = (3 + 2 * kept) * 8, 132
-    x, gain, cache = b.normal(size=(rows, 20)), b.normal(size=20), b.normal(size=(2, rows, kept, capacity, 8))
-    (into, exact_into), (output, exact_output) = (
-        b.matrix(b.normal(size=(count, 20)) / 4),
-        b.matrix(b.normal(size=(20, 24))),
-    )
-    bias = b.normal(size=count).astype(np.float32) * is_biased
-    if is_biased:
-        into = b.kernels.with_bias(into, b.put(bias))
+    capacity = 132
+    x, qkv = b.normal(size=(rows, 20)), b.normal(size=(rows, 3 + 2 * kept, 8))
+    cache, (output, exact_output) = b.normal(size=(2, rows, kept, capacity, 8)), b.matrix(b.normal(size=(20, 24)))
     angles, table, gains, given = _turning(b, is_normed, capacity)
-    block, kept_here, slots = blocks.block(b.put(gain), into, output, given), b.put(cache), b.poison(rows, 4, 20)
+    vectors, kept_here, slots = blocks.turned_vectors(output, given), b.put(cache), b.poison(rows, 4, 20)
     for state in (b.state(step=step), b.state(stopped=1, step=step)):
         blocks.step_turned(
-            b.put(x), block, table, state, kept_here, slots, rows, capacity,
+            b.put(x), b.put(qkv), output, vectors, table, state, kept_here, slots, rows, capacity,
             is_normed=is_normed, is_interleaved=is_interleaved, window=window,
         )  # fmt: skip
     wanted = twin.block_turned(
-        x, gain, exact_into, bias, exact_output, np.tile(angles[step], (rows, 1)), gains, cache[0], cache[1], step,
+        x, qkv, exact_output, np.tile(angles[step], (rows, 1)), gains, cache[0], cache[1], step,
         scale=0.4, window=window, is_interleaved=is_interleaved,
     )  # fmt: skip
     return max(relative(b.get(slots, (rows, 4, 20)), wanted), relative(b.get(kept_here, cache.shape), cache))

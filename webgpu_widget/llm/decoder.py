@@ -9,7 +9,7 @@ import numpy as np
 
 from webgpu_widget.errors import LimitError
 from webgpu_widget.nn import decoder
-from webgpu_widget.nn.blocks import Block, Blocks
+from webgpu_widget.nn.blocks import Blocks
 from webgpu_widget.nn.cache import Cache, rounded
 from webgpu_widget.nn.layers import Rows
 
@@ -32,7 +32,7 @@ PIECE = 512
 class Layer:
     """Gains and matrices of a layer: ``into`` are the projections to queries, keys and values, of one format each, ``gate`` those that the gate joins.
 
-    ``block`` is the attention for the kernels of `Blocks`, where adapter and formats are for them.
+    ``vectors`` are those of `Blocks.step_turned`, where the adapter is for it.
     """
 
     own_gain: Buffer
@@ -43,7 +43,7 @@ class Layer:
     gate: Matrix
     down: Matrix
     window: int | None
-    block: Block | None
+    vectors: Buffer | None
 
 
 class Parts:
@@ -121,13 +121,13 @@ class Parts:
         head_gains = t.vector(k, *norms) if self.config.has_head_norms else None
         into = tuple(t.matrix(k, *names) for names in groups)
         out = t.matrix(k, f"{block}.attn_output.weight")
-        is_whole = len(into) == 1 and into[0].format == out.format and not out.has_bias and self.blocks.turned_width
+        in_blocks = self.blocks.turned_width and not out.has_bias
         self._layers[i] = made = Layer(
             own_gain=own_gain,
             head_gains=head_gains,
             into=into,
             out=out,
-            block=self.blocks.block(own_gain, into[0], out, head_gains) if is_whole else None,
+            vectors=self.blocks.turned_vectors(out, head_gains) if in_blocks else None,
             gain=t.vector(k, f"{block}.ffn_norm.weight"),
             gate=t.matrix(k, *pair),
             down=t.matrix(k, f"{block}.ffn_down.weight"),
@@ -236,35 +236,32 @@ class Decoder(decoder.Decoder):
         k, rows = self.kernels, self.rows
         for i in range(self.parts.config.layers):
             layer = self.parts.layer(i)
-            if layer.block is None or self.slots is None:
-                self._layer(layer, i)
-            else:
-                self._layer_in_blocks(layer, layer.block, self.slots, i)
+            self._attend(layer, i)
             k.step_linear(self.inner, None, layer.down, self.state, self.x, rows, residual=True)
         k.step_linear(self.x, self.parts.gain, self.parts.head, self.state, self.logits, rows)
 
-    def _layer(self, layer: Layer, i: int) -> None:
+    def _attend(self, layer: Layer, i: int) -> None:
         """Queue a layer up to its feed-forward's second half."""
         k, cache, rows, at = self.kernels, self.cache, self.rows, 0
+        is_interleaved = self.parts.config.rotary.is_interleaved
         for matrix in layer.into:
             place = None if len(layer.into) == 1 else (at, k.sizes.q_width + k.sizes.kv_width)
             k.step_linear(self.x, layer.own_gain, matrix, self.state, self.qkv, rows, place=place)
             at += matrix.rows
+        if layer.vectors is not None and self.slots is not None:
+            b = self.parts.blocks
+            b.step_turned(
+                self.x, self.qkv, layer.out, layer.vectors, self.turns, self.state, cache.layers[i], self.slots, rows, cache.capacity,
+                is_normed=layer.head_gains is not None, is_interleaved=is_interleaved, window=layer.window,
+            )  # fmt: skip
+            b.step_gate(self.slots, layer.gain, layer.gate, self.state, self.inner, self.x, rows)
+            return
         k.step_turned(
             self.qkv, self.turns, layer.head_gains, self.state, cache.layers[i], self.context, rows, cache.capacity,
-            is_interleaved=self.parts.config.rotary.is_interleaved, window=layer.window,
+            is_interleaved=is_interleaved, window=layer.window,
         )  # fmt: skip
         k.step_linear(self.context, None, layer.out, self.state, self.x, rows, residual=True)
         k.step_gate(self.x, layer.gain, layer.gate, self.state, self.inner, rows)
-
-    def _layer_in_blocks(self, layer: Layer, block: Block, slots: Buffer, i: int) -> None:
-        """Queue the same in two kernels."""
-        b, cache, rows = self.parts.blocks, self.cache, self.rows
-        b.step_turned(
-            self.x, block, self.turns, self.state, cache.layers[i], slots, rows, cache.capacity,
-            is_normed=layer.head_gains is not None, is_interleaved=self.parts.config.rotary.is_interleaved, window=layer.window,
-        )  # fmt: skip
-        b.step_gate(slots, layer.gain, layer.gate, self.state, self.inner, self.x, rows)
 
     def start(self, texts: Sequence[Sequence[int]], settings: Settings) -> int:
         """Prepare to go on from texts of one length, whose tokens but the last go through the layers; returns how many were there already.

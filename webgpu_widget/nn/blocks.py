@@ -3,7 +3,8 @@
 An attention is one kernel, a workgroup a head, from the norm to the head's part of the output projection. Heads cannot add their parts to
 a row without waiting for each other, so each writes into a slot of its own, and the next kernel adds the slots as it reads the row.
 `Blocks.step_self` is attention as T5 has it: position biases, no scaling, a head of keys and values a head; `Blocks.step_turned` has heads that turn
-with their position, scaled, of which several share a head of keys and values.
+with their position, scaled, of which several share a head of keys and values. Models of that kind have few heads, too few workgroups to project rows
+to queries, keys and values quickly: there that is a product of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from webgpu_widget.nn.kernels import ACTIVATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from webgpu_widget.device.handles import Buffer
     from webgpu_widget.nn.formats import Format
     from webgpu_widget.nn.kernels import Kernels, Matrix
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Block", "Blocks"]
 
 _BINDINGS = 8
+_SHARERS = 4
+"""Workgroups that share the outputs of a turned head: an eighth of the outputs takes as long as reading the past of a short text."""
 _MOST_SLOTS = 16_384
 """Numbers in the slots of a row: where they are more, it costs more that each workgroup adds them than that a dispatch is saved."""
 
@@ -77,25 +82,35 @@ class Blocks:
         return 0
 
     def block(self, gain: Buffer, into: Matrix, out: Matrix, bias: Buffer | None = None) -> Block:
-        """Bring an attention's vectors together; ``bias`` is of positions, or the gains of heads."""
-        queue = self.kernels.queue
-        parts = [(gain, out.rows), (into.scale, into.rows * (2 if into.has_bias else 1)), (out.scale, out.rows)]
+        """Bring an attention's vectors together; ``bias`` is of positions."""
+        parts = [(gain, out.rows), (into.scale, into.rows), (out.scale, out.rows)]
         if bias is not None:
             parts.append((bias, bias.size_bytes // 4))
-        total = sum(count for _, count in parts)
+        return Block(into, out, self._joined(parts))
+
+    def turned_vectors(self, out: Matrix, head_gains: Buffer | None) -> Buffer:
+        """Bring the vectors of `step_turned` together."""
+        parts = [(out.scale, out.rows)]
+        if head_gains is not None:
+            parts.append((head_gains, 2 * self.kernels.sizes.head_width))
+        return self._joined(parts)
+
+    def _joined(self, parts: Sequence[tuple[Buffer, int]]) -> Buffer:
+        queue, total = self.kernels.queue, sum(count for _, count in parts)
         vectors = queue.alloc(-(-total // 4) * 16, label="vectors")
         at = 0
         for source, count in parts:
             queue.copy(source, 0, vectors, 4 * at, 4 * count)
             at += count
-        return Block(into, out, vectors)
+        return vectors
 
     def _run(
-        self, name: str, buffers: list[Buffer], groups: tuple[int, int], params: bytes, weights: Format, width: int, **constants: Any
+        self, name: str, buffers: list[Buffer], groups: tuple[int, ...], params: bytes, weights: Format, width: int, **constants: Any
     ) -> None:  # fmt: skip
         s = self.kernels.sizes
         constants |= {"WG": width, "WORDS": s.width // 4, "EPSILON": s.epsilon}
-        self.kernels.run(name, buffers, (*groups, 1), params, weights, **constants)
+        x, y, *z = groups
+        self.kernels.run(name, buffers, (x, y, z[0] if z else 1), params, weights, **constants)
 
     def step_self(
         self, x: Buffer, block: Block, origin: Buffer, state: Buffer, cache: Buffer, slots: Buffer, rows: int, capacity: int
@@ -109,18 +124,24 @@ class Blocks:
         self._run("block_self", buffers, groups, params, block.into.format, width, **constants)
 
     def step_turned(
-        self, x: Buffer, block: Block, table: Buffer, state: Buffer, cache: Buffer, slots: Buffer, rows: int, capacity: int,
+        self, x: Buffer, qkv: Buffer, out: Matrix, vectors: Buffer, table: Buffer, state: Buffer, cache: Buffer, slots: Buffer, rows: int, capacity: int,
         *, is_normed: bool, is_interleaved: bool, window: int | None = None,
     ) -> None:  # fmt: skip
-        """`Kernels.step_turned` from the norm to the output projection: ``slots`` (rows, heads + 1, width) of ``x`` (rows, width)."""
-        s, into = self.kernels.sizes, block.into
-        buffers = [x, block.vectors, into.words, block.out.words, table, state, cache, slots]
+        """`Kernels.step_turned` and the output projection: ``slots`` (rows, heads + 1, width) of ``x`` (rows, width).
+
+        Parameters
+        ----------
+        vectors
+            Of `turned_vectors`.
+        """
+        s = self.kernels.sizes
+        buffers = [x, qkv, vectors, out.words, table, state, cache, slots]
         constants = {
             "HEADS": s.heads, "KV_HEADS": s.kept_heads, "SCALE": s.scale, "WINDOW": window or 0, "INTERLEAVED": is_interleaved,
-            "NORMED": is_normed, "BIASED": into.has_bias,
+            "NORMED": is_normed,
         }  # fmt: skip
         params, width = struct.pack("<I", capacity), self.turned_width or 64
-        self._run("block_turned", buffers, (s.heads, rows), params, into.format, width, **constants)
+        self._run("block_turned", buffers, (s.heads, rows, _SHARERS), params, out.format, width, **constants)
 
     def step_cross(
         self, x: Buffer, block: Block, kv: Buffer, mask: Buffer, state: Buffer, slots: Buffer, rows: int, source: int, beams: int

@@ -232,13 +232,11 @@ def block_self(
 
 
 def block_turned(
-    x: Array, gain: Array, into: Array, bias: Array, output: Array, angles: Array, gains: Array | None, keys: Array, values: Array, step: int,
+    x: Array, qkv: Array, output: Array, angles: Array, gains: Array | None, keys: Array, values: Array, step: int,
     *, scale: float, window: int = 0, is_interleaved: bool, epsilon: float = 1e-6,
 ) -> Array:  # fmt: skip
-    """`step_turned` from the norm to the output projection: as `block_self`."""
-    kept, d = keys.shape[1], keys.shape[3]
-    qkv = (step_linear(x, gain, into, epsilon=epsilon) + bias).reshape(len(x), -1, d)
-    count = qkv.shape[1] - 2 * kept
+    """`step_turned` of rows of heads (rows, heads + 2 * kept heads, d), and the output projection: as `block_self`."""
+    kept, count = keys.shape[1], qkv.shape[1] - 2 * keys.shape[1]
     q, k, v = qkv[:, :count], qkv[:, count : count + kept], qkv[:, count + kept :]
     context = step_turned(
         q, k, v, angles, gains, keys, values, step, scale=scale, window=window, is_interleaved=is_interleaved, epsilon=epsilon

@@ -30,16 +30,6 @@ fn unpack(p: Packed) -> vec4f { return p; }
 var<workgroup> row: array<vec4f, WORDS>;
 var<workgroup> words: array<f32, WG>;
 
-fn all_sum(value: f32, index: u32, lanes: u32) -> f32 {
-  let sum = subgroupAdd(value);
-  workgroupBarrier();
-  if (index % lanes == 0u) { words[index / lanes] = sum; }
-  workgroupBarrier();
-  var total = 0.0;
-  for (var team = 0u; team < WG / lanes; team++) { total += words[team]; }
-  return total;
-}
-
 fn activate(a: f32) -> f32 {
   if (ACT == 0u) { return select(a, 0.0, bitcast<u32>(a) - 0x80000001u < 0x7f800000u); } // NaN stays
   if (ACT == 1u) { return 0.5 * a * (1.0 + tanh(clamp(0.7978845608 * (a + 0.044715 * a * a * a), -15.0, 15.0))); }
@@ -66,7 +56,12 @@ fn main(
     squares += dot(v, v);
     if (group.x == 0u) { y[r * WORDS + i] = v; }
   }
-  let inverse = inverseSqrt(all_sum(squares, index, lanes) / f32(4u * WORDS) + EPSILON);
+  squares = subgroupAdd(squares);
+  if (lane == 0u) { words[team] = squares; }
+  workgroupBarrier();
+  var whole = 0.0;
+  for (var i = 0u; i < teams; i++) { whole += words[i]; }
+  let inverse = inverseSqrt(whole / f32(4u * WORDS) + EPSILON);
   let turns = (OUT + groups.x * teams - 1u) / (groups.x * teams);
   for (var turn = 0u; turn < turns; turn++) {
     let n = (turn * groups.x + group.x) * teams + team;

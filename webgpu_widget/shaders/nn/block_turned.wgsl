@@ -1,12 +1,11 @@
-// A decoding step's self-attention with turning heads, all of it, a query head a workgroup: slot h of a row gets Wo_h softmax(SCALE q . k) v over the
-// cache and the new position, with q, k and v of RMSNorm(row), q and k rotated by the position; the last slot gets the row itself; the new key and value
-// are kept. HEADS / KV_HEADS query heads share a head of keys and values, which each of them computes. Where WINDOW is not 0, only so many of the last
-// positions are seen; where NORMED, heads of queries and keys are normed before they turn; where BIASED, q, k and v have biases.
-// Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS, vectors as vec4f: gain (d), scale of into ((HEADS + 2 * KV_HEADS) * 4 * HEAD),
-// behind it the bias where BIASED, scale of output (d), gains of heads (2, 4 * HEAD) where NORMED; into ((HEADS + 2 * KV_HEADS) * 4 * HEAD, d) and
-// output (d, HEADS * 4 * HEAD) in Packed words of four; table (positions, 2 * HEAD) of cosine and sine; cache (2, rows, KV_HEADS, capacity, HEAD)
-// as vec4f, keys then values. state: stopped, step.
-// Dispatch: (HEADS, rows, 1).
+// A decoding step's self-attention with turning heads and what the output projection makes of it: slot h of a row gets Wo_h softmax(SCALE q . k) v over
+// the cache and the new position, q and k rotated by the position; the last slot gets the row itself; the new key and value are kept. HEADS / KV_HEADS
+// query heads share a head of keys and values. Where WINDOW is not 0, only so many of the last positions are seen; where NORMED, heads of queries and keys
+// are normed before they turn.
+// Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS; qkv (rows, (HEADS + 2 * KV_HEADS) * 4 * HEAD); vectors: scale of output (d), gains
+// of heads (2, 4 * HEAD) where NORMED; output (d, HEADS * 4 * HEAD) in Packed words of four; table (positions, 2 * HEAD) of cosine and sine; cache
+// (2, rows, KV_HEADS, capacity, HEAD) as vec4f, keys then values. state: stopped, step.
+// Dispatch: (HEADS, rows, any): the workgroups of a head each look at all of its past, and share the outputs.
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative.
 // Source: as step_turned.wgsl and block_self.wgsl.
 enable subgroups;
@@ -19,15 +18,14 @@ override SCALE: f32 = 1.0;
 override WINDOW: u32 = 0;
 override INTERLEAVED: bool = false;
 override NORMED: bool = false;
-override BIASED: bool = false;
 override EPSILON: f32 = 1e-6;
 const HEAD: u32 = 16u;
 
 struct Params { capacity: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(2) var<storage, read> into: array<Packed>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(3) var<storage, read> output: array<Packed>;
 @group(0) @binding(4) var<storage, read> table: array<vec2f>;
 @group(0) @binding(5) var<storage, read> state: array<u32>;
@@ -39,7 +37,6 @@ struct Params { capacity: u32 }
 alias Packed = vec4f;
 fn unpack(p: Packed) -> vec4f { return p; }
 
-var<workgroup> row: array<vec4f, WORDS>;
 var<workgroup> mine: array<vec4f, 3 * HEAD>;
 var<workgroup> share: array<f32, WG>;
 var<workgroup> parts: array<vec4f, WG>;
@@ -65,19 +62,19 @@ fn all_max(value: f32, index: u32, lanes: u32) -> f32 {
   return total;
 }
 
-// Word w of the query (0) or key (1), normed and rotated.
-fn turned(part: u32, w: u32, position: u32, gains: u32) -> vec4f {
-  let first = part * HEAD;
+// Word w of the query (0) or key (1) that begins there, normed and rotated.
+fn turned(part: u32, begin: u32, w: u32, position: u32) -> vec4f {
   let half = HEAD / 2u;
   let facing = (w + half) % HEAD;
-  var v = mine[first + w];
-  var other = mine[first + facing];
+  var v = qkv[begin + w];
+  var other = qkv[begin + facing];
   if (NORMED) {
     var squares = 0.0;
-    for (var i = 0u; i < HEAD; i++) { squares += dot(mine[first + i], mine[first + i]); }
+    for (var i = 0u; i < HEAD; i++) { squares += dot(qkv[begin + i], qkv[begin + i]); }
     let inverse = inverseSqrt(squares / f32(4u * HEAD) + EPSILON);
-    v *= inverse * vectors[gains + first + w];
-    other *= inverse * vectors[gains + first + facing];
+    let gains = WORDS + part * HEAD;
+    v *= inverse * vectors[gains + w];
+    other *= inverse * vectors[gains + facing];
   }
   let at = position * 2u * HEAD;
   if (INTERLEAVED) {
@@ -101,65 +98,20 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   if (state[0] != 0u) { return; }
-  let lane = index % lanes;
-  let team = index / lanes;
-  let teams = WG / lanes;
+  let step = state[1];
   let h = group.x;
   let r = group.y;
   let kept = h / (HEADS / KV_HEADS);
-  let all = (HEADS + 2u * KV_HEADS) * HEAD;
-  let scales = WORDS + select(all, 2u * all, BIASED);
 
-  // RMSNorm of the row
-  var squares = 0.0;
-  for (var i = index; i < WORDS; i += WG) {
-    let v = x[r * WORDS + i];
-    row[i] = v;
-    squares += dot(v, v);
-    if (h == 0u) {
-      for (var c = 0u; c < 4u; c++) { out[(r * (HEADS + 1u) + HEADS) * 4u * WORDS + 4u * i + c] = v[c]; }
-    }
+  // the head's q, k and v, of which the first two turn; the last slot is the row
+  for (var i = index; i < 3u * HEAD; i += WG) {
+    let part = i / HEAD;
+    let begin = (r * (HEADS + 2u * KV_HEADS) + select(HEADS + (part - 1u) * KV_HEADS + kept, h, part == 0u)) * HEAD;
+    if (part == 2u) { mine[i] = qkv[begin + i % HEAD]; } else { mine[i] = turned(part, begin, i % HEAD, step); }
   }
-  let inverse = inverseSqrt(all_sum(squares, index, lanes) / f32(4u * WORDS) + EPSILON);
-  for (var i = index; i < WORDS; i += WG) { row[i] *= inverse * vectors[i]; }
-  workgroupBarrier();
-
-  // the head's q, k and v: four outputs a team at a time
-  let turns = (3u * HEAD + teams - 1u) / teams;
-  for (var turn = 0u; turn < turns; turn++) {
-    let wanted = turn * teams + team;
-    let word = min(wanted, 3u * HEAD - 1u);
-    let part = word / HEAD;
-    let n = select(HEADS + (part - 1u) * KV_HEADS + kept, h, part == 0u) * HEAD + word % HEAD;
-    let at = n * 4u * WORDS;
-    var sum = vec4f();
-    // two words of each of the four at a time: a multiprocessor needs many bytes under way to be fed
-    for (var i = lane; i < WORDS; i += 2u * lanes) {
-      let j = min(i + lanes, WORDS - 1u);
-      let v = row[i];
-      let w = select(vec4f(), row[j], i + lanes < WORDS);
-      sum += vec4f(
-        dot(unpack(into[at + i]), v) + dot(unpack(into[at + j]), w),
-        dot(unpack(into[at + WORDS + i]), v) + dot(unpack(into[at + WORDS + j]), w),
-        dot(unpack(into[at + 2u * WORDS + i]), v) + dot(unpack(into[at + 2u * WORDS + j]), w),
-        dot(unpack(into[at + 3u * WORDS + i]), v) + dot(unpack(into[at + 3u * WORDS + j]), w),
-      );
-    }
-    sum = subgroupAdd(sum);
-    if (lane == 0u && wanted < 3u * HEAD) {
-      var value = sum * vectors[WORDS + n];
-      if (BIASED) { value += vectors[WORDS + all + n]; }
-      mine[wanted] = value;
-    }
+  if (h == 0u && group.z == 0u) {
+    for (var i = index; i < 4u * WORDS; i += WG) { out[(r * (HEADS + 1u) + HEADS) * 4u * WORDS + i] = x[r * 4u * WORDS + i]; }
   }
-  workgroupBarrier();
-
-  // both turn
-  let step = state[1];
-  var new_word = vec4f();
-  if (index < 2u * HEAD) { new_word = turned(index / HEAD, index % HEAD, step, scales + WORDS); }
-  workgroupBarrier();
-  if (index < 2u * HEAD) { mine[index] = new_word; }
   workgroupBarrier();
 
   // attention, WG keys at a time: a key an invocation, then a word of the values a slice of the keys
@@ -187,35 +139,35 @@ fn main(
     let e = select(0.0, exp(score - new_top), j <= step);
     share[index] = e;
     let shrink = exp(top - new_top);
-    weight = weight * shrink + all_sum(e, index, lanes);
+    weight = weight * shrink + e;
     sum *= shrink;
+    top = new_top;
+    workgroupBarrier();
     if (slice < slices) {
       for (var k = slice; k < min(WG, step - first); k += slices) { sum += share[k] * cache[half + (past + first + k) * HEAD + index % HEAD]; }
       if (step - first < WG && slice == 0u) { sum += share[step - first] * mine[2u * HEAD + index % HEAD]; }
     }
-    top = new_top;
   }
-  if (index < 2u * HEAD && h % (HEADS / KV_HEADS) == 0u) {
-    cache[index / HEAD * half + (past + step) * HEAD + index % HEAD] = mine[HEAD + index];
+  if (h % (HEADS / KV_HEADS) == 0u && group.z == 0u) {
+    for (var i = index; i < 2u * HEAD; i += WG) { cache[i / HEAD * half + (past + step) * HEAD + i % HEAD] = mine[HEAD + i]; }
   }
   parts[index] = sum;
-  workgroupBarrier();
-  for (var left = slices; left > 1u; left = (left + 1u) / 2u) {
-    let half = (left + 1u) / 2u;
-    if (slice < left - half) { parts[index] += parts[index + half * HEAD]; }
-    workgroupBarrier();
+  let whole = max(all_sum(weight, index, lanes), 1e-37);
+  if (index < HEAD) {
+    var total = vec4f();
+    for (var i = 0u; i < slices; i++) { total += parts[i * HEAD + index]; }
+    mine[index] = total / whole;
   }
-  if (index < HEAD) { mine[index] = parts[index] / max(weight, 1e-37); }
   workgroupBarrier();
 
-  // the head's part of the output projection: a quad an output
-  for (var first = 0u; first < 4u * WORDS; first += WG / 4u) {
+  // the head's part of the output projection: a quad an output, the outputs shared among the workgroups of the head
+  for (var first = group.z * (WG / 4u); first < 4u * WORDS; first += groups.z * (WG / 4u)) {
     let d = first + index / 4u;
     let m = min(d, 4u * WORDS - 1u);
     var o = 0.0;
     for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(unpack(output[(m * HEADS + h) * HEAD + i]), mine[i]); }
     o += quadSwapX(o);
     o += quadSwapY(o);
-    if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[scales + d / 4u][d % 4u]; }
+    if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[d / 4u][d % 4u]; }
   }
 }

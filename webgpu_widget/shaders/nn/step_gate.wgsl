@@ -46,11 +46,7 @@ fn main(
   let words = IN / 4u;
   let row = group.y * words;
   var squares = 0.0;
-  for (var i = lane; i < words; i += lanes) {
-    let v = x[row + i];
-    squares += dot(v, v);
-  }
-  let inverse = inverseSqrt(team_sum(squares) / f32(IN) + EPSILON);
+  var inverse = 1.0;
   let teams = groups.x * (WG / lanes);
   let team = group.x * (WG / lanes) + index / lanes;
   let turns = (OUT + teams - 1u) / teams;
@@ -61,11 +57,15 @@ fn main(
     let other = (OUT + m) * words;
     var a = 0.0;
     var b = 0.0;
+    // the norm on the way: nobody waits for it before asking for the weights
     for (var i = lane; i < words; i += lanes) {
-      let v = x[row + i] * gain[i];
+      let r = x[row + i];
+      squares += dot(r, r);
+      let v = r * gain[i];
       a += dot(unpack(weight[at + i]), v);
       if (GATED) { b += dot(unpack(weight[other + i]), v); }
     }
+    if (turn == 0u) { inverse = inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
     a = team_sum(a) * inverse * scale[m];
     if (GATED) { b = team_sum(b) * inverse * scale[OUT + m]; } else { b = 1.0; }
     if (lane == 0u && n < OUT) { h[group.y * OUT + n] = activate(a) * b; }

@@ -44,14 +44,7 @@ fn main(
   let words = IN / 4u;
   let row = group.y * words;
   var inverse = FACTOR;
-  if (NORM) {
-    var squares = 0.0;
-    for (var i = lane; i < words; i += lanes) {
-      let v = x[row + i];
-      squares += dot(v, v);
-    }
-    inverse *= inverseSqrt(team_sum(squares) / f32(IN) + EPSILON);
-  }
+  var squares = 0.0;
   let teams = groups.x * (WG / lanes);
   let team = group.x * (WG / lanes) + index / lanes;
   let turns = (OUT + teams - 1u) / teams;
@@ -60,7 +53,13 @@ fn main(
     let at = min(n, OUT - 1u) * words;
     var sum = 0.0;
     if (NORM) {
-      for (var i = lane; i < words; i += lanes) { sum += dot(unpack(weight[at + i]), x[row + i] * gain[i]); }
+      // the norm on the way: nobody waits for it before asking for the weights
+      for (var i = lane; i < words; i += lanes) {
+        let v = x[row + i];
+        squares += dot(v, v);
+        sum += dot(unpack(weight[at + i]), v * gain[i]);
+      }
+      if (turn == 0u) { inverse *= inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
     } else {
       for (var i = lane; i < words; i += lanes) { sum += dot(unpack(weight[at + i]), x[row + i]); }
     }
