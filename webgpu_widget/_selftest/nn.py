@@ -168,13 +168,15 @@ def places(bench: Bench, name: str, weights: Format, has_bias: bool) -> float:
 
 
 @AREA.case(
-    "nn/{name}", RELATIVE, 1e-5, name=("linear", "step_linear", "step_gate", "embed"), stored=("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k")
+    "nn/{name}", RELATIVE, 1e-5, name=("linear", "step_linear", "step_gate", "embed"), stored=("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"),
+    on_cpu=(True, False),
 )  # fmt: skip
-def gguf_blocks(bench: Bench, name: str, stored: Format) -> float:
-    """Products with matrices as GGUF files have them, of an odd number of blocks a row, decoded inside."""
+def gguf_blocks(bench: Bench, name: str, stored: Format, on_cpu: bool) -> float:
+    """Products with matrices as GGUF files have them, of an odd number of blocks a row, decoded inside, as a CPU's kernels and as a GPU's do it."""
     columns, hidden = 3 * STORAGES[stored].values, 14
     b = NNBench(bench, replace(SIZES, width=columns, hidden=hidden))
     k = b.kernels
+    k.on_cpu = on_cpu
     matrix, exact = b.blocks(2 * hidden, columns, stored)
     x, gain, ids = b.normal(size=(5, columns)), b.normal(size=columns), bench.rng.integers(0, 2 * hidden, 5)
     if name == "embed":

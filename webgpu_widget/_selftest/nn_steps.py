@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from webgpu_widget._selftest.case import Bench, Unavailable, differing, relative
 from webgpu_widget._selftest.nn_bench import ACTIVATIONS, AREA, FORMATS, RELATIVE, SIZES, TEAMS, Kind, NNBench, Teams
 from webgpu_widget.nn.blocks import Blocks
+from webgpu_widget.nn.formats import FORMATS as STORAGES
 from webgpu_widget.nn.formats import Format
 from webgpu_widget.nn.sizes import Sizes
 from webgpu_widget.reference import nn as twin
@@ -271,6 +272,19 @@ def block_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
         blocks.step_cross(b.put(x), block, b.put(kv), b.put(mask), state, out, rows, source, beams)
     wanted = twin.block_cross(x, gain, exact_query, exact_output, kv, mask, beams)
     return relative(b.get(out, (rows, 4, 20)), wanted)
+
+
+@AREA.case("nn/block_gate", RELATIVE, 2e-5, stored=("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"))
+def block_gate_of_gguf_blocks(bench: Bench, stored: Format) -> float:
+    """The same with matrices as GGUF files have them."""
+    columns = 3 * STORAGES[stored].values
+    b, blocks = _in_blocks(bench, replace(SIZES, width=columns), "f32")
+    x, gain = b.normal(size=(3, 4, columns)), b.normal(size=columns)
+    matrix, exact = b.blocks(56, columns, stored)
+    h, row = b.poison(3, 28), b.poison(3, columns)
+    blocks.step_gate(b.put(x), b.put(gain), matrix, b.state(), h, row, 3)
+    wanted, _ = twin.block_gate(x, gain, exact, is_gated=True, activation="gelu_new")
+    return relative(b.get(h, (3, 28)), wanted)
 
 
 @AREA.case("nn/block_gate", RELATIVE, 2e-5, weights=FORMATS, kind=ACTIVATIONS)

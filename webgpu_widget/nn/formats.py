@@ -29,23 +29,37 @@ class Storage:
     unpack : str
         The expression of four values: of the element ``p`` in plain formats; in those of GGUF of the block at byte ``at`` of the buffer NAME,
         ``part`` being which four of it.
+    product : tuple of str
+        For blocks, the lines that add to ``sum`` the product of a unit of the block at byte ``at`` of the buffer ``weight`` and what ``taken(begin, first + n)``
+        gives for its word of four ``n``. Of a block of 32 they are repeated for each ``p`` below 4, words p and p + 4; of one of 256 a unit is word p
+        of each of eight runs.
     """
 
     values: int
     size_bytes: int
     packed: str
     unpack: str
+    product: tuple[str, ...] = ()
 
     def row_bytes(self, columns: int) -> int:
         """Bytes of a row."""
         return columns // self.values * self.size_bytes
 
-    def read_by(self, source: str) -> str:
-        """Return a shader that is written for float32 with its matrices in this format."""
+    def read_by(self, source: str, *, whole_blocks: bool = False) -> str:
+        """Return a shader that is written for float32 with its matrices in this format.
+
+        Parameters
+        ----------
+        whole_blocks
+            Whether an invocation decodes blocks of 32 alone, which saves reads; else four share one, so that neighbours read what lies side by side.
+        """
         source = replace_once(source, _PLAIN[0], f"alias Packed = {self.packed};")
         if self.values == 4:
             return replace_once(source, _PLAIN[1], f"fn unpack(p: Packed) -> vec4f {{ return {self.unpack}; }}")
         names = sorted(set(re.findall(r"\bunpack\((\w+)\[", source)))
+        source = re.sub(
+            "// product:.*?// end product", lambda _: self._product(whole_blocks=whole_blocks), source, flags=re.DOTALL
+        )
         values = {name: self.unpack.replace("NAME", name) for name in names}
         readers = [_PARTS]
         fours = self.values // 4
@@ -55,6 +69,21 @@ class Storage:
         return re.sub(
             r"\bunpack\((\w+)\[([^\]]*)\]\)", r"\1_at(\2)", replace_once(source, _PLAIN[1], "\n".join(readers))
         )
+
+    def _product(self, *, whole_blocks: bool) -> str:
+        """Return the function of a unit's product."""
+        fours = self.values // 4
+        sharers = 8 if self.values == 256 else 1 if whole_blocks else 4
+        lines = [
+            f"const UNIT: u32 = {fours // sharers}u;",
+            "fn product(begin_word: u32, begin: u32, i: u32) -> f32 {",
+            f"  let at = (begin_word / {fours}u + i / {sharers}u) * {self.size_bytes}u;",
+            f"  let first = i / {sharers}u * {fours}u;",
+            "  var sum = 0.0;",
+        ]
+        for p in range(4) if sharers == 1 else [None]:
+            lines += ["  {", f"  let p = {f'i % {sharers}u' if p is None else f'{p}u'};", *self.product, "  }"]
+        return "\n".join([*lines, "  return sum;", "}"])
 
 
 def replace_once(source: str, old: str, new: str) -> str:
@@ -96,27 +125,77 @@ fn {name}_at(i: u32) -> vec4f {{
 }}"""
 
 _OF_SHARES = "of_shares(NAME_half(at), NAME_half(at + 2u), shares(NAME[at / 4u + 1u], NAME[at / 4u + 2u], NAME[at / 4u + 3u], part / 8u),"
+
+
+def _four(value: str, word: str) -> str:
+    """Return the line that adds the product of four values and a word of x."""
+    return f"  sum += dot({value}, taken(begin, first + {word}));"
+
+
+def _of_nibbles(word: str, before: str, value: str) -> tuple[str, ...]:
+    """Return the product of a block of 32 values in nibbles: the first 16 values are the low ones."""
+    parts = (value.format(q=f"vec4f(bits(word, {shift}u, 15u))") for shift in (0, 4))
+    return (before, f"  let word = {word};", *(_four(part, f"p + {4 * i}u") for i, part in enumerate(parts)))
+
+
+def _of_shared(first: int, high: str = "") -> tuple[str, ...]:
+    """Return the product of a block of 256 values whose scales and minimums are in `shares`: nibbles from word ``first`` on."""
+    lines = ["  let b = at / 4u;", "  let d = weight_half(at);", "  let least = weight_half(at + 2u);"]
+    lines += [f"  let share{i} = weight[b + {i + 1}u];" for i in range(3)]
+    if high:
+        lines.append("  let fifths = weight[b + 4u + p];")
+    for pair in range(4):
+        lines.append(f"  let word{pair} = weight[b + {first + 8 * pair}u + p];")
+        for side in range(2):
+            j = 2 * pair + side
+            q = f"bits(word{pair}, {4 * side}u, 15u){high.format(j=j)}"
+            lines.append(_four(f"of_shares(d, least, shares(share0, share1, share2, {j}u), {q})", f"{8 * j}u + p"))
+    return tuple(lines)
+
+
+def _of_sixths() -> tuple[str, ...]:
+    """Return the product of a block of Q6_K: nibbles, pairs of bits, a scale for 16 values."""
+    lines = ["  let d = weight_half(at + 208u);"]
+    for half in range(2):
+        lines.append(f"  let pairs{half} = weight_u32(at + {128 + 32 * half}u + p * 4u);")
+        lines += [f"  let word{half}{run} = weight_u32(at + {64 * half + 32 * run}u + p * 4u);" for run in range(2)]
+        for k in range(4):
+            q = f"bits(word{half}{k % 2}, {k // 2 * 4}u, 15u) | (bits(pairs{half}, {2 * k}u, 3u) << vec4u(4u))"
+            scale = f"bytes(weight_u32(at + {192 + 8 * half + 2 * k}u) >> (p / 4u * 8u)).x"
+            lines.append(_four(f"d * {scale} * (vec4f({q}) - 32.0)", f"{32 * half + 8 * k}u + p"))
+    return tuple(lines)
+
+
 FORMATS: dict[Format, Storage] = {
     "f32": Storage(4, 16, "vec4f", "p"),
     "f16": Storage(4, 8, "vec2u", "vec4f(unpack2x16float(p.x), unpack2x16float(p.y))"),
     "bf16": Storage(4, 8, "vec2u", "bitcast<vec4f>(vec4u(p.x << 16u, p.x & 0xffff0000u, p.y << 16u, p.y & 0xffff0000u))"),
     # the scale of a row takes the factor 127 that unpack4x8snorm divides by
     "int8": Storage(4, 4, "u32", "unpack4x8snorm(p)"),
-    "q4_0": Storage(32, 18, "u32", "NAME_half(at) * (nibbles(NAME_u32(at + 2u + part % 4u * 4u), part) - 8.0)"),
-    "q4_1": Storage(
-        32, 20, "u32", "NAME_half(at) * nibbles(NAME[at / 4u + 1u + part % 4u], part) + NAME_half(at + 2u)"
+    "q4_0": Storage(
+        32, 18, "u32", "NAME_half(at) * (nibbles(NAME_u32(at + 2u + part % 4u * 4u), part) - 8.0)",
+        _of_nibbles("weight_u32(at + 2u + p * 4u)", "  let d = weight_half(at);", "d * ({q} - 8.0)"),
     ),
-    "q8_0": Storage(32, 34, "u32", "NAME_half(at) * bytes(NAME_u32(at + 2u + part * 4u))"),
-    "q4_k": Storage(256, 144, "u32", f"{_OF_SHARES} bits(NAME[at / 4u + 4u + part / 16u * 8u + part % 8u], part / 8u % 2u * 4u, 15u))"),
+    "q4_1": Storage(
+        32, 20, "u32", "NAME_half(at) * nibbles(NAME[at / 4u + 1u + part % 4u], part) + NAME_half(at + 2u)",
+        _of_nibbles("weight[at / 4u + 1u + p]", "  let d = weight_half(at);\n  let least = weight_half(at + 2u);", "d * {q} + least"),
+    ),
+    "q8_0": Storage(
+        32, 34, "u32", "NAME_half(at) * bytes(NAME_u32(at + 2u + part * 4u))",
+        ("  let d = weight_half(at);", *(_four(f"d * bytes(weight_u32(at + {2 + 16 * side}u + p * 4u))", f"p + {4 * side}u") for side in range(2))),
+    ),
+    "q4_k": Storage(256, 144, "u32", f"{_OF_SHARES} bits(NAME[at / 4u + 4u + part / 16u * 8u + part % 8u], part / 8u % 2u * 4u, 15u))", _of_shared(4)),
     "q5_k": Storage(
         256, 176, "u32",
         f"{_OF_SHARES} bits(NAME[at / 4u + 12u + part / 16u * 8u + part % 8u], part / 8u % 2u * 4u, 15u)"
         " | (bits(NAME[at / 4u + 4u + part % 8u], part / 8u, 1u) << vec4u(4u)))",
+        _of_shared(12, " | (bits(fifths, {j}u, 1u) << vec4u(4u))"),
     ),
     "q6_k": Storage(
         256, 210, "u32",
         "NAME_half(at + 208u) * bytes(NAME_u32((at + 192u + part / 4u) & 0xfffffffeu) >> (part / 4u % 2u * 8u)).x"
         " * (vec4f(bits(NAME_u32(at + part / 32u * 64u + part % 16u * 4u), part / 16u % 2u * 4u, 15u)"
         " | (bits(NAME_u32(at + 128u + part / 32u * 32u + part % 8u * 4u), part / 8u % 4u * 2u, 3u) << vec4u(4u))) - 32.0)",
+        _of_sixths(),
     ),
 }  # fmt: skip

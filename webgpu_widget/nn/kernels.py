@@ -87,7 +87,9 @@ class Kernels:
     # ------------------------------------------------------------ plumbing
 
     def _pipeline(self, name: str, weights: Format, **constants: float) -> Pipeline:
-        source = variant(name, weights=weights, head=self.sizes.head_width, subgroups=self.has_subgroups)
+        source = variant(
+            name, weights=weights, head=self.sizes.head_width, subgroups=self.has_subgroups, on_cpu=self.on_cpu
+        )
         return self.queue.pipeline(source, f"nn/{name}", None, {key: float(value) for key, value in constants.items()})
 
     def run(

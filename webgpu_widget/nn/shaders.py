@@ -36,7 +36,7 @@ fn team_max(v: f32) -> f32 {
 
 
 @functools.cache
-def variant(name: str, *, weights: Format = "f32", head: int = 64, subgroups: bool = True) -> str:
+def variant(name: str, *, weights: Format = "f32", head: int = 64, subgroups: bool = True, on_cpu: bool = False) -> str:
     """Return a shader of ``shaders/nn`` for a number format, a width of head and an adapter.
 
     Parameters
@@ -49,10 +49,12 @@ def variant(name: str, *, weights: Format = "f32", head: int = 64, subgroups: bo
         Width of an attention head, a multiple of 4, where it matters.
     subgroups
         Whether the adapter has the feature; else teams are workgroups.
+    on_cpu
+        Whether a CPU runs it.
     """
     source = shaders.load(f"nn/{name}")
     if "alias Packed" in source:
-        source = FORMATS[weights].read_by(source)
+        source = FORMATS[weights].read_by(source, whole_blocks=on_cpu)
     if "const HEAD: u32" in source:
         source = replace_once(source, "const HEAD: u32 = 16u;", f"const HEAD: u32 = {head // 4}u;")
     if "// team:" in source and not subgroups:

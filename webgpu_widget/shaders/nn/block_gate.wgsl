@@ -27,8 +27,15 @@ override EPSILON: f32 = 1e-6;
 alias Packed = vec4f;
 fn unpack(p: Packed) -> vec4f { return p; }
 
+// product: of a unit of a matrix row, the words that are decoded at once, and x; formats.py has the text for blocks
+const UNIT: u32 = 1u;
+fn product(at: u32, begin: u32, i: u32) -> f32 { return dot(unpack(weight[at + i]), taken(begin, i)); }
+// end product
+
 var<workgroup> row: array<vec4f, WORDS>;
 var<workgroup> words: array<f32, WG>;
+
+fn taken(begin: u32, i: u32) -> vec4f { return row[begin + i]; }
 
 fn activate(a: f32) -> f32 {
   if (ACT == 0u) { return select(a, 0.0, bitcast<u32>(a) - 0x80000001u < 0x7f800000u); } // NaN stays
@@ -68,9 +75,9 @@ fn main(
     let m = min(n, OUT - 1u);
     var a = 0.0;
     var b = 0.0;
-    for (var i = lane; i < WORDS; i += lanes) {
-      a += dot(unpack(weight[m * WORDS + i]), row[i]);
-      if (GATED) { b += dot(unpack(weight[(OUT + m) * WORDS + i]), row[i]); }
+    for (var i = lane; i < WORDS / UNIT; i += lanes) {
+      a += product(m * WORDS, 0u, i);
+      if (GATED) { b += product((OUT + m) * WORDS, 0u, i); }
     }
     a = subgroupAdd(a) * inverse * scale[m];
     if (GATED) { b = subgroupAdd(b) * inverse * scale[OUT + m]; } else { b = 1.0; }

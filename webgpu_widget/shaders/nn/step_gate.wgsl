@@ -24,6 +24,14 @@ override EPSILON: f32 = 1e-6;
 alias Packed = vec4f;
 fn unpack(p: Packed) -> vec4f { return p; }
 
+// product: of a unit of a matrix row, the words that are decoded at once, and x; formats.py has the text for blocks
+const UNIT: u32 = 1u;
+fn product(at: u32, begin: u32, i: u32) -> f32 { return dot(unpack(weight[at + i]), taken(begin, i)); }
+// end product
+
+// word i of the row that begins there, times the gain
+fn taken(begin: u32, i: u32) -> vec4f { return x[begin + i] * gain[i]; }
+
 // team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
 fn team_sum(v: f32) -> f32 { return subgroupAdd(v); }
 // end team
@@ -46,6 +54,7 @@ fn main(
   let words = IN / 4u;
   let row = group.y * words;
   var squares = 0.0;
+  for (var i = lane; i < words; i += lanes) { squares += dot(x[row + i], x[row + i]); }
   var inverse = 1.0;
   let teams = groups.x * (WG / lanes);
   let team = group.x * (WG / lanes) + index / lanes;
@@ -57,14 +66,11 @@ fn main(
     let other = (OUT + m) * words;
     var a = 0.0;
     var b = 0.0;
-    // the norm on the way: nobody waits for it before asking for the weights
-    for (var i = lane; i < words; i += lanes) {
-      let r = x[row + i];
-      squares += dot(r, r);
-      let v = r * gain[i];
-      a += dot(unpack(weight[at + i]), v);
-      if (GATED) { b += dot(unpack(weight[other + i]), v); }
+    for (var i = lane; i < words / UNIT; i += lanes) {
+      a += product(at, row, i);
+      if (GATED) { b += product(other, row, i); }
     }
+    // here and not before the loop, so that nobody waits for the norm before asking for the weights
     if (turn == 0u) { inverse = inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
     a = team_sum(a) * inverse * scale[m];
     if (GATED) { b = team_sum(b) * inverse * scale[OUT + m]; } else { b = 1.0; }

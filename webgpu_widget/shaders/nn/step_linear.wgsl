@@ -28,6 +28,17 @@ override BIASED: bool = false;
 alias Packed = vec4f;
 fn unpack(p: Packed) -> vec4f { return p; }
 
+// product: of a unit of a matrix row, the words that are decoded at once, and x; formats.py has the text for blocks
+const UNIT: u32 = 1u;
+fn product(at: u32, begin: u32, i: u32) -> f32 { return dot(unpack(weight[at + i]), taken(begin, i)); }
+// end product
+
+// word i of the row that begins there, times the gain
+fn taken(begin: u32, i: u32) -> vec4f {
+  if (NORM) { return x[begin + i] * gain[i]; }
+  return x[begin + i];
+}
+
 // team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
 fn team_sum(v: f32) -> f32 { return subgroupAdd(v); }
 // end team
@@ -43,8 +54,11 @@ fn main(
   let lane = index % lanes;
   let words = IN / 4u;
   let row = group.y * words;
-  var inverse = FACTOR;
   var squares = 0.0;
+  if (NORM) {
+    for (var i = lane; i < words; i += lanes) { squares += dot(x[row + i], x[row + i]); }
+  }
+  var inverse = FACTOR;
   let teams = groups.x * (WG / lanes);
   let team = group.x * (WG / lanes) + index / lanes;
   let turns = (OUT + teams - 1u) / teams;
@@ -52,17 +66,9 @@ fn main(
     let n = turn * teams + team;
     let at = min(n, OUT - 1u) * words;
     var sum = 0.0;
-    if (NORM) {
-      // the norm on the way: nobody waits for it before asking for the weights
-      for (var i = lane; i < words; i += lanes) {
-        let v = x[row + i];
-        squares += dot(v, v);
-        sum += dot(unpack(weight[at + i]), v * gain[i]);
-      }
-      if (turn == 0u) { inverse *= inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
-    } else {
-      for (var i = lane; i < words; i += lanes) { sum += dot(unpack(weight[at + i]), x[row + i]); }
-    }
+    for (var i = lane; i < words / UNIT; i += lanes) { sum += product(at, row, i); }
+    // here and not before the loop, so that nobody waits for the norm before asking for the weights
+    if (NORM && turn == 0u) { inverse *= inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
     let total = team_sum(sum) * inverse;
     if (lane == 0u && n < OUT) {
       let o = group.y * STRIDE + FIRST + n;
