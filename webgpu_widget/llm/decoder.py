@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from webgpu_widget.errors import LimitError
+from webgpu_widget.kernels.program import Program
 from webgpu_widget.nn import decoder
 from webgpu_widget.nn.blocks import Blocks
 from webgpu_widget.nn.cache import Cache, rounded
@@ -157,32 +158,83 @@ def run(
     seen
         Is told of the rows before the first layer and after each.
     """
-    k, (batch, count) = parts.kernels, ids.shape
-    rows, shape = Rows(k, batch * count), (batch, count)
+    k, rows = parts.kernels, Rows(parts.kernels, ids.size)
     k.embed(k.upload(ids, "ids"), rows.rows, parts.table, rows.x)
-    mask = k.upload(np.ones(batch * (first + count)), "mask")
-    stride = k.sizes.q_width + k.sizes.kv_width
-    interleaved = parts.config.rotary.is_interleaved
+    mask = k.upload(np.ones(len(ids) * (first + ids.shape[1])), "mask")
+
+    def after_layer() -> None:
+        k.queue.flush()  # a batch a layer: a slow adapter reports each
+        if seen is not None:
+            seen(rows)
+
     if seen is not None:
         seen(rows)
+    _through_layers(parts, rows, ids.shape, mask, cache, turns, first, after_layer)
+    return rows
+
+
+def _through_layers(
+    parts: Parts, rows: Rows, shape: tuple[int, ...], mask: Buffer, cache: Cache, turns: Buffer, first: int, after_layer: Callable[[], None] | None = None
+) -> None:  # fmt: skip
+    k, (batch, count) = parts.kernels, shape
+    stride = k.sizes.q_width + k.sizes.kv_width
+    interleaved = parts.config.rotary.is_interleaved
     for i in range(parts.config.layers):
         layer, kept, at = parts.layer(i), cache.layers[i % len(cache.layers)], 0
         rows.norm(layer.own_gain)
         for matrix in layer.into:
             k.linear(rows.normed, matrix, rows.qkv, rows.rows, place=None if len(layer.into) == 1 else (at, stride))
             at += matrix.rows
-        k.rope(rows.qkv, turns, layer.head_gains, shape, first, is_interleaved=interleaved)
-        k.keep(rows.qkv, kept, shape, first, cache.capacity)
-        k.attention_over(rows.qkv, kept, mask, rows.context, (*shape, first + count), cache.capacity, layer.window)
+        k.rope(rows.qkv, turns, layer.head_gains, (batch, count), first, is_interleaved=interleaved)
+        k.keep(rows.qkv, kept, (batch, count), first, cache.capacity)
+        k.attention_over(
+            rows.qkv, kept, mask, rows.context, (batch, count, first + count), cache.capacity, layer.window
+        )
         k.linear(rows.context, layer.out, rows.x, rows.rows, residual=True)
         rows.norm(layer.gain)
         k.linear(rows.normed, layer.gate, rows.wide, rows.rows)
         k.gate(rows.wide, rows.inner, rows.rows)
         k.linear(rows.inner, layer.down, rows.x, rows.rows, residual=True)
-        k.queue.flush()  # a batch a layer: a slow adapter reports each
-        if seen is not None:
-            seen(rows)
-    return rows
+        if after_layer is not None:
+            after_layer()
+
+
+class _Pieces:
+    """Whole pieces of prompts, recorded by where they begin: on a GPU it takes longer to queue one than to compute it.
+
+    Parameters
+    ----------
+    parts
+        The model.
+    shape
+        Rows and tokens of a piece.
+    cache, turns
+        As `run` takes them.
+    """
+
+    def __init__(self, parts: Parts, shape: tuple[int, int], cache: Cache, turns: Buffer) -> None:
+        k = parts.kernels
+        self._parts, self._shape, self._cache, self._turns = parts, shape, cache, turns
+        self._rows = Rows(k, shape[0] * shape[1])
+        self._ids = k.queue.alloc(4 * self._rows.rows, label="ids")
+        self._mask = k.upload(np.ones(shape[0] * cache.capacity), "mask")
+        self._programs: dict[int, Program] = {}
+
+    def run(self, ids: np.ndarray, first: int) -> None:
+        """Take a piece through the layers."""
+        k = self._parts.kernels
+        k.queue.write(self._ids, np.ascontiguousarray(ids, np.uint32))
+        if first not in self._programs:
+            self._programs[first] = program = Program(k.device)
+            with program:
+                k.embed(self._ids, self._rows.rows, self._parts.table, self._rows.x)
+                _through_layers(self._parts, self._rows, self._shape, self._mask, self._cache, self._turns, first)
+        self._programs[first].replay()
+
+    def free(self) -> None:
+        """Forget what was recorded."""
+        for program in self._programs.values():
+            program.free()
 
 
 class Decoder(decoder.Decoder):
@@ -216,6 +268,7 @@ class Decoder(decoder.Decoder):
         self.slots = k.floats(rows * (s.heads + 1) * s.width, "step slots") if parts.blocks.turned_width else None
         self.turns = parts.turns(self.cache.capacity)
         self.text: list[int] = []
+        self._pieces: _Pieces | None = None
         parts.load()  # what still has to be moved cannot be moved while recording
 
     @property
@@ -228,6 +281,9 @@ class Decoder(decoder.Decoder):
         return super()._room() if self.most < context else f"the model's context is {context} tokens"
 
     def _grow(self, positions: int) -> None:
+        if self._pieces is not None:
+            self._pieces.free()
+            self._pieces = None
         super()._grow(positions)
         self.turns = self.parts.turns(rounded(positions))
 
@@ -279,7 +335,13 @@ class Decoder(decoder.Decoder):
         self.reserve(count)
         piece = max(1, PIECE // self.rows)
         for first in range(known, count - 1, piece):
-            run(self.parts, ids[:, first : min(first + piece, count - 1)], self.cache, self.turns, first)
+            some = ids[:, first : min(first + piece, count - 1)]
+            if self.kernels.on_cpu or some.shape[1] < piece or first % piece:
+                run(self.parts, some, self.cache, self.turns, first)
+                continue
+            if self._pieces is None:
+                self._pieces = _Pieces(self.parts, (self.rows, piece), self.cache, self.turns)
+            self._pieces.run(some, first)
         self.kernels.embed(self.kernels.upload(ids[:, -1], "ids"), self.rows, self.parts.table, self.x)
         if self.rows == 1:
             self.text = list(texts[0][:-1])
