@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Block", "Blocks"]
 
 _BINDINGS = 8
-_SHARERS = 4
-"""Workgroups that share the outputs of a turned head: an eighth of the outputs takes as long as reading the past of a short text."""
 _MOST_SLOTS = 16_384
 """Numbers in the slots of a row: where they are more, it costs more that each workgroup adds them than that a dispatch is saved."""
 
@@ -141,7 +139,9 @@ class Blocks:
             "NORMED": is_normed,
         }  # fmt: skip
         params, width = struct.pack("<I", capacity), self.turned_width or 64
-        self._run("block_turned", buffers, (s.heads, rows, _SHARERS), params, out.format, width, **constants)
+        # workgroups that share a head's outputs: each looks at all of the past, which takes less than a turn more of its quads would
+        sharers = -(-4 * s.width // width)
+        self._run("block_turned", buffers, (s.heads, rows, sharers), params, out.format, width, **constants)
 
     def step_cross(
         self, x: Buffer, block: Block, kv: Buffer, mask: Buffer, state: Buffer, slots: Buffer, rows: int, source: int, beams: int

@@ -163,7 +163,7 @@ def _softmax(spots: range) -> list[str]:
     top = "v0"
     for i in spots[1:]:
         top = f"max({top}, v{i})"
-    exps = ", ".join(f"f_exp(d{{i}}.{lane})" for lane in "xyzw")
+    exps = ", ".join(f"f_exp_below(d{{i}}.{lane})" for lane in "xyzw")
     return [
         f"    let top = {top};",
         "    let most = largest(max(max(top.x, top.y), max(top.z, top.w)), lane);",

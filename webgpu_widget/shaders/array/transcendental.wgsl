@@ -92,6 +92,15 @@ fn f_exp_scaled(x: f32, k: i32) -> f32 {
 
 fn f_exp(x: f32) -> f32 { return f_exp_scaled(x, 0); }
 
+// exp(x) where x is not above 0, by the adapter's exp2 of at most a half: within 6 units of the last place, and 0 for what is below the normal numbers.
+fn f_exp_below(x: f32) -> f32 {
+  let c = max(x, -87.3);
+  let n = floor(fma(c, 1.44269504, 0.5));
+  let r = fma(-n, -2.12194440e-4, fma(-n, 0.693359375, c));
+  let y = exp2(r * 1.44269504) * bitcast<f32>(u32(i32(n) + 127) << 23u);
+  return select(select(y, 0.0, x < -87.3), x, f_isnan(x));
+}
+
 fn f_expm1(x: f32) -> f32 {
   if (b_abs(x) == 0u) { return x; }
   if (b_abs(x) < 0x3eb00000u) { return fma(f_exp_core(x), x * x, x); }
