@@ -51,5 +51,5 @@ def tokens_of(model, ids, beams, limit):
 
 
 def dispatches_a_token(model: T5) -> int:
-    """What a step takes on this adapter: four dispatches a layer where it has room for the kernels in blocks, eight elsewhere."""
-    return (4 if model._parts.blocks.width else 8) * model.config.num_decoder_layers + 2
+    """What a step takes on this adapter: six dispatches a layer where it has room for the kernels in blocks, eight elsewhere."""
+    return (6 if model._parts.blocks.width else 8) * model.config.num_decoder_layers + 2

@@ -206,22 +206,19 @@ def _in_blocks(bench: Bench, sizes: Sizes, weights: Format) -> tuple[NNBench, Bl
 
 @AREA.case("nn/block_self", RELATIVE, 1e-5, weights=FORMATS, at=((1, 0), (3, 1), (2, 9), (2, 70)))
 def block_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
-    """Self-attention from the norm to the output projection."""
+    """Self-attention, and the output projection."""
     rows, step = at
     b, blocks = _in_blocks(bench, replace(SIZES, distance=5), weights)
     capacity, cache = step + 2, b.normal(size=(2, rows, 3, step + 2, 8))
-    x, gain, bias = b.normal(size=(rows, 20)), b.normal(size=20), b.normal(size=(3, 11))
-    (into, exact_into), (output, exact_output) = (
-        b.matrix(b.normal(size=(72, 20)) / 4),
-        b.matrix(b.normal(size=(20, 24))),
-    )
+    x, qkv, bias = b.normal(size=(rows, 20)), b.normal(size=(rows, 3, 3, 8)), b.normal(size=(3, 11))
+    output, exact_output = b.matrix(b.normal(size=(20, 24)))
     origin = bench.rng.integers(0, rows, (2, rows, capacity))
     kept, slots = b.put(cache), b.poison(rows, 4, 20)
-    block = blocks.block(b.put(gain), into, output, b.put(bias))
+    vectors = blocks.vectors(output, b.put(bias))
     for state in (b.state(step=step), b.state(stopped=1)):
-        blocks.step_self(b.put(x), block, b.put(origin), state, kept, slots, rows, capacity)
+        blocks.step_self(b.put(x), b.put(qkv), output, vectors, b.put(origin), state, kept, slots, rows, capacity)
     keys, values = cache
-    wanted = twin.block_self(x, gain, exact_into, exact_output, bias, keys, values, origin[step % 2], step)
+    wanted = twin.block_self(x, qkv, exact_output, bias, keys, values, origin[step % 2], step)
     return max(relative(b.get(slots, (rows, 4, 20)), wanted), relative(b.get(kept, cache.shape), cache))
 
 
@@ -240,7 +237,7 @@ def block_turned(
     x, qkv = b.normal(size=(rows, 20)), b.normal(size=(rows, 3 + 2 * kept, 8))
     cache, (output, exact_output) = b.normal(size=(2, rows, kept, capacity, 8)), b.matrix(b.normal(size=(20, 24)))
     angles, table, gains, given = _turning(b, is_normed, capacity)
-    vectors, kept_here, slots = blocks.turned_vectors(output, given), b.put(cache), b.poison(rows, 4, 20)
+    vectors, kept_here, slots = blocks.vectors(output, given), b.put(cache), b.poison(rows, 4, 20)
     for state in (b.state(step=step), b.state(stopped=1, step=step)):
         blocks.step_turned(
             b.put(x), b.put(qkv), output, vectors, table, state, kept_here, slots, rows, capacity,
@@ -255,23 +252,35 @@ def block_turned(
 
 @AREA.case("nn/block_cross", RELATIVE, 1e-5, weights=FORMATS, size=((1, 1), (13, 2), (130, 1)))
 def block_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
-    """Cross-attention from the norm to the output projection."""
+    """Cross-attention, and the output projection."""
     source, beams = size
     rows = 2 * beams
     b, blocks = _in_blocks(bench, SIZES, weights)
-    x, gain, kv = b.normal(size=(rows, 4, 20)), b.normal(size=20), b.normal(size=(2, source, 2, 3, 8))
-    (query, exact_query), (output, exact_output) = (
-        b.matrix(b.normal(size=(24, 20)) / 4),
-        b.matrix(b.normal(size=(20, 24))),
-    )
+    x, q, kv = b.normal(size=(rows, 20)), b.normal(size=(rows, 3, 8)), b.normal(size=(2, source, 2, 3, 8))
+    output, exact_output = b.matrix(b.normal(size=(20, 24)))
     mask = bench.rng.integers(0, 2, (2, source))
     mask[:, -1] = 1
     mask[1] = 0 if source == 130 else mask[1]  # nothing to look at gives zeros
-    out, block = b.poison(rows, 4, 20), blocks.block(b.put(gain), query, output)
+    out, vectors = b.poison(rows, 4, 20), blocks.vectors(output)
     for state in (b.state(), b.state(stopped=1)):
-        blocks.step_cross(b.put(x), block, b.put(kv), b.put(mask), state, out, rows, source, beams)
-    wanted = twin.block_cross(x, gain, exact_query, exact_output, kv, mask, beams)
+        blocks.step_cross(b.put(x), b.put(q), output, vectors, b.put(kv), b.put(mask), state, out, rows, source, beams)
+    wanted = twin.block_cross(x, q, exact_output, kv, mask, beams)
     return relative(b.get(out, (rows, 4, 20)), wanted)
+
+
+@AREA.case("nn/block_gate", RELATIVE, 1e-5, weights=FORMATS, outputs=(1, 24, 70))
+def block_linear(bench: Bench, weights: Format, outputs: int) -> float:
+    """A product of the RMSNorm of rows in slots, which the same kernel makes."""
+    b, blocks = _in_blocks(bench, SIZES, weights)
+    x, gain = b.normal(size=(3, 4, 20)), b.normal(size=20)
+    matrix, exact = b.matrix(b.normal(size=(outputs, 20)))
+    y, row = b.poison(3, outputs), b.poison(3, 20)
+    for state in (b.state(), b.state(stopped=1)):
+        blocks.step_linear(b.put(x), b.put(gain), matrix, state, y, row, 3)
+    rows = x.sum(1)
+    return max(
+        relative(b.get(y, (3, outputs)), twin.step_linear(rows, gain, exact)), relative(b.get(row, (3, 20)), rows)
+    )
 
 
 @AREA.case("nn/block_gate", RELATIVE, 2e-5, stored=("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"))

@@ -128,7 +128,7 @@ class Parts:
             head_gains=head_gains,
             into=into,
             out=out,
-            vectors=self.blocks.turned_vectors(out, head_gains) if in_blocks else None,
+            vectors=self.blocks.vectors(out, head_gains) if in_blocks else None,
             gain=t.vector(k, f"{block}.ffn_norm.weight"),
             gate=t.matrix(k, *pair),
             down=t.matrix(k, f"{block}.ffn_down.weight"),

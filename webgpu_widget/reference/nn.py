@@ -223,11 +223,10 @@ def _in_slots(context: Array, x: Array, output: Array, count: int) -> Array:
 
 
 def block_self(
-    x: Array, gain: Array, into: Array, output: Array, bias: Array, keys: Array, values: Array, origin: Array, step: int, *, epsilon: float = 1e-6
+    x: Array, qkv: Array, output: Array, bias: Array, keys: Array, values: Array, origin: Array, step: int
 ) -> Array:  # fmt: skip
-    """`step_self` from the norm to the output projection: (rows, heads + 1, d_model), a head's part each and the row itself."""
+    """`step_self` of (rows, 3, heads, d), and the output projection: (rows, heads + 1, d_model), a head's part each and the row itself."""
     count = len(bias)
-    qkv = step_linear(x, gain, into, epsilon=epsilon).reshape(len(x), 3, count, -1)
     return _in_slots(step_self(qkv[:, 0], qkv[:, 1], qkv[:, 2], bias, keys, values, origin, step), x, output, count)
 
 
@@ -244,13 +243,9 @@ def block_turned(
     return _in_slots(context, x, output, count)
 
 
-def block_cross(
-    slots: Array, gain: Array, query: Array, output: Array, kv: Array, mask: Array, beams: int, *, epsilon: float = 1e-6
-) -> Array:
-    """`step_cross` from the norm to the output projection, of rows in slots; as `block_self`."""
-    x, count = slots.sum(1), kv.shape[3]
-    q = step_linear(x, gain, query, epsilon=epsilon).reshape(len(x), count, -1)
-    return _in_slots(step_cross(q, kv, mask, beams), x, output, count)
+def block_cross(x: Array, q: Array, output: Array, kv: Array, mask: Array, beams: int) -> Array:
+    """`step_cross` of q (rows, heads, d), and the output projection; as `block_self`."""
+    return _in_slots(step_cross(q, kv, mask, beams), x, output, kv.shape[3])
 
 
 def block_gate(

@@ -10,7 +10,6 @@ from webgpu_widget.nn import decoder
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer
-    from webgpu_widget.nn.blocks import Block
     from webgpu_widget.nn.kernels import Matrix
     from webgpu_widget.nn.sampling import Settings
     from webgpu_widget.t5.forward import Encoded
@@ -46,9 +45,7 @@ class Decoder(decoder.Decoder):
         self.context = k.floats(rows * sizes.q_width, "step context")
         self.inner = k.floats(rows * sizes.hidden, "step feed-forward")
         self.mask = k.queue.alloc(4 * sources * source, label="mask")
-        self.slots: list[Buffer] = []
-        if parts.blocks.width:
-            self.slots = [k.floats(rows * (sizes.heads + 1) * sizes.width, "step slots") for _ in range(2)]
+        self.slots = k.floats(rows * (sizes.heads + 1) * sizes.width, "step slots") if parts.blocks.width else None
         self.kv = [
             k.floats(sources * source * sizes.kv_width, "source's keys and values") for _ in range(c.num_decoder_layers)
         ]
@@ -66,10 +63,10 @@ class Decoder(decoder.Decoder):
         k, c, rows = self.kernels, self.parts.config, self.rows
         for i in range(c.num_decoder_layers):
             layer = self.parts.decoder(i)
-            if layer.blocks is None:
+            if layer.vectors is None or self.slots is None:
                 self._layer(layer, i)
             else:
-                self._layer_in_blocks(layer, layer.blocks, i)
+                self._layer_in_blocks(layer, layer.vectors, self.slots, i)
             k.step_linear(self.inner, None, layer.feed_forward.out, self.state, self.x, rows, residual=True)
         final = self.parts.gain("decoder.final_layer_norm.weight")
         k.step_linear(self.x, final, self.parts.head, self.state, self.logits, rows, factor=c.output_factor)
@@ -86,14 +83,15 @@ class Decoder(decoder.Decoder):
         k.step_linear(self.context, None, layer.cross.out, self.state, self.x, rows, residual=True)
         k.step_gate(self.x, layer.feed_forward.gain, layer.feed_forward.into, self.state, self.inner, rows)
 
-    def _layer_in_blocks(self, layer: DecoderLayer, blocks: tuple[Block, Block], i: int) -> None:
-        """Queue the same in three kernels instead of seven."""
-        b, rows, cache = self.parts.blocks, self.rows, self.cache
-        own, other = self.slots
-        b.step_self(self.x, blocks[0], cache.origin, self.state, cache.layers[i], own, rows, cache.capacity)
-        b.step_cross(own, blocks[1], self.kv[i], self.mask, self.state, other, rows, self.source, self.beams)
-        feed_forward = layer.feed_forward
-        b.step_gate(other, feed_forward.gain, feed_forward.into, self.state, self.inner, self.x, rows)
+    def _layer_in_blocks(self, layer: DecoderLayer, vectors: tuple[Buffer, Buffer], slots: Buffer, i: int) -> None:
+        """Queue the same in five kernels instead of seven."""
+        b, x, rows, cache = self.parts.blocks, self.x, self.rows, self.cache
+        own, other, feed_forward = layer.attention, layer.cross, layer.feed_forward
+        self.kernels.step_linear(x, own.gain, own.into, self.state, self.qkv, rows)
+        b.step_self(x, self.qkv, own.out, vectors[0], cache.origin, self.state, cache.layers[i], slots, rows, cache.capacity)  # fmt: skip
+        b.step_linear(slots, other.gain, other.into, self.state, self.q, x, rows)
+        b.step_cross(x, self.q, other.out, vectors[1], self.kv[i], self.mask, self.state, slots, rows, self.source, self.beams)  # fmt: skip
+        b.step_gate(slots, feed_forward.gain, feed_forward.into, self.state, self.inner, x, rows)
 
     def start(self, encoded: Encoded, settings: Settings) -> None:
         """Prepare for new sources: their keys and values, fresh state, the start token."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from webgpu_widget.nn import layers
-from webgpu_widget.nn.blocks import Block, Blocks
+from webgpu_widget.nn.blocks import Blocks
 from webgpu_widget.nn.layers import Attention, FeedForward
 from webgpu_widget.t5.positions import bias_table
 
@@ -31,14 +31,14 @@ class EncoderLayer:
 class DecoderLayer:
     """Self-attention, cross-attention (``cross.into`` is q alone), the source's stacked k and v, and feed-forward.
 
-    ``blocks`` are both attentions for the kernels of `Blocks`, where the adapter is for them.
+    ``vectors`` are those of both attentions for the kernels of `Blocks`, where the adapter is for them.
     """
 
     attention: Attention
     cross: Attention
     source: Matrix
     feed_forward: FeedForward
-    blocks: tuple[Block, Block] | None
+    vectors: tuple[Buffer, Buffer] | None
 
 
 class Parts(layers.Parts["Tensors"]):
@@ -124,19 +124,15 @@ class Parts(layers.Parts["Tensors"]):
             cross = f"{block}.1.EncDecAttention"
             own = self._attention(f"{block}.0", "SelfAttention", "qkv")
             other = self._attention(f"{block}.1", "EncDecAttention", "q")
-            blocks = None
+            vectors = None
             if self.blocks.width:
-                bias = self.bias("decoder")
-                blocks = (
-                    self.blocks.block(own.gain, own.into, own.out, bias),
-                    self.blocks.block(other.gain, other.into, other.out),
-                )
+                vectors = self.blocks.vectors(own.out, self.bias("decoder")), self.blocks.vectors(other.out)
             self._decoder[i] = DecoderLayer(
                 own,
                 other,
                 self.matrix(f"{cross}.k.weight", f"{cross}.v.weight"),
                 self._feed_forward(f"{block}.2"),
-                blocks,
+                vectors,
             )
         return self._decoder[i]
 

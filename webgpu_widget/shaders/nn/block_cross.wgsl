@@ -1,9 +1,8 @@
-// A decoding step's cross-attention, all of it, a head a workgroup: slot h of a row gets Wo_h softmax(q . k) v with q = Wq_h RMSNorm(row),
-// the row being the sum of its slots; the last slot gets the row itself. The next kernel adds the slots: no kernel in between has to.
-// Shapes: x (rows, SLOTS, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS, vectors as vec4f: gain (d), scale of query (HEADS * 4 * HEAD) and
-// of output (d); query (HEADS * 4 * HEAD, d) and output (d, HEADS * 4 * HEAD) in Packed words of four; kv, mask and beams as in step_cross.
-// state: stopped.
-// Dispatch: (HEADS, rows, 1).
+// A decoding step's cross-attention and what the output projection makes of it: slot h of a row gets Wo_h softmax(q . k) v; the last slot gets the row
+// itself. The next kernel adds the slots: no kernel in between has to.
+// Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS; q (rows, HEADS * 4 * HEAD); vectors: scale of output (d); output (d, HEADS * 4 * HEAD)
+// in Packed words of four; kv, mask and beams as in step_cross. state: stopped.
+// Dispatch: (HEADS, rows, any): the workgroups of a head each look at all of the source, and share the outputs.
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative. A source whose mask is all 0 gives 0.
 // Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
 enable subgroups;
@@ -11,15 +10,13 @@ enable subgroups;
 override WG: u32 = 64;
 override HEADS: u32 = 1;
 override WORDS: u32 = 1;
-override SLOTS: u32 = 1;
-override EPSILON: f32 = 1e-6;
 const HEAD: u32 = 16u;
 
 struct Params { source: u32, beams: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(2) var<storage, read> query: array<Packed>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(3) var<storage, read> output: array<Packed>;
 @group(0) @binding(4) var<storage, read> kv: array<vec4f>;
 @group(0) @binding(5) var<storage, read> mask: array<u32>;
@@ -31,7 +28,6 @@ struct Params { source: u32, beams: u32 }
 alias Packed = vec4f;
 fn unpack(p: Packed) -> vec4f { return p; }
 
-var<workgroup> row: array<vec4f, WORDS>;
 var<workgroup> mine: array<vec4f, HEAD>;
 var<workgroup> share: array<f32, WG>;
 var<workgroup> parts: array<vec4f, WG>;
@@ -62,50 +58,16 @@ fn main(
   @builtin(local_invocation_index) index: u32,
   @builtin(subgroup_size) lanes: u32,
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
 ) {
   if (state[0] != 0u) { return; }
-  let lane = index % lanes;
-  let team = index / lanes;
-  let teams = WG / lanes;
   let h = group.x;
   let r = group.y;
 
-  // RMSNorm of the row
-  var squares = 0.0;
-  for (var i = index; i < WORDS; i += WG) {
-    var v = vec4f();
-    for (var slot = 0u; slot < SLOTS; slot++) { v += x[(r * SLOTS + slot) * WORDS + i]; }
-    row[i] = v;
-    squares += dot(v, v);
-    if (h == 0u) {
-      for (var c = 0u; c < 4u; c++) { out[(r * (HEADS + 1u) + HEADS) * 4u * WORDS + 4u * i + c] = v[c]; }
-    }
-  }
-  let inverse = inverseSqrt(all_sum(squares, index, lanes) / f32(4u * WORDS) + EPSILON);
-  for (var i = index; i < WORDS; i += WG) { row[i] *= inverse * vectors[i]; }
-  workgroupBarrier();
-
-  // the head's q: four outputs a team at a time
-  let turns = (HEAD + teams - 1u) / teams;
-  for (var turn = 0u; turn < turns; turn++) {
-    let wanted = turn * teams + team;
-    let n = h * HEAD + min(wanted, HEAD - 1u);
-    let at = n * 4u * WORDS;
-    var sum = vec4f();
-    // two words of each of the four at a time: a multiprocessor needs many bytes under way to be fed
-    for (var i = lane; i < WORDS; i += 2u * lanes) {
-      let j = min(i + lanes, WORDS - 1u);
-      let v = row[i];
-      let w = select(vec4f(), row[j], i + lanes < WORDS);
-      sum += vec4f(
-        dot(unpack(query[at + i]), v) + dot(unpack(query[at + j]), w),
-        dot(unpack(query[at + WORDS + i]), v) + dot(unpack(query[at + WORDS + j]), w),
-        dot(unpack(query[at + 2u * WORDS + i]), v) + dot(unpack(query[at + 2u * WORDS + j]), w),
-        dot(unpack(query[at + 3u * WORDS + i]), v) + dot(unpack(query[at + 3u * WORDS + j]), w),
-      );
-    }
-    sum = subgroupAdd(sum);
-    if (lane == 0u && wanted < HEAD) { mine[wanted] = sum * vectors[WORDS + n]; }
+  // the head's q; the last slot is the row
+  for (var i = index; i < HEAD; i += WG) { mine[i] = q[(r * HEADS + h) * HEAD + i]; }
+  if (h == 0u && group.z == 0u) {
+    for (var i = index; i < 4u * WORDS; i += WG) { out[(r * (HEADS + 1u) + HEADS) * 4u * WORDS + i] = x[r * 4u * WORDS + i]; }
   }
   workgroupBarrier();
 
@@ -128,33 +90,33 @@ fn main(
     let e = select(0.0, exp(score - new_top), score > -2.9e38);
     share[index] = e;
     let shrink = exp(top - new_top);
-    weight = weight * shrink + all_sum(e, index, lanes);
+    weight = weight * shrink + e;
     sum *= shrink;
+    top = new_top;
+    workgroupBarrier();
     if (slice < slices) {
       for (var k = slice; k < min(WG, params.source - first); k += slices) {
         sum += share[k] * kv[(((item * params.source + first + k) * 2u + 1u) * HEADS + h) * HEAD + index % HEAD];
       }
     }
-    top = new_top;
   }
   parts[index] = sum;
-  workgroupBarrier();
-  for (var left = slices; left > 1u; left = (left + 1u) / 2u) {
-    let half = (left + 1u) / 2u;
-    if (slice < left - half) { parts[index] += parts[index + half * HEAD]; }
-    workgroupBarrier();
+  let whole = max(all_sum(weight, index, lanes), 1e-37);
+  if (index < HEAD) {
+    var total = vec4f();
+    for (var i = 0u; i < slices; i++) { total += parts[i * HEAD + index]; }
+    mine[index] = total / whole;
   }
-  if (index < HEAD) { mine[index] = parts[index] / max(weight, 1e-37); }
   workgroupBarrier();
 
-  // the head's part of the output projection: a quad an output
-  for (var first = 0u; first < 4u * WORDS; first += WG / 4u) {
+  // the head's part of the output projection: a quad an output, the outputs shared among the workgroups of the head
+  for (var first = group.z * (WG / 4u); first < 4u * WORDS; first += groups.z * (WG / 4u)) {
     let d = first + index / 4u;
     let m = min(d, 4u * WORDS - 1u);
     var o = 0.0;
     for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(unpack(output[(m * HEADS + h) * HEAD + i]), mine[i]); }
     o += quadSwapX(o);
     o += quadSwapY(o);
-    if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[WORDS + HEADS * HEAD + d / 4u][d % 4u]; }
+    if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[d / 4u][d % 4u]; }
   }
 }

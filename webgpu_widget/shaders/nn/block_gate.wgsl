@@ -1,7 +1,8 @@
 // The first half of a feed-forward for one decoding step, as step_gate, of rows that lie in slots: h = act(a) * b of RMSNorm(row), the row being
 // the sum of its slots; y gets the row itself. Each workgroup adds the slots once for all of its outputs.
 // Shapes: x (rows, SLOTS, d) with d = 4 * WORDS, gain (d), weight (2 * OUT or OUT, d) in Packed words of four, scale (as weight's rows), h (rows, OUT),
-// y (rows, d). ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU. state: stopped.
+// y (rows, d). ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU, 3 nothing: a product
+// of the normed row alone. state: stopped.
 // Dispatch: (any, rows, 1); teams take outputs in turns.
 // Accuracy: f32 sums in the order of lanes; about 1e-6 relative.
 // Source: Shazeer, "GLU Variants Improve Transformer", 2020.
@@ -40,7 +41,8 @@ fn taken(begin: u32, i: u32) -> vec4f { return row[begin + i]; }
 fn activate(a: f32) -> f32 {
   if (ACT == 0u) { return select(a, 0.0, bitcast<u32>(a) - 0x80000001u < 0x7f800000u); } // NaN stays
   if (ACT == 1u) { return 0.5 * a * (1.0 + tanh(clamp(0.7978845608 * (a + 0.044715 * a * a * a), -15.0, 15.0))); }
-  return a / (1.0 + exp(-a));
+  if (ACT == 2u) { return a / (1.0 + exp(-a)); }
+  return a;
 }
 
 @compute @workgroup_size(WG)

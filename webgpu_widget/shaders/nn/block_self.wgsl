@@ -1,9 +1,9 @@
-// A decoding step's self-attention, all of it, a head a workgroup: slot h of a row gets Wo_h softmax(q . k + bias) v over the cache and the new
-// position, with q, k and v of RMSNorm(row); the last slot gets the row itself; the new key and value are kept.
-// Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS, vectors as vec4f: gain (d), scale of into (3 * HEADS * 4 * HEAD) and of
-// output (d), position bias (HEADS, 2 * DISTANCE + 1) by key minus query; into (3 * HEADS * 4 * HEAD, d) and output (d, HEADS * 4 * HEAD) in Packed
-// words of four; cache (2, rows, HEADS, capacity, HEAD) as vec4f, keys then values; origin as in step_self. state: stopped, step.
-// Dispatch: (HEADS, rows, 1).
+// A decoding step's self-attention and what the output projection makes of it: slot h of a row gets Wo_h softmax(q . k + bias) v over the cache and the
+// new position; the last slot gets the row itself; the new key and value are kept.
+// Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS; qkv (rows, 3 * HEADS * 4 * HEAD); vectors as vec4f: scale of output (d), position
+// bias (HEADS, 2 * DISTANCE + 1) by key minus query; output (d, HEADS * 4 * HEAD) in Packed words of four; cache (2, rows, HEADS, capacity, HEAD) as vec4f,
+// keys then values; origin as in step_self. state: stopped, step.
+// Dispatch: (HEADS, rows, any): the workgroups of a head each look at all of its past, and share the outputs.
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative.
 // Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
 enable subgroups;
@@ -12,14 +12,13 @@ override WG: u32 = 64;
 override HEADS: u32 = 1;
 override WORDS: u32 = 1;
 override DISTANCE: u32 = 128;
-override EPSILON: f32 = 1e-6;
 const HEAD: u32 = 16u;
 
 struct Params { capacity: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(2) var<storage, read> into: array<Packed>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
 @group(0) @binding(3) var<storage, read> output: array<Packed>;
 @group(0) @binding(4) var<storage, read> origin: array<u32>;
 @group(0) @binding(5) var<storage, read> state: array<u32>;
@@ -31,7 +30,6 @@ struct Params { capacity: u32 }
 alias Packed = vec4f;
 fn unpack(p: Packed) -> vec4f { return p; }
 
-var<workgroup> row: array<vec4f, WORDS>;
 var<workgroup> mine: array<vec4f, 3 * HEAD>;
 var<workgroup> share: array<f32, WG>;
 var<workgroup> places: array<u32, WG>;
@@ -66,48 +64,13 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   if (state[0] != 0u) { return; }
-  let lane = index % lanes;
-  let team = index / lanes;
-  let teams = WG / lanes;
   let h = group.x;
   let r = group.y;
 
-  // RMSNorm of the row
-  var squares = 0.0;
-  for (var i = index; i < WORDS; i += WG) {
-    let v = x[r * WORDS + i];
-    row[i] = v;
-    squares += dot(v, v);
-    if (h == 0u) {
-      for (var c = 0u; c < 4u; c++) { out[(r * (HEADS + 1u) + HEADS) * 4u * WORDS + 4u * i + c] = v[c]; }
-    }
-  }
-  let inverse = inverseSqrt(all_sum(squares, index, lanes) / f32(4u * WORDS) + EPSILON);
-  for (var i = index; i < WORDS; i += WG) { row[i] *= inverse * vectors[i]; }
-  workgroupBarrier();
-
-  // the head's q, k and v: four outputs a team at a time
-  let turns = (3u * HEAD + teams - 1u) / teams;
-  for (var turn = 0u; turn < turns; turn++) {
-    let wanted = turn * teams + team;
-    let word = min(wanted, 3u * HEAD - 1u);
-    let n = (word / HEAD * HEADS + h) * HEAD + word % HEAD;
-    let at = n * 4u * WORDS;
-    var sum = vec4f();
-    // two words of each of the four at a time: a multiprocessor needs many bytes under way to be fed
-    for (var i = lane; i < WORDS; i += 2u * lanes) {
-      let j = min(i + lanes, WORDS - 1u);
-      let v = row[i];
-      let w = select(vec4f(), row[j], i + lanes < WORDS);
-      sum += vec4f(
-        dot(unpack(into[at + i]), v) + dot(unpack(into[at + j]), w),
-        dot(unpack(into[at + WORDS + i]), v) + dot(unpack(into[at + WORDS + j]), w),
-        dot(unpack(into[at + 2u * WORDS + i]), v) + dot(unpack(into[at + 2u * WORDS + j]), w),
-        dot(unpack(into[at + 3u * WORDS + i]), v) + dot(unpack(into[at + 3u * WORDS + j]), w),
-      );
-    }
-    sum = subgroupAdd(sum);
-    if (lane == 0u && wanted < 3u * HEAD) { mine[wanted] = sum * vectors[WORDS + n]; }
+  // the head's q, k and v; the last slot is the row
+  for (var i = index; i < 3u * HEAD; i += WG) { mine[i] = qkv[((r * 3u + i / HEAD) * HEADS + h) * HEAD + i % HEAD]; }
+  if (h == 0u && group.z == 0u) {
+    for (var i = index; i < 4u * WORDS; i += WG) { out[(r * (HEADS + 1u) + HEADS) * 4u * WORDS + i] = x[r * 4u * WORDS + i]; }
   }
   workgroupBarrier();
 
@@ -134,7 +97,7 @@ fn main(
       for (var i = 0u; i < HEAD; i++) { score += dot(mine[i], mine[HEAD + i]); }
     }
     if (j <= step) {
-      let b = 4u * (2u * WORDS + 3u * HEADS * HEAD) + h * (2u * DISTANCE + 1u) + DISTANCE - min(step - j, DISTANCE);
+      let b = 4u * WORDS + h * (2u * DISTANCE + 1u) + DISTANCE - min(step - j, DISTANCE);
       score += vectors[b / 4u][b % 4u];
     }
     let new_top = max(top, all_max(score, index, lanes));
@@ -142,35 +105,35 @@ fn main(
     share[index] = e;
     places[index] = at;
     let shrink = exp(top - new_top);
-    weight = weight * shrink + all_sum(e, index, lanes);
+    weight = weight * shrink + e;
     sum *= shrink;
+    top = new_top;
+    workgroupBarrier();
     if (slice < slices) {
       for (var k = slice; k < min(WG, step - first); k += slices) { sum += share[k] * cache[half + places[k] + index % HEAD]; }
       if (step - first < WG && slice == 0u) { sum += share[step - first] * mine[2u * HEAD + index % HEAD]; }
     }
-    top = new_top;
   }
-  if (index < 2u * HEAD) {
-    cache[index / HEAD * half + ((r * HEADS + h) * params.capacity + step) * HEAD + index % HEAD] = mine[HEAD + index];
+  if (group.z == 0u) {
+    for (var i = index; i < 2u * HEAD; i += WG) { cache[i / HEAD * half + ((r * HEADS + h) * params.capacity + step) * HEAD + i % HEAD] = mine[HEAD + i]; }
   }
   parts[index] = sum;
-  workgroupBarrier();
-  for (var left = slices; left > 1u; left = (left + 1u) / 2u) {
-    let half = (left + 1u) / 2u;
-    if (slice < left - half) { parts[index] += parts[index + half * HEAD]; }
-    workgroupBarrier();
+  let whole = max(all_sum(weight, index, lanes), 1e-37);
+  if (index < HEAD) {
+    var total = vec4f();
+    for (var i = 0u; i < slices; i++) { total += parts[i * HEAD + index]; }
+    mine[index] = total / whole;
   }
-  if (index < HEAD) { mine[index] = parts[index] / max(weight, 1e-37); }
   workgroupBarrier();
 
-  // the head's part of the output projection: a quad an output
-  for (var first = 0u; first < 4u * WORDS; first += WG / 4u) {
+  // the head's part of the output projection: a quad an output, the outputs shared among the workgroups of the head
+  for (var first = group.z * (WG / 4u); first < 4u * WORDS; first += groups.z * (WG / 4u)) {
     let d = first + index / 4u;
     let m = min(d, 4u * WORDS - 1u);
     var o = 0.0;
     for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(unpack(output[(m * HEADS + h) * HEAD + i]), mine[i]); }
     o += quadSwapX(o);
     o += quadSwapY(o);
-    if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[WORDS + 3u * HEADS * HEAD + d / 4u][d % 4u]; }
+    if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[d / 4u][d % 4u]; }
   }
 }
