@@ -61,7 +61,7 @@ def test_the_dispatches_of_other_adapters_give_the_same(gpu, checkpoint, monkeyp
                 break
             assert "".join(model.stream("w5 w6 w7", max_new_tokens=9)) == wanted
         layers = model.config.num_decoder_layers
-        assert {d.dispatches for d in model._decoders.values()} == {(4 if subgroups else 8) * layers + 2}
+        assert {d.dispatches for d in model._decoders.values()} == {(6 if subgroups else 8) * layers + 2}
 
 
 def test_the_shapes_of_flan_t5_small(gpu, tmp_path):

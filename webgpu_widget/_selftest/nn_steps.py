@@ -22,24 +22,31 @@ __all__ = ["AREA"]
 # ------------------------------------------------------------ one step
 
 
-@AREA.case("nn/step_linear", RELATIVE, 1e-5, teams=TEAMS, weights=FORMATS, size=((1, 4), (15, 20), (67, 132)))
-def step_linear(bench: Bench, teams: Teams, weights: Format, size: tuple[int, int]) -> float:
-    """A step's product, with a norm before it, added, and left out once work has ended."""
-    outputs, width = size
+@AREA.case(
+    "nn/step_linear",
+    RELATIVE,
+    1e-5,
+    teams=TEAMS,
+    weights=FORMATS,
+    size=((1, 4, 3), (15, 20, 4), (67, 132, 3), (9, 132, 8)),
+)
+def step_linear(bench: Bench, teams: Teams, weights: Format, size: tuple[int, int, int]) -> float:
+    """A step's product, with a norm before it, added, and left out once work has ended; four rows at once where their number lets it."""
+    outputs, width, rows = size
     b = NNBench(bench, weights=weights, teams=teams)
-    x, gain, y = b.normal(size=(3, width)), b.normal(size=width), b.normal(size=(3, outputs)).astype(np.float32)
+    x, gain, y = b.normal(size=(rows, width)), b.normal(size=width), b.normal(size=(rows, outputs)).astype(np.float32)
     matrix, exact = b.matrix(b.normal(size=(outputs, width)))
     running, stopped = b.state(), b.state(stopped=1)
-    out, added, kept = b.poison(3, outputs), b.put(y), b.put(y)
+    out, added, kept = b.poison(rows, outputs), b.put(y), b.put(y)
     k = b.kernels
-    k.step_linear(b.put(x), b.put(gain), matrix, running, out, 3, factor=0.5)
-    k.step_linear(b.put(x), None, matrix, running, added, 3, residual=True)
-    k.step_linear(b.put(x), None, matrix, stopped, kept, 3)
-    if differing(b.get(kept, (3, outputs)), y):
+    k.step_linear(b.put(x), b.put(gain), matrix, running, out, rows, factor=0.5)
+    k.step_linear(b.put(x), None, matrix, running, added, rows, residual=True)
+    k.step_linear(b.put(x), None, matrix, stopped, kept, rows)
+    if differing(b.get(kept, (rows, outputs)), y):
         return np.inf
     return max(
-        relative(b.get(out, (3, outputs)), twin.step_linear(x, gain, exact, factor=0.5)),
-        relative(b.get(added, (3, outputs)), twin.step_linear(x, None, exact, y=y)),
+        relative(b.get(out, (rows, outputs)), twin.step_linear(x, gain, exact, factor=0.5)),
+        relative(b.get(added, (rows, outputs)), twin.step_linear(x, None, exact, y=y)),
     )
 
 

@@ -23,6 +23,8 @@ __all__ = ["Blocks"]
 
 _BINDINGS = 8
 _NO_ACTIVATION = 3
+_ENOUGH_GROUPS = 128
+"""About as many as a card has multiprocessors: more workgroups of this size would wait for each other."""
 _MOST_SLOTS = 16_384
 """Numbers in the slots of a row: where they are more, it costs more that each workgroup adds them than that a dispatch is saved."""
 
@@ -90,9 +92,10 @@ class Blocks:
     def _attend(
         self, name: str, buffers: list[Buffer], rows: int, params: bytes, weights: Format, width: int, **constants: Any
     ) -> None:
-        """Queue an attention, in whose workgroups each quad makes one output of a head: to look at all of the past takes less than another turn."""
+        """Queue an attention, whose workgroups share a head's outputs while a card has room: to look at all of the past takes less than another turn."""
         s = self.kernels.sizes
-        groups = (s.heads, rows, -(-4 * s.width // width))
+        sharers = max(1, min(-(-4 * s.width // width), _ENOUGH_GROUPS // (s.heads * rows)))
+        groups = (s.heads, rows, sharers)
         self._run(name, buffers, groups, params, weights, width, HEADS=s.heads, **constants)
 
     def step_self(

@@ -30,8 +30,8 @@ class Storage:
         The expression of four values: of the element ``p`` in plain formats; in those of GGUF of the block at byte ``at`` of the buffer NAME,
         ``part`` being which four of it.
     product : tuple of str
-        For blocks, the lines that add to ``sum`` the product of a unit of the block at byte ``at`` of the buffer ``weight`` and what ``taken(begin, first + n)``
-        gives for its word of four ``n``. Of a block of 32 they are repeated for each ``p`` below 4, words p and p + 4; of one of 256 a unit is word p
+        For blocks, the lines that add to ``sum`` the product of a unit of the block at byte ``at`` of the buffer ``weight``, by ``of_rows(v, begin, first + n)`` for
+        the values ``v`` of its word of four ``n``. Of a block of 32 they are repeated for each ``p`` below 4, words p and p + 4; of one of 256 a unit is word p
         of each of eight runs.
     """
 
@@ -76,10 +76,10 @@ class Storage:
         sharers = 8 if self.values == 256 else 1 if whole_blocks else 4
         lines = [
             f"const UNIT: u32 = {fours // sharers}u;",
-            "fn product(begin_word: u32, begin: u32, i: u32) -> f32 {",
+            "fn product(begin_word: u32, begin: u32, i: u32) -> Sums {",
             f"  let at = (begin_word / {fours}u + i / {sharers}u) * {self.size_bytes}u;",
             f"  let first = i / {sharers}u * {fours}u;",
-            "  var sum = 0.0;",
+            "  var sum = Sums();",
         ]
         for p in range(4) if sharers == 1 else [None]:
             lines += ["  {", f"  let p = {f'i % {sharers}u' if p is None else f'{p}u'};", *self.product, "  }"]
@@ -129,7 +129,7 @@ _OF_SHARES = "of_shares(NAME_half(at), NAME_half(at + 2u), shares(NAME[at / 4u +
 
 def _four(value: str, word: str) -> str:
     """Return the line that adds the product of four values and a word of x."""
-    return f"  sum += dot({value}, taken(begin, first + {word}));"
+    return f"  sum += of_rows({value}, begin, first + {word});"
 
 
 def _of_nibbles(word: str, before: str, value: str) -> tuple[str, ...]:

@@ -86,14 +86,14 @@ class Kernels:
 
     # ------------------------------------------------------------ plumbing
 
-    def _pipeline(self, name: str, weights: Format, **constants: float) -> Pipeline:
-        source = variant(
-            name, weights=weights, head=self.sizes.head_width, subgroups=self.has_subgroups, on_cpu=self.on_cpu
-        )
+    def _pipeline(self, name: str, weights: Format, at_once: int, **constants: float) -> Pipeline:
+        head, subgroups = self.sizes.head_width, self.has_subgroups
+        source = variant(name, weights=weights, head=head, subgroups=subgroups, on_cpu=self.on_cpu, rows=at_once)
         return self.queue.pipeline(source, f"nn/{name}", None, {key: float(value) for key, value in constants.items()})
 
     def run(
-        self, name: str, buffers: Sequence[Buffer], groups: tuple[int, int, int], params: bytes = b"", weights: Format = "f32", **constants: float
+        self, name: str, buffers: Sequence[Buffer], groups: tuple[int, int, int], params: bytes = b"", weights: Format = "f32", at_once: int = 1,
+        **constants: float,
     ) -> None:  # fmt: skip
         """Queue a shader of ``shaders/nn`` by name.
 
@@ -107,13 +107,15 @@ class Kernels:
             Its uniform, where it has one.
         weights
             Format of its matrices, where it has any.
+        at_once
+            How many rows a team takes.
         **constants
             Its overrides.
         """
         args: list[Any] = [(0, i, buffer) for i, buffer in enumerate(buffers)]
         if params:
             args.append((1, 0, params))
-        self.queue.dispatch(self._pipeline(name, weights, **constants), args, groups)
+        self.queue.dispatch(self._pipeline(name, weights, at_once, **constants), args, groups)
 
     def _teams(self, outputs: int, *, share: int = 1) -> tuple[int, int]:
         """Workgroup size and count for ``outputs`` that teams make, ``share`` each."""
@@ -382,7 +384,10 @@ class Kernels:
             **_places(matrix, place),
         }  # fmt: skip
         buffers = [x, self.ones if gain is None else gain, matrix.words, matrix.scale, state, y]
-        self.run("step_linear", buffers, (groups, rows, 1), weights=matrix.format, **constants)
+        at_once = 4 if self.has_subgroups and rows % 4 == 0 else 1
+        self.run(
+            "step_linear", buffers, (groups, rows // at_once, 1), weights=matrix.format, at_once=at_once, **constants
+        )
 
     def step_gate(self, x: Buffer, gain: Buffer, matrix: Matrix, state: Buffer, h: Buffer, rows: int) -> None:
         """RMSNorm, both products of the feed-forward's first half, activation and gate."""

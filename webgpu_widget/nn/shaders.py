@@ -33,10 +33,28 @@ fn team_max(v: f32) -> f32 {
   return workgroupUniformLoad(&team_memory[0]).x;
 }
 // end team"""
+_FOUR_ROWS = """// rows: four
+const ROWS: u32 = 4u;
+alias Sums = vec4f;
+fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums {
+  let next = IN / 4u;
+  return vec4f(dot(v, taken(begin, i)), dot(v, taken(begin + next, i)), dot(v, taken(begin + 2u * next, i)), dot(v, taken(begin + 3u * next, i)));
+}
+fn squares_of(begin: u32, i: u32) -> Sums {
+  let a = x[begin + i];
+  let b = x[begin + IN / 4u + i];
+  let c = x[begin + IN / 2u + i];
+  let d = x[begin + IN / 4u * 3u + i];
+  return vec4f(dot(a, a), dot(b, b), dot(c, c), dot(d, d));
+}
+fn of_row(sums: Sums, r: u32) -> f32 { return sums[r]; }
+// end rows"""
 
 
 @functools.cache
-def variant(name: str, *, weights: Format = "f32", head: int = 64, subgroups: bool = True, on_cpu: bool = False) -> str:
+def variant(
+    name: str, *, weights: Format = "f32", head: int = 64, subgroups: bool = True, on_cpu: bool = False, rows: int = 1
+) -> str:
     """Return a shader of ``shaders/nn`` for a number format, a width of head and an adapter.
 
     Parameters
@@ -51,12 +69,18 @@ def variant(name: str, *, weights: Format = "f32", head: int = 64, subgroups: bo
         Whether the adapter has the feature; else teams are workgroups.
     on_cpu
         Whether a CPU runs it.
+    rows
+        How many rows a team takes at once: 1, or with subgroups 4.
     """
     source = shaders.load(f"nn/{name}")
     if "alias Packed" in source:
         source = FORMATS[weights].read_by(source, whole_blocks=on_cpu)
     if "const HEAD: u32" in source:
         source = replace_once(source, "const HEAD: u32 = 16u;", f"const HEAD: u32 = {head // 4}u;")
+    if rows == 4:
+        source, count = re.subn("// rows:.*?// end rows", lambda _: _FOUR_ROWS, source, flags=re.DOTALL)
+        if count != 1 or not subgroups:
+            raise ValueError(f"{name} does not take four rows at once{'' if subgroups else ' without subgroups'}")
     if "// team:" in source and not subgroups:
         source, count = re.subn(r"// team:.*?// end team", lambda _: _WORKGROUP_TEAM, source, count=1, flags=re.DOTALL)
         source = replace_once(source, "enable subgroups;\n", "")

@@ -30,13 +30,15 @@ fn unpack(p: Packed) -> vec4f { return p; }
 
 // product: of a unit of a matrix row, the words that are decoded at once, and x; formats.py has the text for blocks
 const UNIT: u32 = 1u;
-fn product(at: u32, begin: u32, i: u32) -> f32 { return dot(unpack(weight[at + i]), taken(begin, i)); }
+fn product(at: u32, begin: u32, i: u32) -> Sums { return of_rows(unpack(weight[at + i]), begin, i); }
 // end product
 
 var<workgroup> row: array<vec4f, WORDS>;
 var<workgroup> words: array<f32, WG>;
 
 fn taken(begin: u32, i: u32) -> vec4f { return row[begin + i]; }
+alias Sums = f32;
+fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums { return dot(v, taken(begin, i)); }
 
 fn activate(a: f32) -> f32 {
   if (ACT == 0u) { return select(a, 0.0, bitcast<u32>(a) - 0x80000001u < 0x7f800000u); } // NaN stays

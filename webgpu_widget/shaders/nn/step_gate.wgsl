@@ -26,11 +26,13 @@ fn unpack(p: Packed) -> vec4f { return p; }
 
 // product: of a unit of a matrix row, the words that are decoded at once, and x; formats.py has the text for blocks
 const UNIT: u32 = 1u;
-fn product(at: u32, begin: u32, i: u32) -> f32 { return dot(unpack(weight[at + i]), taken(begin, i)); }
+fn product(at: u32, begin: u32, i: u32) -> Sums { return of_rows(unpack(weight[at + i]), begin, i); }
 // end product
 
 // word i of the row that begins there, times the gain
 fn taken(begin: u32, i: u32) -> vec4f { return x[begin + i] * gain[i]; }
+alias Sums = f32;
+fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums { return dot(v, taken(begin, i)); }
 
 // team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
 fn team_sum(v: f32) -> f32 { return subgroupAdd(v); }

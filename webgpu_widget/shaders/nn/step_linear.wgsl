@@ -1,7 +1,7 @@
 // y[r, FIRST + n] (+)= FACTOR * scale[n] * dot(weight[n, :], f(x[r, :])) (+ bias[n]): a row of activations times a matrix, for one decoding step.
 // f is RMSNorm with `gain` where NORM, else the identity. Every team computes the norm anew: cheaper than a dispatch.
 // Shapes: x (rows, IN), gain (IN), weight (OUT, IN) in Packed words of four, scale (OUT), behind it the bias where BIASED, y (rows, STRIDE). IN is a multiple of 4.
-// Dispatch: (any, rows, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
+// Dispatch: (any, rows / ROWS, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
 // Accuracy: f32 sums over IN in the order of lanes; about 1e-6 relative.
 // Source: RMSNorm: Zhang and Sennrich, 2019.
 enable subgroups;
@@ -30,7 +30,7 @@ fn unpack(p: Packed) -> vec4f { return p; }
 
 // product: of a unit of a matrix row, the words that are decoded at once, and x; formats.py has the text for blocks
 const UNIT: u32 = 1u;
-fn product(at: u32, begin: u32, i: u32) -> f32 { return dot(unpack(weight[at + i]), taken(begin, i)); }
+fn product(at: u32, begin: u32, i: u32) -> Sums { return of_rows(unpack(weight[at + i]), begin, i); }
 // end product
 
 // word i of the row that begins there, times the gain
@@ -39,8 +39,16 @@ fn taken(begin: u32, i: u32) -> vec4f {
   return x[begin + i];
 }
 
+// rows: how many a team takes at once, so that it decodes once; shaders.py has the text for four
+const ROWS: u32 = 1u;
+alias Sums = f32;
+fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums { return dot(v, taken(begin, i)); }
+fn squares_of(begin: u32, i: u32) -> Sums { return dot(x[begin + i], x[begin + i]); }
+fn of_row(sums: Sums, r: u32) -> f32 { return sums; }
+// end rows
+
 // team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
-fn team_sum(v: f32) -> f32 { return subgroupAdd(v); }
+fn team_sum(v: Sums) -> Sums { return subgroupAdd(v); }
 // end team
 
 @compute @workgroup_size(WG)
@@ -53,28 +61,30 @@ fn main(
   if (state[0] != 0u) { return; }
   let lane = index % lanes;
   let words = IN / 4u;
-  let row = group.y * words;
-  var squares = 0.0;
+  let row = group.y * ROWS * words;
+  var squares = Sums();
   if (NORM) {
-    for (var i = lane; i < words; i += lanes) { squares += dot(x[row + i], x[row + i]); }
+    for (var i = lane; i < words; i += lanes) { squares += squares_of(row, i); }
   }
-  var inverse = FACTOR;
+  var inverse = Sums(FACTOR);
   let teams = groups.x * (WG / lanes);
   let team = group.x * (WG / lanes) + index / lanes;
   let turns = (OUT + teams - 1u) / teams;
   for (var turn = 0u; turn < turns; turn++) {
     let n = turn * teams + team;
     let at = min(n, OUT - 1u) * words;
-    var sum = 0.0;
+    var sum = Sums();
     for (var i = lane; i < words / UNIT; i += lanes) { sum += product(at, row, i); }
     // here and not before the loop, so that nobody waits for the norm before asking for the weights
     if (NORM && turn == 0u) { inverse *= inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
     let total = team_sum(sum) * inverse;
     if (lane == 0u && n < OUT) {
-      let o = group.y * STRIDE + FIRST + n;
-      var value = total * scale[n];
-      if (BIASED) { value += scale[OUT + n]; }
-      if (RESIDUAL) { y[o] += value; } else { y[o] = value; }
+      for (var r = 0u; r < ROWS; r++) {
+        let o = (group.y * ROWS + r) * STRIDE + FIRST + n;
+        var value = of_row(total, r) * scale[n];
+        if (BIASED) { value += scale[OUT + n]; }
+        if (RESIDUAL) { y[o] += value; } else { y[o] = value; }
+      }
     }
   }
 }
