@@ -197,7 +197,9 @@ def test_launch_computes_numpys_matmul(rng, left, right, turned, fallback):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"fallback": True}, {"limit": 64 * 1024}, {"features": F16, "configs": UNITS}], ids=str
+    "options",
+    [{}, {"fallback": True}, {"limit": 64 * 1024}, {"features": F16, "configs": UNITS}],
+    ids=["as it is", "on a CPU", "small bindings", "matrix units"],
 )
 @pytest.mark.parametrize(
     ("left", "right"), [((65, 67), (67, 69)), ((40, 2000), (2000, 40)), ((3, 7, 8), (8,)), ((2, 0), (0, 3))]
