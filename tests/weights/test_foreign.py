@@ -28,7 +28,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
         ("m.safetensors", b'{"weight_map": {}}', "JSON text.*index"),
         ("config.json", b' \n{"a": 1}', "JSON text"),
         ("m.pt", pickle.dumps({"a": 1}), "a pickle.*safetensors"),
-        ("m.safetensors.gz", gzip.compress(b"0" * 99), "gzip-compressed"),
+        ("m.safetensors.gz", gzip.compress(b"0" * 99, mtime=0), "gzip-compressed"),
         ("m.h5", b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5"),
         ("m.bin", b"lmgg" + bytes(99) + b"\xff", "GGML"),
     ],
