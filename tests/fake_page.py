@@ -301,6 +301,7 @@ class FakePage:
     def _fresh(self) -> None:
         self.buffers: dict[int, bytearray] = {}
         self.pipelines: dict[int, str] = {}
+        self.programs: dict[int, tuple[list[Message], list[bytes]]] = {}
         self.error: tuple[str, str] | None = None
 
     def lose_device(self, reason: str) -> None:
@@ -355,6 +356,15 @@ class FakePage:
             target[command["offset"] : command["offset"] + size] = data[index][start : start + size]
         elif op == "free-buffer":
             self.buffers.pop(command["buffer"], None)
+        elif op == "create-program":
+            self.programs[command["program"]] = (command["commands"], data)
+        elif op == "run-program":
+            commands, data = self.programs[command["program"]]
+            for _ in range(command["times"]):
+                for item in commands:
+                    self._command(item, data)
+        elif op == "free-program":
+            self.programs.pop(command["program"], None)
         elif op == "dispatch":
             source = self.pipelines[command["pipeline"]]
             args = {arg["binding"]: self.buffers[arg["buffer"]] for arg in command["args"]}

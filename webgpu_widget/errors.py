@@ -35,6 +35,7 @@ Each message says what happened, the values, what is allowed, and what to do.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,9 @@ class FrontendTimeoutError(FrontendError, TimeoutError):
 
 class FrontendLostError(FrontendError):
     """The page was closed or reloaded; what it held is gone."""
+
+    _heard_at = math.inf
+    """When the page was last heard, in seconds of `time.monotonic`, where that is long before it was given up."""
 
 
 class ProtocolMismatchError(FrontendError):

@@ -17,7 +17,7 @@ from fake_page import SQUARE
 import webgpu_widget as wg
 from webgpu_widget import errors
 from webgpu_widget.link import connection as _connection
-from webgpu_widget.link import protocol
+from webgpu_widget.link import losses, protocol
 from webgpu_widget.link.session import Session
 
 X = np.arange(8, dtype=np.float32)
@@ -288,6 +288,39 @@ def test_a_page_that_broke_off_without_a_word_serves_the_second_try(gpu: wg.GPU,
     way.connection.open_link("comm", way.to_pages)
     way.after(3, way.add_page)
     assert np.array_equal(gpu.run(SQUARE, x=X, y=wg.out(8), threads=8, timeout=60), X * X)
+
+
+def test_a_page_that_is_given_up_late_has_not_worked_meanwhile(
+    gpu: wg.GPU, way: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the page that a person opens after a crash says hello seconds after the call began."""
+    monkeypatch.setattr(losses, "_INNOCENT_S", 0.3)
+    monkeypatch.setattr(_connection, "_LOST_AFTER_S", 30)
+    assert np.array_equal(gpu.run(SQUARE, x=X, y=wg.out(8), threads=8), X * X)
+    way.pages.pop().dead = True
+    way.after(0.8, way.add_page)
+    assert np.array_equal(gpu.run(SQUARE, x=X, y=wg.out(8), threads=8), X * X)
+
+
+def test_a_page_that_worked_for_long_has_its_work_given_to_no_other(
+    gpu: wg.GPU, way: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was heard until it ended: what it worked on may be why."""
+    monkeypatch.setattr(losses, "_INNOCENT_S", 0.3)
+    gpu.kernel(SQUARE)
+    page = way.pages[0]
+    page.delay_s, begun = 60, page.batches
+
+    def leave() -> None:
+        way.pages.remove(page)
+        page.bye(page)
+        way.add_page()
+
+    way.after(0.8, leave)
+    with pytest.raises(wg.FrontendLostError):
+        gpu.run(SQUARE, x=X, y=wg.out(8), threads=8)
+    assert page.batches > begun
+    assert not way.pages[0].batches
 
 
 def test_a_hub_knows_of_a_page_that_is_fetched_again() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ Span = tuple["Buffer", int, int]
 """(buffer, byte offset, size in bytes)"""
 
 
+class Lease(weakref.ref[Any]):
+    """What tells the browser to let something go when the object that stands for it here is collected.
+
+    A ``__del__`` is Python code, which an interrupt may break off, and Python only prints that. This is a reference whose callback is a deque's ``append``.
+    """
+
+    __slots__ = ("command", "generation", "handle")
+
+    command: dict[str, Any]
+    generation: int
+    handle: int
+
+
 class Buffer:
     """Memory in the browser; given back when this object is collected, or by `free`."""
 
@@ -30,15 +44,13 @@ class Buffer:
         self.freed = False
         self.pinned = False
         """Whether a program names it: then it is never used for anything else."""
+        queue.lend(self, {"op": "free-buffer", "buffer": handle}, handle)
 
     def free(self) -> None:
         """Give the memory back once what was queued before has run."""
         if not self.freed:
             self.freed = True
-            self._queue.discard("free-buffer", "buffer", self.handle, self.generation)
-
-    def __del__(self) -> None:
-        self.free()
+            self._queue.take_back(self.handle)
 
 
 class Texture:
@@ -53,15 +65,13 @@ class Texture:
         self.size = size
         self.generation = queue.composing
         self.freed = False
+        queue.lend(self, {"op": "free-texture", "texture": handle}, handle)
 
     def free(self) -> None:
         """As `Buffer.free`."""
         if not self.freed:
             self.freed = True
-            self._queue.discard("free-texture", "texture", self.handle, self.generation)
-
-    def __del__(self) -> None:
-        self.free()
+            self._queue.take_back(self.handle)
 
 
 class Sampler:
@@ -84,7 +94,6 @@ class Pipeline:
 
     __slots__ = (
         "__weakref__",
-        "_queue",
         "constants",
         "entry",
         "entry_point",
@@ -105,7 +114,6 @@ class Pipeline:
         entry_point: str | None,
         constants: dict[str, float],
     ) -> None:
-        self._queue = queue
         self.handle = handle
         self.generation = queue.composing
         self.source = source
@@ -116,9 +124,7 @@ class Pipeline:
         self.result: CompileResult | None = None
         self.entry: Entry | None = None
         """What calls need to know of its entry point, from the first call on."""
-
-    def __del__(self) -> None:
-        self._queue.discard("free-pipeline", "pipeline", self.handle, self.generation)
+        queue.lend(self, {"op": "free-pipeline", "pipeline": handle}, handle)
 
 
 Value = Buffer | Span | Bytes | Texture | Sampler

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget.device.handles import Arg, Buffer, Bytes, Pipeline, Recording, Sampler, Span, Texture
+from webgpu_widget.device.handles import Arg, Buffer, Bytes, Lease, Pipeline, Recording, Sampler, Span, Texture
 from webgpu_widget.link import protocol, wire
 from webgpu_widget.link.connection import Connection, Request
 from webgpu_widget.link.losses import Losses, once_more, once_more_async
+from webgpu_widget.process.interrupts import HELD_BACK
 
 RECORDERS: dict[int, list[Queue]] = {}
 """The queues that threads record on, by the thread's identity."""
@@ -85,8 +86,9 @@ class Queue:
         self._blob = bytearray()
         self._requests: list[Request] = []
         self._label = ""
-        # Filled by finalizers, which may run in any thread at any time: no lock there.
-        self._discarded: deque[tuple[str, str, int, int]] = deque()
+        self._leases: dict[int, Lease] = {}
+        # Filled as objects are collected, in any thread at any time: no lock there.
+        self._ended: deque[Lease] = deque()
         self._pipelines: weakref.WeakValueDictionary[PipelineKey, Pipeline] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[PipelineKey, Pipeline] = OrderedDict()
         self._recording: Recording | None = None
@@ -94,7 +96,7 @@ class Queue:
 
     def _on_gone(self, kind: str, reason: str) -> None:
         # Called with the connection's lock held: takes none of its own.
-        self.losses.add(kind, reason)
+        self.losses.add(kind, reason, self.connection.heard_at)
         self.generation += 1
 
     def disown(self) -> None:
@@ -119,15 +121,39 @@ class Queue:
 
     # ------------------------------------------------------------ adding commands
 
-    def discard(self, op: str, field: str, handle: int, generation: int) -> None:
-        """Queue giving something back; safe in a finalizer."""
-        self._discarded.append((op, field, handle, generation))
+    def lend(self, owner: object, command: dict[str, Any], handle: int, generation: int | None = None) -> None:
+        """Have a command given when an object is collected, or by `take_back`: it lets go what ``handle`` names.
+
+        Parameters
+        ----------
+        owner : object
+            Stands for it.
+        command : dict
+            Lets it go.
+        handle : int
+            Its number.
+        generation : int, optional
+            What the number belongs to; by default what is composed now.
+        """
+        lease = Lease(owner, self._ended.append)
+        lease.command, lease.handle = command, handle
+        lease.generation = self.composing if generation is None else generation
+        self._leases[handle] = lease
+
+    def take_back(self, handle: int) -> None:
+        """Give the command of `lend` now; safe in a finalizer."""
+        lease = self._leases.get(handle)
+        if lease is not None:
+            self._ended.append(lease)
 
     def _collect(self) -> None:
-        while self._discarded:
-            op, field, handle, generation = self._discarded.popleft()
-            if generation == self.composing:
-                self._commands.append({"op": op, field: handle})
+        while self._ended:
+            # An interrupt between two of these steps makes them all anew: letting go twice does no harm.
+            lease = self._ended[0]
+            if lease.handle in self._leases and lease.generation == self.composing:
+                self._commands.append(lease.command)
+            self._leases.pop(lease.handle, None)
+            self._ended.popleft()
 
     def begin(self) -> None:
         """See that there is no doubt about the page, before what lives in it is chosen for use."""
@@ -154,7 +180,7 @@ class Queue:
             self._requests.clear()
 
     def _add(self, command: Any) -> None:
-        if self._discarded:
+        if self._ended:
             self._collect()
         self._commands.append(command)
         if len(self._commands) >= protocol.BATCH_COMMANDS or len(self._blob) >= _BLOB_BYTES:
@@ -176,7 +202,7 @@ class Queue:
 
     def flush(self) -> None:
         """Send what has been recorded."""
-        with self._lock:
+        with self._lock, HELD_BACK:
             self._collect()
             if not self._commands:
                 return
@@ -187,8 +213,9 @@ class Queue:
 
     def _submit(self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request] = ()) -> None:
         """Hand commands over, unless the page or device that they were composed for is gone."""
-        if not self.connection.submit(commands, buffers, requests, self._label, self.composing):
-            self.connection.refuse(requests, self.losses, self.composing)
+        with HELD_BACK:
+            if not self.connection.submit(commands, buffers, requests, self._label, self.composing):
+                self.connection.refuse(requests, self.losses, self.composing)
 
     def alloc(self, size_bytes: int, label: str = "") -> Buffer:
         """Make a zero-filled buffer (of at least 4 bytes, a multiple of 4)."""
@@ -327,8 +354,9 @@ class Queue:
                 "entry_point": entry_point,
                 "constants": made.constants,
             }
-            self._requests.append(request)
-            self._add(command)
+            with HELD_BACK:
+                self._requests.append(request)
+                self._add(command)
             self._pipelines[key] = made
             self._keep(key, made)
             return made
@@ -516,9 +544,10 @@ class Queue:
                 self.flush()
                 self._submit([{**command, "id": request.id}], buffers, [request])
             else:
-                self._requests.append(request)
-                self._add({**command, "id": request.id})
-                self.flush()
+                with HELD_BACK:
+                    self._requests.append(request)
+                    self._add({**command, "id": request.id})
+                    self.flush()
             return request
 
     def request(
@@ -620,11 +649,12 @@ class Queue:
                 "Replay it before or after the with block, or call in the block what it was recorded from"
             )
 
-    def create_program(self, recording: Recording) -> int:
-        """Send a recording as a program; returns its handle. It is of the generation of the recording, and gone with that."""
+    def create_program(self, recording: Recording, owner: object) -> int:
+        """Send a recording as a program, which lives as long as its owner; returns its handle. It is gone with the generation of the recording."""
         with self._lock:
             self.flush()
             handle = next(self._handles)
+            self.lend(owner, {"op": "free-program", "program": handle}, handle, recording.generation)
             command = {"op": "create-program", "program": handle, "commands": recording.commands}
             if recording.generation == self.composing:
                 self._submit([command], [bytes(recording.blob)] if recording.blob else [])

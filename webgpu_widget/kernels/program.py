@@ -65,7 +65,7 @@ class Program:
         if kind is None:
             self._arrays = claimed
             self._storages = sharing.storages_of(self._recording.buffers)
-            self._handle = self._device.queue.create_program(self._recording)
+            self._handle = self._device.queue.create_program(self._recording, self)
             self._generation = self._recording.generation
             self._notes = [item for item in self._recording.holds if isinstance(item, Notes)]
 
@@ -110,14 +110,11 @@ class Program:
     def free(self) -> None:
         """Forget it in the browser, and let its arrays go."""
         if self._handle is not None:
-            self._device.queue.discard("free-program", "program", self._handle, self._generation)
+            self._device.queue.take_back(self._handle)
             self._handle = None
             self._recording = None
             self._arrays.clear()
             self._notes.clear()
-
-    def __del__(self) -> None:
-        self.free()
 
     def __repr__(self) -> str:
         return f"Program({', '.join(f'{value} {name}' for name, value in self.stats.items() if value)})"

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
-from webgpu_widget.link.losses import Losses, patience
+from webgpu_widget.link.losses import Losses, lost_page, patience
 from webgpu_widget.link.recovery import Recovery
 from webgpu_widget.link.session import Bytes, Event, Message, Session
+from webgpu_widget.process.interrupts import Lock, let_in
 
 if TYPE_CHECKING:
     from webgpu_widget.link.transports.base import Transport
@@ -67,7 +68,7 @@ class Connection:
     """See the module."""
 
     def __init__(self, transport: Transport) -> None:
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._transport = transport
         self._session = Session(transport.offer_lane)
         self._links: dict[str, Send] = {}
@@ -138,6 +139,11 @@ class Connection:
         self._last_report = now
         self._working_on = None
         self._recoveries = 0
+
+    @property
+    def heard_at(self) -> float:
+        """When the page that leads, or that led last, was last heard; in seconds of `time.monotonic`."""
+        return self._last_sign
 
     def silent_s(self, now: float) -> float:
         """Return for how many seconds nothing has come from the page, at a time of `time.monotonic`."""
@@ -237,7 +243,8 @@ class Connection:
         A cell's comm cannot be heard while Python waits here, so what concerns that is settled by the waits for replies.
         """
         while self._undecided() and not self._transport.host.has_page:
-            time.sleep(_DECIDE_SLICE_S)
+            with let_in():
+                time.sleep(_DECIDE_SLICE_S)
         if self._recovery.due:
             self._recovery.prove(self)
 
@@ -318,7 +325,7 @@ class Connection:
 
     def disown(self, reason: str) -> None:
         """End it in a forked child without a word to the page. Another thread may have held the lock, so there is a new one."""
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._closed = reason
         self._links = {}
         for request in self._requests.values():
@@ -333,7 +340,9 @@ class Connection:
     # ------------------------------------------------------------ the pump
 
     def _settle(self) -> None:
-        """Hand out what the session wants to send and tell what happened. Called with the lock held."""
+        """Tell what happened and hand out what the session wants to send: a loss is told before the next page is spoken to. Called with the lock held."""
+        for event in self._session.take_events():
+            self._happened(event)
         for outgoing in self._session.take_outgoing():
             send = self._links.get(outgoing.link)
             if send is None:
@@ -345,8 +354,6 @@ class Connection:
                 self._links.pop(outgoing.link, None)
                 if self._session.link_closed(outgoing.link):
                     self._linkless_at = time.monotonic()
-        for event in self._session.take_events():
-            self._happened(event)
         if self._session._out or self._session._events:
             self._settle()
 
@@ -415,7 +422,7 @@ class Connection:
                 request.future.set_exception(
                     errors.ClosedError(f"{request.what}: {self._closed}")
                     if self._closed is not None
-                    else errors.FrontendLostError(f"{request.what}: {reason}. {_ADVICE}"),
+                    else lost_page(f"{request.what}: {reason}. {_ADVICE}", self._last_sign),
                 )
 
     # ------------------------------------------------------------ waiting
@@ -441,7 +448,8 @@ class Connection:
         with self._transport.host.blocking() as step:
             try:
                 while not request.future.done():
-                    step(request.future, _SLICE_S)
+                    with let_in():
+                        step(request.future, _SLICE_S)
                     self._watch(request, timeout)
             except BaseException:
                 self.cancel(request)
@@ -477,7 +485,8 @@ class Connection:
         with self._transport.host.blocking() as step:
             while self.pending_bytes > limit_bytes:
                 self._check_open()
-                step(request.future, 0.0005 if self.connected else 0.01)
+                with let_in():
+                    step(request.future, 0.0005 if self.connected else 0.01)
                 self._watch(request, timeout)
 
     def _await_begins(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
@@ -14,7 +15,7 @@ T = TypeVar("T")
 
 LOST = (errors.DeviceLostError, errors.FrontendLostError)
 _INNOCENT_S = 5.0
-"""Work that was under way for longer may be why the GPU was lost, and is not given to the next one unasked."""
+"""Work that a page did for longer may be why the GPU was lost, and is not given to the next one unasked."""
 _COMES_BACK_S = 8.0
 _patience: contextvars.ContextVar[float | None] = contextvars.ContextVar("patience", default=None)
 
@@ -43,16 +44,16 @@ class Losses:
     """
 
     def __init__(self) -> None:
-        self._told: list[tuple[str, str]] = []
+        self._told: list[tuple[str, str, float]] = []
 
     @property
     def generation(self) -> int:
         """How many losses there were."""
         return len(self._told)
 
-    def add(self, kind: str, reason: str) -> None:
-        """Note a loss: ``page-lost`` or ``device-lost``."""
-        self._told.append((kind, reason))
+    def add(self, kind: str, reason: str, heard_at: float) -> None:
+        """Note a loss: ``page-lost`` or ``device-lost``, and when the page was last heard."""
+        self._told.append((kind, reason, heard_at))
 
     def error(self, generation: int, before: str, advice: str) -> errors.WebGPUWidgetError:
         """Make the error for something of a generation that is over.
@@ -68,9 +69,21 @@ class Losses:
         -------
         DeviceLostError or FrontendLostError
         """
-        kind, reason = self._told[generation]
-        error = errors.DeviceLostError if kind == "device-lost" else errors.FrontendLostError
-        return error(f"{before}: {reason}. {advice}")
+        kind, reason, heard_at = self._told[generation]
+        message = f"{before}: {reason}. {advice}"
+        return errors.DeviceLostError(message) if kind == "device-lost" else lost_page(message, heard_at)
+
+
+def lost_page(message: str, heard_at: float) -> errors.FrontendLostError:
+    """Make the error for a page that was last heard at a time of `time.monotonic`."""
+    error = errors.FrontendLostError(message)
+    error._heard_at = heard_at
+    return error
+
+
+def _worked_s(begun: float, lost: Exception) -> float:
+    """Return for how many seconds a page may have worked on what it was given: until it was last heard, however long it took to be sure that it is gone."""
+    return min(time.monotonic(), getattr(lost, "_heard_at", math.inf)) - begun
 
 
 def once_more(attempt: Callable[[], T], kinds: tuple[type[Exception], ...] = LOST) -> T:
@@ -92,7 +105,7 @@ def once_more(attempt: Callable[[], T], kinds: tuple[type[Exception], ...] = LOS
     try:
         return attempt()
     except kinds as error:
-        if time.monotonic() - begun > _INNOCENT_S:
+        if _worked_s(begun, error) > _INNOCENT_S:
             raise
         lost = error
     with _second_try(lost):
@@ -105,7 +118,7 @@ async def once_more_async(attempt: Callable[[], Awaitable[T]]) -> T:
     try:
         return await attempt()
     except LOST as error:
-        if time.monotonic() - begun > _INNOCENT_S:
+        if _worked_s(begun, error) > _INNOCENT_S:
             raise
         lost = error
     with _second_try(lost):

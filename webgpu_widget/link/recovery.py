@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
 from webgpu_widget.process.fork import Lock
+from webgpu_widget.process.interrupts import let_in
 
 if TYPE_CHECKING:
     from webgpu_widget.link.connection import Connection
@@ -88,7 +89,8 @@ class Recovery:
                 min(pause_s, left),
                 left,
             )
-            time.sleep(min(pause_s, left))
+            with let_in():
+                time.sleep(min(pause_s, left))
         connection.start_anew("no device lasted in the browser, so it was started anew")
         if left <= 0:
             raise errors.DeviceLostError(

@@ -32,14 +32,13 @@ SERIAL = itertools.count(1)
 
 
 class Storage:
-    """A buffer with one array in it, tight and in C order. Goes back to the pool when nobody holds it."""
+    """A buffer with one array in it, tight and in C order. One of the pool's goes back there when nobody holds it: see `Pool.lend`."""
 
-    __slots__ = ("__weakref__", "buffer", "constant", "home", "nodes", "pooled", "runtime")
+    __slots__ = ("__weakref__", "buffer", "constant", "home", "nodes", "runtime")
 
-    def __init__(self, runtime: Runtime, buffer: Buffer, *, pooled: bool) -> None:
+    def __init__(self, runtime: Runtime, buffer: Buffer) -> None:
         self.runtime = runtime
         self.buffer: Buffer | None = buffer
-        self.pooled = pooled
         self.nodes: list[weakref.ref[Node]] = []
         self.home: weakref.ref[Value] | None = None
         """Whose memory it stays, where programs know it: see `webgpu_widget.arrays.lazy.sharing`."""
@@ -55,10 +54,6 @@ class Storage:
     def is_open_to(self, array: Value) -> bool:
         """Whether an array may write here, as far as programs are concerned."""
         return not self.constant and (self.home is None or self.home() is array)
-
-    def __del__(self) -> None:
-        if self.pooled and self.buffer is not None:
-            self.runtime.returned.append(self.buffer)
 
     def free(self) -> None:
         """Give the memory back at once."""

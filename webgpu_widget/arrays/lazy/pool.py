@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from webgpu_widget.arrays.lazy.node import Storage
     from webgpu_widget.device.handles import Buffer
     from webgpu_widget.device.queue import Queue
 
 _MOST_BYTES = 256 * 1024 * 1024
 """Idle bytes that are kept, and if that is more, two buffers of the size that came back last: a fresh buffer is filled with zeros
 before its first use, which costs a large array's kernel as much again."""
+
+
+class _Lent(weakref.ref[Any]):
+    """A storage's buffer, which comes back when the storage is collected: by a callback that is no Python code, since an interrupt would break it off."""
+
+    __slots__ = ("buffer",)
+
+    buffer: Buffer
 
 
 class Pool:
@@ -24,52 +35,54 @@ class Pool:
     ----------
     queue
         Of the GPU.
-    returned
-        Where storages put their buffers when they are collected; a deque, since that may happen in any thread.
     """
 
-    def __init__(self, queue: Queue, returned: deque[Buffer]) -> None:
+    def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._returned = returned
+        self._lock = threading.Lock()
+        # Filled as storages are collected, in any thread at any time: no lock there.
+        self._returned: deque[_Lent] = deque()
         self._idle: dict[int, deque[tuple[int, Buffer]]] = {}
         self._age = 0
         self.idle_bytes = 0
         # Buffers in use are held here, not by their storages alone: garbage in a cycle is finalized as a whole, and a buffer
         # that a dying storage gives back would be freed in the same breath.
-        self._held: set[Buffer] = set()
+        self._lent: dict[Buffer, _Lent] = {}
 
     def take(self, size_bytes: int) -> Buffer:
         """Return a buffer of the size; what is in it is undefined."""
         self._queue.begin()
-        self._collect()
-        idle = self._idle.get(size_bytes)
-        while idle:
-            self.idle_bytes -= size_bytes
-            buffer = idle.pop()[1]
-            # Buffers of a page or device that is gone are of no use.
-            if buffer.generation == self._queue.generation:
-                self._held.add(buffer)
-                return buffer
-        fresh = self._queue.alloc(size_bytes)
-        self._held.add(fresh)
-        return fresh
+        with self._lock:
+            self._collect()
+            idle = self._idle.get(size_bytes)
+            while idle:
+                self.idle_bytes -= size_bytes
+                buffer = idle.pop()[1]
+                # Buffers of a page or device that is gone are of no use.
+                if buffer.generation == self._queue.generation:
+                    return buffer
+        return self._queue.alloc(size_bytes)
+
+    def lend(self, storage: Storage) -> None:
+        """Have the buffer of a storage back when nobody holds that any more."""
+        if storage.buffer is not None:
+            lent = _Lent(storage, self._returned.append)
+            lent.buffer = storage.buffer
+            self._lent[storage.buffer] = lent
 
     def forget(self, buffer: Buffer) -> None:
         """Let go of a buffer that was freed, or belongs to others from now on."""
-        self._held.discard(buffer)
+        self._lent.pop(buffer, None)
 
     def _collect(self) -> None:
         returned = self._returned
         while returned:
-            try:
-                buffer = returned.popleft()
-            except IndexError:
-                return
-            self._held.discard(buffer)
-            if buffer.pinned or buffer.freed:
-                continue
-            self._idle.setdefault(buffer.size_bytes, deque()).append((self._age, buffer))
-            self.idle_bytes += buffer.size_bytes
+            # An interrupt between two of these steps frees the buffer, or makes them all anew.
+            buffer = returned[0].buffer
+            if self._lent.pop(buffer, None) is not None and not (buffer.pinned or buffer.freed):
+                self.idle_bytes += buffer.size_bytes
+                self._idle.setdefault(buffer.size_bytes, deque()).append((self._age, buffer))
+            returned.popleft()
             if self.idle_bytes > _MOST_BYTES:
                 self._shrink(max(_MOST_BYTES, 2 * buffer.size_bytes), buffer.size_bytes)
 
@@ -83,16 +96,22 @@ class Pool:
             if not idle:
                 del self._idle[size]
 
+    def forked(self) -> None:
+        """Let go, in a forked child, of a lock that another thread may have held."""
+        self._lock = threading.Lock()
+
     def tick(self) -> None:
         """Note that values were read: buffers idle since the read before go back."""
-        self._collect()
-        self._drop(self._age)
-        self._age += 1
+        with self._lock:
+            self._collect()
+            self._drop(self._age)
+            self._age += 1
 
     def trim(self) -> None:
         """Give all idle buffers back to the browser."""
-        self._collect()
-        self._drop(self._age + 1)
+        with self._lock:
+            self._collect()
+            self._drop(self._age + 1)
 
     def _drop(self, before: int) -> None:
         for size, idle in list(self._idle.items()):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import struct
-import threading
 import weakref
-from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +17,7 @@ from webgpu_widget.arrays.lazy.pool import Pool
 from webgpu_widget.arrays.lazy.sharing import Sharing
 from webgpu_widget.arrays.lazy.trace import Access, Trace, narrow_parts
 from webgpu_widget.errors import BufferSizeError, ClosedError, LimitError
+from webgpu_widget.process import interrupts
 from webgpu_widget.process.fork import Lock, tell_children
 
 SAFE_BUFFER_BYTES = 256 * 1024 * 1024
@@ -49,9 +48,8 @@ class Runtime:
     def __init__(self, device: Device) -> None:
         self._device = weakref.ref(device)
         self.queue = device.queue
-        self.returned: deque[Buffer] = deque()
-        self.pool = Pool(self.queue, self.returned)
-        self.lock = threading.RLock()
+        self.pool = Pool(self.queue)
+        self.lock = interrupts.Lock()
         self.dispatches = 0
         self.sharing = Sharing(self)
         self._pipelines: dict[object, Any] = {}
@@ -63,7 +61,8 @@ class Runtime:
 
     def forked(self, _parent: int) -> None:
         """Let go, in a forked child, of a lock that another thread may have held."""
-        self.lock = threading.RLock()
+        self.lock = interrupts.Lock()
+        self.pool.forked()
 
     @property
     def device(self) -> Device:
@@ -119,7 +118,9 @@ class Runtime:
         """Return storage for `size` elements; its content is undefined."""
         nbytes = nbytes_allocated(size, dtype)
         self.check_bytes(nbytes, f"An array of {size} {dtype.name}")
-        return Storage(self, self.pool.take(nbytes), pooled=True)
+        storage = Storage(self, self.pool.take(nbytes))
+        self.pool.lend(storage)
+        return storage
 
     def check_bytes(self, nbytes: int, what: str) -> None:
         """Raise `BufferSizeError` if the adapter cannot have a buffer of the size."""
@@ -203,14 +204,9 @@ class Runtime:
 
     def materialise(self, node: Node) -> Storage:
         """Return the storage of a node, computing it if it has none."""
-        with self.lock:
-            if node.storage is None:
-                if node.serial > self.sharing.serial or not self.queue.recording:
-                    self._compute(node)
-                else:
-                    # What is older than the program runs at once: its replays need the result only.
-                    with self.outside():
-                        self._compute(node)
+        if node.storage is None:
+            with self.lock:
+                self._compute_once(node)
         storage = node.storage
         assert storage is not None  # noqa: S101 - set by _compute
         if storage.buffer is None:
@@ -222,6 +218,16 @@ class Runtime:
         buffer = self.materialise(node).buffer
         assert buffer is not None  # noqa: S101 - checked by materialise
         return buffer
+
+    def _compute_once(self, node: Node) -> None:
+        if node.storage is not None:
+            return
+        if node.serial > self.sharing.serial or not self.queue.recording:
+            self._compute(node)
+        else:
+            # What is older than the program runs at once: its replays need the result only.
+            with self.outside():
+                self._compute(node)
 
     def _compute(self, root: Node) -> None:
         self.check_open()

@@ -38,7 +38,7 @@ class Value:
             Value._class = cls  # type: ignore[assignment] # it is GPUArray, whose module imports this one
 
     def __init__(self, device: Device, buffer: Buffer, shape: Sequence[int], dtype: Any) -> None:
-        storage = Storage(runtime_of(device), buffer, pooled=False)
+        storage = Storage(runtime_of(device), buffer)
         self._start(device, Node("leaf", (), tuple(int(n) for n in shape), np.dtype(dtype), storage=storage))
 
     def _start(self, device: Device, node: Node) -> None:
@@ -125,8 +125,9 @@ class Value:
             return storage
 
     def _rebind(self, node: Node) -> None:
-        self._node = node
+        # In this order: an interrupt between the two leaves a reader too many, and never one that is not known.
         node.add_reader(self)
+        self._node = node
 
     def _assign(self, node: Node) -> None:
         """Take the values of a node of the same shape and dtype."""
