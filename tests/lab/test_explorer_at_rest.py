@@ -62,9 +62,10 @@ def assert_same_bits(shown: NDArray[np.float32], image: mandelbrot.Image) -> Non
         ((40, 30), {"center": (0, 1), "width": "1e-45", "max_iter": 700}),
         ((33, 21), {"center": (0, 0), "width": "1e-18", "max_iter": 900, "julia": (0, 1)}),
         ((40, 30), {"center": TIP_OF_POWER_3, "width": "1e-12", "max_iter": 900, "power": 3}),
+        ((31, 17), {"center": ("-1.745287410983661273901", "1e-44"), "width": "1e-20", "max_iter": 1500}),
         ((40, 30), {"center": -0.75, "width": 3, "max_iter": 400}),
     ],
-    ids=["beside a copy", "seahorse", "tip", "julia", "power 3", "whole"],
+    ids=["beside a copy", "seahorse", "tip", "julia", "power 3", "beside the axis", "whole"],
 )
 def test_a_picture_at_rest_has_the_bits_of_render(
     lab: Lab, same_browser: wg.GPU, size: tuple[int, int], traits: dict[str, Any]

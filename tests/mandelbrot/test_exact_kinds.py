@@ -12,6 +12,7 @@ from gmpy2 import mpc, mpfr, mpq
 
 import webgpu_widget as wg
 from webgpu_widget.mandelbrot import View, make_view
+from webgpu_widget.mandelbrot.lines import beside_an_axis, count_exactly
 from webgpu_widget.mandelbrot.orbit import compute_orbit
 from webgpu_widget.mandelbrot.render import render_tile, render_view
 from webgpu_widget.mandelbrot.tile import Tile
@@ -115,15 +116,67 @@ def test_a_centre_on_a_point_that_repels_counts_with_all_its_digits(
 
 
 @pytest.mark.parametrize(("off", "row"), [("0", None), ("1e-44", 2), ("-1e-36", 2), ("1e-30", None), ("2.1e-22", None)])
-def test_a_row_beside_the_real_axis_is_called_doubtful_where_56_bits_do_not_tell_it_apart(
+def test_a_row_beside_the_real_axis_is_counted_with_all_digits_where_56_bits_do_not_tell_it_apart(
     gpu: wg.GPU, off: str, row: int | None
 ) -> None:
     view = make_view(("-1.745287410983661273901", off), "1e-20", (9, 5), 1500)
-    made = render_view(view, gpu, timeout=120)
-    assert made.doubtful_row == row
-    assert ("row 2 doubtful" in repr(made)) == (row is not None)
-    others = [at for at in range(5) if at != row]
-    assert np.array_equal(made.iterations[others], escapes(view)[0].reshape(5, 9)[others])
+    wanted, distance = (plane.reshape(5, 9) for plane in escapes(view))
+    made = render_view(view, gpu, timeout=120, distance=True)
+    assert np.array_equal(made.iterations, wanted)
+    assert made.stats.exact == (0 if row is None else 9)
+    assert made.doubtful_row is None
+    quick = render_view(view, gpu, timeout=120, refine=False)
+    assert quick.doubtful_row == row
+    assert ("row 2 doubtful" in repr(quick)) == (row is not None)
+    if row is not None:
+        assert np.allclose(made.distance[row], distance[row], rtol=1e-5, equal_nan=True)
+        # Beside rows that are not counted so: the same function.
+        plain = make_view(("-1.745287410983661273901", "3e-20"), "1e-20", (9, 5), 1500)
+        counts, smooth, _ = count_exactly(plain, np.arange(45, dtype=np.uint32))
+        known = render_view(plain, gpu, timeout=120)
+        assert np.array_equal(counts.reshape(5, 9), known.iterations)
+        assert np.allclose(smooth.reshape(5, 9), known.smooth, atol=2e-3, equal_nan=True)
+
+
+def test_a_column_beside_the_imaginary_axis_of_an_odd_power(gpu: wg.GPU) -> None:
+    """z**3 + c keeps it. Of the pixels beside it, all that is known is what 56 bits leave."""
+    view = make_view(("1e-44", "1.0878"), "1e-20", (5, 7), 1500, 3)
+    assert beside_an_axis(view) == [(1, 2)]
+    assert beside_an_axis(view.replace(power=2)) == []
+    assert render_view(view, gpu, timeout=120).stats.exact == 7
+    assert_exact(gpu, view, "bla")
+
+
+@pytest.mark.parametrize(("size", "exact"), [((9, 7), 19), ((8, 7), 7), ((8, 6), 12)])
+@pytest.mark.parametrize(("period", "wider"), [(130, 17), (72, 30), (130, 14)])
+def test_a_column_and_diagonals_through_a_nucleus_on_the_real_axis(
+    gpu: wg.GPU, period: int, wider: int, size: tuple[int, int], exact: int
+) -> None:
+    """At the middle, half a pixel and a whole one beside it, and at a corner of four pixels: there two diagonals alone come by it."""
+    center, copy = copy_by_a_tip(2, period)
+    width = 6 * copy * mpq(10) ** wider
+    view = make_view(center, width, size, 12 * period)
+    assert_exact(gpu, view, "perturbation", "bla")
+    if size != (8, 7):
+        assert render_view(view, gpu, timeout=120).stats.exact == exact
+    beside = make_view((center[0] + width / size[0], center[1]), width, size, 12 * period)
+    assert_exact(gpu, beside, "bla")
+
+
+@pytest.mark.parametrize(("power", "period"), [(4, 130), (3, 130)])
+def test_a_pixel_on_a_nucleus_that_is_not_the_reference(gpu: wg.GPU, power: int, period: int) -> None:
+    """But for the 17 digits that the width has."""
+    center, copy = copy_by_a_tip(power, period)
+    width = 6 * copy * mpq(10) ** 30
+    view = make_view((center[0] + width / 16, center[1]), width, (8, 7), 12 * period, power)
+    assert render_view(view, gpu, timeout=120).stats.exact == 1
+    assert_exact(gpu, view, "bla")
+
+
+def test_a_picture_that_hangs_on_no_such_line_counts_none(gpu: wg.GPU) -> None:
+    center, copy = copy_by_a_tip(2, 72)
+    assert render_view(make_view(center, 6 * copy, (9, 7), 864), gpu, timeout=120).stats.exact == 0
+    assert render_view(make_view(("-1.7490863748149414", 0), "1e-12", (9, 7), 2000), gpu, timeout=120).stats.exact == 0
 
 
 @pytest.mark.long

@@ -535,7 +535,8 @@ def test_a_picture_at_rest_gets_an_orbit_of_its_own_and_what_refines_it(sent: Se
         exact(text, "center") for text in aside["center"]
     ]
     assert resting["plan"]["center"] == [0, 0]
-    answer, (reference, table) = sent.ask(id="4", kind="refine", view=aside, have="")
+    answer, (pixels, smooth, reference, table) = sent.ask(id="4", kind="refine", view=aside, have="")
+    assert len(pixels) == len(smooth) == 0
     view = mandelbrot.make_view(**aside)
     prepared = work.prepare(view)
     wanted = kernels.fine_table(view, prepared)
@@ -547,7 +548,16 @@ def test_a_picture_at_rest_gets_an_orbit_of_its_own_and_what_refines_it(sent: Se
     assert (answer["fine"]["levels"], answer["fine"]["highest"]) == (wanted.levels, wanted.highest)
     again, nothing = sent.ask(id="5", kind="refine", view=aside, have=answer["fine"]["key"])
     assert again["fine"] == answer["fine"]
-    assert nothing == []
+    assert [len(part) for part in nothing] == [0, 0]
+
+
+def test_the_kernel_counts_for_the_page_what_56_bits_do_not_tell_from_an_axis(sent: Sent) -> None:
+    asked = request(center=["-1.745287410983661273901", "1e-44"], width="1e-20", size=[9, 5])
+    _, (pixels, smooth, *_) = sent.ask(id="1", kind="refine", view=asked, have="")
+    view = mandelbrot.make_view(**asked)
+    made = mandelbrot.render_view(view)
+    assert np.frombuffer(pixels, np.uint32).tolist() == list(range(18, 27))
+    assert np.array_equal(np.frombuffer(smooth, np.float32), made.smooth[2], equal_nan=True)
 
 
 def test_the_kernel_draws(sent: Sent) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from webgpu_widget.device.default import default_device
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
 from webgpu_widget.link import hosts
-from webgpu_widget.mandelbrot import film, kernels, work
+from webgpu_widget.mandelbrot import film, kernels, lines, work
 from webgpu_widget.mandelbrot.image import Image
 from webgpu_widget.mandelbrot.landmarks import landmarks
 from webgpu_widget.mandelbrot.numbers import decimal_text, exact, log2_abs
@@ -424,7 +424,10 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             "levels": len(offsets) - 1,
             "highest": table.highest if table else -(2**30),
         }
-        parts = [] if fine["key"] == have else kernels.fine_parts(prepared, table)
+        # What 56 bits do not tell from an axis is counted here; first, so that the parts may be left out.
+        pixels = lines.unresolved(view, prepared.orbit, prepared.point)
+        _, smooth, _ = lines.count_exactly(view, pixels, lambda: self._check(question))
+        parts = [pixels, smooth, *(() if fine["key"] == have else kernels.fine_parts(prepared, table))]
         self._check(question)
         self._say({"id": question, "kind": "fine", "fine": fine}, [np.ascontiguousarray(part).data for part in parts])
 

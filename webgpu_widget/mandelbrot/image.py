@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gmpy2 import mpq
 from numpy.typing import NDArray
 
+from webgpu_widget.mandelbrot.lines import beside_an_axis
 from webgpu_widget.mandelbrot.numbers import ViewError
 from webgpu_widget.mandelbrot.palette import Histogram, colors, lookup_table, positions
 from webgpu_widget.mandelbrot.view import View
@@ -46,6 +46,8 @@ class Stats:
         Levels of the BLA table; 0 without.
     refined : int
         Pixels done again with 56-bit numbers.
+    exact : int
+        Pixels done again with all digits, since 56 bits do not tell them from an axis that they lie beside.
     samples : int
         Samples computed, pixels and extra ones.
     """
@@ -58,6 +60,7 @@ class Stats:
     table_levels: int = 0
     refined: int = 0
     samples: int = 0
+    exact: int = 0
 
     @property
     def iterations_per_second(self) -> float:
@@ -157,15 +160,11 @@ class Image:
     def doubtful_row(self) -> int | None:
         """Row whose counts may be those of the real axis, which it lies beside: by less than 2**-46 of a pixel, and yet not on it; None where there is none.
 
-        To have it exact, move the centre by a part of a pixel, or onto the axis. Direct pictures have none. In a picture some 1e17 times wider than a copy on
-        the real axis the same may befall the column through that copy's nucleus, which is not told here.
+        Only of pictures with ``refine=False``: else such a row is counted with all digits, as ``stats.exact`` tells.
         """
-        view = self.view
-        if self.method == "direct" or (view.constant is not None and view.constant[1]):
+        if self.method == "direct" or self.stats.exact:
             return None
-        above = view.point[1] / view.spacing + mpq(view.size[1] - 1, 2)
-        row = math.floor(above + mpq(1, 2))
-        return row if 0 <= row < view.size[1] and 0 < abs(above - row) < mpq(1, 2**46) else None
+        return next((line for axis, line in beside_an_axis(self.view) if axis == 0), None)
 
     def _repr_png_(self) -> bytes:
         return self._png(self.rgba(), {})

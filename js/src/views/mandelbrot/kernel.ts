@@ -131,11 +131,12 @@ export class Kernel {
   /** What refine.wgsl needs beside the exact plan of a view; `held` is what the page has of the kind. */
   async fine(request: Request, held: Fine | null, signal: AbortSignal): Promise<Fine> {
     const { answer, buffers } = await this.ask("refine", { view: request, have: held?.key ?? "" }, signal);
-    const said = answer["fine"] as Omit<Fine, "reference" | "table">;
-    const reference = tight(buffers[0]) ?? held?.reference;
-    const table = tight(buffers[1]) ?? held?.table;
-    if (!reference || !table) throw new Error("the kernel sent no reference to refine with");
-    return { ...said, reference, table };
+    const said = answer["fine"] as Omit<Fine, "reference" | "table" | "exact">;
+    const [pixels, smooth] = [tight(buffers[0]), tight(buffers[1])];
+    const reference = tight(buffers[2]) ?? held?.reference;
+    const table = tight(buffers[3]) ?? held?.table;
+    if (!pixels || !smooth || !reference || !table) throw new Error("the kernel sent no reference to refine with");
+    return { ...said, reference, table, exact: { pixels: new Uint32Array(pixels), smooth: new Float32Array(smooth) } };
   }
 
   /** A picture at 1/coarse of the size, computed by the kernel's GPU. */

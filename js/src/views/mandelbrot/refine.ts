@@ -11,6 +11,8 @@ export interface Fine {
   readonly highest: number;
   readonly reference: ArrayBuffer;
   readonly table: ArrayBuffer;
+  /** What 56 bits do not tell from an axis, counted by the kernel with all digits: indices and smooth counts. */
+  readonly exact: { readonly pixels: Uint32Array; readonly smooth: Float32Array };
 }
 
 /** Words of a pixel in the list and in the state of refine.wgsl. */

@@ -49,5 +49,10 @@ export class Rest {
       });
       yield { from: band[0] ?? 0, to: (band.at(-1) ?? 0) + 1, done: (first + band.length) / pixels.length, count: first + band.length };
     }
+    const { exact } = fine;
+    exact.pixels.forEach((pixel, i) => {
+      frame.smooth[pixel] = exact.smooth[i] as number;
+    });
+    if (exact.pixels.length > 0) yield { from: exact.pixels[0] as number, to: (exact.pixels.at(-1) as number) + 1, done: 1, count: pixels.length };
   }
 }
