@@ -421,6 +421,59 @@ def test_no_log_holds_a_token_whatever_a_page_sends(
     assert caplog.text.count("socket closed") >= 5
 
 
+def test_a_receiver_that_fails_is_logged_without_the_address(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Heard):
+        def receive(self, message: dict[str, Any], _buffers: object) -> None:
+            raise RuntimeError("a fault of ours")
+
+    url = hub.page_url(hub.add_endpoint(lambda _: Broken()))
+
+    async def say() -> int | None:
+        page = await join(url)
+        await page.write_message(codec.encode(hello("a")), binary=True)
+        assert await asyncio.wait_for(page.read_message(), 20) is None
+        page.close()
+        return page.close_code
+
+    assert asyncio.run(say()) == 1003
+    assert "a fault of ours" in caplog.text
+    assert token_of(url) not in caplog.text
+    assert "tornado" not in {record.name.split(".")[0] for record in caplog.records}
+
+
+def test_a_query_that_is_no_text_is_refused_as_a_wrong_token(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    """tornado's own way to read it answers 400, and logs the value."""
+    token = hub.add_endpoint(lambda _: Heard())
+    assert status(hub.netloc, f"GET /ws?token={token}%ff HTTP/1.1\nHost: {hub.netloc}\nConnection: close\n\n") == 403
+    assert "wrong or missing token" in caplog.text
+    assert token not in caplog.text
+
+
+def test_a_token_that_ends_as_its_socket_opens_says_that_the_gpu_is_closed(
+    hub: Hub, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program closes its GPU in another thread than the hub's."""
+    heard: list[Heard] = []
+    token = hub.add_endpoint(lambda _: heard.append(Heard()) or heard[-1])
+    ready = _handlers.SocketHandler.get_websocket_protocol
+
+    def meanwhile(handler: Any) -> Any:
+        hub.remove_endpoint(token)
+        return ready(handler)
+
+    monkeypatch.setattr(_handlers.SocketHandler, "get_websocket_protocol", meanwhile)
+
+    async def come() -> tuple[int | None, str | None]:
+        page = await join(hub.page_url(token))
+        assert await asyncio.wait_for(page.read_message(), 20) is None
+        page.close()
+        return page.close_code, page.close_reason
+
+    assert asyncio.run(come()) == (4003, "this GPU is closed")
+    assert not heard
+    assert "failed" not in caplog.text
+
+
 def test_the_same_refusal_fills_no_log(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(50):
         with pytest.raises(urllib.error.HTTPError):

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pathlib
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import pytest
 from stranger import until
 
 from webgpu_widget.process import private_folder
-from webgpu_widget.process.private_folder import PREFIX, PrivateFolder, sweep
+from webgpu_widget.process.private_folder import PREFIX, PrivateFolder, _remove_abandoned, sweep
 
 NOBODY = 65534
 START = """
@@ -305,6 +306,88 @@ def test_another_users_folder_is_not_touched(folder: pathlib.Path) -> None:
         assert theirs.is_dir()
 
 
+@pytest.mark.parametrize("whose", ["the folder", "the lock"])
+def test_a_folder_or_a_lock_of_another_user_is_enough(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """Who owns the folder may have put a file of ours in it, and who may write in ours may have put theirs."""
+    partly = abandoned(folder, "partly")
+    theirs = partly.stat().st_ino if whose == "the folder" else (partly / "owner.lock").stat().st_ino
+    fstat = os.fstat
+
+    def told(descriptor: int) -> os.stat_result:
+        fields = list(fstat(descriptor))
+        if fields[stat.ST_INO] == theirs:
+            fields[stat.ST_UID] += 1
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(private_folder.os, "fstat", told)
+    sweep()
+    assert (partly / "Default" / "weights").is_file()
+    monkeypatch.undo()
+    _remove_abandoned(partly)
+    assert not partly.exists()
+
+
+def test_a_link_in_the_place_of_a_folder_or_its_lock_is_not_followed(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    aim = abandoned(tmp_path, "aim")
+    link = folder / f"{PREFIX}link"
+    link.symlink_to(aim)
+    with pytest.raises(OSError, match="Not a directory|Too many levels"):
+        _remove_abandoned(link)
+    held = abandoned(folder, "held")
+    (held / "owner.lock").unlink()
+    (held / "owner.lock").symlink_to(aim / "owner.lock")
+    with pytest.raises(OSError, match="Too many levels"):
+        _remove_abandoned(held)
+    assert (aim / "Default" / "weights").is_file()
+
+
+def test_a_pipe_in_the_place_of_a_lock_holds_no_sweep_up(folder: pathlib.Path) -> None:
+    strange = abandoned(folder, "strange")
+    (strange / "owner.lock").unlink()
+    os.mkfifo(strange / "owner.lock")
+    code = f"import tempfile; tempfile.tempdir = {str(folder)!r}\nfrom webgpu_widget.process.private_folder import sweep\nsweep()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    assert strange.is_dir()
+
+
+def test_a_lock_that_was_exchanged_while_it_was_taken_ends_nothing(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another sweep has removed the folder, and a new owner has made it again."""
+    again = abandoned(folder, "again")
+    flock = fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        flock(descriptor, how)
+        (again / "owner.lock").unlink()
+        (again / "owner.lock").touch()
+
+    monkeypatch.setattr(private_folder.fcntl, "flock", late)
+    _remove_abandoned(again)
+    assert (again / "Default" / "weights").is_file()
+
+
+def test_a_profile_is_not_swept_while_its_browser_lives_on(
+    sleeper: tuple[subprocess.Popen[str], int, pathlib.Path],
+) -> None:
+    """It has the lock too: where Python was killed, the browser ends a moment later."""
+    process, pid, profile = sleeper
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        process.kill()
+        process.wait(20)
+        sweep()
+        assert (profile / "owner.lock").is_file()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: not lives(pid), 10)
+    until(lambda: sweep() or not profile.exists(), 10)
+
+
 def test_a_folder_that_is_being_made_is_never_swept(folder: pathlib.Path) -> None:
     """Many processes start and sweep at once, and each must find its own folder whole."""
     code = (
@@ -337,6 +420,7 @@ def test_weights_that_were_unpacked_go_with_their_source(folder: pathlib.Path, t
     code = f"from webgpu_widget.weights.source import open_source; made = open_source({str(file)!r}); import os; {{}}"
     for end, left in (
         ("made.close()", 0),
+        ("pass", 0),
         ("os.fork() or os._exit(0); made.close()", 0),
         ("os.kill(os.getpid(), 9)", 1),
     ):

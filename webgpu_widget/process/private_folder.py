@@ -127,7 +127,7 @@ else:
         place = tempfile.gettempdir()
         with contextlib.suppress(OSError):
             for entry in list(os.scandir(place)):
-                if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False):
+                if entry.name.startswith(PREFIX):
                     with contextlib.suppress(OSError):
                         _remove_abandoned(pathlib.Path(entry.path))
 

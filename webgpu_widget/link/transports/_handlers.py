@@ -245,17 +245,16 @@ class SocketHandler(Guarded, tornado.websocket.WebSocketHandler):
     def open(self, *_: str, **__: str) -> None:
         """Hand the socket to its endpoint."""
         endpoint = self.hub.endpoints.get(self._query("token"))
-        if endpoint is None:
+        if endpoint is None:  # it was closed meanwhile, by another thread
             self.close(4003, "this GPU is closed")
             return
-        instance = self._query("instance")
-        why = endpoint.claim(self._query("page"), instance) or self.hub.full()
+        why = self.hub.full()
         if why is not None:
             self.hub.note_refusal(str(self.request.remote_ip), why)
             self.close(4003, why[:100])
             return
         self.set_nodelay(True)
-        self.socket = self.hub.opened(self, endpoint, instance)
+        self.socket = self.hub.opened(self, endpoint, self._query("instance"))
         asyncio.get_running_loop().call_later(_FIRST_WORD_S, self._expect_a_word)
         self.receiver = endpoint.on_open(self.socket)
 
