@@ -3,7 +3,7 @@ import type { AnyModel } from "@anywidget/types";
 import type { Board } from "./board.js";
 import type { Coloring } from "./colors.js";
 import { formatWide, log2Wide, pointTexts } from "./decimal.js";
-import { directPlan } from "./direct.js";
+import { directPlan, isDirect } from "./direct.js";
 import type { Parts } from "./dom.js";
 import type { Traits } from "./explorer.js";
 import { type Kernel, messageOf, type Request, saveChanges, type Welcome } from "./kernel.js";
@@ -265,7 +265,7 @@ export class Painter {
     for (const coarse of this.passes(wanted, plan, grain)) {
       // A table is worth a wait before the larger part of the work; but a kernel that is busy may not answer at all.
       if (asked && coarse <= 2) await Promise.race([asked, pause(1500, signal)]);
-      if (coarse === 1 && plan?.method !== "direct" && !this.moving && !signal.aborted) {
+      if (coarse === 1 && !isDirect(view, size) && !this.moving && !signal.aborted) {
         const answer = askOnce();
         if (renderer.isFallback) await Promise.race([answer, pause(1500, signal)]);
       }
@@ -281,7 +281,7 @@ export class Painter {
       if (renderer.isFallback) await pause(0, signal);
     }
     if (!drawn || !drawnBy || signal.aborted) return;
-    const direct = drawnBy.method === "direct";
+    const direct = isDirect(view, size);
     this.finished(text, drawnBy.method, drawn.iterations, direct ? 0 : null);
     if (direct) return;
     // Whole, but about another centre perhaps, and with what f32 has wrong.
