@@ -20,6 +20,7 @@ BEGIN = """
 import gc, os, pathlib, signal, sys, tempfile, threading, time
 import numpy as np
 import webgpu_widget as wg
+from webgpu_widget.process import interrupts
 from webgpu_widget.process.private_folder import PREFIX
 tempfile.tempdir = sys.argv[2]
 gpu = wg.GPU(transport="headless")
@@ -38,8 +39,8 @@ def every_lock():
         slots = {name for kind in type(owner).__mro__ for name in getattr(kind, "__slots__", ())}
         for name in {*getattr(owner, "__dict__", ()), *slots}:
             lock = getattr(owner, name, None)
-            if isinstance(lock, LOCKS):
-                yield f"{getattr(owner, '__name__', type(owner).__name__)}.{name}", lock
+            if isinstance(lock, (*LOCKS, interrupts.Lock)):
+                yield f"{getattr(owner, '__name__', type(owner).__name__)}.{name}", getattr(lock, "_lock", lock)
 
 held, let_go = threading.Event(), threading.Event()
 names = []

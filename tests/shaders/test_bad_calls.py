@@ -223,6 +223,11 @@ BAD = {
         wg.BindingError,
         r"N is f32, and 1e\+39",
     ),
+    "an override whose zero has a sign": (
+        lambda g, limits: g.kernel(f"override N = 3.0; {Y}" + main("y[0] = N;"), constants={"N": -0.0}),
+        wg.BindingError,
+        "'N' is -0.0.*a uniform, which keeps it",
+    ),
     "an override that is no number": (
         lambda g, limits: g.kernel(f"override N = 3.0; {Y}" + main("y[0] = N;"), constants={"N": float("nan")}),
         wg.BindingError,

@@ -263,5 +263,6 @@ def render(
         table_levels=max(one.table_levels for one in stats),
         refined=sum(one.refined for one in stats),
         samples=sum(one.samples for one in stats),
+        exact=sum(one.exact for one in stats),
     )
     return Image(view, method, iterations, smooth, None, total)

@@ -461,6 +461,10 @@ def normal_constants(constants: Constants | None) -> dict[str, float]:
         number = _finite(value)
         if number is None:
             raise errors.BindingError(f"the constant {key!r} is {value!r:.80}; overrides take finite numbers and bools")
+        if number == 0 and math.copysign(1.0, number) < 0:
+            raise errors.BindingError(
+                f"the constant {key!r} is -0.0, and compilers drop the sign of an override's zero: pass 0.0, or the number in a uniform, which keeps it"
+            )
         result[str(key)] = number
     return result
 

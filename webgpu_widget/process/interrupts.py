@@ -7,7 +7,7 @@ left, or until the thread waits for the browser (`let_in`). Other threads are ne
 
 from __future__ import annotations
 
-import _signal  # signal.signal makes enums of what it gets and returns, which takes ten times as long
+import _signal  # type: ignore[import-not-found]  # signal.signal makes enums of what it gets and returns, which takes ten times as long
 import os
 import threading
 from collections.abc import Callable, Iterator
