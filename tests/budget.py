@@ -19,7 +19,7 @@ BUDGET: dict[str, tuple[int, int]] = {
     "fuzz": (5, 10),
     "kernels": (50, 80),
     "lab": (190, 330),
-    "libraries": (2, 60),
+    "libraries": (2, 90),
     "llm": (50, 30),
     "mandelbrot": (60, 20),
     "naga": (80, 20),

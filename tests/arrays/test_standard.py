@@ -80,6 +80,7 @@ def test_both_editions_of_the_standard_are_there(gpu):
         assert type(edition.__array_namespace_info__().devices()) is kind
     assert not hasattr(old, "isin")
     assert new.broadcast_shapes((2, 1), (3,)) == (2, 3)
+    assert new.broadcast_shapes() == ()
     assert new.isin(x, 2).numpy().tolist() == [False, True]
     assert new.isin(x, xp.asarray([2, 5], device=gpu), invert=True).numpy().tolist() == [True, False]
     with pytest.raises(ValueError, match="2025.12"):
@@ -90,6 +91,31 @@ def test_isin_knows_zeros_and_nan(gpu):
     x = xp.asarray(np.float32([0, -0.0, np.nan, 3]), device=gpu)
     assert xp.isin(x, xp.asarray(np.float32([-0.0, np.nan]), device=gpu)).numpy().tolist() == [True, True, False, False]
     assert not xp.isin(x, xp.zeros((0,), device=gpu)).any()
+
+
+def test_what_libraries_write_as_in_numpy(gpu):
+    x = xp.asarray(np.float32([1, 4, 4, 0]), device=gpu)
+    assert xp.diff(x, 2).numpy().tolist() == [-3, -4]
+    assert xp.diff(xp.reshape(x, (2, 2)), 1, 0).numpy().tolist() == [[3, -4]]
+    assert [i.numpy().tolist() for i in xp.where(x)] == [[0, 1, 2]]
+    assert xp.logical_or(x - 1, xp.diff(x, append=x[:1])).numpy().tolist() == [True, True, True, True]
+    assert xp.logical_not(xp.asarray(np.float32([0, -0.0, np.nan, 1e-40]), device=gpu)).numpy().tolist()[:3] == [
+        True,
+        True,
+        False,
+    ]
+    assert xp.einsum("i,i->", x, x).item() == 33
+    with pytest.raises(TypeError, match="x1 and x2"):
+        xp.where(x, x, None)
+
+
+def test_the_place_of_an_infinity_is_not_that_of_a_nan(gpu):
+    x = np.float32([[np.nan, -np.inf, np.nan], [np.nan, np.nan, -np.inf]])
+    assert xp.nanargmax(gpu.array(x), 1).numpy().tolist() == [1, 2]
+    assert xp.nanargmin(gpu.array(-x), 1, keepdims=True).numpy().tolist() == [[1], [2]]
+    with pytest.raises(ValueError, match="nothing but NaN"):
+        xp.nanargmax(gpu.array(x), 0)
+    assert xp.nanargmax(gpu.array([3, 5])).item() == 1
 
 
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if hasattr(xp, n) and n in strict.__all__])

@@ -46,6 +46,20 @@ def check_dtype(dtype: Any, what: str = "dtype") -> np.dtype[Any]:
         raise dt.DTypeError(f"{what}: {error}") from None
 
 
+def _check_fits(x: GPUArray, asked: np.dtype[Any]) -> None:
+    """Raise RangeError where a value does not fit what stands for the integers that are asked for."""
+    target = dt.NARROWER[asked]
+    if target.kind == "f" or not x.size or x.dtype.kind == "b" or x.dtype == target:
+        return
+    info = np.iinfo(target)
+    low, high = x.min().item(), x.max().item()
+    if not (low >= info.min and high <= info.max):
+        raise dt.RangeError(
+            f"astype: values from {low!r} to {high!r} do not fit {target.name} ({info.min} to {info.max}), which stands for {asked.name} "
+            f"inside wg.xp.narrowing. Convert them on the host: x.numpy().astype(np.{asked.name})."
+        )
+
+
 def _check_out(out: object) -> None:
     if out is not None:
         raise TypeError("out= is not supported: assign the result, as in y[...] = x.sum(axis=0).")
@@ -289,6 +303,9 @@ class GPUArray(Operators, Value):
         """Return the array converted: floats go to integers toward zero (NaN to 0, out of range to the nearest)."""
         if not copy and dt.check_dtype(dtype) == self.dtype:
             return self
+        for asked in dt.narrowed.get():
+            if asked == dtype:
+                _check_fits(self, asked)
         return build.astype(self, dtype)
 
     def reshape(self, *shape: Any) -> GPUArray:

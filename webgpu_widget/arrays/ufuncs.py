@@ -48,7 +48,6 @@ _REDUCTIONS = {
 _JOINED = {kind: op for op, kind in _REDUCTIONS.items()}
 _NEUTRAL = {"sum": 0, "prod": 1, "all": True, "any": False}
 _COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
-_LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"})
 NO_VALUE = np._NoValue
 
 WAY_OUT = "Nothing is copied to the host silently: pass x.numpy(), and bring the result back by gpu.array(...)"
@@ -196,7 +195,7 @@ def reduction(
 
 def _converted(name: str, inputs: tuple[Any, ...], dtype: Any, casting: str) -> tuple[Any, ...]:
     """Return the operands in the dtype that ``dtype=`` asks for."""
-    target = dt.check_dtype(dtype)
+    target = dt.check_dtype(dtype, accumulates=True)
     if name in OPS and OPS[name].result == "bool":
         if target != dt.BOOL:
             raise DTypeError(f"np.{NAMES[name]} gives bool, not {target.name}: convert its result by astype.")
@@ -223,9 +222,6 @@ def _called(ufunc: np.ufunc, inputs: tuple[Any, ...], gpu: Any) -> Any:
     if name in _COMPARISONS:
         # NumPy's scalars come here as arrays of no axes from their own comparisons, and are scalars still.
         inputs = tuple(v[()] if type(v) is np.ndarray and not v.ndim else v for v in inputs)
-    if name in _LOGICAL:
-        values = coerce(name, inputs, gpu)[1]
-        inputs = tuple(astype(v, dt.BOOL) if is_array(v) else bool(v) for v in values)
     return apply(name, *inputs, gpu=gpu)
 
 

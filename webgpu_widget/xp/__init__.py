@@ -2,8 +2,9 @@
 
 What is there: float32, int32, uint32 and bool (float16 besides, which the standard does not name). float64, the 64-bit, 8-bit and
 16-bit integers and complex numbers are names alone, for programs that compare dtypes with them: WGSL has none, and whatever would make
-an array of one refuses. ``__array_namespace_info__().dtypes()`` lists what arrays have. Beside the standard there is what libraries
-look for under NumPy's names: `pad`, `transpose`, `around`, medians, quantiles, and the statistics that leave NaN out.
+an array of one refuses, unless a block of `narrowing` lets 32 bits stand for 64. ``__array_namespace_info__().dtypes()`` lists what
+arrays have. Beside the standard there is what libraries look for under NumPy's names: `pad`, `transpose`, `around`, `einsum`, medians,
+quantiles, and the statistics that leave NaN out.
 ``x.__array_namespace__(api_version="2024.12")`` returns the edition before.
 Indices are int32. Arrays are made on ``wg.default_gpu()`` unless ``device=`` names a `webgpu_widget.GPU`.
 
@@ -12,7 +13,7 @@ well as ``0.1`` and ``2``. A float with an integer array is refused, and so is a
 one element, 0-d ones too, are arrays.
 
 Functions whose result has a size that depends on values (boolean masks, `nonzero`, the ``unique_`` family, `repeat` with an array)
-wait for that size; nothing else waits. Integer arrays that are used as indices are checked when they come from the host; on the
+wait for that size; `nanargmax`, `nanargmin` and conversions inside `narrowing` wait to look at values; nothing else waits. Integer arrays that are used as indices are checked when they come from the host; on the
 GPU an index out of bounds is taken to the nearer end.
 """
 
@@ -23,6 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import Any as _Any
 
 from webgpu_widget import linalg
+from webgpu_widget.arrays.einsum import einsum
 from webgpu_widget.linalg import matmul, matrix_transpose, outer, tensordot, vecdot
 from webgpu_widget.xp import random
 from webgpu_widget.xp._creation import (
@@ -60,6 +62,7 @@ from webgpu_widget.xp._dtypes import (
     int32,
     int64,
     isdtype,
+    narrowing,
     result_type,
     uint8,
     uint16,
@@ -88,6 +91,8 @@ from webgpu_widget.xp._manipulation import (
 )
 from webgpu_widget.xp._quantiles import (
     median,
+    nanargmax,
+    nanargmin,
     nanmax,
     nanmean,
     nanmedian,
@@ -165,6 +170,7 @@ __all__ = [  # noqa: PLE0604
     "cumulative_sum",
     "diff",
     "e",
+    "einsum",
     "empty",
     "empty_like",
     "expand_dims",
@@ -197,6 +203,8 @@ __all__ = [  # noqa: PLE0604
     "moveaxis",
     "nan",
     "nan_to_num",
+    "nanargmax",
+    "nanargmin",
     "nanmax",
     "nanmean",
     "nanmedian",
@@ -206,6 +214,7 @@ __all__ = [  # noqa: PLE0604
     "nanstd",
     "nansum",
     "nanvar",
+    "narrowing",
     "newaxis",
     "nonzero",
     "ones",

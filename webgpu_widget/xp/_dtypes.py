@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,54 @@ _KINDS: dict[str, tuple[dt.DType, ...]] = {
 }
 
 
+@contextmanager
+def narrowing(*dtypes: str) -> Iterator[None]:
+    """Let dtypes of 32 bits stand for those of 64 in this block and thread, for libraries that ask for them by name.
+
+    WGSL has neither int64 nor float64, and outside of this whatever would make an array of one refuses. Inside, what is asked for in a
+    dtype that is named here (by ``dtype=``, by `astype`, or by a NumPy array that has it) becomes its half:
+
+    - integers only where every value fits. Those on the host are looked at as they are sent; those of an array on the GPU are read
+      first, which waits, unless its dtype says that they fit. A sum or a product asked for in int64 is still refused.
+    - floats are rounded to float32, 24 bits of 53; a finite one that would become infinite is refused.
+
+    What a library then computes has 32 bits: integers are taken modulo 2**32 and floats carry seven digits, so that counts whose
+    products pass 2**31, and differences of large sums, belong on the host.
+
+    Parameters
+    ----------
+    *dtypes
+        Any of ``"int64"``, ``"uint64"`` and ``"float64"``.
+
+    Raises
+    ------
+    webgpu_widget.DTypeError
+        For another dtype.
+    webgpu_widget.RangeError
+        At a conversion inside the block, for a value that the narrower dtype does not hold.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import webgpu_widget as wg
+    >>> with wg.xp.narrowing("int64"):
+    ...     counts = wg.xp.asarray(np.array([3, 5]))
+    >>> counts.dtype
+    dtype('int32')
+    """
+    names = {dtype.name: dtype for dtype in dt.NARROWER}
+    unknown = [d for d in dtypes if d not in names]
+    if unknown or not dtypes:
+        raise dt.DTypeError(
+            f"narrowing takes names among {', '.join(map(repr, names))}, not {', '.join(map(repr, unknown)) or 'none'}."
+        )
+    before = dt.narrowed.set(dt.narrowed.get() | {names[d] for d in dtypes})
+    try:
+        yield
+    finally:
+        dt.narrowed.reset(before)
+
+
 def astype(x: GPUArray, dtype: Any, /, *, copy: builtins.bool = True, device: GPU | None = None) -> GPUArray:
     """Return the array converted: floats go to integers toward zero."""
     result = x.astype(dtype, copy=copy)
@@ -57,6 +107,11 @@ def _named(dtype: Any) -> dt.DType:
 
 def _dtype_of(value: Any) -> dt.DType:
     return value.dtype if is_array(value) else _named(value)
+
+
+def _stand_in(dtype: dt.DType) -> dt.DType:
+    """Return the dtype, or inside `narrowing` what stands for it."""
+    return dt.NARROWER[dtype] if dtype in dt.narrowed.get() else dtype
 
 
 def can_cast(from_: Any, to: Any, /) -> builtins.bool:
@@ -77,7 +132,7 @@ def result_type(*arrays_and_dtypes: Any) -> dt.DType:
         Where the standard's answer is a dtype that WGSL does not have.
     """
     scalars = [v for v in arrays_and_dtypes if dt.is_scalar(v)]
-    dtypes = [_dtype_of(v) for v in arrays_and_dtypes if not dt.is_scalar(v)]
+    dtypes = [_stand_in(_dtype_of(v)) for v in arrays_and_dtypes if not dt.is_scalar(v)]
     if not dtypes:
         if not scalars:
             raise ValueError("result_type takes at least one array, dtype or scalar.")

@@ -129,6 +129,13 @@ def _running(kind: str) -> Callable[..., Any]:
     return run
 
 
+def _nan_running(kind: str, neutral: int) -> Callable[..., Any]:
+    def run(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        return _running(kind)(_where(apply("isnan", a), neutral, a), axis, dtype, out)
+
+    return run
+
+
 def _running_standard(kind: str) -> Callable[..., Any]:
     def run(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False) -> Any:
         result = statistics.cumulative(x, kind, axis, dtype, include_initial=include_initial)
@@ -287,6 +294,13 @@ def _nan_extreme(twin: Callable[..., Any]) -> Callable[..., Any]:
     return reduce
 
 
+def _nan_place(twin: Callable[..., Any]) -> Callable[..., Any]:
+    def find(a: Any, axis: Any = None, out: Any = None, *, keepdims: bool = False) -> Any:
+        return out_or(twin(a, axis, keepdims=keepdims), out, f"np.{twin.__name__}")
+
+    return find
+
+
 def _nan_deviation(twin: Callable[..., Any]) -> Callable[..., Any]:
     def reduce(
         a: Any,
@@ -356,9 +370,8 @@ TWINS: dict[str, Callable[..., Any]] = {
     "cumprod": _running("prod"),
     "cumulative_sum": _running_standard("sum"),
     "cumulative_prod": _running_standard("prod"),
-    "nancumsum": lambda a, axis=None, dtype=None, out=None: _running("sum")(
-        _where(apply("isnan", a), 0, a), axis, dtype, out
-    ),
+    "nancumsum": _nan_running("sum", 0),
+    "nancumprod": _nan_running("prod", 1),
     "count_nonzero": count_nonzero,
     "diff": diff,
     "clip": clip,
@@ -382,6 +395,8 @@ TWINS: dict[str, Callable[..., Any]] = {
     "nanmean": _nan(_quantiles.nanmean),
     "nanmax": _nan_extreme(_quantiles.nanmax),
     "nanmin": _nan_extreme(_quantiles.nanmin),
+    "nanargmax": _nan_place(_quantiles.nanargmax),
+    "nanargmin": _nan_place(_quantiles.nanargmin),
     "nanvar": _nan_deviation(_quantiles.nanvar),
     "nanstd": _nan_deviation(_quantiles.nanstd),
     "median": _median(_quantiles.median),

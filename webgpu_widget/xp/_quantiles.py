@@ -22,6 +22,8 @@ Axis = int | tuple[int, ...] | None
 
 __all__ = [
     "median",
+    "nanargmax",
+    "nanargmin",
     "nanmax",
     "nanmean",
     "nanmedian",
@@ -73,6 +75,28 @@ def nanmax(a: GPUArray, axis: Axis = None, *, keepdims: bool = False) -> GPUArra
 def nanmin(a: GPUArray, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
     """Return the smallest value that is no NaN; NaN where nothing else is."""
     return _nan_extreme("min", a, axis, keepdims=keepdims)
+
+
+def _nan_place(kind: str, a: GPUArray, axis: int | None, *, keepdims: bool) -> GPUArray:
+    if a.dtype.kind != "f":
+        return statistics.place(a, kind, axis, keepdims=keepdims)
+    extreme = _nan_extreme(kind, a, axis, keepdims=True)
+    if apply("isnan", extreme).any():
+        raise ValueError(
+            f"nanarg{kind}: of shape {a.shape} along axis {axis}, there is a part with nothing but NaN, which has no place."
+        )
+    # Not the place of an infinity that stands for a NaN: that of what equals the extreme, which no NaN does.
+    return statistics.place(apply("equal", a, extreme).astype(dt.INT32), "max", axis, keepdims=keepdims)
+
+
+def nanargmax(a: GPUArray, axis: int | None = None, *, keepdims: bool = False) -> GPUArray:
+    """Return where the first largest element is that is no NaN; it waits, to raise ValueError where nothing else is."""
+    return _nan_place("max", a, axis, keepdims=keepdims)
+
+
+def nanargmin(a: GPUArray, axis: int | None = None, *, keepdims: bool = False) -> GPUArray:
+    """Return where the first smallest element is that is no NaN; it waits, to raise ValueError where nothing else is."""
+    return _nan_place("min", a, axis, keepdims=keepdims)
 
 
 def nanmean(a: GPUArray, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> GPUArray:

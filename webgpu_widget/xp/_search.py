@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from webgpu_widget.arrays.lazy import create, places, search, statistics
 from webgpu_widget.arrays.lazy import dtypes as dt
@@ -142,6 +142,14 @@ def unique_values(x: GPUArray, /) -> GPUArray:
     return search.unique(x)[0]
 
 
-def where(condition: GPUArray, x1: Any, x2: Any, /) -> GPUArray:
-    """Return x1 where the condition holds, else x2."""
+@overload
+def where(condition: GPUArray, /) -> tuple[GPUArray, ...]: ...
+@overload
+def where(condition: GPUArray, x1: Any, x2: Any, /) -> GPUArray: ...
+def where(condition: GPUArray, x1: Any = None, x2: Any = None, /) -> GPUArray | tuple[GPUArray, ...]:
+    """Return x1 where the condition holds, else x2; without these, as in NumPy, `nonzero` of the condition."""
+    if x1 is None and x2 is None:
+        return nonzero(condition)
+    if x1 is None or x2 is None:
+        raise TypeError("where takes a condition alone, or a condition, x1 and x2.")
     return _where(condition, x1, x2)

@@ -75,9 +75,12 @@ def std(x: GPUArray, /, *, axis: Axis = None, correction: float = 0.0, keepdims:
 
 
 def diff(
-    x: GPUArray, /, *, axis: int = -1, n: int = 1, prepend: GPUArray | None = None, append: GPUArray | None = None
+    x: GPUArray, /, n: int = 1, axis: int = -1, prepend: GPUArray | None = None, append: GPUArray | None = None
 ) -> GPUArray:
-    """Return the n-th differences of neighbours along an axis; bools differ by exclusive or."""
+    """Return the n-th differences of neighbours along an axis; bools differ by exclusive or.
+
+    The standard has all but x by keyword; `n` and `axis` may stand behind it too, as in NumPy.
+    """
     place = check_axis(axis, x.ndim)
     if n < 0:
         raise ValueError(f"diff takes an order of 0 or more, not {n}.")

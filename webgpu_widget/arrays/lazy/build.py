@@ -139,6 +139,8 @@ def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArra
     """
     runtime, values = coerce(name, operands, gpu)
     op = OPS[name]
+    if name in _LOGICAL:
+        values = [astype(v, dt.BOOL) if is_array(v) else bool(v) for v in values]
     if name in _COMPARISONS:
         exact = _compare_exactly(name, values)
         if exact is not None:
@@ -166,6 +168,8 @@ def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArra
     return wrap(runtime.device, runtime.admit(node))
 
 
+_LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"})
+"""What takes numbers as well: each is true but 0, as NumPy has it."""
 _SIGNS = {"add": (1, 1), "subtract": (1, -1)}
 
 

@@ -52,7 +52,7 @@ def asarray(device: Device, value: Any, dtype: Any = None, *, copy: bool | None 
     if target != value.dtype:
         if copy is False:
             raise ValueError(f"{value.dtype.name} cannot become {target.name} without a copy: leave out copy=False.")
-        return value.astype(target)
+        return value.astype(dtype)
     return value.copy() if copy else value
 
 

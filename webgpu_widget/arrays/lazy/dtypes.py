@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import struct
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
@@ -48,8 +49,21 @@ _INSTEAD = {
 }
 
 
-def check_dtype(dtype: Any) -> DType:
-    """Return the NumPy dtype, if arrays can have it.
+NARROWER: dict[DType, DType] = {np.dtype(np.int64): INT32, np.dtype(np.uint64): UINT32, np.dtype(np.float64): FLOAT32}
+"""What stands for a dtype of 64 bits, where `webgpu_widget.xp.narrowing` allows it."""
+narrowed: ContextVar[frozenset[DType]] = ContextVar("narrowed", default=frozenset())
+"""The dtypes for which narrower ones stand in this context."""
+
+
+def check_dtype(dtype: Any, *, accumulates: bool = False) -> DType:
+    """Return the NumPy dtype, if arrays can have it, or what stands for it.
+
+    Parameters
+    ----------
+    dtype
+        What is asked for.
+    accumulates
+        Whether numbers are added up or multiplied in it: then nothing stands for integers of 64 bits, whose results need not fit.
 
     Raises
     ------
@@ -70,11 +84,19 @@ def check_dtype(dtype: Any) -> DType:
         dt = dt.newbyteorder("=")
     if dt in SUPPORTED:
         return dt
+    if dt in narrowed.get() and (dt.kind == "f" or not accumulates):
+        return NARROWER[dt]
     instead = _INSTEAD.get(dt.name, f"one of {_names()}")
     raise DTypeError(
         f"WGSL has no {dt.name}: arrays on the GPU have one of {_names()}, and nothing is rounded silently. "
-        f"Pass {instead} instead."
+        f"Pass {instead} instead{_way_for_libraries(dt)}."
     )
+
+
+def _way_for_libraries(dtype: DType) -> str:
+    if dtype not in NARROWER or dtype in narrowed.get():
+        return ""
+    return f"; where a library asks for it, call that in `with wg.xp.narrowing({dtype.name!r}):`"
 
 
 def _names() -> str:

@@ -53,9 +53,8 @@ def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
         target = dtype or {"b": dt.BOOL, "i": dt.INT32, "u": dt.INT32, "f": dt.FLOAT32}.get(array.dtype.kind)
     else:
         target = dtype
-    return dt.converted(
-        array, target or dt.check_dtype(array.dtype), numbers=from_python or isinstance(value, np.generic)
-    )
+    numbers = from_python or isinstance(value, np.generic) or array.dtype in dt.narrowed.get()
+    return dt.converted(array, target or dt.check_dtype(array.dtype), numbers=numbers)
 
 
 def _of_large(array: np.ndarray[Any, Any], dtype: DType | None) -> np.ndarray[Any, Any]:

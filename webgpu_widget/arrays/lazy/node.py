@@ -170,6 +170,8 @@ def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
     webgpu_widget.ShapeError
         Where they do not, with the shapes and the rule.
     """
+    if not shapes:
+        return ()
     first = shapes[0]
     if all(s == first for s in shapes):
         return first

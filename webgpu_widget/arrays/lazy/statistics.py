@@ -50,7 +50,7 @@ def _reduced(
 
 def total(x: GPUArray, kind: str, axis: Any, dtype: Any, *, keepdims: bool) -> GPUArray:
     """Return the sum or product; bools count as int32."""
-    target = (dt.INT32 if x.dtype == dt.BOOL else x.dtype) if dtype is None else dt.check_dtype(dtype)
+    target = (dt.INT32 if x.dtype == dt.BOOL else x.dtype) if dtype is None else dt.check_dtype(dtype, accumulates=True)
     return _reduced(x, kind, cast_node(node_of(x), target), axis, keepdims=keepdims, dtype=target)
 
 
@@ -137,7 +137,7 @@ def cumulative(x: GPUArray, kind: str, axis: int | None, dtype: Any, *, include_
     if is_axis_of_scalar(axis, x.ndim):
         x = reshape(x, (1,))
     at = check_axis(axis, x.ndim)
-    target = (dt.INT32 if x.dtype == dt.BOOL else x.dtype) if dtype is None else dt.check_dtype(dtype)
+    target = (dt.INT32 if x.dtype == dt.BOOL else x.dtype) if dtype is None else dt.check_dtype(dtype, accumulates=True)
     if target == dt.BOOL:
         raise DTypeError(f"cumulative_{kind} gives numbers, not bool.")
     wide = dt.FLOAT32 if target == dt.FLOAT16 else target
