@@ -105,6 +105,17 @@ SAMPLES: dict[str, tuple[str, str]] = {
 """What is tried, how it is given, and a module with it."""
 
 
+SCALED = """
+Small floats (F8) of a safetensors file are multiplied by the scales beside them as they load; `tensor.scale` of a plan names these. `x.weight` is scaled by
+`x.weight_scale_inv` (DeepSeek, Qwen), `x.weight_scale` (compressed-tensors, FBGEMM, ModelOpt), `x.scale_weight` (ComfyUI) or `x.scale`, a tensor of any
+other name by that with `_scale` or `_scale_inv` behind it. Scales are one number, one a row, or one a block: of 128 elements along an axis where
+that gives as many scales as there are, else of equal parts. Others are refused by their name. With `dtype="f16"` the product is rounded once more; with
+`quantize=` a group's scale takes it up.
+
+F6 is listed and not decoded: neither the format nor a writer that we know says in which order the bits of four elements lie in three bytes.
+"""
+
+
 def weights_table() -> str:
     """Return docs/weights.md."""
     lines = [
@@ -119,6 +130,7 @@ def weights_table() -> str:
         target = Rules().target(TensorInfo("x", encoding.name, (encoding.block_elements,), 0, "", 0, 0))
         becomes = target.dtype or ("float32, with `dtype='f32'`" if encoding.kind == "float" else "listed, not decoded")
         lines.append(f"| {encoding.name} | {encoding.block_elements} | {encoding.block_bytes} | {becomes} |")
+    lines += ["", *SCALED.strip().splitlines()]
     return "\n".join(lines) + "\n"
 
 

@@ -69,8 +69,14 @@ def test_archives_with_objects_strings_and_structs(clean, tmp_path):
 def test_safetensors_of_a_later_format(clean, tmp_path):
     path = tmp_path / "later.safetensors"
     kept = ("F32", [8], KEPT.tobytes())
-    path.write_bytes(safetensors_of({"x": ("F5_E3M1", [8], bytes(5)), "kept": kept, "y": ("I4", [3, 2], bytes(3))}))
-    holds_the_rest(clean, path, ["x", "y"])
+    later = {
+        "x": ("F5_E3M1", [8], bytes(5)),
+        "kept": kept,
+        "y": ("I4", [3, 2], bytes(3)),
+        "z": ("F6_E2M3", [8], bytes(6)),
+    }
+    path.write_bytes(safetensors_of(later))
+    holds_the_rest(clean, path, ["x", "y", "z"])
 
 
 def test_gguf_of_a_later_format(clean, tmp_path):
@@ -85,9 +91,9 @@ def test_gguf_of_a_later_format(clean, tmp_path):
     holds_the_rest(clean, path, ["x", "y", "z"])
 
 
-@pytest.mark.parametrize("kind", ["F4", "F6_E2M3", "F6_E3M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"])
+@pytest.mark.parametrize("kind", ["F4", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"])
 def test_small_floats_of_safetensors(clean, tmp_path, rng, kind):
-    bits = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}.get(kind, 8)
+    bits = {"F4": 4}.get(kind, 8)
     raw = rng.integers(0, 256, 96 * bits // 8, np.uint8)
     path = tmp_path / "small.safetensors"
     path.write_bytes(safetensors_of({"x": (kind, [4, 24], raw.tobytes())}))
@@ -106,8 +112,6 @@ def test_small_floats_are_those_of_the_tables():
         return getattr(twin, f"decode_{kind}")(packed, 1 << bits)
 
     assert values("f4", 4).tolist()[:8] == [0, 0.5, 1, 1.5, 2, 3, 4, 6]
-    assert (values("f6_e2m3", 6).max(), values("f6_e2m3", 6)[1]) == (7.5, 0.125)
-    assert (values("f6_e3m2", 6).max(), values("f6_e3m2", 6)[1]) == (28, 0.0625)
     assert (np.nanmax(values("f8_e4m3fnuz", 8)), values("f8_e4m3fnuz", 8)[1]) == (240, 2.0**-10)
     assert (np.nanmax(values("f8_e5m2fnuz", 8)), values("f8_e5m2fnuz", 8)[1]) == (57344, 2.0**-17)
     assert np.isnan([values("f8_e4m3fnuz", 8)[128], values("f8_e5m2fnuz", 8)[128], values("f8_e8m0", 8)[255]]).all()

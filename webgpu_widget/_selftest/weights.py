@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Area, Bench, differing, units
 from webgpu_widget.reference import weights as twin
-from webgpu_widget.weights.convert import kernel_source
-from webgpu_widget.weights.tensors import ENCODINGS
+from webgpu_widget.weights.convert import Part, Target, kernel_source
+from webgpu_widget.weights.scales import grid_of
+from webgpu_widget.weights.scaling import multiply
+from webgpu_widget.weights.tensors import ENCODINGS, TensorInfo
 
 __all__ = ["AREA", "blocks", "launch"]
 
@@ -20,7 +23,7 @@ AREA = Area("weights")
 SIZES = (1, 63, 64, 65, 1009)
 GROUPED = (32, 63 * 32, 65 * 32)
 INTEGERS = ("bool", "i16", "i64", "i8", "u16", "u64", "u8")
-SMALL = ("f4", "f6_e2m3", "f6_e3m2", "f8_e4m3", "f8_e4m3fnuz", "f8_e5m2", "f8_e5m2fnuz", "f8_e8m0")
+SMALL = ("f4", "f8_e4m3", "f8_e4m3fnuz", "f8_e5m2", "f8_e5m2fnuz", "f8_e8m0")
 EXACT = ("bf16", "f16", "f64", *SMALL, *INTEGERS)
 SCALES: dict[str, tuple[int, ...]] = {
     "iq4_nl": (0,),
@@ -227,3 +230,40 @@ def _quantised(
     name = f"encode_int{bits}"
     packed, scales = launch(bench, name, [(0, values)], [(1, count * bits // 8), (2, count // 8)], count, count // 32)
     return values, packed, scales.view(np.float32)
+
+
+GRIDS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "one": ((7, 65), (1,)),
+    "a row": ((9, 33), (9, 1)),
+    "blocks cut short": ((200, 259), (2, 3)),
+    "blocks in layers": ((3, 6, 64), (3, 2, 4)),
+    "layers alike": ((3, 5, 8), (1, 1, 8)),
+}
+"""Shapes of numbers and of the scales beside them."""
+
+
+@AREA.case("weights/scale_blocks{half}", "elements", 0, half=("", "_f16"), grid=tuple(GRIDS))
+def scaled(bench: Bench, half: str, grid: str) -> float:
+    """Rows from the second one on, as the parts of a split tensor are multiplied: a product, rounded once more in float16."""
+    shape, scale_shape = GRIDS[grid]
+    rng = bench.rng
+    laid = grid_of(shape, scale_shape)
+    if laid is None:
+        return math.inf
+    dtype = np.float16 if half else np.float32
+    values = twin.decode_f8_e4m3(rng.integers(0, 256, math.prod(shape), np.uint8), math.prod(shape)).astype(dtype)
+    scales = rng.uniform(2e-4, 3, scale_shape).astype(np.float32)
+    row = math.prod(shape[1:])
+    part = Part(1, (shape[0] - 1, *shape[1:]), 0, 0, len(values) - row)
+    held = np.append(values[row:], np.zeros(part.elements % 2, dtype))
+    queue, buffers = bench.queue, [bench.queue.alloc(held.nbytes), bench.queue.alloc(scales.nbytes)]
+    for buffer, given in zip(buffers, (held, scales), strict=True):
+        queue.write(buffer, given)
+    tensor = TensorInfo("x", "F8_E4M3", shape, 0, "", 0, 0, "s", scale_shape)
+    multiply(bench.device, tensor, Target(np.dtype(dtype).name), part, buffers[:1], buffers[1])
+    found = np.asarray(queue.read([(buffers[0], 0, held.nbytes)])[0]).view(dtype)[: part.elements]
+    layers = (len(values) // (laid.rows * laid.columns), laid.rows, laid.columns)
+    spread = (layers[0] if laid.layer_scales else 1, -1, laid.scale_columns)
+    block = (laid.block_rows, laid.block_columns)
+    wanted = getattr(twin, f"scale_blocks{half}")(values.reshape(layers), scales.reshape(spread), block)
+    return differing(found, wanted.reshape(-1)[row:])

@@ -11,8 +11,6 @@ __all__ = [
     "decode_bf16",
     "decode_bool",
     "decode_f4",
-    "decode_f6_e2m3",
-    "decode_f6_e3m2",
     "decode_f8_e4m3",
     "decode_f8_e4m3fnuz",
     "decode_f8_e5m2",
@@ -45,6 +43,8 @@ __all__ = [
     "encode_f16",
     "encode_int4",
     "encode_int8",
+    "scale_blocks",
+    "scale_blocks_f16",
 ]
 
 Raw = npt.NDArray[np.uint8]
@@ -106,16 +106,6 @@ def _codes(raw: Raw, count: int, bits: int) -> Raw:
 def decode_f4(raw: Raw, count: int) -> Floats:
     """Float32 of ``count`` 4-bit floats (E2M1), two a byte."""
     return _small_float(_codes(raw, count, 4), 2, 1, 1)
-
-
-def decode_f6_e2m3(raw: Raw, count: int) -> Floats:
-    """Float32 of ``count`` 6-bit floats with 2 exponent bits."""
-    return _small_float(_codes(raw, count, 6), 2, 3, 1)
-
-
-def decode_f6_e3m2(raw: Raw, count: int) -> Floats:
-    """Float32 of ``count`` 6-bit floats with 3 exponent bits."""
-    return _small_float(_codes(raw, count, 6), 3, 2, 3)
 
 
 def decode_f8_e4m3fnuz(raw: Raw, count: int) -> Floats:
@@ -364,3 +354,16 @@ def dequantize_int4(packed: npt.NDArray[np.uint32], scales: Floats) -> Floats:
     """Float32 of ``encode_int4``'s result."""
     q = (packed[:, None] >> (np.arange(8, dtype=np.uint32) * 4)) & 15
     return ((q.astype(np.float32) - 8).reshape(-1, GROUP) * scales[:, None]).reshape(-1)
+
+
+def scale_blocks(values: Floats, scales: Floats, block: tuple[int, int]) -> Floats:
+    """Float32 (layers, rows, columns) times the scales of blocks, (layers or 1, ...); a NaN as it is."""
+    _, rows, columns = values.shape
+    wide = np.repeat(np.repeat(scales, block[0], 1)[:, :rows], block[1], 2)[:, :, :columns]
+    return np.where(np.isnan(values), values, values * wide)
+
+
+def scale_blocks_f16(values: Floats, scales: Floats, block: tuple[int, int]) -> npt.NDArray[np.float16]:
+    """Float16 (layers, rows, columns) likewise, each float32 product rounded to nearest even."""
+    with np.errstate(over="ignore"):
+        return scale_blocks(values.astype(np.float32), scales, block).astype(np.float16)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget.errors import DTypeError, FormatError, LimitError
+from webgpu_widget.weights.scales import misfit
 
 if TYPE_CHECKING:
     from webgpu_widget.weights.tensors import TensorInfo
@@ -118,8 +119,17 @@ class Rules:
 
     def target(self, tensor: TensorInfo) -> Target:
         """Say what ``tensor`` becomes."""
+        target = self._unscaled(tensor)
+        if tensor.scale and not target.refused:
+            why = misfit(tensor, GROUP if target.dtype in _QUANTIZE else 1)
+            return Target("", refused=why) if why else target
+        return target
+
+    def _unscaled(self, tensor: TensorInfo) -> Target:
+        """Say what it becomes, whatever lies beside it."""
         kind, source = tensor.encoding.kind, tensor.dtype
-        wanted = _match(self._dtype, tensor.name)
+        # What others are multiplied by keeps its digits.
+        wanted = "float32" if tensor.scale_of else _match(self._dtype, tensor.name)
         if wanted == _STORED:
             if source == "BF16" or kind == "quantised":
                 return Target("uint32", block=(tensor.encoding.block_elements, tensor.encoding.block_bytes))
@@ -131,7 +141,7 @@ class Rules:
         if kind in ("integer", "bool"):
             decode = None if source in _DIRECT else f"decode_{source.lower()}"
             return Target(_DIRECT.get(source) or _DECODED[source], decode, checked=source in _CHECKED)
-        packed = _match(self._quantize, tensor.name)
+        packed = None if tensor.scale_of else _match(self._quantize, tensor.name)
         if source == "F64" and wanted is None:
             return Target(
                 "", refused=f"{tensor.name!r} is float64, which WebGPU does not have; pass dtype='f32' to round it"

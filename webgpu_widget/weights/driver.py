@@ -269,6 +269,10 @@ class Driver:
         """Load again what was there: the device or page is gone. Called with the connection's lock held."""
         self._events.put(("reload", None))
 
+    def scale_later(self) -> None:
+        """Multiply what has arrived by its scales. Called with the connection's lock held."""
+        self._events.put(("scale", None))
+
     # ------------------------------------------------------------ from the page
 
     def _heard(self, job: _Job, value: Mapping[str, Any]) -> None:
@@ -313,6 +317,8 @@ class Driver:
                 self._end(*value)
             elif kind == "reload":
                 self._reload()
+            elif kind == "scale":
+                self._scale()
             self._tell()
         except _LOST:
             pass  # the next page or device gets it: a reload is on its way
@@ -410,6 +416,11 @@ class Driver:
             )
         self._digest_work = deque(chunk for chunk in self._digest_work if not chunk[0].over)
         weights._reload()
+
+    def _scale(self) -> None:
+        weights = self._weights()
+        if weights is not None and not self._stopped:
+            weights._scale()
 
     def _give_up(self, error: BaseException) -> None:
         weights = self._weights()

@@ -13,7 +13,7 @@ import numpy as np
 from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.arrays.lazy.node import node_of
 from webgpu_widget.arrays.lazy.runtime import runtime_of
-from webgpu_widget.errors import CancelledError, DTypeError, WeightsError
+from webgpu_widget.errors import CancelledError, DTypeError, WebGPUWidgetError, WeightsError
 from webgpu_widget.link.connection import Request
 from webgpu_widget.process.fork import tell_children
 from webgpu_widget.weights.arrays import QuantizedArray, SplitArray
@@ -22,6 +22,7 @@ from webgpu_widget.weights.convert import check_loadable, split
 from webgpu_widget.weights.driver import Driver
 from webgpu_widget.weights.plan import stage_name
 from webgpu_widget.weights.report import LoadReport, Progress, Stage
+from webgpu_widget.weights.scaling import multiply
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -54,7 +55,7 @@ class Item:
 class Entry:
     """One tensor."""
 
-    __slots__ = ("checked", "flag", "items", "target", "tensor", "value")
+    __slots__ = ("checked", "flag", "items", "scaled", "target", "tensor", "value")
 
     def __init__(self, tensor: TensorInfo, target: Target) -> None:
         self.tensor = tensor
@@ -63,10 +64,17 @@ class Entry:
         self.value: Loaded | None = None
         self.flag = -1
         self.checked = False
+        self.scaled = False
+
+    @property
+    def arrived(self) -> bool:
+        """Whether all its bytes are in their buffers."""
+        return all(item.loaded for item in self.items)
 
     @property
     def loaded(self) -> bool:
-        return all(item.loaded for item in self.items)
+        """Whether it is what it is to be."""
+        return self.arrived and (self.scaled or not self.tensor.scale)
 
     def stale(self, generation: int) -> bool:
         """Whether its buffers were freed, or belong to a page or device that is gone."""
@@ -175,7 +183,7 @@ class Weights(Mapping[str, Loaded]):
         queue = self._device.queue
         with self._lock:
             for item in items:
-                item.loaded = False
+                item.loaded = item.entry.scaled = False
                 sizes = item.entry.target.buffer_bytes(item.part.elements)
                 item.buffers = [queue.alloc(size, label=item.entry.tensor.name) for size in sizes]
             if self._flag_count and (self._flags is None or self._flags.generation != queue.generation):
@@ -189,7 +197,38 @@ class Weights(Mapping[str, Loaded]):
                 item.loaded = True
                 if item.entry.loaded:
                     self._complete(item.entry)
+                if item.entry.arrived and (item.entry.tensor.scale or item.entry.tensor.scale_of):
+                    self._driver.scale_later()
             self._settle_stages(list(dict.fromkeys(self._items[number].entry.tensor.stage for number in numbers)))
+        self._wake()
+
+    def _scale(self) -> None:
+        """Multiply what has arrived by the scales beside it, where these have arrived too. Called by the driver."""
+        with self._lock:
+            waiting = [
+                (entry, self._entries[entry.tensor.scale])
+                for entry in self._entries.values()
+                if entry.tensor.scale and entry.items and entry.arrived and not entry.scaled
+            ]
+        for entry, scales in waiting:
+            # Not with the lock held: what composes commands may wait for the connection, which calls `_arrived`.
+            with self._lock:
+                if not scales.arrived or scales.stale(self._device.queue.generation):
+                    continue
+                given = [(item, item.buffers) for item in entry.items]
+                (by,) = scales.items[0].buffers
+            try:
+                for item, buffers in given:
+                    multiply(self._device, entry.tensor, entry.target, item.part, buffers, by)
+            except WebGPUWidgetError:
+                if entry.stale(self._device.queue.generation) or by.freed:
+                    continue  # freed meanwhile: it comes here again when it has been loaded again
+                raise
+            with self._lock:
+                if entry.arrived and all(item.buffers is buffers for item, buffers in given):
+                    entry.scaled = True
+                    self._complete(entry)
+                    self._settle_stages([entry.tensor.stage])
         self._wake()
 
     def _settle_stages(self, names: list[str]) -> None:
@@ -295,7 +334,9 @@ class Weights(Mapping[str, Loaded]):
         with self._lock:
             if entry.loaded and not entry.stale(generation):
                 return entry, None
-        self._driver.prioritise(entry.items)
+        self._driver.prioritise(
+            [*entry.items, *(self._entries[entry.tensor.scale].items if entry.tensor.scale else [])]
+        )
         return entry, self._waiter(lambda: entry.loaded, f"loading {name!r}")
 
     def _check_flag(self, entry: Entry, flags: np.ndarray[Any, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from webgpu_widget.device.default import as_device
 from webgpu_widget.errors import LimitError, WebGPUWidgetError, WeightsError
 from webgpu_widget.weights.convert import Rules, split
+from webgpu_widget.weights.scales import paired
 from webgpu_widget.weights.source import open_source
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Plan:
         rows = []
         for stage in self.stages:
             held = [tensor for tensor in self.tensors if tensor.stage == stage]
-            kinds = ", ".join(sorted({tensor.dtype for tensor in held}))
+            kinds = ", ".join(sorted({f"{tensor.dtype}, scaled" if tensor.scale else tensor.dtype for tensor in held}))
             rows.append((stage, len(held), sum(tensor.bytes for tensor in held), kinds))
         return rows
 
@@ -200,9 +201,11 @@ async def inspect_weights_async(
 
 def make_plan(source: Source, stages: Stages | None, rules: Rules, gpu: GPU | Device | None) -> Plan:
     """Lay out an opened source in stages."""
-    by_name = assign_stages([tensor.name for tensor in source.tensors], stages)
+    held = paired(source.tensors) if source.format == "safetensors" else source.tensors
+    by_name = assign_stages([tensor.name for tensor in held if not tensor.scale_of], stages)
     order = {name: index for index, name in enumerate(dict.fromkeys(by_name.values()))}
-    tensors = [replace(tensor, stage=by_name[tensor.name]) for tensor in source.tensors]
+    # Scales come with what they scale.
+    tensors = [replace(tensor, stage=by_name[tensor.scale_of or tensor.name]) for tensor in held]
     tensors.sort(key=lambda tensor: (order[tensor.stage], tensor.file, tensor.offset))
     total = sum(tensor.bytes for tensor in tensors)
     files = tuple(file.name for file in source.files)

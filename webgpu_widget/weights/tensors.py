@@ -66,8 +66,6 @@ ENCODINGS: dict[str, Encoding] = {
         Encoding("F8_E4M3FNUZ", "float", 1, 1),
         Encoding("F8_E5M2FNUZ", "float", 1, 1),
         Encoding("F8_E8M0", "float", 1, 1),
-        Encoding("F6_E2M3", "float", 4, 3),
-        Encoding("F6_E3M2", "float", 4, 3),
         Encoding("F4", "float", 2, 1),
         Encoding("I64", "integer", 1, 8),
         Encoding("U64", "integer", 1, 8),
@@ -105,6 +103,9 @@ ENCODINGS: dict[str, Encoding] = {
         Encoding("IQ1_M", "unknown", 256, 56),
         Encoding("NVFP4", "unknown", 64, 36),
         Encoding("Q1_0", "unknown", 128, 18),
+        # The format does not say in which order the bits of four lie in three bytes, and no writer is known to go by.
+        Encoding("F6_E2M3", "unknown", 4, 3),
+        Encoding("F6_E3M2", "unknown", 4, 3),
         Encoding("C64", "unknown", 1, 8),
         Encoding("C128", "unknown", 1, 16),
     )
@@ -131,6 +132,12 @@ class TensorInfo:
         Which of the source's files holds it.
     offset : int
         Where its bytes begin in that file.
+    scale : str
+        The tensor beside it that it is multiplied by as it is loaded: the scales of small floats in safetensors files.
+    scale_shape : tuple of int
+        That tensor's shape.
+    scale_of : str
+        The tensor that this one is the scale of.
     """
 
     name: str
@@ -140,6 +147,9 @@ class TensorInfo:
     stage: str
     file: int
     offset: int
+    scale: str = ""
+    scale_shape: tuple[int, ...] = ()
+    scale_of: str = ""
 
     @property
     def encoding(self) -> Encoding:

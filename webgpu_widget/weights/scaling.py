@@ -1,0 +1,54 @@
+"""Multiplying what was loaded by the scales beside it."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING
+
+from webgpu_widget.weights.convert import GROUP, kernel_source
+from webgpu_widget.weights.scales import grid_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.handles import Buffer
+    from webgpu_widget.weights.convert import Part, Target
+    from webgpu_widget.weights.tensors import TensorInfo
+
+__all__ = ["multiply"]
+
+
+def multiply(
+    device: Device, tensor: TensorInfo, target: Target, part: Part, buffers: Sequence[Buffer], scales: Buffer
+) -> None:
+    """Multiply what lies in the buffers of a part of a tensor by its scales (float32), on the GPU and in place."""
+    grid = grid_of(tensor.shape, tensor.scale_shape)
+    if grid is None or not part.elements:
+        return
+    count, columns, block_columns, values = part.elements, grid.columns, grid.block_columns, buffers[0]
+    if target.dtype in ("int8", "int4"):
+        # The product of the scales of its groups; the whole numbers stay.
+        count, columns, block_columns, values = count // GROUP, columns // GROUP, block_columns // GROUP, buffers[1]
+    halves = target.dtype == "float16"
+    first_row = part.first_row * math.prod(tensor.shape[1:-1])
+    params = (
+        count,
+        columns,
+        grid.rows,
+        first_row,
+        grid.block_rows,
+        block_columns,
+        grid.scale_columns,
+        grid.layer_scales,
+    )
+    name = "scale_blocks_f16" if halves else "scale_blocks"
+    groups = -(-(-(-count // 2) if halves else count) // 64)
+    x = min(groups, 32768)
+    queue = device.queue
+    queue.dispatch(
+        queue.pipeline(kernel_source(name), name),
+        [(0, 0, scales), (0, 1, values), (1, 0, struct.pack("<8I", *params))],
+        (x, -(-groups // x), 1),
+    )
