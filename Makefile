@@ -19,7 +19,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # Each process has a browser of its own. Much of the time goes by in waiting, so two do it in less than two thirds of it, on two cores too.
 PYTEST_PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz wgsl format build setup browser wheel notebooks docs clean
+.PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz wgsl array-api format build setup browser wheel notebooks docs clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -40,6 +40,10 @@ test-more: setup browser  ## what takes long: tests marked so, the telling cells
 test-naga: setup vulkan  ## compile the shaders by naga, as Firefox does, and run them on llvmpipe, with guard zones behind their buffers
 	$(PY) -m pytest @tests/naga/plain.txt
 	$(PY) -m pytest @tests/naga/subgroups.txt
+
+array-api: setup browser  ## run the array API's own test suite on wg.xp (SUITE_OPTIONS: "--version 2024.12", or what pytest takes)
+	$(PY) -m pip install --quiet ndindex pytest-json-report
+	$(PY) tools/array_api_suite.py $(SUITE_OPTIONS)
 
 wgsl: setup  ## compare the reflection of WGSL with Dawn: random const-expressions, and the package's modules (WGSL_OPTIONS: folders of others)
 	cd js/test/dawn && npm ci --silent && node run.mjs $(WGSL_OPTIONS)

@@ -15,6 +15,7 @@ from webgpu_widget.arrays.lazy.value import Value
 from webgpu_widget.arrays.matrix import matrix_transpose
 from webgpu_widget.arrays.operators import Operators
 from webgpu_widget.device.default import as_device, namespace
+from webgpu_widget.errors import RangeError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -54,7 +55,7 @@ def _check_fits(x: GPUArray, asked: np.dtype[Any]) -> None:
     info = np.iinfo(target)
     low, high = x.min().item(), x.max().item()
     if not (low >= info.min and high <= info.max):
-        raise dt.RangeError(
+        raise RangeError(
             f"astype: values from {low!r} to {high!r} do not fit {target.name} ({info.min} to {info.max}), which stands for {asked.name} "
             f"inside wg.xp.narrowing. Convert them on the host: x.numpy().astype(np.{asked.name})."
         )

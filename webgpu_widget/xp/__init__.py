@@ -13,8 +13,8 @@ well as ``0.1`` and ``2``. A float with an integer array is refused, and so is a
 one element, 0-d ones too, are arrays.
 
 Functions whose result has a size that depends on values (boolean masks, `nonzero`, the ``unique_`` family, `repeat` with an array)
-wait for that size; `nanargmax`, `nanargmin` and conversions inside `narrowing` wait to look at values; nothing else waits. Integer arrays that are used as indices are checked when they come from the host; on the
-GPU an index out of bounds is taken to the nearer end.
+wait for that size; `nanargmax`, `nanargmin` and conversions inside `narrowing` wait to look at values; nothing else waits. Integer
+arrays that are used as indices are checked when they come from the host; on the GPU an index out of bounds is taken to the nearer end.
 """
 
 from __future__ import annotations
