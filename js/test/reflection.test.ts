@@ -224,11 +224,11 @@ test("names hide the module's in their own block only", () => {
   expect(uses("var<function> v: f32 = 1; v += 1;")).toEqual([]);
 });
 
-test("an external texture hinders no entry point that does not use it", () => {
+test.each(["texture_external", "texel_buffer<rgba8unorm, read_write>"])("a %s hinders no entry point that does not use it", (name) => {
   const { entry_points: entries, bindings } = new ModuleReflection(
-    "@group(0) @binding(0) var movie: texture_external; @compute @workgroup_size(1) fn main() {}",
+    `@group(0) @binding(0) var movie: ${name}; @compute @workgroup_size(1) fn main() {}`,
   ).reflection;
-  expect(bindings).toMatchObject([{ name: "movie", kind: "texture", type: { name: "texture_external" } }]);
+  expect(bindings).toMatchObject([{ name: "movie", kind: "texture", type: { name } }]);
   expect(entries[0]?.bindings).toEqual([]);
 });
 

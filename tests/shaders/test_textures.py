@@ -139,6 +139,7 @@ def test_an_external_texture_that_is_not_used_is_no_hindrance(gpu):
         ("texture_cube<f32>", np.zeros((5, 2, 2, 1), np.float32), wg.ShapeError, "6 square sides"),
         ("texture_cube_array<f32>", np.zeros((8, 2, 2, 1), np.float32), wg.ShapeError, "6 square sides a cube"),
         ("texture_multisampled_2d<f32>", np.zeros((2, 2), np.float32), wg.BindingError, "samples of a drawing"),
+        ("texel_buffer<r32float, read>", np.zeros(4, np.float32), wg.BindingError, "no binding for yet"),
         ("texture_storage_2d<r32float, read>", wg.out_texture((2, 2), "r32float"), wg.BindingError, "cannot write"),
         ("texture_storage_2d<r32float, read>", np.zeros((2, 2), np.uint8), wg.DTypeError, "r32float"),
     ],
@@ -147,7 +148,7 @@ def test_what_cannot_be_bound_is_refused(gpu, kind, value, error, words):
     kernel = f"""
     @group(0) @binding(0) var t: {kind};
     @group(0) @binding(1) var<storage, read_write> y: array<u32>;
-    @compute @workgroup_size(1) fn main() {{ y[0] = u32(textureDimensions(t){"" if "1d" in kind else ".x"}); }}"""
+    @compute @workgroup_size(1) fn main() {{ y[0] = u32(textureDimensions(t){"" if "1d" in kind or "buffer" in kind else ".x"}); }}"""
     with pytest.raises(error, match=words):
         gpu.run(kernel, t=value, y=wg.out(1, np.uint32), threads=1)
     assert gpu.run(loader("texture_1d<f32>", "textureLoad(t, i, 0).x", 1), t=np.ones(1, "f4"), y=wg.out(1), threads=1)

@@ -303,6 +303,10 @@ def _dimension(declared: str) -> str:
 
 
 def _bind_sampled(device: Device, value: Any, declared: str, where: str) -> Texture:
+    if declared.startswith("texel_buffer"):
+        raise errors.BindingError(
+            f"{where} is a {declared}, which WebGPU has no binding for yet: declare it as var<storage, read> of array<u32>, or as a texture"
+        )
     dimension = _dimension(declared)
     if dimension not in _FRONT:
         raise errors.BindingError(

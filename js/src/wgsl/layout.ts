@@ -11,7 +11,7 @@ const SUFFIXES: ReadonlyMap<string, string> = new Map(Object.entries({ f: "f32",
 const MOST_STEPS = 128;
 /** Of a `buffer`: more than any array of so small a stride has. */
 const BUFFER_ALIGN = 16;
-const OPAQUE = /^(texture_|sampler)/;
+const OPAQUE = /^(texture_|texel_buffer$|sampler)/;
 
 /** The smallest multiple of `step` that is at least `value`. */
 export function roundUp(step: number, value: number): number {
