@@ -225,9 +225,8 @@ test("names hide the module's in their own block only", () => {
 });
 
 test.each(["texture_external", "texel_buffer<rgba8unorm, read_write>"])("a %s hinders no entry point that does not use it", (name) => {
-  const { entry_points: entries, bindings } = new ModuleReflection(
-    `@group(0) @binding(0) var movie: ${name}; @compute @workgroup_size(1) fn main() {}`,
-  ).reflection;
+  const { entry_points: entries, bindings } = new ModuleReflection(`@group(0) @binding(0) var movie: ${name}; @compute @workgroup_size(1) fn main() {}`)
+    .reflection;
   expect(bindings).toMatchObject([{ name: "movie", kind: "texture", type: { name } }]);
   expect(entries[0]?.bindings).toEqual([]);
 });
