@@ -191,6 +191,8 @@ class BoundsFault:
         How often it was out of bounds.
     invocation : (int, int, int)
         ``global_invocation_id`` of the first time.
+    what : str
+        ``index``, or what a texture is chosen from besides: ``layer`` of an array, mip ``level``, ``sample``.
     """
 
     variable: str
@@ -201,6 +203,7 @@ class BoundsFault:
     length: tuple[int, ...]
     count: int
     invocation: tuple[int, int, int]
+    what: str = "index"
 
 
 class BoundsError(BindingError):

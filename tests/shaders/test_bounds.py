@@ -146,6 +146,80 @@ def test_texels(gpu, rng):
     assert np.array_equal(caught.value.outputs[:, 1:], picture[:, :-1])
 
 
+BESIDE = {
+    "a layer": ("texture_2d_array<f32>", "textureLoad(t, vec2u(id.x, 0u), i32(id.x) - 1, 0)", "layer", -1, 3),
+    "a layer that is written": (
+        "texture_storage_2d_array<r32float, write>",
+        "vec4f(); textureStore(t, vec2u(), id.x, vec4f(1))",
+        "layer",
+        3,
+        3,
+    ),
+    "a level": ("texture_2d<f32>", "textureLoad(t, vec2u(), id.x)", "level", 3, 3),
+    "a level by a formula": ("texture_2d<f32>", "textureLoad(t, vec2u(), 2u - id.x * 2u + id.x)", "level", -1, 3),
+    "a level of the call's own": ("texture_2d<f32>", "textureLoad(t, vec2u(), next())", "level", 3, 3),
+    "a level that the compiler knows": ("texture_2d<f32>", "textureLoad(t, vec2u(), NEGATIVE)", "level", -1, 3),
+    "a level of an array": ("texture_2d_array<f32>", "textureLoad(t, vec2u(), 0, 3 - id.x)", "level", 3, 3),
+    "coordinates of a level": (
+        "texture_2d<f32>",
+        "textureLoad(t, vec2u(id.x / 3u * 2u, 0u), calls - 1u)",
+        "index",
+        (2, 0),
+        (2, 2),
+    ),
+    "coordinates that the compiler knows": (
+        "texture_2d<f32>",
+        "textureLoad(t, vec2(-1, 0), 0)",
+        "index",
+        (-1, 0),
+        (4, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_layers_and_levels_of_textures(gpu, name):
+    kind, expression, what, index, length = BESIDE[name]
+    source = f"""
+const NEGATIVE = -1;
+var<private> calls: u32 = 2u;
+fn next() -> u32 {{ calls++; return calls; }}
+@group(0) @binding(0) var t: {kind};
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(4) fn main(@builtin(global_invocation_id) id: vec3u) {{
+  let found = {expression};
+  y[id.x] = found.x + f32(calls);
+}}"""
+    array = "array" in kind
+    picture = np.ones((3, 4, 4, 1) if array else (4, 4, 1), np.float32)
+    if "storage" in kind:
+        given = wg.out_texture((3, 4, 4), "r32float", "2d-array")
+    else:
+        given = wg.texture(picture, dimension="2d-array" if array else "2d", mips="level" in name)
+    with pytest.raises(wg.BoundsError, match=f"{what} .* of 't', which takes") as caught:
+        gpu.run(source, t=given, y=wg.out(4), threads=4, check=True)
+    faults = [fault for fault in caught.value.faults if fault.what == what]
+    (fault,) = faults
+    assert (fault.index, fault.length) == tuple(v if isinstance(v, tuple) else (v,) for v in (index, length))
+    assert fault.count == (4 if "compiler" in name or "own" in name else 1)
+    if name == "a level of the call's own":
+        assert (caught.value.outputs == 4).all(), "the expression is evaluated once"
+
+
+def test_layers_and_levels_that_are_there_pass(gpu):
+    source = """
+@group(0) @binding(0) var t: texture_2d_array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(8) fn main(@builtin(global_invocation_id) id: vec3u) {
+  let level = id.x % textureNumLevels(t);
+  y[id.x] = textureLoad(t, textureDimensions(t, level) - 1u, id.x % textureNumLayers(t), level).x;
+}"""
+    picture = np.arange(3, dtype=np.float32)[:, None, None, None] * np.ones((3, 4, 4, 1), np.float32)
+    given = wg.texture(picture, dimension="2d-array", mips=True)
+    y = gpu.run(source, t=given, y=wg.out(8), threads=8, check=True)
+    assert y.tolist() == [i % 3 for i in range(8)]
+
+
 def test_kernels_programs_coroutines_and_a_gpu_that_checks(gpu, rng):
     x = gpu.array(rng.standard_normal(64).astype(np.float32))
     kernel = gpu.kernel(SHIFT, check=True)

@@ -12,6 +12,7 @@ __all__ = ["Body", "Site"]
 _ASSIGNING = frozenset("+-*/%&|^<>") | {"<<"}
 _COMPARING = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _SCALAR_CALLS = frozenset({"dot", "length", "distance", "all", "any", "determinant", "arrayLength", "dot4U8Packed", "dot4I8Packed"})  # fmt: skip
+_FIRST = frozenset({"0", "0i", "0u"})
 _OPENS = frozenset({"loop", "else", "continuing", "default"})
 
 
@@ -30,7 +31,11 @@ class Site:
     pointer : bool
         Whether it is a pointer.
     level : str
-        Of coordinates: the mip level's expression, empty where there is none.
+        Of coordinates: the mip level's expression, empty where it is the first or there is none.
+    what : str
+        ``index``; beside coordinates also ``layer``, ``level`` or ``sample``.
+    constant : bool
+        Whether the compiler knows the index, so that a negative one needs a type before it becomes unsigned.
     """
 
     variable: str
@@ -40,6 +45,8 @@ class Site:
     kind: Kind
     pointer: bool
     level: str = ""
+    what: str = "index"
+    constant: bool = False
 
 
 class Body(Reader):
@@ -333,18 +340,41 @@ class Body(Reader):
         return written or _returned(name, kinds)
 
     def _texel(self, name: str, kinds: list[Kind | None], spans: list[tuple[int, int]]) -> None:
-        """Note coordinates, where the level that says how many there are is a plain name or number."""
+        """Note coordinates, and what stands beside them: how many there are of each, only the texture knows."""
         kind = kinds[0] if kinds else None
         if kind is None or kind.name != "texture" or "external" in kind.label or len(spans) < 2:
             return
-        levelled = name == "textureLoad" and "storage" not in kind.label and "multisampled" not in kind.label
-        level = self.tokens[slice(*spans[-1])] if levelled else []
-        if len(level) > 1 or self._is_constant(self.tokens[slice(*spans[1])]):
-            return
-        base = self.tokens[spans[0][0]].start, self.tokens[spans[0][1] - 1].end
-        span = self.tokens[spans[1][0]].start, self.tokens[spans[1][1] - 1].end
+        parts = ["layer"] if "array" in kind.label else []
+        if name == "textureLoad" and "storage" not in kind.label:
+            parts.append("sample" if "multisampled" in kind.label else "level")
+        beside = dict(zip(parts, spans[2:], strict=False))
+        level = self.tokens[slice(*beside.get("level", (0, 0)))]
+        if not self._calls(level):
+            self._sited(name, kind, spans[0], spans[1], level="" if text_of(level) in _FIRST else text_of(level))
+        for what, span in beside.items():
+            if text_of(self.tokens[slice(*span)]) not in _FIRST:
+                self._sited(name, kind, spans[0], span, what=what)
+
+    def _calls(self, tokens: list[Token]) -> bool:
+        """Say whether an expression may do something, and so cannot be written twice."""
+        return any(token.text in self.module.functions or token.text.startswith("atomic") for token in tokens)
+
+    def _sited(
+        self,
+        name: str,
+        kind: Kind,
+        texture: tuple[int, int],
+        index: tuple[int, int],
+        *,
+        level: str = "",
+        what: str = "index",
+    ) -> None:
+        base = self.tokens[texture[0]].start, self.tokens[texture[1] - 1].end
+        span = self.tokens[index[0]].start, self.tokens[index[1] - 1].end
         said = f"{name}({self.module.source[base[0] : span[1]]})"
-        self.sites.append(Site(self.tokens[spans[0][0]].text, said, base, span, kind, False, text_of(level)))
+        constant = self._is_constant(self.tokens[slice(*index)])
+        variable = self.tokens[texture[0]].text
+        self.sites.append(Site(variable, said, base, span, kind, False, level, what, constant))
 
 
 def _multiplied(left: Kind | None, right: Kind | None) -> Kind | None:

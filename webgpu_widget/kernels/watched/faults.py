@@ -86,12 +86,13 @@ def _fault(place: Place, note: list[int]) -> errors.BoundsFault:
         tuple(note[4 : 4 + axes]),
         note[0],
         first,
+        place.what,
     )
 
 
 def _line(fault: errors.BoundsFault) -> str:
     return (
-        f"  line {fault.line}, column {fault.column}: {fault.text}: index {_said(fault.index)} of {fault.variable!r}, which takes "
+        f"  line {fault.line}, column {fault.column}: {fault.text}: {fault.what} {_said(fault.index)} of {fault.variable!r}, which takes "
         f"{_range(fault.length)}; {fault.count} time{'s' * (fault.count > 1)}, first noted in invocation {fault.invocation}"
     )
 

@@ -18,6 +18,7 @@ __all__ = ["WORDS", "Watched", "instrument"]
 
 WORDS = 10
 """Of 4 bytes, for each index expression: how often it was out of bounds, then of the first time: three coordinates, three lengths, the invocation."""
+_COUNTS = {"layer": "textureNumLayers", "level": "textureNumLevels", "sample": "textureNumSamples"}
 _AXES = {"1d": 1, "2d": 2, "cube": 2, "3d": 3}
 
 
@@ -30,6 +31,7 @@ class Place:
     line: int
     column: int
     axes: int
+    what: str
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ class _Writer:
     def _number(self, site: Site, axes: int) -> int:
         source, start = self.module.source, site.base[0]
         line = source.count("\n", 0, start) + 1
-        self.places.append(Place(site.variable, site.text, line, start - source.rfind("\n", 0, start), axes))
+        column = start - source.rfind("\n", 0, start)
+        self.places.append(Place(site.variable, site.text, line, column, axes, site.what))
         return len(self.places) - 1
 
     def _wrap(self, span: tuple[int, int], before: str, after: str) -> None:
@@ -130,12 +133,23 @@ class _Writer:
         return f"{name}()"
 
     def _texel(self, site: Site) -> None:
+        base = self.module.source[slice(*site.base)]
+        if site.what != "index":
+            number = self._number(site, 1)
+            before, after = ("u32(i32(", "))") if site.constant else ("u32(", ")")
+            self._wrap(site.index, f"{self.prefix}index({before}", f"{after}, {_COUNTS[site.what]}({base}), {number}u)")
+            return
         axes = next(count for part, count in _AXES.items() if f"_{part}" in site.kind.label)
         number = self._number(site, axes)
-        base = self.module.source[slice(*site.base)]
-        kind = "u32" if axes == 1 else f"vec{axes}u"
-        sizes = f"textureDimensions({base}{', ' + site.level if site.level else ''})"
-        self._wrap(site.index, f"{self.prefix}texel{axes}({kind}(", f"), {sizes}, {number}u)")
+        plain, signed = ("u32", "i32") if axes == 1 else (f"vec{axes}u", f"vec{axes}i")
+        before, after = (f"{plain}({signed}(", "))") if site.constant else (f"{plain}(", ")")
+        # A level that is not there is noted where it stands, and has the size of the last.
+        level = f", min(u32(i32({site.level})), textureNumLevels({base}) - 1u)" if site.level else ""
+        self._wrap(
+            site.index,
+            f"{self.prefix}texel{axes}({before}",
+            f"{after}, textureDimensions({base}{level}), {number}u)",
+        )
 
     def _begin(self, entry: Function) -> None:
         """Have an entry point keep the number of its invocation."""
