@@ -361,7 +361,7 @@ WI = "encoder.block.0.layer.1.DenseReluDense.wi_0."
         (set_tensor(WI + "lora_A.default.weight", ONE), "lora_A.default.weight beside"),
         (set_tensor("encoder.final_layer_norm.bias", ONE), "final_layer_norm.bias beside"),
         (set_tensor(WI + "weight", IN_EIGHT_BITS), "wi_0.weight has the dtype I8"),
-        (set_config(model_type="bert"), "'bert', allowed is 't5'"),
+        (set_config(model_type="bert"), "'bert', allowed are 't5'"),
         (set_config(d_model=None), "d_model is missing"),
         (set_config(d_ff="many"), "d_ff is 'many'"),
         (set_config(d_kv=6), "multiple of 4"),
@@ -391,6 +391,44 @@ def test_sources_that_are_nowhere(gpu, tmp_path):
         T5.from_pretrained(TINY, gpu, dtype="int4")
     with pytest.raises(wg.ShapeError, match="max_source_tokens"):
         T5.from_pretrained(TINY, gpu, max_source_tokens=0)
+
+
+def in_shards(folder):
+    """Save the weights as transformers saves a large model: an index, and files of some tensors each."""
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(weights)
+    shards = [names[: len(names) // 3], names[len(names) // 3 :]]
+    places = {}
+    for number, held in enumerate(shards, 1):
+        name = f"model-{number:05}-of-{len(shards):05}.safetensors"
+        save_file({tensor: weights[tensor] for tensor in held}, folder / name)
+        places |= dict.fromkeys(held, name)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+
+
+def embedding_as(name):
+    def change(folder):
+        weights = load_file(folder / "model.safetensors")
+        weights[name] = weights.pop("shared.weight")
+        save_file(weights, folder / "model.safetensors")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        in_shards,
+        set_config(model_type="mt5"),
+        *map(embedding_as, ["decoder.embed_tokens.weight", "encoder.embed_tokens.weight"]),
+    ],
+    ids=["in shards", "mT5", "the decoder's embedding", "the encoder's embedding"],
+)
+def test_other_spellings_of_one_model_say_the_same(gpu, tiny, tmp_path, change):
+    text = "translate English to German: The house is wonderful."
+    with T5.from_pretrained(edited(tmp_path, change), gpu, progress=False) as model:
+        assert model.generate(text, max_new_tokens=8) == tiny.generate(text, max_new_tokens=8) != ""
 
 
 # What T5Config.save_pretrained writes, by transformers 4.57.6 and 5.24.0, beside the sizes: T5 v1.0 is tied, v1.1 and FLAN are not.

@@ -23,7 +23,7 @@ _FEED_FORWARD: dict[str, tuple[bool, Activation]] = {
     "gated-gelu_new": (True, "gelu_new"),
     "gated-silu": (True, "silu"),
 }
-_MODEL_TYPES = ("t5",)
+_MODEL_TYPES = ("t5", "mt5")
 _SIZES = ("vocab_size", "d_model", "d_kv", "d_ff", "num_heads", "num_layers")
 
 
@@ -103,7 +103,7 @@ class T5Config:
         kind = raw.get("model_type")
         if kind not in _MODEL_TYPES:
             raise FormatError(
-                f"{where} is not a T5 model: model_type is {kind!r}, allowed is 't5' (T5 v1.0, v1.1 and FLAN-T5). "
+                f"{where} is not a T5 model: model_type is {kind!r}, allowed are 't5' (T5 v1.0, v1.1, FLAN-T5) and 'mt5'. "
                 "Pass the folder or hub name of a T5 checkpoint, for example 'hf:google/flan-t5-small'."
             )
         if raw.get("quantization_config") is not None:

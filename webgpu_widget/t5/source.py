@@ -61,13 +61,16 @@ def find(source: str | os.PathLike[str]) -> Checkpoint:
         raise WeightsError(
             f"{text!r} is no folder. Pass a folder with config.json, model.safetensors and tokenizer.json, or 'hf:owner/name'."
         )
-    files = {name: folder / name for name in ("config.json", "tokenizer.json", "model.safetensors")}
-    missing = [name for name, path in files.items() if not path.is_file()]
+    config, tokenizer, weights = (folder / name for name in ("config.json", "tokenizer.json", "model.safetensors"))
+    if not weights.is_file() and (index := folder / "model.safetensors.index.json").is_file():
+        weights = index
+    missing = [path.name for path in (config, tokenizer, weights) if not path.is_file()]
     if missing:
         raise FormatError(
-            f"{folder} lacks {' and '.join(missing)}. A T5 checkpoint is a folder with config.json, model.safetensors and tokenizer.json."
+            f"{folder} lacks {' and '.join(missing)}. A T5 checkpoint is a folder with config.json, tokenizer.json, and model.safetensors or, of a model "
+            "in several files, model.safetensors.index.json."
         )
-    return Checkpoint(folder.name, files["config.json"], files["tokenizer.json"], files["model.safetensors"])
+    return Checkpoint(folder.name, config, tokenizer, weights)
 
 
 def _from_hub(text: str) -> Checkpoint:
@@ -92,7 +95,11 @@ def _from_hub(text: str) -> Checkpoint:
                 f"{name} of {text!r} cannot be fetched: {error}. Check the name, the network, and the token of a private model."
             ) from error
 
-    return Checkpoint(repository, get("config.json"), get("tokenizer.json"), f"{text}/model.safetensors")
+    return Checkpoint(repository, get("config.json"), get("tokenizer.json"), text)
+
+
+_EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+"""What the one embedding of both stacks is called: by T5 itself, and by checkpoints that were saved stack by stack (MADLAD-400)."""
 
 
 class LoadedTensors:
@@ -107,21 +114,27 @@ class LoadedTensors:
         from webgpu_widget.weights import inspect_weights, load_weights
 
         plan = inspect_weights(checkpoint.weights, gpu=device.gpu)
-        found = {tensor.name: tensor.shape for tensor in plan.tensors}
+        found = {tensor.name: tensor.shape for tensor in plan.tensors if not tensor.scale_of}
+        shared = next((name for name in _EMBEDDINGS if name in found), _EMBEDDINGS[0])
+        self._stored = {_EMBEDDINGS[0]: shared}
+        if shared in found:
+            found[_EMBEDDINGS[0]] = found[shared]
         config.check_tensors(found, where=str(checkpoint.weights))
         self.has_head = "lm_head.weight" in found
         wanted = config.tensor_shapes(has_head=self.has_head)
+        meant = {self._stored.get(name, name): name for name in wanted}
         for tensor in plan.tensors:
-            if tensor.name in wanted and tensor.encoding.kind in ("integer", "bool"):
+            if tensor.name in meant and tensor.encoding.kind in ("integer", "bool"):
                 raise FormatError(
                     f"{checkpoint.weights}: {tensor.name} has the dtype {tensor.dtype}, but a weight must be of floats: what these whole numbers "
                     "are to be multiplied by is not known here. Use the checkpoint that it was made of, with dtype='int8' to have it small."
                 )
         last = 3 + config.num_layers + config.num_decoder_layers
 
-        def stage(name: str) -> int:
-            if name not in wanted:
+        def stage(stored: str) -> int:
+            if stored not in meant:
                 return last  # a duplicate of the embedding, say: never asked for
+            name = meant[stored]
             head, _, rest = name.partition(".block.")
             number = int(rest.split(".")[0]) if rest else 0
             if head == "encoder":
@@ -141,13 +154,13 @@ class LoadedTensors:
             },
             progress=progress,
         )
-        self._stage = {tensor.name: stage(tensor.name) for tensor in plan.tensors}
+        self._stage = {name: stage(stored) for stored, name in meant.items()}
         self._left: dict[int, set[str]] = {}
         for name in wanted:
             self._left.setdefault(self._stage[name], set()).add(name)
 
     def __getitem__(self, name: str) -> GPUArray:
-        value = self._weights[name]
+        value = self._weights[self._stored.get(name, name)]
         if not isinstance(value, GPUArray):
             raise LimitError(
                 f"{name} is larger than a buffer of this adapter; use an adapter with a larger maxBufferSize, or a smaller model"
