@@ -93,8 +93,8 @@ class GPUArray(Operators, Value):
     shape : tuple of int
         As in NumPy.
     dtype : numpy.dtype
-        float32, int32, uint32, bool or float16 (computed as float32, and rounded after each operation). Scalars, Python's and NumPy's,
-        take it: ``np.float64(0.1) * x`` is float32 for a float32 `x`.
+        float32, int32, uint32, bool, complex64 or float16 (computed as float32, and rounded after each operation). Scalars, Python's and
+        NumPy's, take it: ``np.float64(0.1) * x`` is float32 for a float32 `x`.
     """
 
     __array_priority__ = 1000
@@ -301,7 +301,10 @@ class GPUArray(Operators, Value):
         return shapes.copy_of(self)
 
     def astype(self, dtype: Any, *, copy: bool = True) -> GPUArray:
-        """Return the array converted: floats go to integers toward zero (NaN to 0, out of range to the nearest)."""
+        """Return the array converted: floats go to integers toward zero (NaN to 0, out of range to the nearest).
+
+        Complex numbers become no real ones: take `real`, or ``abs(x)``.
+        """
         if not copy and dt.check_dtype(dtype) == self.dtype:
             return self
         for asked in dt.narrowed.get():
@@ -331,6 +334,20 @@ class GPUArray(Operators, Value):
     def mT(self) -> GPUArray:  # noqa: N802 - the array API's name
         """The array with its last two axes exchanged."""
         return matrix_transpose(self)
+
+    @property
+    def real(self) -> GPUArray:
+        """The real part: of real numbers these themselves."""
+        return build.apply("real", self)
+
+    @property
+    def imag(self) -> GPUArray:
+        """The imaginary part: of real numbers zeros."""
+        return build.apply("imag", self)
+
+    def conj(self) -> GPUArray:
+        """Return the complex conjugate."""
+        return build.apply("conj", self)
 
     # ------------------------------------------------------------ reductions; np.sum(x) and its like call these, with out=None
 

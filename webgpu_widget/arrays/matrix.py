@@ -88,6 +88,8 @@ def matmul(
     dtype = common_dtype([x, y])
     if out is not None and (out.shape != shape or out.dtype != dtype):
         raise ShapeError(f"matmul: out has shape {out.shape}, {out.dtype.name}; the product is {shape}, {dtype.name}.")
+    if dtype.kind == "c":
+        return _complex_product(x, y, precision, out)
     if dtype.kind == "f":
         node = _float_product(
             runtime, cast_node(node_of(x), dtype), cast_node(node_of(y), dtype), shape, dtype, precision
@@ -139,6 +141,23 @@ def _float_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.D
         out = runtime.buffer(result)
         launch(runtime.device, _operand(runtime, x), _operand(runtime, y), out, precision=precision, out_dtype=dtype)
     return result
+
+
+def _complex_product(x: GPUArray, y: GPUArray, precision: Precision, out: GPUArray | None) -> GPUArray:
+    """Return the product by those of real and imaginary parts: four, or two where an operand is real."""
+    from webgpu_widget.arrays.lazy.origin import assign_through
+
+    def product(left: str, right: str) -> GPUArray | float:
+        if (left == "imag" and x.dtype.kind != "c") or (right == "imag" and y.dtype.kind != "c"):
+            return 0.0
+        return matmul(apply(left, x), apply(right, y), precision=precision)
+
+    real = apply("subtract", product("real", "real"), product("imag", "imag"))
+    result = apply("complex", real, apply("add", product("real", "imag"), product("imag", "real")))
+    if out is None:
+        return result
+    assign_through(out, result, "matmul: out")
+    return out
 
 
 def _integer_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.DType) -> Node:

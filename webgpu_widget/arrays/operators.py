@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def _known(other: Any) -> bool:
     """Whether an operator can take the operand; others get a chance to answer themselves."""
-    return is_array(other) or isinstance(other, np.ndarray) or (dt.is_scalar(other) and not isinstance(other, complex))
+    return is_array(other) or isinstance(other, np.ndarray) or dt.is_scalar(other)
 
 
 class Operators:

@@ -33,7 +33,8 @@ _NUMPY_NAMES = {
     "pow": "power",
     "round": "rint",
 }
-NAMES = {name: _NUMPY_NAMES.get(name, name) for name in OPS if name not in ("where", "sort_key", "erf")}
+_NOT_NUMPYS = ("where", "sort_key", "erf", "complex", "real", "imag", "angle")
+NAMES = {name: _NUMPY_NAMES.get(name, name) for name in OPS if name not in _NOT_NUMPYS}
 """The operations that NumPy has as ufuncs, with NumPy's names."""
 
 _BY_UFUNC: dict[np.ufunc, str] = {getattr(np, theirs): ours for ours, theirs in NAMES.items()}
@@ -108,7 +109,6 @@ _COMPOSED: dict[str, Callable[..., Any]] = {
     "radians": _scaled(math.pi / 180),
     "rad2deg": _scaled(180 / math.pi),
     "degrees": _scaled(180 / math.pi),
-    "conjugate": lambda x: apply("positive", x),
     "divmod": _divmod,
     "matmul": _product("matmul"),
     "vecdot": _product("vecdot"),
@@ -200,8 +200,8 @@ def _converted(name: str, inputs: tuple[Any, ...], dtype: Any, casting: str) -> 
         if target != dt.BOOL:
             raise DTypeError(f"np.{NAMES[name]} gives bool, not {target.name}: convert its result by astype.")
         return inputs
-    if name in OPS and OPS[name].floats and target.kind != "f":
-        raise DTypeError(f"np.{NAMES[name]} is computed in floats, not in {target.name}.")
+    if name in OPS and OPS[name].floats and target.kind not in "fc":
+        raise DTypeError(f"np.{NAMES[name]} is computed in floats and complex numbers, not in {target.name}.")
     made = []
     for value in coerce(name, inputs)[1]:
         if is_array(value):

@@ -60,7 +60,7 @@ def scalar_name(info: TypeInfo) -> str | None:
     return inner["elem"] if inner["type"] in {"vector", "matrix"} else None
 
 
-def _holds_pairs(info: TypeInfo) -> bool:
+def holds_pairs(info: TypeInfo) -> bool:
     """Say whether a type is made of vec2f, which is what complex64 is in memory."""
     inner = leaf(info)
     return inner["type"] == "vector" and inner["count"] == 2 and inner["elem"] == "f32"
@@ -75,7 +75,7 @@ def dtype_error(where: str, got: np.dtype[Any], info: TypeInfo) -> errors.DTypeE
     )
     if got.kind == "c":
         single = "x.astype(np.complex64)" if got.itemsize != 8 else "x"
-        if _holds_pairs(info):
+        if holds_pairs(info):
             return errors.DTypeError(f"{said}pass {single}, whose elements (re, im) are the shader's vec2f")
         return errors.DTypeError(
             f"{said}pass {single} to a variable declared array<vec2f>, whose elements are (re, im), or a part alone, such as "
@@ -148,7 +148,7 @@ def convert(value: Any, info: TypeInfo, where: str) -> Array:
             return np.asarray(value)
         if value.dtype == np.bool_ and name in {"u32", "i32", "bool"}:
             return value.astype(scalar)
-        if value.dtype == np.complex64 and _holds_pairs(info):
+        if value.dtype == np.complex64 and holds_pairs(info):
             return np.ascontiguousarray(value).view(np.float32).reshape(*value.shape, 2)
         raise dtype_error(where, value.dtype, info)
     return _numbers(value, info, scalar, where)

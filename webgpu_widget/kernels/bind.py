@@ -330,7 +330,11 @@ def _output(device: Device, variable: Variable, value: Out, where: str, bound: B
         raise errors.ShapeError(
             f"{where}: wg.out needs a shape, since the shader's {layout.describe(kind)} has none of its own"
         )
-    shape = value.shape if value.shape is not None else layout.value_shape(kind)
+    shape = value.shape
+    if shape is None:
+        shape = layout.value_shape(kind)
+        if value.dtype == np.complex64 and layout.holds_pairs(kind):
+            shape = shape[:-1]
     if 0 in shape:
         raise errors.ShapeError(
             f"{where} has shape {shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
@@ -357,6 +361,13 @@ def _output(device: Device, variable: Variable, value: Out, where: str, bound: B
     return buffer
 
 
+def _as_scalars(shape: tuple[int, ...], dtype: np.dtype[Any], kind: TypeInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype of an array's scalars in the browser: a complex64 is two float32 where the shader has vec2f."""
+    if dtype == np.complex64 and layout.holds_pairs(kind):
+        return (*shape, 2), np.dtype(np.float32)
+    return shape, stored_dtype(dtype)
+
+
 def _output_numbers(
     device: Device,
     variable: Variable,
@@ -368,18 +379,19 @@ def _output_numbers(
 ) -> Buffer:
     kind = variable.type
     dtype = value.dtype if value.dtype is not None else np.dtype(np.float32) if value.shape is not None else scalar
-    if stored_dtype(dtype) != scalar:
+    scalars, stored = _as_scalars(shape, dtype, kind)
+    if stored != scalar:
         if value.dtype is None:
             raise errors.DTypeError(
                 f"{where} is {layout.describe(kind)}: wg.out makes float32 unless told; pass wg.out({shape}, np.{scalar.name})"
             )
         raise layout.dtype_error(where, dtype, kind)
     if variable.many:
-        count = layout.elements(shape, variable.elem, where)
+        count = layout.elements(scalars, variable.elem, where)
         padded_size = count * variable.stride
     else:
         count, padded_size = 1, kind["size"]
-        if not layout.has_shape(shape, kind):
+        if not layout.has_shape(scalars, kind):
             raise errors.ShapeError(
                 f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
             )
@@ -440,21 +452,22 @@ def _resident(device: Device, variable: Variable, value: GPUArray, where: str, b
             f"{where} is {layout.describe(kind)}: pass a structured array, gpu.array(...) of one, or a dict, not a GPUArray of {value.dtype.name}"
         )
     shape, dtype = value.shape, value.dtype
-    size = math.prod(shape)
+    scalars, stored = _as_scalars(shape, dtype, kind)
+    size = math.prod(scalars)
     if size == 0:
         raise errors.ShapeError(
             f"{where} has shape {shape}: WebGPU cannot bind an empty array; skip the call when there is nothing to do"
         )
-    if dtype is not scalar and stored_dtype(dtype) != scalar:
+    if stored != scalar:
         raise layout.dtype_error(where, dtype, kind)
     check_bytes(device, size * scalar.itemsize, where)
     buffer = value._buffer_for_writing() if variable.written else value._buffer()
     if variable.many:
-        count = layout.elements(shape, variable.elem, where)
+        count = layout.elements(scalars, variable.elem, where)
         padded_size = count * variable.stride
     else:
         count, padded_size = 1, kind["size"]
-        if not layout.has_shape(shape, kind):
+        if not layout.has_shape(scalars, kind):
             raise errors.ShapeError(
                 f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
             )

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget.arrays.values import SCALARS, Array, convert, describe, dtype_error, leaf, scalar_name
+from webgpu_widget.arrays.values import SCALARS, Array, convert, describe, dtype_error, holds_pairs, leaf, scalar_name
 from webgpu_widget.link.protocol import ArrayType, StructType, TypeInfo
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "fill",
     "fits",
     "has_shape",
+    "holds_pairs",
     "is_runtime",
     "is_tight",
     "leaf_view",

@@ -51,8 +51,12 @@ def floats(name: str, x: GPUArray) -> Node:
     Raises
     ------
     webgpu_widget.DTypeError
-        For bools.
+        For bools and complex numbers.
     """
+    if x.dtype == dt.COMPLEX64:
+        raise DTypeError(
+            f"{name} is not there for complex64: products are (matmul, einsum); for others pass x.numpy() to numpy.linalg."
+        )
     if x.dtype == dt.BOOL:
         raise DTypeError(f"{name} takes numbers, not bool: convert with astype(np.float32) first.")
     return cast_node(node_of(x), dt.FLOAT32)

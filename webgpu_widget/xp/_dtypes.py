@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 float32 = dt.FLOAT32
 float16 = dt.FLOAT16
+complex64 = dt.COMPLEX64
 int32 = dt.INT32
 uint32 = dt.UINT32
 bool = dt.BOOL  # noqa: A001 - the standard's name
 # Names alone, for those who compare with them: no array has these, and whatever would make one refuses.
 int8, int16, int64 = (np.dtype(n) for n in ("int8", "int16", "int64"))
 uint8, uint16, uint64 = (np.dtype(n) for n in ("uint8", "uint16", "uint64"))
-float64, complex64, complex128 = (np.dtype(n) for n in ("float64", "complex64", "complex128"))
-_NAMED = (int8, int16, int64, uint8, uint16, uint64, float64, complex64, complex128)
+float64, complex128 = (np.dtype(n) for n in ("float64", "complex128"))
+_NAMED = (int8, int16, int64, uint8, uint16, uint64, float64, complex128)
 
 _KINDS: dict[str, tuple[dt.DType, ...]] = {
     "bool": (dt.BOOL,),
@@ -38,7 +39,7 @@ _KINDS: dict[str, tuple[dt.DType, ...]] = {
     "integral": (dt.INT32, dt.UINT32, int8, int16, int64, uint8, uint16, uint64),
     "real floating": (dt.FLOAT32, dt.FLOAT16, float64),
     "complex floating": (complex64, complex128),
-    "numeric": (dt.INT32, dt.UINT32, dt.FLOAT32, dt.FLOAT16, *_NAMED),
+    "numeric": (dt.INT32, dt.UINT32, dt.FLOAT32, dt.FLOAT16, dt.COMPLEX64, *_NAMED),
 }
 
 
@@ -212,8 +213,13 @@ class NamespaceInfo:
         return (self.default_device(),)
 
     def default_dtypes(self, *, device: GPU | None = None) -> dict[str, dt.DType]:  # noqa: ARG002 - alike on all
-        """Return the dtypes that are used when none is named. There is no complex one."""
-        return {"real floating": dt.FLOAT32, "integral": dt.INT32, "indexing": dt.INT32}
+        """Return the dtypes that are used when none is named."""
+        return {
+            "real floating": dt.FLOAT32,
+            "complex floating": dt.COMPLEX64,
+            "integral": dt.INT32,
+            "indexing": dt.INT32,
+        }
 
     def dtypes(
         self,
@@ -222,7 +228,8 @@ class NamespaceInfo:
         kind: str | tuple[str, ...] | None = None,
     ) -> dict[str, dt.DType]:
         """Return the standard's dtypes that are there, of a kind or of several."""
-        standard = {"bool": dt.BOOL, "int32": dt.INT32, "uint32": dt.UINT32, "float32": dt.FLOAT32}
+        found = (dt.BOOL, dt.INT32, dt.UINT32, dt.FLOAT32, dt.COMPLEX64)
+        standard = {dtype.name: dtype for dtype in found}
         if kind is None:
             return standard
         return {name: dtype for name, dtype in standard.items() if isdtype(dtype, kind)}

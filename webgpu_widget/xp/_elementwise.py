@@ -21,6 +21,7 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "angle",
     "asin",
     "asinh",
     "atan",
@@ -403,19 +404,23 @@ def trunc(x: GPUArray, /) -> GPUArray:
 
 
 def real(x: GPUArray, /) -> GPUArray:
-    """Return the array: all dtypes that are there are real."""
-    return apply("positive", x)
+    """Return the real part, elementwise: of real numbers these themselves."""
+    return apply("real", x)
 
 
 def conj(x: GPUArray, /) -> GPUArray:
-    """Return the array: all dtypes that are there are real."""
-    return apply("positive", x)
+    """Return the complex conjugate, elementwise: of real numbers these themselves."""
+    return apply("conj", x)
 
 
 def imag(x: GPUArray, /) -> GPUArray:
-    """Return zeros: all dtypes that are there are real."""
-    same_gpu("imag", [x])
-    return lazy(x._device, const(0, x.dtype, x.shape))
+    """Return the imaginary part, elementwise: of real numbers zeros."""
+    return apply("imag", x)
+
+
+def angle(x: GPUArray, /) -> GPUArray:
+    """Return the angle of complex numbers from the positive real axis, in radians: -pi to pi."""
+    return apply("angle", x)
 
 
 def clip(x: GPUArray, /, min: Any = None, max: Any = None) -> GPUArray:  # noqa: A002 - the standard's names

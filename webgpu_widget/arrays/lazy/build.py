@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
 
 _COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
-_KIND_NAMES = {"f": "floating-point", "i": "int32", "u": "uint32", "b": "bool"}
+_KIND_NAMES = {"f": "floating-point", "i": "int32", "u": "uint32", "b": "bool", "c": "complex64"}
 
 
 def lazy(device: Device, node: Node) -> GPUArray:
@@ -34,6 +34,9 @@ def lazy(device: Device, node: Node) -> GPUArray:
 
 def const(value: Any, dtype: DType, shape: Shape = ()) -> Node:
     """Return a node that is one scalar everywhere."""
+    if dtype == dt.COMPLEX64:
+        number = complex(dt.fit_scalar(value, dtype))
+        return Node("complex", (const(number.real, dt.FLOAT32), const(number.imag, dt.FLOAT32)), shape, dtype)
     return Node("const", (), shape, dtype, dt.scalar_bits(dt.fit_scalar(value, dtype), dtype))
 
 
@@ -54,10 +57,32 @@ def cast_node(node: Node, dtype: DType) -> Node:
 
 def op_node(name: str, *inputs: Node) -> Node:
     """Return an operation on nodes of one dtype (``where``: the condition apart)."""
+    dtype = inputs[-1].dtype
+    if dtype.kind not in OPS[name].code:
+        raise _undefined(name, dtype)
     shape = broadcast_shapes(name, *(n.shape for n in inputs))
-    op = OPS[name]
-    dtype = dt.BOOL if op.result == "bool" else dt.UINT32 if name == "sort_key" else inputs[-1].dtype
-    return Node(name, inputs, shape, dtype)
+    return Node(name, inputs, shape, OPS[name].dtype(dtype))
+
+
+def _undefined(name: str, dtype: DType) -> DTypeError:
+    code = OPS[name].code
+    convert = f"Convert first, as in x.astype(np.{'int32' if 'i' in code else 'float32'})."
+    hint = _HINTS.get((name, dtype.kind), convert if dtype.kind != "c" else "Take the parts: x.real, x.imag.")
+    allowed = ", ".join(_KIND_NAMES[k] for k in code)
+    return DTypeError(f"{name} is not defined for {dtype.name}; it takes {allowed}. {hint}")
+
+
+def sort_key(name: str, node: Node) -> Node:
+    """Return uint32 keys in the order of the values.
+
+    Raises
+    ------
+    webgpu_widget.DTypeError
+        For complex numbers, which have none.
+    """
+    if node.dtype == dt.COMPLEX64:
+        raise DTypeError(f"{name} is not defined for complex64. {_UNORDERED}")
+    return op_node("sort_key", node)
 
 
 def same_gpu(name: str, arrays: list[GPUArray]) -> Runtime:
@@ -112,7 +137,7 @@ def common_dtype(operands: list[Any]) -> DType:
     found = [o.dtype for o in operands if is_array(o)]
     if not found:
         kinds = [dt.default_dtype(o) for o in operands]
-        return dt.FLOAT32 if dt.FLOAT32 in kinds else dt.INT32 if dt.INT32 in kinds else dt.BOOL
+        return next(d for d in (dt.COMPLEX64, dt.FLOAT32, dt.INT32, dt.BOOL) if d in kinds)
     dtype = found[0] if len(found) == 1 else dt.promote(*found)
     for operand in operands:
         if not is_array(operand):
@@ -147,23 +172,19 @@ def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArra
             name, values = exact
     if op.floats:
         values = [
-            dt.as_float(v) if not is_array(v) and any(is_array(o) for o in values) and dt.scalar_kind(v) != "b" else v
+            dt.as_float(v) if not is_array(v) and any(is_array(o) for o in values) and dt.scalar_kind(v) in "if" else v
             for v in values
         ]
         arrays = [v.dtype for v in values if is_array(v)]
         dtype = dt.promote(*(dt.float_of(d) for d in arrays)) if arrays else dt.FLOAT32
+        if any(not is_array(v) and dt.scalar_kind(v) == "c" for v in values):
+            dtype = dt.COMPLEX64
     else:
         dtype = common_dtype(values)
     if name == "pow" and dtype.kind == "i":
         _check_exponent(operands[1], runtime)
-    if dtype.kind not in op.code:
-        allowed = ", ".join(_KIND_NAMES[k] for k in op.code)
-        hint = _HINTS.get(
-            (name, dtype.kind), f"Convert first, as in x.astype(np.{'int32' if 'i' in op.code else 'float32'})."
-        )
-        raise DTypeError(f"{name} is not defined for {dtype.name}; it takes {allowed}. {hint}")
     node = op_node(name, *(as_node(v, dtype) for v in values))
-    if name in _SIGNS and dtype.kind == "f":
+    if name in _SIGNS and dtype.kind in "fc":
         _keep_rounding(runtime, node)
     return wrap(runtime.device, runtime.admit(node))
 
@@ -215,9 +236,11 @@ def _check_exponent(exponent: Any, runtime: Runtime) -> None:
         )
 
 
+_UNORDERED = "Complex numbers have no order: take their real parts (x.real), or their sizes (abs(x))."
 _HINTS = {
     ("subtract", "b"): "Use ^ or logical_xor for bools.",
     ("negative", "b"): "Use ~ or logical_not for bools.",
+    **{(name, "c"): _UNORDERED for name in ("less", "less_equal", "greater", "greater_equal", "maximum", "minimum")},
 }
 
 
@@ -245,6 +268,8 @@ def _compare_exactly(name: str, values: list[Any]) -> tuple[str, list[Any]] | No
         return None
     array, scalar = (a, b) if is_array(a) else (b, a)
     kind = dt.scalar_kind(scalar)
+    if "c" in (array.dtype.kind, kind):
+        return None
     if array.dtype.kind == "f":
         return _compare_beyond(name, array, scalar, flipped=array is b)
     if array.dtype.kind not in "iu" or kind == "b":
@@ -282,9 +307,19 @@ def where(condition: Any, x: Any, y: Any) -> GPUArray:
 
 
 def astype(x: GPUArray, dtype: Any) -> GPUArray:
-    """Return the array converted: floats to integers toward zero (saturating), to bool by ``!= 0``."""
+    """Return the array converted: floats to integers toward zero (saturating), to bool by ``!= 0``.
+
+    Raises
+    ------
+    webgpu_widget.DTypeError
+        When complex numbers would become real ones.
+    """
     target = dt.check_dtype(dtype)
     runtime = same_gpu("astype", [x])
+    if x.dtype.kind == "c" and target.kind not in "cb":
+        raise DTypeError(
+            f"complex64 does not become {target.name}, which has no imaginary part: take x.real, or abs(x)."
+        )
     if x.dtype == target:
         return wrap(x._device, node_of(x))
     return wrap(x._device, runtime.admit(Node("cast", (node_of(x),), x.shape, target)))

@@ -91,9 +91,11 @@ def body(code: Sequence[Instruction], const_slot: int) -> tuple[list[str], list[
             text = f"ld{instruction[1]}(v{instruction[3]})"
         elif op == "cast":
             text = CASTS[instruction[1], instruction[2]].format(f"v{instruction[3]}")  # type: ignore[index]
-        elif op == "subtract" and instruction[1] in ("f", "h") and instruction[2] == instruction[3]:
+        elif op == "subtract" and instruction[1] in ("f", "h", "c") and instruction[2] == instruction[3]:
             # Compilers take x - x as 0 for a NaN and infinities too.
-            text = f"select(f_nan(), 0.0, f_isfinite(v{instruction[2]}))"
+            parts = [f"v{instruction[2]}{part}" for part in ((".x", ".y") if instruction[1] == "c" else ("",))]
+            nothing = [f"select(f_nan(), 0.0, f_isfinite({part}))" for part in parts]
+            text = nothing[0] if len(nothing) == 1 else f"vec2<f32>({', '.join(nothing)})"
         else:
             template = OPS[str(op)].template(str(instruction[1]))
             text = template.format(*(f"v{value}" for value in instruction[2:]))

@@ -21,12 +21,18 @@ FLOAT16: DType = np.dtype(np.float16)
 INT32: DType = np.dtype(np.int32)
 UINT32: DType = np.dtype(np.uint32)
 BOOL: DType = np.dtype(np.bool_)
+COMPLEX64: DType = np.dtype(np.complex64)
 
-SUPPORTED: tuple[DType, ...] = (BOOL, INT32, UINT32, FLOAT16, FLOAT32)
-WGSL_TYPE: dict[DType, str] = {FLOAT32: "f32", FLOAT16: "f32", INT32: "i32", UINT32: "u32", BOOL: "bool"}
+SUPPORTED: tuple[DType, ...] = (BOOL, INT32, UINT32, FLOAT16, FLOAT32, COMPLEX64)
+WGSL_TYPE: dict[DType, str] = {
+    FLOAT32: "f32",
+    FLOAT16: "f32",
+    INT32: "i32",
+    UINT32: "u32",
+    BOOL: "bool",
+    COMPLEX64: "vec2<f32>",
+}
 """The type of a value inside a kernel; float16 is computed as float32, and rounded after each operation."""
-STORE_TYPE: dict[DType, str] = {FLOAT32: "f32", FLOAT16: "u32", INT32: "i32", UINT32: "u32", BOOL: "u32"}
-"""The element type of a buffer's binding; float16 lies two to a u32."""
 
 _FLOAT, _BITS = struct.Struct("<f"), struct.Struct("<I")
 _SURELY_FINITE = 3e38
@@ -38,8 +44,7 @@ _ROUNDS_TO_INFINITY = {FLOAT32: (2 - 2.0**-24) * 2.0**127, FLOAT16: (2 - 2.0**-1
 
 _INSTEAD = {
     "float64": "float32 (x.astype(np.float32), which keeps 24 bits of 53)",
-    "complex64": "the real and the imaginary part as two float32 arrays",
-    "complex128": "the real and the imaginary part as two float32 arrays",
+    "complex128": "complex64 (x.astype(np.complex64), whose parts keep 24 bits of 53)",
     "int64": "int32, or uint32 (x.astype(np.int32) where the values fit)",
     "uint64": "uint32 (x.astype(np.uint32) where the values fit)",
     "int8": "int32",
@@ -76,6 +81,8 @@ def check_dtype(dtype: Any, *, accumulates: bool = False) -> DType:
         return INT32
     if dtype is bool:
         return BOOL
+    if dtype is complex:
+        return COMPLEX64
     try:
         dt: DType = np.dtype(dtype)
     except TypeError:
@@ -103,11 +110,14 @@ def _names() -> str:
     return ", ".join(d.name for d in SUPPORTED)
 
 
+def itemsize(dtype: DType) -> int:
+    """Return the bytes of an element in a buffer: NumPy's, save for bool, which is a u32."""
+    return 4 if dtype == BOOL else dtype.itemsize
+
+
 def nbytes_stored(size: int, dtype: DType) -> int:
     """Return how many bytes of a buffer `size` elements take, a multiple of 4."""
-    if dtype == FLOAT16:
-        return -(-size // 2) * 4
-    return size * 4
+    return -(-size * itemsize(dtype) // 4) * 4
 
 
 def nbytes_allocated(size: int, dtype: DType) -> int:
@@ -130,41 +140,48 @@ def promote(*dtypes: DType) -> DType:
     names = " and ".join(d.name for d in dict.fromkeys(dtypes))
     raise DTypeError(
         f"{names} combine to {result.name} in NumPy, which WGSL does not have, and nothing is rounded silently. "
-        f"Convert one of them first, as in x.astype(np.{'float32' if result.kind == 'f' else 'int32'})."
+        f"Convert one of them first, as in x.astype(np.{'int32' if result.kind == 'i' else 'float32'})."
     )
 
 
 def kind_of(dtype: DType) -> str:
-    """Return ``f``, ``h`` (float16), ``i``, ``u`` or ``b``: what an operation's WGSL depends on."""
+    """Return ``f``, ``h`` (float16), ``c``, ``i``, ``u`` or ``b``: what an operation's WGSL depends on."""
     return "h" if dtype == FLOAT16 else dtype.kind
 
 
 def float_of(dtype: DType) -> DType:
-    """Return the dtype in which a function of real numbers works: the same for floats, float32 for the others."""
-    return dtype if dtype.kind == "f" else FLOAT32
+    """Return the dtype in which functions work: the same for floats and complex numbers, float32 for the others."""
+    return dtype if dtype.kind in "fc" else FLOAT32
+
+
+def real_of(dtype: DType) -> DType:
+    """Return the dtype of the real part."""
+    return FLOAT32 if dtype == COMPLEX64 else dtype
 
 
 def is_scalar(value: Any) -> bool:
     """Whether the value is a Python number or a NumPy scalar: these are weak, they take an array's dtype."""
-    return isinstance(value, (bool, int, float, np.generic))
+    return isinstance(value, (bool, int, float, complex, np.generic))
 
 
 def scalar_kind(value: Any) -> str:
-    """Return ``b``, ``i`` or ``f`` for a scalar."""
+    """Return ``b``, ``i``, ``f`` or ``c`` for a scalar."""
     if isinstance(value, (bool, np.bool_)):
         return "b"
     if isinstance(value, (int, np.integer)):
         return "i"
     if isinstance(value, (float, np.floating)):
         return "f"
+    if isinstance(value, (complex, np.complexfloating)):
+        return "c"
     raise DTypeError(
-        f"{value!r} is a {type(value).__name__}: arrays on the GPU combine with bool, int and float, not complex numbers."
+        f"{value!r} is a {type(value).__name__}: arrays on the GPU combine with bool, int, float and complex numbers."
     )
 
 
 def default_dtype(value: Any) -> DType:
-    """Return the dtype of an array made of a Python scalar: bool, int32 or float32."""
-    return {"b": BOOL, "i": INT32, "f": FLOAT32}[scalar_kind(value)]
+    """Return the dtype of an array made of a Python scalar: bool, int32, float32 or complex64."""
+    return {"b": BOOL, "i": INT32, "f": FLOAT32, "c": COMPLEX64}[scalar_kind(value)]
 
 
 def promote_scalar(value: Any, dtype: DType) -> DType:
@@ -173,22 +190,23 @@ def promote_scalar(value: Any, dtype: DType) -> DType:
     Raises
     ------
     webgpu_widget.DTypeError
-        For a float with an integer array, whose result is float64 in NumPy.
+        For a float or complex number with an integer array, whose result is float64 or complex128 in NumPy.
     """
     kind = scalar_kind(value)
-    if kind == "b" or dtype.kind == "f":
+    if kind == "b" or dtype.kind == "c" or (dtype.kind == "f" and kind != "c"):
         return dtype
     if kind == "i":
         return INT32 if dtype == BOOL else dtype
-    if dtype == BOOL:
-        return FLOAT32
+    if dtype == BOOL or dtype.kind == "f":
+        return COMPLEX64 if kind == "c" else FLOAT32
+    name, wide = ("float", "float64") if kind == "f" else ("complex number", "complex128")
     raise DTypeError(
-        f"{dtype.name} combined with the Python float {value!r} is float64 in NumPy, which WGSL does not have. "
+        f"{dtype.name} combined with the Python {name} {value!r} is {wide} in NumPy, which WGSL does not have. "
         "Convert the array first: x.astype(np.float32)."
     )
 
 
-def fit_scalar(value: Any, dtype: DType) -> bool | int | float:
+def fit_scalar(value: Any, dtype: DType) -> bool | int | float | complex:
     """Return the scalar as a value of `dtype`.
 
     Raises
@@ -196,10 +214,16 @@ def fit_scalar(value: Any, dtype: DType) -> bool | int | float:
     webgpu_widget.RangeError
         When an integer does not fit, as in NumPy, or a finite number would become infinite.
     webgpu_widget.DTypeError
-        When a number with a fraction would become an integer.
+        When a number with a fraction would become an integer, or a complex number a real one.
     """
     if dtype == BOOL:
         return bool(value)
+    if isinstance(value, (complex, np.complexfloating)):
+        if dtype.kind != "c":
+            raise DTypeError(f"The complex number {value!r} does not become {dtype.name}: pass its real part.")
+        return complex(*(fit_scalar(float(part), FLOAT32) for part in (value.real, value.imag)))
+    if dtype.kind == "c":
+        return complex(fit_scalar(value, FLOAT32))
     if dtype.kind == "f":
         number = value if type(value) is float else as_float(value)
         if abs(number) >= _FINITE_IN_ALL and number - number == 0 and abs(number) >= _ROUNDS_TO_INFINITY[dtype]:
@@ -296,9 +320,10 @@ def converted(array: np.ndarray[Any, Any], dtype: DType, *, numbers: bool) -> np
         return array.astype(dtype)
     with np.errstate(over="ignore"):
         result = array.astype(dtype)
-    if dtype.kind == "f":
-        for value in array[np.isinf(result) & np.isfinite(array.astype(np.float64))][:1]:
-            raise _infinite(value.item(), dtype)
+    if dtype.kind in "fc":
+        wide = np.result_type(dtype, np.float64)
+        for value in array[np.isinf(result) & np.isfinite(array.astype(wide))][:1]:
+            raise _infinite(value.item(), real_of(dtype))
     return result
 
 

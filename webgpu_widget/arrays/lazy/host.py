@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
 
 
+_OF_PYTHON = {"b": dt.BOOL, "i": dt.INT32, "u": dt.INT32, "f": dt.FLOAT32, "c": dt.COMPLEX64}
+"""The dtype of Python's numbers, by the kind that NumPy gives them."""
+
+
 def _host_scalars(value: Any) -> Any:
     """Return nested lists with GPUArrays in them read back."""
     if is_array(value):
@@ -27,7 +31,7 @@ def _host_scalars(value: Any) -> Any:
 
 
 def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
-    """Return host data as a NumPy array of a dtype that arrays can have; Python numbers become int32 and float32.
+    """Return host data as a NumPy array of a dtype that arrays can have; Python numbers become int32, float32 and complex64.
 
     Raises
     ------
@@ -44,13 +48,13 @@ def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
         value = _host_scalars(value)
         from_python = not _has_numpy(value)
     else:
-        from_python = isinstance(value, (bool, int, float)) and not isinstance(value, np.generic)
+        from_python = isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic)
     array = np.asarray(value)
     if from_python:
         if array.dtype.kind == "O" and all(isinstance(item, (int, float)) for item in array.flat):
             # Integers beyond 64 bits.
             array = _of_large(array, dtype)
-        target = dtype or {"b": dt.BOOL, "i": dt.INT32, "u": dt.INT32, "f": dt.FLOAT32}.get(array.dtype.kind)
+        target = dtype or _OF_PYTHON.get(array.dtype.kind)
     else:
         target = dtype
     numbers = from_python or isinstance(value, np.generic) or array.dtype in dt.narrowed.get()

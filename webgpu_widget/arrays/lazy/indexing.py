@@ -240,7 +240,7 @@ def as_value(x: GPUArray, value: Any) -> Node:
     """
     if dt.is_scalar(value):
         kind = dt.scalar_kind(value)
-        if "biuf".index(x.dtype.kind) < "bif".index(kind) + (kind == "f"):
+        if "biufc".index(x.dtype.kind) < "bi fc".index(kind):
             raise DTypeError(
                 f"The {type(value).__name__} {value!r} does not fit into an array of {x.dtype.name}: convert one of them first."
             )

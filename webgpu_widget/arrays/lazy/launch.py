@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from webgpu_widget.arrays.lazy.dtypes import FLOAT16
+from webgpu_widget.arrays.lazy.dtypes import COMPLEX64, FLOAT16, itemsize
 from webgpu_widget.arrays.lazy.elementwise import WORKGROUP, Form, elementwise_source, in_flight
 from webgpu_widget.arrays.lazy.node import c_strides
 from webgpu_widget.arrays.lazy.pieces import Bound, Walk, boxes, sides_of
@@ -26,11 +26,6 @@ _FEW_UNITS = 1 << 17
 """Below this many units, invocations with one each fill a GPU better than fewer with several."""
 _LEAST_TAIL = 1 << 16
 """From this many elements on, those that make no whole vector get a dispatch of their own."""
-
-
-def itemsize(dtype: DType) -> int:
-    """Return the bytes of an element in a buffer."""
-    return 2 if dtype == FLOAT16 else 4
 
 
 class Launch(NamedTuple):
@@ -237,7 +232,7 @@ class _Run:
         """Yield the dispatches of a box: two for a long run whose length is no multiple of 4, the second for the rest."""
         size = sides[0]
         axis = None
-        if not self.runtime.is_fallback:
+        if not self.runtime.is_fallback and COMPLEX64 not in (*self.inputs.dtypes, *self.dtypes):
             axis = turned_axis(self.trace.code, self.inputs.accesses, sides, walks)
         if axis is not None:
             yield self.across(axis, sides, walks, bounds)
@@ -250,7 +245,9 @@ class _Run:
 
     def lanes(self, sides: Sequence[int], walks: Sequence[Walk]) -> int:
         """Return how many elements a unit has."""
-        fits = sides[-1] % 4 == 0 and walks[-1].strides[-1] == 1 and _aligned(walks[-1])
+        # Complex numbers are loaded and stored one by one, 8 bytes each.
+        fits = COMPLEX64 not in (*self.inputs.dtypes, *self.dtypes)
+        fits = fits and sides[-1] % 4 == 0 and walks[-1].strides[-1] == 1 and _aligned(walks[-1])
         for binding, walk in zip(self.inputs.accesses, walks[:-1], strict=True):
             step = walk.strides[-1]
             fits = fits and (step == 0 or (step == 1 and (binding < 0 or _aligned(walk))))

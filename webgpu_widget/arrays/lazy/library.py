@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from importlib.resources import files
 
-_LIBRARY = ("elementwise", "transcendental")
+_LIBRARY = ("elementwise", "transcendental", "complex_numbers")
 _FUNCTION = re.compile(r"^fn (\w+)\([^\n]*\}$|^fn (\w+)\(.*?^\}$", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"^var<private> (\w+).*?;$", re.MULTILINE | re.DOTALL)
 _WORD = re.compile(r"\b\w+\b")

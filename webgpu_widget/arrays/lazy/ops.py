@@ -1,18 +1,25 @@
 """The elementwise operations: what WGSL each one is, by the kind of its operands.
 
-A template has ``{0}``, ``{1}``, ``{2}`` for its operands, which are scalars of WGSL type f32, i32, u32 or bool.
+A template has ``{0}``, ``{1}``, ``{2}`` for its operands, which are of WGSL type f32, i32, u32, bool or (complex numbers, kind ``c``) vec2<f32>.
 Float16 is kind ``h``: an f32 that float16 holds exactly, computed as float32 and rounded. For ``+ - *`` that is what one rounding
 would give, since 24 bits are more than twice 11 and two (Figueroa, When is double rounding innocuous?, 1995); quotients and roots,
 which WGSL need not round well, are corrected first.
-Names with a prefix ``f_ i_ u_ b_ h_`` are functions of ``shaders/array/elementwise.wgsl`` and ``transcendental.wgsl``.
+Names with a prefix ``f_ i_ u_ b_ h_ c_`` are functions of ``shaders/array/elementwise.wgsl``, ``transcendental.wgsl`` and
+``complex_numbers.wgsl``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Kind = Literal["f", "i", "u", "b"]
+from webgpu_widget.arrays.lazy.dtypes import BOOL, COMPLEX64, UINT32, real_of
+
+if TYPE_CHECKING:
+    from webgpu_widget.arrays.lazy.dtypes import DType
+
+Kind = Literal["f", "i", "u", "b", "c"]
+Result = Literal["same", "bool", "real", "complex", "key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +31,9 @@ class Op:
     name
         As the array API names it.
     code
-        Template by kind of the operands (``f i u b``); a kind that is missing is not supported.
+        Template by kind of the operands (``f i u b c``); a kind that is missing is not supported.
     result
-        ``same``: the operands' dtype; ``bool``.
+        ``same``: the operands' dtype; ``bool``; ``real``: the dtype of their real parts; ``complex``: complex64; ``key``: uint32.
     floats
         Integer and bool operands are converted to float32 first.
     cost
@@ -39,11 +46,17 @@ class Op:
 
     name: str
     code: dict[str, str]
-    result: Literal["same", "bool"] = "same"
+    result: Result = "same"
     floats: bool = False
     cost: int = 1
     half: str = ""
     exact: bool = False
+
+    def dtype(self, operands: DType) -> DType:
+        """Return the dtype of the result, given that of the operands."""
+        if self.result == "real":
+            return real_of(operands)
+        return {"bool": BOOL, "complex": COMPLEX64, "key": UINT32}.get(self.result, operands)
 
     def template(self, kind: str) -> str:
         """Return the WGSL for operands of a kind, ``h`` among them."""
@@ -63,7 +76,7 @@ OPS: dict[str, Op] = {}
 def _op(
     name: str,
     code: dict[str, str],
-    result: Literal["same", "bool"] = "same",
+    result: Result = "same",
     *,
     floats: bool = False,
     cost: int = 1,
@@ -74,24 +87,25 @@ def _op(
 
 
 # Arithmetic.
-_op("add", {**_all("({0} + {1})"), "b": "({0} || {1})"})
-_op("subtract", _all("({0} - {1})"))
-_op("multiply", {**_all("({0} * {1})"), "b": "({0} && {1})"})
-_op("divide", {"f": "f_divide({0}, {1})"}, floats=True, cost=2, half="h_divide({0}, {1})")
+_op("add", {**_all("({0} + {1})", "fiuc"), "b": "({0} || {1})"})
+_op("subtract", _all("({0} - {1})", "fiuc"))
+_op("multiply", {**_all("({0} * {1})"), "b": "({0} && {1})", "c": "c_multiply({0}, {1})"})
+_op("divide", {"f": "f_divide({0}, {1})", "c": "c_divide({0}, {1})"}, floats=True, cost=2, half="h_divide({0}, {1})")
 _op(
     "floor_divide",
     {"f": "f_floor_divide({0}, {1})", "i": "i_floor_divide({0}, {1})", "u": "u_floor_divide({0}, {1})"},
     cost=4,
 )
 _op("remainder", {"f": "f_remainder({0}, {1})", "i": "i_remainder({0}, {1})", "u": "u_remainder({0}, {1})"}, cost=4)
-_op("pow", {"f": "f_pow({0}, {1})", "i": "i_pow({0}, {1})", "u": "u_pow({0}, {1})"}, cost=6)
-_op("negative", {"f": "f_negative({0})", "i": "(-{0})", "u": "(0u - {0})"}, exact=True)
-_op("positive", _all("{0}"), exact=True)
+_op("pow", {"f": "f_pow({0}, {1})", "i": "i_pow({0}, {1})", "u": "u_pow({0}, {1})", "c": "c_pow({0}, {1})"}, cost=6)
+_op("negative", {"f": "f_negative({0})", "i": "(-{0})", "u": "(0u - {0})", "c": "c_negative({0})"}, exact=True)
+_op("positive", _all("{0}", "fiuc"), exact=True)
 # An integer's abs is lost on NVIDIA inside a larger max, clamp or select, whoever writes these and however it is written (docs/adapters.md); in this form it is not.
-_op("abs", {"f": "f_abs({0})", "i": "select(-{0}, {0}, {0} > 0)", "u": "{0}", "b": "{0}"}, exact=True)
-_op("square", {**_all("({0} * {0})"), "b": "{0}"})
-_op("reciprocal", {"f": "f_divide(1.0, {0})"}, floats=True, cost=2, half="h_divide(1.0, {0})")
-_op("sign", {"f": "f_sign({0})", "i": "sign({0})", "u": "min({0}, 1u)"}, exact=True)
+_ABS = {"f": "f_abs({0})", "i": "select(-{0}, {0}, {0} > 0)", "u": "{0}", "b": "{0}", "c": "c_abs({0})"}
+_op("abs", _ABS, "real", exact=True)
+_op("square", {**_all("({0} * {0})"), "b": "{0}", "c": "c_square({0})"})
+_op("reciprocal", {"f": "f_divide(1.0, {0})", "c": "c_reciprocal({0})"}, floats=True, cost=2, half="h_divide(1.0, {0})")
+_op("sign", {"f": "f_sign({0})", "i": "sign({0})", "u": "min({0}, 1u)", "c": "c_sign({0})"}, exact=True)
 _MAXIMUM = {
     "f": "f_maximum({0}, {1})",
     # As unsigned numbers in the same order: max(x, -x) is an abs too.
@@ -112,8 +126,8 @@ _op("less", {"f": "f_less({0}, {1})", **_all("({0} < {1})", "iu"), "b": "(!{0} &
 _op("less_equal", {"f": "f_less_equal({0}, {1})", **_all("({0} <= {1})", "iu"), "b": "(!{0} || {1})"}, "bool")
 _op("greater", {"f": "f_less({1}, {0})", **_all("({0} > {1})", "iu"), "b": "({0} && !{1})"}, "bool")
 _op("greater_equal", {"f": "f_less_equal({1}, {0})", **_all("({0} >= {1})", "iu"), "b": "({0} || !{1})"}, "bool")
-_op("equal", {"f": "f_equal({0}, {1})", **_all("({0} == {1})", "iub")}, "bool")
-_op("not_equal", {"f": "f_not_equal({0}, {1})", **_all("({0} != {1})", "iub")}, "bool")
+_op("equal", {"f": "f_equal({0}, {1})", **_all("({0} == {1})", "iub"), "c": "c_equal({0}, {1})"}, "bool")
+_op("not_equal", {"f": "f_not_equal({0}, {1})", **_all("({0} != {1})", "iub"), "c": "(!c_equal({0}, {1}))"}, "bool")
 
 # Logic and bits.
 _op("logical_and", {"b": "({0} && {1})"}, "bool")
@@ -128,26 +142,41 @@ _op("bitwise_left_shift", {"i": "i_left_shift({0}, {1})", "u": "u_left_shift({0}
 _op("bitwise_right_shift", {"i": "i_right_shift({0}, {1})", "u": "u_right_shift({0}, {1})"})
 
 # Tests on floats.
-_op("isnan", {"f": "f_isnan({0})", **_all("false", "iub")}, "bool")
-_op("isinf", {"f": "f_isinf({0})", **_all("false", "iub")}, "bool")
-_op("isfinite", {"f": "f_isfinite({0})", **_all("true", "iub")}, "bool")
+_op("isnan", {"f": "f_isnan({0})", **_all("false", "iub"), "c": "(f_isnan({0}.x) || f_isnan({0}.y))"}, "bool")
+_op("isinf", {"f": "f_isinf({0})", **_all("false", "iub"), "c": "(f_isinf({0}.x) || f_isinf({0}.y))"}, "bool")
+_op(
+    "isfinite", {"f": "f_isfinite({0})", **_all("true", "iub"), "c": "(f_isfinite({0}.x) && f_isfinite({0}.y))"}, "bool"
+)
 _op("signbit", {"f": "f_signbit({0})", "i": "({0} < 0)", "u": "false"}, "bool")
+
+# Complex numbers and their parts. A real number is its own real part and its own conjugate.
+_op("complex", {"f": "vec2<f32>({0}, {1})"}, "complex", floats=True, exact=True)
+_op("real", {**_all("{0}", "fiu"), "c": "{0}.x"}, "real", exact=True)
+_op("imag", {"f": "0.0", "i": "0", "u": "0u", "c": "{0}.y"}, "real", exact=True)
+_op("conj", {**_all("{0}", "fiu"), "c": "vec2<f32>({0}.x, f_negative({0}.y))"}, exact=True)
+_op("angle", {"f": "f_atan2(0.0, {0})", "c": "f_atan2({0}.y, {0}.x)"}, "real", floats=True, cost=4)
 
 # Rounding: nothing to do for integers.
 for _name in ("ceil", "floor", "trunc", "round"):
     _op(_name, {"f": f"f_{_name}({{0}})", **_all("{0}", "iub")}, exact=True)
 
-# Functions of real numbers.
-_op("sqrt", {"f": "f_sqrt({0})"}, floats=True, cost=2, half="h_sqrt({0})")
+# Functions of real and complex numbers.
+_op("sqrt", {"f": "f_sqrt({0})", "c": "c_sqrt({0})"}, floats=True, cost=2, half="h_sqrt({0})")
 for _name in (
     *("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan"),
-    *("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf"),
+    *("sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
 ):
-    _op(_name, {"f": f"f_{_name}({{0}})"}, floats=True, cost=4)
+    _op(_name, {"f": f"f_{_name}({{0}})", "c": f"c_{_name}({{0}})"}, floats=True, cost=4)
+_op("erf", {"f": "f_erf({0})"}, floats=True, cost=4)
 
 # Choice.
-_op("where", _all("select({2}, {1}, {0})", "fiub"), exact=True)
-_op("sort_key", {"f": "f_sort_key({0})", "i": "i_sort_key({0})", "u": "{0}", "b": "select(0u, 1u, {0})"}, exact=True)
+_op("where", _all("select({2}, {1}, {0})", "fiubc"), exact=True)
+_op(
+    "sort_key",
+    {"f": "f_sort_key({0})", "i": "i_sort_key({0})", "u": "{0}", "b": "select(0u, 1u, {0})"},
+    "key",
+    exact=True,
+)
 
 CASTS: dict[tuple[str, str], str] = {
     ("f", "i"): "f_to_i32({0})",
@@ -166,5 +195,10 @@ CASTS: dict[tuple[str, str], str] = {
     ("i", "h"): "h_rounded(f32({0}))",
     ("u", "h"): "h_rounded(f32({0}))",
     ("b", "h"): "select(0.0, 1.0, {0})",
+    ("f", "c"): "vec2<f32>({0}, 0.0)",
+    ("i", "c"): "vec2<f32>(f32({0}), 0.0)",
+    ("u", "c"): "vec2<f32>(f32({0}), 0.0)",
+    ("b", "c"): "vec2<f32>(select(0.0, 1.0, {0}), 0.0)",
+    ("c", "b"): "((b_abs({0}.x) | b_abs({0}.y)) != 0u)",
 }
 """Conversions by kind, float16 being ``f`` where it comes from. Integers that float32 does not hold are infinite in float16."""

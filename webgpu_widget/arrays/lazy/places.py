@@ -89,4 +89,5 @@ def scatter(runtime: Runtime, x: GPUArray, place: Node, value: Node) -> None:
     bound = {0: runtime.buffer(places), 1: owner.buffer}
     runtime.dispatch_bound(kernel_of(runtime, "scatter", "claim"), bound, [count, 0, 0, 0], groups)
     bound |= {2: runtime.buffer(values), 3: target.buffer}
-    runtime.dispatch_bound(kernel_of(runtime, "scatter"), bound, [count, 0, 0, 0], groups)
+    words = dt.itemsize(x.dtype) // 4
+    runtime.dispatch_bound(kernel_of(runtime, "scatter"), bound, [count, words, 0, 0], groups)

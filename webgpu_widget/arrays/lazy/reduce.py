@@ -163,7 +163,8 @@ class _Reduction:
         # By a power of two a product is exact.
         whole = int(count) if count == int(count) < MOST_COUNT and int(count) & (int(count) - 1) else 0
         self.divisor = (dt.scalar_bits(1.0 / count, dt.FLOAT32), whole)
-        self.width = 2 if kind == "arg" else 1
+        self.width = 2 if kind == "arg" or dtype == dt.COMPLEX64 else 1
+        self.item = dt.itemsize(result_type(kind, dtype))
         self.limit = runtime.max_binding_bytes
 
     def steps(self) -> Iterator[_Step]:
@@ -190,7 +191,7 @@ class _Reduction:
         """Return runs of the kept axes and of the reduced axes, any two of which fit together."""
         kept: list[Box] = [tuple((0, s) for s in self.outer)]
         reduced: list[Box] = [tuple((0, s) for s in self.inner)]
-        here = Bound(self.output, 4, (Walk(0, (*c_strides(self.outer), *(0 for _ in self.inner))),))
+        here = Bound(self.output, self.item, (Walk(0, (*c_strides(self.outer), *(0 for _ in self.inner))),))
         wide = [b for b in (*self.inputs.bounds, here) if b.buffer.size_bytes > self.limit]
         while True:
             found = self._misfit(kept, reduced, wide)
@@ -256,7 +257,7 @@ class _Reduction:
 
     def _vectors(self, sides: tuple[int, ...], walks: tuple[Walk, ...]) -> tuple[int, ...]:
         """Return the stride of each access along the last axis, where it can be read by vectors; else nothing."""
-        if sides[-1] % 4:
+        if sides[-1] % 4 or dt.COMPLEX64 in (*self.inputs.dtypes, self.dtype):
             return ()
         for binding, walk in zip(self.inputs.accesses, walks, strict=True):
             step = walk.strides[-1]
@@ -269,7 +270,7 @@ class _Reduction:
         """Return the stride of each access along the last kept axis, where four results are made together; else nothing."""
         last = len(self.outer) - 1
         heavy = weight_of(self.trace.code) > _MOST_WIDE_WEIGHT
-        if last < 0 or sides[last] % 4 or self.kind == "arg" or heavy:
+        if last < 0 or sides[last] % 4 or self.width > 1 or heavy or dt.COMPLEX64 in self.inputs.dtypes:
             return ()
         for binding, walk in zip(self.inputs.accesses, walks, strict=True):
             step = walk.strides[last]
@@ -293,7 +294,7 @@ class _Reduction:
             most = max(1, self.limit // (4 * self.width * results * len(plans)))
             plans = [p._replace(parts=min(p.parts, most)) for p in plans]
             total = sum(p.parts for p in plans)
-        output, shift = Bound(self.output, 4, (Walk(begin, (1,)),)).bind((results,), self.limit)
+        output, shift = Bound(self.output, self.item, (Walk(begin, (1,)),)).bind((results,), self.limit)
         if total == 1:
             yield self._first(plans[0], output, results, (1, 0, begin - shift), 0)
             return

@@ -43,9 +43,9 @@ _LEVELS = (0, 4, 8)
 _LOWEST = "(-2147483647 - 1)"
 
 _INIT = {
-    "sum": {"f": "0.0", "i": "0", "u": "0u"},
-    "mean": {"f": "0.0"},
-    "prod": {"f": "1.0", "i": "1", "u": "1u"},
+    "sum": {"f": "0.0", "i": "0", "u": "0u", "c": "vec2<f32>()"},
+    "mean": {"f": "0.0", "c": "vec2<f32>()"},
+    "prod": {"f": "1.0", "i": "1", "u": "1u", "c": "vec2<f32>(1.0, 0.0)"},
     "max": {"f": _LOWEST, "i": _LOWEST, "u": "0u"},
     "min": {"f": "2147483647", "i": "2147483647", "u": "4294967295u"},
     "any": {"b": "0u"},
@@ -117,7 +117,7 @@ def pairing(kind: str, dtype: DType, elements: int, steps: int, least: int) -> t
     least
         Elements of a block, from which on it is worth its share in the pairs.
     """
-    if kind not in ("sum", "mean") or dtype.kind != "f":
+    if kind not in ("sum", "mean") or dtype.kind not in "fc":
         return _BLOCK, 0
     block = min(8, max(1, least // elements))
     return block, next((levels for levels in _LEVELS if steps <= block << levels + 1), _LEVELS[-1])
@@ -168,7 +168,8 @@ def reduce_source(form: ReduceForm) -> str:
         lines += declarations(form.dtypes, form.vectors, [("r0", out_type)], scalars + form.consts, native=form.native)
         lines += function(form.code, [form.result], [dtype], scalars)
     total = f"vec4<{acc}>" if form.wide else acc
-    lines.append(f"fn combine(a: {total}, b: {total}) -> {total} {{ return {_COMBINE[kind]}; }}")
+    combined = "c_multiply(a, b)" if (kind, dtype.kind) == ("prod", "c") else _COMBINE[kind]
+    lines.append(f"fn combine(a: {total}, b: {total}) -> {total} {{ return {combined}; }}")
     if not form.partial:
         lines.append(f"fn lift(v: {dt.WGSL_TYPE[dtype]}, r: u32) -> {acc} {{ return {_lift(kind, dtype)}; }}")
     lines += _element(form, acc, nd)
@@ -180,7 +181,8 @@ def reduce_source(form: ReduceForm) -> str:
         elif _by_key(kind, dtype):
             store = "f_unkey(acc)"
         elif kind == "mean":
-            store = f"f_over(acc, {slot(9)}, bitcast<f32>({slot(4)}))"
+            over = [f"f_over({part}, {slot(9)}, bitcast<f32>({slot(4)}))" for part in ("acc.x", "acc.y")]
+            store = f"vec2<f32>({', '.join(over)})" if dtype.kind == "c" else over[0].replace("acc.x", "acc")
     lines += _main(form, acc, store)
     return finish(lines)
 

@@ -15,6 +15,7 @@ from webgpu_widget.arrays.lazy.build import (
     lazy,
     op_node,
     same_gpu,
+    sort_key,
 )
 from webgpu_widget.arrays.lazy.indexing import getitem
 from webgpu_widget.arrays.lazy.node import Node, node_of, size_of, view
@@ -62,7 +63,7 @@ def argsort(x: GPUArray, axis: int = -1, *, descending: bool = False) -> GPUArra
     at = check_axis(axis, x.ndim)
     order = (*(i for i in range(x.ndim) if i != at), at)
     moved = permute(x, order)
-    key = op_node("sort_key", node_of(moved))
+    key = sort_key("a sort", node_of(moved))
     if descending:
         key = op_node("bitwise_invert", key)
     _, index = sort_keys(runtime, leaf(runtime, key))
@@ -107,7 +108,7 @@ def searchsorted(x1: GPUArray, x2: Any, side: str = "left", sorter: GPUArray | N
     if sorter is not None:
         a = a[sorter]
     dtype = common_dtype([a, v])
-    keys, wanted = (leaf(runtime, op_node("sort_key", as_node(n, dtype))) for n in (a, v))
+    keys, wanted = (leaf(runtime, sort_key("searchsorted", as_node(n, dtype))) for n in (a, v))
     out = blank(runtime, wanted.shape, dt.INT32)
     count = size_of(wanted.shape)
     if count:
@@ -128,7 +129,7 @@ def unique(x: GPUArray) -> tuple[GPUArray, GPUArray, GPUArray, GPUArray]:
     if not size:
         none = wrap(device, blank(runtime, (0,), dt.INT32))
         return flat, none, reshape(none, x.shape), none
-    keys, order = sort_keys(runtime, leaf(runtime, op_node("sort_key", node_of(flat))))
+    keys, order = sort_keys(runtime, leaf(runtime, sort_key("a set of unique values", node_of(flat))))
     index = cast_node(order, dt.INT32)
     before = view(keys, (size,), ((-1, 0, 1),))
     first = op_node("equal", iota(size), const(0, dt.UINT32))

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.arrays.lazy import dtypes as dt
-from webgpu_widget.arrays.lazy.build import apply, cast_node, const, op_node, same_gpu, where
+from webgpu_widget.arrays.lazy.build import apply, cast_node, const, op_node, same_gpu, sort_key, where
 from webgpu_widget.arrays.lazy.library import shader
 from webgpu_widget.arrays.lazy.node import Node, node_of, size_of
 from webgpu_widget.arrays.lazy.reduce import reduce
@@ -56,6 +56,8 @@ def total(x: GPUArray, kind: str, axis: Any, dtype: Any, *, keepdims: bool) -> G
 
 def extreme(x: GPUArray, kind: str, axis: Any, *, keepdims: bool) -> GPUArray:
     """Return the largest or smallest values; NaN wins."""
+    if x.dtype == dt.COMPLEX64:
+        raise DTypeError(f"{kind} is not defined for complex64, which has no order: take it of x.real, or of abs(x).")
     if x.dtype == dt.BOOL:
         return logical(x, "any" if kind == "max" else "all", axis, keepdims=keepdims, what=kind)
     return _reduced(x, kind, node_of(x), axis, keepdims=keepdims, dtype=x.dtype)
@@ -82,7 +84,7 @@ def place(x: GPUArray, kind: str, axis: Any, *, keepdims: bool) -> GPUArray:
         raise ValueError(f"arg{kind} of no elements (shape {x.shape}, axis {axis}) has no value.")
     if not axes:
         return wrap(x._device, const(0, dt.INT32, shape))
-    key = op_node("sort_key", node)
+    key = sort_key(f"arg{kind}", node)
     if kind == "min":
         key = op_node("bitwise_invert", key)
         if node.dtype.kind == "f":
@@ -103,6 +105,10 @@ def variance(x: GPUArray, axis: Any, correction: float, *, keepdims: bool) -> GP
     NaN for no elements, and where the correction leaves nothing to divide by.
     """
     axes = check_axes(axis, x.ndim)
+    if x.dtype == dt.COMPLEX64:
+        raise DTypeError(
+            "var and std are not there for complex64: add those of x.real and x.imag (variances; std is the root)."
+        )
     target = dt.float_of(x.dtype)
     count = size_of(tuple(x.shape[a] for a in axes))
     rest = count - correction
@@ -161,6 +167,10 @@ def scan(runtime: Any, source: Node, axis: int, kind: str) -> Node:
     outer, length, inner = size_of(shape[:axis]), shape[axis], size_of(shape[axis + 1 :])
     lines = outer * inner
     elem = dt.WGSL_TYPE[source.dtype]
+    if source.dtype == dt.COMPLEX64 and kind == "prod":
+        raise DTypeError(
+            "cumulative_prod is not there for complex64; that of abs(x) and cumulative_sum of the angles are."
+        )
     part = max(16, math.isqrt(length))
     if lines >= 4096 or length <= 64:
         part = length

@@ -12,7 +12,7 @@
 @group(0) @binding(2) var<storage, read> value: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
-struct Params { count: u32, _a: u32, _b: u32, _c: u32 }
+struct Params { count: u32, words: u32, _a: u32, _b: u32 }
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(64)
@@ -23,6 +23,7 @@ fn claim(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   for (var t = id.x; t < p.count; t += groups.x * 64u) {
-    if (atomicLoad(&owner[place[t]]) == t + 1u) { y[place[t]] = value[t]; }
+    if (atomicLoad(&owner[place[t]]) != t + 1u) { continue; }
+    for (var k = 0u; k < p.words; k++) { y[u32(place[t]) * p.words + k] = value[t * p.words + k]; }
   }
 }

@@ -1,0 +1,1 @@
+"""Fourier transforms: plans, the kernels of their passes, and how they are launched."""
