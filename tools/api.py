@@ -9,6 +9,7 @@ attributes of classes stand below it, and all else is in ``help(name)``.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import sys
@@ -21,13 +22,14 @@ import webgpu_widget as wg
 DOCS = Path(__file__).parents[1] / "docs" / "api"
 PAGES = {
     "gpu": ("WGSL and the GPU", "GPU default_gpu Kernel Program Profile Out out out_texture texture sampler AdapterInfo MemoryInfo BoundsFault selftest load_ipython_extension"),
-    "arrays": ("Arrays and matrices", "GPUArray matmul einsum transpose add subtract multiply softmax layer_norm rms_norm relu silu gelu"),
+    "arrays": ("Arrays and matrices", "GPUArray matmul einsum fft_convolve transpose add subtract multiply softmax layer_norm rms_norm relu silu gelu"),
     "weights": ("Model weights", "load_weights inspect_weights"),
     "models": ("Models", "T5 LanguageModel"),
     "cluster": ("Clusters of browsers", "Cluster"),
 }  # fmt: skip
 MODULES = {
     "xp": "The array API",
+    "xp.fft": "Fourier transforms",
     "linalg": "Linear algebra",
     "mandelbrot": "The Mandelbrot set",
     "cache": "The browser's cache of weights",
@@ -96,7 +98,9 @@ def pages() -> dict[str, str]:
         rest -= set(names)
         made[page] = _page(title, [line for name in names for line in entry("wg.", name, getattr(wg, name))])
     for page, title in MODULES.items():
-        module: types.ModuleType = getattr(wg, page)
+        module: types.ModuleType = (
+            importlib.import_module(f"webgpu_widget.{page}") if "." in page else getattr(wg, page)
+        )
         lines = [first_paragraph(module), ""]
         for name in EXTRA.get(page, []):
             lines += entry("wg.", name, getattr(wg, name))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from webgpu_widget._selftest import selftest, selftest_async
     from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.arrays.einsum import einsum
+    from webgpu_widget.arrays.fourier.functions import fft_convolve
     from webgpu_widget.arrays.matrix import (
         add,
         gelu,
@@ -72,6 +73,7 @@ _HOMES = {
     "selftest_async": "_selftest",
     "add": "arrays.matrix",
     "einsum": "arrays.einsum",
+    "fft_convolve": "arrays.fourier.functions",
     "gelu": "arrays.matrix",
     "layer_norm": "arrays.matrix",
     "matmul": "arrays.matrix",
@@ -111,6 +113,7 @@ __all__ = [  # noqa: PLE0604
     "cache",
     "default_gpu",
     "einsum",
+    "fft_convolve",
     "gelu",
     "inspect_weights",
     "inspect_weights_async",

@@ -330,8 +330,8 @@ def test_dtypes_without_a_meaning_are_refused_with_a_hint(gpu):
         _ = gpu.array([1, 2]) + gpu.array(np.array([1, 2], np.uint32))
     with pytest.raises(wg.DTypeError, match="float64"):
         _ = gpu.array([1, 2]) * 0.5
-    with pytest.raises(wg.DTypeError, match="complex"):
-        _ = gpu.array([1.0]) + np.complex64(1j)
+    with pytest.raises(wg.DTypeError, match="complex128"):
+        _ = gpu.array([1]) + np.complex64(1j)
     with pytest.raises(TypeError):
         _ = gpu.array([1.0]) + "a"
     with pytest.raises(wg.DTypeError, match=r"astype\(np.float32\)"):

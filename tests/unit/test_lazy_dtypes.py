@@ -26,12 +26,15 @@ def test_promotion_is_numpys_or_an_error(a, b):
 def test_scalars_take_the_arrays_dtype(dtype, scalar):
     expected = np.result_type(dtype, type(scalar)()) if dtype != np.bool_ else None
     if dtype == np.bool_:
-        assert dt.promote_scalar(scalar, dtype) == {
-            bool: dt.BOOL,
-            int: dt.INT32,
-            float: dt.FLOAT32,
-            complex: dt.COMPLEX64,
-        }[type(scalar)]
+        assert (
+            dt.promote_scalar(scalar, dtype)
+            == {
+                bool: dt.BOOL,
+                int: dt.INT32,
+                float: dt.FLOAT32,
+                complex: dt.COMPLEX64,
+            }[type(scalar)]
+        )
     elif dtype.kind in "iu" and isinstance(scalar, (float, complex)):
         assert expected.itemsize == 8 * (1 + isinstance(scalar, complex))
         with pytest.raises(wg.DTypeError, match=expected.name):

@@ -33,7 +33,7 @@ def outer(x1: Any, x2: Any, /) -> GPUArray:
 
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
-    """Return the inner products of vectors along an axis, counted from the end."""
+    """Return the inner products of vectors along an axis, counted from the end; complex ones with the conjugates of the first."""
     a, b = operands("vecdot", (x1, x2))
     if axis >= 0 or -axis > min(a.ndim, b.ndim):
         from webgpu_widget.arrays.lazy.shape import AxisError
@@ -43,7 +43,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
         )
     if a.shape[axis] != b.shape[axis]:
         raise ShapeError(f"vecdot: shapes {a.shape} and {b.shape} differ along axis {axis}; they must be equal there.")
-    result = apply("multiply", a, b)
+    result = apply("multiply", apply("conj", a) if a.dtype.kind == "c" else a, b)
     return result.sum(axis=axis, dtype=result.dtype if result.dtype != dt.BOOL else None)
 
 

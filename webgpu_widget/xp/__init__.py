@@ -1,10 +1,11 @@
 """The Python array API standard, 2025.12, on the GPU of the browser.
 
-What is there: float32, int32, uint32 and bool (float16 besides, which the standard does not name). float64, the 64-bit, 8-bit and
-16-bit integers and complex numbers are names alone, for programs that compare dtypes with them: WGSL has none, and whatever would make
-an array of one refuses, unless a block of `narrowing` lets 32 bits stand for 64. ``__array_namespace_info__().dtypes()`` lists what
-arrays have. Beside the standard there is what libraries look for under NumPy's names: `pad`, `transpose`, `around`, `einsum`, medians,
-quantiles, and the statistics that leave NaN out.
+What is there: float32, complex64, int32, uint32 and bool (float16 besides, which the standard does not name). float64, complex128 and
+the 64-bit, 8-bit and 16-bit integers are names alone, for programs that compare dtypes with them: WGSL has none, and whatever would make
+an array of one refuses, unless a block of `narrowing` lets 32 bits stand for 64. Complex numbers have no order, var and std are not there
+for them, and `linalg` has their products alone. ``__array_namespace_info__().dtypes()`` lists what arrays have. Beside the standard there
+is what libraries look for under NumPy's names: `pad`, `transpose`, `around`, `einsum`, medians, quantiles, and the statistics that leave
+NaN out.
 ``x.__array_namespace__(api_version="2024.12")`` returns the edition before.
 Indices are int32. Arrays are made on ``wg.default_gpu()`` unless ``device=`` names a `webgpu_widget.GPU`.
 
@@ -26,7 +27,7 @@ from typing import Any as _Any
 from webgpu_widget import linalg
 from webgpu_widget.arrays.einsum import einsum
 from webgpu_widget.linalg import matmul, matrix_transpose, outer, tensordot, vecdot
-from webgpu_widget.xp import random
+from webgpu_widget.xp import fft, random
 from webgpu_widget.xp._creation import (
     arange,
     asarray,
@@ -175,6 +176,7 @@ __all__ = [  # noqa: PLE0604
     "empty_like",
     "expand_dims",
     "eye",
+    "fft",
     "finfo",
     "flip",
     "float16",

@@ -10,9 +10,9 @@ import numpy as np
 
 from webgpu_widget.arrays.ufuncs import WAY_OUT
 from webgpu_widget.errors import UnsupportedError
-from webgpu_widget.xp import _functions_linalg, _functions_shape, _functions_statistics
+from webgpu_widget.xp import _functions_fft, _functions_linalg, _functions_shape, _functions_statistics
 
-_MODULES = (_functions_shape, _functions_statistics, _functions_linalg)
+_MODULES = (_functions_shape, _functions_statistics, _functions_linalg, _functions_fft)
 
 
 def _named(name: str) -> Any:

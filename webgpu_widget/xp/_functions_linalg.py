@@ -49,8 +49,9 @@ def inner(a: Any, b: Any, /) -> Any:
 
 
 def vdot(a: Any, b: Any, /) -> Any:
-    """Return the sum of products of all elements."""
+    """Return the sum of products of all elements, complex ones with the conjugates of the first."""
     x, y = _two("vdot", a, b)
+    x = apply("conj", x) if x.dtype.kind == "c" else x
     return matmul(shapes.reshape(x, (x.size,)), shapes.reshape(y, (y.size,)))
 
 

@@ -333,8 +333,6 @@ TWINS: dict[str, Callable[..., Any]] = {
     "ndim": lambda a: a.ndim,
     "shape": lambda a: a.shape,
     "size": _size,
-    "real": lambda val: val.copy(),
-    "imag": lambda val: create.full(val._device, val.shape, 0, val.dtype),
     "iscomplexobj": lambda x: x.dtype.kind == "c",
     "isrealobj": lambda x: x.dtype.kind != "c",
     "result_type": _dtypes.result_type,

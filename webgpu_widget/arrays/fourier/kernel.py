@@ -8,29 +8,37 @@ the lines along R, and the lines of both come in C order of their other axes.
 The first stage loads from storage and the last one stores, so that a pass of two stages exchanges values once. Where lines lie side by
 side, neighbouring invocations take neighbouring lines; where a line is contiguous, they take its elements.
 
-Real data is transformed at half the work, whatever the length is: two real lines are the parts of one complex line, and the lines that
-others are the conjugates of are left out (H. V. Sorensen et al., Real-valued fast Fourier transform algorithms, 1987).
+Real data is transformed at half the work, whatever the length is. Of what a pass makes of real numbers, half is the conjugate of the rest,
+and is neither stored nor transformed further; and a real line of an even length is packed into a complex one of half the length (H. V.
+Sorensen et al., Real-valued fast Fourier transform algorithms, 1987). No two transforms share a line: what is large, infinite or NaN in
+one leaves the others alone.
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from webgpu_widget.arrays.fourier.butterfly import Statements
 from webgpu_widget.arrays.fourier.plan import pitch
 from webgpu_widget.arrays.lazy.codegen import slot
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["HEAD", "Load", "PassForm", "Store", "pass_source"]
 
-Load = Literal["complex", "widened", "real", "folded", "hermitian"]
+Load = Literal["complex", "real", "folded", "hermitian"]
 """
-``complex``: as it lies. ``widened``: real numbers with imaginary parts of 0. ``real``: two lines of real numbers as one.
-``folded``: the first pass on half a spectrum, whose other half is the conjugate. ``hermitian``: the last of these passes (or the only
-one): two lines, of which half is there, as one.
+``complex``: as it lies. ``real``: real numbers. ``folded``: the first pass of several on half a spectrum, whose other half is the
+conjugate. ``hermitian``: lines whose second half is the conjugate of the first, and is not there.
 """
 Store = Literal["complex", "half", "folded", "real"]
-"""``complex``: as it comes. ``half``: of each of two lines what the rest is the conjugate of. ``folded``: the last pass after such a one. ``real``: two lines of real numbers."""
+"""
+``complex``: as it comes. ``half``: the first half of a line, of which the second is the conjugate. ``folded``: the last pass after such
+a one. ``real``: the real parts.
+"""
 
 HEAD = (
     "lines",
@@ -54,13 +62,15 @@ class PassForm(NamedTuple):
     Parameters
     ----------
     radices
-        Of the stages; the line's length is their product.
+        Of the stages; their product is the number of points that are transformed.
     lines
-        Lines, or pairs of them, of a workgroup.
+        Lines of a workgroup.
     threads
         Invocations of a workgroup.
     load, store
         See `Load` and `Store`.
+    packed
+        Two neighbouring real numbers, of the input or of the output, are one complex number: a line has twice as many as points.
     inverse
         With the other sign in the exponent.
     twiddle_bits
@@ -81,6 +91,7 @@ class PassForm(NamedTuple):
     threads: int
     load: Load = "complex"
     store: Store = "complex"
+    packed: bool = False
     inverse: bool = False
     twiddle_bits: int = 0
     padded: bool = False
@@ -92,22 +103,25 @@ class PassForm(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Points of a line."""
-        length = 1
-        for radix in self.radices:
-            length *= radix
-        return length
+        """Complex points of a line."""
+        return math.prod(self.radices)
 
     @property
-    def paired(self) -> bool:
-        """Whether two lines are transformed as one."""
-        return self.load in ("real", "hermitian")
+    def line(self) -> int:
+        """Points of a line of the whole transform."""
+        return self.length * (2 if self.packed else 1)
+
+    @property
+    def untangled(self) -> bool:
+        """Whether results meet in workgroup memory once more, to be taken apart."""
+        return self.packed and self.store == "half" and len(self.radices) > 1
 
     @property
     def tables(self) -> tuple[str, ...]:
         """The tables that it reads, in the order of their bindings, behind the input."""
         wanted = {
             "stage_roots": len(self.radices) > 1,
+            "line_roots": self.untangled or (self.packed and self.load == "hermitian"),
             "pass_roots": self.twiddle_bits > 0,
             "factors_in": self.multiply_in,
             "factors_out": self.multiply_out,
@@ -122,7 +136,7 @@ def _param(name: str) -> str:
 @lru_cache(maxsize=256)
 def pass_source(form: PassForm) -> str:
     """Return the WGSL of a pass; bindings: input, the tables of `PassForm.tables`, output; uniform: `HEAD`."""
-    element = {"widened": "f32", "real": "f32"}.get(form.load, "vec2<f32>")
+    element = "f32" if form.load == "real" else "vec2<f32>"
     stored = "f32" if form.store == "real" else "vec2<f32>"
     lines = [
         "// A pass of a Fourier transform. Made by webgpu_widget.arrays.fourier.kernel.",
@@ -139,36 +153,34 @@ def pass_source(form: PassForm) -> str:
         *_fetch(form),
         *_put(form),
     ]
-    if len(form.radices) > 1 or form.store == "half":
+    if len(form.radices) > 1 or form.untangled:
         lines.append(f"var<workgroup> shared_values: array<vec2<f32>, {form.lines * pitch(form.length)}>;")
     return "\n".join([*lines, *_main(form)]) + "\n"
 
 
 def _fetch(form: PassForm) -> list[str]:
-    """Return ``fetch(line, e)``: element `e` of a line, in the order of the transform, multiplied by what belongs to it.
+    """Return ``fetch(line, e)``: what the transform of a line has at place `e`, multiplied by what belongs to it.
 
-    A line is (where it begins, its place among the lines of a span of the input, and the same of the output).
+    A line is (where its span of the input begins, its place in it, and its place in its span of the output).
     """
-    body = []
-    length = form.length
+    body: list[str] = []
     if form.load == "folded":
         body += [
             f"let c = line.y / {_param('inner')};",
-            f"let at = c / {_param('kept')} * {_param('run')} + c % {_param('kept')} + e * ({_param('points')} / {length}u);",
+            f"let at = c / {_param('kept')} * {_param('run')} + c % {_param('kept')} + e * ({_param('points')} / {form.line}u);",
             f"let mirrored = 2u * at > {_param('points')};",
             f"let row = select(at, {_param('points')} - at, mirrored);",
             f"let place = row * {_param('inner')} + line.y % {_param('inner')};",
         ]
     else:
-        body.append(f"let place = line.y + e * {_param('span_in')};")
-    loaded = "vec2<f32>(x[line.x + place], 0.0)" if form.load in ("widened", "real") else "x[line.x + place]"
-    body.append(f"var z = {loaded};")
-    if form.padded:
-        body.append(f"z = select(vec2<f32>(), z, place < {_param('high_in')});")
+        body.append(
+            f"let place = line.y + e * {_param('span_in')}{' * 2u' if form.packed and form.load == 'real' else ''};"
+        )
+    body += _loaded(form)
     if form.load == "folded":
         body.append(f"z.y = select(select(z.y, -z.y, mirrored), 0.0, row == 0u || 2u * row == {_param('points')});")
-    swapped = form.inverse and form.load != "hermitian"
-    if swapped:
+    # An inverse transform is one with the parts exchanged on both sides; real results have it that way in any case.
+    if form.inverse and form.load in ("complex", "folded"):
         body.append("z = z.yx;")
     if form.multiply_in:
         body.append(f"z = cmul(z, factors_in[place / {_param('inner')}]);")
@@ -179,42 +191,71 @@ def _fetch(form: PassForm) -> list[str]:
             f"let q = e * (c / {_param('kept')} * {_param('run')} + c % {_param('kept')});",
             f"var root = cmul(pass_roots[{mask + 1}u + (q >> {form.twiddle_bits}u)], pass_roots[q & {mask}u]);",
         ]
-        # The parts are exchanged for an inverse transform, but not here: two lines are to be put together first.
-        body += ["root.y = -root.y;"] if form.inverse and not swapped else []
+        body += ["root.y = -root.y;"] if form.inverse and form.load == "hermitian" else []
         body.append("z = cmul(z, root);")
-    lines = ["fn fetch(line: vec3<u32>, e: u32) -> vec2<f32> {", *(f"  {s}" for s in body), "  return z;", "}"]
-    if form.load == "real":
-        both = "vec2<f32>(fetch(a, e).x, fetch(b, e).x)"
-        if form.inverse:
-            both = "vec2<f32>(fetch(b, e).y, fetch(a, e).y)"
-        lines.append(f"fn fetch_both(a: vec3<u32>, b: vec3<u32>, e: u32) -> vec2<f32> {{ return {both}; }}")
-    if form.load == "hermitian":
-        lines += [
-            "fn fetch_both(a: vec3<u32>, b: vec3<u32>, e: u32) -> vec2<f32> {",
-            f"  let mirrored = 2u * e > {length}u;",
-            f"  let row = select(e, {length}u - e, mirrored);",
-            "  let u = fetch(a, row);",
-            "  let v = fetch(b, row);",
-            f"  let real = row == 0u || 2u * row == {length}u;",
-            "  let odd = select(select(vec2<f32>(u.y, v.y), -vec2<f32>(u.y, v.y), mirrored), vec2<f32>(), real);",
-            "  let z = vec2<f32>(u.x - odd.y, v.x + odd.x);",
-            f"  return z{'.yx' if form.inverse else ''};",
-            "}",
-        ]
+    name = "row_of" if form.load == "hermitian" else "fetch"
+    lines = [f"fn {name}(line: vec3<u32>, e: u32) -> vec2<f32> {{", *(f"  {s}" for s in body), "  return z;", "}"]
+    return [*lines, *_mirrored(form)] if form.load == "hermitian" else lines
+
+
+def _loaded(form: PassForm) -> list[str]:
+    """Return the statements that load ``z``, or two real numbers into it."""
+    if form.load != "real":
+        lines = ["var z = x[line.x + place];"]
+    elif form.packed:
+        lines = [f"var z = vec2<f32>(x[line.x + place], x[line.x + place + {_param('span_in')}]);"]
+    else:
+        lines = ["var z = vec2<f32>(x[line.x + place], 0.0);"]
+    if form.padded:
+        lines.append(f"z = select(vec2<f32>(), z, place < {_param('high_in')});")
+    if form.padded and form.packed and form.load == "real":
+        lines.append(f"z.y = select(0.0, z.y, place + {_param('span_in')} < {_param('high_in')});")
     return lines
 
 
+def _mirrored(form: PassForm) -> list[str]:
+    """Return ``fetch`` for lines of which the second half is the conjugate of the first."""
+    line = form.line
+    if not form.packed:
+        body = [
+            f"let mirrored = 2u * e > {line}u;",
+            f"var z = row_of(line, select(e, {line}u - e, mirrored));",
+            "z.y = select(select(z.y, -z.y, mirrored), 0.0, e == 0u);",
+        ]
+    else:
+        # The transforms of the even and of the odd numbers, the second as the imaginary part.
+        body = [
+            "var u = row_of(line, e);",
+            f"var v = row_of(line, {form.length}u - e);",
+            "if (e == 0u) { u.y = 0.0; v.y = 0.0; }",
+        ]
+        body += [] if form.inverse else ["u.y = -u.y;", "v.y = -v.y;"]
+        body += [
+            "let even = vec2<f32>(u.x + v.x, u.y - v.y);",
+            "let root = line_roots[e];",
+            "let odd = cmul(vec2<f32>(u.x - v.x, u.y + v.y), vec2<f32>(root.x, -root.y));",
+            "let z = vec2<f32>(even.x - odd.y, even.y + odd.x);",
+        ]
+    if not (form.packed or form.inverse):
+        body.append("z.y = -z.y;")
+    return ["fn fetch(line: vec3<u32>, e: u32) -> vec2<f32> {", *(f"  {s}" for s in body), "  return z.yx;", "}"]
+
+
 def _put(form: PassForm) -> list[str]:
-    """Return ``put(line, k, z)``, which stores element `k` of a line, or of two."""
+    """Return ``put(line, high, k, z)``, which stores what the transform of a line has at place `k`."""
     scale = f"bitcast<f32>({_param('scale')})"
-    body = []
-    if form.inverse and form.store != "half":
+    body: list[str] = []
+    if form.store == "real" or (form.inverse and form.load != "real"):
         body.append("z = z.yx;")
+    elif form.inverse:
+        body.append("z.y = -z.y;")
+    if form.store == "half" and not form.packed:
+        body.append(f"if (2u * k > {form.line}u) {{ return; }}")
     if form.store == "folded":
         body += [
             f"let c = line.z / {_param('inner')};",
             f"let first = c % {_param('kept')};",
-            f"let at = c / {_param('kept')} * {_param('run')} + first + k * ({_param('points')} / {form.length}u);",
+            f"let at = c / {_param('kept')} * {_param('run')} + first + k * ({_param('points')} / {form.line}u);",
             f"let mirrored = 2u * at > {_param('points')};",
             # Where the conjugate is made as well, one of the two stores it.
             f"if (mirrored && (first == 0u || 2u * first == {_param('run')})) {{ return; }}",
@@ -223,43 +264,31 @@ def _put(form: PassForm) -> list[str]:
             "z.y = select(z.y, -z.y, mirrored);",
         ]
     else:
-        body.append(f"let place = line.z + k * {_param('span_out')};")
+        body.append(
+            f"let place = line.z + k * {_param('span_out')}{' * 2u' if form.packed and form.store == 'real' else ''};"
+        )
     if form.cut:
         body.append(f"if (place >= {_param('high_out')}) {{ return; }}")
     if form.multiply_out:
         body.append(f"z = cmul(z, factors_out[place / {_param('inner')}]);")
-    head = "fn put(line: vec3<u32>, high: u32, k: u32, value: vec2<f32>) {"
     if form.store == "real":
-        head = "fn put(line: vec3<u32>, high: u32, other: vec3<u32>, other_high: u32, both: bool, k: u32, value: vec2<f32>) {"
         body.append(f"y[high + place] = z.x * {scale};")
-        body.append(f"if (both) {{ y[other_high + other.z + k * {_param('span_out')}] = z.y * {scale}; }}")
+        if form.packed:
+            body.append(f"y[high + place + {_param('span_out')}] = z.y * {scale};")
     else:
         body.append(f"y[high + place] = z * {scale};")
+    head = "fn put(line: vec3<u32>, high: u32, k: u32, value: vec2<f32>) {"
     return [head, "  var z = value;", *(f"  {s}" for s in body), "}"]
 
 
-def _line(name: str, number: str) -> list[str]:
-    """Return the statements that find a line by its number: see `_fetch`, and where its span of the output begins."""
+def _line(which: str, tag: str = "") -> list[str]:
+    """Return the statements that find the line of a slot of the workgroup: see `_fetch`, and where its span of the output begins."""
+    number = f"number{tag}"
     return [
-        f"let {name}_n = min({number}, {_param('lines')} - 1u);",
-        f"let {name} = vec3<u32>({name}_n / {_param('span_in')} * {_param('high_in')}, {name}_n % {_param('span_in')}, {name}_n % {_param('span_out')});",
-        f"let {name}_high = {name}_n / {_param('span_out')} * {_param('high_out')};",
+        f"let {number} = min(first + {which}, {_param('lines')} - 1u);",
+        f"let line{tag} = vec3<u32>({number} / {_param('span_in')} * {_param('high_in')}, {number} % {_param('span_in')}, {number} % {_param('span_out')});",
+        f"let high{tag} = {number} / {_param('span_out')} * {_param('high_out')};",
     ]
-
-
-def _lines_of(form: PassForm, which: str, tag: str = "") -> list[str]:
-    """Return the statements that find the line ``a``, or the two lines ``a`` and ``b``, of a slot of the workgroup; names end in `tag`."""
-    if form.paired:
-        return [*_line(f"a{tag}", f"2u * (first + {which})"), *_line(f"b{tag}", f"2u * (first + {which}) + 1u")]
-    return _line(f"a{tag}", f"first + {which}")
-
-
-def _there(form: PassForm, which: str) -> str:
-    return f"{'2u * ' if form.paired else ''}(first + {which}) < {_param('lines')}"
-
-
-def _both(which: str) -> str:
-    return f"2u * (first + {which}) + 1u < {_param('lines')}"
 
 
 def _shared(form: PassForm, which: str, place: str) -> str:
@@ -274,7 +303,7 @@ def _main(form: PassForm) -> list[str]:
     for stage, radix in enumerate(form.radices):
         body += _stage(form, stage, radix, before)
         before *= radix
-    if form.store == "half":
+    if form.untangled:
         body += _untangled(form)
     return [
         f"@compute @workgroup_size({form.threads})",
@@ -297,7 +326,7 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
     count = length // radix
     total = count * slots
     is_first, is_last = stage == 0, stage == len(form.radices) - 1
-    to_storage = is_last and form.store != "half"
+    to_storage = is_last and not form.untangled
     beside = (is_first and form.beside_in) or (to_storage and form.beside_out)
     computed: list[str] = []
     stored: list[str] = []
@@ -310,11 +339,8 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
         names = Statements(f"v{tag}_")
         values = []
         if is_first:
-            work += _lines_of(form, f"w{tag}", tag)
-            for t in range(radix):
-                e = f"j{tag} + {t * count}u" if t else f"j{tag}"
-                fetched = f"fetch_both(a{tag}, b{tag}, {e})" if form.paired else f"fetch(a{tag}, {e})"
-                values.append(names.value(fetched))
+            work += _line(f"w{tag}", tag)
+            values = [names.value(f"fetch(line{tag}, j{tag} + {t * count}u)") for t in range(radix)]
         else:
             work.append(f"let r{tag} = j{tag} % {before}u * {length // (before * radix)}u;")
             for t in range(radix):
@@ -322,23 +348,19 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
                 text = _shared(form, f"w{tag}", place)
                 values.append(names.value(f"cmul({text}, stage_roots[r{tag} * {t}u])" if t else text))
         results = names.transform(values)
+        if form.packed and form.store == "half" and not form.untangled:
+            results = _halves(names, results)
         computed += [*work, *names.lines]
         store = [f"let o{tag} = j{tag} / {before}u * {before * radix}u + j{tag} % {before}u;"]
         if to_storage and not is_first:
-            store += _lines_of(form, f"w{tag}", tag)
+            store += _line(f"w{tag}", tag)
         for k, value in enumerate(results):
-            place = f"o{tag} + {k * before}u" if k else f"o{tag}"
-            if not to_storage:
-                store.append(f"{_shared(form, f'w{tag}', place)} = {value};")
-            elif form.store == "real":
-                store.append(f"put(a{tag}, a{tag}_high, b{tag}, b{tag}_high, both{tag}, {place}, {value});")
-            else:
-                store.append(f"put(a{tag}, a{tag}_high, {place}, {value});")
+            place = f"o{tag} + {k * before}u"
+            put = f"put(line{tag}, high{tag}, {place}, {value});"
+            store.append(put if to_storage else f"{_shared(form, f'w{tag}', place)} = {value};")
         conditions = [f"lane + {block * threads}u < {total}u"] if guard else []
         if to_storage:
-            conditions.append(_there(form, f"w{tag}"))
-        if to_storage and form.store == "real":
-            store.insert(0, f"let both{tag} = {_both(f'w{tag}')};")
+            conditions.append(f"first + w{tag} < {_param('lines')}")
         if conditions:
             store = [f"if ({' && '.join(conditions)}) {{", *(f"  {s}" for s in store), "}"]
         stored += store
@@ -348,22 +370,32 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
     return [*computed, *barrier, *stored, "workgroupBarrier();"]
 
 
+def _halves(names: Statements, packed: Sequence[str]) -> list[str]:
+    """Return half the transform of a real line, given that of its packed form in registers."""
+    length = len(packed)
+    results = []
+    for k in range(length + 1):
+        u, v = packed[k % length], packed[(length - k) % length]
+        even = names.value(f"0.5 * vec2<f32>({u}.x + {v}.x, {u}.y - {v}.y)")
+        odd = names.turned(names.value(f"0.5 * vec2<f32>({u}.y + {v}.y, {v}.x - {u}.x)"), k, 2 * length)
+        results.append(names.value(f"{even} + {odd}"))
+    return results
+
+
 def _untangled(form: PassForm) -> list[str]:
-    """Return the statements that take the transforms of two real lines apart, and store the half of each that is not the other's conjugate."""
+    """Return the statements that make half the transform of a real line of that of its packed form, and store it."""
     length, slots, threads = form.length, form.lines, form.threads
-    half = length // 2 + 1
-    this, other = (_shared(form, "w", place) for place in ("j", "mirror"))
-    parts = ".yx" if form.inverse else ""
+    half = length + 1
+    this, other = (_shared(form, "w", place) for place in (f"(j % {length}u)", f"(({length}u - j) % {length}u)"))
     return [
         f"for (var i = lane; i < {half * slots}u; i += {threads}u) {{",
         *(f"  {s}" for s in _index(half, slots, "i", "", beside=form.beside_out)),
-        f"  if ({_there(form, 'w')}) {{",
-        f"    let mirror = ({length}u - j) % {length}u;",
-        f"    let u = {this}{parts};",
-        f"    let v = {other}{parts};",
-        *(f"    {s}" for s in _lines_of(form, "w")),
-        "    put(a, a_high, j, 0.5 * vec2<f32>(u.x + v.x, u.y - v.y));",
-        f"    if ({_both('w')}) {{ put(b, b_high, j, 0.5 * vec2<f32>(u.y + v.y, v.x - u.x)); }}",
+        f"  if (first + w < {_param('lines')}) {{",
+        f"    let u = {this};",
+        f"    let v = {other};",
+        "    let odd = cmul(vec2<f32>(u.y + v.y, v.x - u.x), line_roots[j]);",
+        *(f"    {s}" for s in _line("w")),
+        "    put(line, high, j, 0.5 * (vec2<f32>(u.x + v.x, u.y - v.y) + odd));",
         "  }",
         "}",
     ]

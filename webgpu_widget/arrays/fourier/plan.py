@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["LARGEST_PRIME", "Limits", "convolution_length", "factors", "passes", "stages"]
+__all__ = ["LARGEST_PRIME", "Limits", "convolution_length", "good_length", "is_smooth", "passes", "pitch", "stages"]
 
 LARGEST_PRIME = 13
 """Lengths with a larger prime factor are transformed by Bluestein's convolution."""
@@ -25,7 +25,7 @@ class Limits(NamedTuple):
     threads
         Invocations.
     cpu
-        Whether kernels run on a CPU, to which barriers are dear and neighbours in memory are cheap.
+        Whether kernels run on a CPU, where a barrier costs as much as a pass over memory.
     """
 
     memory_bytes: int = 16384
@@ -88,7 +88,12 @@ def stages(length: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=1024)
 def passes(n: int, limits: Limits) -> tuple[int, ...]:
-    """Return the lengths of the passes over memory, whose product is `n`: one where a workgroup holds a line, else near each other."""
+    """Return the lengths of the passes over memory, whose product is `n`: one where a workgroup holds a line, else near each other.
+
+    A CPU has no workgroup to hold one: each pass is one butterfly.
+    """
+    if limits.cpu:
+        return stages(n)
     if n <= _LARGEST_RADIX or limits.fits(n, 1):
         return (n,)
     most = next(d for d in (1024, 512, 256, 128, 64) if limits.fits(d, _MANY_LINES))
@@ -114,8 +119,15 @@ def _split(n: int, count: int, most: int) -> tuple[int, ...] | None:
 
 @lru_cache(maxsize=1024)
 def convolution_length(n: int) -> int:
-    """Return the shortest good length of a cyclic convolution in which `n` points do not meet their other ends: 2 n - 1 or more."""
-    least = 2 * n - 1
+    """Return the length of a cyclic convolution in which `n` points do not meet their other ends: 2 n - 1 or more."""
+    return good_length(2 * n - 1)
+
+
+@lru_cache(maxsize=1024)
+def good_length(least: int) -> int:
+    """Return a length of `least` or little more that has small prime factors alone, and 16 among its factors where it is long."""
+    if least <= _LARGEST_RADIX:
+        return least if is_smooth(least) else _LARGEST_RADIX
     best = 1 << (least - 1).bit_length()
     for odd in (3, 5, 9, 15, 25, 27, 45):
         unit = -(-least // odd)

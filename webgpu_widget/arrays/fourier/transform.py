@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "transform"]
 
 Kind = Literal["complex", "widened", "half", "real"]
-"""``complex``: complex to complex. ``widened``: the same of real input. ``half``: of real input half the spectrum, 0 ... n // 2.
+"""``complex``: complex to complex. ``widened``: real to complex. ``half``: of real input half the spectrum, 0 ... n // 2.
 ``real``: of half a spectrum the real values."""
 _MANY_GROUPS = 512
 """With fewer workgroups than this, each takes fewer lines."""
@@ -105,12 +105,17 @@ def _complex_passes(
         before *= length
 
 
+def _even_first(lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the lengths of passes with an even one first, where there is one: its real lines are packed."""
+    return tuple(sorted(lengths, key=lambda length: (length % 2, -length)))
+
+
 def _half_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassForm) -> Iterator[_Pass]:
     """Yield the passes from real numbers to half a spectrum. All but the first see the lines ``k <= R // 2`` of the first's R results."""
-    lengths = passes(n, limits)
+    lengths = _even_first(passes(n, limits))
     first = lengths[0]
     half = first // 2 + 1
-    mine = form._replace(load="real", store="half", padded=rows_in < n)
+    mine = form._replace(load="real", store="half", packed=first % 2 == 0, padded=rows_in < n)
     span = n // first * inner
     yield _Pass(first, span, span, inner, rows_in * inner, half * inner, mine)
     before = first
@@ -126,7 +131,7 @@ def _half_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassFor
 
 def _real_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassForm) -> Iterator[_Pass]:
     """Yield the passes from half a spectrum to real numbers. The first makes only what the last needs: rows up to the middle of its lines."""
-    lengths = passes(n, limits)
+    lengths = _even_first(passes(n, limits))[::-1]
     last = lengths[-1]
     half = last // 2 + 1
     before = 1
@@ -138,6 +143,7 @@ def _real_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassFor
         mine = form._replace(
             load="hermitian" if is_last else "folded" if is_first else "complex",
             store="real" if is_last else "complex",
+            packed=is_last and last % 2 == 0,
             padded=is_first and rows_in < n // 2 + 1,
         )
         reduced = is_first and not is_last
@@ -170,7 +176,7 @@ def _bluestein_passes(n: int, inner: int, limits: Limits, form: PassForm, *, row
 
 def _passes_of(kind: Kind, n: int, inner: int, rows: int, limits: Limits, *, inverse: bool) -> list[_Pass]:
     """Return the passes of a transform of `n` points, of which `rows` are there."""
-    form = PassForm((), 1, 1, load="widened" if kind == "widened" else "complex", inverse=inverse)
+    form = PassForm((), 1, 1, load="real" if kind == "widened" else "complex", inverse=inverse)
     if kind == "half":
         return list(_half_passes(n, inner, rows, limits, form))
     if kind == "real":
@@ -183,24 +189,22 @@ def _passes_of(kind: Kind, n: int, inner: int, rows: int, limits: Limits, *, inv
 def _chosen(plan: _Pass, outer: int, limits: Limits) -> PassForm:
     """Return the form of a pass with its stages and its workgroup."""
     form, length = plan.form, plan.length
-    radices = stages(length)
+    points = length // 2 if form.packed else length
+    radices = stages(points)
     beside_in, beside_out = (span >= _BESIDE for span in (plan.span_in, plan.span_out))
-    if len(radices) == 1 and form.store != "half":
+    in_registers = len(radices) == 1
+    if in_registers:
         beside_in = beside_out = beside_in or beside_out
     total = outer * plan.lines
-    units = -(-total // 2) if form.paired else total
-    wanted = 16 if beside_in or beside_out else max(1, 256 * max(radices) // (2 * length))
-    if len(radices) == 1:
-        wanted = 64
-    uses_memory = len(radices) > 1 or form.store == "half"
+    wanted = 64 if len(radices) == 1 else 16 if beside_in or beside_out else max(1, 256 * max(radices) // (2 * points))
     lines = 1
     while (
         lines * 2 <= wanted
-        and (not uses_memory or limits.fits(length, lines * 2))
-        and units // (lines * 2) >= min(_MANY_GROUPS, units // 2)
+        and (in_registers or limits.fits(points, lines * 2))
+        and total // (lines * 2) >= min(_MANY_GROUPS, total // 2)
     ):
         lines *= 2
-    threads = min(limits.threads, max(32, 1 << (max(1, lines * length // max(radices)) - 1).bit_length()))
+    threads = min(limits.threads, max(32, 1 << (max(1, lines * points // max(radices)) - 1).bit_length()))
     return form._replace(
         radices=radices,
         lines=lines,
@@ -228,14 +232,15 @@ def _launches(
     for plan in plans:
         form = _chosen(plan, outer, limits)
         lines = plan.lines * outer
-        tiles = -(-(-(-lines // 2) if form.paired else lines) // form.lines)
+        tiles = -(-lines // form.lines)
         across = min(tiles, _MOST_GROUPS)
         factor = scale if plan is plans[-1] else 1.0
         words = (
             *(lines, plan.span_in, plan.span_out, plan.high_in, plan.high_out, inner),
             *(plan.kept, plan.run, points, dt.scalar_bits(factor, dt.FLOAT32)),
         )
-        keys = [("stage", form.length)] if len(form.radices) > 1 else []
+        keys: list[tuple[object, ...]] = [("stage", form.length)] if len(form.radices) > 1 else []
+        keys += [("line", form.line)] if "line_roots" in form.tables else []
         keys += [("pass", plan.roots)] if plan.roots else []
         yield _Launch(plan, form, words, (across, -(-tiles // across), 1), (*keys, *plan.tables))
 
@@ -244,7 +249,7 @@ def _made(key: tuple[object, ...]) -> tables.Array:
     """Return the values of a table."""
     kind, n, *rest = key
     assert isinstance(n, int)  # noqa: S101 - all keys are made here
-    if kind == "stage":
+    if kind in ("stage", "line"):
         return tables.roots(n, np.arange(n))
     if kind == "pass":
         return tables.split_roots(n)
