@@ -8,6 +8,7 @@ import numpy as np
 
 from webgpu_widget import linalg, xp
 from webgpu_widget._selftest.case import Area, Bench, differing, units
+from webgpu_widget.arrays.fourier.plan import stages
 from webgpu_widget.arrays.lazy import places, search
 from webgpu_widget.arrays.lazy.node import node_of
 from webgpu_widget.arrays.lazy.runtime import runtime_of
@@ -215,3 +216,42 @@ def singular_values(bench: Bench, shape: tuple[int, int]) -> float:
     a = bench.rng.normal(size=shape).astype(np.float32)
     u, s, vh = (part.numpy().astype(np.float64) for part in linalg.svd(bench.gpu.array(a), full_matrices=False))
     return float(np.abs(u * s @ vh - a).max() / (EPS * max(shape) * np.linalg.norm(a.astype(np.float64), 2)))
+
+
+LENGTHS = (1, 2, 7, 16, 26, 60, 100, 256, 1000, 1024, 2048, 2187, 4096, 8192, 15625)
+
+
+def _off(found: Any, wanted: Any, points: int) -> float:
+    """The relative error in the L2 norm, in the error that is allowed: 1.5e-7 for each doubling."""
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted) / (1.5e-7 * max(1.0, np.log2(points))))
+
+
+@AREA.case("arrays/fourier, complex", "of the bound", 1, points=LENGTHS)
+def fourier(bench: Bench, points: int) -> float:
+    """Both directions, along a contiguous axis and across."""
+    x = (bench.rng.normal(size=(3, points)) + 1j * bench.rng.normal(size=(3, points))).astype(np.complex64)
+    a = bench.gpu.array(x)
+    lengths = stages(points)
+    wanted = twin.fourier(x, lengths)
+    there = _off(xp.fft.fft(a).numpy(), wanted, points)
+    across = _off(xp.fft.fft(a.T, axis=0).numpy(), wanted.T, points)
+    back = _off(xp.fft.ifft(a).numpy(), twin.fourier(x.conj(), lengths).conj() / points, points)
+    return max(there, across, back)
+
+
+@AREA.case("arrays/fourier, real", "of the bound", 1, points=LENGTHS)
+def fourier_of_real_numbers(bench: Bench, points: int) -> float:
+    """Half a spectrum, and the numbers of half a one."""
+    x = bench.rng.normal(size=(3, points)).astype(np.float32)
+    half = twin.fourier(x, stages(points))[:, : points // 2 + 1]
+    there = _off(xp.fft.rfft(bench.gpu.array(x)).numpy(), half, points)
+    back = _off(xp.fft.irfft(bench.gpu.array(half.astype(np.complex64)), n=points).numpy(), x, points)
+    return max(there, back)
+
+
+@AREA.case("arrays/fourier, any length", "of the bound", 1, points=(17, 509, 1009, 2039))
+def fourier_of_prime_lengths(bench: Bench, points: int) -> float:
+    """By the convolution with a chirp."""
+    x = (bench.rng.normal(size=(3, points)) + 1j * bench.rng.normal(size=(3, points))).astype(np.complex64)
+    found = xp.fft.fft(bench.gpu.array(x)).numpy()
+    return _off(found, twin.fourier(x, (points,)), points)

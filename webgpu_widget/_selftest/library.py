@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Area, Bench, ulps
+from webgpu_widget.arrays.lazy.build import apply
 from webgpu_widget.arrays.lazy.library import definitions, needed
 from webgpu_widget.kernels.bind import out
-from webgpu_widget.reference.array import elementwise, transcendental
+from webgpu_widget.reference.array import complex_numbers, elementwise, transcendental
 
 __all__ = ["AREA", "INTS", "SPECIAL", "UINTS", "evaluate"]
 
@@ -32,6 +33,10 @@ EXACT_BUT = {"f_sqrt": 2.5, "f_divide": 3.0, "f_floor_divide": 2.0}
 """Functions of the exact part that WGSL itself bounds, in units in the last place."""
 ULPS = 4.5
 """The subtraction in sinh, cosh and expm1 near their ends, and asin's in acos, cost the third; half a one is the rounding of the result."""
+COMPLEX_ULPS = 6.0
+"""Of the absolute value."""
+COMPLEX_ULPS_OF = {"c_pow": 32.0}
+"""Its exponent is up to 6 here, whose last place is four of the result's, and comes of a logarithm and a product."""
 ULPS_OF = {"f_logaddexp": 8.5, "f_erf": 8.5}
 FREE_ZERO = ("f_maximum", "f_minimum", "h_nextafter")
 """Which of two zeros wins is free; and NumPy's step from -0 to 0 is not C's in float16."""
@@ -161,6 +166,8 @@ def _add_cases() -> None:
     for name in elementwise:
         exact = name not in EXACT_BUT
         AREA.case("array/elementwise", "ulp or elements", 0 if exact else EXACT_BUT[name], function=[name])(library)
+    for name in complex_numbers:
+        AREA.case("array/complex_numbers", "ulp", COMPLEX_ULPS_OF.get(name, COMPLEX_ULPS), function=[name])(of_complex)
     for name in transcendental:
         AREA.case("array/transcendental", "ulp", ULPS_OF.get(name, ULPS), function=[name])(library)
 
@@ -168,6 +175,27 @@ def _add_cases() -> None:
 def library(bench: Bench, function: str) -> float:
     """One function against NumPy in float64, rounded once."""
     return _check(bench, function)
+
+
+def of_complex(bench: Bench, function: str) -> float:
+    """One function of complex numbers against NumPy in complex128; an error is measured by the absolute value of the result."""
+    rng = bench.rng
+
+    def drawn() -> NDArray[Any]:
+        size = np.concatenate([10 ** rng.uniform(-6, 1.9, 2000), np.abs(rng.normal(0, 2, 2000))])
+        return (size * np.exp(2j * np.pi * rng.random(4000))).astype(np.complex64)
+
+    arguments = [drawn(), drawn()] if function in ("c_multiply", "c_divide", "c_pow") else [drawn()]
+    if function == "c_pow":
+        base, exponent = arguments
+        base = (np.exp(rng.uniform(-1, 1, base.size)) * base / np.abs(base)).astype(np.complex64)
+        arguments = [base, (exponent / np.maximum(1, np.abs(exponent))).astype(np.complex64)]
+    found = apply(function.removeprefix("c_"), *(bench.gpu.array(x) for x in arguments)).numpy()
+    wanted = complex_numbers[function](*(x.astype(np.complex128) for x in arguments))
+    size = np.abs(wanted)
+    fits = (size < 1e38) & (size > 1e-30)
+    error = np.abs(found - wanted)[fits] / (size[fits] * np.finfo(np.float32).eps)
+    return float(error.max()) if np.isfinite(error).all() else np.inf
 
 
 _add_cases()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -270,3 +270,57 @@ def relayout(source: Array, places: Array, target: Array) -> Array:
     """Return records (n, halves) with half i of each from half ``places[i]`` of the source's; 0xFFFFFFFF keeps the target's."""
     kept = places == 0xFFFFFFFF
     return np.where(kept, target, source[:, np.where(kept, 0, places)])
+
+
+def _log1p(z: Array) -> Array:
+    """NumPy's own loses the real part of small complex numbers."""
+    return 0.5 * np.log1p(z.real * (2 + z.real) + z.imag * z.imag) + 1j * np.arctan2(z.imag, 1 + z.real)
+
+
+complex_numbers: dict[str, Callable[..., Array]] = {
+    "c_multiply": np.multiply,
+    "c_divide": np.divide,
+    "c_square": np.square,
+    "c_reciprocal": np.reciprocal,
+    "c_sign": lambda z: z / np.abs(z),
+    "c_abs": np.abs,
+    "c_sqrt": np.sqrt,
+    "c_exp": np.exp,
+    "c_expm1": np.expm1,
+    "c_log": np.log,
+    "c_log1p": _log1p,
+    "c_log2": np.log2,
+    "c_log10": np.log10,
+    "c_pow": np.power,
+    "c_sin": np.sin,
+    "c_cos": np.cos,
+    "c_tan": np.tan,
+    "c_asin": np.arcsin,
+    "c_acos": np.arccos,
+    "c_atan": np.arctan,
+    "c_sinh": np.sinh,
+    "c_cosh": np.cosh,
+    "c_tanh": np.tanh,
+    "c_asinh": np.arcsinh,
+    "c_acosh": np.arccosh,
+    "c_atanh": np.arctanh,
+}
+"""What each function of complex numbers is in NumPy; those that are here alone are parts of them."""
+
+
+def fourier(x: Array, lengths: Sequence[int]) -> Array:
+    """Return the transform along the last axis by Stockham's passes, whose lengths make its length, in complex128."""
+    n, lead = x.shape[-1], x.shape[:-1]
+    before = 1
+    y = x.astype(np.complex128)
+    for length in lengths:
+        rest = n // length
+        place = np.arange(rest) % before
+        rows = np.arange(length)
+        roots = np.exp(-2j * np.pi * np.outer(rows, place) / (length * before))
+        matrix = np.exp(-2j * np.pi * np.outer(rows, rows) / length)
+        lines = matrix @ (y.reshape(*lead, length, rest) * roots)
+        lines = lines.reshape(*lead, length, rest // before, before)
+        y = np.swapaxes(lines, -3, -2).reshape(*lead, n)
+        before *= length
+    return y

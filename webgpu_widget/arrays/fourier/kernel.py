@@ -50,10 +50,12 @@ HEAD = (
     "kept",
     "run",
     "points",
+    "bits",
     "scale",
 )
 """Words of the uniform: lines; the spans, and how far the next lines behind them are; elements of the axes behind the transformed one; of
-how many of a run of ``run`` lines ``kept`` are there; points of the whole transform; the factor of the results (bits of a float)."""
+how many of a run of ``run`` lines ``kept`` are there; points of the whole transform; how many bits of a power the first part of the table of
+roots knows; the factor of the results (bits of a float)."""
 
 
 class PassForm(NamedTuple):
@@ -73,9 +75,8 @@ class PassForm(NamedTuple):
         Two neighbouring real numbers, of the input or of the output, are one complex number: a line has twice as many as points.
     inverse
         With the other sign in the exponent.
-    twiddle_bits
-        For a pass that is not the first: the elements are multiplied by roots of unity, and the table's first part knows so many bits.
-        Else 0.
+    twiddled
+        The elements are multiplied by roots of unity first, as in all passes but the first.
     padded
         The input may end before the axis does; what is not there is 0.
     cut
@@ -93,7 +94,7 @@ class PassForm(NamedTuple):
     store: Store = "complex"
     packed: bool = False
     inverse: bool = False
-    twiddle_bits: int = 0
+    twiddled: bool = False
     padded: bool = False
     cut: bool = False
     multiply_in: bool = False
@@ -122,7 +123,7 @@ class PassForm(NamedTuple):
         wanted = {
             "stage_roots": len(self.radices) > 1,
             "line_roots": self.untangled or (self.packed and self.load == "hermitian"),
-            "pass_roots": self.twiddle_bits > 0,
+            "pass_roots": self.twiddled,
             "factors_in": self.multiply_in,
             "factors_out": self.multiply_out,
         }
@@ -184,12 +185,13 @@ def _fetch(form: PassForm) -> list[str]:
         body.append("z = z.yx;")
     if form.multiply_in:
         body.append(f"z = cmul(z, factors_in[place / {_param('inner')}]);")
-    if form.twiddle_bits:
-        mask = (1 << form.twiddle_bits) - 1
+    if form.twiddled:
+        bits = _param("bits")
         body += [
             f"let c = line.z / {_param('inner')};",
             f"let q = e * (c / {_param('kept')} * {_param('run')} + c % {_param('kept')});",
-            f"var root = cmul(pass_roots[{mask + 1}u + (q >> {form.twiddle_bits}u)], pass_roots[q & {mask}u]);",
+            f"let low = 1u << {bits};",
+            f"var root = cmul(pass_roots[low + (q >> {bits})], pass_roots[q & (low - 1u)]);",
         ]
         body += ["root.y = -root.y;"] if form.inverse and form.load == "hermitian" else []
         body.append("z = cmul(z, root);")
@@ -376,9 +378,12 @@ def _halves(names: Statements, packed: Sequence[str]) -> list[str]:
     results = []
     for k in range(length + 1):
         u, v = packed[k % length], packed[(length - k) % length]
-        even = names.value(f"0.5 * vec2<f32>({u}.x + {v}.x, {u}.y - {v}.y)")
-        odd = names.turned(names.value(f"0.5 * vec2<f32>({u}.y + {v}.y, {v}.x - {u}.x)"), k, 2 * length)
-        results.append(names.value(f"{even} + {odd}"))
+        if u == v:
+            even, odd = f"vec2<f32>({u}.x, 0.0)", f"vec2<f32>({u}.y, 0.0)"
+        else:
+            even = f"0.5 * vec2<f32>({u}.x + {v}.x, {u}.y - {v}.y)"
+            odd = f"0.5 * vec2<f32>({u}.y + {v}.y, {v}.x - {u}.x)"
+        results.append(names.value(f"{names.value(even)} + {names.turned(names.value(odd), k, 2 * length)}"))
     return results
 
 

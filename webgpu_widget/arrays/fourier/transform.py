@@ -209,7 +209,7 @@ def _chosen(plan: _Pass, outer: int, limits: Limits) -> PassForm:
         radices=radices,
         lines=lines,
         threads=threads,
-        twiddle_bits=tables.split_of(plan.roots) if plan.roots else 0,
+        twiddled=plan.roots > 0,
         beside_in=beside_in,
         beside_out=beside_out,
     )
@@ -237,7 +237,7 @@ def _launches(
         factor = scale if plan is plans[-1] else 1.0
         words = (
             *(lines, plan.span_in, plan.span_out, plan.high_in, plan.high_out, inner),
-            *(plan.kept, plan.run, points, dt.scalar_bits(factor, dt.FLOAT32)),
+            *(plan.kept, plan.run, points, tables.split_of(plan.roots), dt.scalar_bits(factor, dt.FLOAT32)),
         )
         keys: list[tuple[object, ...]] = [("stage", form.length)] if len(form.radices) > 1 else []
         keys += [("line", form.line)] if "line_roots" in form.tables else []

@@ -4,7 +4,7 @@
 //           point, no bindings: a library from which the generator of fused kernels takes what an expression needs.
 // Shapes    one element each; the generated kernel calls them in a loop over its result.
 // NaN, inf  tested by bit patterns, as in elementwise.wgsl, whose functions these use beside those of transcendental.wgsl.
-// Accuracy  16 units in the last place of the absolute value, not of each part; c_pow loses as many as |y * log(x)| has bits.
+// Accuracy  6 units in the last place of the absolute value, not of each part; c_pow loses as many as |y * log(x)| has bits.
 //           Functions that grow as exp do are infinite where cosh is.
 // Source    W. Kahan, Branch cuts for complex elementary functions (1987): roots, inverse functions, tanh.
 // Twin      webgpu_widget.reference.array.complex_numbers
@@ -140,16 +140,23 @@ fn c_pow(x: vec2<f32>, y: vec2<f32>) -> vec2<f32> {
 
 fn c_sinh(z: vec2<f32>) -> vec2<f32> {
   if (b_abs(z.y) == 0u) { return vec2<f32>(f_sinh(z.x), z.y); }
+  if (!f_isfinite(z.y)) {
+    return vec2<f32>(select(select(f_nan(), f_inf(), f_isinf(z.x)), z.x, b_abs(z.x) == 0u), f_nan());
+  }
   return vec2<f32>(f_sinh(z.x) * f_cos(z.y), f_cosh(z.x) * f_sin(z.y));
 }
 
 fn c_cosh(z: vec2<f32>) -> vec2<f32> {
   if (b_abs(z.y) == 0u) { return vec2<f32>(f_cosh(z.x), f_copysign(0.0, f_sinh(z.x)) * f_copysign(1.0, z.y)); }
+  if (!f_isfinite(z.y)) {
+    return vec2<f32>(select(f_nan(), f_inf(), f_isinf(z.x)), select(f_nan(), 0.0, b_abs(z.x) == 0u));
+  }
   return vec2<f32>(f_cosh(z.x) * f_cos(z.y), f_sinh(z.x) * f_sin(z.y));
 }
 
 fn c_tanh(z: vec2<f32>) -> vec2<f32> {
   if (b_abs(z.y) == 0u) { return vec2<f32>(f_tanh(z.x), z.y); }
+  if (b_abs(z.x) == 0u && !f_isfinite(z.y)) { return vec2<f32>(z.x, f_nan()); }
   if (f_abs(z.x) > 9.5) {
     let size = f_exp(-f_abs(z.x));
     let turned = select(0.0, 4.0 * f_sin(z.y) * f_cos(z.y), f_isfinite(z.y));
@@ -180,6 +187,7 @@ fn c_tan(z: vec2<f32>) -> vec2<f32> {
 
 fn c_asin(z: vec2<f32>) -> vec2<f32> {
   if (c_isinf(z)) { return vec2<f32>(f_atan2(z.x, f_abs(z.y)), f_copysign(f_inf(), z.y)); }
+  if (b_abs(z.x) == 0u && f_isnan(z.y)) { return z; }
   let a = c_sqrt(vec2<f32>(1.0 - z.x, f_negative(z.y)));
   let b = c_sqrt(vec2<f32>(1.0 + z.x, z.y));
   return vec2<f32>(f_atan2(z.x, a.x * b.x - a.y * b.y), f_copysign(f_asinh(a.x * b.y - a.y * b.x), z.y));
@@ -187,6 +195,7 @@ fn c_asin(z: vec2<f32>) -> vec2<f32> {
 
 fn c_acos(z: vec2<f32>) -> vec2<f32> {
   if (c_isinf(z)) { return vec2<f32>(f_atan2(f_abs(z.y), z.x), f_copysign(f_inf(), f_negative(z.y))); }
+  if (b_abs(z.x) == 0u && f_isnan(z.y)) { return vec2<f32>(1.57079633, z.y); }
   let a = c_sqrt(vec2<f32>(1.0 - z.x, f_negative(z.y)));
   let b = c_sqrt(vec2<f32>(1.0 + z.x, z.y));
   return vec2<f32>(2.0 * f_atan2(a.x, b.x), f_copysign(f_asinh(b.x * a.y - b.y * a.x), f_negative(z.y)));
@@ -199,6 +208,7 @@ fn c_asinh(z: vec2<f32>) -> vec2<f32> {
 
 fn c_acosh(z: vec2<f32>) -> vec2<f32> {
   if (c_isinf(z)) { return vec2<f32>(f_inf(), f_atan2(z.y, z.x)); }
+  if (b_abs(z.x) == 0u && f_isnan(z.y)) { return vec2<f32>(z.y, 1.57079633); }
   let a = c_sqrt(vec2<f32>(z.x - 1.0, z.y));
   let b = c_sqrt(vec2<f32>(z.x + 1.0, z.y));
   return vec2<f32>(f_asinh(a.x * b.x + a.y * b.y), 2.0 * f_atan2(a.y, b.x));
@@ -209,7 +219,7 @@ fn c_atanh(z: vec2<f32>) -> vec2<f32> {
   let y = f_copysign(1.0, z.x) * z.y;
   var w = vec2<f32>(0.0, f_copysign(1.57079633, y));
   if (max(b_abs(x), b_abs(y)) > 0x7f800000u) {
-    w = vec2<f32>(f_nan(), f_nan());
+    w = vec2<f32>(select(f_nan(), 0.0, (b_abs(x) == 0u) | f_isinf(x) | f_isinf(y)), select(f_nan(), w.y, f_isinf(y)));
   } else if (max(x, f_abs(y)) < 1e18) {
     w = vec2<f32>(0.25 * f_log1p(f_divide(4.0 * x, (1.0 - x) * (1.0 - x) + y * y)), 0.5 * f_atan2(2.0 * y, (1.0 - x) * (1.0 + x) - y * y));
   } else {
