@@ -9,6 +9,7 @@ import pytest
 
 import webgpu_widget as wg
 from webgpu_widget._selftest import arrays, library
+from webgpu_widget.arrays.lazy.library import needed
 from webgpu_widget.reference import array as twins
 
 FOLDER = pathlib.Path(wg.__file__).parent / "shaders" / "array"
@@ -29,7 +30,8 @@ def test_compiles_with_no_message(gpu, name):
     assert hasattr(twins, name)
     names = [a or b for a, b in entries(source)]
     if not names:
-        source += "\n@compute @workgroup_size(1) fn main() {}\n"
+        # A library: with what it takes of the other libraries.
+        source = f"{needed(source)}\n@compute @workgroup_size(1) fn main() {{}}\n"
         names = ["main"]
     for entry in names:
         kernel = gpu.kernel(source, name=f"{name}_{entry}", entry_point=entry)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import webgpu_widget as wg
+from webgpu_widget.arrays.lazy.library import needed
 from webgpu_widget.kernels.watched.instrument import instrument
 
 HEAD = """@group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -254,7 +255,7 @@ OWN = sorted((pathlib.Path(wg.__file__).parent / "shaders").rglob("*.wgsl"))
 def test_whole_shaders_are_read_and_compile_watched(gpu, path):
     source = path.read_text()
     if "@compute" not in source:
-        source += "\n@compute @workgroup_size(1) fn main() {}\n"
+        source = f"{needed(source)}\n@compute @workgroup_size(1) fn main() {{}}\n"
     kernel = gpu.kernel(source, name=path.stem)
     slots = tuple((item["group"], item["binding"]) for item in kernel.reflection.bindings.values())
     watched = instrument(source, slots)

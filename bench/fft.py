@@ -1,0 +1,152 @@
+"""Fourier transforms beside a copying kernel, in one run.
+
+    python bench/fft.py [--adapter nvidia] [--seconds 0.4] [--small]
+
+*gpu* is the sum of the timestamps of a transform's dispatches (`gpu.profile()`), the least of several rounds; *wall* is the time of many
+transforms that are queued without waiting, divided by their count. *copies* is the gpu time (without timestamps the wall time) over what copying
+the transform's input into its output takes at the rate of the copying kernel; a pass over memory is one copy or more. Each result is compared
+with NumPy's in float64, row by row where there are many, and says WRONG instead of a time where it is off by more than 1.5e-7 * log2(n) in the L2
+norm. ``--small`` takes sizes for a CPU: batches that make 2**20 points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+
+import numpy as np
+
+import webgpu_widget as wg
+from webgpu_widget import xp
+
+COPY = """
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@compute @workgroup_size(256) fn main(
+  @builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = (at.y * groups.x + at.x) * 1024u + lid;
+  let a = x[i]; let b = x[i + 256u]; let c = x[i + 512u]; let d = x[i + 768u];
+  y[i] = a; y[i + 256u] = b; y[i + 512u] = c; y[i + 768u] = d;
+}"""
+LARGE = [
+    ("fft 2^20 x 64", "fft", (64, 1 << 20), None),
+    ("rfft 2^20 x 64", "rfft", (64, 1 << 20), None),
+    ("irfft 2^20 x 64", "irfft", (64, (1 << 19) + 1), None),
+    ("fft 2^24", "fft", (1, 1 << 24), None),
+    ("rfft 2^24", "rfft", (1, 1 << 24), None),
+    ("fft 2^26", "fft", (1, 1 << 26), None),
+    ("fft2 4096 x 4096", "fftn", (4096, 4096), (0, 1)),
+    ("fft along axis 0 of 4096 x 4096", "fft", (4096, 4096), (0,)),
+    ("fft 1024 x 16384", "fft", (16384, 1024), None),
+    ("fft 1009 x 16384", "fft", (16384, 1009), None),
+    ("fft 1000 x 16384", "fft", (16384, 1000), None),
+    ("fft 1024 x 1", "fft", (1, 1024), None),
+]
+SMALL = [
+    *((f"fft 2^{k} x {1 << (20 - k)}", "fft", (1 << (20 - k), 1 << k), None) for k in range(10, 19, 2)),
+    *((f"rfft 2^{k} x {1 << (20 - k)}", "rfft", (1 << (20 - k), 1 << k), None) for k in (10, 18)),
+    ("fft2 1024 x 1024", "fftn", (1024, 1024), (0, 1)),
+    ("fft 1009 x 1024", "fft", (1024, 1009), None),
+]
+
+
+class Bench:
+    """Times steps on one GPU."""
+
+    def __init__(self, gpu, seconds):
+        self.gpu, self.seconds = gpu, seconds
+
+    def times(self, step):
+        """Return the milliseconds of a step (wall, gpu or None), and how many dispatches it has."""
+        step()
+        self.gpu.synchronize()
+        count, taken = 1, 0.0
+        while True:
+            start = time.perf_counter()
+            for _ in range(count):
+                last = step()
+            last.ravel()[:1].numpy()
+            taken = time.perf_counter() - start
+            if taken > self.seconds or count >= 1024:
+                break
+            count = min(1024, count * max(2, min(8, int(1.2 * self.seconds / taken))))
+        rounds = []
+        for _ in range(5):
+            with self.gpu.profile() as profile:
+                step()
+            rounds.append(profile.rows)
+        sums = [None if any(r.gpu_ms is None for r in rows) else sum(r.gpu_ms for r in rows) for rows in rounds]
+        gpu_ms = None if None in sums else min(sums)
+        return 1e3 * taken / count, gpu_ms, sum(r.dispatches for r in rounds[0])
+
+
+def error(kind, a, result, axes):
+    """Return the largest relative error of some rows in the L2 norm, in what is allowed."""
+    x, found = a.numpy(), result.numpy()
+    if axes is None:
+        rows = sorted({0, x.shape[0] // 2, x.shape[0] - 1})
+        pairs = [(found[row], getattr(np.fft, kind)(x[row].astype(np.result_type(x, np.float64)))) for row in rows]
+        points = x.shape[1]
+    else:
+        pairs = [(found, np.fft.fftn(x.astype(np.complex128), axes=axes))]
+        points = math.prod(x.shape[i] for i in axes)
+    allowed = 1.5e-7 * math.log2(points)
+    return max(np.linalg.norm(f - w) / np.linalg.norm(w) for f, w in pairs) / allowed
+
+
+def run(bench, name, kind, shape, axes, rate):
+    """Time and check one transform, and print its row."""
+    gpu = bench.gpu
+    x = xp.random.normal(shape, 1, device=gpu)
+    a = x if kind == "rfft" else x + 1j * xp.random.normal(shape, 2, device=gpu)
+    a.ravel()[:1].numpy()
+    options = {} if axes is None else {"axes": axes} if kind == "fftn" else {"axis": axes[0]}
+    function = getattr(xp.fft, kind)
+    result = function(a, **options)
+    right = error(kind, a, result, axes) < 1
+    wall, on_gpu, dispatches = bench.times(lambda: function(a, **options))
+    copied = (a.nbytes + result.nbytes) / rate
+    taken = wall if on_gpu is None else on_gpu
+    shown = f"{wall:9.3f} {on_gpu if on_gpu is not None else math.nan:9.3f} {taken / copied:8.2f}"
+    print(f"{name:<34}{dispatches:>4} {shown if right else 'WRONG':>28}", flush=True)
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--adapter", default="", help="what the adapter's name must contain")
+    parser.add_argument("--seconds", type=float, default=0.4, help="least time of a measurement")
+    parser.add_argument("--small", action="store_true", help="sizes for a CPU")
+    options = parser.parse_args()
+    gpu = wg.GPU(transport="headless")
+    info = gpu.ready(timeout=60)
+    if options.adapter not in info.name:
+        raise SystemExit(f"the adapter is {info.name!r}, not {options.adapter!r}")
+    bench = Bench(gpu, options.seconds)
+    elements = 1 << (20 if options.small else 26)
+    source = gpu.zeros((elements, 4)) + 1.5
+    target = gpu.empty((elements, 4))
+    copy = gpu.kernel(COPY, name="copy")
+    groups = elements // 1024
+    shape = (min(groups, 32768), -(-groups // 32768), 1)
+
+    def copied():
+        copy(x=source, y=target, workgroups=shape)
+        return target
+
+    wall, on_gpu, _ = bench.times(copied)
+    if not bool((target == 1.5).all()):
+        raise SystemExit("the copying kernel is WRONG")
+    rate = 2 * source.nbytes / (wall if on_gpu is None else on_gpu)
+    source.free()
+    target.free()
+    print(f"{info.name}: copying {rate / 1e6:.1f} GB/s in all")
+    print(f"{'':<34}disp. {'wall ms':>8} {'gpu ms':>9} {'copies':>8}")
+    for row in SMALL if options.small else LARGE:
+        run(bench, *row, rate)
+    gpu.close()
+
+
+if __name__ == "__main__":
+    main()
