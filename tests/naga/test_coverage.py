@@ -14,6 +14,7 @@ GENERATED = {
     "a tiled product": "Made by webgpu_widget.arrays.matmul.tiled",
     "a product with a vector": "Made by webgpu_widget.arrays.matmul.vector",
     "an array's operation": "fn main(",
+    "a pass of a transform": "Made by webgpu_widget.arrays.fourier.kernel",
 }
 ONLY_WITH_SUBGROUPS = {"nn/block_cross.wgsl", "nn/block_gate.wgsl", "nn/block_self.wgsl", "nn/block_turned.wgsl"}
 """What the package sends only to adapters with subgroups."""

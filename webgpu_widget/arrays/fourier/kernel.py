@@ -185,6 +185,9 @@ def _fetch(form: PassForm) -> list[str]:
         body.append("z = z.yx;")
     if form.multiply_in:
         body.append(f"z = cmul(z, factors_in[place / {_param('inner')}]);")
+    if form.padded:
+        # After the product: a table has no factor for what is not there.
+        body.append(f"z = select(vec2<f32>(), z, place < {_param('high_in')});")
     if form.twiddled:
         bits = _param("bits")
         body += [
@@ -208,8 +211,6 @@ def _loaded(form: PassForm) -> list[str]:
         lines = [f"var z = vec2<f32>(x[line.x + place], x[line.x + place + {_param('span_in')}]);"]
     else:
         lines = ["var z = vec2<f32>(x[line.x + place], 0.0);"]
-    if form.padded:
-        lines.append(f"z = select(vec2<f32>(), z, place < {_param('high_in')});")
     if form.padded and form.packed and form.load == "real":
         lines.append(f"z.y = select(0.0, z.y, place + {_param('span_in')} < {_param('high_in')});")
     return lines
