@@ -43,6 +43,7 @@ notebooks/0*
 docs/api/index
 docs/wgsl
 docs/weights
+docs/fft
 docs/adapters
 docs/benchmarks
 docs/libraries

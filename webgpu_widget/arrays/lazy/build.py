@@ -34,10 +34,10 @@ def lazy(device: Device, node: Node) -> GPUArray:
 
 def const(value: Any, dtype: DType, shape: Shape = ()) -> Node:
     """Return a node that is one scalar everywhere."""
-    if dtype == dt.COMPLEX64:
-        number = complex(dt.fit_scalar(value, dtype))
+    number = dt.fit_scalar(value, dtype)
+    if isinstance(number, complex):
         return Node("complex", (const(number.real, dt.FLOAT32), const(number.imag, dt.FLOAT32)), shape, dtype)
-    return Node("const", (), shape, dtype, dt.scalar_bits(dt.fit_scalar(value, dtype), dtype))
+    return Node("const", (), shape, dtype, dt.scalar_bits(number, dtype))
 
 
 def iota(size: int) -> Node:
