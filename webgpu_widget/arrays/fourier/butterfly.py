@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Statements"]
 
@@ -55,6 +55,35 @@ class Statements:
             return self.value(text)
         root = cmath.exp(-2j * math.pi * power / length)
         return self.value(f"cmul({value}, vec2<f32>({_number(root.real)}, {_number(root.imag)}))")
+
+    def powers(self, count: int, root: Callable[[int], str], first: str = "") -> list[str]:
+        """Return the powers 0 ... `count` - 1 of a root of unity, each times `first`; those of less than 4 steps from a table's are products.
+
+        Parameters
+        ----------
+        count
+            At most 16.
+        root
+            Gives WGSL for a power that a table has.
+        first
+            A value; 1 when left out.
+        """
+        low, high = [first], [""]
+        one = ""
+        for _ in range(1, min(4, count)):
+            one = one or self.value(root(1))
+            low.append(self._product(low[-1], one))
+        for power in range(4, count, 4):
+            high.append(self.value(root(4)) if power == 4 else self._product(high[-1], high[1]))
+        return [self._product(low[power % 4], high[power // 4]) for power in range(count)]
+
+    def _product(self, a: str, b: str) -> str:
+        """Return a product, in which an empty factor is 1."""
+        return self.value(f"cmul({a}, {b})") if a and b else a or b
+
+    def times(self, values: Sequence[str], factors: Sequence[str]) -> list[str]:
+        """Return values times factors, of which an empty one is 1."""
+        return [self._product(value, factor) for value, factor in zip(values, factors, strict=True)]
 
     def transform(self, values: Sequence[str]) -> list[str]:
         """Return the transform of some values: by two and by primes, combined as Cooley and Tukey (1965) have it."""

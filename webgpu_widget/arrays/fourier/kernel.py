@@ -17,7 +17,7 @@ one leaves the others alone.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from webgpu_widget.arrays.fourier.butterfly import Statements
@@ -151,6 +151,7 @@ def pass_source(form: PassForm) -> str:
         "fn cmul(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {",
         "  return vec2<f32>(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);",
         "}",
+        *_roots(form),
         *_fetch(form),
         *_put(form),
     ]
@@ -160,7 +161,7 @@ def pass_source(form: PassForm) -> str:
 
 
 def _fetch(form: PassForm) -> list[str]:
-    """Return ``fetch(line, e)``: what the transform of a line has at place `e`, multiplied by what belongs to it.
+    """Return ``fetch(line, e)``: what the transform of a line has at place `e`, but for the roots of a pass that is not the first.
 
     A line is (where its span of the input begins, its place in it, and its place in its span of the output).
     """
@@ -188,19 +189,30 @@ def _fetch(form: PassForm) -> list[str]:
     if form.padded:
         # After the product: a table has no factor for what is not there.
         body.append(f"z = select(vec2<f32>(), z, place < {_param('high_in')});")
-    if form.twiddled:
-        bits = _param("bits")
-        body += [
-            f"let c = line.z / {_param('inner')};",
-            f"let q = e * (c / {_param('kept')} * {_param('run')} + c % {_param('kept')});",
-            f"let low = 1u << {bits};",
-            f"var root = cmul(pass_roots[low + (q >> {bits})], pass_roots[q & (low - 1u)]);",
-        ]
-        body += ["root.y = -root.y;"] if form.inverse and form.load == "hermitian" else []
+    if form.twiddled and form.load == "hermitian":
+        body.append("var root = root_of(e * place_of(line));")
+        body += ["root.y = -root.y;"] if form.inverse else []
         body.append("z = cmul(z, root);")
     name = "row_of" if form.load == "hermitian" else "fetch"
     lines = [f"fn {name}(line: vec3<u32>, e: u32) -> vec2<f32> {{", *(f"  {s}" for s in body), "  return z;", "}"]
     return [*lines, *_mirrored(form)] if form.load == "hermitian" else lines
+
+
+def _roots(form: PassForm) -> list[str]:
+    """Return ``place_of(line)``, and ``root_of(q)``: a power of the root that belongs to a pass."""
+    if not form.twiddled:
+        return []
+    bits = _param("bits")
+    return [
+        "fn place_of(line: vec3<u32>) -> u32 {",
+        f"  let c = line.z / {_param('inner')};",
+        f"  return c / {_param('kept')} * {_param('run')} + c % {_param('kept')};",
+        "}",
+        "fn root_of(q: u32) -> vec2<f32> {",
+        f"  let low = 1u << {bits};",
+        f"  return cmul(pass_roots[low + (q >> {bits})], pass_roots[q & (low - 1u)]);",
+        "}",
+    ]
 
 
 def _loaded(form: PassForm) -> list[str]:
@@ -344,12 +356,16 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
         if is_first:
             work += _line(f"w{tag}", tag)
             values = [names.value(f"fetch(line{tag}, j{tag} + {t * count}u)") for t in range(radix)]
+            if form.twiddled and form.load != "hermitian":
+                place = names.value(f"place_of(line{tag})")
+                begin = names.value(f"root_of({place} * j{tag})") if count > 1 else ""
+                step = names.value(f"{place} * {count}u")
+                values = names.times(values, names.powers(radix, partial(_root_text, "root_of({})", step), begin))
         else:
-            work.append(f"let r{tag} = j{tag} % {before}u * {length // (before * radix)}u;")
-            for t in range(radix):
-                place = f"j{tag} + {t * count}u" if t else f"j{tag}"
-                text = _shared(form, f"w{tag}", place)
-                values.append(names.value(f"cmul({text}, stage_roots[r{tag} * {t}u])" if t else text))
+            step = names.value(f"j{tag} % {before}u * {length // (before * radix)}u")
+            places = [f"j{tag} + {t * count}u" for t in range(radix)]
+            values = [names.value(_shared(form, f"w{tag}", place)) for place in places]
+            values = names.times(values, names.powers(radix, partial(_root_text, "stage_roots[{}]", step)))
         results = names.transform(values)
         if form.packed and form.store == "half" and not form.untangled:
             results = _halves(names, results)
@@ -371,6 +387,11 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
     if to_storage:
         return [*computed, *stored]
     return [*computed, *barrier, *stored, "workgroupBarrier();"]
+
+
+def _root_text(template: str, step: str, power: int) -> str:
+    """Return WGSL for a power of a root that a table has."""
+    return template.format(step if power == 1 else f"{step} * {power}u")
 
 
 def _halves(names: Statements, packed: Sequence[str]) -> list[str]:
