@@ -11,6 +11,7 @@ const folder = resolve(here, "../webgpu_widget/static");
 const modules = [
   { entry: "src/index.ts", name: "widget.js", maxGzipBytes: 120_000 },
   { entry: "src/views/mandelbrot/index.ts", name: "explorer.js", maxGzipBytes: 30_000 },
+  { entry: "src/views/panel/index.ts", name: "panel.js", maxGzipBytes: 8_000 },
 ];
 
 const shared = {

@@ -6,9 +6,8 @@ import pathlib
 import uuid
 import weakref
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import anywidget
 import traitlets
 
 from webgpu_widget import errors
@@ -22,13 +21,18 @@ from webgpu_widget.link import hosts
 from webgpu_widget.link.losses import once_more, once_more_async
 from webgpu_widget.link.transports._choose import TransportName, make_transport
 from webgpu_widget.link.transports.base import Transport
+from webgpu_widget.views import pictures
+from webgpu_widget.views.widget import PicturedWidget
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["GPU", "AdapterInfo", "MemoryInfo", "default_gpu"]
 
 _BUNDLE = pathlib.Path(__file__).resolve().parent / "static" / "widget.js"
 
 
-class GPU(Creation, anywidget.AnyWidget):
+class GPU(Creation, PicturedWidget):
     """The GPU of a browser.
 
     Shown in a cell it is a live status card.
@@ -140,9 +144,28 @@ class GPU(Creation, anywidget.AnyWidget):
         """Show what the device tells of itself; a notebook's own page knows it before Python does, and shows it."""
         if self.transport != "comm":
             self.status = self._device.status
+        self.picture_changed()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether somebody has asked for the card."""
+        return self._is_shown or bool(self._outputs)
 
     def __repr__(self) -> str:
         return repr(self._device)
+
+    def picture(self) -> Image.Image:
+        """Draw the card as Python knows it."""
+        device, last = self._device, self._device.last_known
+        state, message = device.status["state"], device.status.get("message", "")
+        facts = [("Connection", device.transport.name)]
+        if last is not None:
+            facts = [("Adapter", device.status["adapter"]), ("Browser", last.browser), *facts]
+        mood: pictures.Mood = (
+            "over" if device.closed else "bad" if message else "good" if device.known is not None else "wait"
+        )
+        footer = "" if device.closed else "As it was when the notebook was saved. Run the cell again to compute."
+        return pictures.card("WebGPU", state, mood, facts, message, footer=footer)
 
     def __enter__(self) -> Self:
         return self

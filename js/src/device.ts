@@ -1,5 +1,6 @@
 /** The adapter and the device: asked for at first need, with all that they can do, and again after a loss. */
 import { EngineError } from "./errors.js";
+import { browserName } from "./host.js";
 import type { DeviceInfo } from "./protocol.gen.js";
 
 const FEATURES: readonly string[] = [
@@ -27,7 +28,25 @@ export function noGpuReason(): string | null {
   if (!globalThis.isSecureContext) {
     return `this page (${location.origin}) is not a secure context, and browsers offer WebGPU only there: open it by https, or from http://localhost or http://127.0.0.1`;
   }
-  return "this browser has no navigator.gpu: use Chrome or Edge 113+, Safari 26+, or Firefox 141+ (Windows) or 145+ (macOS); on Linux, Chromium may need --enable-unsafe-webgpu --enable-features=Vulkan";
+  return `${browserName(navigator.userAgent)} offers no WebGPU here (there is no navigator.gpu): ${wayToWebGpu(navigator.userAgent)}`;
+}
+
+/** What to do in a browser without WebGPU. */
+export function wayToWebGpu(userAgent: string): string {
+  const browser = browserName(userAgent);
+  const linux = /Linux|X11/.test(userAgent) && !/Android/.test(userAgent);
+  if (/^Firefox/.test(browser)) {
+    return linux
+      ? "on Linux, set dom.webgpu.enabled to true in about:config and restart it, or open this page in Chrome or Edge"
+      : "it has WebGPU from 141 on Windows and from 145 on macOS with Apple's chips; update it, or open this page in Chrome or Edge";
+  }
+  if (/^Safari/.test(browser)) return "it has WebGPU from 26 on; update the system, or open this page in Chrome or Edge";
+  if (/^(Chrome|Chromium|Edge|Opera)/.test(browser)) {
+    return linux
+      ? "on Linux, start it with --enable-unsafe-webgpu (and --enable-features=Vulkan), or switch on chrome://flags/#enable-unsafe-webgpu"
+      : "it has WebGPU from 113 on; update it, and see whether hardware acceleration is on in its settings";
+  }
+  return "use Chrome or Edge 113, Safari 26, or Firefox 141 (Windows) or 145 (macOS), or newer";
 }
 
 const NO_ADAPTER =
@@ -114,4 +133,39 @@ export async function openDevice(): Promise<Opened> {
       user_agent: navigator.userAgent,
     },
   };
+}
+
+/** What is known of an adapter before anybody has asked for a device. */
+export interface Glimpse {
+  readonly adapter?: string;
+  readonly problem?: string;
+}
+
+export function adapterText({
+  vendor,
+  architecture,
+  description,
+  isFallback,
+}: {
+  vendor: string;
+  architecture: string;
+  description: string;
+  isFallback: boolean;
+}): string {
+  const name = [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter";
+  return isFallback ? `${name} (on the CPU)` : name;
+}
+
+/** Look whether there is an adapter, and which; makes no device. */
+export async function glimpse(): Promise<Glimpse> {
+  const reason = noGpuReason();
+  if (reason !== null) return { problem: reason };
+  try {
+    const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+    if (!adapter) return { problem: NO_ADAPTER };
+    const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
+    return { adapter: adapterText({ vendor, architecture, description, isFallback: isFallbackAdapter }) };
+  } catch (error) {
+    return { problem: `requestAdapter() failed: ${String(error)}; reload the page` };
+  }
 }

@@ -44,7 +44,10 @@ type Of<Op extends Command["op"]> = Extract<Command, { op: Op }>;
 export class Engine {
   epoch = 1;
   gpu: Gpu | undefined;
+  /** The last error that nothing has succeeded since. */
   lastError: EngineError | undefined;
+  /** When it began to work, by `performance.now()`; undefined while it has nothing to do. */
+  busySince: number | undefined;
   /** Why there is no device, once it has been asked for in vain. */
   noGpu: EngineError | undefined;
   private opening: Promise<Gpu> | undefined;
@@ -237,6 +240,13 @@ export class Engine {
     }
   }
 
+  private succeeded(id: string, value: Record<string, unknown>): void {
+    this.replies.result(id, value);
+    if (!this.lastError) return;
+    this.lastError = undefined;
+    this.changed();
+  }
+
   private fail(id: string, error: EngineError): void {
     if (!this.replies.requests.has(id)) return;
     this.lastError = error;
@@ -412,7 +422,7 @@ export class Engine {
         const value = await work;
         const kept = await claim?.settle();
         if (kept) this.fail(id, kept);
-        else this.replies.result(id, value);
+        else this.succeeded(id, value);
       } catch (error) {
         this.fail(id, claim?.error ?? (await this.problem(error, id)));
       }
@@ -495,9 +505,11 @@ export class Engine {
   private watchProgress(): void {
     if (this.watching) return;
     this.watching = true;
+    this.busySince = performance.now();
     const tick = (): void => {
       if (!this.busy) {
         this.watching = false;
+        this.busySince = undefined;
         return;
       }
       if (this.steps !== this.reported) {

@@ -3,6 +3,7 @@ import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
 import "./cluster/index.js";
 import { Runtime, registry } from "./runtime.js";
 import { CommLink } from "./transports/comm.js";
+import { openPlaces, type PlaceTraits, renderPlace } from "./views/places.js";
 import { liveStatus, type Status } from "./views/state.js";
 import { showStatus } from "./views/status.js";
 import { registerWeights } from "./weights/index.js";
@@ -12,15 +13,20 @@ export { registerService } from "./services.js";
 
 registerWeights();
 
-interface Traits {
+interface Traits extends PlaceTraits {
   transport: "comm" | "page" | "headless";
   status: { state?: string; adapter?: string; transport?: string; message?: string; url?: string };
   gpu_id: string;
 }
 
 /** Synchronous: anywidget gives up a model whose `initialize` takes longer than two seconds, so the GPU is asked for later. */
-function initialize({ model, signal }: InitializeProps<Traits>): (() => void) | undefined {
-  if (model.get("transport") !== "comm") return undefined;
+function initialize({ model, signal }: InitializeProps<Traits>): () => void {
+  const leavePlaces = openPlaces(model, (el) => showCard(model, el));
+  if (model.get("transport") !== "comm") {
+    signal?.addEventListener("abort", leavePlaces);
+    model.on("destroy", leavePlaces);
+    return leavePlaces;
+  }
   const runtime = new Runtime();
   const link = new CommLink(model as unknown as AnyModel, runtime);
   registry().set(model.get("gpu_id"), runtime);
@@ -36,16 +42,22 @@ function initialize({ model, signal }: InitializeProps<Traits>): (() => void) | 
     runtime.destroy();
     link.close();
   };
+  signal?.addEventListener("abort", leavePlaces);
+  model.on("destroy", leavePlaces);
   signal?.addEventListener("abort", destroy);
   model.on("destroy", destroy);
   // JupyterLab keeps the models of a kernel that is restarted, and only says that their comms are dead.
   model.on("comm_live_update", destroy);
-  return destroy;
+  return () => {
+    leavePlaces();
+    destroy();
+  };
 }
 
-function render({ model, el }: RenderProps<Traits>): () => void {
+function showCard(model: AnyModel<Traits>, el: HTMLElement): () => void {
   // anywidget wraps the model anew for each call, so the GPU's id is what initialize and render share.
   const runtime = registry().get(model.get("gpu_id"));
+  runtime?.look();
   if (runtime) return showStatus(el, () => liveStatus(runtime), runtime.onChange.bind(runtime));
   const status = (): Status => {
     const { state = "not started", ...more } = model.get("status") ?? {};
@@ -55,6 +67,10 @@ function render({ model, el }: RenderProps<Traits>): () => void {
     model.on("change:status", listener);
     return () => model.off("change:status", listener);
   });
+}
+
+function render({ model, el }: RenderProps<Traits>): () => void {
+  return renderPlace(model.get("_picture_id"), el, (place) => showCard(model as AnyModel<Traits>, place));
 }
 
 export default { initialize, render };

@@ -1,5 +1,6 @@
 /** The hub's own page: a WebSocket to Python, opened again whenever it breaks. */
-import { Runtime, randomId, registry } from "./runtime.js";
+import { randomId } from "./host.js";
+import { Runtime, registry } from "./runtime.js";
 import type { Link } from "./transports/link.js";
 import { WebSocketLink } from "./transports/websocket.js";
 import { liveStatus } from "./views/state.js";
@@ -67,6 +68,7 @@ export function connectPage(): Runtime {
   });
   document.documentElement.style.colorScheme = "light dark";
   const place = document.getElementById("app") ?? document.body;
+  runtime.look();
   showStatus(place, () => liveStatus(runtime), runtime.onChange.bind(runtime));
   return runtime;
 }

@@ -1,6 +1,7 @@
 /** One session with its engine: what a widget's model, or a hub's page, brings to life. */
-import { noGpuReason } from "./device.js";
+import { type Glimpse, glimpse, noGpuReason } from "./device.js";
 import { Engine } from "./engine.js";
+import { hostName, randomId } from "./host.js";
 import { Session, type SessionHost } from "./session.js";
 import type { Link, LinkEvents } from "./transports/link.js";
 import { WebSocketLink } from "./transports/websocket.js";
@@ -14,22 +15,6 @@ export function registry(): Map<string, Runtime> {
   return page[REGISTRY];
 }
 
-/** Random, also where the page is no secure context (crypto.randomUUID is not there then). */
-export function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** Which notebook front end, or page, this is. */
-function hostName(): string {
-  const { location, document } = globalThis;
-  if (location.protocol === "vscode-webview:") return "vscode";
-  if (/(^|\.)(colab\.research\.google\.com|colab\.googleusercontent\.com)$/.test(location.hostname)) return "colab";
-  if (document.querySelector("marimo-filename, marimo-mode")) return "marimo";
-  const config = document.getElementById("jupyter-config-data")?.textContent;
-  if (config) return /"appName":\s*"Jupyter ?Lite/i.test(config) ? "jupyterlite" : /"appName":\s*"Jupyter Notebook"/i.test(config) ? "notebook" : "jupyterlab";
-  return "unknown";
-}
-
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
@@ -37,6 +22,9 @@ function isLoopback(hostname: string): boolean {
 export class Runtime implements LinkEvents {
   readonly session: Session;
   readonly engine: Engine;
+  /** What is known of the adapter before the first call. */
+  seen: Glimpse = {};
+  private looked = false;
   private readonly listeners = new Set<() => void>();
 
   /** @param host name of the front end, where it is known */
@@ -75,6 +63,21 @@ export class Runtime implements LinkEvents {
   onChange(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** Look for an adapter, so that what is shown is true before the first call. */
+  look(): void {
+    if (this.looked) return;
+    this.looked = true;
+    const reason = noGpuReason();
+    if (reason !== null) {
+      this.seen = { problem: reason };
+      return;
+    }
+    void glimpse().then((seen) => {
+      this.seen = seen;
+      for (const listener of this.listeners) listener();
+    });
   }
 
   opened(link: Link): void {

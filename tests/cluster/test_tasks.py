@@ -338,4 +338,4 @@ def test_the_table(empty: wg.Cluster) -> None:
     widget = empty.table()
     FakeBrowser(empty.url)
     empty.wait(2)
-    until(lambda: "browser-2" in widget.value)
+    until(lambda: any(cells[0] == "browser-2" for cells in widget.rows))

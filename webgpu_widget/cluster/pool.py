@@ -460,12 +460,25 @@ class Cluster:
         """Return `workers` as a widget that follows the cluster."""
         from webgpu_widget.cluster.views import LiveTable
 
-        shown = LiveTable(lambda: cast("Table", self.workers))
+        shown = LiveTable(lambda: cast("Table", self.workers), self._word)
         self._tables.add(shown)
         return shown.widget
 
+    def _word(self) -> str:
+        ready, launched = len(self._roster.present("ready")), len(self._roster.members)
+        if self._closed:
+            return f"closed; {launched} browser{'' if launched == 1 else 's'} took part"
+        return (
+            f"{ready} browser{'' if ready == 1 else 's'} ready"
+            if launched
+            else "no browser yet: open cluster.url in one, or cluster.launch()"
+        )
+
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.table()._repr_mimebundle_(**options)
+
+    def _ipython_display_(self) -> None:
+        self.table()._ipython_display_()
 
     # ------------------------------------------------------------ the end
 
@@ -501,7 +514,11 @@ class Cluster:
         self._hub.remove_endpoint(self._token)
         self._hub.close()
         self._launched.close()
+        for member in members:
+            member.state, member.reason = "gone", "the cluster was closed"
         self._changed()
+        for shown in list(self._tables):
+            shown.refresh()
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import html
 import io
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget.link import hosts
+from webgpu_widget.views import panel
 
 if TYPE_CHECKING:
     from webgpu_widget.cluster.mandelbrot import Tile
@@ -54,29 +56,14 @@ def size_text(count: float) -> str:
 def meter(progress: bool | Callable[[float], None], unit: str, total: float) -> Iterator[Callable[[float], None]]:
     """Give a function that is told of finished work, and shows how much of ``total`` it is."""
     done = 0.0
-    if progress is False:
-        yield lambda _part: None
-        return
-    if callable(progress):
-        report = progress
+    with panel.meter(progress, unit) as tell:
 
-        def tell(part: float) -> None:
+        def advance(part: float) -> None:
             nonlocal done
             done += part
-            report(min(1.0, done / total))
+            tell(min(1.0, done / total))
 
-        yield tell
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=100, desc=unit, unit="%", bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}") as bar:
-
-        def move(part: float) -> None:
-            nonlocal done
-            done += part
-            bar.update(min(100.0, 100 * done / total) - bar.n)
-
-        yield move
+        yield advance
 
 
 class Table(list[Any]):
@@ -117,23 +104,22 @@ class LiveTable:
     ----------
     rows : callable
         Returns the `Table` to show.
+    state : callable
+        Returns a word on the cluster.
     """
 
-    def __init__(self, rows: Callable[[], Table]) -> None:
-        import ipywidgets
-
-        self._rows = rows
-        self.widget = ipywidgets.HTML(rows()._repr_html_())
+    def __init__(self, rows: Callable[[], Table], state: Callable[[], str]) -> None:
+        self._rows, self._state = rows, state
+        self.widget = panel.TablePanel("Cluster of browsers", _COLUMNS)
+        self.refresh()
 
     def refresh(self) -> None:
         """Show what is so now."""
-        text = self._rows()._repr_html_()
-        if text != self.widget.value:
-            self.widget.value = text
+        self.widget.tell(self._state(), [list(cells) for cells in self._rows()._cells()])
 
 
 class LivePicture:
-    """A picture that fills up as its tiles arrive, shown in the cell that makes it.
+    """A picture that fills up as its tiles arrive, shown in the cell that makes it, and kept in the notebook's file.
 
     Parameters
     ----------
@@ -142,25 +128,33 @@ class LivePicture:
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
-        import ipywidgets
-
         self._step = max(1, -(-max(size) // _SHOWN))
+        self._size = size
         self._rgba = np.full((size[1], size[0], 4), (90, 90, 90, 60), np.uint8)
         self._last = 0.0
-        self.widget = ipywidgets.Image(value=self._png(), format="png")
-        hosts.here().show(self.widget)
+        self._left = size[0] * size[1]
+        host = hosts.here()
+        self._output = host.display(self._bundle(), {}) if host.has_page else None
 
-    def _png(self) -> bytes:
-        return png(np.ascontiguousarray(self._rgba[:: self._step, :: self._step]))
+    def _bundle(self) -> dict[str, Any]:
+        shown = png(np.ascontiguousarray(self._rgba[:: self._step, :: self._step]))
+        width, height = self._size
+        done = 1 - self._left / (width * height)
+        return {
+            "image/png": base64.b64encode(shown).decode("ascii"),
+            "text/plain": f"a picture of {width} x {height} pixels by the cluster, {done:.0%} done",
+        }
 
     def add(self, part: Tile, smooth: NDArray[np.float32]) -> None:
         """Put a tile in; the picture is sent four times a second at most."""
         self._rgba[part.where] = colours(smooth)
+        self._left -= smooth.size
         now = time.monotonic()
         if now - self._last > _REDRAW_S:
             self._last = now
-            self.widget.value = self._png()
+            self.finish()
 
     def finish(self) -> None:
         """Send all that is there."""
-        self.widget.value = self._png()
+        if self._output is not None:
+            self._output.update(self._bundle(), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import threading
 import weakref
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
     from webgpu_widget.link.transports.base import Transport
 
 __all__ = ["AdapterInfo", "Device", "MemoryInfo"]
+
+
+_ASKING = "asking for the GPU"
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("HeadlessChrome", "Chromium"),
+    ("Chrome", "Chrome"),
+    ("Firefox", "Firefox"),
+    ("Version", "Safari"),
+)
+"""Marks of user agents, those of browsers that also bear another's mark first."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,15 @@ class AdapterInfo:
             or "unnamed adapter"
         )
 
+    @property
+    def browser(self) -> str:
+        """The browser's name and version, as its user agent tells them: ``Chrome 156``, ``Firefox 153``."""
+        for mark, name in _BROWSERS:
+            found = re.search(mark + r"/(\d+)", self.user_agent)
+            if found:
+                return f"{name} {found[1]}"
+        return self.user_agent
+
 
 @dataclass(frozen=True)
 class MemoryInfo:
@@ -91,6 +113,8 @@ class Device:
         What carries messages, what waits for replies, what takes commands.
     known : AdapterInfo or None
         `info` where it is known already, without waiting.
+    last_known : AdapterInfo or None
+        The same, kept after a loss or the end.
     status : dict
         What its card shows: state, adapter, address.
     closed : bool
@@ -108,6 +132,7 @@ class Device:
         self.connection = Connection(transport)
         self.queue = Queue(self.connection)
         self.known: AdapterInfo | None = None
+        self.last_known: AdapterInfo | None = None
         self.kernels: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
         self.runtime: Any = None
         self._lock = threading.Lock()
@@ -116,6 +141,7 @@ class Device:
         self._before_count: list[Callable[[], None]] = []
         self.closed = False
         self.connection.on_gone(self._gone)
+        self.connection.on_answered(self._answered)
         transport.start(self.connection)
         self.status = {"state": "waiting", "transport": transport.name}
         if transport.url is not None and transport.name == "page":
@@ -150,6 +176,20 @@ class Device:
         if gpu is not None:
             gpu.device_changed()
 
+    def _answered(self, request: Request, error: BaseException | None, waiting: bool) -> None:
+        """Have a card that is shown follow what became of a request."""
+        gpu = self._gpu() if self._gpu is not None else None
+        if gpu is None or not gpu.is_shown or self.closed or request.what == _ASKING:
+            return
+        gone = isinstance(error, errors.FrontendError | errors.DeviceError)
+        if self.known is None and waiting and not gone:
+            with contextlib.suppress(errors.WebGPUWidgetError):
+                self.ready()
+        if isinstance(error, errors.WebGPUWidgetError):
+            self._tell(state="no answer" if gone else "ready", message=f"{type(error).__name__}: {error}")
+        elif error is None and (self.status["state"] != "ready" or self.status.get("message")):
+            self._tell(state="ready", message="")
+
     # ------------------------------------------------------------ state
 
     @property
@@ -177,14 +217,14 @@ class Device:
         """
         self.check_open()
         found = self.known
-        return found or self._keep_info(self.queue.request({"op": "get-device"}, "asking for the GPU", timeout))
+        return found or self._keep_info(self.queue.request({"op": "get-device"}, _ASKING, timeout))
 
     async def ready_async(self, timeout: float | None = 30.0) -> AdapterInfo:
         """Coroutine twin of `ready`."""
         self.check_open()
         found = self.known
         if found is None:
-            found = self._keep_info(await self.queue.request_async({"op": "get-device"}, "asking for the GPU", timeout))
+            found = self._keep_info(await self.queue.request_async({"op": "get-device"}, _ASKING, timeout))
         return found
 
     def _keep_info(self, raw: dict[str, Any]) -> AdapterInfo:
@@ -201,8 +241,13 @@ class Device:
             subgroup_matrix_configs=tuple(raw["subgroup_matrix_configs"]),
         )
         with self._lock:
-            self.known = info
-        self._tell(state="ready", adapter=info.name, message="")
+            self.known = self.last_known = info
+        self._tell(
+            state="ready",
+            adapter=info.name + (" (on the CPU)" if info.is_fallback else ""),
+            browser=info.browser,
+            message="",
+        )
         return info
 
     def before_count(self, callback: Callable[[], None]) -> None:

@@ -64,6 +64,9 @@ class Request:
     """Looks at what came, once the reply is there; raises when it is not what was asked for."""
 
 
+Answered = Callable[[Request, BaseException | None, bool], None]
+
+
 class Connection:
     """See the module."""
 
@@ -95,6 +98,7 @@ class Connection:
         self._last_label = ""
         self._working_on: str | None = None
         self.hello: Message = {}
+        self._on_answered: weakref.WeakMethod[Answered] | None = None
 
     # ------------------------------------------------------------ for transports
 
@@ -174,6 +178,13 @@ class Connection:
         """
         bound = getattr(callback, "__self__", None) is not None
         self._on_gone.append(weakref.WeakMethod(callback) if bound else lambda: callback)
+
+    def on_answered(self, callback: Answered) -> None:
+        """Have a bound method called as ``callback(request, error or None, waiting)`` when a wait has ended, by the thread that waited.
+
+        ``waiting`` says whether that thread may wait for more: in a coroutine it may not. The method does not keep its object alive.
+        """
+        self._on_answered = weakref.WeakMethod(callback)
 
     # ------------------------------------------------------------ for the queue
 
@@ -451,10 +462,11 @@ class Connection:
                     with let_in():
                         step(request.future, _SLICE_S)
                     self._watch(request, timeout)
-            except BaseException:
+            except BaseException as error:
                 self.cancel(request)
+                self._tell_answered(request, error, waiting=True)
                 raise
-        return _value(request)
+        return self._value(request, waiting=True)
 
     async def wait_async(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:
         """Coroutine twin of `wait`."""
@@ -465,16 +477,32 @@ class Connection:
                 while not future.done():
                     await asyncio.wait({future}, timeout=drain() or _SLICE_S)
                     self._watch(request, timeout)
-        except BaseException:
+        except BaseException as error:
             self.cancel(request)
             if not future.done():
                 future.cancel()
+            self._tell_answered(request, error, waiting=False)
             raise
         finally:
             # asyncio logs an exception that nobody asked its future for.
             if future.done() and not future.cancelled():
                 future.exception()
-        return _value(request)
+        return self._value(request, waiting=False)
+
+    def _value(self, request: Request, *, waiting: bool) -> dict[str, Any]:
+        """Return the result, or raise the error from here: a user's traceback shows no futures."""
+        error = request.future.exception()
+        self._tell_answered(request, error, waiting=waiting)
+        if error is not None:
+            raise error
+        if request.check is not None:
+            request.check()
+        return request.future.result()
+
+    def _tell_answered(self, request: Request, error: BaseException | None, *, waiting: bool) -> None:
+        callback = self._on_answered() if self._on_answered is not None else None
+        if callback is not None:
+            callback(request, error, waiting)
 
     def wait_for_credit(self, limit_bytes: int, timeout: float | None = 30.0) -> None:
         """Block until no more than ``limit_bytes`` wait in Python to be sent."""
@@ -595,16 +623,6 @@ class Connection:
 def _ping_after(timeout: float | None) -> float:
     """Return the seconds of silence after which the page is asked what it does: in time to say it in the error."""
     return _PING_AFTER_S if timeout is None else min(_PING_AFTER_S, timeout / 3)
-
-
-def _value(request: Request) -> dict[str, Any]:
-    """Return the result, or raise the error from here: a user's traceback shows no futures."""
-    error = request.future.exception()
-    if error is not None:
-        raise error
-    if request.check is not None:
-        request.check()
-    return request.future.result()
 
 
 def environment_flag(name: str, default: bool) -> bool:

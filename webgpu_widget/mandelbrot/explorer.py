@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import math
 import os
 import pathlib
@@ -11,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
@@ -25,11 +25,16 @@ from webgpu_widget.mandelbrot.landmarks import landmarks
 from webgpu_widget.mandelbrot.numbers import decimal_text, exact, log2_abs
 from webgpu_widget.mandelbrot.palette import names, palette_colors
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view, render_view_async
+from webgpu_widget.mandelbrot.sketch import sketch
 from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
 from webgpu_widget.process.fork import Lock
+from webgpu_widget.views import pictures
+from webgpu_widget.views.widget import PicturedWidget
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
     from webgpu_widget.gpu import GPU
 
 __all__ = ["MandelbrotExplorer"]
@@ -38,10 +43,12 @@ _BUNDLE = pathlib.Path(__file__).resolve().parents[1] / "static" / "explorer.js"
 _MISSING = (
     "export default { render({ el }) { el.textContent = 'webgpu_widget: the bundle of the explorer is not built'; } };"
 )
+_LARGEST_PICTURE = 2**22
+"""Bytes of a PNG that a page may send for the notebook's file."""
 _CYCLES = {"log": 2.0, "sqrt": 8.0, "linear": 64.0}
 
 
-class MandelbrotExplorer(anywidget.AnyWidget):
+class MandelbrotExplorer(PicturedWidget):
     """A picture of the Mandelbrot set to move about in.
 
     Drag it, turn the wheel, pinch, double-click, or use the keyboard; the page's own GPU computes, and the kernel computes reference orbits where
@@ -139,6 +146,7 @@ class MandelbrotExplorer(anywidget.AnyWidget):
         self._pending: set[str] = set()
         self._lock = Lock()
         self._moves = 0
+        self._shown: Picture | None = None
         self._release: Callable[[], object] | None = None
         # Last of what may fail: `close` is called on what a trait has refused, too.
         super().__init__(**chosen)
@@ -152,6 +160,47 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             self.observe(self._look_ahead, ["center", "width", "max_iter", "auto_iterations", "power", "julia"])
             self._look_ahead()
         self.on_msg(self._on_message)
+
+    def __repr__(self) -> str:
+        def short(text: str) -> str:
+            return text if len(text) <= 24 else f"{text[:21]}..."
+
+        place = ", ".join(repr(short(part)) for part in self.center)
+        count = "automatic" if self.auto_iterations else self.max_iter
+        julia = f", julia={self.julia}" if self.julia else ""
+        palette = self.palette if isinstance(self.palette, str) else f"{len(self.palette)} colours"
+        return f"MandelbrotExplorer(center=({place}), width={short(self.width)!r}{julia}, power={self.power}, max_iter={count}, palette={palette!r})"
+
+    def picture(self) -> Picture:
+        """Draw the view for the notebook's file: as the page has last shown it, or by the kernel's GPU or processor where no page has."""
+        line = f"Run the cell again to move about.   {self!r}"
+        if self._shown is not None:
+            return pictures.framed(self._shown, line)
+        from PIL import Image as Pillow
+
+        seen = self.view.replace(size=(640, max(1, round(640 * (self.height - 60) / 960))))
+        found: NDArray[np.uint8] | None = None
+        if self._unseen:
+            with contextlib.suppress(WebGPUWidgetError):
+                found = render_view(seen, self.gpu, refine=False).rgba(**self.colors)
+        if found is None:
+            small = sketch(seen)
+            found = None if small is None else small.rgba(**self.colors)
+        if found is None:
+            return pictures.card("Mandelbrot explorer", "not drawn yet", "wait", message=line)
+        return pictures.framed(Pillow.fromarray(found[..., :3]).resize(seen.size), line)
+
+    def _keep(self, png: Any) -> None:
+        """Keep what the page shows."""
+        from PIL import Image as Pillow
+
+        if memoryview(png).nbytes > _LARGEST_PICTURE:
+            return
+        with contextlib.suppress(OSError, ValueError), Pillow.open(io.BytesIO(png), formats=["PNG"]) as sent:
+            if max(sent.size) > 1280:
+                return
+            self._shown = sent.convert("RGB")
+        self.picture_changed()
 
     @property
     def gpu(self) -> GPU:
@@ -287,12 +336,14 @@ class MandelbrotExplorer(anywidget.AnyWidget):
             go_on()
             work.prepare(self.view, progress=go_on, near=True)
 
-    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
         if not isinstance(content, dict) or not isinstance(content.get("id"), str):
             return
         question = content["id"]
         if content.get("kind") == "hello":
             self._say(self._welcome(question), ())
+        elif content.get("kind") == "picture" and buffers:
+            self._pool.submit(self._keep, buffers[0])
         elif content.get("kind") == "cancel":
             with self._lock:
                 if question in self._pending:

@@ -18,6 +18,7 @@ from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, exact, log
 from webgpu_widget.mandelbrot.palette import Histogram
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
 from webgpu_widget.mandelbrot.view import View
+from webgpu_widget.views.panel import meter
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
@@ -191,23 +192,12 @@ def animate(
     writer: _Writer = (
         _Gif(target, frames_per_second) if kind == ".gif" else _Mp4(target, frames_per_second, (wide, high))
     )
-    bar = None
-    if progress is True:
-        from tqdm.auto import tqdm
-
-        bar = tqdm(total=count, desc=target.name, unit="frame")
-    try:
+    with meter(progress, f"film {target.name}") as tell:
         for number, image in enumerate(frames(shown, gpu, count=count, start=start, samples=samples), 1):
             if by_rank:
                 ranks = image.histogram if ranks is None else ranks.blend(image.histogram, CALM)
             floor = image.floor if floor is None else floor + CALM * (image.floor - floor)
             writer.add(image.rgba(**how, floor=floor, histogram=ranks or False)[..., :3])
-            if bar is not None:
-                bar.update()
-            elif callable(progress):
-                progress(number / count)
+            tell(number / count)
         writer.close()
-    finally:
-        if bar is not None:
-            bar.close()
     return target

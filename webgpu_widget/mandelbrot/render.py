@@ -20,6 +20,7 @@ from webgpu_widget.mandelbrot.lines import count_exactly, unresolved
 from webgpu_widget.mandelbrot.numbers import ViewError, exact_point
 from webgpu_widget.mandelbrot.tile import Tile
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
+from webgpu_widget.views.panel import meter
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -260,23 +261,6 @@ def _arguments(view: View) -> dict[str, Any]:
     return {name: getattr(view, name) for name in ("center", "width", "size", "max_iter", "julia", "power", "formula")}
 
 
-def _meter(
-    progress: Callable[[float], None] | bool | None,
-) -> tuple[Callable[[float], None] | None, Callable[[], None]]:
-    if callable(progress):
-        return progress, lambda: None
-    if not progress:
-        return None, lambda: None
-    from tqdm.auto import tqdm
-
-    bar = tqdm(total=100, desc="rendering", unit="%", leave=False)
-
-    def show(part: float) -> None:
-        bar.update(round(100 * part) - bar.n)
-
-    return show, bar.close
-
-
 @dataclasses.dataclass(frozen=True)
 class Counts:
     """What a GPU computed of a picture, or of a tile of it.
@@ -402,10 +386,9 @@ def _picture(
         raise ViewError(f"samples is {samples!r}; pass an int from 1 to {MAX_SAMPLES}")
     work.choose_method(view, method)
     point = None if reference is None else exact_point(reference, "reference")
-    show, finish = _meter(progress)
-    try:
+    with meter(progress, "rendering") as tell:
         prepared = yield work.Wait(compute=lambda: work.prepare(view, method, point))
-        job = _Job(gpu, view, prepared, is_fallback, show)
+        job = _Job(gpu, view, prepared, is_fallback, tell if progress else None)
         kernel = kernels.make_kernel(gpu.queue, view, prepared, derivative=distance, fallback=is_fallback)
         counts: Counts = yield from job.counts(kernel, kernel.tile, refine=refine)
         total, extra = counts.stats.iterations, None
@@ -424,5 +407,3 @@ def _picture(
         computed = counts.iterations.size + (0 if extra is None else extra.smooth.size)
         stats = job.stats(total, counts.stats.refined, computed)
         return Image(view, prepared.method, counts.iterations, counts.smooth, counts.distance, stats, extra)
-    finally:
-        finish()

@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.link import hosts
+from webgpu_widget.views.panel import Bar
 
 if TYPE_CHECKING:
     from webgpu_widget.link.hosts import Host
@@ -17,36 +18,6 @@ __all__ = ["show"]
 
 _INTERVAL_S = 0.1
 _ENDED = ("done", "failed", "cancelled")
-
-_ESM = """
-function render({ model, el }) {
-  const bar = document.createElement("progress");
-  const text = document.createElement("span");
-  const pause = document.createElement("button");
-  const cancel = document.createElement("button");
-  const box = document.createElement("div");
-  box.setAttribute("role", "group");
-  box.setAttribute("aria-label", "loading weights");
-  box.style.cssText = "display:flex;gap:.6em;align-items:center;font:13px system-ui,sans-serif;flex-wrap:wrap";
-  bar.max = 1;
-  bar.style.width = "16em";
-  cancel.textContent = "Cancel";
-  pause.onclick = () => model.send({ action: model.get("state") === "paused" ? "resume" : "pause" });
-  cancel.onclick = () => model.send({ action: "cancel" });
-  box.append(bar, text, pause, cancel);
-  el.append(box);
-  const draw = () => {
-    const state = model.get("state");
-    bar.value = model.get("fraction");
-    text.textContent = model.get("text");
-    pause.textContent = state === "paused" ? "Resume" : "Pause";
-    pause.hidden = cancel.hidden = !(state === "loading" || state === "paused");
-  };
-  for (const name of ["fraction", "text", "state"]) model.on(`change:${name}`, draw);
-  draw();
-}
-export default { render };
-"""
 
 
 def show(weights: Weights) -> None:
@@ -59,19 +30,7 @@ def show(weights: Weights) -> None:
 
 
 def _show_widget(weights: Weights, host: Host) -> None:
-    import anywidget
-    import traitlets
-
-    class LoadBar(anywidget.AnyWidget):
-        _esm = _ESM
-        fraction = traitlets.Float(0.0).tag(sync=True)
-        text = traitlets.Unicode("").tag(sync=True)
-        state = traitlets.Unicode("loading").tag(sync=True)
-
-        def __repr__(self) -> str:
-            return "loading weights"
-
-    bar = LoadBar()
+    bar = Bar("loading weights", steerable=True)
     held = weakref.ref(weights)
 
     def steer(_widget: Any, content: Any, _buffers: Any) -> None:
@@ -91,8 +50,7 @@ def _show_widget(weights: Weights, host: Host) -> None:
         if progress.state not in _ENDED and time.monotonic() - last[0] < _INTERVAL_S:
             return
         last[0] = time.monotonic()
-        with bar.hold_sync():
-            bar.fraction, bar.text, bar.state = progress.fraction, str(progress), progress.state
+        bar.tell(progress.fraction, str(progress), progress.state)
 
     update()
     weights._driver.listeners.append(update)

@@ -1,9 +1,14 @@
+import { adapterText } from "../device.js";
+import { browserName } from "../host.js";
 import type { Runtime } from "../runtime.js";
 
 /** What the status card shows. */
 export interface Status {
   readonly state: string;
   readonly adapter?: string;
+  readonly browser?: string;
+  /** What runs, and for how many seconds. */
+  readonly running?: string;
   readonly transport?: string;
   readonly message?: string;
   readonly url?: string;
@@ -19,23 +24,29 @@ const ROLES = { waiting: "waiting for Python", leader: "ready", standby: "anothe
 /** The status of an engine on this page. */
 export function liveStatus(runtime: Runtime): Status {
   const { session, engine } = runtime;
-  const { gpu, lastError, noGpu } = engine;
+  const { gpu, noGpu } = engine;
   const link = session.link;
   const about = gpu?.info;
-  const adapter = about && [about.vendor, about.architecture, about.description].filter(Boolean).join(" ");
-  const state = noGpu
-    ? "no GPU"
-    : session.role === "leader" && !link
-      ? "connection lost"
-      : session.role === "leader" && engine.busy
-        ? "computing"
-        : ROLES[session.role];
-  const message = session.refusal || noGpu?.message || lastError?.message;
+  const adapter = about ? adapterText({ ...about, isFallback: about.is_fallback }) : noGpu ? undefined : runtime.seen.adapter;
+  const problem = noGpu?.message ?? (gpu ? undefined : runtime.seen.problem);
+  const computing = session.role === "leader" && link !== undefined && engine.busy;
+  const state =
+    problem && session.role !== "refused" && session.role !== "closed"
+      ? "no GPU"
+      : session.role === "leader" && !link
+        ? "connection lost"
+        : computing
+          ? "computing"
+          : ROLES[session.role];
+  const seconds = computing && engine.busySince !== undefined ? Math.floor((performance.now() - engine.busySince) / 1000) : 0;
+  const message = session.refusal || problem || engine.lastError?.message;
   return {
     state,
-    ...(adapter && { adapter: about.is_fallback ? `${adapter} (on the CPU)` : adapter }),
+    ...(adapter && { adapter }),
+    browser: browserName(navigator.userAgent),
     ...(link && { transport: link.kind === "comm" ? "comm" : "WebSocket" }),
     ...(message && { message }),
+    ...(seconds > 0 && { running: `${engine.workingOn || "a request"}, ${seconds} s` }),
     ...(gpu && {
       buffers: gpu.memory.buffers,
       bytes: gpu.memory.bytes,

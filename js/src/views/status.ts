@@ -12,6 +12,7 @@ const STYLE = `
 .webgpu-widget-status header i { width: 9px; height: 9px; border-radius: 50%; background: var(--ww-wait); align-self: center; flex: none; }
 .webgpu-widget-status[data-mood=good] header i { background: var(--ww-good); }
 .webgpu-widget-status[data-mood=bad] header i { background: var(--ww-bad); }
+.webgpu-widget-status[data-mood=over] header i { background: var(--ww-soft); }
 .webgpu-widget-status header span { font-weight: 400; color: var(--ww-soft); }
 .webgpu-widget-status dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(12.5rem, 1fr)); gap: 4px 16px; margin: 8px 0 0; }
 .webgpu-widget-status dt, .webgpu-widget-status dd { display: block; float: none; width: auto; margin: 0; }
@@ -23,7 +24,7 @@ const STYLE = `
 `;
 
 const GOOD = new Set(["ready", "computing"]);
-const BAD = new Set(["no GPU", "versions differ", "connection lost", "closed"]);
+const BAD = new Set(["no GPU", "no answer", "versions differ", "connection lost"]);
 
 function addStyle(root: Node): void {
   const scope = root instanceof ShadowRoot ? root : document.head;
@@ -35,28 +36,33 @@ function addStyle(root: Node): void {
 }
 
 function megabytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
   return bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(bytes < 10240 ? 1 : 0)} KiB` : `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MiB`;
 }
 
 function facts(status: Status): [string, string][] {
   const rows: [string, string | undefined][] = [
     ["Adapter", status.adapter],
+    ["Browser", status.browser],
     ["Connection", status.transport],
     [
       "Memory",
       status.bytes === undefined
         ? undefined
-        : `${megabytes(status.bytes)} in ${status.buffers ?? 0} buffer${status.buffers === 1 ? "" : "s"} (peak ${megabytes(status.peakBytes ?? 0)})`,
+        : status.peakBytes
+          ? `${megabytes(status.bytes)} in ${status.buffers ?? 0} buffer${status.buffers === 1 ? "" : "s"} (peak ${megabytes(status.peakBytes)})`
+          : "nothing yet",
     ],
     ["Kernels", status.kernels?.toLocaleString("en")],
     ["Dispatches", status.dispatches?.toLocaleString("en")],
+    ["Running", status.running],
     ["Address", status.url],
   ];
   return rows.flatMap(([name, value]) => (value ? [[name, value] as [string, string]] : []));
 }
 
 function draw(card: HTMLElement, status: Status): void {
-  card.dataset.mood = GOOD.has(status.state) ? "good" : BAD.has(status.state) ? "bad" : "wait";
+  card.dataset.mood = GOOD.has(status.state) ? "good" : BAD.has(status.state) ? "bad" : status.state === "closed" ? "over" : "wait";
   const header = document.createElement("header");
   const dot = document.createElement("i");
   dot.ariaHidden = "true";
@@ -94,6 +100,7 @@ export function showStatus(place: HTMLElement, status: () => Status, subscribe: 
   const redraw = (): void => {
     timer = undefined;
     const now = status();
+    if (now.state === "computing") timer = setTimeout(redraw, REDRAW_MS);
     const text = JSON.stringify(now);
     if (text === shown) return;
     shown = text;

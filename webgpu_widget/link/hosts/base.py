@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
-from typing import Any
+from typing import Any, Protocol
 
 from webgpu_widget.link.hosts._claim import Receive
 
 Send = Callable[[dict[str, Any], Sequence[Any]], None]
 Step = Callable[["Future[Any]", float], None]
+
+
+class Output(Protocol):
+    """What was displayed under a cell."""
+
+    def update(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """Show something else in its place, by MIME types; from any thread."""
 
 
 class Host:
@@ -53,6 +60,10 @@ class Host:
 
     def show(self, widget: Any) -> None:
         """Display a widget under the cell that runs; nothing happens where nobody looks."""
+
+    def display(self, data: dict[str, Any], metadata: dict[str, Any]) -> Output:
+        """Display something, by MIME types, under the cell that runs; only where `has_page`."""
+        raise NotImplementedError
 
     def after_cells(self, callback: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002
         """Have ``callback()`` called when a cell has ended; returns what ends that."""

@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from webgpu_widget.link.hosts import _claim, pump, tap, unattended
-from webgpu_widget.link.hosts.base import Host, Send, Step
+from webgpu_widget.link.hosts.base import Host, Output, Send, Step
+
+
+class _Displayed:
+    """An output that has a display id."""
+
+    def __init__(self, kernel: Any, display_id: str) -> None:
+        self._kernel = kernel
+        self._transient = {"display_id": display_id}
+        self._parent: Any = None
+        with contextlib.suppress(LookupError, AttributeError):
+            self._parent = kernel.get_parent()
+
+    def update(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """As `Output.update`; IPython's own way knows no cell in threads that run none."""
+        kernel = self._kernel
+        content = {"data": data, "metadata": metadata, "transient": self._transient}
+        kernel.session.send(
+            kernel.iopub_socket,
+            "update_display_data",
+            content,
+            parent=self._parent,
+            ident=kernel._topic("update_display_data"),
+        )
 
 
 class Jupyter(Host):
@@ -57,6 +81,14 @@ class Jupyter(Host):
         from IPython.display import display
 
         display(widget)  # type: ignore[no-untyped-call]
+
+    def display(self, data: dict[str, Any], metadata: dict[str, Any]) -> Output:
+        """As `Host.display`."""
+        from IPython.display import publish_display_data
+
+        shown = _Displayed(self.kernel, uuid.uuid4().hex)
+        publish_display_data(data, metadata, transient=shown._transient)  # type: ignore[no-untyped-call]
+        return shown
 
     def after_cells(self, callback: Callable[[], None]) -> Callable[[], None]:
         """As `Host.after_cells`."""

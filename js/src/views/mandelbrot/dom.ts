@@ -1,16 +1,6 @@
 /** The explorer's elements. */
+import { make } from "../make.js";
 import css from "./explorer.css";
-
-type Attributes = Record<string, string | number | boolean>;
-
-export function make<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: (Node | string)[]): HTMLElementTagNameMap[K] {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== false) element.setAttribute(name, value === true ? "" : String(value));
-  }
-  element.append(...children);
-  return element;
-}
 
 const ICONS = {
   home: "M2 8l6-5 6 5M4 7v6h8V7",

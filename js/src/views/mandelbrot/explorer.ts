@@ -1,18 +1,21 @@
 /** The explorer: a picture that answers at once, and gets better while it is left alone. */
 import type { AnyModel } from "@anywidget/types";
+import { make } from "../make.js";
+import type { PlaceTraits } from "../places.js";
 import { Beside } from "./beside.js";
 import { Board } from "./board.js";
 import { lookupTable } from "./colors.js";
 import { formatWide, log2Wide, pointTexts, toNumbers } from "./decimal.js";
-import { build, make, type Parts } from "./dom.js";
+import { build, type Parts } from "./dom.js";
 import { listen } from "./gestures.js";
+import { KeptPicture } from "./kept.js";
 import { Kernel, messageOf, saveChanges, type Welcome } from "./kernel.js";
 import { Painter } from "./painter.js";
 import { type ColorTraits, Palettes } from "./palettes.js";
 import { copyLink, save } from "./sharing.js";
 import { automaticIterations, DEEPEST, dragged, History, HOME, parseLink, same, type View, viewOf, zoomed } from "./state.js";
 
-export interface Traits extends ColorTraits {
+export interface Traits extends ColorTraits, PlaceTraits {
   center: [string, string];
   width: string;
   max_iter: number;
@@ -32,6 +35,7 @@ export class Explorer {
   private readonly painter: Painter;
   private readonly palettes: Palettes;
   private readonly beside: Beside;
+  private readonly kept: KeptPicture;
   private welcome: Welcome | null = null;
   private settle = 0;
   private said = { center: "", width: "" };
@@ -55,7 +59,17 @@ export class Explorer {
       this.kernel,
       this.over.signal,
       () => this.palettes.coloring,
-      () => this.beside.drawOrbit(),
+      () => {
+        this.beside.drawOrbit();
+        this.kept.later();
+      },
+    );
+    this.kept = new KeptPicture(
+      this.parts,
+      (png) => {
+        if (model.get("_heard")) this.kernel.keep(png);
+      },
+      this.over.signal,
     );
     this.beside = new Beside(this.parts, this.painter, () => ({ power: model.get("power"), julia: model.get("julia") !== null }));
     this.palettes = new Palettes(

@@ -110,6 +110,16 @@ export class Kernel {
     });
   }
 
+  /** Have the kernel keep a picture of the view in the notebook's file. */
+  keep(png: ArrayBuffer): void {
+    try {
+      const sent: unknown = this.model.send({ id: `${this.prefix}-${++this.count}`, kind: "picture" }, undefined, [png]);
+      if (sent instanceof Promise) sent.catch(() => undefined);
+    } catch {
+      // The next question to the kernel says so.
+    }
+  }
+
   async hello(): Promise<Welcome> {
     return (await this.ask("hello", {}, undefined, 3000)).answer as unknown as Welcome;
   }

@@ -1,7 +1,8 @@
 /** Palette, its editor, and the cycling of colours. */
 import type { AnyModel } from "@anywidget/types";
+import { make } from "../make.js";
 import type { Coloring } from "./colors.js";
-import { make, type Parts } from "./dom.js";
+import type { Parts } from "./dom.js";
 
 export interface ColorTraits {
   palette: string | string[];

@@ -1,0 +1,87 @@
+/** The module of small panels, a bar and a table: anywidget's default export. */
+import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
+import { make } from "../make.js";
+import { openPlaces, type PlaceTraits, renderPlace } from "../places.js";
+import css from "./panel.css";
+
+interface Traits extends PlaceTraits {
+  kind: "bar" | "table";
+  title: string;
+  state: string;
+  fraction: number;
+  text: string;
+  steerable: boolean;
+  columns: string[];
+  rows: string[][];
+}
+
+const RUNNING = new Set(["loading", "paused", "running"]);
+
+function showBar(model: AnyModel<Traits>, root: HTMLElement): () => void {
+  const text = make("span");
+  const filled = make("i");
+  const track = make("div", { class: "track", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": model.get("title") }, filled);
+  const pause = make("button", { type: "button" });
+  const cancel = make("button", { type: "button" }, "Cancel");
+  const buttons = make("div", { class: "buttons" }, pause, cancel);
+  pause.onclick = () => model.send({ action: model.get("state") === "paused" ? "resume" : "pause" });
+  cancel.onclick = () => model.send({ action: "cancel" });
+  root.append(make("header", {}, make("b", {}, model.get("title")), text), track, buttons);
+  return () => {
+    const state = model.get("state");
+    root.dataset["state"] = state;
+    const percent = 100 * Math.min(1, Math.max(0, model.get("fraction")));
+    filled.style.width = `${percent}%`;
+    track.setAttribute("aria-valuenow", percent.toFixed(0));
+    text.textContent = model.get("text");
+    pause.textContent = state === "paused" ? "Resume" : "Pause";
+    buttons.hidden = !model.get("steerable") || !RUNNING.has(state);
+  };
+}
+
+function showTable(model: AnyModel<Traits>, root: HTMLElement): () => void {
+  root.classList.add("wide");
+  const state = make("span");
+  const body = make("tbody");
+  const head = make("thead", {}, make("tr", {}, ...model.get("columns").map((name) => make("th", { scope: "col" }, name))));
+  root.append(make("header", {}, make("b", {}, model.get("title")), state), make("div", { class: "scroll", tabindex: 0 }, make("table", {}, head, body)));
+  return () => {
+    state.textContent = model.get("state");
+    const rows = model.get("rows").map((cells) => {
+      const kind = /^\w+/.exec(cells[2] ?? "")?.[0] ?? "";
+      return make(
+        "tr",
+        { class: kind },
+        ...cells.map((cell, i) => make("td", { title: cell }, ...(i === 2 ? [make("i", { "aria-hidden": "true" })] : []), cell)),
+      );
+    });
+    body.replaceChildren(...rows);
+    (body.parentElement as HTMLElement).hidden = rows.length === 0;
+  };
+}
+
+function show(model: AnyModel<Traits>, el: HTMLElement): () => void {
+  const root = make("section", { class: "wgpanel", "aria-label": model.get("title") }, make("style", {}, css));
+  const draw = model.get("kind") === "table" ? showTable(model, root) : showBar(model, root);
+  const changes = "change:fraction change:text change:state change:rows change:columns";
+  for (const name of changes.split(" ")) model.on(name, draw);
+  draw();
+  el.append(root);
+  return () => {
+    for (const name of changes.split(" ")) model.off(name, draw);
+    root.remove();
+  };
+}
+
+function initialize({ model, signal }: InitializeProps<Traits>): () => void {
+  const leave = openPlaces(model as AnyModel<Traits>, (el) => show(model as AnyModel<Traits>, el));
+  signal?.addEventListener("abort", leave);
+  model.on("destroy", leave);
+  return leave;
+}
+
+function render({ model, el }: RenderProps<Traits>): () => void {
+  return renderPlace(model.get("_picture_id"), el, (place) => show(model as AnyModel<Traits>, place));
+}
+
+export default { initialize, render };

@@ -1,0 +1,185 @@
+/**
+ * Live views where their pictures are.
+ *
+ * A notebook's output that holds a view shows an error when it is opened without the view's model (JupyterLab, Notebook 7). There the kernel makes the
+ * output a picture alone, whose text chunk names its view, and the page puts the live view in the picture's place. It goes with the model, and the picture stays.
+ */
+import type { AnyModel } from "@anywidget/types";
+import { jupyterApp, randomId } from "../host.js";
+
+export interface PlaceTraits {
+  _picture_id: string;
+  /** What this page says of itself, and what Python answers. */
+  _page: string;
+  _heard: string;
+}
+
+type Show = (el: HTMLElement) => () => void;
+
+interface Box {
+  readonly element: HTMLElement;
+  readonly end: () => void;
+  over: boolean;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  focused: HTMLElement | null;
+}
+
+const KEYWORD = "webgpu_widget.view\0";
+const IN_OUTPUTS = new Set(["JupyterLab", "Jupyter Notebook"]);
+const PREFIX = "data:image/png;base64,";
+/** Signature, header and the first text chunk of a PNG, in base64. */
+const HEAD = 160;
+/** An output that is hidden leaves the document and comes back; so long a view waits for that. */
+const STAY_MS = 20_000;
+const PAGE_WIDE = Symbol.for("webgpu_widget.places");
+
+interface PageWide {
+  readonly views: Map<string, Views>;
+  readonly boxes: WeakMap<HTMLImageElement, Box>;
+}
+
+/** One for all modules of the package on this page: anywidget loads a module for each model. */
+function pageWide(): PageWide {
+  const page = globalThis as { [PAGE_WIDE]?: PageWide };
+  const known = page[PAGE_WIDE];
+  if (known) return known;
+  const made: PageWide = { views: new Map(), boxes: new WeakMap() };
+  page[PAGE_WIDE] = made;
+  new MutationObserver((records) => {
+    for (const { addedNodes } of records) for (const node of addedNodes) if (node instanceof Element) scan(node);
+    for (const views of made.views.values()) views.watch();
+  }).observe(document.documentElement, { childList: true, subtree: true });
+  return made;
+}
+
+/** The view that a picture is of; empty where it is of none. */
+export function viewOfPicture(source: string): string {
+  if (!source.startsWith(PREFIX)) return "";
+  try {
+    const head = atob(source.slice(PREFIX.length, PREFIX.length + HEAD));
+    const at = head.indexOf(KEYWORD);
+    return at < 0 ? "" : (/^[0-9a-f]{32}/.exec(head.slice(at + KEYWORD.length))?.[0] ?? "");
+  } catch {
+    return "";
+  }
+}
+
+function scan(root: Element): void {
+  const images = root instanceof HTMLImageElement ? [root] : root.querySelectorAll<HTMLImageElement>(`img[src^="${PREFIX}"]`);
+  for (const image of images) {
+    const id = viewOfPicture(image.src);
+    if (id) pageWide().views.get(id)?.put(image);
+  }
+}
+
+/** The live views of a model. */
+class Views {
+  private readonly boxes = new Set<Box>();
+  /** Whether Python has answered: the model of a saved notebook has nobody behind it. */
+  live = false;
+
+  constructor(private readonly show: Show) {}
+
+  /** A view that has just left the document, or a new one. */
+  private take(): Box {
+    for (const box of this.boxes) {
+      if (box.element.isConnected) continue;
+      clearTimeout(box.timer);
+      box.timer = undefined;
+      return box;
+    }
+    const element = document.createElement("div");
+    const box: Box = { element, end: this.show(element), over: false, timer: undefined, focused: null };
+    element.addEventListener("focusin", ({ target }) => {
+      box.focused = target instanceof HTMLElement ? target : null;
+    });
+    element.addEventListener("focusout", ({ relatedTarget }) => {
+      if (element.isConnected && (relatedTarget || document.hasFocus())) box.focused = null;
+    });
+    this.boxes.add(box);
+    return box;
+  }
+
+  /** In the element that a front end gave for a view. */
+  render(place: HTMLElement): () => void {
+    const box = this.take();
+    place.append(box.element);
+    return () => {
+      if (box.element.parentNode === place) box.element.remove();
+      this.watch();
+    };
+  }
+
+  /** In the place of its picture. */
+  put(image: HTMLImageElement): void {
+    const { boxes } = pageWide();
+    const held = boxes.get(image);
+    if (!this.live || (held && !held.over && held.element.previousSibling === image)) return;
+    const box = this.take();
+    boxes.set(image, box);
+    const { focused } = box;
+    image.style.display = "none";
+    image.after(box.element);
+    focused?.focus({ preventScroll: true });
+  }
+
+  /** End those that have been out of the document for long. */
+  watch(): void {
+    for (const box of this.boxes) {
+      if (box.element.isConnected || box.timer !== undefined) continue;
+      box.timer = setTimeout(() => {
+        box.timer = undefined;
+        if (!box.element.isConnected) this.finish(box);
+      }, STAY_MS);
+    }
+  }
+
+  private finish(box: Box): void {
+    this.boxes.delete(box);
+    clearTimeout(box.timer);
+    box.over = true;
+    box.end();
+    const image = box.element.previousSibling;
+    if (image instanceof HTMLImageElement) image.style.display = "";
+    box.element.remove();
+  }
+
+  close(): void {
+    for (const box of this.boxes) this.finish(box);
+  }
+}
+
+/** Have a model's views shown wherever the page has a place for them; returns what ends that. Called by the module's `initialize`. */
+export function openPlaces<T extends PlaceTraits>(model: AnyModel<T>, show: Show): () => void {
+  const id = model.get("_picture_id");
+  const views = new Views(show);
+  const all = pageWide().views;
+  all.set(id, views);
+  const heard = (): void => {
+    views.live = true;
+    scan(document.documentElement);
+  };
+  model.on("change:_heard", heard);
+  const app = jupyterApp();
+  if (IN_OUTPUTS.has(app)) {
+    // Not while the model is made: its comm may not be whole yet.
+    setTimeout(() => {
+      try {
+        model.set("_page", `${app} ${randomId()}` as T["_page"]);
+        model.save_changes();
+      } catch {
+        // Nobody is there to hear it: the picture stays.
+      }
+    });
+  }
+  return () => {
+    model.off("change:_heard", heard);
+    if (all.get(id) === views) all.delete(id);
+    views.close();
+  };
+}
+
+/** Show a view in the element that a front end gave for it; `show` where `openPlaces` was not called. */
+export function renderPlace(id: string, el: HTMLElement, show: Show): () => void {
+  return pageWide().views.get(id)?.render(el) ?? show(el);
+}
