@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import urllib.parse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -67,20 +68,22 @@ def probe_request(file: SourceFile, device: Device, served: str | None, *, by_py
     """
     in_notebook = device.transport.name == "comm"
     path = file.path
-    parts = (
-        [part for part in path.parts if part != path.anchor]
-        if path is not None and in_notebook and not by_python
-        else []
-    )
+    by_server = path is not None and in_notebook and not by_python
     urls = [url for url in (file.url, served) if url is not None and not by_python]
     params = {
         "urls": urls,
-        "path": parts,
+        "path": _parts(path.absolute()) if path is not None and by_server else [],
+        "resolved": _parts(path.resolve()) if path is not None and by_server else [],
+        "home": _parts(pathlib.Path.home()) if by_server else [],
         "size": file.size,
         "samples": _samples(file),
         "modified": 0 if path is None else int(path.stat().st_mtime),
     }
     return {"op": "service", "name": "weights.probe", "params": params}
+
+
+def _parts(path: pathlib.Path) -> list[str]:
+    return [part for part in path.parts if part != path.anchor]
 
 
 def _samples(file: SourceFile) -> list[tuple[int, str]]:

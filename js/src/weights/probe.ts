@@ -35,23 +35,39 @@ export async function probe(_engine: unknown, params: Params): Promise<Record<st
 }
 
 function* candidates(params: Params): Generator<string> {
-  const base = jupyterBase();
-  const parts = params.path as string[];
-  // Python does not know the server's root: it is one of the file's folders.
-  if (base !== undefined) {
-    for (let at = 0; at < parts.length; at++) yield new URL(`${base}files/${parts.slice(at).map(encodeURIComponent).join("/")}`, location.href).href;
+  const { baseUrl, serverRoot = "" } = jupyterConfig();
+  if (baseUrl !== undefined) {
+    const paths = [params.path, params.resolved].filter((path): path is string[] => Array.isArray(path) && path.length > 0);
+    for (const inside of new Set(paths.flatMap((path) => served(path, serverRoot, params.home as string[])))) {
+      yield new URL(`${baseUrl}files/${inside}`, location.href).href;
+    }
   }
   for (const url of params.urls as string[]) yield new URL(url, location.href).href;
 }
 
-/** The base address of the Jupyter server that serves this page. */
-function jupyterBase(): string | undefined {
+/**
+ * Where a Jupyter server has a file below its root, for its address: each try in vain is an error in the browser's console.
+ * Servers serve nothing whose name begins with a dot.
+ */
+export function served(path: readonly string[], serverRoot: string, home: readonly string[]): string[] {
+  const parts = serverRoot
+    .replace(/^[A-Za-z]:/, "")
+    .split("/")
+    .filter(Boolean);
+  const root = parts[0] === "~" ? [...home, ...parts.slice(1)] : parts;
+  const below = serverRoot !== "" && root.length < path.length && root.every((part, i) => part === path[i]);
+  const inside = path.slice(root.length);
+  return below && !inside.some((part) => part.startsWith(".")) ? [inside.map(encodeURIComponent).join("/")] : [];
+}
+
+/** What the Jupyter server that serves this page says of itself. */
+function jupyterConfig(): { readonly baseUrl?: string; readonly serverRoot?: string } {
   try {
     const text = document.getElementById("jupyter-config-data")?.textContent;
-    const base = text ? (JSON.parse(text) as { baseUrl?: unknown }).baseUrl : undefined;
-    return typeof base === "string" ? base : undefined;
+    const { baseUrl, serverRoot } = JSON.parse(text || "{}") as Record<string, unknown>;
+    return { ...(typeof baseUrl === "string" && { baseUrl }), ...(typeof serverRoot === "string" && { serverRoot }) };
   } catch {
-    return undefined;
+    return {};
   }
 }
 

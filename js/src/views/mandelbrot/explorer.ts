@@ -9,11 +9,15 @@ import { formatWide, log2Wide, pointTexts, toNumbers } from "./decimal.js";
 import { build, type Parts } from "./dom.js";
 import { listen } from "./gestures.js";
 import { KeptPicture } from "./kept.js";
-import { Kernel, messageOf, saveChanges, type Welcome } from "./kernel.js";
+import { GONE, Kernel, messageOf, saveChanges, type Welcome } from "./kernel.js";
 import { Painter } from "./painter.js";
 import { type ColorTraits, Palettes } from "./palettes.js";
 import { copyLink, save } from "./sharing.js";
 import { automaticIterations, DEEPEST, dragged, History, HOME, parseLink, same, type View, viewOf, zoomed } from "./state.js";
+
+const ANSWER_MS = 6000;
+const UNANSWERED =
+  "The kernel does not answer. If this notebook was opened again, or its kernel has ended, run the cell again; a kernel at work answers later.";
 
 export interface Traits extends ColorTraits, PlaceTraits {
   center: [string, string];
@@ -82,13 +86,18 @@ export class Explorer {
       this.over.signal,
     );
     el.append(this.parts.root);
-    this.parts.root.style.height = `${model.get("height")}px`;
+    this.tall();
     this.connect();
     this.takeTraits();
     this.palettes.take();
     const watcher = new ResizeObserver(() => this.fit());
     watcher.observe(this.parts.stage);
-    this.over.signal.addEventListener("abort", () => watcher.disconnect());
+    const panels = new ResizeObserver(() => this.tall());
+    for (const panel of [this.parts.panel, this.parts.editor]) panels.observe(panel);
+    this.over.signal.addEventListener("abort", () => {
+      watcher.disconnect();
+      panels.disconnect();
+    });
     this.fit();
     void this.begin().catch((error: unknown) => {
       this.board.note(messageOf(error));
@@ -108,6 +117,12 @@ export class Explorer {
     this.painter.resize();
   }
 
+  /** As tall as was asked for, and an open panel below comes on top of that: the picture keeps its size, and need not be computed anew. */
+  private tall(): void {
+    const { root, panel, editor } = this.parts;
+    root.style.height = `${this.model.get("height") + panel.offsetHeight + editor.offsetHeight}px`;
+  }
+
   destroy(): void {
     this.over.abort();
     this.kernel.close();
@@ -118,7 +133,17 @@ export class Explorer {
   private async begin(): Promise<void> {
     this.board.say("waiting for the kernel…");
     this.board.mark("busy");
-    this.welcome = await this.kernel.hello();
+    const late = setTimeout(() => {
+      this.board.note(UNANSWERED);
+      this.board.say("no kernel answers");
+    }, ANSWER_MS);
+    this.over.signal.addEventListener("abort", () => clearTimeout(late));
+    try {
+      this.welcome = await this.kernel.hello();
+    } finally {
+      clearTimeout(late);
+    }
+    this.board.note("");
     if (this.over.signal.aborted) return;
     this.fillLists();
     this.palettes.take();
@@ -292,9 +317,9 @@ export class Explorer {
         this.painter.refresh();
       });
     }
-    watch("change:height", () => {
-      parts.root.style.height = `${this.model.get("height")}px`;
-    });
+    watch("change:height", () => this.tall());
+    // JupyterLab keeps the models of a kernel that is restarted, and says that their comms are dead.
+    watch("comm_live_update", () => this.board.note(GONE));
   }
 
   private change<K extends keyof Traits & string>(name: K, value: Traits[K]): void {
@@ -371,6 +396,7 @@ export class Explorer {
   private toggle(one: HTMLButtonElement, panel: HTMLElement): void {
     const open = panel.classList.toggle("wgmb-hidden");
     one.setAttribute("aria-pressed", String(!open));
+    this.tall();
   }
 
   private enable(): void {
