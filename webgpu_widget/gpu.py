@@ -21,8 +21,8 @@ from webgpu_widget.link import hosts
 from webgpu_widget.link.losses import once_more, once_more_async
 from webgpu_widget.link.transports._choose import TransportName, make_transport
 from webgpu_widget.link.transports.base import Transport
-from webgpu_widget.views import pictures
-from webgpu_widget.views.widget import PicturedWidget
+from webgpu_widget.shown import pictures
+from webgpu_widget.shown.widget import PicturedWidget
 
 if TYPE_CHECKING:
     from PIL import Image

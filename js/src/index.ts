@@ -3,6 +3,7 @@ import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
 import "./cluster/index.js";
 import { Runtime, registry } from "./runtime.js";
 import { CommLink } from "./transports/comm.js";
+import { colourWgsl } from "./views/highlight.js";
 import { openPlaces, type PlaceTraits, renderPlace } from "./views/places.js";
 import { liveStatus, type Status } from "./views/state.js";
 import { showStatus } from "./views/status.js";
@@ -21,6 +22,7 @@ interface Traits extends PlaceTraits {
 
 /** Synchronous: anywidget gives up a model whose `initialize` takes longer than two seconds, so the GPU is asked for later. */
 function initialize({ model, signal }: InitializeProps<Traits>): () => void {
+  colourWgsl();
   const leavePlaces = openPlaces(model, (el) => showCard(model, el));
   if (model.get("transport") !== "comm") {
     signal?.addEventListener("abort", leavePlaces);

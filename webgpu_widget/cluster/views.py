@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget.link import hosts
-from webgpu_widget.views import panel
+from webgpu_widget.shown import panel
 
 if TYPE_CHECKING:
     from webgpu_widget.cluster.mandelbrot import Tile

@@ -29,8 +29,8 @@ from webgpu_widget.mandelbrot.sketch import sketch
 from webgpu_widget.mandelbrot.traits import PaletteTrait, PointTrait, WidthTrait
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
 from webgpu_widget.process.fork import Lock
-from webgpu_widget.views import pictures
-from webgpu_widget.views.widget import PicturedWidget
+from webgpu_widget.shown import pictures
+from webgpu_widget.shown.widget import PicturedWidget
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

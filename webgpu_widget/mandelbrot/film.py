@@ -18,7 +18,7 @@ from webgpu_widget.mandelbrot.numbers import ViewError, decimal_text, exact, log
 from webgpu_widget.mandelbrot.palette import Histogram
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
 from webgpu_widget.mandelbrot.view import View
-from webgpu_widget.views.panel import meter
+from webgpu_widget.shown.panel import meter
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU

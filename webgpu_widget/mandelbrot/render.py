@@ -20,7 +20,7 @@ from webgpu_widget.mandelbrot.lines import count_exactly, unresolved
 from webgpu_widget.mandelbrot.numbers import ViewError, exact_point
 from webgpu_widget.mandelbrot.tile import Tile
 from webgpu_widget.mandelbrot.view import MAX_ITER, View, make_view
-from webgpu_widget.views.panel import meter
+from webgpu_widget.shown.panel import meter
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device

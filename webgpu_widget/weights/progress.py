@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.link import hosts
-from webgpu_widget.views.panel import Bar
+from webgpu_widget.shown.panel import Bar
 
 if TYPE_CHECKING:
     from webgpu_widget.link.hosts import Host

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import traitlets
 
 from webgpu_widget.link import hosts
-from webgpu_widget.views import pictures
-from webgpu_widget.views.widget import PicturedWidget
+from webgpu_widget.shown import pictures
+from webgpu_widget.shown.widget import PicturedWidget
 
 if TYPE_CHECKING:
     from PIL import Image

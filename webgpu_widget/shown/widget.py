@@ -15,7 +15,7 @@ import traitlets
 from webgpu_widget.link import hosts
 from webgpu_widget.link.hosts.base import Output
 from webgpu_widget.process.fork import Lock
-from webgpu_widget.views import pictures
+from webgpu_widget.shown import pictures
 
 if TYPE_CHECKING:
     from PIL import Image
