@@ -54,7 +54,12 @@ for (const module of modules) {
     await (await context({ ...options(module), logLevel: "info" })).watch();
     continue;
   }
-  await build(options(module));
+  const { metafile } = await build({ ...options(module), metafile: true });
+  const foreign = Object.keys(metafile.inputs).filter((path) => path.includes("node_modules"));
+  if (foreign.length > 0) {
+    console.error(`${module.name} has others' code, whose licences the wheel would have to carry: ${foreign.join(", ")}`);
+    process.exitCode = 1;
+  }
   const text = await readFile(resolve(folder, module.name));
   const gzip = gzipSync(text).byteLength;
   console.log(`webgpu_widget/static/${module.name}: ${text.byteLength} bytes, ${gzip} gzipped`);

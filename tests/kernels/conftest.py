@@ -55,6 +55,8 @@ def front(kernel: FrontEnd) -> Iterator[FrontEnd]:
     """The kernel, with the front end as it is at first."""
     kernel.page_options = {"loopback": False}
     kernel.make_pages = 1
+    kernel.pages_when, kernel.cross = "opened", lambda content, buffers: (content, buffers)
+    kernel.displays.clear()
     yield kernel
     assert not kernel.crashes, kernel.crashes
 

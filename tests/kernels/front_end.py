@@ -59,7 +59,8 @@ class CommLink:
         self.comm_id = comm_id
 
     def send(self, message: Message, buffers: Sequence[bytes]) -> None:
-        self.front.comm_send(self.comm_id, {"method": "custom", "content": message}, buffers)
+        content, parts = self.front.cross(message, buffers)
+        self.front.comm_send(self.comm_id, {"method": "custom", "content": content}, parts)
 
 
 class FrontEnd:
@@ -71,6 +72,15 @@ class FrontEnd:
         Folder that goes first on the kernel's path: the ipykernel to use.
     subshells : bool
         Whether comm messages go to a subshell.
+
+    Attributes
+    ----------
+    pages_when : str
+        ``opened``: a model has a page as soon as its comm is open, as in JupyterLab; ``shown``: when an output has its view, as in Colab.
+    cross : callable
+        What becomes of a message's content and buffers on their way between page and kernel, either way.
+    displays : list of (str, dict)
+        Kind and content of what was displayed, and of what took its place.
     """
 
     def __init__(self, overlay: pathlib.Path, *, subshells: bool, env: dict[str, str] | None = None) -> None:
@@ -93,6 +103,12 @@ class FrontEnd:
         )  # before 7.4 a request that meets a reply on its way may never be read (see link/hosts/tap.py): let them go out
         self.pages: dict[str, list[FakePage]] = {}
         self.make_pages = 1
+        self.pages_when = "opened"
+        self.cross: Callable[[Message, Sequence[Any]], tuple[Message, Sequence[Any]]] = lambda content, buffers: (
+            content,
+            buffers,
+        )
+        self.displays: list[tuple[str, Message]] = []
         self.page_options: dict[str, Any] = {"loopback": False}
         self.statuses: dict[str, list[str]] = {}
         self.comm_messages = 0
@@ -190,7 +206,12 @@ class FrontEnd:
             self.comm_messages += 1
             link_pages = self.pages.get(content["comm_id"], [])
             for page in list(link_pages):
-                page.receive(page.comm_link, content["data"]["content"], message["buffers"])
+                page.receive(page.comm_link, *self.cross(content["data"]["content"], message["buffers"]))
+        elif kind in {"display_data", "update_display_data"}:
+            self.displays.append((kind, content))
+            view = content["data"].get("application/vnd.jupyter.widget-view+json")
+            if view is not None and self.pages_when == "shown" and view["model_id"] in self.pages:
+                self.add_page(view["model_id"])
         elif run is not None:
             self._about(run, channel, kind, content)
 
@@ -214,7 +235,7 @@ class FrontEnd:
         if "gpu_id" not in content["data"].get("state", {}):
             return
         self.pages[content["comm_id"]] = []
-        for _ in range(self.make_pages):
+        for _ in range(self.make_pages if self.pages_when == "opened" else 0):
             self.add_page(content["comm_id"])
 
     # ------------------------------------------------------------ for tests

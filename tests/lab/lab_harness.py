@@ -206,7 +206,7 @@ class Lab:
         notebook = Notebook(self, page, path)
         workspace = f"w{self._count}-{time.monotonic_ns()}"
         page.goto(
-            f"http://127.0.0.1:{self.server.port}/lab/workspaces/{workspace}/tree/{path.name}?token={TOKEN}",
+            f"http://127.0.0.1:{self.server.seen_at}{self.server.base_url}lab/workspaces/{workspace}/tree/{path.name}?token={TOKEN}",
             wait_until="domcontentloaded",
         )
         notebook.wait_for_kernel()

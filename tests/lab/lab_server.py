@@ -23,13 +23,29 @@ def free_port() -> int:
 
 
 class LabServer:
-    """`jupyter lab` on a port of its own, with empty settings and directories."""
+    """`jupyter lab` on a port of its own, with empty settings and directories.
 
-    def __init__(self, folder: pathlib.Path, env: dict[str, str] | None = None) -> None:
+    Parameters
+    ----------
+    folder : pathlib.Path
+        For all of them.
+    env : dict, optional
+        More of the environment.
+    base_url : str
+        Below which it serves, as a hub's servers do.
+
+    Attributes
+    ----------
+    seen_at : int
+        The port at which browsers find it: another one, where there is a proxy.
+    """
+
+    def __init__(self, folder: pathlib.Path, env: dict[str, str] | None = None, base_url: str = "/") -> None:
         self.folder = folder
         self.notebooks = folder / "notebooks"
         self.notebooks.mkdir(parents=True)
-        self.port = free_port()
+        self.port = self.seen_at = free_port()
+        self.base_url = base_url
         settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
         (settings / "notification.jupyterlab-settings").write_text(
@@ -64,6 +80,7 @@ class LabServer:
                 f"--port={self.port}",
                 f"--IdentityProvider.token={TOKEN}",
                 f"--ServerApp.root_dir={self.notebooks}",
+                f"--ServerApp.base_url={base_url}",
                 "--LabApp.expose_app_in_browser=True",
             ],
             env=environment,
@@ -77,7 +94,7 @@ class LabServer:
         end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api", timeout=2).close()
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.base_url}api", timeout=2).close()
             except OSError:
                 if self._process.poll() is not None:
                     break
