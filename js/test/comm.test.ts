@@ -18,7 +18,10 @@ function link(): { hear: Heard; got: [unknown, Uint8Array[]][]; sent: [unknown, 
     closed: () => undefined,
     message: (_link, message, buffers) => got.push([message, [...buffers]]),
   });
-  return { hear: (content, buffers) => listeners.forEach((act) => act(content, buffers)), got, sent, made };
+  const hear: Heard = (content, buffers) => {
+    for (const act of listeners) act(content, buffers);
+  };
+  return { hear, got, sent, made };
 }
 
 const BYTES = [7, 0, 255, 3];

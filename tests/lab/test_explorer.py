@@ -420,6 +420,28 @@ def test_the_bar_takes_one_row_in_a_usual_cell_and_two_in_half_of_it(opened: Ope
     assert seen[300][1] > 0, "a narrow one scrolls its only row"
 
 
+def test_opening_a_panel_computes_nothing_anew(opened: Opened) -> None:
+    opened.python("explorer.status['size']")
+    opened.page.evaluate("""() => {
+      window.marks = [];
+      new MutationObserver(() => marks.push(document.querySelector('.wgmb').dataset.state))
+        .observe(document.querySelector('.wgmb'), { attributes: true, attributeFilter: ['data-state', 'data-seconds', 'data-first-ms'] });
+    }""")
+    measure = "() => { const main = document.querySelector('.wgmb-main'); return [main.width, main.height, document.querySelector('.wgmb').offsetHeight]; }"
+    before = opened.page.evaluate(measure)
+    for label in ("Edit the palette", "Coordinates"):
+        opened.press(label)
+    opened.page.wait_for_timeout(500)
+    columns, rows, height = opened.page.evaluate(measure)
+    assert [columns, rows] == before[:2]
+    assert height > before[2] + 60, "the panels lie below the picture"
+    for label in ("Edit the palette", "Coordinates"):
+        opened.press(label)
+    opened.page.wait_for_timeout(500)
+    assert opened.page.evaluate(measure) == before
+    assert opened.page.evaluate("() => marks") == []
+
+
 def test_a_small_view_is_there_within_a_second(opened: Opened) -> None:
     opened.notebook.run("small = wg.MandelbrotExplorer(height=268)\nsmall.layout.width = '256px'\nsmall").ok()
     root = opened.page.locator(ROOT).nth(1)

@@ -31,11 +31,22 @@ const PREFIX = "data:image/png;base64,";
 const HEAD = 160;
 /** An output that is hidden leaves the document and comes back; so long a view waits for that. */
 const STAY_MS = 20_000;
+/** Of a widget's `layout`: what a front end would set on the view's element. */
+const LAYOUT =
+  "width min_width max_width height min_height max_height margin padding border_top border_right border_bottom border_left display visibility overflow".split(
+    " ",
+  );
 const PAGE_WIDE = Symbol.for("webgpu_widget.places");
 
 interface PageWide {
   readonly views: Map<string, Views>;
   readonly boxes: WeakMap<HTMLImageElement, Box>;
+}
+
+interface Layout {
+  get(name: string): string | null | undefined;
+  on(name: string, act: () => void): void;
+  off(name: string, act: () => void): void;
 }
 
 /** One for all modules of the package on this page: anywidget loads a module for each model. */
@@ -78,7 +89,21 @@ class Views {
   /** Whether Python has answered: the model of a saved notebook has nobody behind it. */
   live = false;
 
-  constructor(private readonly show: Show) {}
+  constructor(
+    private readonly show: Show,
+    private readonly layout: Layout | null,
+  ) {}
+
+  private readonly dress = (): void => {
+    for (const { element } of this.boxes) {
+      const inPlace = element.previousSibling instanceof HTMLImageElement;
+      for (const name of LAYOUT) element.style.setProperty(name.replaceAll("_", "-"), (inPlace && this.layout?.get(name)) || "");
+    }
+  };
+
+  follow(): void {
+    this.layout?.on("change", this.dress);
+  }
 
   /** A view that has just left the document, or a new one. */
   private take(): Box {
@@ -104,6 +129,7 @@ class Views {
   render(place: HTMLElement): () => void {
     const box = this.take();
     place.append(box.element);
+    this.dress();
     return () => {
       if (box.element.parentNode === place) box.element.remove();
       this.watch();
@@ -120,6 +146,7 @@ class Views {
     const { focused } = box;
     image.style.display = "none";
     image.after(box.element);
+    this.dress();
     focused?.focus({ preventScroll: true });
   }
 
@@ -145,6 +172,7 @@ class Views {
   }
 
   close(): void {
+    this.layout?.off("change", this.dress);
     for (const box of this.boxes) this.finish(box);
   }
 }
@@ -152,7 +180,9 @@ class Views {
 /** Have a model's views shown wherever the page has a place for them; returns what ends that. Called by the module's `initialize`. */
 export function openPlaces<T extends PlaceTraits>(model: AnyModel<T>, show: Show): () => void {
   const id = model.get("_picture_id");
-  const views = new Views(show);
+  const layout = (model as unknown as AnyModel<{ layout: unknown }>).get("layout");
+  const views = new Views(show, typeof layout === "object" ? (layout as Layout | null) : null);
+  views.follow();
   const all = pageWide().views;
   all.set(id, views);
   const heard = (): void => {
