@@ -166,7 +166,11 @@ def test_the_end_of_a_bar(
     outputs: list[Shown], monkeypatch: pytest.MonkeyPatch, error: type[BaseException] | None, state: str, said: str
 ) -> None:
     bars: list[panel.Bar] = []
-    monkeypatch.setattr(panel.Bar, "_ipython_display_", lambda bar: bars.append(bar))
+
+    def keep(bar: panel.Bar) -> None:
+        bars.append(bar)
+
+    monkeypatch.setattr(panel.Bar, "_ipython_display_", keep)
     try:
         with panel.meter(True, "work") as tell:
             tell(0.25)
@@ -184,7 +188,7 @@ def test_the_end_of_a_bar(
     "place",
     [
         {"center": ("-0.75", "0"), "width": "3.5"},
-        {"center": ("-0.7436", "0.1318"), "width": "0.002"},
+        {"center": ("-0.7436", "0.1318"), "width": "0.05"},
         {"center": ("0", "0"), "width": "3.2", "julia": ("-0.8", "0.156")},
         {"center": ("0.1", "0"), "width": "3", "power": 3},
     ],
