@@ -144,17 +144,17 @@ class GPU(Creation, PicturedWidget):
         """Show what the device tells of itself; a notebook's own page knows it before Python does, and shows it."""
         if self.transport != "comm":
             self.status = self._device.status
-        self.picture_changed()
+        self._picture_changed()
 
     @property
-    def is_shown(self) -> bool:
+    def _is_watched(self) -> bool:
         """Whether somebody has asked for the card."""
         return self._is_shown or bool(self._outputs)
 
     def __repr__(self) -> str:
         return repr(self._device)
 
-    def picture(self) -> Image.Image:
+    def _draw_picture(self) -> Image.Image:
         """Draw the card as Python knows it."""
         device, last = self._device, self._device.last_known
         state, message = device.status["state"], device.status.get("message", "")

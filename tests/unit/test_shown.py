@@ -31,7 +31,7 @@ class Counter(PicturedWidget):
     def __repr__(self) -> str:
         return f"Counter({self.number})"
 
-    def picture(self) -> Image.Image:
+    def _draw_picture(self) -> Image.Image:
         return pictures.card("counter", str(self.number), "good")
 
 
@@ -85,7 +85,7 @@ def test_an_output_with_a_view_is_left_alone_until_a_page_says_that_it_is_there(
     made = Counter()
     made._ipython_display_()
     made.number = 1
-    made.picture_changed()
+    made._picture_changed()
     assert lines_of(outputs) == ["Counter(0)"]
     made._page = "JupyterLab 1"
     assert made._heard == "JupyterLab 1"
@@ -103,7 +103,7 @@ def test_pictures_follow_at_most_every_two_seconds_and_the_last_one_comes(
     sent = len(outputs[0].bundles)
     for number in range(1, 50):
         made.number = number
-        made.picture_changed()
+        made._picture_changed()
     assert len(outputs[0].bundles) == sent, "they come together, later"
     later = made._later
     assert later is not None
@@ -133,7 +133,7 @@ def test_a_closed_view_leaves_its_picture_and_can_still_be_shown(outputs: list[S
 
 
 def test_a_picture_that_cannot_be_drawn_costs_the_picture_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Counter, "picture", lambda _self: 1 / 0)
+    monkeypatch.setattr(Counter, "_draw_picture", lambda _self: 1 / 0)
     data, _ = Counter()._repr_mimebundle_()
     assert set(data) == {VIEW, "text/plain"}
 

@@ -179,7 +179,7 @@ class Device:
     def _answered(self, request: Request, error: BaseException | None, waiting: bool) -> None:
         """Have a card that is shown follow what became of a request."""
         gpu = self._gpu() if self._gpu is not None else None
-        if gpu is None or not gpu.is_shown or self.closed or request.what == _ASKING:
+        if gpu is None or not gpu._is_watched or self.closed or request.what == _ASKING:
             return
         gone = isinstance(error, errors.FrontendError | errors.DeviceError)
         if self.known is None and waiting and not gone:

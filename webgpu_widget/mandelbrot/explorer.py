@@ -171,7 +171,7 @@ class MandelbrotExplorer(PicturedWidget):
         palette = self.palette if isinstance(self.palette, str) else f"{len(self.palette)} colours"
         return f"MandelbrotExplorer(center=({place}), width={short(self.width)!r}{julia}, power={self.power}, max_iter={count}, palette={palette!r})"
 
-    def picture(self) -> Picture:
+    def _draw_picture(self) -> Picture:
         """Draw the view for the notebook's file: as the page has last shown it, or by the kernel's GPU or processor where no page has."""
         line = f"Run the cell again to move about.   {self!r}"
         if self._shown is not None:
@@ -200,7 +200,7 @@ class MandelbrotExplorer(PicturedWidget):
             if max(sent.size) > 1280:
                 return
             self._shown = sent.convert("RGB")
-        self.picture_changed()
+        self._picture_changed()
 
     @property
     def gpu(self) -> GPU:

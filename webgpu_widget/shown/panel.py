@@ -61,9 +61,9 @@ class Bar(_Panel):
         """Show how far it is."""
         with self.hold_sync():
             self.fraction, self.text, self.state = fraction, text, state
-        self.picture_changed()
+        self._picture_changed()
 
-    def picture(self) -> Image.Image:
+    def _draw_picture(self) -> Image.Image:
         """Draw it."""
         return pictures.card(self.title, self.text, _MOODS.get(self.state, "wait"), part=self.fraction)
 
@@ -95,9 +95,9 @@ class TablePanel(_Panel):
         if rows != self.rows or state != self.state:
             with self.hold_sync():
                 self.state, self.rows = state, rows
-            self.picture_changed()
+            self._picture_changed()
 
-    def picture(self) -> Image.Image:
+    def _draw_picture(self) -> Image.Image:
         """Draw it."""
         return pictures.table(self.title, self.state, self.columns, self.rows, "As it was when the notebook was saved.")
 

@@ -61,7 +61,7 @@ class PicturedWidget(anywidget.AnyWidget):
 
     # ------------------------------------------------------------ of each kind
 
-    def picture(self) -> Image.Image:
+    def _draw_picture(self) -> Image.Image:
         """Draw what the view shows now."""
         raise NotImplementedError
 
@@ -73,7 +73,7 @@ class PicturedWidget(anywidget.AnyWidget):
         bundle = dict(data)
         bundle["text/plain"] = repr(self)
         with contextlib.suppress(Exception):  # a view without its picture is better than none
-            picture = self.picture()
+            picture = self._draw_picture()
             bundle["image/png"] = base64.b64encode(pictures.png(picture, self._picture_id)).decode("ascii")
             metadata = {**metadata, "image/png": {"width": pictures.page_width(picture)}}
         return bundle, metadata
@@ -104,7 +104,7 @@ class PicturedWidget(anywidget.AnyWidget):
         """Whether outputs can be changed without making their views anew."""
         return self._ended or bool(self._page) or self._unseen
 
-    def picture_changed(self) -> None:
+    def _picture_changed(self) -> None:
         """Have the outputs follow what the view shows: at once, or when two seconds have passed since they did; from any thread."""
         if not self._outputs or not self._is_followed:
             return
