@@ -7,11 +7,12 @@ import { build, context } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const folder = resolve(here, "../webgpu_widget/static");
-// The explorer is a widget of its own, so that a page without one does not load it.
+// Explorer and shader view are widgets of their own, so that a page without them does not load them.
 const modules = [
   { entry: "src/index.ts", name: "widget.js", maxGzipBytes: 120_000 },
   { entry: "src/views/mandelbrot/index.ts", name: "explorer.js", maxGzipBytes: 30_000 },
   { entry: "src/views/panel/index.ts", name: "panel.js", maxGzipBytes: 8_000 },
+  { entry: "src/views/shader/index.ts", name: "shader.js", maxGzipBytes: 50_000 },
 ];
 
 const shared = {

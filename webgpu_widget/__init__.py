@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from webgpu_widget.llm import LanguageModel
     from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
     from webgpu_widget.t5 import T5
+    from webgpu_widget.views.shader_view import ShaderView
     from webgpu_widget.weights import cache, inspect_weights, inspect_weights_async, load_weights, load_weights_async
 
 __version__ = "0.1.0"
@@ -85,6 +86,7 @@ _HOMES = {
     "subtract": "arrays.matrix",
     "transpose": "arrays.matrix",
     "MandelbrotExplorer": "mandelbrot.explorer",
+    "ShaderView": "views.shader_view",
     "cache": "weights",
     "inspect_weights": "weights",
     "inspect_weights_async": "weights",
@@ -108,6 +110,7 @@ __all__ = [  # noqa: PLE0604
     "Out",
     "Profile",
     "Program",
+    "ShaderView",
     "T5",
     "add",
     "cache",

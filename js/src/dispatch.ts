@@ -7,6 +7,7 @@ import { Pacer } from "./pacing.js";
 import type { CachedGroup, Compiled, GroupPlan } from "./pipelines.js";
 import type { Profiler } from "./profiler.js";
 import type { BindArg, DataRef, UniformArg } from "./protocol.gen.js";
+import { scoped } from "./scopes.js";
 import type { Bytes } from "./session.js";
 import { UniformArena } from "./uniforms.js";
 
@@ -361,6 +362,22 @@ export class Recorder {
     this.afterSubmit = [];
     for (const action of deferred) action();
     this.pacer.submitted(labels);
+  }
+
+  /**
+   * Submit commands of the page's own, after what is recorded.
+   *
+   * @returns what WebGPU found wrong with them, which is the caller's to tell
+   */
+  submit(label: string, encode: (encoder: GPUCommandEncoder) => void): Promise<GPUError | null> {
+    this.flush();
+    const { error } = scoped(this.device, ["validation", "out-of-memory"], () => {
+      const encoder = this.device.createCommandEncoder({ label });
+      encode(encoder);
+      this.device.queue.submit([encoder.finish()]);
+    });
+    this.pacer.submitted([label]);
+    return error;
   }
 
   /** The kernel that the oldest submit without an end is at work on, or those that it may be; empty when nothing is under way. */

@@ -60,6 +60,8 @@ export class Engine {
   private steps = 0;
   private interrupts = 0;
   private watching = false;
+  /** Batches that have been begun: with the recorder's serial it says whether anything may have changed. */
+  batches = 0;
 
   /**
    * @param replies the session
@@ -224,6 +226,7 @@ export class Engine {
 
   private async run(job: Job): Promise<void> {
     const { batch, buffers } = job;
+    this.batches++;
     for (const command of batch.commands) {
       // Before Python knows the device's epoch, it is in the first one.
       if (Math.max(batch.epoch, 1) < this.epoch) {

@@ -5,6 +5,7 @@ import { Runtime, registry } from "./runtime.js";
 import { CommLink } from "./transports/comm.js";
 import { colourWgsl } from "./views/highlight.js";
 import { openPlaces, type PlaceTraits, renderPlace } from "./views/places.js";
+import { registerDrawing } from "./views/shader/service.js";
 import { liveStatus, type Status } from "./views/state.js";
 import { showStatus } from "./views/status.js";
 import { registerWeights } from "./weights/index.js";
@@ -13,6 +14,7 @@ export { connectPage } from "./page.js";
 export { registerService } from "./services.js";
 
 registerWeights();
+registerDrawing();
 
 interface Traits extends PlaceTraits {
   transport: "comm" | "page" | "headless";

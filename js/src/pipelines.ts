@@ -304,11 +304,11 @@ export function layoutEntry(binding: BindingInfo, sizesLater = false): GPUBindGr
   return { binding: binding.binding, visibility: GPUShaderStage.COMPUTE, buffer };
 }
 
-function plainMessage(message: GPUCompilationMessage): CompilationMessage {
+export function plainMessage(message: GPUCompilationMessage): CompilationMessage {
   return { severity: message.type, message: message.message, line: message.lineNum, column: message.linePos, length: message.length };
 }
 
-function refuseErrors(messages: readonly CompilationMessage[], label: string): void {
+export function refuseErrors(messages: readonly CompilationMessage[], label: string): void {
   const error = messages.find((message) => message.severity === "error");
   if (error) throw new EngineError("shader", `${label}: ${error.message}`, { messages, line: error.line, column: error.column });
 }

@@ -121,6 +121,13 @@ export class ModuleReflection {
     };
   }
 
+  /** The variables with a binding that a function of the module uses, itself or by what it calls. */
+  bindingsOf(name: string): BindingInfo[] {
+    const declaration = this.byName.get(name);
+    const reached = declaration ? this.reach(declaration) : new Set<string>();
+    return this.reflection.bindings.filter((binding) => reached.has(binding.name));
+  }
+
   private reach(entry: Declaration): Set<string> {
     const reached = new Set<string>();
     const queue = [entry];

@@ -36,7 +36,7 @@ _STATELESS = frozenset({"get-device", "get-memory", "synchronize"})
 PipelineKey = tuple[str, str | None, tuple[tuple[str, float], ...]]
 
 
-class _Reply:
+class Reply:
     """Byte arrays that the chunks of a reply fill, each from its beginning on and without a gap."""
 
     def __init__(self, what: str, sizes: Sequence[int]) -> None:
@@ -586,7 +586,7 @@ class Queue:
                 )
             reads.append({"buffer": buffer.handle, "offset": offset, "size_bytes": padded})
 
-        reply = _Reply(what, [read["size_bytes"] for read in reads])
+        reply = Reply(what, [read["size_bytes"] for read in reads])
         uses = [buffer for buffer, _, _ in spans]
         request = self.start({"op": "read", "reads": reads}, what, on_chunk=reply.take, uses=uses)
         request.check = reply.check
@@ -612,7 +612,7 @@ class Queue:
         """Begin to read mip level 0; the array is filled when the request is done."""
         if RECORDERS:
             self.check_recorders()
-        reply = _Reply("reading a texture", [size_bytes])
+        reply = Reply("reading a texture", [size_bytes])
         command = {"op": "read-texture", "texture": texture.handle}
         request = self.start(command, "reading a texture", on_chunk=reply.take, uses=[texture])
         request.check = reply.check

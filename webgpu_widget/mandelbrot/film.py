@@ -81,10 +81,14 @@ def frames(
         yield render_view(frame, gpu, samples=samples, refine=False)
 
 
-class _Writer(Protocol):
-    def add(self, rgb: NDArray[np.uint8]) -> None: ...
+class Writer(Protocol):
+    """What takes the frames of a film, (height, width, 3), and ends its file."""
 
-    def close(self) -> None: ...
+    def add(self, rgb: NDArray[np.uint8]) -> None:
+        """Append a frame."""
+
+    def close(self) -> None:
+        """End the file."""
 
 
 class _Gif:
@@ -122,6 +126,44 @@ class _Mp4:
 
     def close(self) -> None:
         self.stream.close()
+
+
+def film_writer(
+    target: pathlib.Path, seconds: float, rate: float, size: tuple[int, int]
+) -> tuple[Writer, int, tuple[int, int]]:
+    """Begin a film.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        Ends in ``.mp4`` or ``.gif``.
+    seconds, rate : float
+        Length, and frames a second.
+    size : (int, int)
+        Width and height.
+
+    Returns
+    -------
+    (Writer, int, (int, int))
+        What takes the frames, how many there are, and their size, which is even for mp4.
+
+    Raises
+    ------
+    ViewError
+        Another ending, or a length that is not positive.
+    """
+    kind = target.suffix.lower()
+    if kind not in {".mp4", ".gif"}:
+        raise ViewError(f"{target.name} ends in {target.suffix!r}; films are written as .mp4 or .gif")
+    if not (math.isfinite(seconds) and seconds > 0 and math.isfinite(rate) and 0 < rate <= 240):
+        raise ViewError(
+            f"seconds is {seconds} and frames_per_second {rate}; both must be positive, the rate at most 240"
+        )
+    wide, high = size
+    if kind == ".mp4":
+        wide, high = wide - wide % 2, high - high % 2
+    writer: Writer = _Gif(target, rate) if kind == ".gif" else _Mp4(target, rate, (wide, high))
+    return writer, max(2, round(seconds * rate)), (wide, high)
 
 
 def animate(
@@ -171,27 +213,12 @@ def animate(
         Another ending, or a length that is not positive.
     """
     target = pathlib.Path(path)
-    kind = target.suffix.lower()
-    if kind not in {".mp4", ".gif"}:
-        raise ViewError(f"{target.name} ends in {target.suffix!r}; films are written as .mp4 or .gif")
-    if not (
-        math.isfinite(seconds) and seconds > 0 and math.isfinite(frames_per_second) and 0 < frames_per_second <= 240
-    ):
-        raise ViewError(
-            f"seconds is {seconds} and frames_per_second {frames_per_second}; both must be positive, the rate at most 240"
-        )
-    wide, high = size or view.size
-    if kind == ".mp4":
-        wide, high = wide - wide % 2, high - high % 2
+    writer, count, (wide, high) = film_writer(target, seconds, frames_per_second, size or view.size)
     shown = view.replace(size=(wide, high))
-    count = max(2, round(seconds * frames_per_second))
     how = dict(colors or {"palette": "lagoon"})
     by_rank = bool(how.pop("histogram", False))
     ranks: Histogram | None = None
     floor: float | None = None
-    writer: _Writer = (
-        _Gif(target, frames_per_second) if kind == ".gif" else _Mp4(target, frames_per_second, (wide, high))
-    )
     with meter(progress, f"film {target.name}") as tell:
         for number, image in enumerate(frames(shown, gpu, count=count, start=start, samples=samples), 1):
             if by_rank:

@@ -25,6 +25,14 @@ export interface Declaration {
   readonly value?: readonly Token[];
   /** Of `var<...>`: address space, then access. */
   readonly template?: readonly string[];
+  /** Of a function: what stands between its name and its body; see `parseSignature`. */
+  readonly signature?: readonly Token[];
+}
+
+/** What a function takes and returns. */
+export interface Signature {
+  readonly parameters: readonly MemberSyntax[];
+  readonly returns: TypeSyntax | undefined;
 }
 
 class Parser extends Cursor {
@@ -58,18 +66,24 @@ class Parser extends Cursor {
   private struct(attributes: readonly Attribute[]): void {
     const name = this.name();
     const from = this.at;
-    const members: MemberSyntax[] = [];
     this.expect("{");
-    while (!this.is("}")) {
-      const memberAttributes = this.attributes();
-      const memberName = this.name();
-      this.expect(":");
-      members.push({ name: memberName, attributes: memberAttributes, type: this.type() });
-      if (!this.accept(",")) break;
-    }
+    const members = this.members("}");
     this.expect("}");
     this.accept(";");
     this.add("struct", name, attributes, from, { members });
+  }
+
+  /** Members of a struct, or parameters of a function. */
+  private members(close: string): MemberSyntax[] {
+    const members: MemberSyntax[] = [];
+    while (!this.is(close)) {
+      const attributes = this.attributes();
+      const name = this.name();
+      this.expect(":");
+      members.push({ name, attributes, type: this.type() });
+      if (!this.accept(",")) break;
+    }
+    return members;
   }
 
   private variable(kind: "const" | "override" | "var", attributes: readonly Attribute[]): void {
@@ -91,9 +105,18 @@ class Parser extends Cursor {
   private fn(attributes: readonly Attribute[]): void {
     const name = this.name();
     const from = this.at;
-    this.until("{");
+    const signature = this.until("{");
     this.skipBrackets();
-    this.add("fn", name, attributes, from, {});
+    this.add("fn", name, attributes, from, { signature });
+  }
+
+  signature(): Signature {
+    this.expect("(");
+    const parameters = this.members(")");
+    this.expect(")");
+    if (!this.accept("->")) return { parameters, returns: undefined };
+    this.attributes();
+    return { parameters, returns: this.type() };
   }
 
   parse(): Declaration[] {
@@ -133,4 +156,9 @@ function memberTokens({ attributes, type }: MemberSyntax): Token[] {
 /** Read what a module declares. Bodies of functions are only searched for names, so that new syntax in them does no harm. */
 export function parseModule(source: string): Declaration[] {
   return new Parser(tokenize(source)).parse();
+}
+
+/** Read what a function takes and returns. */
+export function parseSignature(tokens: readonly Token[]): Signature {
+  return new Parser(tokens).signature();
 }

@@ -100,6 +100,24 @@ class Sharing:
         storage.home = weakref.ref(array)
         self._homes.add(storage)
 
+    def keep(self, array: Value) -> Buffer:
+        """Return an array's memory, its own from now on, where it stays whatever is assigned to it: for who looks at it from outside."""
+        runtime = self._runtime
+        array._check()
+        with runtime.lock, runtime.outside():
+            storage = runtime.materialise(node_of(array))
+            if storage.inhabitant is not array:
+                if storage.inhabitant is not None or storage.constant:
+                    array._rebind(copied(runtime, node_of(array)))
+                    storage = runtime.materialise(node_of(array))
+                else:
+                    move_out(runtime, storage, array)
+                self.settle(array, storage)
+            buffer = storage.buffer
+            assert buffer is not None  # noqa: S101 - materialised
+            buffer.pinned = True
+            return buffer
+
     def begin(self) -> None:
         """Note that a recording begins; guests get memory of their own, and are the home of it when they are touched."""
         self.serial = next(SERIAL)
