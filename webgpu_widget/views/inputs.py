@@ -18,7 +18,7 @@ from webgpu_widget.device.device import Device
 from webgpu_widget.device.handles import Buffer, Sampler, Texture
 from webgpu_widget.kernels.textures import GPUTexture, TextureInput
 
-__all__ = ["Inputs", "uniform_trait"]
+__all__ = ["Inputs", "first_device", "uniform_trait"]
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _DECLARED = re.compile(r"\bvar\s*<\s*(uniform|storage)\b[^>]*>\s*(\w+)\s*:\s*([^;=]+)")
@@ -131,6 +131,11 @@ def uniform_trait(name: str, value: Any, kind: str | None) -> tuple[str, traitle
     rows, columns = (*found.shape, 1)[:2] if found.ndim else (1, 1)
     written = f"vec{found.size}f" if vector else f"mat{columns}x{rows}f"
     return written, _Numbers(found.tolist(), found.shape)
+
+
+def first_device(values: Iterable[Any]) -> Device | None:
+    """Return the device of the first of some values that lives on one."""
+    return next((value._device for value in values if isinstance(value, (GPUArray, GPUTexture))), None)
 
 
 class Inputs:

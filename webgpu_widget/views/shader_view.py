@@ -27,7 +27,7 @@ from webgpu_widget.errors import BindingError, ShapeError, WebGPUWidgetError
 from webgpu_widget.link import hosts
 from webgpu_widget.link.losses import once_more, once_more_async
 from webgpu_widget.mandelbrot.film import film_writer
-from webgpu_widget.views.inputs import Inputs
+from webgpu_widget.views.inputs import Inputs, first_device
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer, Texture
@@ -76,7 +76,7 @@ class ShaderView(anywidget.AnyWidget):
     size : (int, int)
         Width and height of the picture in pixels.
     gpu : GPU, optional
-        Where it draws; `default_gpu` when left out.
+        Where it draws; when left out, that of the GPUArrays that it is given, else `default_gpu`.
     **uniforms_and_arrays
         By name. A number becomes a uniform: ``float`` an f32, ``int`` an i32, ``bool`` a u32, unless the WGSL declares it otherwise; two to four numbers are a
         ``vec2f`` to ``vec4f``, rows of numbers a matrix, ``"#rrggbb"`` a colour as ``vec4f``, a dict a struct that the WGSL declares. GPUArrays, NumPy arrays
@@ -143,7 +143,7 @@ class ShaderView(anywidget.AnyWidget):
     ) -> None:
         if not isinstance(wgsl, str):
             raise BindingError(f"a view draws WGSL text, not {type(wgsl).__name__}")
-        device = default_device() if gpu is None else as_device(gpu)
+        device = (first_device(uniforms_and_arrays.values()) or default_device()) if gpu is None else as_device(gpu)
         device.check_open()
         self._device = device
         self._gpu = device.gpu
