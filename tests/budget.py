@@ -31,6 +31,7 @@ BUDGET: dict[str, tuple[int, int]] = {
     "shaders": (60, 30),
     "t5": (50, 30),
     "unit": (60, 20),
+    "views": (20, 5),
     "weights": (50, 30),
 }
 

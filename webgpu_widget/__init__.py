@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from webgpu_widget.mandelbrot.explorer import MandelbrotExplorer
     from webgpu_widget.t5 import T5
     from webgpu_widget.views.shader_view import ShaderView
+    from webgpu_widget.views.show import show
     from webgpu_widget.weights import cache, inspect_weights, inspect_weights_async, load_weights, load_weights_async
 
 __version__ = "0.1.0"
@@ -87,6 +88,7 @@ _HOMES = {
     "transpose": "arrays.matrix",
     "MandelbrotExplorer": "mandelbrot.explorer",
     "ShaderView": "views.shader_view",
+    "show": "views.show",
     "cache": "weights",
     "inspect_weights": "weights",
     "inspect_weights_async": "weights",
@@ -135,6 +137,7 @@ __all__ = [  # noqa: PLE0604
     "sampler",
     "selftest",
     "selftest_async",
+    "show",
     "silu",
     "softmax",
     "subtract",

@@ -523,8 +523,9 @@ class Queue:
         on_progress: Callable[[dict[str, Any]], None] | None = None,
         buffers: Sequence[Bytes] = (),
         uses: Sequence[Buffer | Texture] = (),
+        source: str = "",
     ) -> Request:
-        """Send a request after all that was recorded; returns at once.
+        """Send a request after all that was recorded; returns at once. Where it compiles WGSL, ``source`` is quoted in what is wrong with that.
 
         Raises
         ------
@@ -539,7 +540,7 @@ class Queue:
                 raise errors.WebGPUWidgetError(
                     f"{what}: nothing can be read while gpu.record() records, since nothing has run; do it after the with block"
                 )
-            request = self.connection.new_request(what, on_chunk=on_chunk, on_progress=on_progress)
+            request = self.connection.new_request(what, on_chunk=on_chunk, on_progress=on_progress, source=source)
             if buffers:
                 self.flush()
                 self._submit([{**command, "id": request.id}], buffers, [request])

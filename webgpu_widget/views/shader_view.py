@@ -300,10 +300,9 @@ class ShaderView(anywidget.AnyWidget):
         }
         params = {"source": self.source, "inputs": told, "values": values, "frame": picture, "coarse": coarse, **asked}
         width, height = -(-wide // coarse), -(-high // coarse)
-        reply = Reply("drawing a shader view", [4 * width * height])
-        request = self._device.queue.start(
-            {"op": "service", "name": "view.draw", "params": params}, reply.what, on_chunk=reply.take, uses=uses
-        )
+        reply = Reply("shader view", [4 * width * height])
+        command = {"op": "service", "name": "view.draw", "params": params}
+        request = self._device.queue.start(command, reply.what, on_chunk=reply.take, uses=uses, source=self.source)
         request.check = reply.check
         return request, reply.arrays[0].reshape(height, width, 4), (wide, high)
 
@@ -392,7 +391,7 @@ class ShaderView(anywidget.AnyWidget):
             told = self._device.wait(request, 30.0)
             self._say(
                 {"id": question, "kind": "drawn", "nan": told["nan"], "adapter": self._device.info.name},
-                [_png(picture)],
+                [png(picture)],
             )
         except Exception as error:  # noqa: BLE001 - the page shows it; nobody else would
             text = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
@@ -425,7 +424,7 @@ class ShaderView(anywidget.AnyWidget):
             request, picture, _ = self._start(None, None, coarse)
             with _within(_SAVED_S, lambda: self._device.cancel(request)):
                 self._device.wait(request, _SAVED_S)
-            return base64.b64encode(_png(picture, level=6)).decode()
+            return base64.b64encode(png(picture, level=6)).decode()
         except Exception:  # noqa: BLE001 - what is wrong is said in the widget beside it
             return None
 
@@ -448,7 +447,8 @@ def _checked_size(size: Any) -> list[int]:
     return list(found)
 
 
-def _png(picture: NDArray[np.uint8], level: int = 1) -> bytes:
+def png(picture: NDArray[np.uint8], level: int = 1) -> bytes:
+    """Return RGBA as a PNG without its alpha, which pages would show their background through."""
     from PIL import Image
 
     opaque = np.ascontiguousarray(picture[..., :3])
