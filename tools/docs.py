@@ -38,6 +38,14 @@ notebooks/0*
 
 ```{toctree}
 :hidden:
+:caption: Gallery
+:glob:
+
+notebooks/gallery/*
+```
+
+```{toctree}
+:hidden:
 :caption: Reference
 
 docs/api/index

@@ -124,14 +124,16 @@ class Bare {
   }
 }
 
-/** How many pixels of a canvas are bright in red, as it is shown. */
+/** How many pixels of a canvas are bright in red, as it is shown: between two frames it may have nothing to copy. */
 async function litPixels(canvas) {
-  await frame();
-  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-  copy.drawImage(canvas, 0, 0);
-  const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
   let lit = 0;
-  for (let at = 0; at < data.length; at += 4) if (data[at] > 100) lit++;
+  for (let tries = 0; tries < 20 && lit === 0; tries++) {
+    await frame();
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+    for (let at = 0; at < data.length; at += 4) if (data[at] > 100) lit++;
+  }
   return lit;
 }
 

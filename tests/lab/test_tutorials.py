@@ -1,4 +1,4 @@
-"""Every tutorial, run to its end in a real JupyterLab, over the comm of its page."""
+"""Every tutorial and example, run to its end in a real JupyterLab, over the comm of its page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 from lab_harness import Lab
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "notebooks"
-TUTORIALS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
+TUTORIALS = sorted(
+    path.relative_to(FOLDER).as_posix() for path in [*FOLDER.glob("*.ipynb"), *FOLDER.glob("gallery/*.ipynb")]
+)
 SHORT = "01_first_kernel.ipynb"
 LIMIT_S = 240
 
@@ -52,7 +54,7 @@ def test_tutorial_runs_to_its_end(lab: Lab, name: str) -> None:
         target = lab.server.notebooks / entry.name
         if entry.is_dir() and not entry.name.startswith(".") and not target.exists():
             shutil.copytree(entry, target)
-    path = lab.server.notebooks / name
+    path = lab.server.notebooks / pathlib.Path(name).name
     shutil.copy(FOLDER / name, path)
     may_raise = _may_raise(path)
     notebook = lab.open(path)

@@ -47,6 +47,8 @@ _SAVED_WIDTH = 640
 """Pixels across the picture that is kept with a saved notebook, at most."""
 _SAVED_S = 3.0
 """How long a cell waits for that picture, in all."""
+_BROWSER_S = 15.0
+"""How long it waits before, for a browser that is being started."""
 
 
 class ShaderView(anywidget.AnyWidget):
@@ -420,6 +422,8 @@ class ShaderView(anywidget.AnyWidget):
         import base64
 
         try:
+            if self._device.known is None and self.transport != "comm":
+                self._device.ready(_BROWSER_S)
             coarse = -(-self.size[0] // _SAVED_WIDTH)
             request, picture, _ = self._start(None, None, coarse)
             with _within(_SAVED_S, lambda: self._device.cancel(request)):
