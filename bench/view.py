@@ -38,7 +38,9 @@ def show(found: dict[str, Any]) -> None:
     size = " x ".join(map(str, found["size"]))
     # What the canvas shows is of another moment: as bright on the whole, within a third.
     lit = found["lit_pixels"]
-    right = found["largest_difference"] <= 1 and all(abs(turn["view"]["lit_pixels"] / lit - 1) < 1 / 3 for turn in found["turns"])
+    right = found["largest_difference"] <= 1 and all(
+        abs(turn["view"]["lit_pixels"] / lit - 1) < 1 / 3 for turn in found["turns"]
+    )
     print(
         f"{found['adapter']}, {size}, {len(found['turns'])} turns" + ("" if right else ": WRONG, the pictures differ")
     )

@@ -30,8 +30,8 @@ BUDGET: dict[str, tuple[int, int]] = {
     "selftest": (35, 20),
     "shaders": (60, 30),
     "t5": (50, 30),
-    "unit": (60, 20),
-    "views": (20, 5),
+    "unit": (55, 20),
+    "views": (8, 5),
     "weights": (50, 30),
 }
 

@@ -49,6 +49,7 @@ notebooks/gallery/*
 :caption: Reference
 
 docs/api/index
+docs/views
 docs/wgsl
 docs/weights
 docs/fft

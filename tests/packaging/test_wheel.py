@@ -45,7 +45,7 @@ def test_wheel_has_the_bundle_and_every_shader(wheel):
     wanted = {str(path.relative_to(ROOT)) for path in (ROOT / "webgpu_widget").rglob("*.wgsl")}
     assert wanted, "there are shaders"
     assert wanted <= names
-    for name in ("static/widget.js", "static/explorer.js", "py.typed"):
+    for name in ("static/widget.js", "static/explorer.js", "static/shader.js", "py.typed"):
         assert f"webgpu_widget/{name}" in names
     assert not [name for name in names if name.startswith(("tests", "js", "notebooks", "bench"))]
 

@@ -72,12 +72,12 @@ class _Color(traitlets.Unicode[str, str]):
         return text
 
 
-class _Fields(traitlets.Dict):  # type: ignore[type-arg] # generic for type checkers alone
+class _Fields(traitlets.Dict):
     """The fields of a struct, with numbers and lists in them."""
 
     def validate(self, obj: Any, value: Any) -> dict[str, Any]:
         """As traitlets calls it."""
-        return {key: _plain(field) for key, field in super().validate(obj, dict(value)).items()}
+        return {key: _plain(field) for key, field in (super().validate(obj, dict(value)) or {}).items()}
 
 
 def _plain(value: Any) -> Any:

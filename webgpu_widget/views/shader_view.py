@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from webgpu_widget.arrays.values import wholes
 from webgpu_widget.device.default import as_device, default_device
 from webgpu_widget.device.queue import Reply
-from webgpu_widget.errors import BindingError, ShapeError, WebGPUWidgetError
+from webgpu_widget.errors import BindingError, ShaderError, ShapeError, WebGPUWidgetError
 from webgpu_widget.link import hosts
 from webgpu_widget.link.losses import once_more, once_more_async
 from webgpu_widget.mandelbrot.film import film_writer
@@ -396,9 +396,7 @@ class ShaderView(anywidget.AnyWidget):
                 [png(picture)],
             )
         except Exception as error:  # noqa: BLE001 - the page shows it; nobody else would
-            text = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
-            where = {"line": getattr(error, "line", 0), "column": getattr(error, "column", 0)}
-            self._say({"id": question, "kind": "error", "message": text, **where}, ())
+            self._say({"id": question, "kind": "error", **_told(error)}, ())
 
     # ------------------------------------------------------------ shown
 
@@ -449,6 +447,16 @@ def _checked_size(size: Any) -> list[int]:
     if found is None or len(found) != 2 or min(found) < 1:
         raise ShapeError(f"size is {size!r}; it is width and height in pixels, two whole numbers of at least 1")
     return list(found)
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    """Return what a page shows of an error: of WGSL the first thing that is wrong, and where, since it quotes the line itself."""
+    if isinstance(error, ShaderError) and error.line:
+        place = f"line {error.line}, column {error.column}"
+        said = str(error).partition(f"{place}: ")[2].partition("\n")[0]
+        return {"message": said or str(error), "line": error.line, "column": error.column}
+    text = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
+    return {"message": text, "line": 0, "column": 0}
 
 
 def png(picture: NDArray[np.uint8], level: int = 1) -> bytes:

@@ -28,7 +28,9 @@ export interface Traits {
 }
 
 /** What a frame of a processor may take while it plays; and of the kernel, with its way here. */
-const BUDGET_MS = { own: 70, kernel: 200 };
+const BUDGET_MS = { own: 70, kernel: 300 };
+/** Of a picture that comes from the kernel the way takes as long as the drawing: smaller ones are hardly sooner here. */
+const COARSEST_BY_KERNEL = 4;
 const TELL_MS = 500;
 const COUNT_MS = 1000;
 /** The GPU's widget may come after the view; where each output is a page of its own it never does. */
@@ -315,7 +317,7 @@ export class Player implements Controls {
     const finer = !this.dirty && !moves;
     if (finer && this.shownCoarse === 1) return false;
     this.dirty = false;
-    const coarse = finer ? Math.max(1, this.shownCoarse / 2) : this.coarse;
+    const coarse = finer ? Math.max(1, this.shownCoarse / 2) : Math.min(COARSEST_BY_KERNEL, this.coarse);
     const begun = performance.now();
     const { picture, nan, adapter } = await this.remote.draw(this.picture, this.values(inputs), coarse);
     for (const screen of seen) screen.show(picture);
@@ -324,7 +326,7 @@ export class Player implements Controls {
     this.shownCoarse = coarse;
     this.nan = nan;
     this.adapter = `${adapter}, by the kernel`;
-    if (!finer) this.coarse = nextCoarse(coarse, performance.now() - begun, BUDGET_MS.kernel);
+    if (!finer) this.coarse = Math.min(COARSEST_BY_KERNEL, nextCoarse(coarse, performance.now() - begun, BUDGET_MS.kernel));
     this.problem = undefined;
     this.drawn(now);
     return moves || this.shownCoarse > 1;
