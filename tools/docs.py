@@ -8,6 +8,7 @@ opened.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 TREES = ("docs", "notebooks")
 FILES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "bench/NOTES.md")
 SUFFIXES = {".md", ".ipynb", ".png", ".svg", ".json"}
+VIEW = "application/vnd.jupyter.widget-view+json"
+PICTURES = {"image/png", "text/html"}
 CONTENTS = """
 ```{toctree}
 :hidden:
@@ -95,6 +98,17 @@ OPTIONS = {
 }
 
 
+def show_pictures(notebook: Path) -> None:
+    """Leave of each live view that has a saved picture the picture: a page without a kernel would choose the view, and show nothing."""
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    for cell in content["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if PICTURES & data.keys():
+                data.pop(VIEW, None)
+    notebook.write_text(json.dumps(content), encoding="utf-8")
+
+
 def assemble(source: Path) -> None:
     """Copy what the site is made of, and give the pages at the top their tables of contents."""
     for name in FILES:
@@ -111,6 +125,8 @@ def assemble(source: Path) -> None:
             ):
                 (source / inside).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, source / inside)
+                if path.suffix == ".ipynb":
+                    show_pictures(source / inside)
     for page, contents in (("README.md", CONTENTS), ("docs/api/index.md", API)):
         with (source / page).open("a", encoding="utf-8") as file:
             file.write(contents)

@@ -21,6 +21,8 @@ def test_the_site_builds_and_its_links_hold(tmp_path: pathlib.Path) -> None:
     assert done.returncode == 0, done.stderr
     pages = list(site.rglob("*.html"))
     assert len(pages) >= 25
+    for name in ("08_live", "gallery/game_of_life", "gallery/ray_marcher"):
+        assert "<img" in (site / f"notebooks/{name}.html").read_text("utf-8"), "a live view has its saved picture there"
     broken = set()
     for page in pages:
         for link in re.findall(r'(?:href|src)="([^"#][^"]*)"', page.read_text("utf-8")):
