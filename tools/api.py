@@ -23,7 +23,6 @@ DOCS = Path(__file__).parents[1] / "docs" / "api"
 PAGES = {
     "gpu": ("WGSL and the GPU", "GPU default_gpu Kernel Program Profile Out out out_texture texture sampler AdapterInfo MemoryInfo BoundsFault selftest load_ipython_extension"),
     "arrays": ("Arrays and matrices", "GPUArray matmul einsum fft_convolve transpose add subtract multiply softmax layer_norm rms_norm relu silu gelu"),
-    "arrays": ("Arrays and matrices", "GPUArray matmul einsum transpose add subtract multiply softmax layer_norm rms_norm relu silu gelu"),
     "views": ("Pictures", "ShaderView show"),
     "weights": ("Model weights", "load_weights inspect_weights"),
     "models": ("Models", "T5 LanguageModel"),
