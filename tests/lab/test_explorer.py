@@ -334,7 +334,7 @@ def test_julia_inset_and_orbit(opened: Opened) -> None:
 
 
 def test_a_saved_picture_keeps_its_parameters(opened: Opened, tmp_path: pathlib.Path) -> None:
-    opened.notebook.run("explorer.center, explorer.width = ('-0.7453', '0.1127'), '0.02'").ok()
+    opened.notebook.run("explorer.center, explorer.width = ('-0.7453', '0.1127'), '1'").ok()
     opened.settle()
     with opened.page.expect_download() as download:
         opened.press("Save as PNG")
@@ -342,7 +342,7 @@ def test_a_saved_picture_keeps_its_parameters(opened: Opened, tmp_path: pathlib.
     download.value.save_as(path)
     saved = mandelbrot.load(path)
     assert saved.view.center == ("-0.7453", "0.1127")
-    assert saved.view.width == "0.02"
+    assert saved.view.width == "1"
     assert saved.colors["palette"] == "lagoon"
     assert saved.rgba is not None
     assert np.abs(saved.rgba[..., :3].astype(int) - opened.pixels()).max() == 0
@@ -354,10 +354,10 @@ def test_coordinates_links_and_bad_input(opened: Opened) -> None:
     panel = opened.page.locator(".wgmb-panel")
     panel.locator("input").nth(0).fill("-1.25")
     panel.locator("input").nth(1).fill("0.02")
-    panel.locator("input").nth(2).fill("1e-2")
+    panel.locator("input").nth(2).fill("1")
     panel.locator("button").click()
     opened.settle()
-    assert opened.python("[explorer.center, explorer.width]") == [["-1.25", "0.02"], "0.01"]
+    assert opened.python("[explorer.center, explorer.width]") == [["-1.25", "0.02"], "1"]
     for text, words in (("abc", "no decimal number"), ("-1", "not positive"), ("0", "not positive")):
         panel.locator("input").nth(2).fill(text)
         panel.locator("button").click()
@@ -368,7 +368,7 @@ def test_coordinates_links_and_bad_input(opened: Opened) -> None:
     panel.locator("input").nth(0).fill(link)
     panel.locator("button").click()
     opened.settle()
-    assert opened.python("explorer.width") == "0.01"
+    assert opened.python("explorer.width") == "1"
     opened.press("Coordinates")
 
 

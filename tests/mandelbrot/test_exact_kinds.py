@@ -148,7 +148,10 @@ def test_a_column_beside_the_imaginary_axis_of_an_odd_power(gpu: wg.GPU) -> None
 
 
 @pytest.mark.parametrize(("size", "exact"), [((9, 7), 19), ((8, 7), 7), ((8, 6), 12)])
-@pytest.mark.parametrize(("period", "wider"), [(130, 17), (72, 30), (130, 14)])
+@pytest.mark.parametrize(
+    ("period", "wider"),
+    [(130, 17), pytest.param(72, 30, marks=pytest.mark.long), pytest.param(130, 14, marks=pytest.mark.long)],
+)
 def test_a_column_and_diagonals_through_a_nucleus_on_the_real_axis(
     gpu: wg.GPU, period: int, wider: int, size: tuple[int, int], exact: int
 ) -> None:
