@@ -30,18 +30,18 @@ def places() -> list[Place]:
     """Views about the width from which on f32 is not right enough: some exactly there, some upright, where the longer side must not count for both."""
     random = np.random.default_rng(SEED + 1)
     made: list[Place] = [
-        (("0.1", "0.1"), "0.25", (1024, 768)),
-        (("0", "0"), "0.25", (1024, 1024)),
-        (("-0.75", "0"), "0.390625", (800, 600)),
-        (("-0.75", "0"), "3", (2700, 2025)),
-        (("-0.75", "0"), "3", (2800, 2100)),
-        (("0.1", "0.4"), repr(200 * 2.0**-12), (200, 800)),
-        (("1.9", "0.1"), repr(100 * 2.0**-10), (100, 3000)),
+        (("0.1", "0.1"), "0.015625", (1024, 768)),
+        (("0", "0"), "0.015625", (1024, 1024)),
+        (("-0.75", "0"), "0.0244140625", (800, 600)),
+        (("-0.75", "0"), "0.0093", (400, 300)),
+        (("-0.75", "0"), "0.0091", (400, 300)),
+        (("0.1", "0.4"), repr(200 * 2.0**-16), (200, 800)),
+        (("1.9", "0.1"), repr(100 * 2.0**-14), (100, 3000)),
     ]
     for _ in range(150):
         re, im = random.uniform(-2, 2, 2)
         size = (int(random.integers(2, 2000)), int(random.integers(2, 2000)))
-        part = 2.0**-11 * random.uniform(0.985, 1.02)  # of the coordinates at the picture's edge
+        part = 2.0**-15 * random.uniform(0.985, 1.02)  # of the coordinates at the picture's edge
         reach = max(0.5, *(abs(place) / (1 - part * side / 2) for place, side in zip((re, im), size, strict=True)))
         width = size[0] * reach * part
         made.append(((f"{re:.12f}", f"{im:.12f}"), f"{width:.14g}", size))

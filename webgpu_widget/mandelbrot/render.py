@@ -129,7 +129,7 @@ def render(
         The burning ship exists where f32 resolves the pixels.
     method : {"auto", "direct", "perturbation", "bla"}
         Direct f32, perturbation of a reference orbit with rebasing, or that with bilinear approximation.
-        ``auto`` takes direct while a pixel is wider than 2**-11 of its coordinates (the whole set up to 2,700 pixels across), else bla.
+        ``auto`` takes direct while a pixel is wider than 2**-15 of its coordinates (at 400 pixels across, to a width of about 0.01), else bla.
         Direct iterates in float32: near the boundary its counts drift from the exact ones, the more the narrower the view. In a window that is all
         boundary that is 1 % of them where a pixel is 2**-9 of its coordinates, 3 % at 2**-11, 14 % at 2**-15; bla is right for all but 0.5 %, and
         takes longer. The burning ship is direct at any width, down to 2**-18.

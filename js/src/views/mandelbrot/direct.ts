@@ -5,8 +5,8 @@ import type { View } from "./state.js";
 
 /** As in work.py: f32 tells a pixel from its neighbours while it is wider than 2^-18 of its coordinates, or as wide, but for what logarithms may differ in. */
 const DIRECT_BITS = 18 + 1e-6;
-/** And its counts are left as they are while it is wider than 2^-11 of them; below, they serve until the picture is at rest. */
-const AUTO_BITS = 11 + 1e-6;
+/** And its counts are left as they are while it is wider than 2^-15 of them; below, they serve until the picture is at rest. */
+const AUTO_BITS = 15 + 1e-6;
 
 /** Whether a pixel is as wide as 2^-bits of its coordinates. */
 function wideEnough(view: View, size: readonly [number, number], bits: number): boolean {
