@@ -87,14 +87,21 @@ def stages(length: int) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1024)
-def passes(n: int, limits: Limits) -> tuple[int, ...]:
-    """Return the lengths of the passes over memory, whose product is `n`: one where a workgroup holds a line, else near each other.
+def passes(n: int, limits: Limits, beside: int = 1) -> tuple[int, ...]:
+    """Return the lengths of the passes over memory, whose product is `n`: one where a workgroup holds enough lines, else near each other.
 
-    A CPU has no workgroup to hold one: each pass is one butterfly.
+    Parameters
+    ----------
+    n
+        Points of the transform, without large prime factors.
+    limits
+        Of the adapter. A CPU has no workgroup to hold a line: each pass is one butterfly.
+    beside
+        How many lines lie side by side: then elements of one are far apart, and memory moves those of neighbours with them.
     """
     if limits.cpu:
         return stages(n)
-    if n <= _LARGEST_RADIX or limits.fits(n, 1):
+    if n <= _LARGEST_RADIX or limits.fits(n, min(beside, _MANY_LINES)):
         return (n,)
     most = next(d for d in (1024, 512, 256, 128, 64) if limits.fits(d, _MANY_LINES))
     count = max(2, math.ceil(math.log(n) / math.log(most) - 1e-9))

@@ -79,7 +79,7 @@ def _complex_passes(
     n: int, inner: int, limits: Limits, form: PassForm, *, rows_in: int, rows_out: int, factors: Factors = (None, None)
 ) -> Iterator[_Pass]:
     """Yield the passes of a transform of complex numbers; of n rows `rows_in` are there, and `rows_out` are stored."""
-    lengths = passes(n, limits)
+    lengths = passes(n, limits, min(inner, _BESIDE))
     before = 1
     for i, length in enumerate(lengths, 1):
         span_in, span_out = n // length * inner, before * inner
@@ -112,7 +112,7 @@ def _even_first(lengths: tuple[int, ...]) -> tuple[int, ...]:
 
 def _half_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassForm) -> Iterator[_Pass]:
     """Yield the passes from real numbers to half a spectrum. All but the first see the lines ``k <= R // 2`` of the first's R results."""
-    lengths = _even_first(passes(n, limits))
+    lengths = _even_first(passes(n, limits, min(inner, _BESIDE)))
     first = lengths[0]
     half = first // 2 + 1
     mine = form._replace(load="real", store="half", packed=first % 2 == 0, padded=rows_in < n)
@@ -131,7 +131,7 @@ def _half_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassFor
 
 def _real_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassForm) -> Iterator[_Pass]:
     """Yield the passes from half a spectrum to real numbers. The first makes only what the last needs: rows up to the middle of its lines."""
-    lengths = _even_first(passes(n, limits))[::-1]
+    lengths = _even_first(passes(n, limits, min(inner, _BESIDE)))[::-1]
     last = lengths[-1]
     half = last // 2 + 1
     before = 1
