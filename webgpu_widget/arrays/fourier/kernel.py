@@ -167,13 +167,7 @@ def _fetch(form: PassForm) -> list[str]:
     """
     body: list[str] = []
     if form.load == "folded":
-        body += [
-            f"let c = line.y / {_param('inner')};",
-            f"let at = c / {_param('kept')} * {_param('run')} + c % {_param('kept')} + e * ({_param('points')} / {form.line}u);",
-            f"let mirrored = 2u * at > {_param('points')};",
-            f"let row = select(at, {_param('points')} - at, mirrored);",
-            f"let place = row * {_param('inner')} + line.y % {_param('inner')};",
-        ]
+        body += _folded(form, "line.y", "e")
     else:
         body.append(
             f"let place = line.y + e * {_param('span_in')}{' * 2u' if form.packed and form.load == 'real' else ''};"
@@ -196,6 +190,18 @@ def _fetch(form: PassForm) -> list[str]:
     name = "row_of" if form.load == "hermitian" else "fetch"
     lines = [f"fn {name}(line: vec3<u32>, e: u32) -> vec2<f32> {{", *(f"  {s}" for s in body), "  return z;", "}"]
     return [*lines, *_mirrored(form)] if form.load == "hermitian" else lines
+
+
+def _folded(form: PassForm, line: str, element: str) -> list[str]:
+    """Return the statements that find the ``place`` of an element in half a spectrum, and whether it is ``mirrored``: there as a conjugate."""
+    return [
+        f"let c = {line} / {_param('inner')};",
+        f"let first = c % {_param('kept')};",
+        f"let at = c / {_param('kept')} * {_param('run')} + first + {element} * ({_param('points')} / {form.line}u);",
+        f"let mirrored = 2u * at > {_param('points')};",
+        f"let row = select(at, {_param('points')} - at, mirrored);",
+        f"let place = row * {_param('inner')} + {line} % {_param('inner')};",
+    ]
 
 
 def _roots(form: PassForm) -> list[str]:
@@ -267,17 +273,10 @@ def _put(form: PassForm) -> list[str]:
     if form.store == "half" and not form.packed:
         body.append(f"if (2u * k > {form.line}u) {{ return; }}")
     if form.store == "folded":
-        body += [
-            f"let c = line.z / {_param('inner')};",
-            f"let first = c % {_param('kept')};",
-            f"let at = c / {_param('kept')} * {_param('run')} + first + k * ({_param('points')} / {form.line}u);",
-            f"let mirrored = 2u * at > {_param('points')};",
-            # Where the conjugate is made as well, one of the two stores it.
-            f"if (mirrored && (first == 0u || 2u * first == {_param('run')})) {{ return; }}",
-            f"let row = select(at, {_param('points')} - at, mirrored);",
-            f"let place = row * {_param('inner')} + line.z % {_param('inner')};",
-            "z.y = select(z.y, -z.y, mirrored);",
-        ]
+        body += _folded(form, "line.z", "k")
+        # Where the conjugate is made as well, one of the two stores it.
+        body.append(f"if (mirrored && (first == 0u || 2u * first == {_param('run')})) {{ return; }}")
+        body.append("z.y = select(z.y, -z.y, mirrored);")
     else:
         body.append(
             f"let place = line.z + k * {_param('span_out')}{' * 2u' if form.packed and form.store == 'real' else ''};"
