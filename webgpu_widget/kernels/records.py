@@ -369,7 +369,7 @@ class FieldArray(GPUArray):
         base, own = records._field(name, dtype)
         if base == np.complex64:
             raise errors.DTypeError(
-                f"the field {name!r} of {records!r} is complex64, which arrays on the GPU do not have: read it with numpy()[{name!r}]"
+                f"the field {name!r} of {records!r} is complex64, which is not taken out of structs on the GPU: read it with numpy()[{name!r}]"
             )
         table, _ = relayout.field_places(records._info, name)
         device = records._device
