@@ -68,7 +68,7 @@ class PicturedWidget(anywidget.AnyWidget):
     # ------------------------------------------------------------ outputs
 
     def _bundle(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        live = {} if self._ended else super()._repr_mimebundle_(**options)
+        live: Any = {} if self._ended else super()._repr_mimebundle_(**options)
         data, metadata = live if isinstance(live, tuple) else (live or {}, {})
         bundle = dict(data)
         bundle["text/plain"] = repr(self)
@@ -147,4 +147,4 @@ class PicturedWidget(anywidget.AnyWidget):
                 self._refresh()
         super().close()
         # ipywidgets lets what is closed show nothing.
-        vars(self).pop("_repr_mimebundle_", None)
+        self.__dict__.pop("_repr_mimebundle_", None)

@@ -20,12 +20,17 @@ class _Displayed:
         self._kernel = kernel
         self._transient = {"display_id": display_id}
         self._parent: Any = None
+        self._name_cell()
+
+    def _name_cell(self) -> None:
+        """Take the cell that runs, or the last: what runs a notebook unseen (nbclient) hears of the present cell alone."""
         with contextlib.suppress(LookupError, AttributeError):
-            self._parent = kernel.get_parent()
+            self._parent = self._kernel.shell.display_pub.parent_header
 
     def update(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
-        """As `Output.update`; IPython's own way knows no cell in threads that run none."""
+        """As `Output.update`."""
         kernel = self._kernel
+        self._name_cell()
         content = {"data": data, "metadata": metadata, "transient": self._transient}
         kernel.session.send(
             kernel.iopub_socket,
