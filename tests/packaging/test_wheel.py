@@ -45,9 +45,33 @@ def test_wheel_has_the_bundle_and_every_shader(wheel):
     wanted = {str(path.relative_to(ROOT)) for path in (ROOT / "webgpu_widget").rglob("*.wgsl")}
     assert wanted, "there are shaders"
     assert wanted <= names
-    for name in ("static/widget.js", "static/explorer.js", "static/shader.js", "py.typed"):
+    for name in ("static/widget.js", "static/explorer.js", "static/panel.js", "static/shader.js", "py.typed"):
         assert f"webgpu_widget/{name}" in names
+    assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
     assert not [name for name in names if name.startswith(("tests", "js", "notebooks", "bench"))]
+
+
+@pytest.mark.long
+def test_a_source_distribution_installs_without_node(tmp_path):
+    here = [sys.executable, "-m"]
+    made = subprocess.run(
+        [*here, "build", "--sdist", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)],
+        env={**os.environ, "SKIP_JUPYTER_BUILDER": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    bare = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SKIP_JUPYTER_BUILDER")}
+    bare["PATH"] = str(tmp_path / "nothing")
+    command = [*here, "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    built = subprocess.run(
+        [*command, str(next(tmp_path.glob("*.tar.gz")))], env=bare, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
+        sent = archive.read("webgpu_widget/static/widget.js")
+    assert sent == (ROOT / "webgpu_widget" / "static" / "widget.js").read_bytes()
 
 
 def test_bundle_keeps_to_its_size():
