@@ -130,6 +130,7 @@ def test_a_notebook_opened_again_shows_pictures(story: Notebook) -> None:
         again.page.close()
 
 
+@pytest.mark.long
 def test_a_saved_view_without_a_kernel_asks_for_its_cell(lab: Lab) -> None:
     """As a host that keeps views in outputs saves it, and as this package did before."""
     notebook = lab.notebook()
