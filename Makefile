@@ -17,7 +17,8 @@ GPU_PYTEST = WEBGPU_WIDGET_EXPECT_ADAPTER=$(or $(WEBGPU_WIDGET_EXPECT_ADAPTER),h
   $(addprefix tests/,arrays shaders mandelbrot weights nn t5 llm contract cluster selftest views)
 NOTEBOOKS := $(wildcard notebooks/*.ipynb notebooks/gallery/*.ipynb)
 # Each process has a browser of its own. Much of the time goes by in waiting, so two do it in less than two thirds of it, on two cores too.
-PYTEST_PARALLEL ?= -n 2 --dist loadfile
+# Files go in order, JupyterLab's last: what Playwright leaves running stands in the way of tests with loops of their own.
+PYTEST_PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help lab test test-more test-naga vulkan test-gpu demo bench oracle faults soak check fuzz wgsl array-api format build setup browser wheel notebooks docs clean
 

@@ -256,6 +256,7 @@ def test_a_browser_that_joins_is_pinned_and_no_other(monkeypatch: pytest.MonkeyP
         assert sorted(pinned) == sorted(browser.pid for browser in cluster._launched.browsers)
 
 
+@pytest.mark.long
 def test_kill_9_at_random_times(rng: Generator) -> None:
     a, b = rng.standard_normal((192, 96), np.float32), rng.standard_normal((96, 128), np.float32)
     dice = random.Random(int(rng.integers(1 << 30)))  # noqa: S311

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,11 @@ STEPS = 4e6
 FILAMENT = "-1.999999999999999999999999999999999999999989378359175111699851221199710398512794408690694742128550323"
 
 
+def mostly_long(values: Iterable[Any], *always: Any) -> list[Any]:
+    """Return values of a parameter, of which all but some are left to `make test-more`: one of a kind finds most faults of it."""
+    return [value if value in always else pytest.param(value, marks=pytest.mark.long) for value in values]
+
+
 def test_the_places_are_deep_and_many() -> None:
     assert len(ENTRIES) >= 12
     assert {"glitch_test_3", "glitch_test_5", "flake", "mitosis2", "tick_tock", "windmill"} <= ENTRIES.keys()
@@ -32,7 +38,7 @@ def test_the_places_are_deep_and_many() -> None:
 
 
 @pytest.mark.parametrize("method", ["perturbation", "bla"])
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("name", mostly_long(ENTRIES, "tick_tock", "glitch_test_3", "windmill"))
 def test_counts_of_a_place(gpu: wg.GPU, run: Run, name: str, method: str) -> None:
     entry = ENTRIES[name]
     view = place_view(entry)
@@ -100,8 +106,8 @@ def compare(gpu: wg.GPU, run: Run, view: View, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["perturbation", "bla"])
-@pytest.mark.parametrize("period", [72, 130])
-@pytest.mark.parametrize("power", [2, 3, 4, 5])
+@pytest.mark.parametrize("period", mostly_long([72, 130], 72))
+@pytest.mark.parametrize("power", mostly_long([2, 3, 4, 5], 2, 5))
 def test_a_copy_of_any_power_on_and_off_its_nucleus(
     gpu: wg.GPU, run: Run, power: int, period: int, method: str
 ) -> None:
@@ -113,12 +119,13 @@ def test_a_copy_of_any_power_on_and_off_its_nucleus(
 
 
 @pytest.mark.parametrize("method", ["perturbation", "bla"])
-@pytest.mark.parametrize("power", [2, 3, 4, 5])
+@pytest.mark.parametrize("power", mostly_long([2, 3, 4, 5], 2, 5))
 def test_a_julia_set_around_and_beside_its_critical_point(gpu: wg.GPU, run: Run, power: int, method: str) -> None:
     for center, width in (((0, 0), "1e-60"), (("1e-63", "-3e-64"), "1e-62"), (("2e-90", "1e-90"), "1e-110")):
         compare(gpu, run, make_view(center, width, (9, 7), 1500, power, tip_exactly(power, 900)), method)
 
 
+@pytest.mark.long
 def test_a_julia_set_whose_reference_begins_below_doubles(gpu: wg.GPU, run: Run) -> None:
     compare(gpu, run, make_view(("3e-400", "1e-400"), "1e-410", (9, 7), 6000, 2, copy_by_a_tip(2, 700)[0]), "bla")
 
