@@ -221,9 +221,9 @@ def fft_convolve(
     _, (x, y) = coerce("fft_convolve", tuple(np.asarray(v) if dt.is_scalar(v) else v for v in (a, b)), gpu)
     if x.ndim != y.ndim:
         raise ShapeError(f"fft_convolve: shapes {x.shape} and {y.shape} must have as many axes.")
-    places = sorted(axis for axis, _ in axes_of("fft_convolve", x, None, axes) if x.shape[axis] or y.shape[axis])
-    if any(0 in (x.shape[i], y.shape[i]) for i in range(x.ndim)):
+    if 0 in (*x.shape, *y.shape):
         raise ShapeError(f"fft_convolve: shapes {x.shape} and {y.shape} hold nothing to convolve.")
+    places = sorted(axis for axis, _ in axes_of("fft_convolve", x, None, axes))
     for i in range(x.ndim):
         if i not in places and 1 not in (x.shape[i], y.shape[i]) and x.shape[i] != y.shape[i]:
             raise ShapeError(f"fft_convolve: shapes {x.shape} and {y.shape} do not broadcast along axis {i}.")
