@@ -63,7 +63,7 @@ def test_prime_powers_and_primes(gpu, rng, n):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("n", [2**18, 2**20, 2**22, 3**13, 1000003, 2**19 * 3])
+@pytest.mark.parametrize("n", [2**20, 2**22, 3**13, 1000003])
 def test_long_transforms(gpu, rng, n):
     check(gpu, rng, n, shape=(n,))
 
@@ -98,7 +98,7 @@ def test_kernels_of_workgroups(gpu, rng, n, shape, axis):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("n", [100, 256, 1000, 1001, 1024, 2048, 2187, 3000, 8192, 15625, 2**16])
+@pytest.mark.parametrize("n", [256, 1000, 1024, 2187, 8192, 2**16])
 @pytest.mark.usefixtures("in_workgroups")
 def test_more_kernels_of_workgroups(gpu, rng, n):
     check(gpu, rng, n)
