@@ -120,7 +120,8 @@ export class Explorer {
   /** As tall as was asked for, and an open panel below comes on top of that: the picture keeps its size, and need not be computed anew. */
   private tall(): void {
     const { root, panel, editor } = this.parts;
-    root.style.height = `${this.model.get("height") + panel.offsetHeight + editor.offsetHeight}px`;
+    const open = panel.getBoundingClientRect().height + editor.getBoundingClientRect().height;
+    root.style.height = `${this.model.get("height") + open}px`;
   }
 
   destroy(): void {
