@@ -26,7 +26,7 @@ compiled code, and gives back arrays of the GPU. A slice that is assigned to is 
 
 The array API's own test suite is run by `make array-api`. On 2026-12-01, on SwiftShader: 1,142 tests of 2025.12 pass with 20 examples each, and 1,131 of
 2024.12 with 10; none fails but those that are expected to, 47 and 45 (a few of which pass by chance), which stand in
-[array_api_xfails.txt](../tests/arrays/array_api_xfails.txt) with their reasons; what needs complex numbers is left out.
+`tests/arrays/array_api_xfails.txt` with their reasons; what needs complex numbers is left out.
 """
 
 

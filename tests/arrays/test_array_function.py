@@ -39,7 +39,7 @@ CALLS = {
     "nansum": lambda a: np.nansum(np.log(a - 0.5), axis=1),
     "nanmax": lambda a: np.nanmax(np.log(a - 0.5)),
     "nanmin": lambda a: np.nanmin(np.log(a - 0.5), axis=0),
-    "nanargmax": lambda a: np.nanargmax(np.log(a - a[0, 0]), axis=0),
+    "nanargmax": lambda a: np.nanargmax(np.log(a - np.median(a, axis=0)), axis=0),
     "nanargmin": lambda a: np.nanargmin(np.log(a - 0.2)),
     "nancumsum": lambda a: np.nancumsum(np.log(a - 0.5), axis=1),
     "nancumprod": lambda a: np.nancumprod(np.log(a - 0.5)),

@@ -189,7 +189,7 @@ fn next() -> u32 {{ calls++; return calls; }}
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @compute @workgroup_size(4) fn main(@builtin(global_invocation_id) id: vec3u) {{
   let found = {expression};
-  y[id.x] = found.x + f32(calls);
+  y[id.x] = found.x + 10.0 * f32(calls);
 }}"""
     array = "array" in kind
     picture = np.ones((3, 4, 4, 1) if array else (4, 4, 1), np.float32)
@@ -204,7 +204,9 @@ fn next() -> u32 {{ calls++; return calls; }}
     assert (fault.index, fault.length) == tuple(v if isinstance(v, tuple) else (v,) for v in (index, length))
     assert fault.count == (4 if "compiler" in name or "own" in name else 1)
     if name == "a level of the call's own":
-        assert (caught.value.outputs == 4).all(), "the expression is evaluated once"
+        assert (caught.value.outputs // 10 == 3).all(), (
+            "the expression is evaluated once, whatever is read beyond the end"
+        )
 
 
 def test_layers_and_levels_that_are_there_pass(gpu):

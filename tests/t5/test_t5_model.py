@@ -164,7 +164,7 @@ def test_attentions_in_blocks_of_flan_t5_small_choose_the_same(gpu, tmp_path, mo
         assert model._parts.blocks.width == 256
         wanted = reference.greedy(load_file(folder / "model.safetensors"), model.config, ids, 3)
         assert tokens_of(model, ids, 1, 3) == wanted
-        assert [decoder.dispatches for decoder in model._decoders.values()] == [4 * 8 + 2]
+        assert [decoder.dispatches for decoder in model._decoders.values()] == [6 * 8 + 2]
 
 
 def test_at_most_100_dispatches_a_token_for_base():

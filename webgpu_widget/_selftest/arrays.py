@@ -226,7 +226,7 @@ def _off(found: Any, wanted: Any, points: int) -> float:
     return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted) / (1.5e-7 * max(1.0, np.log2(points))))
 
 
-@AREA.case("arrays/fourier, complex", "of the bound", 1, points=LENGTHS)
+@AREA.case("generated/fourier, complex", "of the bound", 1, points=LENGTHS)
 def fourier(bench: Bench, points: int) -> float:
     """Both directions, along a contiguous axis and across."""
     x = (bench.rng.normal(size=(3, points)) + 1j * bench.rng.normal(size=(3, points))).astype(np.complex64)
@@ -239,7 +239,7 @@ def fourier(bench: Bench, points: int) -> float:
     return max(there, across, back)
 
 
-@AREA.case("arrays/fourier, real", "of the bound", 1, points=LENGTHS)
+@AREA.case("generated/fourier, real", "of the bound", 1, points=LENGTHS)
 def fourier_of_real_numbers(bench: Bench, points: int) -> float:
     """Half a spectrum, and the numbers of half a one."""
     x = bench.rng.normal(size=(3, points)).astype(np.float32)
@@ -249,7 +249,7 @@ def fourier_of_real_numbers(bench: Bench, points: int) -> float:
     return max(there, back)
 
 
-@AREA.case("arrays/fourier, any length", "of the bound", 1, points=(17, 1009))
+@AREA.case("generated/fourier, any length", "of the bound", 1, points=(17, 1009))
 def fourier_of_prime_lengths(bench: Bench, points: int) -> float:
     """By the convolution with a chirp."""
     x = (bench.rng.normal(size=(3, points)) + 1j * bench.rng.normal(size=(3, points))).astype(np.complex64)
