@@ -63,9 +63,11 @@ def test_the_call_after_a_browser_was_killed_is_right(own: wg.GPU, rng: np.rando
 
 def test_a_browser_that_is_stopped_is_given_up_and_replaced(own: wg.GPU, rng: np.random.Generator) -> None:
     assert_right(own, rng)
+    left = own.array([1.0, 2.0])
+    left.numpy()
     with stopped(first := browser(own)):
         with pytest.raises(wg.FrontendLostError, match="has not answered"):
-            own.synchronize()
+            left.numpy()
         begun = time.monotonic()
         assert_right(own, rng)
         assert time.monotonic() - begun < 60
@@ -74,9 +76,10 @@ def test_a_browser_that_is_stopped_is_given_up_and_replaced(own: wg.GPU, rng: np
 
 def test_a_browser_that_slept_past_our_patience_is_used_again(own: wg.GPU, rng: np.random.Generator) -> None:
     assert_right(own, rng)
-    first = browser(own)
+    first, left = browser(own), own.array([1.0, 2.0])
+    left.numpy()
     with stopped(first), pytest.raises(wg.FrontendLostError, match="has not answered"):
-        own.synchronize()
+        left.numpy()
     until(lambda: own._device.connection.connected, 10, "a hello of the page that slept")
     assert_right(own, rng)
     assert browser(own) == first

@@ -42,7 +42,7 @@ def test_positive_terms_lose_no_more_than_a_run_does(gpu, rng, k):
 
 @pytest.mark.parametrize("runs_bytes", [1, 36 * 40 * 4 * 2, 1 << 26])
 @pytest.mark.parametrize("as_other", [False, True])
-@pytest.mark.parametrize("turned", [(False, False), (True, True)])
+@pytest.mark.parametrize("turned", [(False, False), pytest.param((True, True), marks=pytest.mark.long)])
 def test_runs_one_after_another_and_side_by_side_are_the_same_product(
     gpu, rng, monkeypatch, runs_bytes, as_other, turned
 ):

@@ -64,7 +64,7 @@ def test_what_is_asked_for_takes_no_memory_before_it_comes(gpu, tiny, rng, beams
     assert all(taken(most) <= first for most in (int(rng.integers(2_000, 40_000)), 1_000_000, 10**12))
 
 
-@pytest.mark.parametrize(("beams", "on_cpu"), [(1, True), (3, True), (2, False)])
+@pytest.mark.parametrize(("beams", "on_cpu"), [(1, True), (3, True), pytest.param(2, False, marks=pytest.mark.long)])
 def test_tokens_are_the_same_however_often_the_room_grows(endless, monkeypatch, rng, beams, on_cpu):
     if not on_cpu:
         endless._parts.kernels.on_cpu, endless._parts.kernels.widest = False, 256

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 
+import pytest
 from t5_common import TINY
 
 TOOLS = TINY.parents[1] / "tools" / "t5"
 LAYERS = 4  # of the shipped model's encoder, and of its decoder
 
 
+@pytest.mark.long
 def test_the_bench_reports_every_figure(tmp_path):
     out = tmp_path / "report.json"
     command = [sys.executable, TOOLS / "bench.py", TINY, "--tokens", "6", "--runs", "1", "--output", out]
@@ -28,6 +30,7 @@ def test_the_bench_reports_every_figure(tmp_path):
     assert re.search(r"tiny_t5 f32(, blocks of \d+)?: loaded in", done.stdout)
 
 
+@pytest.mark.long
 def test_the_bench_times_the_encoder_alone(tmp_path):
     out = tmp_path / "report.json"
     command = [sys.executable, TOOLS / "bench.py", TINY, "--encoder-only", "--encoder-tokens", "5", "--profile"]
