@@ -39,8 +39,10 @@ test-more: setup browser  ## what takes long: tests marked so, the telling cells
 	$(VENV)/bin/webgpu-widget selftest --quiet
 
 test-naga: setup vulkan  ## compile the shaders by naga, as Firefox does, and run them on llvmpipe, with guard zones behind their buffers
-	$(PY) -m pytest @tests/naga/plain.txt
-	$(PY) -m pytest @tests/naga/subgroups.txt
+	$(MAKE) -j2 naga-plain naga-subgroups
+
+naga-%:
+	$(PY) -m pytest -p no:cacheprovider @tests/naga/$*.txt
 
 array-api: setup browser  ## run the array API's own test suite on wg.xp (SUITE_OPTIONS: "--version 2024.12", or what pytest takes)
 	$(PY) -m pip install --quiet ndindex pytest-json-report
