@@ -22,7 +22,7 @@ def test_the_bench_reports_every_figure(tmp_path):
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(out.read_text())["models"]
     assert row["dispatches_per_token"] in {
-        per_layer * LAYERS + 2 for per_layer in (6, 8)
+        per_layer * LAYERS + others for per_layer, others in ((6, 2), (8, 2), (11, 3))
     }  # in blocks, where the adapter has room
     assert row["batch_1"]["tokens"] == 6
     for figure in ("load_s", "first_piece_s", "bare_step_ms"):

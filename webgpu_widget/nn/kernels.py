@@ -83,6 +83,7 @@ class Kernels:
         self.queue.write(self.ones, np.ones(ones, np.float32))
         self._scratch: Buffer | None = None
         self._numbers: Buffer | None = None
+        self._rows: Buffer | None = None
 
     # ------------------------------------------------------------ plumbing
 
@@ -211,10 +212,10 @@ class Kernels:
         buffers, params = [ids, table.words, table.scale, x], struct.pack("<I", rows)
         self.run("embed", buffers, (groups, 1, 1), params, table.format, WIDTH=table.columns)
 
-    def norm(self, x: Buffer, gain: Buffer, y: Buffer, rows: int) -> None:
-        """RMSNorm of rows."""
+    def norm(self, x: Buffer, gain: Buffer, y: Buffer, rows: int, width: int | None = None) -> None:
+        """RMSNorm of rows; of the model's width where none is given."""
         size, groups = self._teams(rows)
-        constants: dict[str, Any] = {"WG": size, "WIDTH": self.sizes.width, "EPSILON": self.sizes.epsilon}
+        constants: dict[str, Any] = {"WG": size, "WIDTH": width or self.sizes.width, "EPSILON": self.sizes.epsilon}
         self.run("rms_norm", [x, gain, y], (groups, 1, 1), struct.pack("<I", rows), **constants)
 
     def linear(
@@ -378,6 +379,7 @@ class Kernels:
         place: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
         """`linear` of f(x) for one step, f being RMSNorm where there is a gain."""
+        x, gain = self._normed(x, gain, rows, matrix.columns)
         size, groups = self._teams(matrix.rows, share=4 if matrix.rows > 8192 else 1)
         constants: dict[str, Any] = {
             "WG": size, "NORM": gain is not None, "RESIDUAL": residual, "EPSILON": self.sizes.epsilon, "FACTOR": factor,
@@ -392,12 +394,24 @@ class Kernels:
     def step_gate(self, x: Buffer, gain: Buffer, matrix: Matrix, state: Buffer, h: Buffer, rows: int) -> None:
         """RMSNorm, both products of the feed-forward's first half, activation and gate."""
         s = self.sizes
+        x, left = self._normed(x, gain, rows, s.width)
         size, groups = self._teams(s.hidden)
         constants: dict[str, Any] = {
             "WG": size, "IN": s.width, "OUT": s.hidden, "GATED": s.is_gated, "ACT": ACTIVATIONS[s.activation], "EPSILON": s.epsilon,
+            "NORM": left is not None,
         }  # fmt: skip
         buffers = [x, gain, matrix.words, matrix.scale, state, h]
         self.run("step_gate", buffers, (groups, rows, 1), weights=matrix.format, **constants)
+
+    def _normed(self, x: Buffer, gain: Buffer | None, rows: int, width: int) -> tuple[Buffer, Buffer | None]:
+        """Return rows and what is left to do for their norm: nothing on a CPU, where a dispatch costs less than that each team reads the gains."""
+        if gain is None or not self.on_cpu:
+            return x, gain
+        size = 4 * rows * width
+        if self._rows is None or self._rows.size_bytes < size:
+            self._rows = self.queue.alloc(size, label="normed rows of a step")
+        self.norm(x, gain, self._rows, rows, width)
+        return self._rows, None
 
     def _head_teams(self) -> tuple[int, int]:
         """Workgroup size and count for teams that take heads."""

@@ -1,4 +1,4 @@
-// h[r, n] = act(a) * b with a = dot(weight[n, :], f(x[r, :])), b the same with row OUT + n, f RMSNorm; h = act(a) where not GATED.
+// h[r, n] = act(a) * b with a = dot(weight[n, :], f(x[r, :])), b the same with row OUT + n, f RMSNorm where NORM, else the identity; h = act(a) where not GATED.
 // The first half of a feed-forward for one decoding step. ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU.
 // Shapes: x (rows, IN), gain (IN), weight (2 * OUT or OUT, IN) in Packed words of four, scale (as weight's rows), h (rows, OUT).
 // Dispatch: (any, rows, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
@@ -12,6 +12,7 @@ override OUT: u32 = 1;
 override GATED: bool = true;
 override ACT: u32 = 1;
 override EPSILON: f32 = 1e-6;
+override NORM: bool = true;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> gain: array<vec4f>;
@@ -30,7 +31,10 @@ fn product(at: u32, begin: u32, i: u32) -> Sums { return of_rows(unpack(weight[a
 // end product
 
 // word i of the row that begins there, times the gain
-fn taken(begin: u32, i: u32) -> vec4f { return x[begin + i] * gain[i]; }
+fn taken(begin: u32, i: u32) -> vec4f {
+  if (NORM) { return x[begin + i] * gain[i]; }
+  return x[begin + i];
+}
 alias Sums = f32;
 fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums { return dot(v, taken(begin, i)); }
 
@@ -56,7 +60,9 @@ fn main(
   let words = IN / 4u;
   let row = group.y * words;
   var squares = 0.0;
-  for (var i = lane; i < words; i += lanes) { squares += dot(x[row + i], x[row + i]); }
+  if (NORM) {
+    for (var i = lane; i < words; i += lanes) { squares += dot(x[row + i], x[row + i]); }
+  }
   var inverse = 1.0;
   let teams = groups.x * (WG / lanes);
   let team = group.x * (WG / lanes) + index / lanes;
@@ -73,7 +79,7 @@ fn main(
       if (GATED) { b += product(other, row, i); }
     }
     // here and not before the loop, so that nobody waits for the norm before asking for the weights
-    if (turn == 0u) { inverse = inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
+    if (NORM && turn == 0u) { inverse = inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
     a = team_sum(a) * inverse * scale[m];
     if (GATED) { b = team_sum(b) * inverse * scale[OUT + m]; } else { b = 1.0; }
     if (lane == 0u && n < OUT) { h[group.y * OUT + n] = activate(a) * b; }
