@@ -266,6 +266,7 @@ def test_a_fork_with_a_lock_of_ones_own(tmp_path: pathlib.Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_child_that_lives_on_keeps_no_port_of_its_parents(tmp_path: pathlib.Path) -> None:
     script = BEGIN + textwrap.dedent(
         """
