@@ -62,9 +62,8 @@ class Blocks:
         if k.on_cpu or not k.has_subgroups or limits["maxStorageBuffersPerShaderStage"] < _BINDINGS:
             return 0
         for width in self.widths:
-            needed = (
-                4 * s.width + 12 * s.head_width + 28 * width
-            )  # the arrays in workgroup memory, block_gate's row among them
+            # the arrays in workgroup memory, block_gate's row among them
+            needed = 4 * s.width + 12 * s.head_width + 28 * width
             if (
                 width <= min(k.widest, limits["maxComputeInvocationsPerWorkgroup"])
                 and needed <= limits["maxComputeWorkgroupStorageSize"]

@@ -27,6 +27,7 @@ from webgpu_widget.errors import BindingError, ShaderError, ShapeError, WebGPUWi
 from webgpu_widget.link import hosts
 from webgpu_widget.link.losses import once_more, once_more_async
 from webgpu_widget.mandelbrot.film import film_writer
+from webgpu_widget.shown.panel import meter
 from webgpu_widget.views.inputs import Inputs, first_device
 
 if TYPE_CHECKING:
@@ -359,14 +360,11 @@ class ShaderView(anywidget.AnyWidget):
         begun = self.time if start is None else float(start)
         wide, high = _checked_size(self.size if size is None else size)
         writer, count, shape = film_writer(target, seconds, fps, (wide, high))
-        numbers: Any = range(count)
-        if progress:
-            from tqdm.auto import tqdm
-
-            numbers = tqdm(numbers, desc=target.name, unit="frame")
-        for number in numbers:
-            writer.add(self.frame(begun + number / fps, shape)[..., :3])
-        writer.close()
+        with meter(progress, f"film {target.name}") as tell:
+            for number in range(count):
+                writer.add(self.frame(begun + number / fps, shape)[..., :3])
+                tell((number + 1) / count)
+            writer.close()
         return target
 
     async def film_async(
