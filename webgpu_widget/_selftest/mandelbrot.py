@@ -148,12 +148,14 @@ def _wanted(kind: int) -> tuple[NDArray[Any], NDArray[Any]]:
 GOLDEN = (("Seahorse tail, 1e-10", 3000), ("Copy past f32, 1e-38", 4000), ("Dendrite tip, 1e-60", 1000))
 
 
-@AREA.case("mandelbrot/refine", "of 40 counts", 0, place=GOLDEN)
+# In the Seahorse tail neighbouring counts differ by hundreds, and 0.23 % of them (45 of 20,000) hang on more than the 56 bits that the shader has: iterated with
+# 80 bits below the point they are wrong too, and exact from 110 on. So ten of 480 are wrong by chance less than once in a million runs.
+@AREA.case("mandelbrot/refine", WRONG, 0.02, place=GOLDEN)
 def exact(bench: Bench, place: tuple[str, int]) -> float:
     """Golden views: pixels of a picture of 800 x 600 against exact iteration in as many digits as it needs."""
     name, max_iter = place
     view = landmarks()[name].replace(size=(800, 600), max_iter=max_iter)
-    pixels = bench.rng.choice(800 * 600, 40, replace=False).astype(np.uint32)
+    pixels = bench.rng.choice(800 * 600, 480, replace=False).astype(np.uint32)
     wanted = [twin.exact_count(view, int(pixel) % 800, int(pixel) // 800) for pixel in pixels]
     refiner = kernels.make_refiner(bench.queue, view, work.prepare(view))
-    return float(np.sum(run(bench.queue, refiner, pixels)[0] != wanted))
+    return float(np.mean(run(bench.queue, refiner, pixels)[0] != wanted))
