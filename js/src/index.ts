@@ -25,7 +25,12 @@ interface Traits extends PlaceTraits {
 /** Synchronous: anywidget gives up a model whose `initialize` takes longer than two seconds, so the GPU is asked for later. */
 function initialize({ model, signal }: InitializeProps<Traits>): () => void {
   colourWgsl();
-  const leavePlaces = openPlaces(model, (el) => showCard(model, el));
+  let greet = (): void => {};
+  const leavePlaces = openPlaces(
+    model,
+    (el) => showCard(model, el),
+    () => greet(),
+  );
   if (model.get("transport") !== "comm") {
     signal?.addEventListener("abort", leavePlaces);
     model.on("destroy", leavePlaces);
@@ -36,7 +41,8 @@ function initialize({ model, signal }: InitializeProps<Traits>): () => void {
   registry().set(model.get("gpu_id"), runtime);
   const leave = (): void => runtime.session.bye();
   addEventListener("pagehide", leave);
-  runtime.opened(link);
+  greet = () => runtime.opened(link);
+  greet();
   let over = false;
   const destroy = (): void => {
     if (over) return;

@@ -226,3 +226,16 @@ except BaseException as error:
             timeout=150,
         ).value
         assert right
+
+
+def test_modules_that_come_late_are_heard_all_the_same(notebook: Notebook) -> None:
+    """anywidget drops what is said to a model whose module takes more than two seconds to begin; here it waits no longer than a millisecond."""
+    notebook.page.add_init_script(
+        "{ const wait = AbortSignal.timeout.bind(AbortSignal); AbortSignal.timeout = (ms) => wait(ms === 2000 ? 1 : ms); }"
+    )
+    notebook.reload()
+    notebook.run("import webgpu_widget as wg\ngpu = wg.GPU('comm')\ngpu").ok()
+    assert notebook.run("print(int((gpu.arange(5) + 1).sum()))").value == 15
+    notebook.page.wait_for_selector(".webgpu-widget-status")
+    notebook.run("bar = wg.MandelbrotExplorer(height=200)\nbar").ok()
+    notebook.page.wait_for_selector(".wgmb[data-state=idle]")

@@ -266,15 +266,17 @@ def test_a_fork_with_a_lock_of_ones_own(tmp_path: pathlib.Path) -> None:
     )
 
 
-@pytest.mark.long
 def test_a_child_that_lives_on_keeps_no_port_of_its_parents(tmp_path: pathlib.Path) -> None:
     script = BEGIN + textwrap.dedent(
         """
         port = gpu._device.transport.hub.port
+        born, bear = os.pipe()
         child = os.fork()
         if not child:
+            os.write(bear, b"!")
             time.sleep(60)
             os._exit(0)
+        os.read(born, 1)  # a fork returns here before the child has let go of what it inherits
         print(child, port, flush=True)
         sys.stdin.read()
         os.kill(os.getpid(), 9)

@@ -6,6 +6,7 @@
  */
 import type { AnyModel } from "@anywidget/types";
 import { jupyterApp, randomId } from "../host.js";
+import { hearLate } from "../late.js";
 
 export interface PlaceTraits {
   _picture_id: string;
@@ -177,8 +178,12 @@ class Views {
   }
 }
 
-/** Have a model's views shown wherever the page has a place for them; returns what ends that. Called by the module's `initialize`. */
-export function openPlaces<T extends PlaceTraits>(model: AnyModel<T>, show: Show): () => void {
+/**
+ * Have a model's views shown wherever the page has a place for them; returns what ends that. Called by the module's `initialize`.
+ *
+ * @param again Called when what Python has said so far was lost.
+ */
+export function openPlaces<T extends PlaceTraits>(model: AnyModel<T>, show: Show, again?: () => void): () => void {
   const id = model.get("_picture_id");
   const layout = (model as unknown as AnyModel<{ layout: unknown }>).get("layout");
   const views = new Views(show, typeof layout === "object" ? (layout as Layout | null) : null);
@@ -191,18 +196,23 @@ export function openPlaces<T extends PlaceTraits>(model: AnyModel<T>, show: Show
   };
   model.on("change:_heard", heard);
   const app = jupyterApp();
-  if (IN_OUTPUTS.has(app)) {
-    // Not while the model is made: its comm may not be whole yet.
-    setTimeout(() => {
-      try {
-        model.set("_page", `${app} ${randomId()}` as T["_page"]);
-        model.save_changes();
-      } catch {
-        // Nobody is there to hear it: the picture stays.
-      }
-    });
-  }
+  const speak = (): void => {
+    if (!IN_OUTPUTS.has(app)) return;
+    try {
+      model.set("_page", `${app} ${randomId()}` as T["_page"]);
+      model.save_changes();
+    } catch {
+      // Nobody is there to hear it: the picture stays.
+    }
+  };
+  const endLate = hearLate(model, () => {
+    speak();
+    again?.();
+  });
+  // Not while the model is made: its comm may not be whole yet.
+  setTimeout(speak);
   return () => {
+    endLate();
     model.off("change:_heard", heard);
     if (all.get(id) === views) all.delete(id);
     views.close();
