@@ -33,9 +33,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Budget(naga=bool(config.getoption("--naga")), long=long), "budget")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put JupyterLab's tests last: Playwright keeps an event loop running, which would stand in the way of tests that run their own."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put JupyterLab's tests last: Playwright keeps an event loop running, which would stand in the way of tests that run their own.
+
+    Those and the cells of the table of faults race several processes against a clock, on cores that may be busy with something else: what fails there is
+    tried once more, and the summary names it.
+    """
     items.sort(key=lambda item: item.path.parent.name == "lab")
+    if config.pluginmanager.has_plugin("rerunfailures"):
+        for item in items:
+            if item.path.parent.name in ("lab", "faults"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
