@@ -19,6 +19,7 @@ import numpy as np
 from mandelbrot_variants import variants
 
 import webgpu_widget as wg
+from webgpu_widget import shaders
 from webgpu_widget.cli.bench import counts_are_right
 from webgpu_widget.mandelbrot import kernels, landmarks, make_view, work
 
@@ -135,7 +136,7 @@ def ours(gpu, name, view, method, least, constants=None):
     pipeline = kernel.pipeline
     if constants:
         file = "direct" if kernel.prepared.method == "direct" else "perturb"
-        pipeline = queue.pipeline(work.shader(file), name, None, {**pipeline.constants, **constants})
+        pipeline = queue.pipeline(shaders.load(f"mandelbrot/{file}"), name, None, {**pipeline.constants, **constants})
     state, result, remaining, listing = (
         queue.alloc(size) for size in (4 * kernel.state_planes * total, 8 * total, 4, 4)
     )

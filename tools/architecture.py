@@ -1,4 +1,4 @@
-"""Print the figures that show the architecture: cycles, arrows that climb, reach-ins, long files, lines.
+"""Print the figures that show the architecture: cycles, arrows that climb, reach-ins, long files, lines, WGSL that stands twice, anonymous uniforms.
 
 `python tools/architecture.py [FOLDER]` reads the package and `pyproject.toml` below a folder, by default this repository's, so that two trees can be compared.
 Imports inside functions count; those under ``if TYPE_CHECKING`` do not, since no program follows them.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 
 import grimp
@@ -66,6 +68,26 @@ def _is_self(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
 
 
+def shader_declarations(source: str) -> Iterator[str]:
+    """Yield the texts of a module's functions and structs, without comments and as if they were indented alike."""
+    bare = re.sub(r"//[^\n]*", "", source)
+    for match in re.finditer(r"^(?:fn|struct)\s", bare, re.MULTILINE):
+        end, depth = bare.index("{", match.start()) + 1, 1
+        while depth:
+            depth += {"{": 1, "}": -1}.get(bare[end], 0)
+            end += 1
+        lines = (" ".join(line.split()) for line in bare[match.start() : end].splitlines())
+        yield "\n".join(line for line in lines if line)
+
+
+def repeated_shader_text(folder: pathlib.Path) -> dict[str, int]:
+    """Return the functions and structs that stand in several files below a folder, each with the lines that one text would save."""
+    seen = Counter(
+        text for path in folder.rglob("*.wgsl") for text in {*shader_declarations(path.read_text(encoding="utf-8"))}
+    )
+    return {text: (count - 1) * len(text.splitlines()) for text, count in seen.items() if count > 1}
+
+
 def main() -> None:
     """Print the figures."""
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__ + "/../..").resolve()
@@ -82,6 +104,10 @@ def main() -> None:
     print(f"reach-ins to {', '.join(sorted(PRIVATE))}  {sum(map(len, inside.values()))}")
     print(f"files over {LONG} lines                 {sum(count > LONG for count in lines.values())}")
     print(f"lines of Python in the package      {sum(lines.values())} in {len(files)} files")
+    repeated = repeated_shader_text(folder / PACKAGE)
+    packs = sum(path.read_text(encoding="utf-8").count("struct.pack(") for path in files)
+    print(f"WGSL texts in several files         {len(repeated)}, {sum(repeated.values())} lines to save")
+    print(f"calls of struct.pack                {packs}")
     for name, other in climbing:
         print(f"  climbs: {name} -> {other}")
     for circle in circles:

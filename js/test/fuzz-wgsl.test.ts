@@ -6,11 +6,12 @@ import { EngineError } from "../src/errors.js";
 import { ModuleReflection } from "../src/reflection.js";
 import { WgslSyntaxError } from "../src/wgsl/cursor.js";
 import { NotConstantError } from "../src/wgsl/values.js";
+import { composedFromPaths } from "./composed.js";
 import { changed, options, say, tried } from "./fuzzing.js";
 
 beforeEach(say);
 
-const SHADERS = import.meta.glob<string>("../../webgpu_widget/shaders/**/*.wgsl", { query: "?raw", import: "default", eager: true });
+const SHADERS = composedFromPaths(import.meta.glob<string>("../../webgpu_widget/shaders/**/*.wgsl", { query: "?raw", import: "default", eager: true }));
 const REFUSED = [WgslSyntaxError, NotConstantError, EngineError] as const;
 const TOKENS = [..."(){}[]<>;:,.@=+-*/!~&|^%\"'\\", "/*", "*/", "//", "<<", ">>", "&&", "->", "0x", "1e999", "1u", "vec3", "array<", "struct A { a: A }"];
 const WORDS = [

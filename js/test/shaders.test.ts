@@ -4,8 +4,9 @@ import { expect, test } from "vitest";
 import { ArrayInfo, StructInfo, type VariableInfo, WgslReflect } from "wgsl_reflect";
 import type { TypeInfo } from "../src/protocol.gen.js";
 import { ModuleReflection } from "../src/reflection.js";
+import { composedFromPaths } from "./composed.js";
 
-const shaders = import.meta.glob<string>("../../webgpu_widget/shaders/**/*.wgsl", { query: "?raw", import: "default", eager: true });
+const shaders = composedFromPaths(import.meta.glob<string>("../../webgpu_widget/shaders/**/*.wgsl", { query: "?raw", import: "default", eager: true }));
 
 test("there are shaders to read", () => {
   expect(Object.keys(shaders).length).toBeGreaterThan(30);

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
 
 import pytest
 
-import webgpu_widget as wg
+from webgpu_widget import shaders
 from webgpu_widget._selftest import arrays, library
-from webgpu_widget.arrays.lazy.library import needed
 from webgpu_widget.reference import array as twins
 
-FOLDER = pathlib.Path(wg.__file__).parent / "shaders" / "array"
-SHADERS = sorted(path.stem for path in FOLDER.glob("*.wgsl"))
+SHADERS = [name.removeprefix("array/") for name in shaders.names() if name.startswith("array/")]
 OURS = [name for name in SHADERS if name != "repack"]
 
 
@@ -23,15 +20,15 @@ def entries(source):
 
 @pytest.mark.parametrize("name", OURS)
 def test_compiles_with_no_message(gpu, name):
-    source = (FOLDER / f"{name}.wgsl").read_text()
+    source = shaders.load(f"array/{name}")
     assert source.startswith("// ")
     for word in ("Accuracy", "Twin"):
         assert word in source[: source.index("\n\n")], word
     assert hasattr(twins, name)
     names = [a or b for a, b in entries(source)]
     if not names:
-        # A library: with what it takes of the other libraries.
-        source = f"{needed(source)}\n@compute @workgroup_size(1) fn main() {{}}\n"
+        # A library.
+        source = f"{source}\n@compute @workgroup_size(1) fn main() {{}}\n"
         names = ["main"]
     for entry in names:
         kernel = gpu.kernel(source, name=f"{name}_{entry}", entry_point=entry)

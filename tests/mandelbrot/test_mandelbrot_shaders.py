@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import webgpu_widget as wg
+from webgpu_widget import shaders
 from webgpu_widget.mandelbrot import View, kernels, make_view, work
 from webgpu_widget.mandelbrot.bla import Scaled
 from webgpu_widget.reference import mandelbrot as twin
@@ -83,7 +84,9 @@ def test_direct_does_not_depend_on_slices_blocks_or_shortcuts(gpu: wg.GPU, run: 
     assert np.array_equal(run(kernel(gpu, view), steps=1), whole), "slices of 64 steps"
     made = kernel(gpu, view)
     for constants in ({"INTERIOR": 0}, {"LADDER": 0}):
-        pipeline = gpu._device.queue.pipeline(work.shader("direct"), "variant", None, {"POWER": 2, **constants})
+        pipeline = gpu._device.queue.pipeline(
+            shaders.load("mandelbrot/direct"), "variant", None, {"POWER": 2, **constants}
+        )
         variant = kernels.Kernel(gpu._device.queue, view, made.prepared, pipeline, [], derivative=False, listed=False)
         assert np.array_equal(run(variant), whole), constants
     # The derivative is taken step by step, so this is the loop without blocks and pairs.

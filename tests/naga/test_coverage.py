@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import webgpu_widget.shaders
+from webgpu_widget import shaders
+from webgpu_widget.shaders.source import read
 
-FOLDER = Path(webgpu_widget.shaders.__file__).parent
-FILES = sorted(FOLDER.rglob("*.wgsl"))
+FOLDER = Path(shaders.__file__).parent
+SHARED = [f"shared/{path.stem}" for path in sorted((FOLDER / "shared").glob("*.wgsl"))]
 GENERATED = {
     "a register product": "Made by webgpu_widget.arrays.matmul.register",
     "a tiled product": "Made by webgpu_widget.arrays.matmul.tiled",
@@ -16,7 +17,7 @@ GENERATED = {
     "an array's operation": "fn main(",
     "a pass of a transform": "Made by webgpu_widget.arrays.fourier.kernel",
 }
-ONLY_WITH_SUBGROUPS = {"nn/block_cross.wgsl", "nn/block_gate.wgsl", "nn/block_self.wgsl", "nn/block_turned.wgsl"}
+ONLY_WITH_SUBGROUPS = {"nn/block_cross", "nn/block_gate", "nn/block_self", "nn/block_turned"}
 """What the package sends only to adapters with subgroups."""
 
 
@@ -32,10 +33,10 @@ def missing(text: str, ran: set[str]) -> list[str]:
 def test_every_shader_ran(gpu, request):
     ran = gpu._device.transport.page.dispatched
     if request.config.getoption("--naga") == "subgroups":
-        files = [file for file in FILES if "enable subgroups;" in file.read_text()]
+        names = [name for name in shaders.names() if "enable subgroups;" in shaders.load(name)]
     else:
-        files = [file for file in FILES if str(file.relative_to(FOLDER)) not in ONLY_WITH_SUBGROUPS]
-    lacking = {str(file.relative_to(FOLDER)): missing(file.read_text(), ran) for file in files}
+        names = [name for name in (*shaders.names(), *SHARED) if name not in ONLY_WITH_SUBGROUPS]
+    lacking = {name: missing(read(name), ran) for name in names}
     lacking = {name: what for name, what in lacking.items() if what}
     assert not lacking, "never ran on naga: put a test that runs it into tests/naga/*.txt"
 

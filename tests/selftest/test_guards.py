@@ -30,7 +30,7 @@ def test_every_shader_has_a_case():
 
 
 def test_a_shader_without_a_case_is_not_right(monkeypatch):
-    monkeypatch.setattr(runner_module, "shader_files", lambda: ["array/scan", "array/new"])
+    monkeypatch.setattr(runner_module.shaders, "names", lambda: ["array/scan", "array/new"])
     (row,) = runner_module.untested(["array/scan"])
     assert row.name == "array/new"
     assert not row.ok

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import webgpu_widget as wg
-from webgpu_widget.arrays.lazy.library import needed
+from webgpu_widget import shaders
 from webgpu_widget.kernels.watched.instrument import instrument
 
 HEAD = """@group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -250,19 +250,20 @@ def test_kernels_programs_coroutines_and_a_gpu_that_checks(gpu, rng):
 
 
 FOLDER = pathlib.Path(__file__).parent / "algorithms"
-OWN = sorted((pathlib.Path(wg.__file__).parent / "shaders").rglob("*.wgsl"))
+SOURCES = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.wgsl"))}
+SOURCES |= {name: shaders.load(name) for name in shaders.names()}
 
 
-@pytest.mark.parametrize("path", [*sorted(FOLDER.glob("*.wgsl")), *OWN], ids=lambda path: path.stem)
-def test_whole_shaders_are_read_and_compile_watched(gpu, path):
-    source = path.read_text()
+@pytest.mark.parametrize("name", SOURCES)
+def test_whole_shaders_are_read_and_compile_watched(gpu, name):
+    source = SOURCES[name]
     if "@compute" not in source:
-        source = f"{needed(source)}\n@compute @workgroup_size(1) fn main() {{}}\n"
-    kernel = gpu.kernel(source, name=path.stem)
+        source = f"{source}\n@compute @workgroup_size(1) fn main() {{}}\n"
+    kernel = gpu.kernel(source, name=name)
     slots = tuple((item["group"], item["binding"]) for item in kernel.reflection.bindings.values())
     watched = instrument(source, slots)
     assert watched.unread == 0
-    assert gpu.kernel(watched.source, name=path.stem) is not None
+    assert gpu.kernel(watched.source, name=name) is not None
 
 
 def test_a_watched_shader_gives_the_same_bits(gpu, rng):

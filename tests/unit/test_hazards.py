@@ -8,11 +8,11 @@ import pytest
 from hazards.reader import UnreadableError
 from hazards.rules import RULES, findings
 
-import webgpu_widget
+from webgpu_widget import shaders
 from webgpu_widget.arrays.matmul.subgroup import Subgroup, generate
 
-FOLDERS = (Path(webgpu_widget.__file__).parent / "shaders", Path(__file__).parents[2] / "js" / "src")
-FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.wgsl"))
+SOURCES = {name: shaders.load(name) for name in shaders.names()}
+SOURCES |= {path.name: path.read_text() for path in (Path(__file__).parents[2] / "js" / "src").rglob("*.wgsl")}
 HEAD = """
 struct Item { weight: f32, count: i32, at: vec3i }
 alias Pair = vec2i;
@@ -140,9 +140,9 @@ def test_what_cannot_be_read_is_an_error_and_no_pass(text):
         rules_of(text)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_the_packages_files_step_into_none_of_it(file):
-    assert findings(file.read_text()) == []
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_packages_files_step_into_none_of_it(name):
+    assert findings(SOURCES[name]) == []
 
 
 @pytest.mark.parametrize("direct", [False, True])

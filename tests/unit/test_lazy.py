@@ -360,15 +360,6 @@ def test_shapes_that_do_not_broadcast_are_named():
     assert broadcast_shapes("add", (0, 1), (1, 5)) == (0, 5)
 
 
-def test_functions_of_both_library_files_are_the_same_text():
-    seen = {}
-    for name in ("elementwise", "transcendental"):
-        source = library.shader(name)
-        for match in library._FUNCTION.finditer(source):
-            key = match[1] or match[2]
-            assert seen.setdefault(key, match[0]) == match[0], key
-
-
 def test_a_kernel_takes_only_the_functions_that_it_needs():
     text = library.needed("let y = f_tan(x);")
     assert "fn f_reduce" in text

@@ -14,8 +14,9 @@ from webgpu_widget.arrays.lazy.node import node_of
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.statistics import scan
 from webgpu_widget.kernels import relayout
-from webgpu_widget.kernels.bind import out
+from webgpu_widget.kernels.bind import repack
 from webgpu_widget.linalg import _factor, _solve
+from webgpu_widget.link.protocol import TypeInfo
 from webgpu_widget.reference import array as twin
 
 __all__ = ["AREA"]
@@ -101,20 +102,19 @@ def integer_products(bench: Bench, dtype: Any, shape: tuple[int, int, int]) -> f
 
 @AREA.case("array/repack", "elements", 0, count=SIZES)
 def padded_elements(bench: Bench, count: int) -> float:
-    """Matrices of three columns of three, which WGSL pads to four, from NumPy's tight order and back."""
-    a = bench.rng.normal(size=(count, 3, 3)).astype(np.float32)
-    source = """
-@group(0) @binding(0) var<storage, read_write> m: array<mat3x3f>;
-@group(0) @binding(1) var<storage, read_write> first_row: array<f32>;
-@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
-  let i = id.x;
-  if (i >= arrayLength(&m)) { return; }
-  for (var k = 0; k < 3; k++) { first_row[3 * i + u32(k)] = m[i][k][0]; }
-  m[i] = transpose(m[i]);
-}"""
-    m = bench.gpu.array(a) * 1
-    first = bench.gpu.run(source, m=m, first_row=out(3 * count), threads=count)
-    return differing(first.reshape(count, 3), a[:, 0, :]) + differing(m.numpy(), a.transpose(0, 2, 1))
+    """Matrices of two columns of three, which WGSL pads to four, from NumPy's tight order and back; the padding stays."""
+    tight, padded = (bench.rng.integers(0, 2**32, (count, size), np.uint32) for size in (6, 8))
+    matrix: TypeInfo = {"type": "matrix", "elem": "f32", "columns": 2, "rows": 3, "size": 32, "align": 16}
+    kind: TypeInfo = {"type": "array", "elem": matrix, "count": 0, "stride": 32, "size": 32, "align": 16}
+    first, second = bench.gpu.array(tight), bench.gpu.array(padded)
+    buffers = first._buffer(), second._buffer_for_writing()
+    repack(bench.device, kind, *buffers, count, "m", padded_first=False)
+    by_rows, by_columns = (6, 2, 1), (8, 1, 4)
+    wanted = twin.repack(tight.ravel(), padded.ravel(), (count, 3, 2), by_rows, by_columns)
+    wrong = differing(second.numpy().ravel(), wanted)
+    emptied = bench.gpu.array(np.zeros_like(tight))
+    repack(bench.device, kind, second._buffer(), emptied._buffer_for_writing(), count, "m", padded_first=True)
+    return wrong + differing(emptied.numpy(), tight)
 
 
 @AREA.case("array/relayout", "elements", 0, count=SIZES)

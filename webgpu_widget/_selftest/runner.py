@@ -6,12 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from webgpu_widget import errors
+from webgpu_widget import errors, shaders
 from webgpu_widget._selftest.case import Area, Case, Unavailable
 from webgpu_widget._selftest.report import Finding, Row, Verdict
 from webgpu_widget.link import hosts
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from webgpu_widget._selftest.probe import Probe
     from webgpu_widget.gpu import GPU, AdapterInfo
 
-__all__ = ["Runner", "bar", "is_watched", "shader_files", "untested"]
+__all__ = ["Runner", "bar", "is_watched", "untested"]
 
 MOST_LOSSES = 5
 """After so many lost devices and silent pages the rest is not tried: each may cost half a minute."""
@@ -28,21 +27,11 @@ BACK_S = 60.0
 """How long a lost GPU may take to come back."""
 
 
-def shader_files() -> list[str]:
-    """Return every shader of the package: its path below ``shaders/`` without the ending."""
-    root = resources.files("webgpu_widget.shaders")
-    found = []
-    for folder in root.iterdir():
-        if folder.is_dir():
-            found += [f"{folder.name}/{file.name[:-5]}" for file in folder.iterdir() if file.name.endswith(".wgsl")]
-    return sorted(found)
-
-
 def untested(names: Iterable[str]) -> tuple[Row, ...]:
     """Return a row for each shader that no case compares: a shader without a case is not right."""
     return tuple(
         Row(name, name.split("/")[0], 0, None, None, "", "not run", "no case compares this shader")
-        for name in sorted({*shader_files()} - {*names})
+        for name in sorted({*shaders.names()} - {*names})
     )
 
 

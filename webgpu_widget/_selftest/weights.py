@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from webgpu_widget import shaders
 from webgpu_widget._selftest.case import Area, Bench, differing, units
 from webgpu_widget.reference import weights as twin
-from webgpu_widget.weights.convert import Part, Target, kernel_source
+from webgpu_widget.weights.convert import Part, Target
 from webgpu_widget.weights.scales import grid_of
 from webgpu_widget.weights.scaling import multiply
 from webgpu_widget.weights.tensors import ENCODINGS, TensorInfo
@@ -87,7 +88,7 @@ def launch(
     args.append((1, 0, struct.pack("<4I", count, 0, 0, 0)))
     groups = -(-invocations // 64)
     x = max(1, min(groups, 5))  # folded, also where it would not have to be
-    queue.dispatch(queue.pipeline(kernel_source(name), name), args, (x, -(-groups // x), 1))
+    queue.dispatch(queue.pipeline(shaders.load(f"weights/{name}"), name), args, (x, -(-groups // x), 1))
     return [np.asarray(part).view(np.uint32) for part in queue.read(made)]
 
 

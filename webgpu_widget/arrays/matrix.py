@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from webgpu_widget import shaders
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy import rows
 from webgpu_widget.arrays.lazy.build import apply, cast_node, coerce, common_dtype
-from webgpu_widget.arrays.lazy.library import shader
 from webgpu_widget.arrays.lazy.node import Node, c_strides, node_of, size_of
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.shape import broadcast_node, permute
@@ -190,7 +190,7 @@ def _integer_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt
         elem = dt.WGSL_TYPE[kind]
         pipeline = runtime.pipeline(
             ("product", elem),
-            lambda: shader("product").replace("alias Elem = i32;", f"alias Elem = {elem};"),
+            lambda: shaders.specialise("array/product", alias={"Elem": elem}),
             "product",
             "main",
         )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget import shaders
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.build import cast_node, const, same_gpu
 from webgpu_widget.arrays.lazy.host import from_host
-from webgpu_widget.arrays.lazy.library import shader
 from webgpu_widget.arrays.lazy.node import Node, node_of, size_of
 from webgpu_widget.arrays.lazy.sharing import copied
 from webgpu_widget.arrays.lazy.value import is_array, wrap
@@ -100,7 +100,7 @@ def launch(
     """Queue an entry point of ``shaders/array/<name>.wgsl`` for `count` invocations, `group` of them a workgroup."""
     if count <= 0:
         return
-    pipeline = runtime.pipeline((name, entry), lambda: shader(name), f"{name}_{entry}", entry)
+    pipeline = runtime.pipeline((name, entry), lambda: shaders.load(f"array/{name}"), f"{name}_{entry}", entry)
     buffers = {i: runtime.buffer(node) for i, node in bound.items()}
     runtime.dispatch_bound(pipeline, buffers, words, min(65535, -(-count // group)))
 

@@ -16,6 +16,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from webgpu_widget import shaders
 from webgpu_widget.device.default import default_device
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
 from webgpu_widget.link import hosts
@@ -365,7 +366,7 @@ class MandelbrotExplorer(PicturedWidget):
         return {
             "id": question,
             "kind": "welcome",
-            "shaders": {name: work.shader(name) for name in ("direct", "perturb", "refine")},
+            "shaders": {name: shaders.load(f"mandelbrot/{name}") for name in ("direct", "perturb", "refine")},
             "palettes": {name: palette_colors(name) for name in sorted({*names(), *chosen})},
             "landmarks": [{"name": name, "link": view.link} for name, view in landmarks().items()],
             "remote": remote,

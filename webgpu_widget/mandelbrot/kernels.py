@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from webgpu_widget import shaders
 from webgpu_widget.mandelbrot.bla import FIRST_LEVEL, Scaled, Table, fine_reference, limbs
 from webgpu_widget.mandelbrot.tile import Tile
 from webgpu_widget.mandelbrot.view import View
@@ -30,7 +31,6 @@ from webgpu_widget.mandelbrot.work import (
     Waits,
     make_table,
     scaled,
-    shader,
 )
 
 __all__ = [
@@ -219,7 +219,7 @@ def make_kernel(
             queue,
             view,
             prepared,
-            queue.pipeline(shader("direct"), "mandelbrot direct", None, constants),
+            queue.pipeline(shaders.load("mandelbrot/direct"), "mandelbrot direct", None, constants),
             [],
             derivative,
             listed,
@@ -234,7 +234,7 @@ def make_kernel(
             queue.write(buffer, np.ascontiguousarray(array))
             data.append(buffer)
         data.append(data[-1])  # the orbit in pairs
-    pipeline = queue.pipeline(shader("perturb"), "mandelbrot perturb", None, constants)
+    pipeline = queue.pipeline(shaders.load("mandelbrot/perturb"), "mandelbrot perturb", None, constants)
     return Kernel(queue, view, prepared, pipeline, data, derivative, listed, tile)
 
 
@@ -330,7 +330,7 @@ def make_refiner(queue: Any, view: View, prepared: Prepared, tile: Tile | None =
         buffer = queue.alloc(array.nbytes, "mandelbrot reference")
         queue.write(buffer, np.ascontiguousarray(array))
         data.append(buffer)
-    pipeline = queue.pipeline(shader("refine"), "mandelbrot refine", None, constants)
+    pipeline = queue.pipeline(shaders.load("mandelbrot/refine"), "mandelbrot refine", None, constants)
     return Refiner(queue, view, tile or Tile(0, 0, *view.size), prepared, table, pipeline, data)
 
 

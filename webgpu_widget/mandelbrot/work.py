@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import importlib.resources
 import math
 import time
 from collections.abc import Callable, Generator
@@ -40,7 +38,6 @@ __all__ = [
     "orbits",
     "prepare",
     "scaled",
-    "shader",
 ]
 
 Method = Literal["direct", "perturbation", "bla"]
@@ -192,12 +189,6 @@ class Prepared:
         if self.reference is None:
             raise RuntimeError(f"the method {self.method!r} has no reference orbit")
         return self.reference
-
-
-@functools.cache
-def shader(name: str) -> str:
-    """Text of a file of ``shaders/mandelbrot``."""
-    return importlib.resources.files("webgpu_widget").joinpath(f"shaders/mandelbrot/{name}.wgsl").read_text("utf-8")
 
 
 def direct_limit(view: View, bits: float = DIRECT_BITS) -> float:

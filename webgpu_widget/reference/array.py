@@ -272,6 +272,14 @@ def relayout(source: Array, places: Array, target: Array) -> Array:
     return np.where(kept, target, source[:, np.where(kept, 0, places)])
 
 
+def repack(source: Array, target: Array, shape: Sequence[int], strides: Sequence[int], into: Sequence[int]) -> Array:
+    """Return target's words with elements (count, rows, columns) of `shape` moved to strides `into`, from source's, which lie by `strides`."""
+    made = target.copy()
+    places = np.indices(tuple(shape)).reshape(3, -1).T
+    made[places @ np.array(into)] = source[places @ np.array(strides)]
+    return made
+
+
 def _log1p(z: Array) -> Array:
     """NumPy's own loses the real part of small complex numbers."""
     return 0.5 * np.log1p(z.real * (2 + z.real) + z.imag * z.imag) + 1j * np.arctan2(z.imag, 1 + z.real)

@@ -1,20 +1,10 @@
-"""WGSL files, the only place where WGSL lives; they go to the browser as text."""
+"""WGSL files, the only place where WGSL lives; they go to the browser as text.
+
+`source` resolves their imports and puts in what an adapter or a type asks for; `uniforms` packs the structs that they read.
+"""
 
 from __future__ import annotations
 
-import functools
-from importlib import resources
+from webgpu_widget.shaders.source import load, names, specialise
 
-__all__ = ["load"]
-
-
-@functools.cache
-def load(name: str) -> str:
-    """Return a shader's text.
-
-    Parameters
-    ----------
-    name : str
-        Path below this folder without the ending: ``"array/repack"``.
-    """
-    return resources.files(__package__).joinpath(f"{name}.wgsl").read_text(encoding="utf-8")
+__all__ = ["load", "names", "specialise"]

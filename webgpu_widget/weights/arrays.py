@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget import shaders
 from webgpu_widget.arrays.array import GPUArray
-from webgpu_widget.weights.convert import GROUP, kernel_source
+from webgpu_widget.weights.convert import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ class QuantizedArray:
         groups = max(1, math.ceil(self.size / 64))
         x = min(groups, 32768)
         queue.dispatch(
-            queue.pipeline(kernel_source(f"dequantize_int{self.bits}"), f"dequantize_int{self.bits}"),
+            queue.pipeline(shaders.load(f"weights/dequantize_int{self.bits}"), f"dequantize_int{self.bits}"),
             [
                 (0, 0, self.packed._buffer()),
                 (0, 1, self.scales._buffer()),

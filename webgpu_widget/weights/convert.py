@@ -9,8 +9,6 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from webgpu_widget.weights.scales import misfit
 if TYPE_CHECKING:
     from webgpu_widget.weights.tensors import TensorInfo
 
-__all__ = ["GROUP", "PIECE_ELEMENTS", "Part", "Rules", "Target", "kernel_source", "split"]
+__all__ = ["GROUP", "PIECE_ELEMENTS", "Part", "Rules", "Target", "split"]
 
 PIECE_ELEMENTS = 1 << 21
 """Elements that one dispatch converts: whole blocks of every encoding, and offsets that are multiples of 256."""
@@ -42,12 +40,6 @@ _CHECKED = frozenset({"I64", "U64"})
 _FLOATS = {"f32": "float32", "float32": "float32", "f16": "float16", "float16": "float16"}
 _QUANTIZE = ("int8", "int4")
 _STORED = "stored"
-
-
-@cache
-def kernel_source(name: str) -> str:
-    """WGSL of one of ``shaders/weights``."""
-    return resources.files("webgpu_widget").joinpath("shaders", "weights", f"{name}.wgsl").read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

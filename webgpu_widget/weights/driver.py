@@ -17,6 +17,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from webgpu_widget import shaders
 from webgpu_widget.errors import (
     CancelledError,
     ClosedError,
@@ -26,7 +27,7 @@ from webgpu_widget.errors import (
     WebGPUWidgetError,
 )
 from webgpu_widget.process.fork import Lock
-from webgpu_widget.weights.convert import PIECE_ELEMENTS, kernel_source
+from webgpu_widget.weights.convert import PIECE_ELEMENTS
 from webgpu_widget.weights.digest import chunk_digest
 from webgpu_widget.weights.readers import HttpReader
 from webgpu_widget.weights.report import LoadReport, Progress, Rate
@@ -210,7 +211,7 @@ class Driver:
         }
 
     def _pipeline(self, name: str | None) -> int:
-        return 0 if name is None else self._device.queue.pipeline(kernel_source(name), name).handle
+        return 0 if name is None else self._device.queue.pipeline(shaders.load(f"weights/{name}"), name).handle
 
     def _chunks(self, items: list[Item]) -> set[tuple[int, int]]:
         """Find the chunks that items lie in."""

@@ -6,7 +6,8 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
-from webgpu_widget.weights.convert import GROUP, kernel_source
+from webgpu_widget import shaders
+from webgpu_widget.weights.convert import GROUP
 from webgpu_widget.weights.scales import grid_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def multiply(
     x = min(groups, 32768)
     queue = device.queue
     queue.dispatch(
-        queue.pipeline(kernel_source(name), name),
+        queue.pipeline(shaders.load(f"weights/{name}"), name),
         [(0, 0, scales), (0, 1, values), (1, 0, struct.pack("<8I", *params))],
         (x, -(-groups // x), 1),
     )

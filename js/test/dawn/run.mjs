@@ -22,7 +22,7 @@ Object.assign(globalThis, globals);
 const bundled = await build({
   stdin: {
     contents:
-      'export * from "./src/reflection.ts"; export * from "./src/wgsl/layout.ts"; export * from "./src/wgsl/parse.ts"; export * from "./src/pipelines.ts";',
+      'export * from "./src/reflection.ts"; export * from "./src/wgsl/layout.ts"; export * from "./src/wgsl/parse.ts"; export * from "./src/pipelines.ts"; export * from "./test/composed.ts";',
     resolveDir: JS,
   },
   bundle: true,
@@ -30,7 +30,7 @@ const bundled = await build({
   write: false,
   loader: { ".wgsl": "text" },
 });
-const { Layouts, ModuleReflection, parseModule, layoutEntry, usesSubgroupMatrices } = await import(
+const { composedFromPaths, Layouts, ModuleReflection, parseModule, layoutEntry, usesSubgroupMatrices } = await import(
   `data:text/javascript;base64,${Buffer.from(bundled.outputFiles[0].text).toString("base64")}`
 );
 
@@ -141,10 +141,14 @@ async function pipeline(module, name, bindings, source) {
 
 const hasBytes = (binding) => binding.kind === "uniform" || binding.kind === "storage";
 
-async function modules(paths) {
+/** WGSL below a folder, by path. */
+function texts(folder) {
+  return Object.fromEntries(wgslBelow(folder).map((path) => [path, readFileSync(path, "utf8")]));
+}
+
+async function modules(sources) {
   const counts = { modules: 0, refused: 0, entries: 0, bindings: 0, impossible: 0, wrong: 0 };
-  for (const path of paths) {
-    const source = readFileSync(path, "utf8");
+  for (const [path, source] of Object.entries(sources)) {
     counts.modules++;
     if (await compiles(source)) {
       counts.refused++;
@@ -196,5 +200,5 @@ async function modules(paths) {
 
 const wrong =
   (await expressions(Number(options.expressions), Number(options.seed))) +
-  (await modules([join(HERE, "subgroup_matrices.wgsl"), ...[SHADERS, ...folders].flatMap(wgslBelow)]));
+  (await modules(Object.assign(composedFromPaths(texts(SHADERS)), texts(HERE), ...folders.map(texts))));
 process.exit(wrong ? 1 : 0);

@@ -1,10 +1,11 @@
-"""WGSL files of the package, and the functions of the elementwise library that a kernel needs."""
+"""The functions of the elementwise library that a kernel needs."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib.resources import files
+
+from webgpu_widget import shaders
 
 _LIBRARY = ("elementwise", "transcendental", "complex_numbers")
 _FUNCTION = re.compile(r"^fn (\w+)\([^\n]*\}$|^fn (\w+)\(.*?^\}$", re.MULTILINE | re.DOTALL)
@@ -12,18 +13,12 @@ _VARIABLE = re.compile(r"^var<private> (\w+).*?;$", re.MULTILINE | re.DOTALL)
 _WORD = re.compile(r"\b\w+\b")
 
 
-@lru_cache(maxsize=64)
-def shader(name: str) -> str:
-    """Return the text of ``shaders/array/<name>.wgsl``."""
-    return (files("webgpu_widget") / "shaders" / "array" / f"{name}.wgsl").read_text(encoding="utf-8")
-
-
 @lru_cache(maxsize=1)
 def definitions() -> dict[str, str]:
     """Return the text of each function and private variable of the library, by name."""
     found: dict[str, str] = {}
     for name in _LIBRARY:
-        source = shader(name)
+        source = shaders.load(f"array/{name}")
         for match in _VARIABLE.finditer(source):
             found.setdefault(match[1], match[0])
         for match in _FUNCTION.finditer(source):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget import shaders
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.build import cast_node, const, lazy, op_node, same_gpu
-from webgpu_widget.arrays.lazy.library import shader
 from webgpu_widget.arrays.lazy.node import Node, node_of, size_of, view
 from webgpu_widget.arrays.lazy.shape import leaf, reshape_node
 from webgpu_widget.arrays.lazy.sharing import copied
@@ -28,7 +28,7 @@ def groups_for(count: int) -> int:
 def kernel_of(runtime: Runtime, name: str, entry: str = "main") -> Any:
     """Return the pipeline of a shader of arrays."""
     label = name if entry == "main" else f"{name}_{entry}"
-    return runtime.pipeline((name, entry), lambda: shader(name), label, entry)
+    return runtime.pipeline((name, entry), lambda: shaders.load(f"array/{name}"), label, entry)
 
 
 def blank(runtime: Runtime, shape: tuple[int, ...], dtype: dt.DType) -> Node:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from webgpu_widget import shaders
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.build import apply, cast_node, const, lazy, op_node
 from webgpu_widget.arrays.lazy.create import check_shape
-from webgpu_widget.arrays.lazy.library import shader
 from webgpu_widget.arrays.lazy.node import Node, node_of, size_of
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.shape import concat, reshape
@@ -46,7 +46,7 @@ def bits(device: Device, shape: Any, seed: int, stream: int = 0) -> GPUArray:
     if size:
         key = _whole("seed", seed) & 0xFFFFFFFFFFFFFFFF
         words = [size, key & 0xFFFFFFFF, key >> 32, stream & 0xFFFFFFFF]
-        pipeline = runtime.pipeline(("philox",), lambda: shader("philox"), "philox", "main")
+        pipeline = runtime.pipeline(("philox",), lambda: shaders.load("array/philox"), "philox", "main")
         runtime.dispatch(pipeline, [runtime.buffer(node)], words, min(65535, -(-size // 256)))
     return wrap(device, node)
 

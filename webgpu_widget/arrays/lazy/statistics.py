@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from webgpu_widget import shaders
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.build import apply, cast_node, const, op_node, same_gpu, sort_key, where
-from webgpu_widget.arrays.lazy.library import shader
 from webgpu_widget.arrays.lazy.node import Node, node_of, size_of
 from webgpu_widget.arrays.lazy.reduce import reduce
 from webgpu_widget.arrays.lazy.shape import (
@@ -179,10 +179,12 @@ def scan(runtime: Any, source: Node, axis: int, kind: str) -> Node:
     words = [lines, length, inner, part, parts]
 
     def make(entry: str) -> Any:
-        text = shader("scan").replace("alias Elem = f32;", f"alias Elem = {elem};")
-        if kind == "prod":
-            text = text.replace("const PRODUCT = false;", "const PRODUCT = true;")
-        return runtime.pipeline(("scan", elem, kind, entry), lambda: text, f"scan_{entry}", entry)
+        return runtime.pipeline(
+            ("scan", elem, kind, entry),
+            lambda: shaders.specialise("array/scan", alias={"Elem": elem}, const={"PRODUCT": kind == "prod"}),
+            f"scan_{entry}",
+            entry,
+        )
 
     groups = min(65535, -(-lines * parts // 64))
     if parts > 1:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from webgpu_widget import shaders
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer, Span
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 
 MOST_WORKGROUPS = 65535
 """Along one axis of a dispatch; WebGPU's guaranteed limit."""
-
-
-@cache
-def source(name: str) -> str:
-    """Return the WGSL of ``shaders/matrix/<name>.wgsl``."""
-    return (files("webgpu_widget.shaders") / "matrix" / f"{name}.wgsl").read_text(encoding="utf-8")
 
 
 def fold(count: int) -> tuple[int, int]:
@@ -113,7 +107,7 @@ def convert(
         return
     words = -(-total // 2) if y.half else total
     pipe = queue.pipeline(
-        source("convert"),
+        shaders.load("matrix/convert"),
         "matmul convert",
         None,
         {"X_HALF": float(x.half), "Y_HALF": float(y.half), "ROUND": float(through_half), "ADD": float(add)},
@@ -129,7 +123,7 @@ def convert(
 
 def _round_half(queue: Queue, x: View, y: View, count: int, limit: int) -> None:
     bound_x, x_offset = x.window(limit)
-    pipe = queue.pipeline(source("round_half"), "matmul round", None, None)
+    pipe = queue.pipeline(shaders.load("matrix/round_half"), "matmul round", None, None)
     params = _words(count, x_offset // 4)
     queue.dispatch(pipe, [(0, 0, bound_x), (0, 1, y.buffer), (1, 0, params)], (*fold(-(-count // 256)), 1))
 
@@ -138,7 +132,9 @@ def reduce_splits(
     queue: Queue, partial: Buffer, out: Buffer | Span, offset: int, count: int, splits: int, *, accumulate: bool
 ) -> None:
     """Queue ``out = sum of splits`` (plus out, when accumulating) over `count` elements from element `offset`."""
-    pipe = queue.pipeline(source("reduce_splits"), "matmul reduce", None, {"ACCUMULATE": float(accumulate)})
+    pipe = queue.pipeline(
+        shaders.load("matrix/reduce_splits"), "matmul reduce", None, {"ACCUMULATE": float(accumulate)}
+    )
     queue.dispatch(
         pipe, [(0, 0, partial), (0, 1, out), (1, 0, _words(count, splits, offset))], (*fold(-(-count // 256)), 1)
     )

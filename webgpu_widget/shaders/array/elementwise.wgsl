@@ -7,36 +7,9 @@
 // Accuracy  exact, save f_sqrt and f_divide (WGSL's: 2.5 ulp at worst). Subnormal results may be flushed to 0.
 // Twin      webgpu_widget.reference.array.elementwise
 
-var<private> nan_bits: u32 = 0x7fc00000u;
-var<private> inf_bits: u32 = 0x7f800000u;
-
-fn b_abs(x: f32) -> u32 { return bitcast<u32>(x) & 0x7fffffffu; }
-
-fn f_nan() -> f32 { return bitcast<f32>(nan_bits); }
-
-fn f_inf() -> f32 { return bitcast<f32>(inf_bits); }
-
-fn f_isnan(x: f32) -> bool { return b_abs(x) > 0x7f800000u; }
-
-fn f_isinf(x: f32) -> bool { return b_abs(x) == 0x7f800000u; }
-
-fn f_isfinite(x: f32) -> bool { return b_abs(x) < 0x7f800000u; }
-
-fn f_signbit(x: f32) -> bool { return (bitcast<u32>(x) >> 31u) != 0u; }
-
-fn f_copysign(x: f32, y: f32) -> f32 {
-  return bitcast<f32>(b_abs(x) | (bitcast<u32>(y) & 0x80000000u));
-}
-
-fn f_abs(x: f32) -> f32 { return bitcast<f32>(b_abs(x)); }
+#import shared/floats
 
 fn f_negative(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ 0x80000000u); }
-
-// Integers in the order of the floats; both zeros are 0. NaN lies outside the infinities.
-fn f_order(x: f32) -> i32 {
-  let m = i32(b_abs(x));
-  return select(m, -m, f_signbit(x));
-}
 
 fn f_less(x: f32, y: f32) -> bool { return (f_order(x) < f_order(y)) & !(f_isnan(x) | f_isnan(y)); }
 
@@ -58,14 +31,6 @@ fn f_key(x: f32) -> i32 {
 }
 
 fn f_unkey(key: i32) -> i32 { return key ^ ((key >> 31u) & 0x7fffffff); }
-
-fn f_maximum(x: f32, y: f32) -> f32 {
-  return select(x, y, !f_isnan(x) & (f_isnan(y) | (f_order(y) > f_order(x))));
-}
-
-fn f_minimum(x: f32, y: f32) -> f32 {
-  return select(x, y, !f_isnan(x) & (f_isnan(y) | (f_order(y) < f_order(x))));
-}
 
 fn f_sign(x: f32) -> f32 { return select(f32(sign(f_order(x))), x, f_isnan(x)); }
 
@@ -91,19 +56,6 @@ fn f_nextafter(x: f32, y: f32) -> f32 {
 fn f_sqrt(x: f32) -> f32 {
   let root = select(sqrt(f_abs(x)), x, (b_abs(x) == 0u) | !f_isfinite(x));
   return select(root, f_nan(), f_signbit(x) & (b_abs(x) != 0u));
-}
-
-fn f_divide(x: f32, y: f32) -> f32 {
-  let ax = b_abs(x);
-  let ay = b_abs(y);
-  let s = (bitcast<u32>(x) ^ bitcast<u32>(y)) & 0x80000000u;
-  // WGSL bounds the error of a quotient only for divisors in 2**-126 .. 2**126: bring the large ones inside.
-  let scale = select(1.0, 0.0625, ay > 0x7e000000u);
-  var q = bitcast<u32>((x * scale) / (y * scale));
-  q = select(q, inf_bits | s, (ay == 0u) | (ax == 0x7f800000u));
-  q = select(q, s, (ax == 0u) | (ay == 0x7f800000u));
-  let none = (max(ax, ay) > 0x7f800000u) | ((ax == ay) & ((ax == 0u) | (ax == 0x7f800000u)));
-  return bitcast<f32>(select(q, nan_bits, none));
 }
 
 // x / n with one rounding, for 0 < n < 2**26; `factor` is 1 / n to float32. With n = 0, and where x or the quotient is not a normal

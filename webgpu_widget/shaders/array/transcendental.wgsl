@@ -1,62 +1,14 @@
 // Elementwise functions of arrays: exponentials, logarithms, trigonometry and powers.
 //
 // What      scalar functions on float32 with NumPy's special cases. No entry point, no bindings: a library from which the
-//           generator of fused kernels takes what an expression needs. The functions on bits that open the file are those
-//           of elementwise.wgsl, word for word, since a WGSL file cannot include another.
+//           generator of fused kernels takes what an expression needs.
 // Shapes    one element each; the generated kernel calls them in a loop over its result.
 // Accuracy  2 ulp for exp log sin cos tan and their family (sin cos tan reduce large arguments exactly, by Payne and Hanek),
 //           pow 2 ulp, erf 2e-7. WGSL's own sin may be off by 2**-11, its pow by thousands of ulp.
 // Source    Cephes single-precision library (S. Moshier), fdlibm (Sun), W. H. Press et al., Numerical Recipes (erfc).
 // Twin      webgpu_widget.reference.array.transcendental
 
-var<private> nan_bits: u32 = 0x7fc00000u;
-var<private> inf_bits: u32 = 0x7f800000u;
-
-fn b_abs(x: f32) -> u32 { return bitcast<u32>(x) & 0x7fffffffu; }
-
-fn f_nan() -> f32 { return bitcast<f32>(nan_bits); }
-
-fn f_inf() -> f32 { return bitcast<f32>(inf_bits); }
-
-fn f_isnan(x: f32) -> bool { return b_abs(x) > 0x7f800000u; }
-
-fn f_isinf(x: f32) -> bool { return b_abs(x) == 0x7f800000u; }
-
-fn f_isfinite(x: f32) -> bool { return b_abs(x) < 0x7f800000u; }
-
-fn f_signbit(x: f32) -> bool { return (bitcast<u32>(x) >> 31u) != 0u; }
-
-fn f_copysign(x: f32, y: f32) -> f32 {
-  return bitcast<f32>(b_abs(x) | (bitcast<u32>(y) & 0x80000000u));
-}
-
-fn f_abs(x: f32) -> f32 { return bitcast<f32>(b_abs(x)); }
-
-fn f_order(x: f32) -> i32 {
-  let m = i32(b_abs(x));
-  return select(m, -m, f_signbit(x));
-}
-
-fn f_maximum(x: f32, y: f32) -> f32 {
-  return select(x, y, !f_isnan(x) & (f_isnan(y) | (f_order(y) > f_order(x))));
-}
-
-fn f_minimum(x: f32, y: f32) -> f32 {
-  return select(x, y, !f_isnan(x) & (f_isnan(y) | (f_order(y) < f_order(x))));
-}
-
-fn f_divide(x: f32, y: f32) -> f32 {
-  let ax = b_abs(x);
-  let ay = b_abs(y);
-  let s = (bitcast<u32>(x) ^ bitcast<u32>(y)) & 0x80000000u;
-  // WGSL bounds the error of a quotient only for divisors in 2**-126 .. 2**126: bring the large ones inside.
-  let scale = select(1.0, 0.0625, ay > 0x7e000000u);
-  var q = bitcast<u32>((x * scale) / (y * scale));
-  q = select(q, inf_bits | s, (ay == 0u) | (ax == 0x7f800000u));
-  q = select(q, s, (ax == 0u) | (ay == 0x7f800000u));
-  let none = (max(ax, ay) > 0x7f800000u) | ((ax == ay) & ((ax == 0u) | (ax == 0x7f800000u)));
-  return bitcast<f32>(select(q, nan_bits, none));
-}
+#import shared/floats
 
 // ---------------------------------------------------------------- exponentials
 

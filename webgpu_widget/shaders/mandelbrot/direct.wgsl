@@ -12,6 +12,9 @@
 // Source    Escape time with the distance estimate of Milnor and Thurston; Brent's cycle test on the f32 orbit, which is exact:
 //           an f32 orbit that meets an earlier state never leaves.
 
+#import shared/escape
+#import shared/powers
+
 override POWER: u32 = 2u;
 override JULIA: bool = false;
 override SHIP: bool = false;
@@ -45,10 +48,6 @@ struct Params {
 const DONE = 0x80000000u;
 const NAN_BITS = 0x7fc00000u;
 const FAR_SQUARED = 65536.0;
-
-fn multiply(a: vec2f, b: vec2f) -> vec2f {
-  return vec2f(fma(a.x, b.x, -a.y * b.y), fma(a.x, b.y, a.y * b.x));
-}
 
 fn advance(z: vec2f, c: vec2f) -> vec2f {
   if (SHIP) {
@@ -86,19 +85,6 @@ fn sixteen(z: vec2f, c: vec2f) -> vec2f {
   let eight = pair(pair(four, c), c);
   let twelve = pair(pair(eight, c), c);
   return pair(pair(twelve, c), c);
-}
-
-fn slope(z: vec2f) -> vec2f {
-  if (POWER == 2u) { return z + z; }
-  if (POWER == 3u) { return 3.0 * multiply(z, z); }
-  if (POWER == 4u) { return 4.0 * multiply(z, multiply(z, z)); }
-  let w = multiply(z, z);
-  return 5.0 * multiply(w, w);
-}
-
-// True for inf and NaN too, which comparisons of floats need not see.
-fn outside(squared: f32, limit: f32) -> bool {
-  return (bitcast<u32>(squared) & 0x7fffffffu) > bitcast<u32>(limit);
 }
 
 fn known_inside(c: vec2f) -> bool {

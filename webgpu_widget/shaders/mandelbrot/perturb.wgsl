@@ -22,6 +22,10 @@
 // Accuracy  delta is right to about 2^-24 sqrt(n) of itself, 1e-4 of a pixel after many thousand steps.
 // Source    Rebasing and BLA: Zhuoran, fractalforums.org, 2021; C. Heiland-Allen, "Deep zoom theory and practice (again)", 2022.
 
+#import shared/escape
+#import shared/levels
+#import shared/powers
+
 override POWER: u32 = 2u;
 override JULIA: bool = false;
 override TABLE: bool = true;
@@ -76,17 +80,8 @@ const END = -2.0;                      // limits under it end an orbit
 // value 2^exponent, complex
 struct Scaled { value: vec2f, exponent: i32 }
 
-fn multiply(a: vec2f, b: vec2f) -> vec2f {
-  return vec2f(fma(a.x, b.x, -a.y * b.y), fma(a.x, b.y, a.y * b.x));
-}
-
 fn multiply_add(a: vec2f, b: vec2f, c: vec2f) -> vec2f {
   return vec2f(fma(a.x, b.x, fma(-a.y, b.y, c.x)), fma(a.y, b.x, fma(a.x, b.y, c.y)));
-}
-
-// 2^k; 0 under f32's normal range
-fn power_of_two(k: i32) -> f32 {
-  return bitcast<f32>(u32(clamp(k + 127, 0, 254)) << 23u);
 }
 
 fn largest(v: vec2f) -> f32 {
@@ -144,22 +139,10 @@ fn scaled_chord(Z: Scaled, z: Scaled) -> Scaled {
   return plus(plus(times(z2, z2), times(Z2, Z2)), times(zZ, plus(plus(z2, zZ), Z2)));
 }
 
-fn slope(z: vec2f) -> vec2f {
-  if (POWER == 2u) { return z + z; }
-  if (POWER == 3u) { return 3.0 * multiply(z, z); }
-  if (POWER == 4u) { return 4.0 * multiply(z, multiply(z, z)); }
-  let w = multiply(z, z);
-  return 5.0 * multiply(w, w);
-}
-
 fn scaled_slope(z: Scaled) -> Scaled {
   var w = z;
   for (var k = 2u; k < POWER; k++) { w = times(w, z); }
   return Scaled(w.value * f32(POWER), w.exponent);
-}
-
-fn outside(squared: f32, limit: f32) -> bool {
-  return (bitcast<u32>(squared) & 0x7fffffffu) > bitcast<u32>(limit);
 }
 
 struct Pixel {
@@ -236,10 +219,6 @@ fn differentiated(d: Scaled, slope: Scaled) -> Scaled {
   let grown = times(slope, d);
   if (JULIA) { return grown; }
   return plus(grown, ONE);
-}
-
-fn first_entry(level: u32) -> u32 {
-  return params.level_offsets[level / 4u][level % 4u];
 }
 
 @compute @workgroup_size(64)

@@ -13,6 +13,9 @@
 // Accuracy  delta is right to about 2^-52 sqrt(n) of itself.
 // Source    as perturb.wgsl; the limbs are schoolbook multiplication in radix 2^14 with balanced digits.
 
+#import shared/escape
+#import shared/levels
+
 override FIRST_LEVEL: u32 = 4u;
 override POWER: u32 = 2u;
 override JULIA: bool = false;
@@ -139,10 +142,6 @@ fn mantissa(x: Number) -> vec2f {
   return vec2f(x.a) * 6.103515625e-5 + vec2f(x.b) * 3.7252902984619140625e-9 + vec2f(x.c) * 2.27373675443232059478759765625e-13;
 }
 
-fn power_of_two(k: i32) -> f32 {
-  return bitcast<f32>(u32(clamp(k + 127, 0, 254)) << 23u);
-}
-
 fn approximate(x: Number) -> vec2f {
   return mantissa(x) * power_of_two(x.exponent);
 }
@@ -163,18 +162,10 @@ fn chord(Z2: Number, delta: Number) -> Number {
   return plus(plus(times(zz, zz), times(ZZ, ZZ)), times(zZ, plus(plus(zz, zZ), ZZ)));
 }
 
-fn outside(squared: f32, limit: f32) -> bool {
-  return (bitcast<u32>(squared) & 0x7fffffffu) > bitcast<u32>(limit);
-}
-
 fn row(m: u32) -> Number {
   let u = reference[3u * m];
   let v = reference[3u * m + 1u];
   return Number(u.xy, u.zw, v.xy, v.zw, reference[3u * m + 2u].x);
-}
-
-fn first_entry(level: u32) -> u32 {
-  return params.level_offsets[level / 4u][level % 4u];
 }
 
 fn stored(at: u32) -> Number {

@@ -4,16 +4,10 @@
 // Accuracy: correctly rounded, subnormal results included; NaN stays NaN.
 // Source: IEEE 754 binary64.
 
-struct Params {
-  count: u32,   // elements to write
-  flag: u32,    // which flag to raise (checked kernels)
-  pad0: u32,
-  pad1: u32,
-}
+#import shared/conversion
 
 @group(0) @binding(0) var<storage, read> raw: array<u32>;
 @group(0) @binding(1) var<storage, read_write> values: array<u32>;
-@group(1) @binding(0) var<uniform> params: Params;
 
 fn narrow(low: u32, high: u32) -> u32 {
   let sign = high & 0x80000000u;

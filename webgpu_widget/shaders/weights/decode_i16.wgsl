@@ -4,16 +4,10 @@
 // Accuracy: exact.
 // Source: two's complement.
 
-struct Params {
-  count: u32,   // elements to write
-  flag: u32,    // which flag to raise (checked kernels)
-  pad0: u32,
-  pad1: u32,
-}
+#import shared/conversion
 
 @group(0) @binding(0) var<storage, read> raw: array<u32>;
 @group(0) @binding(1) var<storage, read_write> values: array<i32>;
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

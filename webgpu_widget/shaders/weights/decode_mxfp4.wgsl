@@ -4,20 +4,10 @@
 // Accuracy: exact, subnormals included; beyond float32 it is infinite.
 // Source: https://github.com/ggml-org/ggml, the block formats of ggml-common.h.
 
-struct Params {
-  count: u32,   // elements to write
-  flag: u32,    // which flag to raise (checked kernels)
-  pad0: u32,
-  pad1: u32,
-}
+#import shared/conversion
+#import shared/raw
 
-@group(0) @binding(0) var<storage, read> raw: array<u32>;
 @group(0) @binding(1) var<storage, read_write> values: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
-fn byte_at(at: u32) -> u32 {
-  return (raw[at >> 2u] >> ((at & 3u) * 8u)) & 255u;
-}
 
 // The bits of q's value times 2^(e - 127); integers, because hardware may flush subnormals.
 fn magnitude(q: u32, e: u32) -> u32 {

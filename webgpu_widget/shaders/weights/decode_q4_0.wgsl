@@ -4,38 +4,10 @@
 // Accuracy: one f32 rounding.
 // Source: https://github.com/ggml-org/ggml, the block formats of ggml-common.h.
 
-struct Params {
-  count: u32,   // elements to write
-  flag: u32,    // which flag to raise (checked kernels)
-  pad0: u32,
-  pad1: u32,
-}
+#import shared/conversion
+#import shared/raw_half
 
-@group(0) @binding(0) var<storage, read> raw: array<u32>;
 @group(0) @binding(1) var<storage, read_write> values: array<f32>;
-@group(1) @binding(0) var<uniform> params: Params;
-
-// The exact f32 of a 16-bit float; integers, because hardware may flush subnormals.
-fn half_bits(h: u32) -> u32 {
-  let sign = (h & 0x8000u) << 16u;
-  let exponent = (h >> 10u) & 31u;
-  let fraction = h & 1023u;
-  if (exponent == 0u) {
-    return sign | bitcast<u32>(f32(fraction) * 5.9604644775390625e-8);
-  }
-  if (exponent == 31u) {
-    return sign | 0x7f800000u | (fraction << 13u);
-  }
-  return sign | ((exponent + 112u) << 23u) | (fraction << 13u);
-}
-
-fn byte_at(at: u32) -> u32 {
-  return (raw[at >> 2u] >> ((at & 3u) * 8u)) & 255u;
-}
-
-fn half_at(at: u32) -> f32 {
-  return bitcast<f32>(half_bits((raw[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu));
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

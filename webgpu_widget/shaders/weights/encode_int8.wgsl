@@ -5,17 +5,11 @@
 // gets the scale NaN: the loss is seen, not hidden.
 // Source: symmetric absmax quantisation, as in GGUF's Q8_0.
 
-struct Params {
-  count: u32,   // elements to write
-  flag: u32,    // which flag to raise (checked kernels)
-  pad0: u32,
-  pad1: u32,
-}
+#import shared/conversion
 
 @group(0) @binding(0) var<storage, read> values: array<u32>;
 @group(0) @binding(1) var<storage, read_write> packed: array<u32>;
 @group(0) @binding(2) var<storage, read_write> scales: array<u32>;
-@group(1) @binding(0) var<uniform> params: Params;
 
 const NAN_BITS = 0x7fc00000u;
 
