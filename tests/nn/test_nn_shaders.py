@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from webgpu_widget import shaders
 from webgpu_widget._selftest.nn import AREA
 from webgpu_widget._selftest.nn_bench import SIZES
 from webgpu_widget.nn.blocks import Blocks
@@ -17,9 +17,9 @@ from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.nn.shaders import variant
 from webgpu_widget.reference import nn as reference
 from webgpu_widget.reference import weights as stored_values
+from webgpu_widget.shaders.source import imports, read
 
-SHADERS = Path(reference.__file__).parents[1] / "shaders" / "nn"
-NAMES = sorted(path.stem for path in SHADERS.glob("*.wgsl"))
+NAMES = [name.removeprefix("nn/") for name in shaders.names() if name.startswith("nn/")]
 
 
 def kernels(gpu, sizes=SIZES, weights="f32", *, subgroups=None):
@@ -70,8 +70,9 @@ def rounded(values, weights):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_variant_compiles_without_a_word(gpu, name):
     teams = (True, False) if "subgroups" in gpu.info.features else (False,)
-    for weights in FORMATS if "alias Packed" in variant(name) else ("f32",):
-        for subgroups in teams if "// team:" in variant(name) else teams[:1]:
+    used = imports(f"nn/{name}")
+    for weights in FORMATS if "shared/packed" in used else ("f32",):
+        for subgroups in teams if "shared/team" in used else teams[:1]:
             source = variant(name, weights=weights, head=8, subgroups=subgroups)
             assert gpu._device.queue.compiled(gpu._device.queue.pipeline(source, name))["messages"] == []
 
@@ -79,15 +80,9 @@ def test_every_variant_compiles_without_a_word(gpu, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shader_has_a_twin_and_a_header(name):
     assert callable(getattr(reference, name))
-    head = (SHADERS / f"{name}.wgsl").read_text().split("\n\n")[0]
+    head = read(f"nn/{name}").split("\n\n")[0]
     for part in ("// Shapes", "// Dispatch:", "// Accuracy:", "// Source:"):
         assert part in head, f"the header of {name} lacks {part!r}"
-
-
-def test_a_variant_whose_line_is_missing_is_an_error(monkeypatch):
-    monkeypatch.setattr("webgpu_widget.shaders.load", lambda _: "alias Packed = vec4h;")
-    with pytest.raises(ValueError, match="exactly once"):
-        variant.__wrapped__("linear", weights="f16")
 
 
 @pytest.mark.parametrize("case", AREA.cases, ids=lambda case: f"{case.name} {case.label}")

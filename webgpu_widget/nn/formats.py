@@ -6,14 +6,12 @@ where it is used; their layout: https://github.com/ggml-org/ggml/blob/master/src
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 __all__ = ["FORMATS", "Format", "Storage"]
 
 Format = Literal["f32", "f16", "bf16", "int8", "q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"]
-_PLAIN = ("alias Packed = vec4f;", "fn unpack(p: Packed) -> vec4f { return p; }")
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Storage:
     packed : str
         WGSL's type of an element of the buffer.
     unpack : str
-        The expression of four values: of the element ``p`` in plain formats; in those of GGUF of the block at byte ``at`` of the buffer NAME,
+        The expression of four values: of the element ``p`` in plain formats; in those of GGUF of the block at byte ``at`` of the buffer ``weight``,
         ``part`` being which four of it.
     product : tuple of str
         For blocks, the lines that add to ``sum`` the product of a unit of the block at byte ``at`` of the buffer ``weight``, by ``of_rows(v, begin, first + n)`` for
@@ -45,36 +43,25 @@ class Storage:
         """Bytes of a row."""
         return columns // self.values * self.size_bytes
 
-    def read_by(self, source: str, *, whole_blocks: bool = False) -> str:
-        """Return a shader that is written for float32 with its matrices in this format.
+    def reader(self) -> str:
+        """Return the WGSL that stands for ``shared/packed``: the type of the matrix's words, and ``weight_at``, its four values with number i."""
+        if self.values == 4:
+            value = f"let p = weight[i];\n  return {self.unpack};"
+            return f"alias Packed = {self.packed};\nfn weight_at(i: u32) -> vec4f {{\n  {value}\n}}\n"
+        return _READER.format(packed=self.packed, size=self.size_bytes, fours=self.values // 4, value=self.unpack)
+
+    def product_of_block(self, *, whole_blocks: bool = False) -> str:
+        """Return the WGSL that stands for ``shared/product``: the product of a unit of a row, for formats in blocks.
 
         Parameters
         ----------
         whole_blocks
             Whether an invocation decodes blocks of 32 alone, which saves reads; else four share one, so that neighbours read what lies side by side.
         """
-        source = replace_once(source, _PLAIN[0], f"alias Packed = {self.packed};")
-        if self.values == 4:
-            return replace_once(source, _PLAIN[1], f"fn unpack(p: Packed) -> vec4f {{ return {self.unpack}; }}")
-        names = sorted(set(re.findall(r"\bunpack\((\w+)\[", source)))
-        source = re.sub(
-            "// product:.*?// end product", lambda _: self._product(whole_blocks=whole_blocks), source, flags=re.DOTALL
-        )
-        values = {name: self.unpack.replace("NAME", name) for name in names}
-        readers = [_PARTS]
-        fours = self.values // 4
-        readers += [
-            _READER.format(name=name, size=self.size_bytes, fours=fours, value=value) for name, value in values.items()
-        ]
-        return re.sub(
-            r"\bunpack\((\w+)\[([^\]]*)\]\)", r"\1_at(\2)", replace_once(source, _PLAIN[1], "\n".join(readers))
-        )
-
-    def _product(self, *, whole_blocks: bool) -> str:
-        """Return the function of a unit's product."""
         fours = self.values // 4
         sharers = 8 if self.values == 256 else 1 if whole_blocks else 4
         lines = [
+            "#import shared/packed",
             f"const UNIT: u32 = {fours // sharers}u;",
             "fn product(begin_word: u32, begin: u32, i: u32) -> Sums {",
             f"  let at = (begin_word / {fours}u + i / {sharers}u) * {self.size_bytes}u;",
@@ -83,48 +70,26 @@ class Storage:
         ]
         for p in range(4) if sharers == 1 else [None]:
             lines += ["  {", f"  let p = {f'i % {sharers}u' if p is None else f'{p}u'};", *self.product, "  }"]
-        return "\n".join([*lines, "  return sum;", "}"])
+        return "\n".join([*lines, "  return sum;", "}", ""])
 
 
-def replace_once(source: str, old: str, new: str) -> str:
-    """Replace what must be in a shader exactly once."""
-    if source.count(old) != 1:
-        raise ValueError(f"{old!r} must be in the shader exactly once, but is there {source.count(old)} times")
-    return source.replace(old, new)
-
-
-# The exact f32 of a 16-bit float: integers, because hardware may flush subnormals.
-_PARTS = """fn single(h: u32) -> f32 {
-  let sign = (h & 0x8000u) << 16u;
-  let exponent = h & 0x7c00u;
-  if (exponent == 0u) { return bitcast<f32>(sign | bitcast<u32>(f32(h & 1023u) * 5.9604644775390625e-8)); }
-  return bitcast<f32>(sign | (((h & 0x7fffu) << 13u) + select(0x38000000u, 0x70000000u, exponent == 0x7c00u)));
-}
-fn nibbles(word: u32, part: u32) -> vec4f { return vec4f((vec4u(word) >> (vec4u(0u, 8u, 16u, 24u) + part / 4u * 4u)) & vec4u(15u)); }
-fn bytes(word: u32) -> vec4f { return vec4f(vec4i(vec4u(word) << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u)); }
-fn bits(word: u32, shift: u32, mask: u32) -> vec4u { return (vec4u(word) >> (vec4u(0u, 8u, 16u, 24u) + shift)) & vec4u(mask); }
-fn shares(a: u32, b: u32, c: u32, j: u32) -> vec2f {
-  let shift = j % 4u * 8u;
-  if (j < 4u) { return vec2f(f32((a >> shift) & 63u), f32((b >> shift) & 63u)); }
-  let low = c >> shift;
-  return vec2f(f32((low & 15u) | (((a >> (shift + 6u)) & 3u) << 4u)), f32(((low >> 4u) & 15u) | (((b >> (shift + 6u)) & 3u) << 4u)));
-}
-fn of_shares(d: f32, least: f32, share: vec2f, q: vec4u) -> vec4f { return d * share.x * vec4f(q) - least * share.y; }"""
-# `shares`: scale and minimum number j of the 6-bit ones that three words hold for the K formats with minimums.
-# NAME_u32 reads four bytes at a multiple of two, NAME_at the four values with the number i.
-_READER = """fn {name}_u32(at: u32) -> u32 {{
-  let word = {name}[at / 4u];
+# weight_u32 reads four bytes at a multiple of two.
+_READER = """#import shared/blocks
+alias Packed = {packed};
+fn weight_u32(at: u32) -> u32 {{
+  let word = weight[at / 4u];
   if ((at & 2u) == 0u) {{ return word; }}
-  return (word >> 16u) | ({name}[at / 4u + 1u] << 16u);
+  return (word >> 16u) | (weight[at / 4u + 1u] << 16u);
 }}
-fn {name}_half(at: u32) -> f32 {{ return single(({name}[at / 4u] >> ((at & 2u) * 8u)) & 0xffffu); }}
-fn {name}_at(i: u32) -> vec4f {{
+fn weight_half(at: u32) -> f32 {{ return single((weight[at / 4u] >> ((at & 2u) * 8u)) & 0xffffu); }}
+fn weight_at(i: u32) -> vec4f {{
   let at = i / {fours}u * {size}u;
   let part = i % {fours}u;
   return {value};
-}}"""
+}}
+"""
 
-_OF_SHARES = "of_shares(NAME_half(at), NAME_half(at + 2u), shares(NAME[at / 4u + 1u], NAME[at / 4u + 2u], NAME[at / 4u + 3u], part / 8u),"
+_OF_SHARES = "of_shares(weight_half(at), weight_half(at + 2u), shares(weight[at / 4u + 1u], weight[at / 4u + 2u], weight[at / 4u + 3u], part / 8u),"
 
 
 def _four(value: str, word: str) -> str:
@@ -173,29 +138,29 @@ FORMATS: dict[Format, Storage] = {
     # the scale of a row takes the factor 127 that unpack4x8snorm divides by
     "int8": Storage(4, 4, "u32", "unpack4x8snorm(p)"),
     "q4_0": Storage(
-        32, 18, "u32", "NAME_half(at) * (nibbles(NAME_u32(at + 2u + part % 4u * 4u), part) - 8.0)",
+        32, 18, "u32", "weight_half(at) * (nibbles(weight_u32(at + 2u + part % 4u * 4u), part) - 8.0)",
         _of_nibbles("weight_u32(at + 2u + p * 4u)", "  let d = weight_half(at);", "d * ({q} - 8.0)"),
     ),
     "q4_1": Storage(
-        32, 20, "u32", "NAME_half(at) * nibbles(NAME[at / 4u + 1u + part % 4u], part) + NAME_half(at + 2u)",
+        32, 20, "u32", "weight_half(at) * nibbles(weight[at / 4u + 1u + part % 4u], part) + weight_half(at + 2u)",
         _of_nibbles("weight[at / 4u + 1u + p]", "  let d = weight_half(at);\n  let least = weight_half(at + 2u);", "d * {q} + least"),
     ),
     "q8_0": Storage(
-        32, 34, "u32", "NAME_half(at) * bytes(NAME_u32(at + 2u + part * 4u))",
+        32, 34, "u32", "weight_half(at) * bytes(weight_u32(at + 2u + part * 4u))",
         ("  let d = weight_half(at);", *(_four(f"d * bytes(weight_u32(at + {2 + 16 * side}u + p * 4u))", f"p + {4 * side}u") for side in range(2))),
     ),
-    "q4_k": Storage(256, 144, "u32", f"{_OF_SHARES} bits(NAME[at / 4u + 4u + part / 16u * 8u + part % 8u], part / 8u % 2u * 4u, 15u))", _of_shared(4)),
+    "q4_k": Storage(256, 144, "u32", f"{_OF_SHARES} bits(weight[at / 4u + 4u + part / 16u * 8u + part % 8u], part / 8u % 2u * 4u, 15u))", _of_shared(4)),
     "q5_k": Storage(
         256, 176, "u32",
-        f"{_OF_SHARES} bits(NAME[at / 4u + 12u + part / 16u * 8u + part % 8u], part / 8u % 2u * 4u, 15u)"
-        " | (bits(NAME[at / 4u + 4u + part % 8u], part / 8u, 1u) << vec4u(4u)))",
+        f"{_OF_SHARES} bits(weight[at / 4u + 12u + part / 16u * 8u + part % 8u], part / 8u % 2u * 4u, 15u)"
+        " | (bits(weight[at / 4u + 4u + part % 8u], part / 8u, 1u) << vec4u(4u)))",
         _of_shared(12, " | (bits(fifths, {j}u, 1u) << vec4u(4u))"),
     ),
     "q6_k": Storage(
         256, 210, "u32",
-        "NAME_half(at + 208u) * bytes(NAME_u32((at + 192u + part / 4u) & 0xfffffffeu) >> (part / 4u % 2u * 8u)).x"
-        " * (vec4f(bits(NAME_u32(at + part / 32u * 64u + part % 16u * 4u), part / 16u % 2u * 4u, 15u)"
-        " | (bits(NAME_u32(at + 128u + part / 32u * 32u + part % 8u * 4u), part / 8u % 4u * 2u, 3u) << vec4u(4u))) - 32.0)",
+        "weight_half(at + 208u) * bytes(weight_u32((at + 192u + part / 4u) & 0xfffffffeu) >> (part / 4u % 2u * 8u)).x"
+        " * (vec4f(bits(weight_u32(at + part / 32u * 64u + part % 16u * 4u), part / 16u % 2u * 4u, 15u)"
+        " | (bits(weight_u32(at + 128u + part / 32u * 32u + part % 8u * 4u), part / 8u % 4u * 2u, 3u) << vec4u(4u))) - 32.0)",
         _of_sixths(),
     ),
 }  # fmt: skip

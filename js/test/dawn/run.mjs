@@ -200,5 +200,9 @@ async function modules(sources) {
 
 const wrong =
   (await expressions(Number(options.expressions), Number(options.seed))) +
-  (await modules(Object.assign(composedFromPaths(texts(SHADERS)), texts(HERE), ...folders.map(texts))));
+  (await modules({
+    ...composedFromPaths(texts(SHADERS)),
+    "subgroup_matrices.wgsl": readFileSync(join(HERE, "subgroup_matrices.wgsl"), "utf8"),
+    ...Object.assign({}, ...folders.map(texts)),
+  }));
 process.exit(wrong ? 1 : 0);

@@ -2,13 +2,17 @@
 // Scores are sums of log-probabilities; finished ones are divided by their number of tokens. Of the candidates that end, those among
 // the first `beams` are kept if better than the worst kept. A source is done when `beams` hypotheses are kept and the best running
 // score over its length is no better than the worst of them, or at the most tokens.
-// Shapes, R = sources * beams: logits (R, vocab), table (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (3, R, capacity):
+// Shapes, R = sources * beams: logits (R, vocab), weight (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (3, R, capacity):
 // running ones of even and odd steps and kept hypotheses; beam (sources, 4, beams): running scores, kept scores in order, their slots
 // in `tokens`, their lengths (0: none); origin (2, R, capacity) as in step_self.wgsl; x (R, WIDTH).
 // state: stopped (1: ended, 2: logits of a source that goes on are NaN or +inf), step, arrived + 65536 * done sources, most tokens, then a flag a source.
 // Dispatch: (1, sources, 1): a workgroup a source. At most 16 beams.
 // Accuracy: f32 sums; log-probabilities to about 1e-6.
 // Source: Sutskever et al., 2014; length normalisation: Wu et al., 2016, with exponent 1.
+
+#import shared/packed
+#import shared/total
+
 override WG: u32 = 256;
 override WIDTH: u32 = 4;
 override BEAMS: u32 = 4;
@@ -17,7 +21,7 @@ const MOST: u32 = 16u;
 struct Params { ends: vec4u, vocab: u32, capacity: u32 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> table: array<Packed>;
+@group(0) @binding(1) var<storage, read> weight: array<Packed>;
 @group(0) @binding(2) var<storage, read> scale: array<f32>;
 @group(0) @binding(3) var<storage, read_write> state: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> tokens: array<u32>;
@@ -26,30 +30,15 @@ struct Params { ends: vec4u, vocab: u32, capacity: u32 }
 @group(0) @binding(7) var<storage, read_write> x: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
-alias Packed = vec4f;
-fn unpack(p: Packed) -> vec4f { return p; }
-
 struct Next { parent: u32, token: u32 }
 struct Kept { parent: u32, token: u32, slot: u32 }
 
-var<workgroup> values: array<f32, WG>;
 var<workgroup> places: array<u32, WG>;
 var<workgroup> shared_word: u32;
 var<workgroup> norms: array<f32, MOST>;
 var<workgroup> next: array<Next, MOST>;
 var<workgroup> kept: array<Kept, MOST>;
 var<workgroup> kept_count: u32;
-
-fn total(value: f32, index: u32) -> f32 {
-  values[index] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (index < half) { values[index] += values[index + half]; }
-    workgroupBarrier();
-  }
-  return workgroupUniformLoad(&values[0]);
-}
 
 // Leaves the largest value and its place, the smaller of equal ones, in values[0] and places[0].
 fn find_largest(value: f32, place: u32, index: u32) {
@@ -190,7 +179,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
           if (step + 1u < params.capacity) { origin[to + step + 1u] = first + b; }
         }
         let token = next[b].token;
-        for (var i = index; i < words; i += WG) { x[(first + b) * words + i] = unpack(table[token * words + i]) * scale[token]; }
+        for (var i = index; i < words; i += WG) { x[(first + b) * words + i] = weight_at(token * words + i) * scale[token]; }
       }
     }
   }

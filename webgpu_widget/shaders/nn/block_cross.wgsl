@@ -1,11 +1,13 @@
 // A decoding step's cross-attention and what the output projection makes of it: slot h of a row gets Wo_h softmax(q . k) v; the last slot gets the row
 // itself. The next kernel adds the slots: no kernel in between has to.
-// Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS; q (rows, HEADS * 4 * HEAD); vectors: scale of output (d); output (d, HEADS * 4 * HEAD)
+// Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS; q (rows, HEADS * 4 * HEAD); vectors: scale of output (d); weight (d, HEADS * 4 * HEAD)
 // in Packed words of four; kv, mask and beams as in step_cross. state: stopped.
 // Dispatch: (HEADS, rows, any): the workgroups of a head each look at all of the source, and share the outputs.
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative. A source whose mask is all 0 gives 0.
 // Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
-enable subgroups;
+
+#import shared/packed
+#import shared/whole
 
 override WG: u32 = 64;
 override HEADS: u32 = 1;
@@ -17,41 +19,16 @@ struct Params { source: u32, beams: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(3) var<storage, read> output: array<Packed>;
+@group(0) @binding(3) var<storage, read> weight: array<Packed>;
 @group(0) @binding(4) var<storage, read> kv: array<vec4f>;
 @group(0) @binding(5) var<storage, read> mask: array<u32>;
 @group(0) @binding(6) var<storage, read> state: array<u32>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
-alias Packed = vec4f;
-fn unpack(p: Packed) -> vec4f { return p; }
-
 var<workgroup> mine: array<vec4f, HEAD>;
 var<workgroup> share: array<f32, WG>;
 var<workgroup> parts: array<vec4f, WG>;
-var<workgroup> words: array<f32, WG>;
-
-fn all_sum(value: f32, index: u32, lanes: u32) -> f32 {
-  let sum = subgroupAdd(value);
-  workgroupBarrier();
-  if (index % lanes == 0u) { words[index / lanes] = sum; }
-  workgroupBarrier();
-  var total = 0.0;
-  for (var team = 0u; team < WG / lanes; team++) { total += words[team]; }
-  return total;
-}
-
-fn all_max(value: f32, index: u32, lanes: u32) -> f32 {
-  let top = subgroupMax(value);
-  workgroupBarrier();
-  if (index % lanes == 0u) { words[index / lanes] = top; }
-  workgroupBarrier();
-  var total = words[0];
-  for (var team = 1u; team < WG / lanes; team++) { total = max(total, words[team]); }
-  return total;
-}
 
 @compute @workgroup_size(WG)
 fn main(
@@ -75,7 +52,7 @@ fn main(
   let slice = index / HEAD;
   let slices = WG / HEAD;
   var top = -3.0e38;
-  var weight = 0.0;
+  var mass = 0.0;
   var sum = vec4f();
   let item = r / params.beams;
   for (var first = 0u; first < params.source; first += WG) {
@@ -90,7 +67,7 @@ fn main(
     let e = select(0.0, exp(score - new_top), score > -2.9e38);
     share[index] = e;
     let shrink = exp(top - new_top);
-    weight = weight * shrink + e;
+    mass = mass * shrink + e;
     sum *= shrink;
     top = new_top;
     workgroupBarrier();
@@ -101,7 +78,7 @@ fn main(
     }
   }
   parts[index] = sum;
-  let whole = max(all_sum(weight, index, lanes), 1e-37);
+  let whole = max(all_sum(mass, index, lanes), 1e-37);
   if (index < HEAD) {
     var total = vec4f();
     for (var i = 0u; i < slices; i++) { total += parts[i * HEAD + index]; }
@@ -114,7 +91,7 @@ fn main(
     let d = first + index / 4u;
     let m = min(d, 4u * WORDS - 1u);
     var o = 0.0;
-    for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(unpack(output[(m * HEADS + h) * HEAD + i]), mine[i]); }
+    for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(weight_at((m * HEADS + h) * HEAD + i), mine[i]); }
     o += quadSwapX(o);
     o += quadSwapY(o);
     if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[d / 4u][d % 4u]; }

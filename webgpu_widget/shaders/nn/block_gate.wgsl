@@ -6,7 +6,10 @@
 // Dispatch: (any, rows, 1); teams take outputs in turns.
 // Accuracy: f32 sums in the order of lanes; about 1e-6 relative.
 // Source: Shazeer, "GLU Variants Improve Transformer", 2020.
-enable subgroups;
+
+#import shared/activation
+#import shared/one_row
+#import shared/product
 
 override WG: u32 = 64;
 override WORDS: u32 = 1;
@@ -24,36 +27,16 @@ override EPSILON: f32 = 1e-6;
 @group(0) @binding(5) var<storage, read_write> h: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
 
-// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
-alias Packed = vec4f;
-fn unpack(p: Packed) -> vec4f { return p; }
-
-// product: of a unit of a matrix row, the words that are decoded at once, and x; formats.py has the text for blocks
-const UNIT: u32 = 1u;
-fn product(at: u32, begin: u32, i: u32) -> Sums { return of_rows(unpack(weight[at + i]), begin, i); }
-// end product
-
 var<workgroup> row: array<vec4f, WORDS>;
 var<workgroup> words: array<f32, WG>;
 
 fn taken(begin: u32, i: u32) -> vec4f { return row[begin + i]; }
-alias Sums = f32;
-fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums { return dot(v, taken(begin, i)); }
-
-fn activate(a: f32) -> f32 {
-  if (ACT == 0u) { return select(a, 0.0, bitcast<u32>(a) - 0x80000001u < 0x7f800000u); } // NaN stays
-  if (ACT == 1u) { return 0.5 * a * (1.0 + tanh(clamp(0.7978845608 * (a + 0.044715 * a * a * a), -15.0, 15.0))); }
-  if (ACT == 2u) { return a / (1.0 + exp(-a)); }
-  return a;
-}
 
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(local_invocation_index) index: u32,
-  @builtin(subgroup_size) lanes: u32,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
+fn main(@builtin(local_invocation_index) index: u32, place: Place) {
+  let lanes = lanes_of(place, index);
+  let group = place.group;
+  let groups = place.groups;
   if (state[0] != 0u) { return; }
   let lane = index % lanes;
   let team = index / lanes;
@@ -67,7 +50,7 @@ fn main(
     squares += dot(v, v);
     if (group.x == 0u) { y[r * WORDS + i] = v; }
   }
-  squares = subgroupAdd(squares);
+  squares = team_sum(squares);
   if (lane == 0u) { words[team] = squares; }
   workgroupBarrier();
   var whole = 0.0;
@@ -83,8 +66,8 @@ fn main(
       a += product(m * WORDS, 0u, i);
       if (GATED) { b += product((OUT + m) * WORDS, 0u, i); }
     }
-    a = subgroupAdd(a) * inverse * scale[m];
-    if (GATED) { b = subgroupAdd(b) * inverse * scale[OUT + m]; } else { b = 1.0; }
+    a = team_sum(a) * inverse * scale[m];
+    if (GATED) { b = team_sum(b) * inverse * scale[OUT + m]; } else { b = 1.0; }
     if (lane == 0u && n < OUT) { h[r * OUT + n] = activate(a) * b; }
   }
 }

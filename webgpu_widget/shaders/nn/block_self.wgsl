@@ -1,12 +1,14 @@
 // A decoding step's self-attention and what the output projection makes of it: slot h of a row gets Wo_h softmax(q . k + bias) v over the cache and the
 // new position; the last slot gets the row itself; the new key and value are kept.
 // Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS; qkv (rows, 3 * HEADS * 4 * HEAD); vectors as vec4f: scale of output (d), position
-// bias (HEADS, 2 * DISTANCE + 1) by key minus query; output (d, HEADS * 4 * HEAD) in Packed words of four; cache (2, rows, HEADS, capacity, HEAD) as vec4f,
+// bias (HEADS, 2 * DISTANCE + 1) by key minus query; weight (d, HEADS * 4 * HEAD) in Packed words of four; cache (2, rows, HEADS, capacity, HEAD) as vec4f,
 // keys then values; origin as in step_self. state: stopped, step.
 // Dispatch: (HEADS, rows, any): the workgroups of a head each look at all of its past, and share the outputs.
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative.
 // Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
-enable subgroups;
+
+#import shared/packed
+#import shared/whole
 
 override WG: u32 = 64;
 override HEADS: u32 = 1;
@@ -19,42 +21,17 @@ struct Params { capacity: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(3) var<storage, read> output: array<Packed>;
+@group(0) @binding(3) var<storage, read> weight: array<Packed>;
 @group(0) @binding(4) var<storage, read> origin: array<u32>;
 @group(0) @binding(5) var<storage, read> state: array<u32>;
 @group(0) @binding(6) var<storage, read_write> cache: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
-alias Packed = vec4f;
-fn unpack(p: Packed) -> vec4f { return p; }
-
 var<workgroup> mine: array<vec4f, 3 * HEAD>;
 var<workgroup> share: array<f32, WG>;
 var<workgroup> places: array<u32, WG>;
 var<workgroup> parts: array<vec4f, WG>;
-var<workgroup> words: array<f32, WG>;
-
-fn all_sum(value: f32, index: u32, lanes: u32) -> f32 {
-  let sum = subgroupAdd(value);
-  workgroupBarrier();
-  if (index % lanes == 0u) { words[index / lanes] = sum; }
-  workgroupBarrier();
-  var total = 0.0;
-  for (var team = 0u; team < WG / lanes; team++) { total += words[team]; }
-  return total;
-}
-
-fn all_max(value: f32, index: u32, lanes: u32) -> f32 {
-  let top = subgroupMax(value);
-  workgroupBarrier();
-  if (index % lanes == 0u) { words[index / lanes] = top; }
-  workgroupBarrier();
-  var total = words[0];
-  for (var team = 1u; team < WG / lanes; team++) { total = max(total, words[team]); }
-  return total;
-}
 
 @compute @workgroup_size(WG)
 fn main(
@@ -78,7 +55,7 @@ fn main(
   let slice = index / HEAD;
   let slices = WG / HEAD;
   var top = -3.0e38;
-  var weight = 0.0;
+  var mass = 0.0;
   var sum = vec4f();
   let step = state[1];
   let rows = groups.y;
@@ -105,7 +82,7 @@ fn main(
     share[index] = e;
     places[index] = at;
     let shrink = exp(top - new_top);
-    weight = weight * shrink + e;
+    mass = mass * shrink + e;
     sum *= shrink;
     top = new_top;
     workgroupBarrier();
@@ -118,7 +95,7 @@ fn main(
     for (var i = index; i < 2u * HEAD; i += WG) { cache[i / HEAD * half + ((r * HEADS + h) * params.capacity + step) * HEAD + i % HEAD] = mine[HEAD + i]; }
   }
   parts[index] = sum;
-  let whole = max(all_sum(weight, index, lanes), 1e-37);
+  let whole = max(all_sum(mass, index, lanes), 1e-37);
   if (index < HEAD) {
     var total = vec4f();
     for (var i = 0u; i < slices; i++) { total += parts[i * HEAD + index]; }
@@ -131,7 +108,7 @@ fn main(
     let d = first + index / 4u;
     let m = min(d, 4u * WORDS - 1u);
     var o = 0.0;
-    for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(unpack(output[(m * HEADS + h) * HEAD + i]), mine[i]); }
+    for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(weight_at((m * HEADS + h) * HEAD + i), mine[i]); }
     o += quadSwapX(o);
     o += quadSwapY(o);
     if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[d / 4u][d % 4u]; }

@@ -3,12 +3,14 @@
 // query heads share a head of keys and values. Where WINDOW is not 0, only so many of the last positions are seen; where NORMED, heads of queries and keys
 // are normed before they turn.
 // Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS; qkv (rows, (HEADS + 2 * KV_HEADS) * 4 * HEAD); vectors: scale of output (d), gains
-// of heads (2, 4 * HEAD) where NORMED; output (d, HEADS * 4 * HEAD) in Packed words of four; table (positions, 2 * HEAD) of cosine and sine; cache
+// of heads (2, 4 * HEAD) where NORMED; weight (d, HEADS * 4 * HEAD) in Packed words of four; table (positions, 2 * HEAD) of cosine and sine; cache
 // (2, rows, KV_HEADS, capacity, HEAD) as vec4f, keys then values. state: stopped, step.
 // Dispatch: (HEADS, rows, any): the workgroups of a head each look at all of its past, and share the outputs.
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative.
 // Source: as step_turned.wgsl and block_self.wgsl.
-enable subgroups;
+
+#import shared/packed
+#import shared/whole
 
 override WG: u32 = 64;
 override HEADS: u32 = 1;
@@ -26,41 +28,16 @@ struct Params { capacity: u32 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>;
-@group(0) @binding(3) var<storage, read> output: array<Packed>;
+@group(0) @binding(3) var<storage, read> weight: array<Packed>;
 @group(0) @binding(4) var<storage, read> table: array<vec2f>;
 @group(0) @binding(5) var<storage, read> state: array<u32>;
 @group(0) @binding(6) var<storage, read_write> cache: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
-alias Packed = vec4f;
-fn unpack(p: Packed) -> vec4f { return p; }
-
 var<workgroup> mine: array<vec4f, 3 * HEAD>;
 var<workgroup> share: array<f32, WG>;
 var<workgroup> parts: array<vec4f, WG>;
-var<workgroup> words: array<f32, WG>;
-
-fn all_sum(value: f32, index: u32, lanes: u32) -> f32 {
-  let sum = subgroupAdd(value);
-  workgroupBarrier();
-  if (index % lanes == 0u) { words[index / lanes] = sum; }
-  workgroupBarrier();
-  var total = 0.0;
-  for (var team = 0u; team < WG / lanes; team++) { total += words[team]; }
-  return total;
-}
-
-fn all_max(value: f32, index: u32, lanes: u32) -> f32 {
-  let top = subgroupMax(value);
-  workgroupBarrier();
-  if (index % lanes == 0u) { words[index / lanes] = top; }
-  workgroupBarrier();
-  var total = words[0];
-  for (var team = 1u; team < WG / lanes; team++) { total = max(total, words[team]); }
-  return total;
-}
 
 // Word w of the query (0) or key (1) that begins there, normed and rotated.
 fn turned(part: u32, begin: u32, w: u32, position: u32) -> vec4f {
@@ -118,7 +95,7 @@ fn main(
   let slice = index / HEAD;
   let slices = WG / HEAD;
   var top = -3.0e38;
-  var weight = 0.0;
+  var mass = 0.0;
   var sum = vec4f();
   let half = groups.y * KV_HEADS * params.capacity * HEAD;
   let past = (r * KV_HEADS + kept) * params.capacity;
@@ -139,7 +116,7 @@ fn main(
     let e = select(0.0, exp(score - new_top), j <= step);
     share[index] = e;
     let shrink = exp(top - new_top);
-    weight = weight * shrink + e;
+    mass = mass * shrink + e;
     sum *= shrink;
     top = new_top;
     workgroupBarrier();
@@ -152,7 +129,7 @@ fn main(
     for (var i = index; i < 2u * HEAD; i += WG) { cache[i / HEAD * half + (past + step) * HEAD + i % HEAD] = mine[HEAD + i]; }
   }
   parts[index] = sum;
-  let whole = max(all_sum(weight, index, lanes), 1e-37);
+  let whole = max(all_sum(mass, index, lanes), 1e-37);
   if (index < HEAD) {
     var total = vec4f();
     for (var i = 0u; i < slices; i++) { total += parts[i * HEAD + index]; }
@@ -165,7 +142,7 @@ fn main(
     let d = first + index / 4u;
     let m = min(d, 4u * WORDS - 1u);
     var o = 0.0;
-    for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(unpack(output[(m * HEADS + h) * HEAD + i]), mine[i]); }
+    for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(weight_at((m * HEADS + h) * HEAD + i), mine[i]); }
     o += quadSwapX(o);
     o += quadSwapY(o);
     if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[d / 4u][d % 4u]; }

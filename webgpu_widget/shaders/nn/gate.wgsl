@@ -3,6 +3,9 @@
 // Dispatch: (any, 1, 1) workgroups of 64; threads take elements in turns.
 // Accuracy: that of the device's tanh and exp; 1e-5 relative at worst.
 // Source: Shazeer, "GLU Variants Improve Transformer", 2020.
+
+#import shared/activation
+
 override WIDTH: u32 = 4;
 override GATED: bool = true;
 override ACT: u32 = 1;
@@ -12,12 +15,6 @@ struct Params { rows: u32 }
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read_write> h: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
-
-fn activate(v: f32) -> f32 {
-  if (ACT == 0u) { return select(v, 0.0, bitcast<u32>(v) - 0x80000001u < 0x7f800000u); } // NaN stays
-  if (ACT == 1u) { return 0.5 * v * (1.0 + tanh(clamp(0.7978845608 * (v + 0.044715 * v * v * v), -15.0, 15.0))); }
-  return v / (1.0 + exp(-v));
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

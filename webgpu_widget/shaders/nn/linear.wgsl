@@ -3,6 +3,9 @@
 // Dispatch: (ceil(OUT / 32), ceil(rows / 32), 1) workgroups of 8 x 8.
 // Accuracy: f32, one sum over IN per output in order; about 1e-6 relative to the sum of magnitudes.
 // Source: none. No workgroup memory: that is what costs where a CPU runs the shader.
+
+#import shared/packed
+
 override IN: u32 = 4;
 override OUT: u32 = 1;
 override RESIDUAL: bool = false;
@@ -18,10 +21,6 @@ struct Params { rows: u32 }
 @group(0) @binding(2) var<storage, read> scale: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
-
-// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
-alias Packed = vec4f;
-fn unpack(p: Packed) -> vec4f { return p; }
 
 fn put(row: u32, n: u32, sums: vec4f) {
   if (row >= params.rows) { return; }
@@ -56,10 +55,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   var s2 = vec4f();
   var s3 = vec4f();
   for (var i = 0u; i < words; i++) {
-    let b0 = unpack(weight[w0 + i]);
-    let b1 = unpack(weight[w1 + i]);
-    let b2 = unpack(weight[w2 + i]);
-    let b3 = unpack(weight[w3 + i]);
+    let b0 = weight_at(w0 + i);
+    let b1 = weight_at(w1 + i);
+    let b2 = weight_at(w2 + i);
+    let b3 = weight_at(w3 + i);
     let a0 = x[x0 + i];
     let a1 = x[x1 + i];
     let a2 = x[x2 + i];

@@ -2,13 +2,17 @@
 // Greedy, or sampled: logits over the temperature, the top_k largest (0: all), of these the fewest whose probability reaches top_p,
 // of those with probabilities of no less than a share of the largest (floor is that share's logarithm times the temperature, 0 without), and one drawn by
 // the Gumbel maximum. Where there is a penalty, logits of tokens that a row has seen are divided by it, and those below 0 multiplied, beforehand. Thresholds are found bit by bit in an order-preserving integer image of the logits.
-// Shapes: logits (rows, vocab), table (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (rows, capacity), x (rows, WIDTH),
+// Shapes: logits (rows, vocab), weight (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (rows, capacity), x (rows, WIDTH),
 // seen (rows, ceil(vocab / 32)): a bit a token.
 // state: stopped (1: ended, 2: the logits of a row that goes on are no numbers), step, arrived rows + 65536 * finished rows, most tokens, then a flag a row. Generation stops when all rows have ended
 // or at the most tokens; rows that ended get the pad. `settings` is a buffer so that a recorded step serves any.
 // Dispatch: (1, rows, 1): a workgroup a row.
 // Accuracy: greedy exact, ties go to the smallest id; the sampling masses are f32 sums.
 // Source: random numbers: Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 2020 (pcg4d of seed, row, step, token).
+
+#import shared/packed
+#import shared/total
+
 override WG: u32 = 256;
 override WIDTH: u32 = 4;
 
@@ -16,7 +20,7 @@ struct Settings { sample: u32, top_k: u32, seed: u32, top_p: f32, temperature: f
 struct Params { ends: vec4u, vocab: u32, pad: u32, capacity: u32 }
 
 @group(0) @binding(0) var<storage, read_write> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> table: array<Packed>;
+@group(0) @binding(1) var<storage, read> weight: array<Packed>;
 @group(0) @binding(2) var<storage, read> scale: array<f32>;
 @group(0) @binding(3) var<storage, read_write> state: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> tokens: array<u32>;
@@ -25,23 +29,8 @@ struct Params { ends: vec4u, vocab: u32, pad: u32, capacity: u32 }
 @group(0) @binding(7) var<storage, read_write> seen: array<atomic<u32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
-alias Packed = vec4f;
-fn unpack(p: Packed) -> vec4f { return p; }
-
-var<workgroup> values: array<f32, WG>;
 var<workgroup> places: array<u32, WG>;
 var<workgroup> shared_word: u32;
-
-fn total(value: f32, index: u32) -> f32 {
-  values[index] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (index < half) { values[index] += values[index + half]; }
-    workgroupBarrier();
-  }
-  return workgroupUniformLoad(&values[0]);
-}
 
 // The largest value's place, the smaller of equal ones.
 fn place_of_largest(value: f32, place: u32, index: u32) -> u32 {
@@ -178,7 +167,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
 
   if (has_ended) { token = params.pad; }
   let words = WIDTH / 4u;
-  for (var i = index; i < words; i += WG) { x[row * words + i] = unpack(table[token * words + i]) * scale[token]; }
+  for (var i = index; i < words; i += WG) { x[row * words + i] = weight_at(token * words + i) * scale[token]; }
   // state[1] and state[4 + row] change below: nobody may still read them
   workgroupBarrier();
   if (index == 0u) {

@@ -4,7 +4,8 @@
 // Dispatch: (any, 1, 1); teams take rows in turns.
 // Accuracy: half a step, scale / 254; ties to even in f32, which may round otherwise than float64 within 1e-7 of a tie.
 // Source: none.
-enable subgroups;
+
+#import shared/team
 
 override WG: u32 = 64;
 
@@ -17,17 +18,11 @@ struct Params { rows: u32, words: u32, first: u32 }
 
 var<private> nan_bits: u32 = 0x7fc00000u;
 
-// team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
-fn team_max(v: f32) -> f32 { return subgroupMax(v); }
-// end team
-
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(local_invocation_index) index: u32,
-  @builtin(subgroup_size) lanes: u32,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
+fn main(@builtin(local_invocation_index) index: u32, place: Place) {
+  let lanes = lanes_of(place, index);
+  let group = place.group;
+  let groups = place.groups;
   let lane = index % lanes;
   let teams = groups.x * (WG / lanes);
   let team = group.x * (WG / lanes) + index / lanes;

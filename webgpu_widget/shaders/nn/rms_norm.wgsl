@@ -3,7 +3,8 @@
 // Dispatch: (any, 1, 1); teams take rows in turns.
 // Accuracy: f32 sum over WIDTH in the order of lanes; about 1e-6 relative.
 // Source: Zhang and Sennrich, 2019.
-enable subgroups;
+
+#import shared/team
 
 override WG: u32 = 64;
 override WIDTH: u32 = 4;
@@ -16,17 +17,11 @@ struct Params { rows: u32 }
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-// team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
-fn team_sum(v: f32) -> f32 { return subgroupAdd(v); }
-// end team
-
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(local_invocation_index) index: u32,
-  @builtin(subgroup_size) lanes: u32,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
+fn main(@builtin(local_invocation_index) index: u32, place: Place) {
+  let lanes = lanes_of(place, index);
+  let group = place.group;
+  let groups = place.groups;
   let lane = index % lanes;
   let words = WIDTH / 4u;
   let teams = groups.x * (WG / lanes);

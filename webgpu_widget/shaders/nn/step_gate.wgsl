@@ -4,7 +4,11 @@
 // Dispatch: (any, rows, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
 // Accuracy: f32 sums over IN in the order of lanes; about 1e-6 relative.
 // Source: Shazeer, "GLU Variants Improve Transformer", 2020.
-enable subgroups;
+
+#import shared/activation
+#import shared/normed_row
+#import shared/one_row
+#import shared/product
 
 override WG: u32 = 64;
 override IN: u32 = 4;
@@ -21,40 +25,11 @@ override NORM: bool = true;
 @group(0) @binding(4) var<storage, read> state: array<u32>;
 @group(0) @binding(5) var<storage, read_write> h: array<f32>;
 
-// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
-alias Packed = vec4f;
-fn unpack(p: Packed) -> vec4f { return p; }
-
-// product: of a unit of a matrix row, the words that are decoded at once, and x; formats.py has the text for blocks
-const UNIT: u32 = 1u;
-fn product(at: u32, begin: u32, i: u32) -> Sums { return of_rows(unpack(weight[at + i]), begin, i); }
-// end product
-
-// word i of the row that begins there, times the gain
-fn taken(begin: u32, i: u32) -> vec4f {
-  if (NORM) { return x[begin + i] * gain[i]; }
-  return x[begin + i];
-}
-alias Sums = f32;
-fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums { return dot(v, taken(begin, i)); }
-
-// team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
-fn team_sum(v: f32) -> f32 { return subgroupAdd(v); }
-// end team
-
-fn activate(a: f32) -> f32 {
-  if (ACT == 0u) { return select(a, 0.0, bitcast<u32>(a) - 0x80000001u < 0x7f800000u); } // NaN stays
-  if (ACT == 1u) { return 0.5 * a * (1.0 + tanh(clamp(0.7978845608 * (a + 0.044715 * a * a * a), -15.0, 15.0))); }
-  return a / (1.0 + exp(-a));
-}
-
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(local_invocation_index) index: u32,
-  @builtin(subgroup_size) lanes: u32,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
+fn main(@builtin(local_invocation_index) index: u32, place: Place) {
+  let lanes = lanes_of(place, index);
+  let group = place.group;
+  let groups = place.groups;
   if (state[0] != 0u) { return; }
   let lane = index % lanes;
   let words = IN / 4u;

@@ -4,7 +4,10 @@
 // Dispatch: (any, rows / ROWS, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
 // Accuracy: f32 sums over IN in the order of lanes; about 1e-6 relative.
 // Source: RMSNorm: Zhang and Sennrich, 2019.
-enable subgroups;
+
+#import shared/normed_row
+#import shared/one_row
+#import shared/product
 
 override WG: u32 = 64;
 override IN: u32 = 4;
@@ -24,40 +27,11 @@ override BIASED: bool = false;
 @group(0) @binding(4) var<storage, read> state: array<u32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-// format of the weights: shaders.py has the lines for float16 (two to a word) and int8 (four to a word)
-alias Packed = vec4f;
-fn unpack(p: Packed) -> vec4f { return p; }
-
-// product: of a unit of a matrix row, the words that are decoded at once, and x; formats.py has the text for blocks
-const UNIT: u32 = 1u;
-fn product(at: u32, begin: u32, i: u32) -> Sums { return of_rows(unpack(weight[at + i]), begin, i); }
-// end product
-
-// word i of the row that begins there, times the gain
-fn taken(begin: u32, i: u32) -> vec4f {
-  if (NORM) { return x[begin + i] * gain[i]; }
-  return x[begin + i];
-}
-
-// rows: how many a team takes at once, so that it decodes once; shaders.py has the text for four
-const ROWS: u32 = 1u;
-alias Sums = f32;
-fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums { return dot(v, taken(begin, i)); }
-fn squares_of(begin: u32, i: u32) -> Sums { return dot(x[begin + i], x[begin + i]); }
-fn of_row(sums: Sums, r: u32) -> f32 { return sums; }
-// end rows
-
-// team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
-fn team_sum(v: Sums) -> Sums { return subgroupAdd(v); }
-// end team
-
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(local_invocation_index) index: u32,
-  @builtin(subgroup_size) lanes: u32,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
+fn main(@builtin(local_invocation_index) index: u32, place: Place) {
+  let lanes = lanes_of(place, index);
+  let group = place.group;
+  let groups = place.groups;
   if (state[0] != 0u) { return; }
   let lane = index % lanes;
   let words = IN / 4u;
@@ -76,8 +50,8 @@ fn main(
     var sum = Sums();
     for (var i = lane; i < words / UNIT; i += lanes) { sum += product(at, row, i); }
     // here and not before the loop, so that nobody waits for the norm before asking for the weights
-    if (NORM && turn == 0u) { inverse *= inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
-    let total = team_sum(sum) * inverse;
+    if (NORM && turn == 0u) { inverse *= inverseSqrt(team_sums(squares) / f32(IN) + EPSILON); }
+    let total = team_sums(sum) * inverse;
     if (lane == 0u && n < OUT) {
       for (var r = 0u; r < ROWS; r++) {
         let o = (group.y * ROWS + r) * STRIDE + FIRST + n;

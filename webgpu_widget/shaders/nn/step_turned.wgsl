@@ -6,7 +6,8 @@
 // Dispatch: (any, rows, 1); teams take heads in turns.
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative.
 // Source: as rope.wgsl and step_self.wgsl.
-enable subgroups;
+
+#import shared/team
 
 override WG: u32 = 32;
 override HEADS: u32 = 1;
@@ -27,12 +28,6 @@ struct Params { capacity: u32 }
 @group(0) @binding(4) var<storage, read_write> cache: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> out: array<vec4f>;
 @group(1) @binding(0) var<uniform> params: Params;
-
-// team: the lanes that share one output, here a subgroup; shaders.py has the text for adapters without subgroups
-fn team_sum(v: f32) -> f32 { return subgroupAdd(v); }
-fn team_sum4(v: vec4f) -> vec4f { return subgroupAdd(v); }
-fn team_max(v: f32) -> f32 { return subgroupMax(v); }
-// end team
 
 fn inverse_of(begin: u32) -> f32 {
   if (!NORMED) { return 1.0; }
@@ -66,12 +61,10 @@ fn turned(begin: u32, i: u32, position: u32, inverse: f32, gain: u32) -> vec4f {
 }
 
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(local_invocation_index) index: u32,
-  @builtin(subgroup_size) lanes: u32,
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-) {
+fn main(@builtin(local_invocation_index) index: u32, place: Place) {
+  let lanes = lanes_of(place, index);
+  let group = place.group;
+  let groups = place.groups;
   if (state[0] != 0u) { return; }
   let step = state[1];
   let row = group.y;
