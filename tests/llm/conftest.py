@@ -28,7 +28,9 @@ def make_file(tmp_path_factory):
         wrong=(),
         kinds=(),
         spoil="",
+        tokenizer=None,
     ):
+        vocab = len(tokenizer["tokenizer.ggml.tokens"]) if tokenizer else VOCAB
         width, hidden, path = 64, 96, folder / f"{rng.integers(2**62)}.gguf"
         writer = gguf.GGUFWriter(path, architecture)
         writer.add_block_count(layers)
@@ -41,15 +43,13 @@ def make_file(tmp_path_factory):
         writer.add_context_length(context)
         writer.add_layer_norm_rms_eps(1e-5)
         texts = ["<|endoftext|>", "<|im_end|>", *(chr(ord("!") + i) for i in range(VOCAB - 2))][:tokens]
-        writer.add_tokenizer_model("gpt2")
-        writer.add_tokenizer_pre("smollm")
-        writer.add_token_list(texts)
-        writer.add_token_types([3, 3] + [1] * (tokens - 2))
-        writer.add_token_merges([])
-        writer.add_eos_token_id(1)
-        shapes = {"token_embd.weight": (VOCAB, width), "output_norm.weight": (width,)}
+        said = {"model": "gpt2", "pre": "smollm", "tokens": texts, "token_type": [3, 3] + [1] * (tokens - 2), "merges": [], "eos_token_id": 1}  # fmt: skip
+        for key, value in (tokenizer or {f"tokenizer.ggml.{key}": value for key, value in said.items()}).items():
+            kinds_of = {bool: writer.add_bool, int: writer.add_uint32, str: writer.add_string}
+            kinds_of.get(type(value), writer.add_array)(key, value)
+        shapes = {"token_embd.weight": (vocab, width), "output_norm.weight": (width,)}
         if not is_tied:
-            shapes["output.weight"] = (VOCAB, width)
+            shapes["output.weight"] = (vocab, width)
         for i in range(layers):
             shapes |= {f"blk.{i}.{name}.weight": shape for name, shape in {
                 "attn_norm": (width,), "attn_q": (heads * head_width, width), "attn_k": (kv_heads * head_width, width),

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,9 +156,9 @@ class Answers(ABC):
         places = [at for one in stop if (at := text.find(one)) >= 0]
         return (text[: min(places)], True) if places else (text, False)
 
-    def _spoken(self, stop: Sequence[str]) -> Any:
-        """Return what makes pieces of text of chunks, and whether they end; what may begin a stop string is held back."""
-        pieces, said = Pieces(self.tokenizer.decode), ["", ""]
+    def _spoken(self, prompt: Sequence[int], stop: Sequence[str]) -> Any:
+        """Return what makes pieces of text of chunks that follow a prompt, and whether they end; what may begin a stop string is held back."""
+        pieces, said = Pieces(partial(self.tokenizer.decode, after=prompt[-1:])), ["", ""]
 
         def spoken(chunk: Chunk) -> tuple[str, bool]:
             said[0] += pieces.upto(chunk.tokens[0], done=chunk.done)
@@ -236,7 +237,7 @@ class Answers(ABC):
             for chunk in drive(
                 self._device, self._tokens([rows[i] for i in group], wanted.settings, streaming=False), wanted.timeout
             ):
-                if self._note(answers, group, chunk, wanted.stop):
+                if self._note(answers, rows, group, chunk, wanted.stop):
                     break
         return answers[0] if isinstance(text, str) else answers
 
@@ -254,17 +255,20 @@ class Answers(ABC):
             async for chunk in drive_async(
                 self._device, self._tokens([rows[i] for i in group], wanted.settings, streaming=False), wanted.timeout
             ):
-                if self._note(answers, group, chunk, wanted.stop):
+                if self._note(answers, rows, group, chunk, wanted.stop):
                     break
         return answers[0] if isinstance(text, str) else answers
 
-    def _note(self, answers: list[str], group: Sequence[int], chunk: Chunk, stop: Sequence[str]) -> bool:
-        """Note what rows say so far; returns whether all have come to a stop string."""
+    def _note(
+        self, answers: list[str], rows: Sequence[Sequence[int]], group: Sequence[int], chunk: Chunk, stop: Sequence[str]
+    ) -> bool:
+        """Note what follows the rows of a group so far; returns whether all have come to a stop string."""
         if not (stop or chunk.done):
             return False
-        cuts = [self._cut(self.tokenizer.decode(ids), stop) for ids in chunk.tokens]
-        for i, (said, _) in zip(group, cuts, strict=True):
-            answers[i] = said
+        said = (self.tokenizer.decode(ids, rows[i][-1:]) for i, ids in zip(group, chunk.tokens, strict=True))
+        cuts = [self._cut(text, stop) for text in said]
+        for i, (text, _) in zip(group, cuts, strict=True):
+            answers[i] = text
         return all(ended for _, ended in cuts)
 
     def stream(
@@ -282,9 +286,10 @@ class Answers(ABC):
             As in `generate`.
         """
         wanted = self._checked(_options(locals()))
-        spoken = self._spoken(wanted.stop)
+        prompt = self._prompt(text)
+        spoken = self._spoken(prompt, wanted.stop)
         # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
-        with closing(self._tokens([self._prompt(text)], wanted.settings, streaming=True)) as work:
+        with closing(self._tokens([prompt], wanted.settings, streaming=True)) as work:
             for chunk in drive(self._device, work, wanted.timeout):
                 piece, ends = spoken(chunk)
                 if piece:
@@ -300,8 +305,9 @@ class Answers(ABC):
         """Coroutine twin of `stream`: ``async for``."""
         wanted = self._checked(_options(locals()))
         await self._settled()
-        spoken = self._spoken(wanted.stop)
-        with closing(self._tokens([self._prompt(text)], wanted.settings, streaming=True)) as work:
+        prompt = self._prompt(text)
+        spoken = self._spoken(prompt, wanted.stop)
+        with closing(self._tokens([prompt], wanted.settings, streaming=True)) as work:
             async for chunk in drive_async(self._device, work, wanted.timeout):
                 piece, ends = spoken(chunk)
                 if piece:

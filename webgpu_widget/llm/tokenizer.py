@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.errors import FormatError, PromptError
+from webgpu_widget.llm.backends import of_gguf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,15 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Tokenizer"]
 
-_CONTROL = 3
-"""ggml's number of the tokens that stand for no text."""
 _END_TEXTS = ("<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "</s>")
 """Control tokens that end a text in the models that have them."""
 _MOST_ENDS = 4
-_TAIL = r"|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
-PRE_TOKENIZERS = {"smollm": "", "llama-bpe": _WORDS + _TAIL % "{1,3}", "qwen2": _WORDS + _TAIL % ""}
-"""Pattern of the words; smollm has each digit by itself, whatever script it is of, and then GPT-2's words."""
 
 
 class Tokenizer:
@@ -40,10 +36,12 @@ class Tokenizer:
         Tokens that end a text, the likeliest first.
     template
         For messages; None without.
-    begins
-        Tokens before every text.
+    begins, closes
+        Tokens before and behind every text.
     where
         What to call the file in errors.
+    begins_messages
+        Whether messages begin with the same tokens where the template has not put them there.
 
     Raises
     ------
@@ -52,9 +50,10 @@ class Tokenizer:
     """
 
     def __init__(
-        self, backend: Backend, vocab: int, ends: Sequence[int | None], template: str | None, begins: Sequence[int], where: str
+        self, backend: Backend, vocab: int, ends: Sequence[int | None], template: str | None, begins: Sequence[int], closes: Sequence[int], where: str,
+        *, begins_messages: bool = False,
     ) -> None:  # fmt: skip
-        size = backend.get_vocab_size()
+        size = max(backend.get_vocab().values(), default=-1) + 1
         if size > vocab:
             raise FormatError(
                 f"{where}: the tokenizer has {size} tokens, but the model's embedding {vocab} rows. Use the tokenizer that belongs to the weights."
@@ -65,52 +64,32 @@ class Tokenizer:
             raise FormatError(
                 f"{where}: no token ends a text: neither an eos token nor one of {', '.join(_END_TEXTS)}."
             )
-        self.backend, self.template, self.begins, self.where = backend, template, tuple(begins), where
+        self.backend, self.template, self.where = backend, template, where
+        self.begins, self.closes, self._begins_messages = tuple(begins), tuple(closes), begins_messages
         backend.no_padding()
         backend.no_truncation()
         self._plain = type(backend).from_str(backend.to_str())
         self._plain.encode_special_tokens = True
-        self.control = sorted((t.content for t in backend.get_added_tokens_decoder().values() if t.special), key=len, reverse=True)  # fmt: skip
+        added = backend.get_added_tokens_decoder()
+        self.control = sorted((t.content for t in added.values() if t.special), key=len, reverse=True)
+        self._breaks = frozenset(added)
+        self._bytes = _bytes_of(backend)
+        self._anchor = self.encode("a", is_plain=True)
+        self._anchor_length = len(backend.decode(self._anchor))
 
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, Any], vocab: int, *, where: str) -> Tokenizer:
-        """Make the byte-level BPE that a GGUF file's metadata describe."""
-        from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
-        from tokenizers import Tokenizer as Backend
-
-        kind, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")
-        if kind != "gpt2" or pre not in PRE_TOKENIZERS:
-            raise FormatError(
-                f"{where}: the tokenizer is {kind!r} with {pre!r}; known is 'gpt2' with {', '.join(map(repr, PRE_TOKENIZERS))}."
-            )
-        tokens, merges = metadata.get("tokenizer.ggml.tokens", []), metadata.get("tokenizer.ggml.merges", [])
-        kinds = list(metadata.get("tokenizer.ggml.token_type", []))
-        if len(tokens) != vocab or len(kinds) != vocab:
-            raise FormatError(
-                f"{where}: {len(tokens)} tokens and {len(kinds)} types of them, but the embedding has {vocab} rows."
-            )
-        pieces = {text: i for i, text in enumerate(tokens)}
-        try:
-            backend = Backend(models.BPE(pieces, [tuple(merge.split(" ")) for merge in merges]))
-        except Exception as error:  # tokenizers raises plain Exception
-            raise FormatError(f"{where}: the merges do not fit the tokens: {error}. Download it again.") from error
-        pattern = PRE_TOKENIZERS[pre]
-        words = pre_tokenizers.Split(Regex(pattern), "isolated") if pattern else pre_tokenizers.Digits(individual_digits=True)  # fmt: skip
-        backend.pre_tokenizer = pre_tokenizers.Sequence(
-            [words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not pattern)]
-        )
-        backend.decoder = decoders.ByteLevel()
-        control = [text for text, kind in zip(tokens, kinds, strict=True) if kind == _CONTROL]
-        backend.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in control])
+        """Make the tokenizer that a GGUF file's metadata describe."""
+        backend, pre = of_gguf(metadata, vocab, where), metadata.get("tokenizer.ggml.pre")
+        is_sentencepiece = metadata.get("tokenizer.ggml.model") == "llama"
         numbers = {key: metadata.get(f"tokenizer.ggml.{key}_token_id") for key in ("eos", "eot", "bos")}
-        known = {key: value if isinstance(value, int) else None for key, value in numbers.items()}
-        begins = (
-            [known["bos"]]
-            if metadata.get("tokenizer.ggml.add_bos_token", pre == "llama-bpe") and known["bos"] is not None
-            else []
-        )
+        known = {key: [value] for key, value in numbers.items() if isinstance(value, int)}
+        has_bos = metadata.get("tokenizer.ggml.add_bos_token", pre == "llama-bpe" or is_sentencepiece)
+        begins = known.get("bos", []) if has_bos else []
+        closes = known.get("eos", []) if metadata.get("tokenizer.ggml.add_eos_token", False) else []
         template = metadata.get("tokenizer.chat_template")
-        return cls(backend, vocab, [known["eos"], known["eot"]], template, begins, where)
+        ends = [*known.get("eos", []), *known.get("eot", [])]
+        return cls(backend, vocab, ends, template, begins, closes, where, begins_messages=is_sentencepiece)
 
     @classmethod
     def from_file(cls, path: Path, config: Config, extra: Mapping[str, Mapping[str, Any]]) -> Tokenizer:
@@ -130,8 +109,9 @@ class Tokenizer:
         template = more.get("chat_template")
         if isinstance(template, list):
             template = next((one.get("template") for one in template if one.get("name") == "default"), None)
-        begins = backend.encode("", add_special_tokens=True).ids if backend.post_processor else []
-        return cls(backend, config.vocab, ends, template, begins, str(path))
+        bare, whole = (backend.encode("a", add_special_tokens=is_whole).ids for is_whole in (False, True))
+        at = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), 0)
+        return cls(backend, config.vocab, ends, template, whole[:at], whole[at + len(bare) :], str(path))
 
     def encode(self, text: str, *, is_plain: bool = False) -> list[int]:
         """Return ids; control tokens that the text spells are those tokens, unless it is plain.
@@ -153,15 +133,43 @@ class Tokenizer:
             return ids
         if not ids:
             raise PromptError(f"the prompt {text[:40]!r} has no tokens; write some text to go on from.")
+        ids = self._begun(ids)
+        return ids if self.closes and tuple(ids[-len(self.closes) :]) == self.closes else [*ids, *self.closes]
+
+    def _begun(self, ids: list[int]) -> list[int]:
         return ids if tuple(ids[: len(self.begins)]) == self.begins else [*self.begins, *ids]
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, without control tokens."""
-        return str(self.backend.decode(list(ids), skip_special_tokens=True))
+    def decode(self, ids: Sequence[int], after: Sequence[int] = ()) -> str:
+        """Return the text of ids, without control tokens.
+
+        Parameters
+        ----------
+        ids
+            Of a text, or of what follows one.
+        after
+            Ids that these follow. A text's first space is left out where the tokenizer puts one before every text; what follows a text keeps it.
+        """
+        text, is_begun = "", bool(len(after)) and after[-1] not in self._breaks
+        for is_bytes, run in groupby(ids, self._bytes.__contains__):
+            some = list(run)
+            if is_bytes:
+                text += bytes(self._bytes[i] for i in some).decode("utf-8", "replace")
+            elif is_begun:
+                text += self._following(some, is_spelled=False)
+            else:
+                text += self.backend.decode(some, skip_special_tokens=True)
+            is_begun = True
+        return text
+
+    def _following(self, ids: Sequence[int], *, is_spelled: bool) -> str:
+        """Return the text of ids that do not begin one; ``is_spelled`` where control tokens are to be seen."""
+        return str(
+            self.backend.decode([*self._anchor, *ids], skip_special_tokens=not is_spelled)[self._anchor_length :]
+        )
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return each id's own text; what is part of a character only, as U+FFFD."""
-        return [str(self.backend.decode([i], skip_special_tokens=False)) for i in ids]
+        return [self._following([i], is_spelled=True) for i in ids]
 
     def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """Return the ids of messages by the checkpoint's template, up to where the answer begins. What a message says is text: it closes no turn.
@@ -210,7 +218,15 @@ class Tokenizer:
             ids += [token] if token is not None else self.encode(part.replace(shield, ""), is_plain=True)
         if not ids:
             raise PromptError("the messages have no tokens by the template; write some.")
-        return ids
+        return self._begun(ids) if self._begins_messages else ids
+
+
+def _bytes_of(backend: Backend) -> dict[int, int]:
+    """Return the bytes that tokens stand for, by id, where the tokenizer spells characters without a token so."""
+    if not getattr(backend.model, "byte_fallback", False):
+        return {}
+    found = {backend.token_to_id(f"<0x{byte:02X}>"): byte for byte in range(256)}
+    return {i: byte for i, byte in found.items() if i is not None}
 
 
 def _refuse(message: str) -> None:
