@@ -19,7 +19,7 @@ F32 = """
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @compute @workgroup_size(1) fn main() { x[0] = 1.0; }
 """
-SPECIAL = np.array([0.0, -0.0, 1, -1, 0.5, -2, np.inf, -np.inf, np.nan], np.float32)
+SPECIAL = np.array([0.0, -0.0, 1, -1, 0.5, -2, 30, -1e19, np.inf, -np.inf, np.nan], np.float32)
 FUNCTIONS = {
     **{
         name: getattr(np, name)
@@ -207,3 +207,12 @@ def test_special_values(gpu, name):
 def test_what_has_no_meaning_or_is_not_there_is_refused(gpu, pair, refused):
     with pytest.raises(wg.DTypeError, match="complex64"):
         refused(gpu.array(pair(4, 4)))
+
+
+@pytest.mark.parametrize(
+    "name", ["cholesky", "det", "inv", "matrix_norm", "matrix_rank", "pinv", "qr", "slogdet", "svd"]
+)
+def test_linear_algebra_refuses_it_by_its_own_name_whatever_the_size(gpu, name):
+    for shape in ((2, 0, 0), (3, 3)):
+        with pytest.raises(wg.DTypeError, match=f"^{name} is not there for complex64"):
+            getattr(wg.linalg, name)(gpu.zeros(shape, dtype=np.complex64))

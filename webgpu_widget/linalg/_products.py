@@ -229,6 +229,7 @@ def matrix_rank(x: Any, /, *, rtol: Any = None) -> GPUArray:
     """Return the ranks, int32: how many singular values are over `rtol` times the largest."""
     a = as_array(x)
     matrices("matrix_rank", a)
+    a = array(same_gpu("matrix_rank", [a]), floats("matrix_rank", a))
     if not size_of(a.shape[-2:]):
         from webgpu_widget.arrays.lazy.create import full
 
@@ -243,8 +244,9 @@ def pinv(x: Any, /, *, rtol: Any = None) -> GPUArray:
 
     a = as_array(x)
     matrices("pinv", a)
+    a = array(same_gpu("pinv", [a]), floats("pinv", a))
     if not size_of(a.shape):
-        return transposed(a).astype("float32")
+        return transposed(a)
     u, s, vh = svd(a, full_matrices=False)
     kept = s > _tolerance(s, rtol, a.shape)
     inverse = where(kept, 1.0 / where(kept, s, 1.0), 0.0)

@@ -167,7 +167,8 @@ def _with_identity(x: Any) -> tuple[GPUArray, GPUArray]:
     matrices("inv", a, square=True)
     side = a.shape[-1]
     eye = cast_node(diagonal_relation((side, side), "equal", 0), dt.FLOAT32)
-    return a, array(same_gpu("inv", [a]), eye)
+    runtime = same_gpu("inv", [a])
+    return array(runtime, floats("inv", a)), array(runtime, eye)
 
 
 def slogdet(x: Any, /) -> Slogdet:
@@ -175,10 +176,11 @@ def slogdet(x: Any, /) -> Slogdet:
     a = as_array(x)
     runtime = same_gpu("slogdet", [a])
     batch = matrices("slogdet", a, square=True)
+    node = floats("slogdet", a)
     side = a.shape[-1]
     if not side:
         return Slogdet(array(runtime, const(1.0, dt.FLOAT32, batch)), array(runtime, const(0.0, dt.FLOAT32, batch)))
-    lu, pivots = decompose(runtime, floats("slogdet", a))
+    lu, pivots = decompose(runtime, node)
     pivot = diagonal(array(runtime, lu))
     place = view(iota(side), pivots.shape, ((0, len(batch), 1),))
     moved = op_node("not_equal", pivots, cast_node(place, dt.INT32))
@@ -192,9 +194,10 @@ def det(x: Any, /) -> GPUArray:
     a = as_array(x)
     runtime = same_gpu("det", [a])
     batch = matrices("det", a, square=True)
+    node = floats("det", a)
     if not a.shape[-1]:
         return array(runtime, const(1.0, dt.FLOAT32, batch))
-    lu, pivots = decompose(runtime, floats("det", a))
+    lu, pivots = decompose(runtime, node)
     place = view(iota(a.shape[-1]), pivots.shape, ((0, len(batch), 1),))
     moved = op_node("not_equal", pivots, cast_node(place, dt.INT32))
     swap = op_node("where", moved, const(-1.0, dt.FLOAT32), const(1.0, dt.FLOAT32))

@@ -159,7 +159,7 @@ fn c_cosh(z: vec2<f32>) -> vec2<f32> {
 
 fn c_tanh(z: vec2<f32>) -> vec2<f32> {
   if (b_abs(z.y) == 0u) { return vec2<f32>(f_tanh(z.x), z.y); }
-  if (b_abs(z.x) == 0u && !f_isfinite(z.y)) { return vec2<f32>(z.x, f_nan()); }
+  if (f_isfinite(z.x) && !f_isfinite(z.y)) { return vec2<f32>(select(f_nan(), z.x, b_abs(z.x) == 0u), f_nan()); }
   if (f_abs(z.x) > 9.5) {
     let size = f_exp(-f_abs(z.x));
     let turned = select(0.0, 4.0 * f_sin(z.y) * f_cos(z.y), f_isfinite(z.y));
