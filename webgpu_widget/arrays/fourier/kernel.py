@@ -85,6 +85,10 @@ class PassForm(NamedTuple):
         The input, or the output, is multiplied by a table along the axis.
     beside_in, beside_out
         Neighbouring invocations load, or store, neighbouring lines.
+    stored
+        Of ``half`` a line, how many results are stored: all that the conjugates lack, and what fills the row up.
+    convolved
+        The transform is multiplied by a table and transformed back; one table is of the input and of the output.
     """
 
     radices: tuple[int, ...]
@@ -101,6 +105,8 @@ class PassForm(NamedTuple):
     multiply_out: bool = False
     beside_in: bool = False
     beside_out: bool = False
+    stored: int = 0
+    convolved: bool = False
 
     @property
     def length(self) -> int:
@@ -125,7 +131,8 @@ class PassForm(NamedTuple):
             "line_roots": self.untangled or (self.packed and self.load == "hermitian"),
             "pass_roots": self.twiddled,
             "factors_in": self.multiply_in,
-            "factors_out": self.multiply_out,
+            "factors_between": self.convolved,
+            "factors_out": self.multiply_out and not self.convolved,
         }
         return tuple(name for name, there in wanted.items() if there)
 
@@ -266,16 +273,17 @@ def _put(form: PassForm) -> list[str]:
     """Return ``put(line, high, k, z)``, which stores what the transform of a line has at place `k`."""
     scale = f"bitcast<f32>({_param('scale')})"
     body: list[str] = []
-    if form.store == "real" or (form.inverse and form.load != "real"):
+    if form.store == "real" or form.convolved or (form.inverse and form.load != "real"):
         body.append("z = z.yx;")
     elif form.inverse:
         body.append("z.y = -z.y;")
     if form.store == "half" and not form.packed:
-        body.append(f"if (2u * k > {form.line}u) {{ return; }}")
+        body.append(f"if (k >= {form.stored}u) {{ return; }}")
     if form.store == "folded":
         body += _folded(form, "line.z", "k")
-        # Where the conjugate is made as well, one of the two stores it.
-        body.append(f"if (mirrored && (first == 0u || 2u * first == {_param('run')})) {{ return; }}")
+        # Where the conjugate is made as well, one of the two stores it; lines past the middle are conjugates of others.
+        body.append(f"let middle = 2u * first == {_param('run')};")
+        body.append(f"if (2u * first > {_param('run')} || (mirrored && (first == 0u || middle))) {{ return; }}")
         body.append("z.y = select(z.y, -z.y, mirrored);")
     else:
         body.append(
@@ -284,7 +292,7 @@ def _put(form: PassForm) -> list[str]:
     if form.cut:
         body.append(f"if (place >= {_param('high_out')}) {{ return; }}")
     if form.multiply_out:
-        body.append(f"z = cmul(z, factors_out[place / {_param('inner')}]);")
+        body.append(f"z = cmul(z, factors_{'in' if form.convolved else 'out'}[place / {_param('inner')}]);")
     if form.store == "real":
         body.append(f"y[high + place] = z.x * {scale};")
         if form.packed:
@@ -317,6 +325,10 @@ def _main(form: PassForm) -> list[str]:
     for stage, radix in enumerate(form.radices):
         body += _stage(form, stage, radix, before)
         before *= radix
+    before = form.radices[-1]
+    for stage, radix in enumerate(form.radices[-2::-1] if form.convolved else (), len(form.radices)):
+        body += _stage(form, stage, radix, before)
+        before *= radix
     if form.untangled:
         body += _untangled(form)
     return [
@@ -339,7 +351,8 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
     length, slots, threads = form.length, form.lines, form.threads
     count = length // radix
     total = count * slots
-    is_first, is_last = stage == 0, stage == len(form.radices) - 1
+    is_first, is_last = stage == 0, stage == (2 if form.convolved else 1) * (len(form.radices) - 1)
+    is_turn = form.convolved and stage == len(form.radices) - 1
     to_storage = is_last and not form.untangled
     beside = (is_first and form.beside_in) or (to_storage and form.beside_out)
     computed: list[str] = []
@@ -366,14 +379,17 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
             values = [names.value(_shared(form, f"w{tag}", place)) for place in places]
             values = names.times(values, names.powers(radix, partial(_root_text, "stage_roots[{}]", step)))
         results = names.transform(values)
+        if is_turn:
+            results = _turned(names, results, [f"j{tag} + {k * count}u" for k in range(radix)])
         if form.packed and form.store == "half" and not form.untangled:
             results = _halves(names, results)
         computed += [*work, *names.lines]
-        store = [f"let o{tag} = j{tag} / {before}u * {before * radix}u + j{tag} % {before}u;"]
+        width = 1 if is_turn else before
+        store = [f"let o{tag} = j{tag} / {width}u * {width * radix}u + j{tag} % {width}u;"]
         if to_storage and not is_first:
             store += _line(f"w{tag}", tag)
         for k, value in enumerate(results):
-            place = f"o{tag} + {k * before}u"
+            place = f"o{tag} + {k * width}u"
             put = f"put(line{tag}, high{tag}, {place}, {value});"
             store.append(put if to_storage else f"{_shared(form, f'w{tag}', place)} = {value};")
         conditions = [f"lane + {block * threads}u < {total}u"] if guard else []
@@ -382,10 +398,18 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
         if conditions:
             store = [f"if ({' && '.join(conditions)}) {{", *(f"  {s}" for s in store), "}"]
         stored += store
-    barrier = [] if is_first else ["workgroupBarrier();"]
     if to_storage:
         return [*computed, *stored]
-    return [*computed, *barrier, *stored, "workgroupBarrier();"]
+    return [*computed, *([] if is_first else ["workgroupBarrier();"]), *stored, "workgroupBarrier();"]
+
+
+def _turned(names: Statements, results: Sequence[str], places: Sequence[str]) -> list[str]:
+    """Return the results of the first butterfly of the way back, of which those of the last one of the way there are the elements.
+
+    The way back is the same transform, of values whose parts are exchanged.
+    """
+    factors = [names.value(f"factors_between[{place}]") for place in places]
+    return names.transform([names.value(f"{value}.yx") for value in names.times(results, factors)])
 
 
 def _root_text(template: str, step: str, power: int) -> str:
@@ -410,9 +434,8 @@ def _halves(names: Statements, packed: Sequence[str]) -> list[str]:
 
 def _untangled(form: PassForm) -> list[str]:
     """Return the statements that make half the transform of a real line of that of its packed form, and store it."""
-    length, slots, threads = form.length, form.lines, form.threads
-    half = length + 1
-    this, other = (_shared(form, "w", place) for place in (f"(j % {length}u)", f"(({length}u - j) % {length}u)"))
+    length, slots, threads, half = form.length, form.lines, form.threads, form.stored
+    this, other = (_shared(form, "w", place) for place in (f"(j % {length}u)", f"(({2 * length}u - j) % {length}u)"))
     return [
         f"for (var i = lane; i < {half * slots}u; i += {threads}u) {{",
         *(f"  {s}" for s in _index(half, slots, "i", "", beside=form.beside_out)),

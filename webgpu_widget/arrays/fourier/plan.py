@@ -6,13 +6,24 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["LARGEST_PRIME", "Limits", "convolution_length", "good_length", "is_smooth", "passes", "pitch", "stages"]
+__all__ = [
+    "LARGEST_PRIME",
+    "MANY_LINES",
+    "Limits",
+    "convolution_length",
+    "good_length",
+    "half_of",
+    "is_smooth",
+    "passes",
+    "pitch",
+    "stages",
+]
 
 LARGEST_PRIME = 13
 """Lengths with a larger prime factor are transformed by Bluestein's convolution."""
 _LARGEST_RADIX = 16
-_MANY_LINES = 4
-"""A pass of several takes so many neighbouring lines at a time at least: 32 bytes, which is what memory moves."""
+MANY_LINES = 8
+"""A pass of several takes so many neighbouring lines at a time at least: 64 bytes, what memory moves at a time; of packed real ones twice as many."""
 
 
 class Limits(NamedTuple):
@@ -40,6 +51,13 @@ class Limits(NamedTuple):
 def pitch(length: int) -> int:
     """Return the elements that a line takes in workgroup memory: one in 17 is left out, so that strides of 16 meet all banks."""
     return (length + length // 16) | 1
+
+
+def half_of(length: int, inner: int) -> int:
+    """Return how many lines a pass over real numbers makes of `length`: the first half, and on a GPU's long lines as many more as begin the next row at a multiple of 32 bytes."""
+    half = length // 2 + 1
+    unit = 4 // math.gcd(4, inner)
+    return -(-half // unit) * unit if length > 2 * _LARGEST_RADIX else half
 
 
 @lru_cache(maxsize=1024)
@@ -101,9 +119,9 @@ def passes(n: int, limits: Limits, beside: int = 1) -> tuple[int, ...]:
     """
     if limits.cpu:
         return stages(n)
-    if n <= _LARGEST_RADIX or limits.fits(n, min(beside, _MANY_LINES)):
+    if n <= _LARGEST_RADIX or limits.fits(n, min(beside, MANY_LINES)):
         return (n,)
-    most = next(d for d in (1024, 512, 256, 128, 64) if limits.fits(d, _MANY_LINES))
+    most = next(d for d in (1024, 512, 256, 128, 64) if limits.fits(d, MANY_LINES))
     count = max(2, math.ceil(math.log(n) / math.log(most) - 1e-9))
     while True:
         found = _split(n, count, most)

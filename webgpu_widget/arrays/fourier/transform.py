@@ -10,7 +10,7 @@ import numpy as np
 
 from webgpu_widget.arrays.fourier import tables
 from webgpu_widget.arrays.fourier.kernel import PassForm, pass_source
-from webgpu_widget.arrays.fourier.plan import Limits, convolution_length, is_smooth, passes, stages
+from webgpu_widget.arrays.fourier.plan import MANY_LINES, Limits, convolution_length, half_of, is_smooth, passes, stages
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.launch import held
 from webgpu_widget.arrays.lazy.node import Node, size_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from webgpu_widget.arrays.lazy.runtime import Runtime
     from webgpu_widget.device.handles import Buffer, Span
 
-__all__ = ["Kind", "transform"]
+__all__ = ["Kind", "launches_of", "limits_of", "passes_of", "transform", "values_of"]
 
 Kind = Literal["complex", "widened", "half", "real"]
 """``complex``: complex to complex. ``widened``: real to complex. ``half``: of real input half the spectrum, 0 ... n // 2.
@@ -79,7 +79,7 @@ def _complex_passes(
     n: int, inner: int, limits: Limits, form: PassForm, *, rows_in: int, rows_out: int, factors: Factors = (None, None)
 ) -> Iterator[_Pass]:
     """Yield the passes of a transform of complex numbers; of n rows `rows_in` are there, and `rows_out` are stored."""
-    lengths = passes(n, limits, min(inner, _BESIDE))
+    lengths = passes(n, limits, min(inner, MANY_LINES))
     before = 1
     for i, length in enumerate(lengths, 1):
         span_in, span_out = n // length * inner, before * inner
@@ -111,11 +111,11 @@ def _even_first(lengths: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _half_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassForm) -> Iterator[_Pass]:
-    """Yield the passes from real numbers to half a spectrum. All but the first see the lines ``k <= R // 2`` of the first's R results."""
-    lengths = _even_first(passes(n, limits, min(inner, _BESIDE)))
+    """Yield the passes from real numbers to half a spectrum. All but the first see the lines ``k <= R // 2`` of the first's R results, see `half_of`."""
+    lengths = _even_first(passes(n, limits, min(inner, MANY_LINES)))
     first = lengths[0]
-    half = first // 2 + 1
-    mine = form._replace(load="real", store="half", packed=first % 2 == 0, padded=rows_in < n)
+    half = half_of(first, inner) if len(lengths) > 1 else first // 2 + 1
+    mine = form._replace(load="real", store="half", stored=half, packed=first % 2 == 0, padded=rows_in < n)
     span = n // first * inner
     yield _Pass(first, span, span, inner, rows_in * inner, half * inner, mine)
     before = first
@@ -131,9 +131,9 @@ def _half_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassFor
 
 def _real_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassForm) -> Iterator[_Pass]:
     """Yield the passes from half a spectrum to real numbers. The first makes only what the last needs: rows up to the middle of its lines."""
-    lengths = _even_first(passes(n, limits, min(inner, _BESIDE)))[::-1]
+    lengths = _even_first(passes(n, limits, min(inner, MANY_LINES)))[::-1]
     last = lengths[-1]
-    half = last // 2 + 1
+    half = half_of(last, inner)
     before = 1
     for i, length in enumerate(lengths, 1):
         span_out = before * inner
@@ -167,6 +167,12 @@ def _bluestein_passes(n: int, inner: int, limits: Limits, form: PassForm, *, row
     length = convolution_length(n)
     chirp, response = ("chirp", n, form.inverse), ("response", n, form.inverse)
     plain = form._replace(inverse=False)
+    if not limits.cpu and len(passes(length, limits, min(inner, MANY_LINES))) == 1:
+        # There and back in workgroup memory.
+        both = plain._replace(padded=True, cut=True, multiply_in=True, multiply_out=True, convolved=True)
+        high_in, high_out = rows_in * inner, n * inner
+        yield _Pass(length, inner, inner, inner, high_in, high_out, both, tables=(chirp, response))
+        return
     yield from _complex_passes(
         length, inner, limits, plain, rows_in=rows_in, rows_out=length, factors=(chirp, response)
     )
@@ -174,7 +180,7 @@ def _bluestein_passes(n: int, inner: int, limits: Limits, form: PassForm, *, row
     yield from _complex_passes(length, inner, limits, back, rows_in=length, rows_out=n, factors=(None, chirp))
 
 
-def _passes_of(kind: Kind, n: int, inner: int, rows: int, limits: Limits, *, inverse: bool) -> list[_Pass]:
+def passes_of(kind: Kind, n: int, inner: int, rows: int, limits: Limits, *, inverse: bool) -> list[_Pass]:
     """Return the passes of a transform of `n` points, of which `rows` are there."""
     form = PassForm((), 1, 1, load="real" if kind == "widened" else "complex", inverse=inverse)
     if kind == "half":
@@ -197,6 +203,8 @@ def _chosen(plan: _Pass, outer: int, limits: Limits) -> PassForm:
         beside_in = beside_out = beside_in or beside_out
     total = outer * plan.lines
     wanted = 64 if len(radices) == 1 else 16 if beside_in or beside_out else max(1, 256 * max(radices) // (2 * points))
+    if form.packed and (beside_in or beside_out):
+        wanted = max(wanted, 32)
     lines = 1
     while (
         lines * 2 <= wanted
@@ -225,7 +233,7 @@ class _Launch(NamedTuple):
     tables: tuple[tuple[object, ...], ...]
 
 
-def _launches(
+def launches_of(
     plans: list[_Pass], outer: int, inner: int, points: int, scale: float, limits: Limits
 ) -> Iterator[_Launch]:
     """Yield the dispatches of a run of outer indices."""
@@ -245,7 +253,7 @@ def _launches(
         yield _Launch(plan, form, words, (across, -(-tiles // across), 1), (*keys, *plan.tables))
 
 
-def _made(key: tuple[object, ...]) -> tables.Array:
+def values_of(key: tuple[object, ...]) -> tables.Array:
     """Return the values of a table."""
     kind, n, *rest = key
     assert isinstance(n, int)  # noqa: S101 - all keys are made here
@@ -266,10 +274,13 @@ def _run(
 ) -> None:
     """Queue the dispatches of a run of outer indices."""
     here, kept = source, None
-    for step in launches:
-        between = None if step is launches[-1] else runtime.allocate(step.plan.items * outer, dt.COMPLEX64)
+    room = target[2] if isinstance(target, tuple) else target.size_bytes
+    for left, step in enumerate(launches, 1 - len(launches)):
+        # Every second result before the last one lies where that will, if it fits: a large buffer that is fresh is filled with zeros first.
+        fits = not left or (left % 2 == 0 and 8 * step.plan.items * outer <= room)
+        between = None if fits else runtime.allocate(step.plan.items * outer, dt.COMPLEX64)
         there = target if between is None else held(between)
-        roots = [tables.table(runtime, key, partial(_made, key)) for key in step.tables]
+        roots = [tables.table(runtime, key, partial(values_of, key)) for key in step.tables]
         pipeline = runtime.pipeline(step.form, partial(pass_source, step.form), f"fft_{step.form.length}")
         runtime.dispatch(pipeline, [here, *roots, there], step.words, step.groups)
         # What lies between two passes goes back to the pool once the second is queued.
@@ -312,7 +323,7 @@ def transform(runtime: Runtime, source: Node, axis: int, n: int, kind: Kind, *, 
     limits = limits_of(runtime)
     plans = runtime.plan(
         ("fft passes", kind, n, inner, rows, inverse, limits),
-        lambda: _passes_of(kind, n, inner, rows, limits, inverse=inverse),
+        lambda: passes_of(kind, n, inner, rows, limits, inverse=inverse),
     )
     bytes_in, bytes_out = _bytes_in(kind) * rows * inner, (4 if kind == "real" else 8) * rows_out * inner
     largest = max(bytes_in, bytes_out, *(8 * plan.items for plan in plans[:-1]), 1)
@@ -322,7 +333,7 @@ def transform(runtime: Runtime, source: Node, axis: int, n: int, kind: Kind, *, 
         here = min(many, outer - start)
         launches = runtime.plan(
             ("fft", kind, n, inner, rows, inverse, limits, here, scale),
-            partial(_launches, list(plans), here, inner, n, scale, limits),
+            partial(launches_of, list(plans), here, inner, n, scale, limits),
         )
         if many == outer:
             _run(runtime, launches, whole, target, here)

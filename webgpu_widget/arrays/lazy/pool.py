@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from webgpu_widget.device.queue import Queue
 
 _MOST_BYTES = 256 * 1024 * 1024
-"""Idle bytes that are kept, and if that is more, two buffers of the size that came back last: a fresh buffer is filled with zeros
-before its first use, which costs a large array's kernel as much again."""
+"""Idle bytes that are kept, and if that is more, the large buffers that came back last: a fresh buffer is filled with zeros before its first
+use, which costs a large array's kernel as much again, and some drivers ten times as much."""
+_LARGE_BYTES = 16 * 1024 * 1024
+_THREE_BYTES = 1536 * 1024 * 1024
+"""Two of the large buffers that came back last are kept whatever they take, the third up to so many bytes of all three."""
 
 
 class _Lent(weakref.ref[Any]):
@@ -45,6 +48,7 @@ class Pool:
         self._idle: dict[int, deque[tuple[int, Buffer]]] = {}
         self._age = 0
         self.idle_bytes = 0
+        self._last: deque[int] = deque(maxlen=3)
         # Buffers in use are held here, not by their storages alone: garbage in a cycle is finalized as a whole, and a buffer
         # that a dying storage gives back would be freed in the same breath.
         self._lent: dict[Buffer, _Lent] = {}
@@ -82,13 +86,17 @@ class Pool:
             if self._lent.pop(buffer, None) is not None and not (buffer.pinned or buffer.freed):
                 self.idle_bytes += buffer.size_bytes
                 self._idle.setdefault(buffer.size_bytes, deque()).append((self._age, buffer))
+                if buffer.size_bytes >= _LARGE_BYTES:
+                    self._last.append(buffer.size_bytes)
             returned.popleft()
             if self.idle_bytes > _MOST_BYTES:
-                self._shrink(max(_MOST_BYTES, 2 * buffer.size_bytes), buffer.size_bytes)
+                self._shrink()
 
-    def _shrink(self, most_bytes: int, kept_size: int) -> None:
-        """Give idle buffers back until few enough bytes are left, those of one size last."""
-        for size in sorted(self._idle, key=lambda s: (s == kept_size, -s)):
+    def _shrink(self) -> None:
+        """Give idle buffers back until few enough bytes are left, those of the sizes that came back last at last."""
+        last = tuple(self._last)
+        most_bytes = max(_MOST_BYTES, sum(last[-2:]), min(sum(last), _THREE_BYTES))
+        for size in sorted(self._idle, key=lambda s: (s in last, -s)):
             idle = self._idle[size]
             while idle and self.idle_bytes > most_bytes:
                 idle.popleft()[1].free()
