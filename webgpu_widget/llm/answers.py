@@ -197,22 +197,22 @@ class Answers(ABC):
 
         Parameters
         ----------
-        text
+        text : str or list of str
             What is there, or several; those of as many tokens run together.
-        max_new_tokens
+        max_new_tokens : int
             Most tokens of what follows. Memory is taken by the tokens that come, in steps, and not by this.
-        do_sample
+        do_sample : bool
             Draw tokens at random instead of taking the likeliest.
-        temperature, top_k, top_p, min_p
+        temperature, top_k, top_p, min_p : float, int, float, float
             Of the drawing: logits are divided by the temperature; then only the ``top_k`` likeliest stay (0: all), of these the fewest whose
             probability reaches ``top_p``, and of these those with at least ``min_p`` of the likeliest's probability.
-        repetition_penalty
+        repetition_penalty : float
             Divides positive logits of tokens that the text has, and multiplies negative ones; 1 for none.
-        stop
+        stop : str or list of str, optional
             Texts before which the answer ends.
-        seed
+        seed : int, optional
             Of the drawing; the same seed gives the same answer. None: another each time.
-        timeout
+        timeout : float or None
             Seconds of silence.
 
         Returns
@@ -280,7 +280,7 @@ class Answers(ABC):
 
         Parameters
         ----------
-        text
+        text : str or list of dict
             What is there, or messages as `chat` takes them.
         max_new_tokens, do_sample, temperature, top_k, top_p, min_p, repetition_penalty, stop, seed, timeout
             As in `generate`.
@@ -322,11 +322,11 @@ class Answers(ABC):
 
         Parameters
         ----------
-        messages
+        messages : list of dict
             A list of ``{"role": "user", "content": "..."}``. What a message says is text: control tokens that it spells close no turn.
-        max_new_tokens
+        max_new_tokens : int
             Most tokens of the answer.
-        **options
+        **options : object
             As in `generate`.
 
         Returns

@@ -72,9 +72,9 @@ class Checks:
 
         Parameters
         ----------
-        input_ids
-            (batch, tokens) whole numbers; one row may be 1-D.
-        timeout
+        input_ids : array_like of int, (batch, tokens)
+            Ids of tokens; one row may be 1-D.
+        timeout : float or None
             Seconds of silence.
 
         Returns

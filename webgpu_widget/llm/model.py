@@ -33,6 +33,19 @@ DTYPES = (None, "f32", "f16", "int8")
 class LanguageModel(Loaded, Checks, Answers):
     """A language model of the Llama family on the GPU of the notebook's browser; made by `from_pretrained`.
 
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The files that were found.
+    device : Device
+        Where it lives.
+    dtype : {"f32", "f16", "int8"} or None
+        How matrices are stored; None: as the file has them.
+    context : int or None
+        Most positions of a text and its answer; None: the model's own.
+    progress : bool
+        Whether loading shows a bar.
+
     Attributes
     ----------
     config : Config
@@ -78,19 +91,19 @@ class LanguageModel(Loaded, Checks, Answers):
 
         Parameters
         ----------
-        source
+        source : str or path
             A ``.gguf`` file or its URL, a folder with config.json, tokenizer.json and model.safetensors, or ``"hf:owner/name"`` of such a folder,
             ``"hf:owner/name/file.gguf"`` of such a file.
-        gpu
+        gpu : GPU, optional
             Where it is to live; the default GPU when left out.
-        dtype
+        dtype : {"f32", "f16", "int8"}, optional
             How matrices are stored: left out, as the file has them (GGUF's quantised blocks are decoded inside the products), else "f32", "f16",
             or "int8" (each row rounded to 255 steps). Arithmetic is float32 in all of them.
-        context
+        context : int, optional
             Most positions of a text and its answer; the model's own when left out. Memory is taken by what is used, and not by this.
-        progress
+        progress : bool
             Show a bar.
-        wait
+        wait : bool
             Return when all is loaded. Else return at once: `logits` runs the first layers while the last ones load.
 
         Returns
@@ -135,7 +148,20 @@ class LanguageModel(Loaded, Checks, Answers):
     # ------------------------------------------------------------ state
 
     def wait(self, timeout: float | None = 30.0) -> None:
-        """Return when the whole model is on the GPU, with its kernels compiled."""
+        """Return when the whole model is on the GPU, with its kernels compiled.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds of silence; None waits for ever.
+
+        Raises
+        ------
+        WeightsError, IntegrityError
+            When a file cannot be read, or is not what it says.
+        FrontendError, DeviceError
+            When the page or device is lost.
+        """
         texts = [[self.tokenizer.ends[0]] * 2]
         decoder = self._lend(texts, 2)  # two tokens compile the kernels
         decoder.start(texts, Settings(1))

@@ -32,7 +32,20 @@ class Loaded(ABC):
 
     @abstractmethod
     def wait(self, timeout: float | None = 30.0) -> None:
-        """Return when the whole model is on the GPU, with its kernels compiled."""
+        """Return when the whole model is on the GPU, with its kernels compiled.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds of silence; None waits for ever.
+
+        Raises
+        ------
+        WeightsError, IntegrityError
+            When a file cannot be read, or is not what it says.
+        FrontendError, DeviceError
+            When the page or device is lost.
+        """
 
     async def wait_async(self, timeout: float | None = 30.0) -> None:
         """Coroutine twin of `wait`."""
