@@ -14,6 +14,7 @@ import inspect
 import re
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,16 @@ def signature(name: str, thing: Any) -> str:
     return _DTYPE.sub(r"np.\1", name + str(found.replace(parameters=parameters, return_annotation=found.empty)))
 
 
+def member_names(kind: type) -> list[str]:
+    """Return the names of a class's public members, those that other packages' classes gave it left out."""
+    own = {name for base in kind.__mro__ if base.__module__.startswith("webgpu_widget") for name in vars(base)}
+    return sorted(name for name in own if not name.startswith("_"))
+
+
 def members(kind: type) -> list[str]:
     """Return lines for a class's public methods, properties and traits, in the order of their names."""
     lines = []
-    for name in sorted(
-        {name for base in kind.__mro__ if base.__module__.startswith("webgpu_widget") for name in vars(base)}
-    ):
-        if name.startswith("_"):
-            continue
+    for name in member_names(kind):
         raw = inspect.getattr_static(kind, name)
         thing = getattr(kind, name, raw)
         if isinstance(raw, property):
@@ -70,6 +73,23 @@ def members(kind: type) -> list[str]:
         elif callable(thing) and (inspect.isfunction(thing) or inspect.ismethod(thing)):
             lines.append(f"- `{signature(name, thing)}`: {first_paragraph(thing)}")
     return lines
+
+
+def surface() -> Iterator[tuple[str, Any]]:
+    """Yield every public name with what it is, methods included."""
+    named = [(f"wg.{name}", getattr(wg, name)) for name in wg.__all__ if name not in MODULES]
+    for page in MODULES:
+        module = home(page)
+        named += [(f"wg.{page}.{name}", getattr(module, name)) for name in module.__all__]
+    for name, thing in named:
+        yield name, thing
+        if isinstance(thing, type):
+            yield from ((f"{name}.{member}", getattr(thing, member)) for member in member_names(thing))
+
+
+def home(page: str) -> types.ModuleType:
+    """Return the module of a page."""
+    return importlib.import_module(f"webgpu_widget.{page}") if "." in page else getattr(wg, page)
 
 
 def entry(prefix: str, name: str, thing: Any) -> list[str]:
@@ -99,9 +119,7 @@ def pages() -> dict[str, str]:
         rest -= set(names)
         made[page] = _page(title, [line for name in names for line in entry("wg.", name, getattr(wg, name))])
     for page, title in MODULES.items():
-        module: types.ModuleType = (
-            importlib.import_module(f"webgpu_widget.{page}") if "." in page else getattr(wg, page)
-        )
+        module = home(page)
         lines = [first_paragraph(module), ""]
         for name in EXTRA.get(page, []):
             lines += entry("wg.", name, getattr(wg, name))
@@ -116,7 +134,12 @@ def pages() -> dict[str, str]:
     titles = {**{page: title for page, (title, _) in PAGES.items()}, **MODULES, "errors": "Errors"}
     index = [f"- [{title}]({page}.md)" for page, title in titles.items()]
     made["index"] = _page(
-        "The public names", ["`import webgpu_widget as wg`; whatever is not here may move.", "", *index]
+        "The public names",
+        [
+            "`import webgpu_widget as wg`; whatever is not here may move. `help(name)` has parameters, errors and an example, in which `xp` is `wg.xp`, `np` is NumPy and `gpu` a `wg.GPU`.",
+            "",
+            *index,
+        ],
     )
     return made
 

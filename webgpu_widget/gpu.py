@@ -211,7 +211,18 @@ class GPU(Creation, PicturedWidget):
         return await self._device.ready_async(timeout)
 
     def memory(self, timeout: float | None = 30.0) -> MemoryInfo:
-        """Say what lives in the browser for this GPU."""
+        """Say what lives in the browser for this GPU: a `MemoryInfo`.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds of silence; None waits for ever.
+
+        Raises
+        ------
+        ClosedError, FrontendError, DeviceError
+            When the GPU is closed, or the page or device lost.
+        """
         return self._device.memory(timeout)
 
     async def memory_async(self, timeout: float | None = 30.0) -> MemoryInfo:
@@ -219,7 +230,18 @@ class GPU(Creation, PicturedWidget):
         return await self._device.memory_async(timeout)
 
     def synchronize(self, timeout: float | None = 30.0) -> None:
-        """Return when all submitted work is done."""
+        """Return when all submitted work is done.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds of silence; None waits for ever.
+
+        Raises
+        ------
+        ClosedError, FrontendError, DeviceError
+            When the GPU is closed, or the page or device lost.
+        """
         self._device.synchronize(timeout)
 
     async def synchronize_async(self, timeout: float | None = 30.0) -> None:

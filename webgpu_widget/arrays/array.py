@@ -86,7 +86,7 @@ class GPUArray(Operators, Value):
 
     Parameters
     ----------
-    device
+    device : Device
         Where it lives.
     buffer : Buffer
         Its memory: the elements in C order, without gaps; bool as uint32.
@@ -113,7 +113,30 @@ class GPUArray(Operators, Value):
         return self._device.gpu
 
     def to_device(self, device: GPU, /, *, stream: None = None) -> GPUArray:
-        """Return the array on another GPU: itself when it is there, else a copy through this process."""
+        """Return the array on another GPU: itself when it is there, else a copy through this process.
+
+        The array API standard's `to_device`.
+
+        Parameters
+        ----------
+        device : GPU
+            Where it is wanted.
+        stream : None
+            Here for the standard's sake: a GPU has one queue.
+
+        Raises
+        ------
+        ValueError
+            For a stream.
+        ClosedError
+            When one of the GPUs is closed.
+
+        Examples
+        --------
+        >>> x = gpu.array([1.0, 2.0])
+        >>> x.to_device(gpu) is x
+        True
+        """
         if stream is not None:
             raise ValueError("There are no streams: a GPU has one queue. Leave stream out.")
         return create.asarray(as_device(device), self)
@@ -194,10 +217,22 @@ class GPUArray(Operators, Value):
         timeout : float or None
             Seconds of silence; None waits for ever.
 
+        Returns
+        -------
+        ndarray
+            Of the array's shape and dtype, in memory of its own.
+
         Raises
         ------
         ClosedError, FrontendError, DeviceError
             When the array is freed, or the page or device lost.
+        WebGPUWidgetError
+            While a program is recorded: nothing has run.
+
+        Examples
+        --------
+        >>> gpu.array([1.0, 2.0]).numpy()
+        array([1., 2.], dtype=float32)
         """
         if self._device.known is None:
             # Kernels are chosen by the adapter; until it is known they are those that run everywhere.
@@ -219,7 +254,18 @@ class GPUArray(Operators, Value):
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def item(self) -> Any:
-        """Return the only element as a Python number."""
+        """Return the only element as a Python number.
+
+        Raises
+        ------
+        ValueError
+            When there are more elements, or none.
+
+        Examples
+        --------
+        >>> gpu.array([2.5]).item()
+        2.5
+        """
         if self.size != 1:
             raise ValueError(
                 f"An array of shape {self.shape} has {self.size} elements; only one becomes a Python number."
@@ -227,7 +273,13 @@ class GPUArray(Operators, Value):
         return self.numpy().item()
 
     def tolist(self) -> Any:
-        """Return nested lists of Python numbers."""
+        """Return nested lists of Python numbers.
+
+        Examples
+        --------
+        >>> gpu.array([[1, 2], [3, 4]]).tolist()
+        [[1, 2], [3, 4]]
+        """
         return self.numpy().tolist()
 
     def _scalar(self, what: str) -> Any:
@@ -292,18 +344,57 @@ class GPUArray(Operators, Value):
         indexing.setitem(self, key, value)
 
     def round(self, decimals: int = 0, out: None = None) -> GPUArray:
-        """Return the values rounded to so many decimals, halves to even."""
+        """Return the values rounded; halves go to the even neighbour.
+
+        Parameters
+        ----------
+        decimals : int
+            Places behind the point that stay; negative ones round to tens, hundreds and so on.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+
+        Examples
+        --------
+        >>> gpu.array([1.25, 2.71875]).round(1)
+        GPUArray([1.2, 2.7], shape=(2,), dtype=float32)
+        """
         _check_out(out)
         return namespace().around(self, decimals)
 
     def copy(self) -> GPUArray:
-        """Return an array with the same values that does not change with this one."""
+        """Return an array with the same values that does not change with this one.
+
+        Examples
+        --------
+        >>> x = gpu.array([1, 2])
+        >>> y = x.copy()
+        >>> x[0] = 9
+        >>> y
+        GPUArray([1, 2], shape=(2,), dtype=int32)
+        """
         return shapes.copy_of(self)
 
     def astype(self, dtype: Any, *, copy: bool = True) -> GPUArray:
         """Return the array converted: floats go to integers toward zero (NaN to 0, out of range to the nearest).
 
-        Complex numbers become no real ones: take `real`, or ``abs(x)``.
+        Parameters
+        ----------
+        dtype : dtype
+            float32, int32, uint32, bool, complex64 or float16. Complex numbers become no real ones: take `real`, or ``abs(x)``.
+        copy : bool
+            Whether an array that has the dtype already is copied.
+
+        Raises
+        ------
+        DTypeError
+            For a dtype that WebGPU has not, and for complex numbers to real ones.
+        RangeError
+            Inside `xp.narrowing`: when a value does not fit.
+
+        Examples
+        --------
+        >>> gpu.array([1.7, -1.7]).astype(np.int32)
+        GPUArray([ 1, -1], shape=(2,), dtype=int32)
         """
         if not copy and dt.check_dtype(dtype) == self.dtype:
             return self
@@ -313,15 +404,55 @@ class GPUArray(Operators, Value):
         return build.astype(self, dtype)
 
     def reshape(self, *shape: Any) -> GPUArray:
-        """Return the elements in another shape; one side may be -1."""
+        """Return the elements in another shape, in C order.
+
+        Parameters
+        ----------
+        *shape : int or tuple of int
+            Lengths of the axes, of as many elements; one may be -1, which is what is left for it.
+
+        Raises
+        ------
+        ShapeError
+            When the numbers of elements differ.
+
+        Examples
+        --------
+        >>> gpu.arange(6).reshape(2, -1)
+        GPUArray([[0, 1, 2],
+                  [3, 4, 5]], shape=(2, 3), dtype=int32)
+        """
         return shapes.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def ravel(self) -> GPUArray:
-        """Return the elements along one axis."""
+        """Return the elements along one axis, in C order.
+
+        Examples
+        --------
+        >>> gpu.array([[1, 2], [3, 4]]).ravel()
+        GPUArray([1, 2, 3, 4], shape=(4,), dtype=int32)
+        """
         return shapes.reshape(self, (self.size,))
 
     def transpose(self, *axes: Any) -> GPUArray:
-        """Return the array with its axes in another order, by default reversed. Nothing is moved."""
+        """Return the array with its axes in another order; nothing is moved.
+
+        Parameters
+        ----------
+        *axes : int or tuple of int
+            Which axis each axis of the result is; reversed when left out.
+
+        Raises
+        ------
+        numpy.exceptions.AxisError, ShapeError
+            When these are not all axes, each once.
+
+        Examples
+        --------
+        >>> gpu.array([[1, 2], [3, 4]]).transpose()
+        GPUArray([[1, 3],
+                  [2, 4]], shape=(2, 2), dtype=int32)
+        """
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         return shapes.permute(self, order or range(self.ndim)[::-1])
 
@@ -346,78 +477,320 @@ class GPUArray(Operators, Value):
         return build.apply("imag", self)
 
     def conj(self) -> GPUArray:
-        """Return the complex conjugate."""
+        """Return the complex conjugates; real numbers are their own.
+
+        Examples
+        --------
+        >>> gpu.array([1 + 2j]).conj()
+        GPUArray([1.-2.j], shape=(1,), dtype=complex64)
+        """
         return build.apply("conj", self)
 
     # ------------------------------------------------------------ reductions; np.sum(x) and its like call these, with out=None
 
     def sum(self, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
-        """Return the sum; integers modulo 2**32, bools as int32."""
+        """Return the sum; integers modulo 2**32.
+
+        Parameters
+        ----------
+        axis : int, tuple of int or None
+            Axes that are reduced, counted from the end where negative; all of them for None.
+        dtype : dtype, optional
+            In which it is summed; that of the array, and int32 for bools, when left out.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Examples
+        --------
+        >>> gpu.array([[1.0, 5.0], [4.0, 2.0]]).sum(axis=0)
+        GPUArray([5., 7.], shape=(2,), dtype=float32)
+        """
         _check_out(out)
         return statistics.total(self, "sum", axis, dtype, keepdims=keepdims)
 
     def prod(self, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
-        """Return the product; integers modulo 2**32, bools as int32."""
+        """Return the product; integers modulo 2**32.
+
+        Parameters
+        ----------
+        axis : int, tuple of int or None
+            Axes that are reduced, counted from the end where negative; all of them for None.
+        dtype : dtype, optional
+            In which it is multiplied; that of the array, and int32 for bools, when left out.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Examples
+        --------
+        >>> gpu.array([[1.0, 5.0], [4.0, 2.0]]).prod(axis=0)
+        GPUArray([ 4., 10.], shape=(2,), dtype=float32)
+        """
         _check_out(out)
         return statistics.total(self, "prod", axis, dtype, keepdims=keepdims)
 
     def max(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
-        """Return the largest value; NaN where there is one."""
+        """Return the largest value; NaN where there is one.
+
+        Parameters
+        ----------
+        axis : int, tuple of int or None
+            Axes that are reduced, counted from the end where negative; all of them for None.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Raises
+        ------
+        ValueError
+            Of no elements.
+
+        Examples
+        --------
+        >>> gpu.array([[1.0, 5.0], [4.0, 2.0]]).max(axis=0)
+        GPUArray([4., 5.], shape=(2,), dtype=float32)
+        """
         _check_out(out)
         return statistics.extreme(self, "max", axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
-        """Return the smallest value; NaN where there is one."""
+        """Return the smallest value; NaN where there is one.
+
+        Parameters
+        ----------
+        axis : int, tuple of int or None
+            Axes that are reduced, counted from the end where negative; all of them for None.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Raises
+        ------
+        ValueError
+            Of no elements.
+
+        Examples
+        --------
+        >>> gpu.array([[1.0, 5.0], [4.0, 2.0]]).min(axis=0)
+        GPUArray([1., 2.], shape=(2,), dtype=float32)
+        """
         _check_out(out)
         return statistics.extreme(self, "min", axis, keepdims=keepdims)
 
     def mean(self, axis: Axis = None, dtype: Any = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
-        """Return the mean; integers are averaged as float32."""
+        """Return the mean.
+
+        Parameters
+        ----------
+        axis : int, tuple of int or None
+            Axes that are reduced, counted from the end where negative; all of them for None.
+        dtype : dtype, optional
+            What the values are converted to first; integers are averaged as float32.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Examples
+        --------
+        >>> gpu.array([[1.0, 5.0], [4.0, 2.0]]).mean(axis=0)
+        GPUArray([2.5, 3.5], shape=(2,), dtype=float32)
+        """
         _check_out(out)
         return statistics.mean(_as(self, dtype), axis, keepdims=keepdims)
 
     def var(
         self, axis: Axis = None, ddof: float = 0, *, dtype: Any = None, out: None = None, keepdims: bool = False
     ) -> GPUArray:
-        """Return the variance, with ``n - ddof`` in the denominator."""
+        """Return the variance.
+
+        Parameters
+        ----------
+        axis : int, tuple of int or None
+            Axes that are reduced, counted from the end where negative; all of them for None.
+        ddof : float
+            What is subtracted from the number of elements in the denominator; 1 for that of a sample.
+        dtype : dtype, optional
+            What the values are converted to first; integers are taken as float32.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Examples
+        --------
+        >>> gpu.array([1.0, 3.0]).var()
+        GPUArray(1., shape=(), dtype=float32)
+        """
         _check_out(out)
         return statistics.variance(_as(self, dtype), axis, ddof, keepdims=keepdims)
 
     def std(
         self, axis: Axis = None, ddof: float = 0, *, dtype: Any = None, out: None = None, keepdims: bool = False
     ) -> GPUArray:
-        """Return the standard deviation, with ``n - ddof`` in the denominator."""
+        """Return the standard deviation.
+
+        Parameters
+        ----------
+        axis : int, tuple of int or None
+            Axes that are reduced, counted from the end where negative; all of them for None.
+        ddof : float
+            What is subtracted from the number of elements in the denominator; 1 for that of a sample.
+        dtype : dtype, optional
+            What the values are converted to first; integers are taken as float32.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Examples
+        --------
+        >>> gpu.array([1.0, 3.0]).std()
+        GPUArray(1., shape=(), dtype=float32)
+        """
         return build.apply("sqrt", self.var(axis, ddof, dtype=dtype, out=out, keepdims=keepdims))
 
     def any(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
-        """Return whether any element is true."""
+        """Return whether any element is true: not zero, or NaN.
+
+        Parameters
+        ----------
+        axis : int, tuple of int or None
+            Axes that are reduced, counted from the end where negative; all of them for None.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Examples
+        --------
+        >>> gpu.array([0, 3]).any()
+        GPUArray(True, shape=(), dtype=bool)
+        """
         _check_out(out)
         return statistics.logical(self, "any", axis, keepdims=keepdims)
 
     def all(self, axis: Axis = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
-        """Return whether all elements are true."""
+        """Return whether all elements are true: not zero, or NaN.
+
+        Parameters
+        ----------
+        axis : int, tuple of int or None
+            Axes that are reduced, counted from the end where negative; all of them for None.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Examples
+        --------
+        >>> gpu.array([0, 3]).all()
+        GPUArray(False, shape=(), dtype=bool)
+        """
         _check_out(out)
         return statistics.logical(self, "all", axis, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
-        """Return where the first largest element is, int32."""
+        """Return where the first largest element is, int32; the first NaN where there is one.
+
+        Parameters
+        ----------
+        axis : int or None
+            Axis that is searched, counted from the end where negative; the flattened array for None.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Raises
+        ------
+        ValueError
+            Of no elements.
+
+        Examples
+        --------
+        >>> gpu.array([[1.0, 5.0], [4.0, 2.0]]).argmax(axis=0)
+        GPUArray([1, 0], shape=(2,), dtype=int32)
+        """
         _check_out(out)
         return statistics.place(self, "max", axis, keepdims=keepdims)
 
     def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> GPUArray:
-        """Return where the first smallest element is, int32."""
+        """Return where the first smallest element is, int32; the first NaN where there is one.
+
+        Parameters
+        ----------
+        axis : int or None
+            Axis that is searched, counted from the end where negative; the flattened array for None.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+        keepdims : bool
+            Whether reduced axes stay, of length 1.
+
+        Raises
+        ------
+        ValueError
+            Of no elements.
+
+        Examples
+        --------
+        >>> gpu.array([[1.0, 5.0], [4.0, 2.0]]).argmin(axis=0)
+        GPUArray([0, 1], shape=(2,), dtype=int32)
+        """
         _check_out(out)
         return statistics.place(self, "min", axis, keepdims=keepdims)
 
     def cumsum(self, axis: int | None = None, dtype: Any = None, out: None = None) -> GPUArray:
-        """Return running sums along an axis, by default of the flattened array."""
+        """Return running sums along an axis; integers modulo 2**32.
+
+        Parameters
+        ----------
+        axis : int or None
+            Axis along which they run; the flattened array for None.
+        dtype : dtype, optional
+            In which they are computed; that of the array, and int32 for bools, when left out.
+        out : None
+            Here because NumPy's functions pass it; assign the result instead.
+
+        Examples
+        --------
+        >>> gpu.array([1, 2, 3]).cumsum()
+        GPUArray([1, 3, 6], shape=(3,), dtype=int32)
+        """
         _check_out(out)
         return statistics.cumulative(self.ravel() if axis is None else self, "sum", 0 if axis is None else axis, dtype)
 
     def sort(self, axis: int = -1) -> GPUArray:
-        """Return the elements in order along an axis, NaN last (a new array, unlike NumPy's method)."""
+        """Return the elements in order, NaN last: a new array, unlike NumPy's method.
+
+        Parameters
+        ----------
+        axis : int
+            Axis along which they are ordered.
+
+        Examples
+        --------
+        >>> gpu.array([3, 1, 2]).sort()
+        GPUArray([1, 2, 3], shape=(3,), dtype=int32)
+        """
         return search.sort(self, axis)
 
     def argsort(self, axis: int = -1) -> GPUArray:
-        """Return the places of the elements in order, int32, stable."""
+        """Return the places of the elements in order, int32; equal elements keep their order, NaN is last.
+
+        Parameters
+        ----------
+        axis : int
+            Axis along which they are ordered.
+
+        Examples
+        --------
+        >>> gpu.array([3, 1, 2]).argsort()
+        GPUArray([1, 2, 0], shape=(3,), dtype=int32)
+        """
         return search.argsort(self, axis)

@@ -34,7 +34,7 @@ def from_lists(operands: Sequence[Any]) -> tuple[str, list[Any]]:
     ------
     TypeError
         When what should be a list of axes is none.
-    webgpu_widget.ShapeError
+    ShapeError
         When there is no list, or a number is not one of 0 to 51.
     """
     if len(operands) < 2:
@@ -84,7 +84,7 @@ def parse(subscripts: str, arrays: list[GPUArray]) -> tuple[list[str], str]:
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         When letters and axes do not fit.
     """
     written = subscripts.replace(" ", "")
@@ -236,12 +236,12 @@ def einsum(subscripts: Any, *operands: Any, gpu: GPU | None = None) -> GPUArray:
 
     Parameters
     ----------
-    subscripts
+    subscripts : str, or array_like
         As in `numpy.einsum`: letters for axes, ``...``, and ``->`` with the result's axes.
     *operands : array_like
         One for each term. Or, without text, each operand followed by the list of its axes, and at the end the list of the result's:
         ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
-    gpu
+    gpu : GPU, optional
         Where NumPy operands go.
 
     Returns
@@ -251,8 +251,13 @@ def einsum(subscripts: Any, *operands: Any, gpu: GPU | None = None) -> GPUArray:
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         Where NumPy raises ValueError: subscripts that do not fit the operands or each other.
+
+    Examples
+    --------
+    >>> wg.einsum("ij,jk->ik", np.float32([[1, 2]]), np.float32([[3], [4]]))
+    GPUArray([[11.]], shape=(1, 1), dtype=float32)
     """
     text, given = (subscripts, operands) if isinstance(subscripts, str) else from_lists((subscripts, *operands))
     _, values = coerce(

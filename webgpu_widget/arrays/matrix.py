@@ -51,11 +51,11 @@ def matmul(
     ----------
     a, b : array_like
         Floats, integers or bools. Transposed, sliced and broadcast arrays are multiplied where they lie.
-    precision
+    precision : {"f32", "f16"}
         ``f16`` rounds float operands to float16 and accumulates in float32, on matrix units where the adapter has them.
-    out
+    out : GPUArray, optional
         An array of the result's shape and dtype that takes the values; as a view of another, as in ``out=a[1:]``, it writes to that too.
-    gpu
+    gpu : GPU, optional
         Where NumPy operands go; the arrays' own, that of `out`, or the default one.
 
     Returns
@@ -68,12 +68,17 @@ def matmul(
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         When the inner sides differ, or the stacks do not broadcast.
-    webgpu_widget.DTypeError
+    DTypeError
         When the dtypes do not combine.
-    webgpu_widget.BindingError
+    BindingError
         When `out` is a view of what was written since, or shows an element twice.
+
+    Examples
+    --------
+    >>> wg.matmul(np.float32([[1, 2], [3, 4]]), np.float32([1, 1]))
+    GPUArray([3., 7.], shape=(2,), dtype=float32)
     """
     from webgpu_widget.arrays.lazy.origin import assign_through
     from webgpu_widget.arrays.matmul import product_shape
@@ -104,7 +109,27 @@ def matmul(
 
 
 def _matmul(x1: Any, x2: Any, /) -> GPUArray:
-    """Return the matrix product, as the array API has it; see `webgpu_widget.arrays.matmul`."""
+    """Return the matrix product, with `numpy.matmul`'s rules for vectors and stacks.
+
+    The array API standard's `matmul`; `webgpu_widget.matmul` has options besides, and says how accurate it is.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        The factors, of one axis or more.
+
+    Raises
+    ------
+    ShapeError
+        When the inner sides differ, or the stacks do not broadcast.
+    DTypeError
+        When the dtypes do not combine.
+
+    Examples
+    --------
+    >>> wg.linalg.matmul(xp.asarray([[1, 2], [3, 4]]), xp.asarray([1, 1]))
+    GPUArray([3, 7], shape=(2,), dtype=int32)
+    """
     return matmul(x1, x2)
 
 
@@ -204,7 +229,20 @@ def _only(name: str, x: Any, gpu: GPU | None) -> GPUArray:
 
 
 def matrix_transpose(x: Any, *, gpu: GPU | None = None) -> GPUArray:
-    """Exchange the last two axes; nothing is moved."""
+    """Exchange the last two axes; nothing is moved.
+
+    Parameters
+    ----------
+    x : array_like, (..., m, n)
+        Matrices.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Raises
+    ------
+    ShapeError
+        For less than two axes.
+    """
     a = _only("matrix_transpose", x, gpu)
     if a.ndim < 2:
         raise ShapeError(f"matrix_transpose takes at least 2 axes, not shape {a.shape}.")
@@ -212,23 +250,99 @@ def matrix_transpose(x: Any, *, gpu: GPU | None = None) -> GPUArray:
 
 
 def transpose(x: Any, axes: tuple[int, ...] | None = None, *, gpu: GPU | None = None) -> GPUArray:
-    """Return the array with its axes in another order, by default reversed; nothing is moved."""
+    """Return the array with its axes in another order; nothing is moved.
+
+    Parameters
+    ----------
+    x : array_like
+        The values.
+    axes : tuple of int, optional
+        Which axis of `x` each axis of the result is; reversed when left out.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Examples
+    --------
+    >>> wg.transpose(np.float32([[1, 2], [3, 4]]))
+    GPUArray([[1., 3.],
+              [2., 4.]], shape=(2, 2), dtype=float32)
+    """
     a = _only("transpose", x, gpu)
     return permute(a, tuple(range(a.ndim))[::-1] if axes is None else axes)
 
 
 def add(a: Any, b: Any, *, gpu: GPU | None = None) -> GPUArray:
-    """Return the sum, elementwise."""
+    """Return the sum, elementwise.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Numbers of any dtype; the shapes broadcast.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Raises
+    ------
+    ShapeError
+        When the shapes do not broadcast.
+    DTypeError
+        When the dtypes do not combine.
+
+    Examples
+    --------
+    >>> wg.add(np.float32([1, 2]), 10)
+    GPUArray([11., 12.], shape=(2,), dtype=float32)
+    """
     return apply("add", a, b, gpu=gpu)
 
 
 def subtract(a: Any, b: Any, *, gpu: GPU | None = None) -> GPUArray:
-    """Return the difference, elementwise."""
+    """Return the difference ``a - b``, elementwise.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Numbers of any dtype but bool; the shapes broadcast.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Raises
+    ------
+    ShapeError
+        When the shapes do not broadcast.
+    DTypeError
+        When the dtypes do not combine.
+
+    Examples
+    --------
+    >>> wg.subtract(np.float32([1, 2]), 10)
+    GPUArray([-9., -8.], shape=(2,), dtype=float32)
+    """
     return apply("subtract", a, b, gpu=gpu)
 
 
 def multiply(a: Any, b: Any, *, gpu: GPU | None = None) -> GPUArray:
-    """Return the product, elementwise."""
+    """Return the product, elementwise.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Numbers of any dtype; the shapes broadcast.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Raises
+    ------
+    ShapeError
+        When the shapes do not broadcast.
+    DTypeError
+        When the dtypes do not combine.
+
+    Examples
+    --------
+    >>> wg.multiply(np.float32([1, 2]), 10)
+    GPUArray([10., 20.], shape=(2,), dtype=float32)
+    """
     return apply("multiply", a, b, gpu=gpu)
 
 
@@ -245,7 +359,27 @@ def _wide(x: GPUArray) -> GPUArray:
 
 
 def softmax(x: Any, axis: int = -1, *, gpu: GPU | None = None) -> GPUArray:
-    """Return ``exp(x) / sum(exp(x))`` along an axis, shifted by the maximum so that nothing overflows."""
+    """Return ``exp(x) / sum(exp(x))`` along an axis, shifted by the maximum so that nothing overflows.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float16.
+    axis : int
+        The axis, whose values sum to 1 in the result.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Raises
+    ------
+    DTypeError
+        For what are no floats.
+
+    Examples
+    --------
+    >>> wg.softmax(np.float32([0, 0]))
+    GPUArray([0.5, 0.5], shape=(2,), dtype=float32)
+    """
     given = _real("softmax", x, gpu)
     if rows.fits(runtime := runtime_of(given._device), given, axis, None, None):
         return rows.normalise(runtime, "softmax", given)
@@ -257,7 +391,31 @@ def softmax(x: Any, axis: int = -1, *, gpu: GPU | None = None) -> GPUArray:
 def layer_norm(
     x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5, axis: int = -1, gpu: GPU | None = None
 ) -> GPUArray:
-    """Return ``(x - mean) / sqrt(var + eps) * weight + bias`` along an axis."""
+    """Return ``(x - mean) / sqrt(var + eps) * weight + bias``, with mean and variance along an axis.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float16.
+    weight, bias : array_like, optional
+        Factors and summands, which broadcast with `x`; none when left out.
+    eps : float
+        Keeps what is divided by from 0.
+    axis : int
+        The axis.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Raises
+    ------
+    DTypeError
+        For what are no floats.
+
+    Examples
+    --------
+    >>> wg.layer_norm(np.float32([-1, 1]), eps=0.0)
+    GPUArray([-1.,  1.], shape=(2,), dtype=float32)
+    """
     given = _real("layer_norm", x, gpu)
     if rows.fits(runtime := runtime_of(given._device), given, axis, weight, bias):
         return rows.normalise(runtime, "layer_norm", given, weight, bias, eps)
@@ -268,7 +426,31 @@ def layer_norm(
 
 
 def rms_norm(x: Any, weight: Any = None, *, eps: float = 1e-6, axis: int = -1, gpu: GPU | None = None) -> GPUArray:
-    """Return ``x / sqrt(mean(x * x) + eps) * weight`` along an axis."""
+    """Return ``x / sqrt(mean(x * x) + eps) * weight``, with the mean along an axis.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float16.
+    weight : array_like, optional
+        Factors, which broadcast with `x`; none when left out.
+    eps : float
+        Keeps what is divided by from 0.
+    axis : int
+        The axis.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Raises
+    ------
+    DTypeError
+        For what are no floats.
+
+    Examples
+    --------
+    >>> wg.rms_norm(np.float32([2, -2]), eps=0.0)
+    GPUArray([ 1., -1.], shape=(2,), dtype=float32)
+    """
     given = _real("rms_norm", x, gpu)
     if rows.fits(runtime := runtime_of(given._device), given, axis, weight, None):
         return rows.normalise(runtime, "rms_norm", given, weight, None, eps)
@@ -289,19 +471,72 @@ def _affine(given: GPUArray, x: GPUArray, weight: Any, bias: Any) -> GPUArray:
 
 
 def relu(x: Any, *, gpu: GPU | None = None) -> GPUArray:
-    """Return the positive part."""
+    """Return the elements where they are positive, and 0 elsewhere; NaN stays.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Examples
+    --------
+    >>> wg.relu(np.float32([-1, 2]))
+    GPUArray([0., 2.], shape=(2,), dtype=float32)
+    """
     return apply("maximum", _only("relu", x, gpu), 0)
 
 
 def silu(x: Any, *, gpu: GPU | None = None) -> GPUArray:
-    """Return ``x / (1 + exp(-x))``."""
+    """Return ``x / (1 + exp(-x))``, elementwise.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float16.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Raises
+    ------
+    DTypeError
+        For what are no floats.
+
+    Examples
+    --------
+    >>> wg.silu(np.float32([0, 1])).round(3)
+    GPUArray([0.   , 0.731], shape=(2,), dtype=float32)
+    """
     given = _real("silu", x, gpu)
     a = _wide(given)
     return (a / (apply("exp", -a) + 1.0)).astype(given.dtype, copy=False)
 
 
 def gelu(x: Any, *, approximate: Literal["none", "tanh"] = "none", gpu: GPU | None = None) -> GPUArray:
-    """Return ``x`` times the normal distribution function of x, exactly (erf) or by the usual approximation (tanh)."""
+    """Return each element times the normal distribution function of it.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float16.
+    approximate : {"none", "tanh"}
+        The function itself, by erf, or its usual approximation by tanh.
+    gpu : GPU, optional
+        Where NumPy operands go; the arrays' own, or `default_gpu`, when left out.
+
+    Raises
+    ------
+    DTypeError
+        For what are no floats.
+    ValueError
+        For another approximation.
+
+    Examples
+    --------
+    >>> wg.gelu(np.float32([0, 1])).round(3)
+    GPUArray([0.   , 0.841], shape=(2,), dtype=float32)
+    """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
     given = _real("gelu", x, gpu)

@@ -128,11 +128,11 @@ def store(out: Any, result: GPUArray, where_: Any, casting: str, name: str) -> G
 
     Raises
     ------
-    webgpu_widget.UnsupportedError
+    UnsupportedError
         When `out` is not a GPUArray.
-    webgpu_widget.DTypeError
+    DTypeError
         When its dtype cannot take the result.
-    webgpu_widget.ShapeError
+    ShapeError
         When its shape is not that of the result.
     """
     from webgpu_widget.arrays.lazy.origin import assign_through
@@ -298,7 +298,7 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: 
 
     Raises
     ------
-    webgpu_widget.UnsupportedError
+    UnsupportedError
         For a ufunc, a method or a keyword that is not there; the message names the way out.
     """
     if not all(_ours(v) for v in inputs):

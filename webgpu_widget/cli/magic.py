@@ -16,7 +16,13 @@ _USAGE = "usage: %%wgsl NAME [--gpu EXPRESSION]   (the cell's text becomes the k
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Register ``%%wgsl``; called by ``%load_ext webgpu_widget``."""
+    """Register ``%%wgsl``; called by ``%load_ext webgpu_widget``.
+
+    Parameters
+    ----------
+    shell : IPython.core.interactiveshell.InteractiveShell
+        The shell that gets the magic.
+    """
 
     def wgsl(line: str, cell: str) -> Any:
         """Compile the cell's WGSL as the kernel NAME.

@@ -247,12 +247,19 @@ class Cluster:
         self._launched.start(self._hub, self._roster.accept, n, cores, flags)
 
     def wait(self, n: int = 1, timeout: float | None = 60.0) -> None:
-        """Return when at least ``n`` browsers are ready.
+        """Return when browsers are ready.
+
+        Parameters
+        ----------
+        n : int
+            How many at least.
+        timeout : float or None
+            Seconds to wait in all; None waits for ever.
 
         Raises
         ------
         ClusterError
-            When there are fewer after ``timeout`` seconds, with what became of the others.
+            When there are fewer after that time, with what became of the others.
         """
         self._open()
         end = None if timeout is None else time.monotonic() + timeout
@@ -299,10 +306,10 @@ class Cluster:
         fn : callable
             Gets the GPU first. It runs in a thread of this process (or of the one that the browser joined) and may return anything: what shall
             survive its browser is returned as NumPy arrays, a `GPUArray` stays where it was made.
-        *args, **kwargs
+        *args, **kwargs : object
             Futures among them are waited for; a `GPUArray` of another browser is brought over.
         retries : int
-            How often to try again when ``fn`` raises. A browser that is lost needs none: its tasks go elsewhere.
+            How often to try again when ``fn`` raises; not passed on to it. A browser that is lost needs none: its tasks go elsewhere.
 
         Returns
         -------
@@ -325,7 +332,16 @@ class Cluster:
         )
 
     def map(self, fn: Callable[..., T], items: Iterable[Any], *, retries: int = 0) -> list[Future[Any]]:
-        """`submit` for each item.
+        """Run ``fn(gpu, item)`` for each item, as `submit` does.
+
+        Parameters
+        ----------
+        fn : callable
+            Gets the GPU first, then the item.
+        items : iterable
+            What is worked on.
+        retries : int
+            How often to try an item again when ``fn`` raises.
 
         Returns
         -------
@@ -365,13 +381,15 @@ class Cluster:
     ) -> Image:
         """Compute the Mandelbrot set by tiles.
 
-        Dear tiles, by an estimate, go first, and a browser gets the next one when it has done one. A tile is computed alike
+        Tiles that cost most, by an estimate, go first, and a browser gets the next one when it has done one. A tile is computed alike
         whoever computes it: the picture is the same, bit for bit, with one browser or ten, and when some are lost, as long as their adapters are of one kind.
 
         Parameters
         ----------
-        center, width
-            As of `mandelbrot.render`: text keeps all its digits.
+        center : complex, or pair of reals
+            Middle of the picture, as of `mandelbrot.render`; text keeps all its digits.
+        width : real
+            Width of the picture in the plane.
         size : tuple of int
             (width, height) in pixels.
         max_iter : int
@@ -427,8 +445,10 @@ class Cluster:
 
         Parameters
         ----------
-        a : array_like of float32, shape (M, K)
-        b : array_like of float32, shape (K, N)
+        a : array_like of float32, (M, K)
+            Left operand, in this process or in a file that NumPy maps.
+        b : array_like of float32, (K, N)
+            Right operand.
         block : int
             Rows and columns of a block.
         progress : bool or callable
@@ -436,7 +456,7 @@ class Cluster:
 
         Returns
         -------
-        ndarray of float32, shape (M, N)
+        ndarray of float32, (M, N)
 
         Raises
         ------
@@ -487,7 +507,13 @@ class Cluster:
             raise errors.ClosedError(f"{self._closed_because}; make a new one with wg.Cluster()")
 
     def forked(self, parent: int) -> None:
-        """Be of no use in a forked child, and say so."""
+        """Be of no use in a forked child, and say so.
+
+        Parameters
+        ----------
+        parent : int
+            Process that this one was forked from.
+        """
         self._closed = True
         self._closed_because = f"this cluster belongs to the process {parent}, which this one was forked from"
         _running.discard(self)

@@ -90,7 +90,17 @@ class AdapterInfo:
 
 @dataclass(frozen=True)
 class MemoryInfo:
-    """What lives in the browser for a GPU: number of buffers, their bytes, and the most there have been."""
+    """What lives in the browser for a GPU.
+
+    Attributes
+    ----------
+    buffers : int
+        How many buffers there are.
+    bytes : int
+        What they take together.
+    peak_bytes : int
+        The most that they have taken.
+    """
 
     buffers: int
     bytes: int

@@ -34,7 +34,17 @@ SAFE_WORKGROUPS = 65535
 
 @dataclass(frozen=True)
 class Out:
-    """An output to be made by a call; see `out`."""
+    """An output to be made by a call; `out` makes it.
+
+    Attributes
+    ----------
+    shape : tuple of int or None
+        Its shape; None for a single struct.
+    dtype : numpy.dtype or None
+        Its dtype; None is as the shader declares.
+    tail : int or None
+        Length of the runtime-sized array at a struct's end.
+    """
 
     shape: tuple[int, ...] | None
     dtype: np.dtype[Any] | None

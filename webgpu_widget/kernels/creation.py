@@ -67,12 +67,38 @@ class Creation(creation.Creation):
         return make_records(self._device, values if wanted is None else np.asarray(values, wanted))
 
     def empty(self, shape: creation.Shape, dtype: Any = np.float32) -> GPUArray | Any:
-        """Return an array that is to be written; what is in it is undefined (zeros for a structured dtype)."""
+        """Return an array that is to be written; what is in it is undefined (zeros for a structured dtype).
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+            Lengths of the axes.
+        dtype : dtype
+            Of the result; `GPURecords` for a structured one.
+
+        Examples
+        --------
+        >>> gpu.empty((2, 3)).shape
+        (2, 3)
+        """
         wanted = _structured(dtype)
         return super().empty(shape, dtype) if wanted is None else self._zero_records(shape, wanted)
 
     def zeros(self, shape: creation.Shape, dtype: Any = np.float32) -> GPUArray | Any:
-        """Return an array of zeros; `GPURecords` for a structured dtype."""
+        """Return an array of zeros.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+            Lengths of the axes.
+        dtype : dtype
+            Of the result; `GPURecords` for a structured one.
+
+        Examples
+        --------
+        >>> gpu.zeros(3)
+        GPUArray([0., 0., 0.], shape=(3,), dtype=float32)
+        """
         wanted = _structured(dtype)
         return super().zeros(shape, dtype) if wanted is None else self._zero_records(shape, wanted)
 

@@ -107,7 +107,7 @@ class Kernel:
 
     Parameters
     ----------
-    device
+    device : Device
         Where it runs.
     wgsl : str
         The module's text.

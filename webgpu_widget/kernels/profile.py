@@ -30,7 +30,13 @@ class ProfileRow:
 
 
 class Profile:
-    """``with gpu.profile() as p:`` fills ``p.rows`` at the end of the block; shows as a table."""
+    """``with gpu.profile() as p:`` fills ``p.rows`` at the end of the block; shows as a table.
+
+    Parameters
+    ----------
+    device : Device
+        What is measured; `GPU.profile` passes its own.
+    """
 
     def __init__(self, device: Device) -> None:
         self._device = device

@@ -31,6 +31,11 @@ class Program:
     - NumPy arrays are uploaded once, and begin with the same values at each replay; outputs of `out` begin with zeros.
 
     Reading inside the block is an error, and so is work on another GPU that does not record as well, and a replay of another program.
+
+    Parameters
+    ----------
+    device : Device
+        What is recorded; `GPU.record` passes its own.
     """
 
     def __init__(self, device: Device) -> None:
@@ -71,6 +76,11 @@ class Program:
 
     def replay(self, times: int = 1) -> None:
         """Run the program ``times`` times, by one message; does not wait, unless kernels in it were made with ``check=True``.
+
+        Parameters
+        ----------
+        times : int
+            How often, 0 or more.
 
         Raises
         ------

@@ -50,7 +50,7 @@ def floats(name: str, x: GPUArray) -> Node:
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         For bools and complex numbers.
     """
     if x.dtype == dt.COMPLEX64:
@@ -67,7 +67,7 @@ def matrices(name: str, x: GPUArray, *, square: bool = False) -> Shape:
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         When there are fewer than 2 axes, or the matrices are to be square and are not.
     """
     if x.ndim < 2:

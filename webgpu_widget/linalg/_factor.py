@@ -80,17 +80,29 @@ def _form(runtime: Runtime, work: Node, factor: Node, width: int) -> Node:
 def qr(x: Any, /, *, mode: Literal["reduced", "complete", "r"] = "reduced") -> QR:
     """Return Q and R of ``x = Q @ R`` by Householder reflections.
 
+    The array API standard's `qr`.
+
     Parameters
     ----------
-    x : (..., m, n)
-        Matrices.
-    mode
+    x : array_like, (..., m, n)
+        Matrices, real.
+    mode : {"reduced", "complete"}
         ``reduced``: Q is (m, k) and R (k, n), k the smaller side; ``complete``: (m, m) and (m, n).
 
     Returns
     -------
     QR
         float32. ``Q.T @ Q`` is the identity, and the residual zero, to about ``m * 6e-8``; below R's diagonal is +0.
+
+    Raises
+    ------
+    ValueError
+        For another mode.
+
+    Examples
+    --------
+    >>> wg.linalg.qr(xp.asarray([[1.0, 0.0], [0.0, 2.0]])).R.shape
+    (2, 2)
     """
     a = as_array(x)
     runtime = same_gpu("qr", [a])
@@ -116,12 +128,25 @@ def _tournament(side: int) -> int:
 
 
 def eigh(x: Any, /) -> Eigh:
-    """Return eigenvalues and eigenvectors of symmetric matrices, by cyclic Jacobi rotations; only the lower triangle is read.
+    """Return eigenvalues and eigenvectors of symmetric matrices, by cyclic Jacobi rotations.
+
+    The array API standard's `eigh`.
+
+    Parameters
+    ----------
+    x : array_like, (..., n, n)
+        Symmetric matrices, of which only the lower triangle is read.
 
     Returns
     -------
-    Eigh
-        float32, eigenvalues ascending. Errors of about ``n * 6e-8`` of the largest eigenvalue; vectors orthogonal alike.
+    namedtuple
+        ``eigenvalues``, (..., n), ascending, and ``eigenvectors``, (..., n, n), in columns; float32. Errors of about ``n * 6e-8`` of the largest
+        eigenvalue; vectors orthogonal alike.
+
+    Examples
+    --------
+    >>> wg.linalg.eigh(xp.asarray([[2.0, 1.0], [1.0, 2.0]])).eigenvalues.round(3)
+    GPUArray([1., 3.], shape=(2,), dtype=float32)
     """
     a = as_array(x)
     runtime = same_gpu("eigh", [a])
@@ -150,7 +175,25 @@ def eigh(x: Any, /) -> Eigh:
 
 
 def eigvalsh(x: Any, /) -> GPUArray:
-    """Return the eigenvalues of symmetric matrices, ascending; see `eigh`."""
+    """Return the eigenvalues of symmetric matrices, ascending, by `eigh`.
+
+    The array API standard's `eigvalsh`.
+
+    Parameters
+    ----------
+    x : array_like, (..., n, n)
+        Symmetric matrices, of which only the lower triangle is read.
+
+    Returns
+    -------
+    GPUArray
+        float32, (..., n)
+
+    Examples
+    --------
+    >>> wg.linalg.eigvalsh(xp.asarray([[2.0, 1.0], [1.0, 2.0]])).round(3)
+    GPUArray([1., 3.], shape=(2,), dtype=float32)
+    """
     return eigh(x).eigenvalues
 
 
@@ -175,11 +218,13 @@ def _one_sided(runtime: Runtime, node: Node) -> tuple[Node, Node]:
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVD:
     """Return the singular value decomposition, by one-sided Jacobi rotations after a QR decomposition.
 
+    The array API standard's `svd`.
+
     Parameters
     ----------
-    x : (..., m, n)
-        Matrices.
-    full_matrices
+    x : array_like, (..., m, n)
+        Matrices, real.
+    full_matrices : bool
         Whether U is (m, m) and Vh (n, n), or (m, k) and (k, n) with k the smaller side.
 
     Returns
@@ -193,6 +238,11 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVD:
     Rotations of disjoint pairs of columns (G. Golub, C. Van Loan, Matrix Computations, 8.6.3). A sweep is n - 1 dispatches;
     there are ``6 + log2(n) / 2`` sweeps, so that sides over a few hundred take seconds. Where only the largest values are
     wanted, multiply the matrix into a thin random one first.
+
+    Examples
+    --------
+    >>> wg.linalg.svd(xp.asarray([[3.0, 0.0], [0.0, 4.0]])).S.round(3)
+    GPUArray([4., 3.], shape=(2,), dtype=float32)
     """
     a = as_array(x)
     runtime = same_gpu("svd", [a])
@@ -249,5 +299,23 @@ def _signed(runtime: Runtime, u: GPUArray, sign: GPUArray, cols: int) -> GPUArra
 
 
 def svdvals(x: Any, /) -> GPUArray:
-    """Return the singular values, descending; see `svd`."""
+    """Return the singular values of matrices, descending, by `svd`.
+
+    The array API standard's `svdvals`.
+
+    Parameters
+    ----------
+    x : array_like, (..., m, n)
+        Matrices, real.
+
+    Returns
+    -------
+    GPUArray
+        float32, (..., k), k the smaller of m and n
+
+    Examples
+    --------
+    >>> wg.linalg.svdvals(xp.asarray([[3.0, 0.0], [0.0, 4.0]])).round(3)
+    GPUArray([4., 3.], shape=(2,), dtype=float32)
+    """
     return svd(x, full_matrices=False).S

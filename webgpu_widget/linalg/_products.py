@@ -25,7 +25,33 @@ Ord = float | str | None
 
 
 def outer(x1: Any, x2: Any, /) -> GPUArray:
-    """Return all products of the elements of two vectors."""
+    """Return all products of the elements of two vectors.
+
+    The array API standard's `outer`.
+
+    Parameters
+    ----------
+    x1 : array_like, (m,)
+        Vector whose elements go down the rows.
+    x2 : array_like, (n,)
+        Vector whose elements go along them.
+
+    Returns
+    -------
+    GPUArray
+        (m, n)
+
+    Raises
+    ------
+    ShapeError
+        When one has not one axis.
+
+    Examples
+    --------
+    >>> wg.linalg.outer(xp.asarray([1, 2]), xp.asarray([3, 4]))
+    GPUArray([[3, 4],
+              [6, 8]], shape=(2, 2), dtype=int32)
+    """
     a, b = operands("outer", (x1, x2))
     if a.ndim != 1 or b.ndim != 1:
         raise ShapeError(f"outer takes vectors, not shapes {a.shape} and {b.shape}.")
@@ -33,7 +59,29 @@ def outer(x1: Any, x2: Any, /) -> GPUArray:
 
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
-    """Return the inner products of vectors along an axis, counted from the end; complex ones with the conjugates of the first."""
+    """Return the inner products of vectors along an axis.
+
+    The array API standard's `vecdot`; of complex vectors the first is conjugated.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Vectors along `axis`; the other axes broadcast.
+    axis : int
+        Counted from the end, so negative.
+
+    Raises
+    ------
+    ShapeError
+        When the vectors differ in length.
+    numpy.exceptions.AxisError
+        When there is no such axis, or it is counted from the front.
+
+    Examples
+    --------
+    >>> wg.linalg.vecdot(xp.asarray([1, 2]), xp.asarray([3, 4]))
+    GPUArray(11, shape=(), dtype=int32)
+    """
     a, b = operands("vecdot", (x1, x2))
     if axis >= 0 or -axis > min(a.ndim, b.ndim):
         from webgpu_widget.arrays.lazy.shape import AxisError
@@ -48,7 +96,28 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
 
 
 def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> GPUArray:
-    """Return the product summed over pairs of axes: the last `axes` of x1 with the first of x2, or those named."""
+    """Return the product summed over pairs of axes.
+
+    The array API standard's `tensordot`.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        The factors.
+    axes : int or (sequence of int, sequence of int)
+        So many of the last axes of `x1` with the first of `x2`; or the axes of each, in pairs.
+
+    Raises
+    ------
+    ShapeError
+        When the axes of a pair differ in length, or there are not as many.
+
+    Examples
+    --------
+    >>> wg.linalg.tensordot(xp.ones((2, 3)), xp.ones((3, 2)), axes=1)
+    GPUArray([[3., 3.],
+              [3., 3.]], shape=(2, 2), dtype=float32)
+    """
     from webgpu_widget.arrays.matrix import matmul
 
     a, b = operands("tensordot", (x1, x2))
@@ -71,7 +140,27 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[
 
 
 def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
-    """Return the cross products of 3-vectors along an axis."""
+    """Return the cross products of vectors of three elements.
+
+    The array API standard's `cross`.
+
+    Parameters
+    ----------
+    x1, x2 : array_like
+        Vectors, 3 long along `axis`; the other axes broadcast.
+    axis : int
+        The axis.
+
+    Raises
+    ------
+    ShapeError
+        When the axis is not 3 long.
+
+    Examples
+    --------
+    >>> wg.linalg.cross(xp.asarray([1, 0, 0]), xp.asarray([0, 1, 0]))
+    GPUArray([0, 0, 1], shape=(3,), dtype=int32)
+    """
     a, b = operands("cross", (x1, x2))
     place = check_axis(axis, min(a.ndim, b.ndim)) if axis >= 0 else axis
     if a.shape[place] != 3 or b.shape[place] != 3:
@@ -88,26 +177,98 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
 
 
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> GPUArray:
-    """Return the sums of the diagonals of the last two axes."""
+    """Return the sums of diagonals of matrices.
+
+    The array API standard's `trace`.
+
+    Parameters
+    ----------
+    x : array_like, (..., m, n)
+        Matrices.
+    offset : int
+        Which diagonal: 0 the main one, above it where positive, below it where negative.
+    dtype : dtype, optional
+        In which it is summed; that of `x`, and int32 for bools, when left out.
+
+    Examples
+    --------
+    >>> wg.linalg.trace(xp.asarray([[1, 2], [3, 4]]))
+    GPUArray(5, shape=(), dtype=int32)
+    """
     a = as_array(x)
     matrices("trace", a)
     return diagonal(a, offset).sum(axis=-1, dtype=dtype)
 
 
 def matrix_transpose(x: Any, /) -> GPUArray:
-    """Exchange the last two axes; nothing is moved."""
+    """Exchange the last two axes; nothing is moved.
+
+    The array API standard's `matrix_transpose`.
+
+    Parameters
+    ----------
+    x : array_like, (..., m, n)
+        Matrices.
+
+    Raises
+    ------
+    ShapeError
+        For less than two axes.
+
+    Examples
+    --------
+    >>> wg.linalg.matrix_transpose(xp.asarray([[1, 2], [3, 4]]))
+    GPUArray([[1, 3],
+              [2, 4]], shape=(2, 2), dtype=int32)
+    """
     a = as_array(x)
     matrices("matrix_transpose", a)
     return transposed(a)
 
 
 def matrix_diagonal(x: Any, /, *, offset: int = 0) -> GPUArray:
-    """Return the diagonals of the last two axes."""
+    """Return the diagonals of matrices.
+
+    The array API standard's `diagonal`.
+
+    Parameters
+    ----------
+    x : array_like, (..., m, n)
+        Matrices.
+    offset : int
+        Which diagonal: 0 the main one, above it where positive, below it where negative.
+
+    Examples
+    --------
+    >>> wg.linalg.diagonal(xp.asarray([[1, 2], [3, 4]]))
+    GPUArray([1, 4], shape=(2,), dtype=int32)
+    """
     return diagonal(as_array(x), offset)
 
 
 def matrix_power(x: Any, n: int, /) -> GPUArray:
-    """Return the n-th power of square matrices; the inverse's for n < 0."""
+    """Return the n-th power of square matrices.
+
+    The array API standard's `matrix_power`.
+
+    Parameters
+    ----------
+    x : array_like, (..., n, n)
+        Square matrices.
+    n : int
+        The exponent; 0 gives identities, and a negative one powers of the inverse.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        For a negative exponent of a singular matrix.
+
+    Examples
+    --------
+    >>> wg.linalg.matrix_power(xp.asarray([[1, 1], [0, 1]]), 5)
+    GPUArray([[1, 5],
+              [0, 1]], shape=(2, 2), dtype=int32)
+    """
     from webgpu_widget.arrays.matrix import matmul
 
     a = as_array(x)
@@ -138,7 +299,31 @@ def vector_norm(
     keepdims: bool = False,
     ord: float = 2,  # noqa: A002
 ) -> GPUArray:
-    """Return norms of vectors along axes (of all elements for None): any order, 0 counts what is not zero, inf and -inf are extremes."""
+    """Return norms of vectors along axes.
+
+    The array API standard's `vector_norm`; no square overflows or vanishes on the way.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers.
+    axis : int, tuple of int or None
+        Axes that the vectors lie along; all elements are one vector for None.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+    ord : float
+        2 is the Euclidean norm, 1 the sum of absolute values; inf and -inf are the largest and the smallest, and 0 counts what is not zero.
+
+    Returns
+    -------
+    GPUArray
+        float32.
+
+    Examples
+    --------
+    >>> wg.linalg.vector_norm(xp.asarray([3.0, 4.0]))
+    GPUArray(5., shape=(), dtype=float32)
+    """
     a = as_array(x)
     runtime = same_gpu("vector_norm", [a])
     values = apply("abs", array(runtime, floats("vector_norm", a)))
@@ -173,7 +358,35 @@ def _euclidean(values: GPUArray, axis: int | tuple[int, ...] | None, *, keepdims
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Ord = "fro") -> GPUArray:  # noqa: A002 - the standard's name
-    """Return norms of matrices: ``fro``, ``nuc``, 1, -1, 2, -2, inf, -inf."""
+    """Return norms of matrices.
+
+    The array API standard's `matrix_norm`.
+
+    Parameters
+    ----------
+    x : array_like, (..., m, n)
+        Matrices, real.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+    ord : {"fro", "nuc", 1, -1, 2, -2, inf, -inf}
+        ``fro``: the root of the sum of squares; ``nuc``: the sum of the singular values; 2 and -2: the largest and the smallest of these; 1 and -1: the
+        largest and the smallest sum of a column's absolute values; inf and -inf: of a row's.
+
+    Returns
+    -------
+    GPUArray
+        float32.
+
+    Raises
+    ------
+    ValueError
+        For another order.
+
+    Examples
+    --------
+    >>> wg.linalg.matrix_norm(xp.asarray([[3.0, 0.0], [0.0, 4.0]]))
+    GPUArray(5., shape=(), dtype=float32)
+    """
     a = as_array(x)
     runtime = same_gpu("matrix_norm", [a])
     matrices("matrix_norm", a)
@@ -198,7 +411,36 @@ def norm(
     axis: int | tuple[int, ...] | None = None,
     keepdims: bool = False,
 ) -> GPUArray:
-    """Return a norm as `numpy.linalg.norm` does: of vectors for one axis, of matrices for two, of all elements for neither."""
+    """Return a norm of vectors or matrices, as `numpy.linalg.norm` does.
+
+    NumPy's; the array API standard has `vector_norm` and `matrix_norm`.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers.
+    ord : float or str, optional
+        As in `vector_norm` or `matrix_norm`; left out, the root of the sum of squares.
+    axis : int, tuple of int or None
+        One axis: of vectors; two: of matrices; None: of the whole array.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Returns
+    -------
+    GPUArray
+        float32.
+
+    Raises
+    ------
+    ShapeError
+        When `ord` is given, `axis` is not, and the array is neither a vector nor a matrix.
+
+    Examples
+    --------
+    >>> wg.linalg.norm(xp.asarray([3.0, 4.0]))
+    GPUArray(5., shape=(), dtype=float32)
+    """
     a = as_array(x)
     if axis is None and ord is None:
         return vector_norm(a, keepdims=keepdims)
@@ -226,7 +468,27 @@ def _tolerance(singular: GPUArray, rtol: Any, shape: tuple[int, ...]) -> GPUArra
 
 
 def matrix_rank(x: Any, /, *, rtol: Any = None) -> GPUArray:
-    """Return the ranks, int32: how many singular values are over `rtol` times the largest."""
+    """Return the ranks of matrices: how many singular values are not zero within a tolerance.
+
+    The array API standard's `matrix_rank`.
+
+    Parameters
+    ----------
+    x : array_like, (..., m, n)
+        Matrices, real.
+    rtol : float or GPUArray, (...,), optional
+        Singular values up to `rtol` times the largest count as zero; ``max(m, n) * 2**-23`` when left out.
+
+    Returns
+    -------
+    GPUArray
+        int32.
+
+    Examples
+    --------
+    >>> wg.linalg.matrix_rank(xp.asarray([[1.0, 2.0], [2.0, 4.0]]))
+    GPUArray(1, shape=(), dtype=int32)
+    """
     a = as_array(x)
     matrices("matrix_rank", a)
     a = array(same_gpu("matrix_rank", [a]), floats("matrix_rank", a))
@@ -239,7 +501,28 @@ def matrix_rank(x: Any, /, *, rtol: Any = None) -> GPUArray:
 
 
 def pinv(x: Any, /, *, rtol: Any = None) -> GPUArray:
-    """Return the pseudo-inverses, by `svd`: singular values up to `rtol` times the largest count as zero."""
+    """Return the pseudo-inverses of matrices, by `svd`.
+
+    The array API standard's `pinv`.
+
+    Parameters
+    ----------
+    x : array_like, (..., m, n)
+        Matrices, real.
+    rtol : float or GPUArray, (...,), optional
+        Singular values up to `rtol` times the largest count as zero; ``max(m, n) * 2**-23`` when left out.
+
+    Returns
+    -------
+    GPUArray
+        float32, (..., n, m)
+
+    Examples
+    --------
+    >>> wg.linalg.pinv(xp.asarray([[2.0, 0.0], [0.0, 4.0]])).round(3)
+    GPUArray([[0.5 , 0.  ],
+              [0.  , 0.25]], shape=(2, 2), dtype=float32)
+    """
     from webgpu_widget.arrays.matrix import matmul
 
     a = as_array(x)

@@ -92,11 +92,13 @@ def _singular(runtime: Runtime, lu: Node) -> GPUArray:
 def solve(x1: Any, x2: Any, /) -> GPUArray:
     """Solve ``x1 @ x = x2`` by LU decomposition with partial pivoting, blocked.
 
+    The array API standard's `solve`.
+
     Parameters
     ----------
-    x1 : (..., n, n)
+    x1 : array_like, (..., n, n)
         Coefficients.
-    x2 : (n,) or (..., n, k)
+    x2 : array_like, (n,) or (..., n, k)
         Right-hand sides; a vector only if it has one axis.
 
     Returns
@@ -108,6 +110,11 @@ def solve(x1: Any, x2: Any, /) -> GPUArray:
     ------
     numpy.linalg.LinAlgError
         When a matrix is exactly singular. To know that, the call waits for the GPU (not while a program is recorded).
+
+    Examples
+    --------
+    >>> wg.linalg.solve(xp.asarray([[2.0, 0.0], [0.0, 4.0]]), xp.asarray([2.0, 2.0]))
+    GPUArray([1. , 0.5], shape=(2,), dtype=float32)
     """
     return _solve(x1, x2).checked()
 
@@ -147,12 +154,30 @@ def _solve(x1: Any, x2: Any) -> Unchecked:
 
 
 def inv(x: Any, /) -> GPUArray:
-    """Return the inverse, by `solve` with the identity.
+    """Return the inverses of square matrices, by `solve` with the identity.
+
+    The array API standard's `inv`.
+
+    Parameters
+    ----------
+    x : array_like, (..., n, n)
+        Square matrices, real.
+
+    Returns
+    -------
+    GPUArray
+        float32.
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        When a matrix is exactly singular; the call waits for the GPU to know.
+        When a matrix is exactly singular. To know that, the call waits for the GPU (not while a program is recorded).
+
+    Examples
+    --------
+    >>> wg.linalg.inv(xp.asarray([[2.0, 0.0], [0.0, 4.0]]))
+    GPUArray([[0.5 , 0.  ],
+              [0.  , 0.25]], shape=(2, 2), dtype=float32)
     """
     return solve(*_with_identity(x))
 
@@ -172,7 +197,25 @@ def _with_identity(x: Any) -> tuple[GPUArray, GPUArray]:
 
 
 def slogdet(x: Any, /) -> Slogdet:
-    """Return sign and logarithm of the size of the determinant, by LU decomposition."""
+    """Return sign and logarithm of the size of determinants, by LU decomposition.
+
+    The array API standard's `slogdet`; it holds what `det` would lose to overflow.
+
+    Parameters
+    ----------
+    x : array_like, (..., n, n)
+        Square matrices, real.
+
+    Returns
+    -------
+    namedtuple
+        ``sign``, -1, 0 or 1, and ``logabsdet``, float32.
+
+    Examples
+    --------
+    >>> wg.linalg.slogdet(xp.asarray([[2.0, 0.0], [0.0, -4.0]])).sign
+    GPUArray(-1., shape=(), dtype=float32)
+    """
     a = as_array(x)
     runtime = same_gpu("slogdet", [a])
     batch = matrices("slogdet", a, square=True)
@@ -190,7 +233,25 @@ def slogdet(x: Any, /) -> Slogdet:
 
 
 def det(x: Any, /) -> GPUArray:
-    """Return the determinant, by LU decomposition."""
+    """Return the determinants of square matrices, by LU decomposition.
+
+    The array API standard's `det`.
+
+    Parameters
+    ----------
+    x : array_like, (..., n, n)
+        Square matrices, real.
+
+    Returns
+    -------
+    GPUArray
+        float32.
+
+    Examples
+    --------
+    >>> wg.linalg.det(xp.asarray([[2.0, 0.0], [0.0, 4.0]]))
+    GPUArray(8., shape=(), dtype=float32)
+    """
     a = as_array(x)
     runtime = same_gpu("det", [a])
     batch = matrices("det", a, square=True)
@@ -205,7 +266,16 @@ def det(x: Any, /) -> GPUArray:
 
 
 def cholesky(x: Any, /, *, upper: bool = False) -> GPUArray:
-    """Return the triangle L of ``x = L @ L.T`` (``upper``: its transpose); only x's lower triangle is read.
+    """Return the triangle L of ``x = L @ L.T``.
+
+    The array API standard's `cholesky`.
+
+    Parameters
+    ----------
+    x : array_like, (..., n, n)
+        Symmetric positive definite matrices, of which only the lower triangle is read.
+    upper : bool
+        Return the transpose of L instead.
 
     Returns
     -------
@@ -215,7 +285,13 @@ def cholesky(x: Any, /, *, upper: bool = False) -> GPUArray:
     Raises
     ------
     numpy.linalg.LinAlgError
-        When a matrix is not positive definite; the call waits for the GPU to know.
+        When a matrix is not positive definite. To know that, the call waits for the GPU (not while a program is recorded).
+
+    Examples
+    --------
+    >>> wg.linalg.cholesky(xp.asarray([[4.0, 0.0], [2.0, 2.0]]))
+    GPUArray([[2., 0.],
+              [1., 1.]], shape=(2, 2), dtype=float32)
     """
     return _cholesky(x, upper=upper).checked()
 

@@ -71,8 +71,8 @@ class MandelbrotExplorer(PicturedWidget):
         The constant of a Julia set.
     gpu : GPU, optional
         For `image`, `animate` and where the page cannot compute; `default_gpu` when left out.
-    height : int
-        Height of the widget in pixels.
+    **traits : object
+        Initial values of the other traits, by name: scale, cycle, offset, histogram, height and auto_iterations.
 
     Attributes
     ----------
@@ -248,8 +248,8 @@ class MandelbrotExplorer(PicturedWidget):
             The page's size when left out.
         samples : int
             As in `mandelbrot.render`.
-        **options
-            More of `mandelbrot.render`.
+        **options : object
+            What `mandelbrot.render` takes besides.
 
         Returns
         -------

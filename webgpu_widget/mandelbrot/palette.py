@@ -193,7 +193,18 @@ class Histogram:
 
     @classmethod
     def of(cls, smooth: NDArray[np.float32]) -> Histogram:
-        """Count the escaped pixels of a picture."""
+        """Count the escaped pixels of a picture.
+
+        Parameters
+        ----------
+        smooth : ndarray of float32
+            Smooth counts, as `Image.smooth`; NaN is left out.
+
+        Returns
+        -------
+        Histogram
+            Its shares; an even spread where nothing escaped.
+        """
         values = smooth[np.isfinite(smooth)]
         counts = np.bincount(cls._bins(values), minlength=cls.BINS).astype(np.float64)
         total = counts.sum()
@@ -208,12 +219,31 @@ class Histogram:
         return np.minimum(cls._position(smooth).astype(np.int64), cls.BINS - 1)
 
     def rank(self, smooth: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Share of the pixels below each count, 0 to 1; NaN stays NaN."""
+        """Return the share of the pixels below each count.
+
+        Parameters
+        ----------
+        smooth : ndarray of float32
+            Smooth counts, as `Image.smooth`.
+
+        Returns
+        -------
+        ndarray of float64
+            0 to 1, of the same shape; NaN stays NaN.
+        """
         edges = np.concatenate([[0.0], self.cumulative])
         return np.interp(self._position(smooth), np.arange(self.BINS + 1), edges)
 
     def blend(self, other: Histogram, part: float) -> Histogram:
-        """Move ``part`` of the way to another histogram."""
+        """Move a part of the way to another histogram.
+
+        Parameters
+        ----------
+        other : Histogram
+            Where to.
+        part : float
+            How far: 0 is this one, 1 the other.
+        """
         return Histogram(self.cumulative * (1 - part) + other.cumulative * part)
 
 

@@ -248,7 +248,22 @@ async def render_async(
 
 
 def render_view(view: View, gpu: GPU | None = None, **options: Any) -> Image:
-    """`render` of a `View`."""
+    """Compute a `View`, as `render` does.
+
+    Parameters
+    ----------
+    view : View
+        What is computed.
+    gpu : GPU, optional
+        Where; `default_gpu` when left out.
+    **options : object
+        What `render` takes besides: samples, method, distance, refine, reference, progress, timeout.
+
+    Returns
+    -------
+    Image
+        Counts, in the kernel.
+    """
     return render(**_arguments(view), gpu=gpu, **options)
 
 

@@ -116,7 +116,18 @@ class View:
         )
 
     def replace(self, **changes: Any) -> View:
-        """Make a view that differs in the named fields, checked as `make_view` checks."""
+        """Make a view that differs in some fields, checked as `make_view` checks.
+
+        Parameters
+        ----------
+        **changes : object
+            Values of fields by their names.
+
+        Raises
+        ------
+        ViewError
+            When they make no view.
+        """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return make_view(**{**fields, **changes})
 
@@ -140,7 +151,7 @@ class View:
 
         Raises
         ------
-        ViewError or DTypeError
+        ViewError, DTypeError
             What cannot be a view.
         """
         if not isinstance(fields, dict) or not {"center", "width"} <= fields.keys():

@@ -155,22 +155,22 @@ class Answers(ABC):
 
         Parameters
         ----------
-        text
+        text : str or list of str
             A prompt, or several, which run together.
-        max_new_tokens
+        max_new_tokens : int
             Most tokens of an answer. Memory is taken by the tokens that come, in steps, and not by this.
-        num_beams
+        num_beams : int
             1, or more for beam search (at most 16) as ``transformers`` does it by default.
-        do_sample
+        do_sample : bool
             Draw tokens at random instead of taking the likeliest.
-        temperature, top_k, top_p
+        temperature, top_k, top_p : float, int, float
             Of the drawing: logits are divided by the temperature; then only the ``top_k`` likeliest stay (0: all), and of these the
             fewest whose probability reaches ``top_p``.
-        seed
+        seed : int, optional
             Of the drawing; the same seed gives the same answer. None: another each time.
-        truncation
+        truncation : bool
             Cut prompts over ``max_source_tokens`` instead of raising.
-        timeout
+        timeout : float or None
             Seconds of silence.
 
         Raises

@@ -79,11 +79,11 @@ class Checks:
 
         Parameters
         ----------
-        input_ids
-            (batch, source) whole numbers; one row may be 1-D.
-        attention_mask
+        input_ids : array_like of int, (batch, source)
+            Ids of tokens; one row may be 1-D.
+        attention_mask : array_like, (batch, source), optional
             0 where a token is to be ignored; left out: where it is the pad.
-        timeout
+        timeout : float or None
             Seconds of silence.
 
         Returns
@@ -115,11 +115,11 @@ class Checks:
 
         Parameters
         ----------
-        input_ids, decoder_input_ids
-            (batch, source) and (batch, target) whole numbers; one row may be 1-D. The decoder's begin with the start token (0).
-        attention_mask
+        input_ids, decoder_input_ids : array_like of int, (batch, source) and (batch, target)
+            Ids of tokens; one row may be 1-D. The decoder's begin with the start token (0).
+        attention_mask : array_like, (batch, source), optional
             0 where a source token is to be ignored; left out: where it is the pad.
-        timeout
+        timeout : float or None
             Seconds of silence.
 
         Returns

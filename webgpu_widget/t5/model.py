@@ -36,6 +36,23 @@ _FORMATS = ("f32", "f16", "int8")
 class T5(Loaded, Checks, Answers):
     """A FLAN-T5 (or T5) checkpoint on the GPU of the notebook's browser; made by `from_pretrained`.
 
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The files that were found.
+    config : T5Config
+        The model's shape.
+    tokenizer : Tokenizer
+        Text to ids and back.
+    device : Device
+        Where it lives.
+    dtype : {"f32", "f16", "int8"}
+        How matrices are stored.
+    max_source_tokens : int
+        Longest prompt that is taken.
+    progress : bool
+        Whether loading shows a bar.
+
     Attributes
     ----------
     config : T5Config
@@ -91,19 +108,19 @@ class T5(Loaded, Checks, Answers):
 
         Parameters
         ----------
-        source
+        source : str or path
             A folder with config.json, model.safetensors and tokenizer.json, or ``"hf:owner/name"``.
-        gpu
-            Where it shall live; the default GPU when left out.
-        dtype
+        gpu : GPU, optional
+            Where it is to live; the default GPU when left out.
+        dtype : {"f32", "f16", "int8"}
             How matrices are stored: "f32", "f16" (half the memory), or "int8" (a quarter; each row rounded to 255 steps).
             Arithmetic is float32 in all of them, so "f16" needs no ``shader-f16`` and gives the same where the adapter lacks it:
             the kernels unpack two float16 from each 32-bit word as they read.
-        progress
+        progress : bool
             Show a bar.
-        max_source_tokens
+        max_source_tokens : int
             Longest prompt that is taken.
-        wait
+        wait : bool
             Return when all is loaded. Else return at once: the first call waits for what it needs, so that the encoder runs while
             the decoder loads.
 
@@ -159,7 +176,20 @@ class T5(Loaded, Checks, Answers):
     # ------------------------------------------------------------ state
 
     def wait(self, timeout: float | None = 30.0) -> None:
-        """Return when the whole model is on the GPU, with its kernels compiled."""
+        """Return when the whole model is on the GPU, with its kernels compiled.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds of silence; None waits for ever.
+
+        Raises
+        ------
+        WeightsError, IntegrityError
+            When a file cannot be read, or is not what it says.
+        FrontendError, DeviceError
+            When the page or device is lost.
+        """
         self._ready()
         # an encoding and a recording of one token compile the kernels
         start = np.full((1, 1), self.config.eos_token_id)

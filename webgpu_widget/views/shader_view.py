@@ -80,7 +80,7 @@ class ShaderView(anywidget.AnyWidget):
         Width and height of the picture in pixels.
     gpu : GPU, optional
         Where it draws; when left out, that of the GPUArrays that it is given, else `default_gpu`.
-    **uniforms_and_arrays
+    **uniforms_and_arrays : object
         By name. A number becomes a uniform: ``float`` an f32, ``int`` an i32, ``bool`` a u32, unless the WGSL declares it otherwise; two to four numbers are a
         ``vec2f`` to ``vec4f``, rows of numbers a matrix, ``"#rrggbb"`` a colour as ``vec4f``, a dict a struct that the WGSL declares. GPUArrays, NumPy arrays
         (longer ones), `texture` and `sampler` are bound as they are; a GPUArray is shown as it is at each frame, whatever is assigned to it meanwhile.

@@ -38,6 +38,7 @@ class CacheEntry:
     Attributes
     ----------
     name : str
+        The file's name.
     key : str
         Names this content: where it is, its length, validator and header.
     size : int
@@ -45,6 +46,7 @@ class CacheEntry:
     bytes : int
         Of it that is cached.
     complete : bool
+        Whether that is the whole file.
     """
 
     name: str
@@ -61,6 +63,7 @@ class CacheQuota:
     Attributes
     ----------
     quota_bytes, used_bytes : int
+        How much it may store, and stores.
     persisted : bool
         Whether the browser keeps it when its disk gets full.
     """
@@ -84,6 +87,7 @@ class CacheReport:
     checked : int
         Chunks compared with their digests.
     bytes : int
+        What these hold.
     bad : tuple of (str, int)
         File key and chunk number of what was damaged, and has been dropped: the next load fetches it again.
     """

@@ -160,7 +160,7 @@ def inspect_weights(
         A ``.safetensors`` file or its index, a ``.gguf`` or ``.npz`` file, or a folder with one of them; an http(s) URL of one;
         ``"hf:owner/name"`` or ``"hf:owner/name/file"``.
     stages, dtype, quantize
-        As for ``load_weights``.
+        As for `load_weights`.
     gpu : GPU, optional
         For ``fits``; the default GPU when left out, asked only when ``fits`` is read.
 

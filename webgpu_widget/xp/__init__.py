@@ -6,6 +6,7 @@ an array of one refuses, unless a block of `narrowing` lets 32 bits stand for 64
 for them, and `linalg` has their products alone. ``__array_namespace_info__().dtypes()`` lists what arrays have. Beside the standard there
 is what libraries look for under NumPy's names: `pad`, `transpose`, `around`, `einsum`, medians, quantiles, and the statistics that leave
 NaN out.
+Examples in docstrings take `webgpu_widget` as ``wg``, ``wg.xp`` as ``xp``, NumPy as ``np``, and a `webgpu_widget.GPU` as ``gpu``.
 ``x.__array_namespace__(api_version="2024.12")`` returns the edition before.
 Indices are int32. Arrays are made on ``wg.default_gpu()`` unless ``device=`` names a `webgpu_widget.GPU`.
 
@@ -27,7 +28,8 @@ from typing import Any as _Any
 from webgpu_widget import linalg
 from webgpu_widget.arrays.einsum import einsum
 from webgpu_widget.linalg import matmul, matrix_transpose, outer, tensordot, vecdot
-from webgpu_widget.xp import fft, random
+from webgpu_widget.xp import _arithmetic, _logic, _parts, _transcendental, fft, random
+from webgpu_widget.xp._arithmetic import *  # noqa: F403
 from webgpu_widget.xp._creation import (
     arange,
     asarray,
@@ -70,9 +72,8 @@ from webgpu_widget.xp._dtypes import (
     uint32,
     uint64,
 )
-from webgpu_widget.xp._elementwise import *  # noqa: F403
-from webgpu_widget.xp._elementwise import __all__ as _elementwise
 from webgpu_widget.xp._extras import around, nan_to_num, pad, transpose
+from webgpu_widget.xp._logic import *  # noqa: F403
 from webgpu_widget.xp._manipulation import (
     broadcast_arrays,
     broadcast_shapes,
@@ -90,6 +91,7 @@ from webgpu_widget.xp._manipulation import (
     tile,
     unstack,
 )
+from webgpu_widget.xp._parts import *  # noqa: F403
 from webgpu_widget.xp._quantiles import (
     median,
     nanargmax,
@@ -136,6 +138,7 @@ from webgpu_widget.xp._statistics import (
     sum,  # noqa: A004 - the standard's name
     var,
 )
+from webgpu_widget.xp._transcendental import *  # noqa: F403
 
 __array_api_version__ = "2025.12"
 
@@ -146,7 +149,10 @@ pi = math.pi
 newaxis = None
 
 __all__ = [  # noqa: PLE0604
-    *_elementwise,
+    *_arithmetic.__all__,
+    *_logic.__all__,
+    *_parts.__all__,
+    *_transcendental.__all__,
     "__array_api_version__",
     "__array_namespace_info__",
     "all",

@@ -39,12 +39,61 @@ def device_of(device: GPU | None, *values: Any) -> Device:
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: GPU | None = None, copy: bool | None = None) -> GPUArray:
-    """Return an array of host data, nested sequences or another array."""
+    """Return an array of host data, nested sequences or another array.
+
+    The array API standard's `asarray`.
+
+    Parameters
+    ----------
+    obj : array_like
+        Scalars, nested sequences, NumPy arrays, or a `GPUArray`. Python's floats become float32, its ints int32.
+    dtype : dtype, optional
+        Of the result; that of `obj` when left out.
+    device : GPU, optional
+        Where it is made; that of the arrays in `obj`, else `default_gpu`, when left out.
+    copy : bool, optional
+        True copies always; False raises where a copy is needed, as for all host data; left out, a `GPUArray` that fits is returned itself.
+
+    Raises
+    ------
+    DTypeError
+        For 64-bit arrays and others that WebGPU has not; nothing is rounded silently.
+    ValueError
+        For ``copy=False`` where a copy is needed.
+
+    Examples
+    --------
+    >>> xp.asarray([[1, 2], [3, 4]])
+    GPUArray([[1, 2],
+              [3, 4]], shape=(2, 2), dtype=int32)
+    """
     return create.asarray(device_of(device, obj), obj, dtype, copy=copy)
 
 
 def from_dlpack(x: Any, /, *, device: GPU | None = None, copy: bool | None = None) -> GPUArray:
-    """Return an array of another library's data, through this process's memory; an own array as it is."""
+    """Return an array of another library's data, through this process's memory; an own array as it is.
+
+    The array API standard's `from_dlpack`.
+
+    Parameters
+    ----------
+    x : object with ``__dlpack__``
+        An array of NumPy, PyTorch and the like, in memory that the CPU reads.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+    copy : bool, optional
+        False raises where a copy is needed, as for all foreign data.
+
+    Raises
+    ------
+    BufferError
+        For ``copy=False`` and foreign data.
+
+    Examples
+    --------
+    >>> xp.from_dlpack(np.arange(3, dtype=np.int32))
+    GPUArray([0, 1, 2], shape=(3,), dtype=int32)
+    """
     if is_array(x):
         found = device_of(device, x)
         if found is x._device:
@@ -58,47 +107,208 @@ def from_dlpack(x: Any, /, *, device: GPU | None = None, copy: bool | None = Non
 def arange(
     start: float, /, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: GPU | None = None
 ) -> GPUArray:
-    """Return evenly spaced values of a half-open interval."""
+    """Return evenly spaced values of a half-open interval.
+
+    The array API standard's `arange`.
+
+    Parameters
+    ----------
+    start : number
+        First value; with `start` alone, the values go from 0 to before it.
+    stop : number, optional
+        End, which is not among the values.
+    step : number
+        Distance of two values, not 0.
+    dtype : dtype, optional
+        Of the result; left out, int32 where all three are ints, else float32.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+
+    Examples
+    --------
+    >>> xp.arange(0, 10, 3)
+    GPUArray([0, 3, 6, 9], shape=(4,), dtype=int32)
+    """
     return create.arange(device_of(device), start, stop, step, dtype)
 
 
 def empty(shape: int | Sequence[int], *, dtype: Any = None, device: GPU | None = None) -> GPUArray:
-    """Return an array whose values are undefined."""
+    """Return an array whose values are undefined, to be written.
+
+    The array API standard's `empty`.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype, optional
+        Of the result; float32 when left out.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+
+    Examples
+    --------
+    >>> xp.empty((2, 3)).shape
+    (2, 3)
+    """
     return create.empty(device_of(device), shape, dtype)
 
 
 def zeros(shape: int | Sequence[int], *, dtype: Any = None, device: GPU | None = None) -> GPUArray:
-    """Return an array of zeros."""
+    """Return an array of zeros.
+
+    The array API standard's `zeros`.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype, optional
+        Of the result; float32 when left out.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+
+    Examples
+    --------
+    >>> xp.zeros(3)
+    GPUArray([0., 0., 0.], shape=(3,), dtype=float32)
+    """
     return create.full(device_of(device), shape, 0, dt.FLOAT32 if dtype is None else dtype)
 
 
 def ones(shape: int | Sequence[int], *, dtype: Any = None, device: GPU | None = None) -> GPUArray:
-    """Return an array of ones."""
+    """Return an array of ones.
+
+    The array API standard's `ones`.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype, optional
+        Of the result; float32 when left out.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+
+    Examples
+    --------
+    >>> xp.ones(3, dtype=xp.int32)
+    GPUArray([1, 1, 1], shape=(3,), dtype=int32)
+    """
     return create.full(device_of(device), shape, 1, dt.FLOAT32 if dtype is None else dtype)
 
 
 def full(shape: int | Sequence[int], fill_value: Any, *, dtype: Any = None, device: GPU | None = None) -> GPUArray:
-    """Return an array with one value everywhere; the dtype is the value's where none is given."""
+    """Return an array with one value everywhere.
+
+    The array API standard's `full`.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    fill_value : scalar
+        The value.
+    dtype : dtype, optional
+        Of the result; left out, that of the value: bool, int32, float32 or complex64.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+
+    Examples
+    --------
+    >>> xp.full(3, 7)
+    GPUArray([7, 7, 7], shape=(3,), dtype=int32)
+    """
     return create.full(device_of(device, fill_value), shape, fill_value, dtype)
 
 
 def empty_like(x: GPUArray, /, *, dtype: Any = None, device: GPU | None = None) -> GPUArray:
-    """Return an array of x's shape whose values are undefined."""
+    """Return an array of the shape of another, whose values are undefined.
+
+    The array API standard's `empty_like`.
+
+    Parameters
+    ----------
+    x : GPUArray
+        Gives the shape, and what is left out below.
+    dtype : dtype, optional
+        Of the result; that of `x` when left out.
+    device : GPU, optional
+        Where it is made; that of `x` when left out.
+
+    Examples
+    --------
+    >>> xp.empty_like(xp.zeros((2, 3))).shape
+    (2, 3)
+    """
     return create.empty(device_of(device, x), x.shape, x.dtype if dtype is None else dtype)
 
 
 def zeros_like(x: GPUArray, /, *, dtype: Any = None, device: GPU | None = None) -> GPUArray:
-    """Return zeros of x's shape."""
+    """Return zeros in the shape of another array.
+
+    The array API standard's `zeros_like`.
+
+    Parameters
+    ----------
+    x : GPUArray
+        Gives the shape, and what is left out below.
+    dtype : dtype, optional
+        Of the result; that of `x` when left out.
+    device : GPU, optional
+        Where it is made; that of `x` when left out.
+
+    Examples
+    --------
+    >>> xp.zeros_like(xp.asarray([3, 4]))
+    GPUArray([0, 0], shape=(2,), dtype=int32)
+    """
     return create.full(device_of(device, x), x.shape, 0, x.dtype if dtype is None else dtype)
 
 
 def ones_like(x: GPUArray, /, *, dtype: Any = None, device: GPU | None = None) -> GPUArray:
-    """Return ones of x's shape."""
+    """Return ones in the shape of another array.
+
+    The array API standard's `ones_like`.
+
+    Parameters
+    ----------
+    x : GPUArray
+        Gives the shape, and what is left out below.
+    dtype : dtype, optional
+        Of the result; that of `x` when left out.
+    device : GPU, optional
+        Where it is made; that of `x` when left out.
+
+    Examples
+    --------
+    >>> xp.ones_like(xp.asarray([3, 4]))
+    GPUArray([1, 1], shape=(2,), dtype=int32)
+    """
     return create.full(device_of(device, x), x.shape, 1, x.dtype if dtype is None else dtype)
 
 
 def full_like(x: GPUArray, /, fill_value: Any, *, dtype: Any = None, device: GPU | None = None) -> GPUArray:
-    """Return one value everywhere, in x's shape."""
+    """Return one value everywhere, in the shape of another array.
+
+    The array API standard's `full_like`.
+
+    Parameters
+    ----------
+    x : GPUArray
+        Gives the shape, and what is left out below.
+    fill_value : scalar
+        The value, which must fit the dtype.
+    dtype : dtype, optional
+        Of the result; that of `x` when left out.
+    device : GPU, optional
+        Where it is made; that of `x` when left out.
+
+    Examples
+    --------
+    >>> xp.full_like(xp.asarray([3, 4]), 9)
+    GPUArray([9, 9], shape=(2,), dtype=int32)
+    """
     return create.full(device_of(device, x), x.shape, fill_value, x.dtype if dtype is None else dtype)
 
 
@@ -112,19 +322,90 @@ def linspace(
     device: GPU | None = None,
     endpoint: bool = True,
 ) -> GPUArray:
-    """Return `num` evenly spaced values; the ends are exact."""
+    """Return evenly spaced values of a closed interval; the ends are exact.
+
+    The array API standard's `linspace`.
+
+    Parameters
+    ----------
+    start, stop : number
+        The ends.
+    num : int
+        How many values, 0 or more.
+    dtype : dtype, optional
+        Of the result; float32 when left out.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+    endpoint : bool
+        Whether `stop` is the last value; else the values end one step before it.
+
+    Examples
+    --------
+    >>> xp.linspace(0, 1, 5)
+    GPUArray([0.  , 0.25, 0.5 , 0.75, 1.  ], shape=(5,), dtype=float32)
+    """
     return create.linspace(device_of(device), start, stop, num, dtype=dtype, endpoint=endpoint)
 
 
 def eye(
     n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: GPU | None = None
 ) -> GPUArray:
-    """Return a matrix with ones on diagonal `k` and zeros elsewhere."""
+    """Return a matrix with ones on a diagonal and zeros elsewhere.
+
+    The array API standard's `eye`.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    n_cols : int, optional
+        Number of columns; as many as rows when left out.
+    k : int
+        Which diagonal: 0 the main one, above it where positive, below it where negative.
+    dtype : dtype, optional
+        Of the result; float32 when left out.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+
+    Examples
+    --------
+    >>> xp.eye(2, 3, k=1)
+    GPUArray([[0., 1., 0.],
+              [0., 0., 1.]], shape=(2, 3), dtype=float32)
+    """
     return create.eye(device_of(device), n_rows, n_cols, k=k, dtype=dtype)
 
 
 def meshgrid(*arrays: GPUArray, indexing: str = "xy") -> tuple[GPUArray, ...]:
-    """Return coordinate matrices of coordinate vectors."""
+    """Return coordinate matrices of coordinate vectors.
+
+    The array API standard's `meshgrid`.
+
+    Parameters
+    ----------
+    *arrays : GPUArray, (n,)
+        A vector for each axis.
+    indexing : {"xy", "ij"}
+        ``ij``: the axes in the order of the vectors; ``xy``: the first two exchanged, as for pictures.
+
+    Returns
+    -------
+    tuple of GPUArray
+        A matrix for each vector.
+
+    Raises
+    ------
+    ShapeError
+        When an array has not one axis.
+    ValueError
+        For another indexing.
+
+    Examples
+    --------
+    >>> xp.meshgrid(xp.asarray([1, 2]), xp.asarray([3, 4]), indexing="ij")[0]
+    GPUArray([[1, 1],
+              [2, 2]], shape=(2, 2), dtype=int32)
+    """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}.")
     if not arrays:
@@ -149,10 +430,52 @@ def _triangle(x: GPUArray, relation: str, k: int) -> GPUArray:
 
 
 def tril(x: GPUArray, /, *, k: int = 0) -> GPUArray:
-    """Return the matrices with zeros above diagonal `k`."""
+    """Return matrices with zeros above a diagonal.
+
+    The array API standard's `tril`.
+
+    Parameters
+    ----------
+    x : GPUArray, (..., m, n)
+        Matrices.
+    k : int
+        Last diagonal that stays: 0 the main one, positive above it.
+
+    Raises
+    ------
+    ShapeError
+        For less than two axes.
+
+    Examples
+    --------
+    >>> xp.tril(xp.ones((2, 2)))
+    GPUArray([[1., 0.],
+              [1., 1.]], shape=(2, 2), dtype=float32)
+    """
     return _triangle(x, "less_equal", k)
 
 
 def triu(x: GPUArray, /, *, k: int = 0) -> GPUArray:
-    """Return the matrices with zeros below diagonal `k`."""
+    """Return matrices with zeros below a diagonal.
+
+    The array API standard's `triu`.
+
+    Parameters
+    ----------
+    x : GPUArray, (..., m, n)
+        Matrices.
+    k : int
+        First diagonal that stays: 0 the main one, positive above it.
+
+    Raises
+    ------
+    ShapeError
+        For less than two axes.
+
+    Examples
+    --------
+    >>> xp.triu(xp.ones((2, 2)))
+    GPUArray([[1., 1.],
+              [0., 1.]], shape=(2, 2), dtype=float32)
+    """
     return _triangle(x, "greater_equal", k)

@@ -59,14 +59,14 @@ def narrowing(*dtypes: str) -> Iterator[None]:
 
     Parameters
     ----------
-    *dtypes
+    *dtypes : str
         Any of ``"int64"``, ``"uint64"`` and ``"float64"``.
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         For another dtype.
-    webgpu_widget.RangeError
+    RangeError
         At a conversion inside the block, for a value that the narrower dtype does not hold.
 
     Examples
@@ -92,7 +92,31 @@ def narrowing(*dtypes: str) -> Iterator[None]:
 
 
 def astype(x: GPUArray, dtype: Any, /, *, copy: builtins.bool = True, device: GPU | None = None) -> GPUArray:
-    """Return the array converted: floats go to integers toward zero."""
+    """Return the array converted: floats go to integers toward zero.
+
+    The array API standard's `astype`; NaN becomes 0 in an integer, and what is out of range the nearest integer there is.
+
+    Parameters
+    ----------
+    x : GPUArray
+        The values.
+    dtype : dtype
+        What they become.
+    copy : bool
+        Whether an array that has the dtype already is copied.
+    device : GPU, optional
+        Where it is made; that of `x` when left out.
+
+    Raises
+    ------
+    DTypeError
+        For a dtype that WebGPU has not, and for complex numbers to real ones.
+
+    Examples
+    --------
+    >>> xp.astype(xp.asarray([1.7, -1.7]), xp.int32)
+    GPUArray([ 1, -1], shape=(2,), dtype=int32)
+    """
     result = x.astype(dtype, copy=copy)
     return result if device is None else _asarray(device, result)
 
@@ -116,7 +140,22 @@ def _stand_in(dtype: dt.DType) -> dt.DType:
 
 
 def can_cast(from_: Any, to: Any, /) -> builtins.bool:
-    """Whether promotion leads from one dtype (or array) to the other."""
+    """Return whether promotion leads from one dtype to another.
+
+    The array API standard's `can_cast`.
+
+    Parameters
+    ----------
+    from_ : dtype or GPUArray
+        What is there.
+    to : dtype
+        What it would become.
+
+    Examples
+    --------
+    >>> xp.can_cast(xp.int32, xp.float32)
+    False
+    """
     source, target = _dtype_of(from_), _named(to)
     try:
         return builtins.bool(np.result_type(source, target) == target)
@@ -127,10 +166,24 @@ def can_cast(from_: Any, to: Any, /) -> builtins.bool:
 def result_type(*arrays_and_dtypes: Any) -> dt.DType:
     """Return the dtype that arrays, dtypes and Python scalars combine to, whatever their order.
 
+    The array API standard's `result_type`.
+
+    Parameters
+    ----------
+    *arrays_and_dtypes : GPUArray, dtype or scalar
+        What is combined, at least one.
+
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         Where the standard's answer is a dtype that WGSL does not have.
+    ValueError
+        For nothing to combine.
+
+    Examples
+    --------
+    >>> xp.result_type(xp.float16, xp.float32, 1.5)
+    dtype('float32')
     """
     scalars = [v for v in arrays_and_dtypes if dt.is_scalar(v)]
     dtypes = [_stand_in(_dtype_of(v)) for v in arrays_and_dtypes if not dt.is_scalar(v)]
@@ -145,7 +198,28 @@ def result_type(*arrays_and_dtypes: Any) -> dt.DType:
 
 
 def isdtype(dtype: Any, kind: Any) -> builtins.bool:
-    """Whether a dtype is of a kind: a dtype, a name of the standard, or a tuple of them."""
+    """Return whether a dtype is of a kind.
+
+    The array API standard's `isdtype`.
+
+    Parameters
+    ----------
+    dtype : dtype
+        What is asked about.
+    kind : dtype, str or tuple of them
+        A dtype; ``"bool"``, ``"signed integer"``, ``"unsigned integer"``, ``"integral"``, ``"real floating"``, ``"complex floating"``
+        or ``"numeric"``; of a tuple, one of them suffices.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+
+    Examples
+    --------
+    >>> xp.isdtype(xp.uint32, ("integral", "bool"))
+    True
+    """
     if isinstance(kind, tuple):
         return any(isdtype(dtype, k) for k in kind)
     target = _named(dtype)
@@ -179,7 +253,25 @@ class IntInfo:
 
 
 def finfo(type: Any, /) -> FloatInfo:  # noqa: A002 - the standard's name
-    """Return the limits of a floating-point dtype, or of an array's."""
+    """Return the limits of a floating-point dtype.
+
+    The array API standard's `finfo`; its attributes are ``bits``, ``eps``, ``max``, ``min``, ``smallest_normal`` and ``dtype``.
+
+    Parameters
+    ----------
+    type : dtype or GPUArray
+        A floating-point or complex dtype, or an array of it.
+
+    Raises
+    ------
+    DTypeError
+        For integers and bools.
+
+    Examples
+    --------
+    >>> xp.finfo(xp.float32).bits
+    32
+    """
     dtype = _dtype_of(type)
     if dtype.kind not in "fc":
         raise dt.DTypeError(f"finfo is of floating-point dtypes, not {dtype.name}; iinfo is of integers.")
@@ -189,7 +281,25 @@ def finfo(type: Any, /) -> FloatInfo:  # noqa: A002 - the standard's name
 
 
 def iinfo(type: Any, /) -> IntInfo:  # noqa: A002 - the standard's name
-    """Return the limits of an integer dtype, or of an array's."""
+    """Return the limits of an integer dtype.
+
+    The array API standard's `iinfo`; its attributes are ``bits``, ``max``, ``min`` and ``dtype``.
+
+    Parameters
+    ----------
+    type : dtype or GPUArray
+        An integer dtype, or an array of it.
+
+    Raises
+    ------
+    DTypeError
+        For floats and bools.
+
+    Examples
+    --------
+    >>> xp.iinfo(xp.int32).max
+    2147483647
+    """
     dtype = _dtype_of(type)
     if dtype.kind not in "iu":
         raise dt.DTypeError(f"iinfo is of integer dtypes, not {dtype.name}; finfo is of floats.")
@@ -213,7 +323,13 @@ class NamespaceInfo:
         return (self.default_device(),)
 
     def default_dtypes(self, *, device: GPU | None = None) -> dict[str, dt.DType]:  # noqa: ARG002 - alike on all
-        """Return the dtypes that are used when none is named."""
+        """Return the dtypes that are used when none is named.
+
+        Parameters
+        ----------
+        device : GPU, optional
+            The GPU asked about; all have the same.
+        """
         return {
             "real floating": dt.FLOAT32,
             "complex floating": dt.COMPLEX64,
@@ -227,7 +343,15 @@ class NamespaceInfo:
         device: GPU | None = None,  # noqa: ARG002 - alike on all
         kind: str | tuple[str, ...] | None = None,
     ) -> dict[str, dt.DType]:
-        """Return the standard's dtypes that are there, of a kind or of several."""
+        """Return the standard's dtypes that are there.
+
+        Parameters
+        ----------
+        device : GPU, optional
+            The GPU asked about; all have the same.
+        kind : str or tuple of str, optional
+            Those of a kind alone, or of several; see `isdtype`.
+        """
         found = (dt.BOOL, dt.INT32, dt.UINT32, dt.FLOAT32, dt.COMPLEX64)
         standard = {dtype.name: dtype for dtype in found}
         if kind is None:
@@ -236,5 +360,13 @@ class NamespaceInfo:
 
 
 def __array_namespace_info__() -> NamespaceInfo:  # noqa: N807 - the standard's name
-    """Return what the namespace has."""
+    """Return what the namespace has, for programs that ask.
+
+    The array API standard's `__array_namespace_info__`; its methods are ``capabilities``, ``default_device``, ``default_dtypes``, ``devices`` and ``dtypes``.
+
+    Examples
+    --------
+    >>> sorted(xp.__array_namespace_info__().dtypes())
+    ['bool', 'complex64', 'float32', 'int32', 'uint32']
+    """
     return NamespaceInfo()

@@ -27,7 +27,22 @@ _INDEXED = ("edge", "reflect", "symmetric", "wrap")
 
 
 def transpose(a: GPUArray, axes: Sequence[int] | None = None) -> GPUArray:
-    """Return the array with its axes in another order, by default reversed; nothing is moved."""
+    """Return the array with its axes in another order; nothing is moved.
+
+    NumPy's; the array API standard has `permute_dims`.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values.
+    axes : sequence of int, optional
+        Which axis of `a` each axis of the result is; reversed when left out.
+
+    Examples
+    --------
+    >>> xp.transpose(xp.zeros((2, 3))).shape
+    (3, 2)
+    """
     return shapes.permute(a, range(a.ndim)[::-1] if axes is None else axes)
 
 
@@ -36,6 +51,20 @@ def around(x: GPUArray, decimals: int = 0) -> GPUArray:
 
     Floats are scaled, rounded and scaled back in float32, as NumPy does it. More than 38 decimals change nothing: their step is less
     than the least normal float32.
+
+    Parameters
+    ----------
+    x : GPUArray
+        Real numbers; integers and bools keep their dtype.
+    decimals : int
+        Places behind the point that stay.
+
+    Examples
+    --------
+    >>> xp.around(xp.asarray([1.25, 2.71875]), 1)
+    GPUArray([1.2, 2.7], shape=(2,), dtype=float32)
+    >>> xp.around(xp.asarray([1234, 5678]), -2)
+    GPUArray([1200, 5700], shape=(2,), dtype=int32)
     """
     if x.dtype.kind == "b":
         return x
@@ -85,8 +114,13 @@ def pad(array: GPUArray, pad_width: Any, mode: str = "constant", *, constant_val
 
     Raises
     ------
-    webgpu_widget.UnsupportedError
+    UnsupportedError
         For other modes.
+
+    Examples
+    --------
+    >>> xp.pad(xp.asarray([1, 2]), (1, 2), constant_values=9)
+    GPUArray([9, 1, 2, 9, 9], shape=(5,), dtype=int32)
     """
     if isinstance(pad_width, dict):
         width = [(0, 0)] * array.ndim
@@ -120,7 +154,24 @@ def pad(array: GPUArray, pad_width: Any, mode: str = "constant", *, constant_val
 
 
 def nan_to_num(x: GPUArray, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> GPUArray:
-    """Return the values with numbers in the place of NaN and infinities; by default 0 and the largest finite ones."""
+    """Return the values with numbers in the place of NaN and infinities.
+
+    NumPy's; the array API standard has none.
+
+    Parameters
+    ----------
+    x : GPUArray
+        Floats; other dtypes are returned as they are.
+    nan : float
+        What takes the place of NaN.
+    posinf, neginf : float, optional
+        What takes the place of infinity and minus infinity; the largest and the least finite number of the dtype when left out.
+
+    Examples
+    --------
+    >>> xp.nan_to_num(xp.asarray([xp.nan, 1.0, xp.inf]), posinf=9.0)
+    GPUArray([0., 1., 9.], shape=(3,), dtype=float32)
+    """
     if x.dtype.kind != "f":
         return x
     most = float(np.finfo(x.dtype).max)

@@ -57,7 +57,7 @@ def array_function(
 
     Raises
     ------
-    webgpu_widget.UnsupportedError
+    UnsupportedError
         For a function or an argument that is not there; the message names the way out.
     """
     if not all(t is np.ndarray or getattr(t, "_is_gpu_array", False) for t in types):

@@ -17,7 +17,7 @@ from webgpu_widget.arrays.lazy.value import is_array
 from webgpu_widget.arrays.ufuncs import NO_VALUE, WAY_OUT, reduction, store
 from webgpu_widget.errors import UnsupportedError
 from webgpu_widget.xp import _quantiles
-from webgpu_widget.xp._elementwise import clip as _clip
+from webgpu_widget.xp._arithmetic import clip as _clip
 from webgpu_widget.xp._extras import around as _around
 from webgpu_widget.xp._extras import nan_to_num as _nan_to_num
 from webgpu_widget.xp._search import isin as _isin

@@ -50,12 +50,50 @@ def _counts(x: GPUArray, axis: Axis, *, keepdims: bool) -> GPUArray:
 
 
 def nansum(a: GPUArray, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> GPUArray:
-    """Return the sum of what is no NaN; 0 where nothing else is."""
+    """Return the sum of what is no NaN; 0 where nothing else is.
+
+    NumPy's; the array API standard has none.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int, tuple of int or None
+        Axes that are reduced, counted from the end where negative; all of them for None.
+    dtype : dtype, optional
+        In which it is summed; that of `a`, and int32 for bools, when left out.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Examples
+    --------
+    >>> xp.nansum(xp.asarray([1.0, xp.nan, 3.0]))
+    GPUArray(4., shape=(), dtype=float32)
+    """
     return statistics.total(_filled(a, 0), "sum", axis, dtype, keepdims=keepdims)
 
 
 def nanprod(a: GPUArray, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> GPUArray:
-    """Return the product of what is no NaN; 1 where nothing else is."""
+    """Return the product of what is no NaN; 1 where nothing else is.
+
+    NumPy's; the array API standard has none.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int, tuple of int or None
+        Axes that are reduced, counted from the end where negative; all of them for None.
+    dtype : dtype, optional
+        In which it is multiplied; that of `a`, and int32 for bools, when left out.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Examples
+    --------
+    >>> xp.nanprod(xp.asarray([2.0, xp.nan, 3.0]))
+    GPUArray(6., shape=(), dtype=float32)
+    """
     return statistics.total(_filled(a, 1), "prod", axis, dtype, keepdims=keepdims)
 
 
@@ -68,12 +106,46 @@ def _nan_extreme(kind: str, a: GPUArray, axis: Axis, *, keepdims: bool) -> GPUAr
 
 
 def nanmax(a: GPUArray, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
-    """Return the largest value that is no NaN; NaN where nothing else is."""
+    """Return the largest value that is no NaN; NaN where nothing else is.
+
+    NumPy's; the array API standard has none.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int, tuple of int or None
+        Axes that are reduced, counted from the end where negative; all of them for None.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Examples
+    --------
+    >>> xp.nanmax(xp.asarray([1.0, xp.nan, 3.0]))
+    GPUArray(3., shape=(), dtype=float32)
+    """
     return _nan_extreme("max", a, axis, keepdims=keepdims)
 
 
 def nanmin(a: GPUArray, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
-    """Return the smallest value that is no NaN; NaN where nothing else is."""
+    """Return the smallest value that is no NaN; NaN where nothing else is.
+
+    NumPy's; the array API standard has none.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int, tuple of int or None
+        Axes that are reduced, counted from the end where negative; all of them for None.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Examples
+    --------
+    >>> xp.nanmin(xp.asarray([1.0, xp.nan, 3.0]))
+    GPUArray(1., shape=(), dtype=float32)
+    """
     return _nan_extreme("min", a, axis, keepdims=keepdims)
 
 
@@ -90,17 +162,90 @@ def _nan_place(kind: str, a: GPUArray, axis: int | None, *, keepdims: bool) -> G
 
 
 def nanargmax(a: GPUArray, axis: int | None = None, *, keepdims: bool = False) -> GPUArray:
-    """Return where the first largest element is that is no NaN; it waits, to raise ValueError where nothing else is."""
+    """Return where the first largest element is that is no NaN.
+
+    NumPy's; the array API standard has none. It waits, since it raises where there is nothing else.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int or None
+        Axis that is searched, counted from the end where negative; the flattened array for None.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Returns
+    -------
+    GPUArray
+        int32.
+
+    Raises
+    ------
+    ValueError
+        Where there is nothing but NaN.
+
+    Examples
+    --------
+    >>> xp.nanargmax(xp.asarray([1.0, xp.nan, 3.0]))
+    GPUArray(2, shape=(), dtype=int32)
+    """
     return _nan_place("max", a, axis, keepdims=keepdims)
 
 
 def nanargmin(a: GPUArray, axis: int | None = None, *, keepdims: bool = False) -> GPUArray:
-    """Return where the first smallest element is that is no NaN; it waits, to raise ValueError where nothing else is."""
+    """Return where the first smallest element is that is no NaN.
+
+    NumPy's; the array API standard has none. It waits, since it raises where there is nothing else.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int or None
+        Axis that is searched, counted from the end where negative; the flattened array for None.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Returns
+    -------
+    GPUArray
+        int32.
+
+    Raises
+    ------
+    ValueError
+        Where there is nothing but NaN.
+
+    Examples
+    --------
+    >>> xp.nanargmin(xp.asarray([1.0, xp.nan, 3.0]))
+    GPUArray(0, shape=(), dtype=int32)
+    """
     return _nan_place("min", a, axis, keepdims=keepdims)
 
 
 def nanmean(a: GPUArray, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> GPUArray:
-    """Return the mean of what is no NaN; NaN where nothing else is."""
+    """Return the mean of what is no NaN; NaN where nothing else is.
+
+    NumPy's; the array API standard has none.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int, tuple of int or None
+        Axes that are reduced, counted from the end where negative; all of them for None.
+    dtype : dtype, optional
+        What the values are converted to first, and the result's; integers are averaged as float32.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Examples
+    --------
+    >>> xp.nanmean(xp.asarray([1.0, xp.nan, 3.0]))
+    GPUArray(2., shape=(), dtype=float32)
+    """
     x = a if dtype is None else a.astype(dtype)
     if x.dtype.kind != "f":
         return statistics.mean(x, axis, keepdims=keepdims)
@@ -111,7 +256,28 @@ def nanmean(a: GPUArray, axis: Axis = None, dtype: Any = None, *, keepdims: bool
 def nanvar(
     a: GPUArray, axis: Axis = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False, correction: float = 0
 ) -> GPUArray:
-    """Return the variance of what is no NaN, with ``n - ddof`` in the denominator; NaN where that is not positive."""
+    """Return the variance of what is no NaN, with ``n - ddof`` in the denominator; NaN where that is not positive.
+
+    NumPy's; the array API standard has none.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int, tuple of int or None
+        Axes that are reduced, counted from the end where negative; all of them for None.
+    dtype : dtype, optional
+        What the values are converted to first, and the result's; of integers it is float32.
+    ddof, correction : float
+        What is subtracted from the number of elements in the denominator, under NumPy's two names; pass one.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Examples
+    --------
+    >>> xp.nanvar(xp.asarray([1.0, xp.nan, 3.0]))
+    GPUArray(1., shape=(), dtype=float32)
+    """
     x = a if dtype is None else a.astype(dtype)
     rest_of = float(ddof or correction)
     if x.dtype.kind != "f":
@@ -128,7 +294,28 @@ def nanvar(
 def nanstd(
     a: GPUArray, axis: Axis = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False, correction: float = 0
 ) -> GPUArray:
-    """Return the standard deviation of what is no NaN; see `nanvar`."""
+    """Return the standard deviation of what is no NaN, with ``n - ddof`` in the denominator; NaN where that is not positive.
+
+    NumPy's; the array API standard has none.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int, tuple of int or None
+        Axes that are reduced, counted from the end where negative; all of them for None.
+    dtype : dtype, optional
+        What the values are converted to first, and the result's; of integers it is float32.
+    ddof, correction : float
+        What is subtracted from the number of elements in the denominator, under NumPy's two names; pass one.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Examples
+    --------
+    >>> xp.nanstd(xp.asarray([1.0, xp.nan, 3.0]))
+    GPUArray(1., shape=(), dtype=float32)
+    """
     return apply("sqrt", nanvar(a, axis, dtype, ddof=ddof, keepdims=keepdims, correction=correction))
 
 
@@ -211,6 +398,8 @@ def _by_counts(values: GPUArray, counts: GPUArray, q: float, method: str) -> GPU
 def quantile(a: GPUArray, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False) -> GPUArray:
     """Return quantiles along axes, NaN where there is one.
 
+    NumPy's; the array API standard has none.
+
     Parameters
     ----------
     a : GPUArray
@@ -228,22 +417,81 @@ def quantile(a: GPUArray, q: Any, axis: Axis = None, *, method: str = "linear", 
     ------
     ValueError
         For `q` outside 0 to 1.
-    webgpu_widget.UnsupportedError
+    UnsupportedError
         For another method, and for `q` on the GPU.
+
+    Examples
+    --------
+    >>> xp.quantile(xp.asarray([1.0, 2.0, 4.0]), [0.0, 0.25, 1.0])
+    GPUArray([1. , 1.5, 4. ], shape=(3,), dtype=float32)
     """
     return _quantiles("quantile", a, q, axis, method, keepdims=keepdims, without_nan=False)
 
 
 def nanquantile(a: GPUArray, q: Any, axis: Axis = None, *, method: str = "linear", keepdims: bool = False) -> GPUArray:
-    """Return quantiles of what is no NaN; see `quantile`. Waits for the numbers of those elements."""
+    """Return quantiles of what is no NaN.
+
+    NumPy's; the array API standard has none. It waits for the numbers of those elements.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    q, axis, method, keepdims
+        As in `quantile`.
+
+    Raises
+    ------
+    ValueError, UnsupportedError
+        As `quantile`.
+
+    Examples
+    --------
+    >>> xp.nanquantile(xp.asarray([1.0, xp.nan, 3.0]), 0.5)
+    GPUArray(2., shape=(), dtype=float32)
+    """
     return _quantiles("nanquantile", a, q, axis, method, keepdims=keepdims, without_nan=a.dtype.kind == "f")
 
 
 def median(a: GPUArray, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
-    """Return the middle value, the mean of the middle two of an even number; NaN where there is one."""
+    """Return the middle value, the mean of the middle two of an even number; NaN where there is one.
+
+    NumPy's; the array API standard has none.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; integers are taken as float32.
+    axis : int, tuple of int or None
+        Axes that are reduced, counted from the end where negative; all of them for None.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Examples
+    --------
+    >>> xp.median(xp.asarray([5.0, 1.0, 2.0]))
+    GPUArray(2., shape=(), dtype=float32)
+    """
     return _quantiles("median", a, 0.5, axis, "linear", keepdims=keepdims, without_nan=False)
 
 
 def nanmedian(a: GPUArray, axis: Axis = None, *, keepdims: bool = False) -> GPUArray:
-    """Return the middle value of what is no NaN; see `median`. Waits for the numbers of those elements."""
+    """Return the middle value of what is no NaN, the mean of the middle two of an even number.
+
+    NumPy's; the array API standard has none. It waits for the numbers of those elements.
+
+    Parameters
+    ----------
+    a : GPUArray
+        The values; NaN among them counts for nothing.
+    axis : int, tuple of int or None
+        Axes that are reduced, counted from the end where negative; all of them for None.
+    keepdims : bool
+        Whether reduced axes stay, of length 1.
+
+    Examples
+    --------
+    >>> xp.nanmedian(xp.asarray([5.0, xp.nan, 2.0]))
+    GPUArray(3.5, shape=(), dtype=float32)
+    """
     return _quantiles("nanmedian", a, 0.5, axis, "linear", keepdims=keepdims, without_nan=a.dtype.kind == "f")

@@ -68,11 +68,11 @@ def fft(x: GPUArray, /, *, n: int | None = None, axis: int = -1, norm: Norm = "b
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         For a transform of no points.
     numpy.exceptions.AxisError
         When there is no such axis.
-    webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    BufferSizeError, LimitError
         When the result, or one transform, is larger than the adapter's buffers or bindings.
 
     Examples
@@ -103,8 +103,13 @@ def ifft(x: GPUArray, /, *, n: int | None = None, axis: int = -1, norm: Norm = "
 
     Raises
     ------
-    webgpu_widget.ShapeError, numpy.exceptions.AxisError, webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    ShapeError, numpy.exceptions.AxisError, BufferSizeError, LimitError
         As `fft`.
+
+    Examples
+    --------
+    >>> xp.fft.ifft(xp.fft.fft(xp.asarray([1.0, 2.0, 3.0, 4.0]))).real.round(3)
+    GPUArray([1., 2., 3., 4.], shape=(4,), dtype=float32)
     """
     return along("ifft", x, n, axis, norm, inverse=True)
 
@@ -132,10 +137,16 @@ def fftn(
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         For a transform of no points, an axis that is named twice, and more or fewer sizes than axes.
-    numpy.exceptions.AxisError, webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    numpy.exceptions.AxisError, BufferSizeError, LimitError
         As `fft`.
+
+    Examples
+    --------
+    >>> xp.fft.fftn(xp.ones((2, 2))).real.round(3)
+    GPUArray([[4., 0.],
+              [0., 0.]], shape=(2, 2), dtype=float32)
     """
     return over_axes("fftn", x, s, axes, norm, inverse=False)
 
@@ -159,8 +170,14 @@ def ifftn(
 
     Raises
     ------
-    webgpu_widget.ShapeError, numpy.exceptions.AxisError, webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    ShapeError, numpy.exceptions.AxisError, BufferSizeError, LimitError
         As `fftn`.
+
+    Examples
+    --------
+    >>> xp.fft.ifftn(xp.fft.fftn(xp.ones((2, 2)))).real.round(3)
+    GPUArray([[1., 1.],
+              [1., 1.]], shape=(2, 2), dtype=float32)
     """
     return over_axes("ifftn", x, s, axes, norm, inverse=True)
 
@@ -182,9 +199,9 @@ def rfft(x: GPUArray, /, *, n: int | None = None, axis: int = -1, norm: Norm = "
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         For complex numbers.
-    webgpu_widget.ShapeError, numpy.exceptions.AxisError, webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    ShapeError, numpy.exceptions.AxisError, BufferSizeError, LimitError
         As `fft`.
 
     Examples
@@ -216,8 +233,13 @@ def irfft(x: GPUArray, /, *, n: int | None = None, axis: int = -1, norm: Norm = 
 
     Raises
     ------
-    webgpu_widget.ShapeError, numpy.exceptions.AxisError, webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    ShapeError, numpy.exceptions.AxisError, BufferSizeError, LimitError
         As `fft`.
+
+    Examples
+    --------
+    >>> xp.fft.irfft(xp.fft.rfft(xp.asarray([1.0, 2.0, 3.0, 4.0]))).round(3)
+    GPUArray([1., 2., 3., 4.], shape=(4,), dtype=float32)
     """
     return real_along("irfft", x, n, axis, norm, inverse=True)
 
@@ -241,10 +263,15 @@ def rfftn(
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         For complex numbers.
-    webgpu_widget.ShapeError, numpy.exceptions.AxisError, webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    ShapeError, numpy.exceptions.AxisError, BufferSizeError, LimitError
         As `fftn`.
+
+    Examples
+    --------
+    >>> xp.fft.rfftn(xp.ones((2, 4))).shape
+    (2, 3)
     """
     chosen = _some("rfftn", x, s, axes)
     half = half_along("rfftn", x, chosen[-1][1], chosen[-1][0], norm, inverse=False)
@@ -274,8 +301,13 @@ def irfftn(
 
     Raises
     ------
-    webgpu_widget.ShapeError, numpy.exceptions.AxisError, webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    ShapeError, numpy.exceptions.AxisError, BufferSizeError, LimitError
         As `fftn`.
+
+    Examples
+    --------
+    >>> xp.fft.irfftn(xp.fft.rfftn(xp.ones((2, 4)))).shape
+    (2, 4)
     """
     chosen = _some("irfftn", x, s, axes)
     part = x
@@ -315,8 +347,13 @@ def hfft(x: GPUArray, /, *, n: int | None = None, axis: int = -1, norm: Norm = "
 
     Raises
     ------
-    webgpu_widget.ShapeError, numpy.exceptions.AxisError, webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    ShapeError, numpy.exceptions.AxisError, BufferSizeError, LimitError
         As `fft`.
+
+    Examples
+    --------
+    >>> xp.fft.hfft(xp.asarray([1.0, 0.0, 0.0])).round(3)
+    GPUArray([1., 1., 1., 1.], shape=(4,), dtype=float32)
     """
     return real_along("hfft", x, n, axis, norm, inverse=False)
 
@@ -338,10 +375,15 @@ def ihfft(x: GPUArray, /, *, n: int | None = None, axis: int = -1, norm: Norm = 
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         For complex numbers.
-    webgpu_widget.ShapeError, numpy.exceptions.AxisError, webgpu_widget.BufferSizeError, webgpu_widget.LimitError
+    ShapeError, numpy.exceptions.AxisError, BufferSizeError, LimitError
         As `fft`.
+
+    Examples
+    --------
+    >>> xp.fft.ihfft(xp.asarray([4.0, 0.0, 0.0, 0.0])).real.round(3)
+    GPUArray([1., 1., 1.], shape=(3,), dtype=float32)
     """
     return half_along("ihfft", x, n, axis, norm, inverse=True)
 
@@ -367,10 +409,15 @@ def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: GPU | None 
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         When `n` is less than 1.
-    webgpu_widget.DTypeError
+    DTypeError
         For another dtype.
+
+    Examples
+    --------
+    >>> xp.fft.fftfreq(4)
+    GPUArray([ 0.  ,  0.25, -0.5 , -0.25], shape=(4,), dtype=float32)
     """
     return _frequencies("fftfreq", np.fft.fftfreq, n, d, dtype, device)
 
@@ -390,8 +437,13 @@ def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: GPU | None
 
     Raises
     ------
-    webgpu_widget.ShapeError, webgpu_widget.DTypeError
+    ShapeError, DTypeError
         As `fftfreq`.
+
+    Examples
+    --------
+    >>> xp.fft.rfftfreq(4)
+    GPUArray([0.  , 0.25, 0.5 ], shape=(3,), dtype=float32)
     """
     return _frequencies("rfftfreq", np.fft.rfftfreq, n, d, dtype, device)
 
@@ -419,6 +471,11 @@ def fftshift(x: GPUArray, /, *, axes: int | Sequence[int] | None = None) -> GPUA
     -------
     GPUArray
         Of the shape and dtype of `x`.
+
+    Examples
+    --------
+    >>> xp.fft.fftshift(xp.fft.fftfreq(4))
+    GPUArray([-0.5 , -0.25,  0.  ,  0.25], shape=(4,), dtype=float32)
     """
     return _shifted("fftshift", x, axes, 1)
 
@@ -437,6 +494,11 @@ def ifftshift(x: GPUArray, /, *, axes: int | Sequence[int] | None = None) -> GPU
     -------
     GPUArray
         Of the shape and dtype of `x`.
+
+    Examples
+    --------
+    >>> xp.fft.ifftshift(xp.fft.fftshift(xp.fft.fftfreq(4)))
+    GPUArray([ 0.  ,  0.25, -0.5 , -0.25], shape=(4,), dtype=float32)
     """
     return _shifted("ifftshift", x, axes, -1)
 

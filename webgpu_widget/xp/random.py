@@ -20,7 +20,22 @@ __all__ = ["bits", "integers", "normal", "permutation", "uniform"]
 
 
 def bits(shape: int | Sequence[int], seed: int, *, device: GPU | None = None) -> GPUArray:
-    """Return 32 random bits for each element, uint32."""
+    """Return 32 random bits for each element, uint32.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    seed : int
+        Any, of which the low 64 bits count; the same seed gives the same values on every adapter.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+
+    Examples
+    --------
+    >>> xp.random.bits((2, 3), seed=1).dtype
+    dtype('uint32')
+    """
     return _random.bits(device_of(device), shape, seed)
 
 
@@ -31,17 +46,25 @@ def uniform(
 
     Parameters
     ----------
-    shape, seed
-        Of the result; any integer, of which the low 64 bits count.
-    low, high
+    shape : int or tuple of int
+        Lengths of the axes.
+    seed : int
+        Any, of which the low 64 bits count; the same seed gives the same values on every adapter.
+    low, high : float
         The ends, rounded to float32, with low < high. `low` can come, `high` never does, however few float32 there are between them.
-    device
-        Where; the default GPU for None.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
 
     Raises
     ------
     ValueError
         When the ends are not finite in float32 or not in this order.
+
+    Examples
+    --------
+    >>> x = xp.random.uniform(1000, seed=1, low=-1.0)
+    >>> bool(xp.all((x >= -1.0) & (x < 1.0)))
+    True
     """
     return _random.uniform(device_of(device), shape, seed, low, high)
 
@@ -53,26 +76,65 @@ def normal(
 
     Parameters
     ----------
-    shape, seed
-        Of the result; any integer, of which the low 64 bits count.
-    mean, std
+    shape : int or tuple of int
+        Lengths of the axes.
+    seed : int
+        Any, of which the low 64 bits count; the same seed gives the same values on every adapter.
+    mean, std : float
         Of the distribution, finite in float32.
-    device
-        Where; the default GPU for None.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
 
     Raises
     ------
     ValueError
         When `mean` or `std` is not finite in float32.
+
+    Examples
+    --------
+    >>> xp.random.normal((2, 3), seed=1).shape
+    (2, 3)
     """
     return _random.normal(device_of(device), shape, seed, mean, std)
 
 
 def integers(shape: int | Sequence[int], seed: int, low: int, high: int, *, device: GPU | None = None) -> GPUArray:
-    """Return int32 values uniform on [low, high)."""
+    """Return int32 values uniform on the half-open interval [low, high).
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    seed : int
+        Any, of which the low 64 bits count; the same seed gives the same values on every adapter.
+    low, high : int
+        The ends, in int32, with low < high; `high` never comes.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+
+    Examples
+    --------
+    >>> xp.random.integers(4, seed=1, low=0, high=10)
+    GPUArray([7, 2, 9, 4], shape=(4,), dtype=int32)
+    """
     return _random.integers(device_of(device), shape, seed, low, high)
 
 
 def permutation(size: int, seed: int, *, device: GPU | None = None) -> GPUArray:
-    """Return 0 ... size - 1 in random order, int32."""
+    """Return 0 ... size - 1 in random order, int32.
+
+    Parameters
+    ----------
+    size : int
+        How many.
+    seed : int
+        Any, of which the low 64 bits count; the same seed gives the same values on every adapter.
+    device : GPU, optional
+        Where it is made; `default_gpu` when left out.
+
+    Examples
+    --------
+    >>> xp.random.permutation(4, seed=1)
+    GPUArray([2, 1, 3, 0], shape=(4,), dtype=int32)
+    """
     return _random.permutation(device_of(device), size, seed)

@@ -43,7 +43,7 @@ def _points(name: str, n: Any, default: int) -> int:
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         When there are none.
     """
     points = default if n is None else operator.index(n)
@@ -202,9 +202,9 @@ def fft_convolve(
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         When the operands have different numbers of axes, do not broadcast, or, for ``valid``, neither holds the other along all axes.
-    webgpu_widget.DTypeError
+    DTypeError
         For dtypes that the GPU does not have.
     ValueError
         For another mode.

@@ -77,7 +77,7 @@ def sort_key(name: str, node: Node) -> Node:
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         For complex numbers, which have none.
     """
     if node.dtype == dt.COMPLEX64:
@@ -90,9 +90,9 @@ def same_gpu(name: str, arrays: list[GPUArray]) -> Runtime:
 
     Raises
     ------
-    webgpu_widget.BindingError
+    BindingError
         When they live on different GPUs.
-    webgpu_widget.ClosedError
+    ClosedError
         When that GPU is closed, or an array freed.
     """
     device = arrays[0]._device
@@ -157,9 +157,9 @@ def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArra
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         When the dtypes do not combine, or the operation has no meaning for them.
-    webgpu_widget.ShapeError
+    ShapeError
         When the shapes do not broadcast.
     """
     runtime, values = coerce(name, operands, gpu)
@@ -311,7 +311,7 @@ def astype(x: GPUArray, dtype: Any) -> GPUArray:
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         When complex numbers would become real ones.
     """
     target = dt.check_dtype(dtype)

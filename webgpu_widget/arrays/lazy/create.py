@@ -87,9 +87,9 @@ def arange(device: Device, start: Any, stop: Any = None, step: Any = 1, dtype: A
     ------
     ValueError
         For a step of 0, and for ends that are not finite.
-    webgpu_widget.RangeError
+    RangeError
         For values that the dtype does not have.
-    webgpu_widget.DTypeError
+    DTypeError
         For a start or step with a fraction where integers are asked for.
     """
     if stop is None:

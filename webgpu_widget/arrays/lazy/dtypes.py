@@ -72,7 +72,7 @@ def check_dtype(dtype: Any, *, accumulates: bool = False) -> DType:
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         For a dtype that WebGPU does not have; the message says what to pass instead.
     """
     if dtype is float:
@@ -131,7 +131,7 @@ def promote(*dtypes: DType) -> DType:
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         Where NumPy's answer is float64 or int64, which WGSL does not have.
     """
     result: DType = np.result_type(*dtypes)
@@ -189,7 +189,7 @@ def promote_scalar(value: Any, dtype: DType) -> DType:
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         For a float or complex number with an integer array, whose result is float64 or complex128 in NumPy.
     """
     kind = scalar_kind(value)
@@ -211,9 +211,9 @@ def fit_scalar(value: Any, dtype: DType) -> bool | int | float | complex:
 
     Raises
     ------
-    webgpu_widget.RangeError
+    RangeError
         When an integer does not fit, as in NumPy, or a finite number would become infinite.
-    webgpu_widget.DTypeError
+    DTypeError
         When a number with a fraction would become an integer, or a complex number a real one.
     """
     if dtype == BOOL:
@@ -241,7 +241,7 @@ def as_float(value: Any) -> float:
 
     Raises
     ------
-    webgpu_widget.RangeError
+    RangeError
         When a finite number would become infinite.
     """
     try:
@@ -266,9 +266,9 @@ def whole_number(value: Any, dtype: DType) -> int:
 
     Raises
     ------
-    webgpu_widget.RangeError
+    RangeError
         For what is not finite.
-    webgpu_widget.DTypeError
+    DTypeError
         For a number with a fraction.
     """
     if not isinstance(value, (float, np.floating)):
@@ -297,9 +297,9 @@ def converted(array: np.ndarray[Any, Any], dtype: DType, *, numbers: bool) -> np
 
     Raises
     ------
-    webgpu_widget.RangeError
+    RangeError
         When a value does not fit.
-    webgpu_widget.DTypeError
+    DTypeError
         When a plain number with a fraction would become an integer, or a complex number a real one.
     """
     if array.dtype == dtype:

@@ -35,9 +35,9 @@ def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         For NumPy data of 64 bits, when no dtype is given, and for numbers with a fraction where integers are asked for.
-    webgpu_widget.RangeError
+    RangeError
         For values that do not fit.
     """
     if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():

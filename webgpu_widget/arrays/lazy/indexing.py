@@ -235,7 +235,7 @@ def as_value(x: GPUArray, value: Any) -> Node:
 
     Raises
     ------
-    webgpu_widget.DTypeError
+    DTypeError
         When the value is of a higher kind.
     """
     if dt.is_scalar(value):

@@ -59,7 +59,7 @@ def inputs_of(runtime: Runtime, trace: Trace, walks: Sequence[Walk], outputs: in
 
     Raises
     ------
-    webgpu_widget.LimitError
+    LimitError
         When elements are gathered from a buffer that does not fit one binding, or the expression walks large buffers in more
         ways than a kernel has bindings.
     """

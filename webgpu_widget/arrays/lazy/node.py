@@ -167,7 +167,7 @@ def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         Where they do not, with the shapes and the rule.
     """
     if not shapes:

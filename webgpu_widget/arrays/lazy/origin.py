@@ -77,7 +77,7 @@ def targets(array: GPUArray, where: str) -> list[Target]:
 
     Raises
     ------
-    webgpu_widget.BindingError
+    BindingError
         When one of these was written since, or the view shows an element twice.
     """
     found = [Target(array, Walk(0, c_strides(array.shape)), array.shape)]

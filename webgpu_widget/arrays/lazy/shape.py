@@ -96,7 +96,7 @@ def reshape(x: GPUArray, shape: Any) -> GPUArray:
 
     Raises
     ------
-    webgpu_widget.ShapeError
+    ShapeError
         When the numbers of elements differ.
     """
     runtime = same_gpu("reshape", [x])

@@ -154,6 +154,11 @@ class Value:
         """Give the memory back at once; later use raises `ClosedError`.
 
         Expressions that were made of the array and not computed yet are computed first.
+
+        Examples
+        --------
+        >>> x = gpu.array([1.0, 2.0])
+        >>> x.free()
         """
         if self._freed:
             return

@@ -66,7 +66,7 @@ def launch(
 
     Raises
     ------
-    webgpu_widget.errors.ShapeError
+    ShapeError
         When the shapes do not fit.
     ValueError
         When a float16 result is to be added to.

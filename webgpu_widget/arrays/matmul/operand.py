@@ -78,7 +78,7 @@ def product_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
     Raises
     ------
-    webgpu_widget.errors.ShapeError
+    ShapeError
         When an operand has no axis, the inner sizes differ, or the batch axes do not broadcast.
     """
     from webgpu_widget.errors import ShapeError
