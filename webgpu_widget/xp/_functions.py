@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from webgpu_widget.arrays.lazy.value import Value
 from webgpu_widget.arrays.ufuncs import WAY_OUT
 from webgpu_widget.errors import UnsupportedError
 from webgpu_widget.xp import _functions_fft, _functions_linalg, _functions_shape, _functions_statistics
@@ -60,7 +61,7 @@ def array_function(
     UnsupportedError
         For a function or an argument that is not there; the message names the way out.
     """
-    if not all(t is np.ndarray or getattr(t, "_is_gpu_array", False) for t in types):
+    if not all(t is np.ndarray or issubclass(t, Value) for t in types):
         return NotImplemented
     name = _name_of(function)
     twin = TWINS.get(function)

@@ -58,10 +58,11 @@ def cast_node(node: Node, dtype: DType) -> Node:
 def op_node(name: str, *inputs: Node) -> Node:
     """Return an operation on nodes of one dtype (``where``: the condition apart)."""
     dtype = inputs[-1].dtype
-    if dtype.kind not in OPS[name].code:
+    op = OPS[name]
+    if dtype.kind not in op.code:
         raise _undefined(name, dtype)
-    shape = broadcast_shapes(name, *(n.shape for n in inputs))
-    return Node(name, inputs, shape, OPS[name].dtype(dtype))
+    shape = broadcast_shapes(name, *[n.shape for n in inputs])
+    return Node(name, inputs, shape, op.dtype(dtype))
 
 
 def _undefined(name: str, dtype: DType) -> DTypeError:
@@ -121,6 +122,8 @@ def coerce(name: str, operands: tuple[Any, ...], gpu: GPU | Device | None = None
     """
     arrays = [o for o in operands if is_array(o)]
     runtime = same_gpu(name, arrays) if arrays else runtime_of(as_device(gpu))
+    if len(arrays) == len(operands):
+        return runtime, arrays
     result: list[Any] = []
     for operand in operands:
         if is_array(operand) or dt.is_scalar(operand):
@@ -134,14 +137,19 @@ def coerce(name: str, operands: tuple[Any, ...], gpu: GPU | Device | None = None
 
 def common_dtype(operands: list[Any]) -> DType:
     """Return the dtype that arrays and scalars combine to."""
-    found = [o.dtype for o in operands if is_array(o)]
-    if not found:
-        kinds = [dt.default_dtype(o) for o in operands]
-        return next(d for d in (dt.COMPLEX64, dt.FLOAT32, dt.INT32, dt.BOOL) if d in kinds)
-    dtype = found[0] if len(found) == 1 else dt.promote(*found)
+    found: list[DType] = []
+    scalars: list[Any] = []
     for operand in operands:
-        if not is_array(operand):
-            dtype = dt.promote_scalar(operand, dtype)
+        if is_array(operand):
+            found.append(operand._node.dtype)
+        else:
+            scalars.append(operand)
+    if not found:
+        kinds = [dt.default_dtype(o) for o in scalars]
+        return next(d for d in (dt.COMPLEX64, dt.FLOAT32, dt.INT32, dt.BOOL) if d in kinds)
+    dtype = found[0] if len(found) == 1 or (found[0] is found[1] and len(found) == 2) else dt.promote(*found)
+    for scalar in scalars:
+        dtype = dt.promote_scalar(scalar, dtype)
     return dtype
 
 
@@ -171,19 +179,17 @@ def apply(name: str, *operands: Any, gpu: GPU | Device | None = None) -> GPUArra
         if exact is not None:
             name, values = exact
     if op.floats:
-        values = [
-            dt.as_float(v) if not is_array(v) and any(is_array(o) for o in values) and dt.scalar_kind(v) in "if" else v
-            for v in values
-        ]
         arrays = [v.dtype for v in values if is_array(v)]
         dtype = dt.promote(*(dt.float_of(d) for d in arrays)) if arrays else dt.FLOAT32
-        if any(not is_array(v) and dt.scalar_kind(v) == "c" for v in values):
-            dtype = dt.COMPLEX64
+        if len(arrays) < len(values):
+            if any(not is_array(v) and dt.scalar_kind(v) == "c" for v in values):
+                dtype = dt.COMPLEX64
+            values = [dt.as_float(v) if arrays and not is_array(v) and dt.scalar_kind(v) in "if" else v for v in values]
     else:
         dtype = common_dtype(values)
     if name == "pow" and dtype.kind == "i":
         _check_exponent(operands[1], runtime)
-    node = op_node(name, *(as_node(v, dtype) for v in values))
+    node = op_node(name, *[as_node(v, dtype) for v in values])
     if name in _SIGNS and dtype.kind in "fc":
         _keep_rounding(runtime, node)
     return wrap(runtime.device, runtime.admit(node))

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from webgpu_widget.arrays.lazy.node import Storage
     from webgpu_widget.arrays.lazy.runtime import Runtime
     from webgpu_widget.arrays.lazy.trace import Access, Trace
-    from webgpu_widget.device.handles import Buffer, Span
+    from webgpu_widget.device.handles import Buffer, Pipeline, Span
 
+Dispatches = tuple[tuple["Pipeline", tuple[int, ...], tuple[int, int, int]], ...]
+"""Kernels with the words of their uniforms, without the scalars, and their workgroups."""
 MOST_GROUPS = 65535
 _FEW_UNITS = 1 << 17
 """Below this many units, invocations with one each fill a GPU better than fewer with several."""
@@ -114,8 +116,10 @@ def run_elementwise(
     dtypes: Sequence[DType],
     storages: Sequence[Storage],
     region: Access | None = None,
-) -> None:
+) -> Dispatches | None:
     """Queue the kernel that stores values of a trace; several where a buffer is larger than a binding may be.
+
+    Returns what was queued, where it depends on the expression alone.
 
     Parameters
     ----------
@@ -135,8 +139,8 @@ def run_elementwise(
         buffers += [held(s) for s in storages]
     if any(b.size_bytes > limit for b in buffers):
         for bound, form, words, groups in _launches(runtime, trace, results, dtypes, storages, region):
-            _dispatch(runtime, form, bound, [*words, *trace.consts], groups)
-        return
+            runtime.dispatch(_pipeline(runtime, form), bound, [*words, *trace.consts], groups)
+        return None
     # What is launched depends on the expression alone: most of a loop's work is done in its first turn.
     key = (
         trace.shape,
@@ -152,8 +156,11 @@ def run_elementwise(
     )
     # Buffers are not kept: they would live as long as the plan.
     make = _launches(runtime, trace, results, dtypes, storages, region)
-    for form, words, groups in runtime.plan(key, lambda: (launch[1:] for launch in make)):
-        _dispatch(runtime, form, buffers, [*words, *trace.consts], groups)
+    plan = runtime.plan(key, lambda: (launch[1:] for launch in make))
+    dispatches = tuple((_pipeline(runtime, form), tuple(words), (groups, 1, 1)) for form, words, groups in plan)
+    for pipeline, fixed, workgroups in dispatches:
+        runtime.dispatch(pipeline, buffers, [*fixed, *trace.consts], workgroups)
+    return dispatches
 
 
 def _own(trace: Trace, storages: Sequence[Storage]) -> int:
@@ -161,13 +168,12 @@ def _own(trace: Trace, storages: Sequence[Storage]) -> int:
     return next((i for i, s in enumerate(trace.storages) if s is storages[0]), -1)
 
 
-def _dispatch(
-    runtime: Runtime, form: Form | TurnedForm, bound: Sequence[Buffer | Span], words: list[int], groups: int
-) -> None:
+def _pipeline(runtime: Runtime, form: Form | TurnedForm) -> Pipeline:
     def source() -> str:
         return turned_source(form) if isinstance(form, TurnedForm) else elementwise_source(form)
 
-    runtime.dispatch(runtime.pipeline(form, source, "elementwise"), bound, words, groups)
+    pipeline: Pipeline = runtime.pipeline(form, source, "elementwise")
+    return pipeline
 
 
 def _launches(

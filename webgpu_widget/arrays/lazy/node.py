@@ -170,11 +170,16 @@ def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
     ShapeError
         Where they do not, with the shapes and the rule.
     """
-    if not shapes:
+    if len(shapes) == 2:
+        a, b = shapes
+        if a == b or not b:
+            return a
+        if not a:
+            return b
+    elif not shapes:
         return ()
-    first = shapes[0]
-    if all(s == first for s in shapes):
-        return first
+    elif all(s == shapes[0] for s in shapes):
+        return shapes[0]
     ndim = max(map(len, shapes))
     result = [1] * ndim
     for shape in shapes:

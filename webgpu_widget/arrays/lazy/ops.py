@@ -54,9 +54,11 @@ class Op:
 
     def dtype(self, operands: DType) -> DType:
         """Return the dtype of the result, given that of the operands."""
+        if self.result == "same":
+            return operands
         if self.result == "real":
             return real_of(operands)
-        return {"bool": BOOL, "complex": COMPLEX64, "key": UINT32}.get(self.result, operands)
+        return {"bool": BOOL, "complex": COMPLEX64, "key": UINT32}[self.result]
 
     def template(self, kind: str) -> str:
         """Return the WGSL for operands of a kind, ``h`` among them."""

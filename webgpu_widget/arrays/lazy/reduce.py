@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.codegen import weight_of
 from webgpu_widget.arrays.lazy.launch import MOST_GROUPS, held, inputs_of
+from webgpu_widget.arrays.lazy.likeness import likeness
 from webgpu_widget.arrays.lazy.node import Node, Storage, c_strides, size_of
 from webgpu_widget.arrays.lazy.pieces import Bound, Walk, sides_of
 from webgpu_widget.arrays.lazy.reduce_codegen import MOST_COUNT, ReduceForm, pairing, reduce_source, result_type
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from webgpu_widget.arrays.lazy.node import Dim
     from webgpu_widget.arrays.lazy.pieces import Box
     from webgpu_widget.arrays.lazy.runtime import Runtime
-    from webgpu_widget.device.handles import Buffer, Span
+    from webgpu_widget.device.handles import Buffer, Pipeline, Span
 
 _ENOUGH_GROUPS = 4096
 _ENOUGH_THREADS = 1 << 18
@@ -54,6 +55,14 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, co
         node.used += 1
         if node.storage is None and node.used > 1 and node.op not in ("const", "iota", "view"):
             runtime.materialise(node)
+        alike = likeness(node)
+        if alike is not None:
+            known = runtime.seen.find((kind, axes, count, *alike.key), alike.buffers)
+            if known is not None:
+                shape, out_dtype, steps = known
+                storage = runtime.allocate(size_of(shape), out_dtype)
+                _run(runtime, steps, [held(s) for s in alike.storages], held(storage), alike.consts)
+                return Node("leaf", (), shape, out_dtype, storage=storage)
         for part in narrow_parts(node, size_of(node.shape)):
             runtime.materialise(part)
         kept = tuple(i for i in range(len(node.shape)) if i not in axes)
@@ -69,17 +78,19 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, co
                 dims = None
             trace = Trace(space)
             result = trace.value(node, dims)
-            _launch(_Reduction(runtime, kind, node.dtype, trace, result, len(kept), storage, count))
+            queued = _launch(_Reduction(runtime, kind, node.dtype, trace, result, len(kept), storage, count))
+            if alike is not None and queued is not None and alike.agrees(trace):
+                runtime.seen.keep((kind, axes, count, *alike.key), (shape, out_dtype, queued))
         return Node("leaf", (), shape, out_dtype, storage=storage)
 
 
-def _launch(reduction: _Reduction) -> None:
-    """Queue all dispatches of a reduction; what they are is kept for the next one of its kind."""
+def _launch(reduction: _Reduction) -> tuple[_Step, ...] | None:
+    """Queue all dispatches of a reduction; returns them, without the buffers, where they depend on the expression alone."""
     runtime, trace = reduction.runtime, reduction.trace
     inputs = [held(s) for s in trace.storages]
     if any(b.size_bytes > reduction.limit for b in (*inputs, reduction.output)):
-        _run(reduction, list(reduction.steps()))
-        return
+        _run(runtime, list(reduction.steps()), (), None, trace.consts)
+        return None
     key = (
         *(reduction.kind, reduction.dtype, reduction.result, reduction.kept, reduction.divisor),
         trace.shape,
@@ -89,23 +100,27 @@ def _launch(reduction: _Reduction) -> None:
         *(runtime.is_fallback, runtime.has_subgroups, runtime.has_f16),
     )
     # Buffers are not kept: they would live as long as the plan.
-    steps = runtime.plan(key, lambda: (s._replace(inputs=(), output=None) for s in reduction.steps()))
-    _run(reduction, [s._replace(inputs=inputs, output=reduction.output) for s in steps])
+    steps: tuple[_Step, ...] = runtime.plan(
+        key, lambda: (s._replace(inputs=(), output=None) for s in reduction.steps())
+    )
+    _run(runtime, steps, inputs, reduction.output, trace.consts)
+    return steps
 
 
-def _run(reduction: _Reduction, steps: Sequence[_Step]) -> None:
-    runtime = reduction.runtime
+def _run(
+    runtime: Runtime, steps: Sequence[_Step], inputs: Sequence[Buffer], output: Buffer | None, consts: Sequence[int]
+) -> None:
+    """Queue steps; those without bindings of their own have these."""
     parts: Buffer | None = None
     for step in steps:
         form = step.form
         if step.between:
             between = runtime.allocate(step.between, dt.UINT32)
             parts = held(between)
-        source = [parts] if form.partial else step.inputs
-        target = step.output if form.final else parts
-        consts = [] if form.partial else reduction.trace.consts
-        pipeline = runtime.pipeline(form, partial(reduce_source, form), f"reduce_{form.kind}")
-        runtime.dispatch(pipeline, [*source, target], [*step.words, *consts], step.groups)
+        source = [parts] if form.partial else step.inputs or inputs
+        target = (step.output or output) if form.final else parts
+        words = step.words if form.partial else (*step.words, *consts)
+        runtime.dispatch(step.pipeline(runtime), [*source, target], words, step.groups)
 
 
 class _Step(NamedTuple):
@@ -127,6 +142,12 @@ class _Step(NamedTuple):
     inputs: Sequence[Buffer | Span]
     output: Buffer | Span | None
     between: int
+
+    def pipeline(self, runtime: Runtime) -> Pipeline:
+        """Return the compiled kernel."""
+        form = self.form
+        found: Pipeline = runtime.pipeline(form, partial(reduce_source, form), f"reduce_{form.kind}")
+        return found
 
 
 class _Pass(NamedTuple):

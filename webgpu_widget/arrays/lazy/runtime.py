@@ -11,6 +11,7 @@ import numpy as np
 
 from webgpu_widget.arrays.lazy import launch
 from webgpu_widget.arrays.lazy.dtypes import nbytes_allocated
+from webgpu_widget.arrays.lazy.likeness import Likeness, Seen, likeness
 from webgpu_widget.arrays.lazy.node import Node, Storage, size_of
 from webgpu_widget.arrays.lazy.ops import OPS
 from webgpu_widget.arrays.lazy.pool import Pool
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from webgpu_widget.arrays.lazy.dtypes import DType
-    from webgpu_widget.device.device import Device
+    from webgpu_widget.device.device import AdapterInfo, Device
     from webgpu_widget.device.handles import Buffer
 
 Launch = TypeVar("Launch")
@@ -54,6 +55,7 @@ class Runtime:
         self.sharing = Sharing(self)
         self._pipelines: dict[object, Any] = {}
         self._plans: dict[object, Any] = {}
+        self.seen = Seen(self, SAFE_BINDING_BYTES)
         self.binding_bytes: int | None = None
         """A smaller `max_binding_bytes` than the adapter's, for tests."""
         device.before_count(self.pool.trim)
@@ -75,20 +77,20 @@ class Runtime:
     # ------------------------------------------------------------ the adapter
 
     @property
-    def _info(self) -> Any:
+    def info(self) -> AdapterInfo | None:
         """The adapter's info where it is known; never waits for the browser."""
         return self.device.known
 
     @property
     def most_buffers(self) -> int:
         """Storage buffers that one kernel may bind."""
-        info = self._info
+        info = self.info
         return 8 if info is None else min(16, int(info.limits.get("maxStorageBuffersPerShaderStage", 8)))
 
     @property
     def is_fallback(self) -> bool:
         """Whether kernels run on a CPU: barriers and workgroup memory cost much there. True where it is not known."""
-        info = self._info
+        info = self.info
         return True if info is None else bool(info.is_fallback)
 
     @property
@@ -96,19 +98,19 @@ class Runtime:
         """How much of a buffer one binding may show; what every adapter allows where this one's limit is not known yet."""
         if self.binding_bytes is not None:
             return self.binding_bytes
-        info = self._info
+        info = self.info
         return SAFE_BINDING_BYTES if info is None else int(info.limits["maxStorageBufferBindingSize"])
 
     @property
     def has_subgroups(self) -> bool:
         """Whether kernels may exchange values inside subgroups."""
-        info = self._info
+        info = self.info
         return info is not None and "subgroups" in info.features
 
     @property
     def has_f16(self) -> bool:
         """Whether buffers may be of WGSL's f16."""
-        info = self._info
+        info = self.info
         # Firefox's compiler, naga, cannot look at the bits of an f16 (https://github.com/gfx-rs/wgpu, 29: "Unable to cast"), which signs of NaN need.
         return info is not None and "shader-f16" in info.features and "Firefox/" not in info.user_agent
 
@@ -117,7 +119,8 @@ class Runtime:
     def allocate(self, size: int, dtype: DType) -> Storage:
         """Return storage for `size` elements; its content is undefined."""
         nbytes = nbytes_allocated(size, dtype)
-        self.check_bytes(nbytes, f"An array of {size} {dtype.name}")
+        if nbytes > SAFE_BUFFER_BYTES:
+            self.check_bytes(nbytes, f"An array of {size} {dtype.name}")
         storage = Storage(self, self.pool.take(nbytes))
         self.pool.lend(storage)
         return storage
@@ -134,7 +137,7 @@ class Runtime:
         """Raise if a kernel that needs a whole buffer of the size cannot bind it."""
         if nbytes <= min(SAFE_BINDING_BYTES, self.max_binding_bytes):
             return
-        if self.binding_bytes is None and self._info is None:
+        if self.binding_bytes is None and self.info is None:
             self.device.ready()
         largest = self.max_binding_bytes
         if nbytes > largest:
@@ -180,10 +183,12 @@ class Runtime:
         self, pipeline: Any, buffers: dict[int, Any], words: Sequence[int], groups: int | tuple[int, int, int]
     ) -> None:
         """As `dispatch`, with the bindings of group 0 by number."""
-        for buffer in buffers.values():
-            if not isinstance(buffer, tuple):
+        args: list[tuple[int, int, Any]] = []
+        fits = SAFE_BINDING_BYTES if self.binding_bytes is None else min(SAFE_BINDING_BYTES, self.binding_bytes)
+        for i, buffer in buffers.items():
+            if not isinstance(buffer, tuple) and buffer.size_bytes > fits:
                 self.check_binding(buffer.size_bytes, f"The kernel {pipeline_label(pipeline)!r}")
-        args: list[tuple[int, int, Any]] = [(0, i, b) for i, b in buffers.items()]
+            args.append((0, i, buffer))
         if words:
             args.append((1, 0, pack_words(words)))
         self.dispatches += 1
@@ -231,16 +236,36 @@ class Runtime:
 
     def _compute(self, root: Node) -> None:
         self.check_open()
-        for part in narrow_parts(root, size_of(root.shape)):
-            self.materialise(part)
-        roots = [root, *self._companions(root)]
+        alike = likeness(root)
+        roots = [root]
+        if alike is None:
+            for part in narrow_parts(root, size_of(root.shape)):
+                self.materialise(part)
+            roots += self._companions(root)
+        elif self._compute_alike(root, alike):
+            return
         trace = Trace(root.shape)
         results = [trace.value(n) for n in roots]
         storages = [self.allocate(size_of(n.shape), n.dtype) for n in roots]
         if size_of(root.shape):
-            self.run_elementwise(trace, results, [n.dtype for n in roots], storages)
+            queued = self.run_elementwise(trace, results, [n.dtype for n in roots], storages)
+            if alike is not None and queued is not None and alike.agrees(trace):
+                self.seen.keep(alike.key, queued)
         for node, storage in zip(roots, storages, strict=True):
             node.materialised(storage)
+
+    def _compute_alike(self, root: Node, alike: Likeness) -> bool:
+        """Compute a node by the kernels of an expression like it; False where none is known."""
+        queued: launch.Dispatches | None = self.seen.find(alike.key, alike.buffers)
+        if queued is None:
+            return False
+        storage = self.allocate(size_of(root.shape), root.dtype)
+        args: list[Any] = [(0, i, buffer) for i, buffer in enumerate((*alike.buffers, storage.buffer))]
+        for pipeline, words, groups in queued:
+            self.dispatches += 1
+            self.queue.dispatch(pipeline, [*args, (1, 0, pack_words((*words, *alike.consts)))], groups)
+        root.materialised(storage)
+        return True
 
     def _companions(self, root: Node) -> list[Node]:
         """Return inner nodes of the expression that other pending operations need too, to be stored by the same kernel."""
@@ -276,9 +301,9 @@ class Runtime:
         dtypes: Sequence[DType],
         storages: Sequence[Storage],
         region: Access | None = None,
-    ) -> None:
+    ) -> launch.Dispatches | None:
         """Queue what stores values of a trace: see `launch.run_elementwise`."""
-        launch.run_elementwise(self, trace, results, dtypes, storages, region)
+        return launch.run_elementwise(self, trace, results, dtypes, storages, region)
 
     # ------------------------------------------------------------ programs
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from webgpu_widget.arrays.lazy.dtypes import DType
     from webgpu_widget.arrays.lazy.node import Dim, Node, Shape, Storage
 
-_NARROW_WEIGHT = 4
-_NARROW_RATIO = 8
+NARROW_WEIGHT = 4
+NARROW_RATIO = 8
 
 Instruction = tuple[object, ...]
 """``("load", access, dtype)``, ``("const", index, dtype)``, ``("iota", access)``, ``("gather", binding, dtype, index)``,
@@ -164,8 +164,8 @@ def narrow_parts(node: Node, size: int) -> list[Node]:
         if current.storage is not None or id(current) in seen:
             continue
         seen.add(id(current))
-        heavy = current.weight >= _NARROW_WEIGHT and current.op not in ("view", "const", "iota")
-        if heavy and 0 < size_of(current.shape) * _NARROW_RATIO <= size:
+        heavy = current.weight >= NARROW_WEIGHT and current.op not in ("view", "const", "iota")
+        if heavy and 0 < size_of(current.shape) * NARROW_RATIO <= size:
             found.append(current)
             continue
         stack += current.inputs

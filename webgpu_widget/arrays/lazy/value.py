@@ -29,7 +29,6 @@ class Value:
     """An array on a device; see `GPUArray`."""
 
     __slots__ = ("__weakref__", "_device", "_freed", "_node", "_origin", "_version")
-    _is_gpu_array = True
     _class: ClassVar[type[GPUArray]]
 
     def __init_subclass__(cls) -> None:
@@ -205,4 +204,4 @@ def wrap(device: Device, node: Node) -> GPUArray:
 
 def is_array(value: object) -> TypeGuard[GPUArray]:
     """Whether the value is a GPUArray."""
-    return getattr(type(value), "_is_gpu_array", False)
+    return isinstance(value, Value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -22,10 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from webgpu_widget.device.device import Device
-    from webgpu_widget.device.handles import Buffer
+    from webgpu_widget.device.handles import Buffer, Pipeline
 
 Precision = Literal["f32", "f16"]
 FLOAT32 = np.dtype(np.float32)
+
+
+class Dispatch(NamedTuple):
+    """One kernel: its bindings of group 0 in order, the uniform of group 1, and its workgroups."""
+
+    pipeline: Pipeline
+    buffers: tuple[Buffer, Buffer, Buffer]
+    uniform: bytes
+    workgroups: tuple[int, int, int]
+
+
 LONG = 8192
 """An inner size above this is summed in runs, since the error of a sum one by one grows with its length."""
 RUN = 4096
@@ -44,8 +55,10 @@ def launch(
     precision: Precision = "f32",
     out_dtype: np.dtype[np.float32] | np.dtype[np.float16] = FLOAT32,
     accumulate: bool = False,
-) -> None:
+) -> Dispatch | None:
     """Queue ``out = a @ b``, or ``out += a @ b``.
+
+    Returns what was queued where that is one kernel that any product of these shapes and layouts takes.
 
     Parameters
     ----------
@@ -78,20 +91,24 @@ def launch(
     if accumulate and out_half:
         raise ValueError("a product is added to float32 only; pass out_dtype=float32, or accumulate=False")
     if count == 0 or (accumulate and a.shape[-1] == 0):
-        return
+        return None
     if a.shape[-1] == 0:
         queue.clear(out, 0, (count * (2 if out_half else 4) + 3) // 4 * 4)
-        return
+        return None
+    queued: list[Dispatch | None] = []
     target = queue.alloc(count * 4, "matmul out") if out_half else out
     for whole in products(a, b, target):
         product = replace(whole, accumulate=whole.accumulate or accumulate)
         if precision == "f16" or (product.a.half and product.b.half):
             _run_half(device, product)
+            queued.append(None)
         else:
-            _run_single(device, product)
+            queued += _run_single(device, product)
     if out_half:
         sizes = (1, 1, 1, count)
         convert(queue, tight(target, sizes), tight(out, sizes, half=True))
+        return None
+    return queued[0] if len(queued) == 1 else None
 
 
 # ------------------------------------------------------------ kernels
@@ -112,19 +129,23 @@ def _single(device: Device, view: View, *, through_half: bool) -> View:
     return turn(y) if turned else y
 
 
-def _run_single(device: Device, product: Product, *, through_half: bool = False) -> None:
-    """Queue a product in float32 arithmetic."""
+def _run_single(device: Device, product: Product, *, through_half: bool = False) -> list[Dispatch | None]:
+    """Queue a product in float32 arithmetic; returns what `_emit` does, for each piece."""
     if through_half or product.a.half or product.b.half:
         for part in bands(product, _limit(device) // 2):
             a, b = (_single(device, view, through_half=through_half) for view in (part.a, part.b))
             _run_single(device, replace(part, a=a, b=b))
-        return
+        return [None]
+    queued = []
     for piece in _summed_apart(device, product):
         problem = _problem(piece)
         if _better_turned(problem, fallback=device.info.is_fallback):
             piece = Product(turn(piece.b), turn(piece.a), turn(piece.out), piece.accumulate)  # noqa: PLW2901
             problem = _problem(piece)
-        _emit(device, piece, _best(device, piece, problem, choose.matrix_plans(problem, device.info)))
+        one = _emit(device, piece, _best(device, piece, problem, choose.matrix_plans(problem, device.info)))
+        # What is measured first may become another.
+        queued.append(one if problem.flops < tune.LEAST_FLOPS else None)
+    return queued
 
 
 def _summed_apart(device: Device, product: Product) -> Iterator[Product]:
@@ -168,8 +189,8 @@ def _problem(product: Product) -> Problem:
     )
 
 
-def _emit(device: Device, product: Product, plan: Plan) -> None:
-    """Queue the dispatches of one plan."""
+def _emit(device: Device, product: Product, plan: Plan) -> Dispatch | None:
+    """Queue the dispatches of one plan; returns the only one, where it binds whole buffers."""
     queue, limit = device.queue, _limit(device)
     variant = plan.variant
     m, n, k = product.mnk
@@ -203,13 +224,14 @@ def _emit(device: Device, product: Product, plan: Plan) -> None:
         grid = fold(tiles_m * tiles_n)
     else:
         grid = (tiles_n, tiles_m) if max(tiles_n, tiles_m) <= MOST_WORKGROUPS else fold(tiles_m * tiles_n)
-    queue.dispatch(
-        queue.pipeline(plan.source(), f"matmul {variant.name}"),
-        [(0, 0, bound_a), (0, 1, bound_b), (0, 2, target), (1, 0, params.pack())],
-        (*grid, outer * inner * splits),
-    )
+    pipeline, uniform = queue.pipeline(plan.source(), f"matmul {variant.name}"), params.pack()
+    workgroups = (*grid, outer * inner * splits)
+    queue.dispatch(pipeline, [(0, 0, bound_a), (0, 1, bound_b), (0, 2, target), (1, 0, uniform)], workgroups)
     if partial is not None:
         reduce_splits(queue, partial, bound_out, out_offset, count, splits, accumulate=product.accumulate)
+    elif bound_a is product.a.buffer and bound_b is product.b.buffer and target is product.out.buffer:
+        return Dispatch(pipeline, (bound_a, bound_b, target), uniform, workgroups)
+    return None
 
 
 def _contiguous(view: View) -> int:

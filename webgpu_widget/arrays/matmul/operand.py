@@ -43,7 +43,7 @@ class Operand:
             raise ValueError(
                 f"An operand of shape {self.shape} needs {len(self.shape)} strides and at least one axis, not strides {self.strides}."
             )
-        if np.dtype(self.dtype).name not in _DTYPES:
+        if self.dtype is not FLOAT32 and np.dtype(self.dtype).name not in _DTYPES:
             raise TypeError(
                 f"A matrix product takes {' or '.join(_DTYPES)}, not {self.dtype}: convert with astype first."
             )
@@ -94,7 +94,7 @@ def product_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
             f"{'second to last' if len(b) > 1 else 'only'} axis of the right ({inner_b}). Transpose one of them, or reshape."
         )
     try:
-        batch = np.broadcast_shapes(a[:-2], b[:-2])
+        batch = np.broadcast_shapes(a[:-2], b[:-2]) if len(a) > 2 or len(b) > 2 else ()
     except ValueError:
         raise ShapeError(
             f"matmul of shapes {a} and {b}: the batch axes {a[:-2]} and {b[:-2]} do not broadcast. "

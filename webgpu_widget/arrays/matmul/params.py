@@ -53,4 +53,4 @@ class Params:
 
     def pack(self) -> bytes:
         """Return the bytes of WGSL's ``Params``; negative strides wrap, as u32 arithmetic does in the shader."""
-        return _PACK(*(getattr(self, name) & 0xFFFFFFFF for name in FIELDS))
+        return _PACK(*[getattr(self, name) & 0xFFFFFFFF for name in FIELDS])

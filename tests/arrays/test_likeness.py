@@ -1,0 +1,107 @@
+"""Expressions that look alike share their kernels, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import webgpu_widget as wg
+from webgpu_widget import xp
+from webgpu_widget.arrays.lazy.likeness import likeness
+from webgpu_widget.arrays.lazy.node import node_of
+from webgpu_widget.arrays.lazy.runtime import runtime_of
+
+SHAPES = ((7, 5), (5,), (7, 1), ())
+
+
+def drawn(rng, gpu, shape):
+    host = rng.normal(size=shape).astype(np.float32)
+    return host, gpu.array(host)
+
+
+def test_what_looks_alike_takes_its_own_memory_and_scalars(gpu, rng):
+    """Random expressions, the same ones over and over with other operands, some of which are one array under two names."""
+    operands = [drawn(rng, gpu, shape) for shape in SHAPES * 2]
+    makers = {
+        "fused": lambda x, y, s: (x + s) * y - s,
+        "twice": lambda x, y, s: (x * y + s) * (x * y + s),
+        "scalars": lambda x, y, s: (x + s) * (y + 2.0) + 2.0,
+        "view": lambda x, y, s: x[..., ::-1] * s + y if x.ndim else x * s + y,
+        "cast": lambda x, y, s: (x > y) * s + x,
+    }
+    for _ in range(60):
+        name = rng.choice(list(makers))
+        (x, gx), (y, gy) = (operands[i] for i in rng.integers(0, len(operands), 2))
+        scalar = float(rng.choice([2.0, -1.5, 0.25, rng.normal()]))
+        wanted = makers[name](x, y, np.float32(scalar))
+        np.testing.assert_allclose(makers[name](gx, gy, scalar).numpy(), wanted, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["sum", "max", "mean", "prod"])
+def test_reductions_that_look_alike_take_their_own_memory(gpu, rng, kind):
+    for axis in (None, 0, 1, None, 1, 0):
+        x, gx = drawn(rng, gpu, (6, 4))
+        scalar = float(rng.normal())
+        wanted = getattr(x.astype(np.float64) * scalar + x, kind)(axis=axis)
+        found = getattr(gx * scalar + gx, kind)(axis=axis).numpy()
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5, err_msg=f"{kind} {axis}")
+
+
+def test_products_that_look_alike_take_their_own_memory(gpu, rng):
+    for _ in range(3):
+        (a, ga), (b, gb) = drawn(rng, gpu, (9, 9)), drawn(rng, gpu, (9, 9))
+        for left, right, gleft, gright in ((a, b, ga, gb), (a, a, ga, ga), (a.T, b, ga.T, gb), (b[:1], a, gb[:1], ga)):
+            np.testing.assert_allclose((gleft @ gright).numpy(), left @ right, rtol=1e-4, atol=1e-4)
+
+
+def test_a_loop_traces_its_expression_once(gpu, rng, monkeypatch):
+    x, y = (drawn(rng, gpu, (33,))[1] for _ in range(2))
+
+    def step():
+        return ((x + 1.5) * y)._buffer(), x.sum()._buffer(), (x.reshape(3, 11) @ y.reshape(11, 3))._buffer()
+
+    step()
+
+    def refuse(*_):
+        raise AssertionError("traced again")
+
+    monkeypatch.setattr("webgpu_widget.arrays.lazy.runtime.Trace", refuse)
+    monkeypatch.setattr("webgpu_widget.arrays.lazy.reduce.Trace", refuse)
+    monkeypatch.setattr("webgpu_widget.arrays.matmul.launch", refuse)
+    for _ in range(3):
+        step()
+
+
+def test_what_others_wait_for_is_stored_beside(gpu, rng):
+    """An inner value that another expression needs is computed with the outer one, so that expression goes the long way."""
+    x, gx = drawn(rng, gpu, (50,))
+    for _ in range(2):
+        inner = xp.exp(gx)
+        outer, other = inner + 1, inner * 2
+        assert likeness(node_of(outer)) is None
+        np.testing.assert_allclose(outer.numpy(), np.exp(x) + 1, rtol=1e-5)
+        assert node_of(inner).storage is not None
+        np.testing.assert_allclose(other.numpy(), np.exp(x) * 2, rtol=1e-5)
+
+
+def test_a_smaller_limit_asks_for_other_kernels(gpu, rng):
+    x, gx = drawn(rng, gpu, (4096,))
+    runtime = runtime_of(gx._device)
+    for limit in (None, 4096, None):
+        runtime.binding_bytes = limit
+        try:
+            before = runtime.dispatches
+            np.testing.assert_allclose((gx * 3 + 1).numpy(), x * 3 + 1, rtol=1e-6)
+            assert runtime.dispatches - before == (1 if limit is None else 4)
+        finally:
+            runtime.binding_bytes = None
+
+
+def test_freed_operands_are_refused_as_ever(gpu):
+    x = gpu.ones((12,), np.float32)
+    (x * 2 + 1).numpy()
+    pending = x * 2 + 1
+    x.free()
+    assert pending.numpy()[0] == 3
+    with pytest.raises(wg.ClosedError):
+        x * 2 + 1
