@@ -13,6 +13,7 @@ from webgpu_widget import xp
 from webgpu_widget.arrays.lazy import elementwise, launch, library, reduce, turned
 from webgpu_widget.arrays.lazy.dtypes import FLOAT16, FLOAT32
 from webgpu_widget.arrays.lazy.elementwise import Form
+from webgpu_widget.arrays.lazy.likeness import Seen
 from webgpu_widget.arrays.lazy.reduce_codegen import ReduceForm
 from webgpu_widget.arrays.lazy.runtime import Runtime, runtime_of
 from webgpu_widget.arrays.lazy.trace import Instruction
@@ -233,6 +234,7 @@ def test_storage_is_native_where_the_adapter_has_it(gpu, monkeypatch):
         monkeypatch.setattr(runtime, "_pipelines", {})
         monkeypatch.setattr(runtime.queue, "pipeline", lambda source, made=made, **_: made.append(source))
         monkeypatch.setattr(Runtime, "has_f16", native)
+        monkeypatch.setattr(runtime, "seen", Seen(runtime, 0))
         a = gpu.array(np.ones((6, 8), np.float16))
         b = gpu.array(np.ones((6, 7), np.float16))
         for part in (a + a, b + b[0], a.T * 2):

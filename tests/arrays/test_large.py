@@ -8,6 +8,7 @@ import pytest
 import webgpu_widget as wg
 from webgpu_widget import xp
 from webgpu_widget.arrays.lazy import launch
+from webgpu_widget.arrays.lazy.likeness import Seen
 from webgpu_widget.arrays.lazy.pieces import Bound, Walk, boxes, sides_of
 from webgpu_widget.arrays.lazy.runtime import Runtime, runtime_of
 from webgpu_widget.arrays.lazy.turned import TurnedForm
@@ -40,6 +41,8 @@ def hardware(gpu, monkeypatch):
     """A GPU that gets the kernels of hardware adapters, whatever the size."""
     monkeypatch.setattr(Runtime, "is_fallback", False)
     monkeypatch.setattr(launch, "_FEW_UNITS", 1)
+    runtime = runtime_of(gpu._device)
+    monkeypatch.setattr(runtime, "seen", Seen(runtime, 1 << 30))
     return gpu
 
 

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 import webgpu_widget as wg
 from webgpu_widget import xp
 from webgpu_widget.arrays.lazy import library, reduce
+from webgpu_widget.arrays.lazy.likeness import Seen
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 
 FEW = settings(
@@ -80,6 +81,7 @@ def workgroups(request, gpu, monkeypatch):
     assert runtime.has_subgroups or request.param != "subgroup"
     monkeypatch.setattr(type(runtime), "is_fallback", False)
     monkeypatch.setattr(runtime, "_pipelines", {})
+    monkeypatch.setattr(runtime, "seen", Seen(runtime, 1 << 30))
     monkeypatch.setattr(type(runtime), "has_subgroups", request.param != "group")
     if isinstance(request.param, int):
         make = reduce.reduce_source
@@ -126,6 +128,7 @@ def test_subgroups_are_used_where_there_are_some_and_never_on_cpus(gpu, monkeypa
     make = reduce.reduce_source
     monkeypatch.setattr(reduce, "reduce_source", lambda form: made.append(make(form)) or made[-1])
     monkeypatch.setattr(runtime, "_pipelines", {})
+    monkeypatch.setattr(runtime, "seen", Seen(runtime, 1 << 30))
     x = gpu.zeros(100_000) + 1
     monkeypatch.setattr(type(runtime), "is_fallback", True)
     assert float(x.sum()) == 100_000

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from webgpu_widget.arrays.lazy.node import Storage
     from webgpu_widget.arrays.lazy.runtime import Runtime
     from webgpu_widget.arrays.lazy.trace import Trace
-    from webgpu_widget.device.device import AdapterInfo
     from webgpu_widget.device.handles import Buffer
 
 __all__ = ["Likeness", "Seen", "likeness"]
@@ -119,12 +118,12 @@ class Seen:
         self._runtime = runtime
         self._most_bytes = most_bytes
         self._found: dict[tuple[object, ...], Any] = {}
-        self._on: tuple[AdapterInfo | None, int | None] = (None, None)
+        self._on: tuple[object, ...] = ()
 
     def find(self, key: tuple[object, ...], buffers: Iterable[Buffer | None]) -> Any:
         """Return what was kept for a key; None where nothing was, or where the buffers are not all there to be bound as a whole."""
         found = self._found.get(key)
-        if found is None or self._on != (self._runtime.info, self._runtime.binding_bytes):
+        if found is None or self._on != self._runtime.traits:
             return None
         for buffer in buffers:
             if buffer is None or buffer.size_bytes > self._most_bytes:
@@ -133,7 +132,7 @@ class Seen:
 
     def keep(self, key: tuple[object, ...], found: object) -> None:
         """Keep what computes an expression for others that are like it; no buffer may be in it."""
-        on = (self._runtime.info, self._runtime.binding_bytes)
+        on = self._runtime.traits
         if self._on != on or len(self._found) >= _MOST:
             self._found.clear()
             self._on = on

@@ -16,7 +16,7 @@ from webgpu_widget.arrays.lazy.node import Node, Storage, size_of
 from webgpu_widget.arrays.lazy.ops import OPS
 from webgpu_widget.arrays.lazy.pool import Pool
 from webgpu_widget.arrays.lazy.sharing import Sharing
-from webgpu_widget.arrays.lazy.trace import Access, Trace, narrow_parts
+from webgpu_widget.arrays.lazy.trace import Access, Trace, companions, narrow_parts
 from webgpu_widget.errors import BufferSizeError, ClosedError, LimitError
 from webgpu_widget.process import interrupts
 from webgpu_widget.process.fork import Lock, tell_children
@@ -114,6 +114,11 @@ class Runtime:
         # Firefox's compiler, naga, cannot look at the bits of an f16 (https://github.com/gfx-rs/wgpu, 29: "Unable to cast"), which signs of NaN need.
         return info is not None and "shader-f16" in info.features and "Firefox/" not in info.user_agent
 
+    @property
+    def traits(self) -> tuple[object, ...]:
+        """What decides which kernels an expression gets."""
+        return self.info, self.binding_bytes, self.is_fallback, self.has_f16, self.has_subgroups
+
     # ------------------------------------------------------------ memory
 
     def allocate(self, size: int, dtype: DType) -> Storage:
@@ -177,18 +182,21 @@ class Runtime:
         self, pipeline: Any, buffers: Sequence[Any], words: Sequence[int], groups: int | tuple[int, int, int]
     ) -> None:
         """Queue a dispatch: `buffers` are the bindings of group 0 in order, `words` the uniform of group 1."""
-        self.dispatch_bound(pipeline, dict(enumerate(buffers)), words, groups)
+        self._dispatch(pipeline, [(0, i, buffer) for i, buffer in enumerate(buffers)], words, groups)
 
     def dispatch_bound(
         self, pipeline: Any, buffers: dict[int, Any], words: Sequence[int], groups: int | tuple[int, int, int]
     ) -> None:
         """As `dispatch`, with the bindings of group 0 by number."""
-        args: list[tuple[int, int, Any]] = []
+        self._dispatch(pipeline, [(0, i, buffer) for i, buffer in buffers.items()], words, groups)
+
+    def _dispatch(
+        self, pipeline: Any, args: list[tuple[int, int, Any]], words: Sequence[int], groups: int | tuple[int, int, int]
+    ) -> None:
         fits = SAFE_BINDING_BYTES if self.binding_bytes is None else min(SAFE_BINDING_BYTES, self.binding_bytes)
-        for i, buffer in buffers.items():
+        for _, _, buffer in args:
             if not isinstance(buffer, tuple) and buffer.size_bytes > fits:
                 self.check_binding(buffer.size_bytes, f"The kernel {pipeline_label(pipeline)!r}")
-            args.append((0, i, buffer))
         if words:
             args.append((1, 0, pack_words(words)))
         self.dispatches += 1
@@ -241,7 +249,7 @@ class Runtime:
         if alike is None:
             for part in narrow_parts(root, size_of(root.shape)):
                 self.materialise(part)
-            roots += self._companions(root)
+            roots += companions(root, self.most_buffers)
         elif self._compute_alike(root, alike):
             return
         trace = Trace(root.shape)
@@ -260,39 +268,11 @@ class Runtime:
         if queued is None:
             return False
         storage = self.allocate(size_of(root.shape), root.dtype)
-        args: list[Any] = [(0, i, buffer) for i, buffer in enumerate((*alike.buffers, storage.buffer))]
+        buffers = [*alike.buffers, storage.buffer]
         for pipeline, words, groups in queued:
-            self.dispatches += 1
-            self.queue.dispatch(pipeline, [*args, (1, 0, pack_words((*words, *alike.consts)))], groups)
+            self.dispatch(pipeline, buffers, (*words, *alike.consts), groups)
         root.materialised(storage)
         return True
-
-    def _companions(self, root: Node) -> list[Node]:
-        """Return inner nodes of the expression that other pending operations need too, to be stored by the same kernel."""
-        inside: dict[int, Node] = {}
-        order: list[Node] = []
-        stack = [root]
-        leaves: set[int] = set()
-        while stack:
-            node = stack.pop()
-            if node.storage is not None:
-                leaves.add(id(node.storage))
-                continue
-            if id(node) in inside:
-                continue
-            inside[id(node)] = node
-            order.append(node)
-            stack += node.inputs
-        room = self.most_buffers - len(leaves) - 1
-        found: list[Node] = []
-        for node in order:
-            if len(found) >= room:
-                break
-            if node is root or node.shape != root.shape or node.op in ("const", "iota", "view"):
-                continue
-            if any(id(r) not in inside for r in node.pending_readers()):
-                found.append(node)
-        return found
 
     def run_elementwise(
         self,

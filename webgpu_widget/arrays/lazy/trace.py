@@ -172,6 +172,30 @@ def narrow_parts(node: Node, size: int) -> list[Node]:
     return found
 
 
+def companions(root: Node, most_buffers: int) -> list[Node]:
+    """Return inner nodes of an expression that other pending operations need too, to be stored by the same kernel, which binds so many buffers at most."""
+    inside: dict[int, Node] = {}
+    stack = [root]
+    leaves: set[int] = set()
+    while stack:
+        node = stack.pop()
+        if node.storage is not None:
+            leaves.add(id(node.storage))
+        elif id(node) not in inside:
+            inside[id(node)] = node
+            stack += node.inputs
+    room = most_buffers - len(leaves) - 1
+    found: list[Node] = []
+    for node in inside.values():
+        if len(found) >= room:
+            break
+        if node is root or node.shape != root.shape or node.op in ("const", "iota", "view"):
+            continue
+        if any(id(r) not in inside for r in node.pending_readers()):
+            found.append(node)
+    return found
+
+
 def collapse(groups: list[Shape], strides: list[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
     """Merge neighbouring axes that every access crosses in one stride.
 
