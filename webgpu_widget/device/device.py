@@ -291,6 +291,20 @@ class Device:
         self.check_open()
         await self.queue.request_async({"op": "synchronize"}, "waiting for submitted work", timeout)
 
+    def settle(self, timeout: float | None = 30.0) -> None:
+        """Wait for what is queued and drop what it says: after a call that has failed, whose other commands would fail the next one."""
+        for _ in range(
+            2
+        ):  # what WebGPU says outside of scopes comes while the first is waited for, and is the second's
+            with contextlib.suppress(errors.WebGPUWidgetError):
+                self.synchronize(timeout)
+
+    async def settle_async(self, timeout: float | None = 30.0) -> None:
+        """Coroutine twin of `settle`."""
+        for _ in range(2):
+            with contextlib.suppress(errors.WebGPUWidgetError):
+                await self.synchronize_async(timeout)
+
     # ------------------------------------------------------------ requests
 
     def wait(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from webgpu_widget import errors
 from webgpu_widget.llm.decoder import Parts, run
 from webgpu_widget.nn.cache import Cache, rounded
+from webgpu_widget.nn.streaming import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +57,9 @@ class Checks:
 
     def _run(self, ids: Array, seen: Callable[[Rows], None] | None = None) -> tuple[Parts, Rows]:
         parts, (batch, count) = self._ready(), ids.shape
-        cache = Cache(parts.kernels, 1, batch, rounded(count))
-        return parts, run(parts, ids, cache, parts.turns(count), seen=seen)
+        with whole(self._device):
+            cache = Cache(parts.kernels, 1, batch, rounded(count))
+            return parts, run(parts, ids, cache, parts.turns(count), seen=seen)
 
     def _logits(self, input_ids: Any) -> tuple[Span, tuple[int, ...]]:
         ids = self._ids(input_ids)

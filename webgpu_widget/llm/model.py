@@ -17,6 +17,7 @@ from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings
 from webgpu_widget.nn.stats import Stats
+from webgpu_widget.nn.streaming import whole
 
 if TYPE_CHECKING:
     import os
@@ -125,7 +126,8 @@ class LanguageModel(Loaded, Checks, Answers):
             raise errors.DTypeError(f"dtype {dtype!r} is not one of {', '.join(map(repr, DTYPES))}")
         made = cls(find(source), as_device(gpu), dtype, context, progress=progress)
         if wait:
-            made.wait()
+            with made.freed_unless_whole():
+                made.wait()
         return made
 
     @classmethod
@@ -142,7 +144,8 @@ class LanguageModel(Loaded, Checks, Answers):
         """Coroutine twin of `from_pretrained`."""
         made = await asyncio.to_thread(cls.from_pretrained, source, gpu, dtype, context, progress, wait=False)
         if wait:
-            await made.wait_async()
+            with made.freed_unless_whole():
+                await made.wait_async()
         return made
 
     # ------------------------------------------------------------ state
@@ -163,11 +166,12 @@ class LanguageModel(Loaded, Checks, Answers):
             When the page or device is lost.
         """
         texts = [[self.tokenizer.ends[0]] * 2]
-        decoder = self._lend(texts, 2)  # two tokens compile the kernels
-        decoder.start(texts, Settings(1))
-        decoder.replay(1)
+        with whole(self._device):
+            decoder = self._lend(texts, 2)  # two tokens compile the kernels
+            decoder.start(texts, Settings(1))
+            decoder.replay(1)
+            self._device.synchronize(timeout)
         self._decoder = decoder
-        self._device.synchronize(timeout)
         if self.stats.load_s is None:
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
         self._complete = self._generation

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from webgpu_widget import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from webgpu_widget.device.device import Device
 
 __all__ = ["Loaded"]
@@ -54,6 +58,18 @@ class Loaded(ABC):
     @abstractmethod
     def free(self) -> None:
         """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
+
+    @contextmanager
+    def freed_unless_whole(self) -> Iterator[None]:
+        """Free the model where loading it fails: nobody has it, and what there is of it is in the way of a smaller one."""
+        try:
+            yield
+        except BaseException as error:
+            self.free()
+            traceback.clear_frames(
+                error.__traceback__
+            )  # whose variables hold its memory for as long as the error is kept
+            raise
 
     async def _settled(self) -> None:
         """Wait for what a coroutine must not block on."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from webgpu_widget.errors import WebGPUWidgetError
+from webgpu_widget.errors import DeviceError, DeviceLostError, WebGPUWidgetError
 from webgpu_widget.nn.decoder import Chunk
 
 if TYPE_CHECKING:
@@ -14,11 +15,27 @@ if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
     from webgpu_widget.nn.decoder import Work
 
-__all__ = ["Pieces", "drive", "drive_async"]
+__all__ = ["Pieces", "drive", "drive_async", "whole"]
 
 
 def drive(device: Device, work: Work, timeout: float | None) -> Iterator[Chunk]:
     """Do work, waiting for what it reads."""
+    with whole(device):
+        yield from _drive(device, work, timeout)
+
+
+@contextmanager
+def whole(device: Device) -> Iterator[None]:
+    """Leave nothing of a block that fails to the next call: what it has queued by then may need what it could not make."""
+    try:
+        yield
+    except DeviceError as error:
+        if not isinstance(error, DeviceLostError):
+            device.settle()
+        raise
+
+
+def _drive(device: Device, work: Work, timeout: float | None) -> Iterator[Chunk]:
     item = next(work, None)
     while item is not None:
         if isinstance(item, Chunk):
@@ -34,6 +51,16 @@ def drive(device: Device, work: Work, timeout: float | None) -> Iterator[Chunk]:
 
 async def drive_async(device: Device, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
     """Coroutine twin of `drive`."""
+    try:
+        async for chunk in _drive_async(device, work, timeout):
+            yield chunk
+    except DeviceError as error:
+        if not isinstance(error, DeviceLostError):
+            await device.settle_async()
+        raise
+
+
+async def _drive_async(device: Device, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
     item = next(work, None)
     while item is not None:
         if isinstance(item, Chunk):

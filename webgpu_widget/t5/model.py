@@ -12,6 +12,7 @@ from webgpu_widget import errors
 from webgpu_widget.device.default import as_device
 from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.nn.loaded import Loaded
+from webgpu_widget.nn.streaming import whole
 from webgpu_widget.t5.answers import Answers, T5Stats
 from webgpu_widget.t5.checks import Checks
 from webgpu_widget.t5.config import T5Config
@@ -153,7 +154,8 @@ class T5(Loaded, Checks, Answers):
             checkpoint, config, tokenizer, as_device(gpu), dtype, max_source_tokens=max_source_tokens, progress=progress
         )
         if wait:
-            made.wait()
+            with made.freed_unless_whole():
+                made.wait()
         return made
 
     @classmethod
@@ -170,7 +172,8 @@ class T5(Loaded, Checks, Answers):
         """Coroutine twin of `from_pretrained`."""
         made = cls.from_pretrained(source, gpu, dtype, progress, max_source_tokens=max_source_tokens, wait=False)
         if wait:
-            await made.wait_async()
+            with made.freed_unless_whole():
+                await made.wait_async()
         return made
 
     # ------------------------------------------------------------ state
@@ -193,10 +196,11 @@ class T5(Loaded, Checks, Answers):
         self._ready()
         # an encoding and a recording of one token compile the kernels
         start = np.full((1, 1), self.config.eos_token_id)
-        self._encoders.encode(start, start != self.config.pad_token_id)
-        with self._decoding(1, 1, 32, 64):
-            pass
-        self._device.synchronize(timeout)
+        with whole(self._device):
+            self._encoders.encode(start, start != self.config.pad_token_id)
+            with self._decoding(1, 1, 32, 64):
+                pass
+            self._device.synchronize(timeout)
         if self.stats.load_s is None:
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
         self._complete = self._generation
