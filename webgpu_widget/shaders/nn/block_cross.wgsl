@@ -6,8 +6,7 @@
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative. A source whose mask is all 0 gives 0.
 // Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
 
-#import shared/packed
-#import shared/whole
+#import shared/attention_block
 
 override WG: u32 = 64;
 override HEADS: u32 = 1;
@@ -27,8 +26,6 @@ struct Params { source: u32, beams: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> mine: array<vec4f, HEAD>;
-var<workgroup> share: array<f32, WG>;
-var<workgroup> parts: array<vec4f, WG>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -43,17 +40,13 @@ fn main(
 
   // the head's q; the last slot is the row
   for (var i = index; i < HEAD; i += WG) { mine[i] = q[(r * HEADS + h) * HEAD + i]; }
-  if (h == 0u && group.z == 0u) {
-    for (var i = index; i < 4u * WORDS; i += WG) { out[(r * (HEADS + 1u) + HEADS) * 4u * WORDS + i] = x[r * 4u * WORDS + i]; }
-  }
+  if (h == 0u && group.z == 0u) { keep_row(r, index); }
   workgroupBarrier();
 
   // attention, WG keys at a time: a key an invocation, then a word of the values a slice of the keys
   let slice = index / HEAD;
   let slices = WG / HEAD;
-  var top = -3.0e38;
-  var mass = 0.0;
-  var sum = vec4f();
+  var running = Running(-3.0e38, 0.0, vec4f());
   let item = r / params.beams;
   for (var first = 0u; first < params.source; first += WG) {
     let j = first + index;
@@ -63,37 +56,14 @@ fn main(
       score = 0.0;
       for (var i = 0u; i < HEAD; i++) { score += dot(mine[i], kv[at + i]); }
     }
-    let new_top = max(top, all_max(score, index, lanes));
-    let e = select(0.0, exp(score - new_top), score > -2.9e38);
-    share[index] = e;
-    let shrink = exp(top - new_top);
-    mass = mass * shrink + e;
-    sum *= shrink;
-    top = new_top;
+    running = weighed(running, score, score > -2.9e38, index, lanes);
     workgroupBarrier();
     if (slice < slices) {
       for (var k = slice; k < min(WG, params.source - first); k += slices) {
-        sum += share[k] * kv[(((item * params.source + first + k) * 2u + 1u) * HEADS + h) * HEAD + index % HEAD];
+        running.sum += share[k] * kv[(((item * params.source + first + k) * 2u + 1u) * HEADS + h) * HEAD + index % HEAD];
       }
     }
   }
-  parts[index] = sum;
-  let whole = max(all_sum(mass, index, lanes), 1e-37);
-  if (index < HEAD) {
-    var total = vec4f();
-    for (var i = 0u; i < slices; i++) { total += parts[i * HEAD + index]; }
-    mine[index] = total / whole;
-  }
-  workgroupBarrier();
-
-  // the head's part of the output projection: a quad an output, the outputs shared among the workgroups of the head
-  for (var first = group.z * (WG / 4u); first < 4u * WORDS; first += groups.z * (WG / 4u)) {
-    let d = first + index / 4u;
-    let m = min(d, 4u * WORDS - 1u);
-    var o = 0.0;
-    for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(weight_at((m * HEADS + h) * HEAD + i), mine[i]); }
-    o += quadSwapX(o);
-    o += quadSwapY(o);
-    if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[d / 4u][d % 4u]; }
-  }
+  finish(running, index, lanes);
+  project(h, r, group.z, groups.z, index);
 }

@@ -7,8 +7,7 @@
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative.
 // Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
 
-#import shared/packed
-#import shared/whole
+#import shared/attention_block
 
 override WG: u32 = 64;
 override HEADS: u32 = 1;
@@ -29,9 +28,7 @@ struct Params { capacity: u32 }
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> mine: array<vec4f, 3 * HEAD>;
-var<workgroup> share: array<f32, WG>;
 var<workgroup> places: array<u32, WG>;
-var<workgroup> parts: array<vec4f, WG>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -46,17 +43,13 @@ fn main(
 
   // the head's q, k and v; the last slot is the row
   for (var i = index; i < 3u * HEAD; i += WG) { mine[i] = qkv[((r * 3u + i / HEAD) * HEADS + h) * HEAD + i % HEAD]; }
-  if (h == 0u && group.z == 0u) {
-    for (var i = index; i < 4u * WORDS; i += WG) { out[(r * (HEADS + 1u) + HEADS) * 4u * WORDS + i] = x[r * 4u * WORDS + i]; }
-  }
+  if (h == 0u && group.z == 0u) { keep_row(r, index); }
   workgroupBarrier();
 
   // attention, WG keys at a time: a key an invocation, then a word of the values a slice of the keys
   let slice = index / HEAD;
   let slices = WG / HEAD;
-  var top = -3.0e38;
-  var mass = 0.0;
-  var sum = vec4f();
+  var running = Running(-3.0e38, 0.0, vec4f());
   let step = state[1];
   let rows = groups.y;
   let half = rows * HEADS * params.capacity * HEAD;
@@ -77,40 +70,17 @@ fn main(
       let b = 4u * WORDS + h * (2u * DISTANCE + 1u) + DISTANCE - min(step - j, DISTANCE);
       score += vectors[b / 4u][b % 4u];
     }
-    let new_top = max(top, all_max(score, index, lanes));
-    let e = select(0.0, exp(score - new_top), j <= step);
-    share[index] = e;
+    running = weighed(running, score, j <= step, index, lanes);
     places[index] = at;
-    let shrink = exp(top - new_top);
-    mass = mass * shrink + e;
-    sum *= shrink;
-    top = new_top;
     workgroupBarrier();
     if (slice < slices) {
-      for (var k = slice; k < min(WG, step - first); k += slices) { sum += share[k] * cache[half + places[k] + index % HEAD]; }
-      if (step - first < WG && slice == 0u) { sum += share[step - first] * mine[2u * HEAD + index % HEAD]; }
+      for (var k = slice; k < min(WG, step - first); k += slices) { running.sum += share[k] * cache[half + places[k] + index % HEAD]; }
+      if (step - first < WG && slice == 0u) { running.sum += share[step - first] * mine[2u * HEAD + index % HEAD]; }
     }
   }
   if (group.z == 0u) {
     for (var i = index; i < 2u * HEAD; i += WG) { cache[i / HEAD * half + ((r * HEADS + h) * params.capacity + step) * HEAD + i % HEAD] = mine[HEAD + i]; }
   }
-  parts[index] = sum;
-  let whole = max(all_sum(mass, index, lanes), 1e-37);
-  if (index < HEAD) {
-    var total = vec4f();
-    for (var i = 0u; i < slices; i++) { total += parts[i * HEAD + index]; }
-    mine[index] = total / whole;
-  }
-  workgroupBarrier();
-
-  // the head's part of the output projection: a quad an output, the outputs shared among the workgroups of the head
-  for (var first = group.z * (WG / 4u); first < 4u * WORDS; first += groups.z * (WG / 4u)) {
-    let d = first + index / 4u;
-    let m = min(d, 4u * WORDS - 1u);
-    var o = 0.0;
-    for (var i = index % 4u; i < HEAD; i += 4u) { o += dot(weight_at((m * HEADS + h) * HEAD + i), mine[i]); }
-    o += quadSwapX(o);
-    o += quadSwapY(o);
-    if (index % 4u == 0u && d < 4u * WORDS) { out[(r * (HEADS + 1u) + h) * 4u * WORDS + d] = o * vectors[d / 4u][d % 4u]; }
-  }
+  finish(running, index, lanes);
+  project(h, r, group.z, groups.z, index);
 }
