@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { Board } from "../src/views/mandelbrot/board.js";
 import { type Frame, makeFrame, Picture } from "../src/views/mandelbrot/picture.js";
-import { dragged, HOME, type View, zoomed } from "../src/views/mandelbrot/state.js";
+import { Preview } from "../src/views/mandelbrot/preview.js";
+import { Sketcher } from "../src/views/mandelbrot/sketch.js";
+import { dragged, HOME, type View, viewOf, zoomed } from "../src/views/mandelbrot/state.js";
 
 const SIZE: [number, number] = [80, 60];
 const COLORS = { colors: [], scale: "log", cycle: 1, offset: 0, histogram: false } as const;
@@ -10,6 +13,8 @@ class FakeCanvas {
   width = SIZE[0];
   height = SIZE[1];
   drawn: { from: unknown; x: number; y: number; wide: number; high: number }[] = [];
+  /** The part of it that the last one was of. */
+  pixel: number[] = [];
   getContext(): object {
     return {
       setTransform() {},
@@ -20,6 +25,7 @@ class FakeCanvas {
       drawImage: (from: unknown, ...at: number[]) => {
         const [x = 0, y = 0, wide = 0, high = 0] = at.slice(-4);
         this.drawn.push({ from, x, y, wide, high });
+        this.pixel = at.slice(0, -4);
       },
     };
   }
@@ -80,6 +86,58 @@ describe("pictures on their way to the screen", () => {
     expect(picture.covers()).toBe(true);
     view = zoomed(HOME, 1e-6, 0, 0, SIZE[0]);
     expect(picture.covers(), "one pixel is no picture").toBe(false);
+  });
+
+  it("leave the colour of the pixel under the middle, however far somebody has gone in since", () => {
+    const frame = whole(HOME);
+    for (const factor of [1e-5, 1e-200, 1e-200]) {
+      view = zoomed(view, factor, 12.5, -5.5, SIZE[0]);
+      picture.draw();
+      expect(canvas.drawn).toEqual([{ from: frame.canvas, x: 0, y: 0, wide: SIZE[0], high: SIZE[1] }]);
+      expect(canvas.pixel).toEqual([52, 24, 1, 1]);
+    }
+    const stand = makeFrame(view, SIZE);
+    stand.stale = true;
+    stand.smooth.fill(7);
+    picture.took(stand, 0, stand.smooth.length, 8);
+    expect(canvas.drawn.at(-1)?.from, "what stands in lies above it").toBe(stand.canvas);
+  });
+
+  it("that have shrunk to a speck are no picture", () => {
+    whole(HOME);
+    view = zoomed(HOME, 8, 0, 0, SIZE[0]);
+    expect(picture.covers()).toBe(false);
+  });
+
+  describe("before any of the present view", () => {
+    const INSIDE = viewOf("-0.1225", "0.7449", "1e-6");
+    const said: string[] = [];
+    const wanted = { view: INSIDE, size: SIZE, maxIter: 1e8, power: 2, julia: null };
+    const never = new AbortController().signal;
+    const preview = (): Preview => new Preview(picture, { fact: (_: string, value: string) => said.push(value), say: () => undefined } as unknown as Board);
+
+    it("keep what is there when a sketch tells of no pixel whether it escapes", async () => {
+      const before = whole(INSIDE);
+      view = zoomed(INSIDE, 0.5, 0, 0, SIZE[0]);
+      const shown = vi.fn();
+      expect(await preview().draw({ ...wanted, view }, null, true, never, shown)).toBe(64);
+      expect(shown).not.toHaveBeenCalled();
+      picture.draw();
+      expect(canvas.drawn.map(({ from }) => from)).toEqual([before.canvas]);
+    });
+
+    it("show what is around it when there is nothing else", async () => {
+      said.length = 0;
+      view = viewOf("-0.743643887037158", "0.131825904205312", "1e-11");
+      const deep = { ...wanted, view, maxIter: 2e9 };
+      whole(HOME);
+      // So many steps for a pixel that none is known to the end.
+      vi.spyOn(Sketcher.prototype, "grain").mockReturnValueOnce({ grain: 32, limit: 10 });
+      expect(await preview().draw(deep, null, true, never, () => undefined)).toBe(64);
+      expect(said).toEqual(["stand-in"]);
+      picture.draw();
+      expect(filled()).toBe(true);
+    });
   });
 
   it("have the colours of one floor while the next one comes", () => {

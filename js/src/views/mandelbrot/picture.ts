@@ -18,6 +18,8 @@ export interface Frame {
 /** Floors this near, in octaves, are left alone while a picture is coarse: colours shall not flicker. */
 const CALM = 1;
 const WIDER = 3;
+/** Beyond this a picture is magnified to one of its pixels. */
+const MOST_MAGNIFIED = 1e4;
 const MOST_BACKDROPS = 5;
 
 export function makeFrame(view: View, size: readonly [number, number]): Frame {
@@ -60,7 +62,7 @@ export class Picture {
       if (!frame || frame.stale) return false;
       const at = placed(frame.view, this.view(), this.canvas.width);
       const half = (this.canvas.width * at.scale) / 2;
-      return at.scale > 0.05 && at.scale < 200 && Math.abs(at.x) < half && Math.abs(at.y) < half;
+      return at.scale > 0.2 && at.scale < 200 && Math.abs(at.x) < half && Math.abs(at.y) < half;
     });
   }
 
@@ -168,15 +170,34 @@ export class Picture {
         }
       }
       const frames = [this.base, this.under, this.fresh].filter((frame) => frame !== null);
-      const rank = (frame: Frame): number => (frame.stale ? Number.POSITIVE_INFINITY : this.grain(frame));
+      // One colour below all, then what stands in, then what is of this place.
+      const rank = (frame: Frame): number => (this.isOnePixel(frame) ? Number.POSITIVE_INFINITY : frame.stale ? Number.MAX_VALUE : this.grain(frame));
       for (const frame of frames.sort((a, b) => rank(b) - rank(a) || 0)) this.place(context, frame, width, height);
       this.drawn();
     });
   }
 
+  /** Whether a frame is so much wider than the view that one of its pixels fills it. */
+  private isOnePixel(frame: Frame): boolean {
+    return ratio(frame.view.width, this.view().width) > MOST_MAGNIFIED;
+  }
+
+  /** The pixel of a frame that lies under the middle, over all the canvas: somebody who is fast is not left with nothing. */
+  private fill(context: CanvasRenderingContext2D, frame: Frame, width: number, height: number): void {
+    const [columns, rows] = frame.size;
+    const at = placed(this.view(), frame.view, columns);
+    const [column, row] = [Math.floor(columns / 2 + at.x), Math.floor(rows / 2 + at.y)];
+    if (column < 0 || column >= columns || row < 0 || row >= Math.floor(frame.done / columns)) return;
+    context.drawImage(frame.canvas, column, row, 1, 1, 0, 0, width, height);
+  }
+
   private place(context: CanvasRenderingContext2D, frame: Frame, width: number, height: number): void {
+    if (this.isOnePixel(frame)) {
+      this.fill(context, frame, width, height);
+      return;
+    }
     const at = placed(frame.view, this.view(), width);
-    if (!Number.isFinite(at.x + at.y + at.scale) || at.scale > 1e4 || at.scale < 1e-4) return;
+    if (!Number.isFinite(at.x + at.y + at.scale) || at.scale < 1e-4) return;
     const [columns, rows] = frame.size;
     const there = Math.floor(frame.done / columns);
     if (there === 0) return;

@@ -4,7 +4,7 @@ import { log2Wide, wide } from "./decimal.js";
 import { makeFrame, type Picture } from "./picture.js";
 import type { Wanted } from "./references.js";
 import type { Plan } from "./renderer.js";
-import { canSketch, Sketcher } from "./sketch.js";
+import { canSketch, Sketcher, UNKNOWN } from "./sketch.js";
 import { automaticIterations } from "./state.js";
 
 /** Width, as a power of ten, of what stands in for a place that nothing can be computed of yet: no noise to the eye, at a few pixels. */
@@ -25,28 +25,44 @@ export class Preview {
 
   /** Draw one and give the size of its pixels; `shown` is called when the first of them are on their way to the screen. */
   async draw(wanted: Wanted, plan: Plan | null, moving: boolean, signal: AbortSignal, shown: () => void): Promise<number> {
-    let what = wanted;
-    const stand = !canSketch(wanted, plan);
-    if (stand) {
-      if (this.picture.covers()) return NONE;
-      const around = wide(4, STAND_IN);
-      what = { ...wanted, view: { ...wanted.view, width: around }, maxIter: automaticIterations(around) };
+    if (canSketch(wanted, plan)) {
+      const grain = await this.sketch(wanted, wanted, plan, moving ? MOVING_MS : RESTING_MS, signal, shown);
+      if (grain < NONE) this.say(`1/${grain}`, `1/${grain} size, by the page's processor…`);
+      if (grain < NONE || signal.aborted) return grain;
     }
+    if (this.picture.covers()) return NONE;
+    const around = wide(4, STAND_IN);
+    const what = { ...wanted, view: { ...wanted.view, width: around }, maxIter: automaticIterations(around) };
+    const grain = await this.sketch(wanted, what, plan, RESTING_MS, signal, shown);
+    if (grain < NONE) this.say("stand-in", `around the place, 4e${STAND_IN} wide, until its orbit is there…`);
+    return NONE;
+  }
+
+  private say(fact: string, text: string): void {
+    this.board.fact("sketch", fact);
+    this.board.say(text);
+  }
+
+  /** Show what is computed of a view in the place of the wanted one; `NONE` when it was given up, or no pixel escaped in the time that there was. */
+  private async sketch(wanted: Wanted, what: Wanted, plan: Plan | null, milliseconds: number, signal: AbortSignal, shown: () => void): Promise<number> {
     const source = log2Wide(what.view.width) > -36 ? null : plan;
-    const how = this.sketcher.grain(what, source, moving && !stand ? MOVING_MS : RESTING_MS);
+    const how = this.sketcher.grain(what, source, milliseconds);
     const { grain } = how;
     const frame = makeFrame(wanted.view, [Math.max(1, Math.ceil(wanted.size[0] / grain)), Math.max(1, Math.ceil(wanted.size[1] / grain))]);
-    frame.stale = stand;
+    frame.stale = what !== wanted;
+    frame.smooth.fill(UNKNOWN);
+    let known = false;
     for await (const { first, smooth } of this.sketcher.run(what, source, how, signal)) {
       if (signal.aborted) return NONE;
       frame.smooth.set(smooth, first);
+      // What is there is better than a picture of nothing, and than colours that begin at the floor of nothing.
+      known ||= smooth.some((value) => value !== UNKNOWN);
+      if (!known) continue;
       shown();
       this.picture.took(frame, first, first + smooth.length, grain);
     }
-    if (signal.aborted) return NONE;
+    if (signal.aborted || !known) return NONE;
     this.picture.finish(frame, grain);
-    this.board.fact("sketch", stand ? "stand-in" : `1/${grain}`);
-    this.board.say(stand ? `around the place, 4e${STAND_IN} wide, until its orbit is there…` : `1/${grain} size, by the page's processor…`);
-    return stand ? NONE : grain;
+    return grain;
   }
 }
