@@ -9,19 +9,17 @@ from __future__ import annotations
 from webgpu_widget.arrays.matrix import _matmul as matmul
 from webgpu_widget.linalg._common import LinAlgError
 from webgpu_widget.linalg._factor import eigh, eigvalsh, qr, svd, svdvals
+from webgpu_widget.linalg._norms import matrix_norm, norm, vector_norm
 from webgpu_widget.linalg._products import (
     cross,
-    matrix_norm,
     matrix_power,
     matrix_rank,
     matrix_transpose,
-    norm,
     outer,
     pinv,
     tensordot,
     trace,
     vecdot,
-    vector_norm,
 )
 from webgpu_widget.linalg._products import matrix_diagonal as diagonal
 from webgpu_widget.linalg._solve import cholesky, cholesky_async, det, inv, inv_async, slogdet, solve, solve_async

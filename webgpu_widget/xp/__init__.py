@@ -35,16 +35,12 @@ from webgpu_widget.xp._creation import (
     asarray,
     empty,
     empty_like,
-    eye,
     from_dlpack,
     full,
     full_like,
     linspace,
-    meshgrid,
     ones,
     ones_like,
-    tril,
-    triu,
     zeros,
     zeros_like,
 )
@@ -73,12 +69,12 @@ from webgpu_widget.xp._dtypes import (
     uint64,
 )
 from webgpu_widget.xp._extras import around, nan_to_num, pad, transpose
+from webgpu_widget.xp._joining import concat, stack, unstack
 from webgpu_widget.xp._logic import *  # noqa: F403
 from webgpu_widget.xp._manipulation import (
     broadcast_arrays,
     broadcast_shapes,
     broadcast_to,
-    concat,
     expand_dims,
     flip,
     moveaxis,
@@ -87,24 +83,14 @@ from webgpu_widget.xp._manipulation import (
     reshape,
     roll,
     squeeze,
-    stack,
     tile,
-    unstack,
 )
+from webgpu_widget.xp._matrices import eye, meshgrid, tril, triu
 from webgpu_widget.xp._parts import *  # noqa: F403
 from webgpu_widget.xp._quantiles import (
     median,
-    nanargmax,
-    nanargmin,
-    nanmax,
-    nanmean,
     nanmedian,
-    nanmin,
-    nanprod,
     nanquantile,
-    nanstd,
-    nansum,
-    nanvar,
     quantile,
 )
 from webgpu_widget.xp._search import (
@@ -112,18 +98,14 @@ from webgpu_widget.xp._search import (
     argmin,
     argsort,
     count_nonzero,
-    isin,
     nonzero,
     searchsorted,
     sort,
     take,
     take_along_axis,
-    unique_all,
-    unique_counts,
-    unique_inverse,
-    unique_values,
     where,
 )
+from webgpu_widget.xp._sets import isin, unique_all, unique_counts, unique_inverse, unique_values
 from webgpu_widget.xp._statistics import (
     all,  # noqa: A004 - the standard's name
     any,  # noqa: A004 - the standard's name
@@ -139,6 +121,7 @@ from webgpu_widget.xp._statistics import (
     var,
 )
 from webgpu_widget.xp._transcendental import *  # noqa: F403
+from webgpu_widget.xp._without_nan import nanargmax, nanargmin, nanmax, nanmean, nanmin, nanprod, nanstd, nansum, nanvar
 
 __array_api_version__ = "2025.12"
 

@@ -15,7 +15,7 @@ from webgpu_widget.arrays.lazy.search import take_along_axis
 from webgpu_widget.arrays.lazy.value import is_array
 from webgpu_widget.arrays.ufuncs import WAY_OUT, store
 from webgpu_widget.errors import UnsupportedError
-from webgpu_widget.xp import _creation, _dtypes, _extras, _manipulation
+from webgpu_widget.xp import _dtypes, _extras, _joining, _manipulation, _matrices
 
 
 def _array(x: Any, like: Any = None) -> Any:
@@ -234,7 +234,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     """Return coordinate matrices."""
     if sparse:
         raise UnsupportedError(f"np.meshgrid: sparse=True is not there for arrays on the GPU. {WAY_OUT}.")
-    return _creation.meshgrid(*_all_on_gpu(xi), indexing=indexing)
+    return _matrices.meshgrid(*_all_on_gpu(xi), indexing=indexing)
 
 
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
@@ -277,7 +277,7 @@ def _size(a: Any, axis: Any = None) -> int:
 TWINS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("concatenate", "concat"), concatenate),
     "stack": stack,
-    "unstack": lambda x, /, *, axis=0: _manipulation.unstack(x, axis=axis),
+    "unstack": lambda x, /, *, axis=0: _joining.unstack(x, axis=axis),
     "vstack": _stacked(2, 0),
     "hstack": _stacked(1, 1),
     "dstack": _stacked(3, 2),
@@ -328,8 +328,8 @@ TWINS: dict[str, Callable[..., Any]] = {
     "full": lambda shape, fill_value, dtype=None, *, like: create.full(like._device, shape, fill_value, dtype),
     "empty": lambda shape, dtype=None, *, like: create.empty(like._device, shape, dtype),
     "meshgrid": meshgrid,
-    "tril": lambda m, k=0: _creation.tril(m, k=k),
-    "triu": lambda m, k=0: _creation.triu(m, k=k),
+    "tril": lambda m, k=0: _matrices.tril(m, k=k),
+    "triu": lambda m, k=0: _matrices.triu(m, k=k),
     "ndim": lambda a: a.ndim,
     "shape": lambda a: a.shape,
     "size": _size,

@@ -16,11 +16,10 @@ from webgpu_widget.arrays.lazy.host import from_host
 from webgpu_widget.arrays.lazy.value import is_array
 from webgpu_widget.arrays.ufuncs import NO_VALUE, WAY_OUT, reduction, store
 from webgpu_widget.errors import UnsupportedError
-from webgpu_widget.xp import _quantiles
+from webgpu_widget.xp import _quantiles, _sets, _without_nan
 from webgpu_widget.xp._arithmetic import clip as _clip
 from webgpu_widget.xp._extras import around as _around
 from webgpu_widget.xp._extras import nan_to_num as _nan_to_num
-from webgpu_widget.xp._search import isin as _isin
 from webgpu_widget.xp._statistics import diff as _diff
 
 
@@ -262,7 +261,7 @@ def isin(
     """Return which elements are among others."""
     if is_array(element) and isinstance(test_elements, (list, tuple)):
         test_elements = from_host(element._device, test_elements, element.dtype)
-    return _isin(element, test_elements, invert=invert)
+    return _sets.isin(element, test_elements, invert=invert)
 
 
 def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False) -> Any:
@@ -341,17 +340,6 @@ def _quantile(twin: Callable[..., Any], whole: float) -> Callable[..., Any]:
     return find
 
 
-def _standard(name: str) -> Callable[..., Any]:
-    return lambda x, /: getattr(search_standard(), name)(x)
-
-
-def search_standard() -> Any:
-    """Return the functions of the standard whose NumPy twins are called alike."""
-    from webgpu_widget.xp import _search
-
-    return _search
-
-
 TWINS: dict[str, Callable[..., Any]] = {
     "sum": _reduction("sum"),
     "prod": _reduction("prod"),
@@ -389,16 +377,16 @@ TWINS: dict[str, Callable[..., Any]] = {
     "where": where,
     "isin": isin,
     "unique": unique,
-    **{name: _standard(name) for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")},
-    "nansum": _nan(_quantiles.nansum),
-    "nanprod": _nan(_quantiles.nanprod),
-    "nanmean": _nan(_quantiles.nanmean),
-    "nanmax": _nan_extreme(_quantiles.nanmax),
-    "nanmin": _nan_extreme(_quantiles.nanmin),
-    "nanargmax": _nan_place(_quantiles.nanargmax),
-    "nanargmin": _nan_place(_quantiles.nanargmin),
-    "nanvar": _nan_deviation(_quantiles.nanvar),
-    "nanstd": _nan_deviation(_quantiles.nanstd),
+    **{name: getattr(_sets, name) for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")},
+    "nansum": _nan(_without_nan.nansum),
+    "nanprod": _nan(_without_nan.nanprod),
+    "nanmean": _nan(_without_nan.nanmean),
+    "nanmax": _nan_extreme(_without_nan.nanmax),
+    "nanmin": _nan_extreme(_without_nan.nanmin),
+    "nanargmax": _nan_place(_without_nan.nanargmax),
+    "nanargmin": _nan_place(_without_nan.nanargmin),
+    "nanvar": _nan_deviation(_without_nan.nanvar),
+    "nanstd": _nan_deviation(_without_nan.nanstd),
     "median": _median(_quantiles.median),
     "nanmedian": _median(_quantiles.nanmedian),
     "quantile": _quantile(_quantiles.quantile, 1),

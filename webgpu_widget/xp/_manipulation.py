@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -97,31 +97,6 @@ def broadcast_to(x: GPUArray, /, shape: Sequence[int]) -> GPUArray:
               [1, 2]], shape=(2, 2), dtype=int32)
     """
     return shapes.broadcast_to(x, shape)
-
-
-def concat(arrays: Sequence[GPUArray], /, *, axis: int | None = 0) -> GPUArray:
-    """Join arrays along an axis that they have.
-
-    The array API standard's `concat`.
-
-    Parameters
-    ----------
-    arrays : sequence of GPUArray
-        Of one GPU, alike along all other axes; their dtypes are promoted.
-    axis : int or None
-        The axis; None joins them flattened.
-
-    Raises
-    ------
-    ShapeError
-        When they do not fit.
-
-    Examples
-    --------
-    >>> xp.concat([xp.asarray([1, 2]), xp.asarray([3])])
-    GPUArray([1, 2, 3], shape=(3,), dtype=int32)
-    """
-    return shapes.concat(arrays, axis)
 
 
 def expand_dims(x: GPUArray, /, axis: int | tuple[int, ...] = 0) -> GPUArray:
@@ -348,32 +323,6 @@ def squeeze(x: GPUArray, /, axis: int | tuple[int, ...]) -> GPUArray:
     return shapes.squeeze(x, axis)
 
 
-def stack(arrays: Sequence[GPUArray], /, *, axis: int = 0) -> GPUArray:
-    """Join arrays of one shape along a new axis.
-
-    The array API standard's `stack`.
-
-    Parameters
-    ----------
-    arrays : sequence of GPUArray
-        Of one GPU and one shape; their dtypes are promoted.
-    axis : int
-        Where the new axis is, in the result.
-
-    Raises
-    ------
-    ShapeError
-        When the shapes differ.
-
-    Examples
-    --------
-    >>> xp.stack([xp.asarray([1, 2]), xp.asarray([3, 4])])
-    GPUArray([[1, 2],
-              [3, 4]], shape=(2, 2), dtype=int32)
-    """
-    return shapes.stack(arrays, axis)
-
-
 def tile(x: GPUArray, repetitions: tuple[int, ...], /) -> GPUArray:
     """Repeat the array as a whole along each axis.
 
@@ -393,25 +342,3 @@ def tile(x: GPUArray, repetitions: tuple[int, ...], /) -> GPUArray:
               [1, 2, 1, 2]], shape=(2, 4), dtype=int32)
     """
     return shapes.tile(x, repetitions)
-
-
-def unstack(x: GPUArray, /, *, axis: int = 0) -> tuple[GPUArray, ...]:
-    """Return the slices along an axis, one array for each.
-
-    The array API standard's `unstack`.
-
-    Parameters
-    ----------
-    x : GPUArray
-        The values.
-    axis : int
-        The axis, which the slices have not.
-
-    Examples
-    --------
-    >>> xp.unstack(xp.asarray([[1, 2], [3, 4]]))[1]
-    GPUArray([3, 4], shape=(2,), dtype=int32)
-    """
-    place = shapes.check_axis(axis, x.ndim)
-    before: list[Any] = [slice(None)] * place
-    return tuple(x[(*before, i)] for i in range(x.shape[place]))
