@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.arrays.lazy import dtypes as dt
-from webgpu_widget.arrays.lazy.build import apply, where
+from webgpu_widget.arrays.lazy.build import apply, same_gpu, where
 from webgpu_widget.arrays.lazy.node import size_of
 from webgpu_widget.arrays.lazy.shape import check_axis, diagonal, expand_dims, permute, reshape
 from webgpu_widget.arrays.lazy.shape import stack as _stack
 from webgpu_widget.arrays.lazy.value import is_array
 from webgpu_widget.errors import ShapeError
-from webgpu_widget.linalg._common import as_array, matrices, operands
+from webgpu_widget.linalg._common import array, as_array, floats, matrices, operands
 from webgpu_widget.linalg._factor import svd, svdvals
 from webgpu_widget.linalg._solve import inv, transposed
 

@@ -141,7 +141,7 @@ def common_dtype(operands: list[Any]) -> DType:
     scalars: list[Any] = []
     for operand in operands:
         if is_array(operand):
-            found.append(operand._node.dtype)
+            found.append(operand.dtype)
         else:
             scalars.append(operand)
     if not found:
