@@ -23,22 +23,11 @@ from webgpu_widget.errors import *  # noqa: F403
 if TYPE_CHECKING:
     from webgpu_widget import linalg, mandelbrot, xp
     from webgpu_widget._selftest import selftest, selftest_async
+    from webgpu_widget.arrays.activations import gelu, layer_norm, relu, rms_norm, silu, softmax
     from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.arrays.einsum import einsum
     from webgpu_widget.arrays.fourier.functions import fft_convolve
-    from webgpu_widget.arrays.matrix import (
-        add,
-        gelu,
-        layer_norm,
-        matmul,
-        multiply,
-        relu,
-        rms_norm,
-        silu,
-        softmax,
-        subtract,
-        transpose,
-    )
+    from webgpu_widget.arrays.matrix import add, matmul, multiply, subtract, transpose
     from webgpu_widget.cli.magic import load_ipython_extension
     from webgpu_widget.cluster import Cluster
     from webgpu_widget.gpu import GPU, AdapterInfo, MemoryInfo, default_gpu
@@ -76,14 +65,14 @@ _HOMES = {
     "add": "arrays.matrix",
     "einsum": "arrays.einsum",
     "fft_convolve": "arrays.fourier.functions",
-    "gelu": "arrays.matrix",
-    "layer_norm": "arrays.matrix",
+    "gelu": "arrays.activations",
+    "layer_norm": "arrays.activations",
     "matmul": "arrays.matrix",
     "multiply": "arrays.matrix",
-    "relu": "arrays.matrix",
-    "rms_norm": "arrays.matrix",
-    "silu": "arrays.matrix",
-    "softmax": "arrays.matrix",
+    "relu": "arrays.activations",
+    "rms_norm": "arrays.activations",
+    "silu": "arrays.activations",
+    "softmax": "arrays.activations",
     "subtract": "arrays.matrix",
     "transpose": "arrays.matrix",
     "MandelbrotExplorer": "mandelbrot.explorer",
