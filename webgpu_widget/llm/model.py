@@ -126,7 +126,7 @@ class LanguageModel(Loaded, Checks, Answers):
             raise errors.DTypeError(f"dtype {dtype!r} is not one of {', '.join(map(repr, DTYPES))}")
         made = cls(find(source), as_device(gpu), dtype, context, progress=progress)
         if wait:
-            with made.freed_unless_whole():
+            with made._freed_unless_whole():
                 made.wait()
         return made
 
@@ -144,7 +144,7 @@ class LanguageModel(Loaded, Checks, Answers):
         """Coroutine twin of `from_pretrained`."""
         made = await asyncio.to_thread(cls.from_pretrained, source, gpu, dtype, context, progress, wait=False)
         if wait:
-            with made.freed_unless_whole():
+            with made._freed_unless_whole():
                 await made.wait_async()
         return made
 

@@ -60,7 +60,7 @@ class Loaded(ABC):
         """Give the model's memory back; later use raises `ClosedError`. May be called twice."""
 
     @contextmanager
-    def freed_unless_whole(self) -> Iterator[None]:
+    def _freed_unless_whole(self) -> Iterator[None]:
         """Free the model where loading it fails: nobody has it, and what there is of it is in the way of a smaller one."""
         try:
             yield

@@ -154,7 +154,7 @@ class T5(Loaded, Checks, Answers):
             checkpoint, config, tokenizer, as_device(gpu), dtype, max_source_tokens=max_source_tokens, progress=progress
         )
         if wait:
-            with made.freed_unless_whole():
+            with made._freed_unless_whole():
                 made.wait()
         return made
 
@@ -172,7 +172,7 @@ class T5(Loaded, Checks, Answers):
         """Coroutine twin of `from_pretrained`."""
         made = cls.from_pretrained(source, gpu, dtype, progress, max_source_tokens=max_source_tokens, wait=False)
         if wait:
-            with made.freed_unless_whole():
+            with made._freed_unless_whole():
                 await made.wait_async()
         return made
 
