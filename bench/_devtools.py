@@ -17,7 +17,7 @@ from typing import Any
 from websocket import WebSocketException, create_connection
 
 from webgpu_widget.link.transports._chromium import Browser
-from webgpu_widget.link.transports._last_words import last_words
+from webgpu_widget.link.transports._exit_reason import exit_reason
 
 
 class PageLostError(RuntimeError):
@@ -64,7 +64,7 @@ class DevToolsPage:
 
     def said(self) -> str:
         """What of the browser's output tells most."""
-        return last_words((self.profile / "browser.log").read_text(errors="replace"))
+        return exit_reason((self.profile / "browser.log").read_text(errors="replace"))
 
     def _why(self, what: str) -> str:
         for _ in range(20):  # the socket breaks before the process has ended

@@ -100,7 +100,7 @@ class FrontEnd:
         self.client.wait_for_ready(timeout=60)
         time.sleep(
             0.3
-        )  # before 7.4 a request that meets a reply on its way may never be read (see link/hosts/tap.py): let them go out
+        )  # before 7.4 a request that meets a reply on its way may never be read (see link/hosts/ipykernel7.py): let them go out
         self.pages: dict[str, list[FakePage]] = {}
         self.make_pages = 1
         self.pages_when = "opened"

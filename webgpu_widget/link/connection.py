@@ -348,7 +348,7 @@ class Connection:
         if self._closed is not None:
             raise errors.ClosedError(f"{self._closed}; make a new one with wg.GPU()")
 
-    # ------------------------------------------------------------ the pump
+    # ------------------------------------------------------------ taking messages in
 
     def _settle(self) -> None:
         """Tell what happened and hand out what the session wants to send: a loss is told before the next page is spoken to. Called with the lock held."""

@@ -146,7 +146,7 @@ class Session:
         batch = _Batch(commands, buffers, request_ids, buffer_bytes(buffers), self.epoch)
         self._queue.append(batch)
         self.pending_bytes += batch.size_bytes
-        self._pump()
+        self._send_waiting()
 
     def cancel(self, ids: Sequence[str]) -> None:
         """Give up requests: no reply is expected any more."""
@@ -290,7 +290,7 @@ class Session:
         self._start_streams()
         self._welcome(link, hello)
         self._events.append(Event("connected", hello))
-        self._pump()
+        self._send_waiting()
 
     def _welcome(self, link: str, hello: Message) -> None:
         lane = self._offer_lane(hello) if self._offer_lane and link == "comm" and hello.get("loopback") else None
@@ -384,7 +384,7 @@ class Session:
     def _window(self) -> int:
         return protocol.COMM_WINDOW_BYTES if self.link == "comm" else protocol.WINDOW_BYTES
 
-    def _pump(self) -> None:
+    def _send_waiting(self) -> None:
         """Send queued batches while there is a page and credit."""
         while self._queue and self.link is not None and self.instance is not None:
             size = self._queue[0].size_bytes
@@ -415,7 +415,7 @@ class Session:
         while self._unacked and self._unacked[0].seq <= ack:
             self._unacked_bytes -= self._unacked.popleft().size_bytes
             self.advanced = True
-        self._pump()
+        self._send_waiting()
 
     def _resend(self) -> None:
         for batch in self._unacked:

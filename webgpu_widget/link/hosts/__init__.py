@@ -1,7 +1,7 @@
 """How code waits for its own front end, speaks with it and shows things there: a class for each host, and which one this is.
 
 While a cell runs, ipykernel holds the front end's messages back, in a way that differs by version. Two mechanisms let through those that are for
-us, and only those: `tap` (ipykernel 7, which reads all messages in a thread) and `pump` (ipykernel 6, which queues them on the main thread).
+us, and only those: `ipykernel7` (which reads all messages in a thread) and `ipykernel6` (which queues them on the main thread).
 A WebSocket's messages come in a thread of their own and need neither. Other hosts are refused, or have no front end.
 """
 
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from webgpu_widget.link.hosts import pump, tap
+from webgpu_widget.link.hosts import ipykernel6, ipykernel7
 from webgpu_widget.link.hosts.base import Host
 from webgpu_widget.link.hosts.jupyter import Ipykernel6, Ipykernel7, Jupyter
 from webgpu_widget.link.hosts.refusing import Marimo, Pyodide
@@ -26,9 +26,9 @@ def here() -> Host:
         return Marimo() if _in_marimo() else Host()
     if sys.platform == "emscripten":
         return Pyodide(kernel)
-    if tap.fits(kernel):
+    if ipykernel7.fits(kernel):
         return Ipykernel7(kernel)
-    return Ipykernel6(kernel) if pump.fits(kernel) else Jupyter(kernel)
+    return Ipykernel6(kernel) if ipykernel6.fits(kernel) else Jupyter(kernel)
 
 
 def _running_kernel() -> Any:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from webgpu_widget.link.hosts import _claim, pump, tap, unattended
+from webgpu_widget.link.hosts import _claim, ipykernel6, ipykernel7, unattended
 from webgpu_widget.link.hosts.base import Host, Output, Send, Step
 
 
@@ -109,39 +109,39 @@ class Jupyter(Host):
 
 
 class Ipykernel7(Jupyter):
-    """ipykernel 7, which reads all messages in a thread: see `tap`."""
+    """ipykernel 7, which reads all messages in a thread: see `ipykernel7`."""
 
     def claim(self, comm_id: str, receive: _claim.Receive) -> Callable[[], None]:
         """As `Host.claim`."""
-        tap.install(self.kernel)
+        ipykernel7.install(self.kernel)
         return super().claim(comm_id, receive)
 
 
 class Ipykernel6(Jupyter):
-    """ipykernel 6, which queues messages on the main thread: see `pump`."""
+    """ipykernel 6, which queues messages on the main thread: see `ipykernel6`."""
 
     def claim(self, comm_id: str, receive: _claim.Receive) -> Callable[[], None]:
         """As `Host.claim`."""
-        pump.install(self.kernel)
+        ipykernel6.install(self.kernel)
         return super().claim(comm_id, receive)
 
     @contextlib.contextmanager
     def blocking(self) -> Iterator[Step]:
         """As `Host.blocking`."""
-        drain = pump.install(self.kernel)
+        drain = ipykernel6.install(self.kernel)
 
         def step(future: Future[Any], seconds: float) -> None:
-            pump.wait(future, seconds, drain)
+            ipykernel6.wait(future, seconds, drain)
 
         yield step
 
     @contextlib.asynccontextmanager
     async def awaiting(self) -> AsyncIterator[Callable[[], float | None]]:
         """As `Host.awaiting`."""
-        drain = pump.install(self.kernel)
+        drain = ipykernel6.install(self.kernel)
 
         def step() -> float | None:
             drain()
-            return pump.INTERVAL_S
+            return ipykernel6.INTERVAL_S
 
         yield step

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Collection, Iterator, Sequence
 
 from webgpu_widget import errors
-from webgpu_widget.link.transports._last_words import last_words
+from webgpu_widget.link.transports._exit_reason import exit_reason
 from webgpu_widget.process.fork import tell_children
 from webgpu_widget.process.private_folder import PrivateFolder
 
@@ -236,7 +236,7 @@ class Browser:
         text = ""
         with contextlib.suppress(OSError):
             text = self._log.read_text(errors="replace")
-        return f"the browser {self.program} ended with status {status}. It said: {last_words(text)}"
+        return f"the browser {self.program} ended with status {status}. It said: {exit_reason(text)}"
 
     def close(self) -> None:
         """End it, for sure. May be called twice."""

@@ -23,8 +23,8 @@ from webgpu_widget.link.hosts._claim import claim
 INTERVAL_S = 0.002
 
 
-class _Pump:
-    """The pump of one kernel."""
+class _Drain:
+    """What empties the queue of one kernel."""
 
     def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
@@ -81,10 +81,10 @@ def fits(kernel: Any) -> bool:
 
 
 def install(kernel: Any) -> Callable[[], None]:
-    """Make the kernel's pump, once; returns the function that delivers our messages."""
-    if getattr(kernel, "_webgpu_widget_pump", None) is None:
-        kernel._webgpu_widget_pump = _Pump(kernel)
-    drain: Callable[[], None] = kernel._webgpu_widget_pump.drain
+    """Make what empties the kernel's queue, once; returns the function that delivers our messages."""
+    if getattr(kernel, "_webgpu_widget_drain", None) is None:
+        kernel._webgpu_widget_drain = _Drain(kernel)
+    drain: Callable[[], None] = kernel._webgpu_widget_drain.drain
     return drain
 
 

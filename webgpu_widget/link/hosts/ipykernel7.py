@@ -1,4 +1,4 @@
-"""ipykernel 7: a tap on the thread that reads all shell messages.
+"""ipykernel 7: a hook in the thread that reads all shell messages.
 
 ipykernel 7 reads the shell socket in a thread, "Shell channel", and hands each message to the main thread or a subshell. User code never blocks
 that thread, so our messages are delivered from there. It replaces the socket's callback, which ipykernel offers no hook for; delete this when a
@@ -24,7 +24,7 @@ def fits(kernel: Any) -> bool:
 
 
 def install(kernel: Any) -> None:
-    """Put the tap in place, once per kernel."""
+    """Put the hook in place, once per kernel."""
     if getattr(kernel, "_webgpu_widget_tap", False):
         return
     original = kernel.shell_channel_thread_main

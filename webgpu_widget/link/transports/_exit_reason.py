@@ -35,7 +35,7 @@ def _lines(output: str) -> list[tuple[str, str, str]]:
     return kept
 
 
-def last_words(output: str) -> str:
+def exit_reason(output: str) -> str:
     """Pick from a browser's output what says why it has ended.
 
     Parameters
