@@ -3,7 +3,7 @@ import { Hashers, hasherCount, serveHashes } from "../src/weights/hashing.js";
 import { Drain, Ring } from "../src/weights/ring.js";
 import { type Ref, Schedule } from "../src/weights/schedule.js";
 import { WordWriter } from "../src/weights/sinks.js";
-import { Spares } from "../src/weights/spares.js";
+import { BufferPool } from "../src/weights/pool.js";
 import { chunkDigest } from "../src/weights/store.js";
 import type { FileSpec, ItemSpec } from "../src/weights/types.js";
 
@@ -154,20 +154,20 @@ describe("Ring", () => {
   });
 });
 
-describe("Spares", () => {
+describe("BufferPool", () => {
   it("gives what fits, keeps so many, and frees what held more than a chunk", () => {
-    const spares = new Spares(2);
+    const pool = new BufferPool(2);
     const [first, second, third] = [new Uint8Array(8), new Uint8Array(16), new Uint8Array(8)];
-    for (const one of [first, second, third]) spares.give(one);
-    expect(spares.find(8)).toBe(third.buffer); // the oldest has gone
-    expect(spares.find(8)).toBeUndefined();
-    expect(spares.take(8).byteLength).toBe(8);
+    for (const one of [first, second, third]) pool.give(one);
+    expect(pool.find(8)).toBe(third.buffer); // the oldest has gone
+    expect(pool.find(8)).toBeUndefined();
+    expect(pool.take(8).byteLength).toBe(8);
     const frame = new Uint8Array(24).subarray(8, 16);
-    spares.give(frame);
-    expect(spares.find(24)).toBeUndefined();
+    pool.give(frame);
+    expect(pool.find(24)).toBeUndefined();
     expect(frame.byteLength).toBe(0);
-    spares.drop();
-    expect(spares.find(16)).toBeUndefined();
+    pool.drop();
+    expect(pool.find(16)).toBeUndefined();
   });
 });
 

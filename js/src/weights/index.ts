@@ -4,7 +4,7 @@ import { EngineError } from "../errors.js";
 import { registerService, type ServiceContext } from "../services.js";
 import { isDisowned } from "../transports/frame.js";
 import { ChunkIO, type IO } from "./io.js";
-import { dropSpares, forgetKept, Job } from "./job.js";
+import { dropPool, forgetKept, Job } from "./job.js";
 import { probe } from "./probe.js";
 import type { LoadSpec } from "./types.js";
 import workerSource from "./worker.js?worker";
@@ -35,7 +35,7 @@ async function load(engine: Engine, params: Readonly<Record<string, unknown>>, c
     return await made.run();
   } finally {
     jobs.delete(spec.job);
-    if (jobs.size === 0) dropSpares();
+    if (jobs.size === 0) dropPool();
   }
 }
 

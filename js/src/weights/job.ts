@@ -8,11 +8,11 @@ import { auditOf, claim } from "./auditing.js";
 import { asLoadError, LoadError } from "./errors.js";
 import { Gate } from "./fetching.js";
 import type { CachedChunk, IO, SpanChunk } from "./io.js";
-import { Placing } from "./placing.js";
+import { Assembly } from "./assembly.js";
 import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
 import { announce, isInFlight, join, NO_SHARE, type Share } from "./sharing.js";
-import { Spares } from "./spares.js";
+import { BufferPool } from "./pool.js";
 import { chunkCount, chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
 
 const RING_BYTES = 56 * 2 ** 20;
@@ -28,7 +28,7 @@ const DEPTH = 4;
 const REMOTE_LANES = 3;
 const CACHE_READERS = 4;
 const PYTHON_LANES = 8;
-const MAX_SPARES = 16;
+const MAX_POOLED = 16;
 const BAD_TRIES = 3;
 const REPORT_MS = 100;
 const HEARTBEAT_MS = 400;
@@ -41,17 +41,17 @@ let spans = 0;
 const kept = new Map<string, Map<number, string>>();
 
 /** Buffers that held a chunk and will hold the next: as many as can be in flight. */
-const spares = new Spares(MAX_SPARES);
+const pool = new BufferPool(MAX_POOLED);
 
 function copyOf(bytes: Bytes): Bytes {
-  const copy = new Uint8Array(spares.take(bytes.byteLength));
+  const copy = new Uint8Array(pool.take(bytes.byteLength));
   copy.set(bytes);
   return copy;
 }
 
 /** No load is under way. */
-export function dropSpares(): void {
-  spares.drop();
+export function dropPool(): void {
+  pool.drop();
 }
 
 /** The cache was cleared. */
@@ -65,12 +65,12 @@ export class Job {
   /** Rejects when the load is cancelled. */
   private readonly cancelled: Promise<never>;
   private readonly schedule: Schedule;
-  private readonly placing: Placing;
+  private readonly assembly: Assembly;
   private readonly activeSpans = new Map<number, { readonly file: FileSpec; next: Ref }>();
   private readonly drain = new Drain(ring, DRAIN_BYTES);
   private readonly tries = new Map<string, number>();
   private readonly awaited = new Map<string, (chunk: Promise<SpanChunk>) => void>();
-  private readonly lanes = new Set<Promise<void>>();
+  private readonly reading = new Set<Promise<void>>();
   private readonly shares = new Set<Share>();
   private changed: () => void = () => undefined;
   private done: number[] = [];
@@ -101,7 +101,7 @@ export class Job {
   ) {
     this.schedule = new Schedule(spec.files, spec.items);
     const fileOf = new Map(spec.items.map((item) => [item.id, item.file]));
-    this.placing = new Placing(gpu, spec, (item) => {
+    this.assembly = new Assembly(gpu, spec, (item) => {
       (this.unchecked.get(fileOf.get(item) ?? -1) ?? this.done).push(item);
       this.reportSoon(0);
     });
@@ -118,7 +118,7 @@ export class Job {
   cancel(): void {
     this.abort.abort();
     // At once, so that what Python asks next about the memory is true.
-    this.placing.dispose();
+    this.assembly.dispose();
     this.gate.open();
     for (const span of this.activeSpans.keys()) void this.io.stopSpan(span);
     // What waits for this load's hashes, and other loads that wait for its chunks, wait no longer.
@@ -149,8 +149,8 @@ export class Job {
 
   /** Items whose buffers are about to be freed. */
   drop(ids: readonly number[]): void {
-    this.placing.drop(ids);
-    this.schedule.keepOnly(this.placing.remaining);
+    this.assembly.drop(ids);
+    this.schedule.keepOnly(this.assembly.remaining);
     this.changed();
   }
 
@@ -177,7 +177,7 @@ export class Job {
       for (const item of this.spec.items) await this.warmUp(item);
       for (const file of this.spec.files.keys()) await this.openFile(file);
       for (const ref of this.schedule.idle) this.askHash(ref.file, ref.index);
-      this.placing.finishEmpty();
+      this.assembly.finishEmpty();
       await this.work();
       await this.drain.end(this.gpu.device.queue);
       this.check();
@@ -189,7 +189,7 @@ export class Job {
       clearInterval(heartbeat);
       clearTimeout(this.reportTimer);
       this.cancel();
-      await Promise.race([Promise.allSettled(this.lanes), new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
+      await Promise.race([Promise.allSettled(this.reading), new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
       await this.drain.end(this.gpu.device.queue);
     }
   }
@@ -262,7 +262,7 @@ export class Job {
     const file = this.file(ref);
     const size = chunkSize(file, ref.index);
     await ring.take(size);
-    const { bytes, ...found } = await this.io.readWhole(file, ref.index, digest, spares.find(size)).catch((error: unknown) => {
+    const { bytes, ...found } = await this.io.readWhole(file, ref.index, digest, pool.find(size)).catch((error: unknown) => {
       ring.give(size);
       throw error;
     });
@@ -278,7 +278,7 @@ export class Job {
     this.bytesCached += size;
     this.schedule.claim(ref);
     await this.arrived(ref, bytes);
-    spares.give(bytes);
+    pool.give(bytes);
     this.audited++;
   }
 
@@ -291,12 +291,12 @@ export class Job {
     if (this.abort.signal.aborted || this.gpu.dead) throw new LoadError("cancelled", "the load was cancelled");
   }
 
-  // ---------------------------------------------------------------- lanes
+  // ---------------------------------------------------------------- readers of chunks
 
   private async work(): Promise<void> {
-    const lanes: { readonly busy: Set<Promise<void>>; readonly most: number; start(): Promise<void> | undefined }[] = [
+    const readers: { readonly busy: Set<Promise<void>>; readonly most: number; start(): Promise<void> | undefined }[] = [
       { busy: new Set(), most: CACHE_READERS, start: () => this.startCached() },
-      { busy: new Set(), most: this.networkLanes(), start: () => this.startNetwork() },
+      { busy: new Set(), most: this.networkReaders(), start: () => this.startNetwork() },
     ];
     while (!this.schedule.finished) {
       this.check();
@@ -309,30 +309,30 @@ export class Job {
         this.changed = resolve;
       });
       for (const [file, { key, cache }] of this.spec.files.entries()) if (cache) this.schedule.cached(file, kept.get(key)?.keys() ?? []);
-      for (const lane of lanes) {
-        while (lane.busy.size < lane.most) {
-          const started = lane.start();
+      for (const reader of readers) {
+        while (reader.busy.size < reader.most) {
+          const started = reader.start();
           if (!started) break;
           const running: Promise<void> = started
             .catch((error: unknown) => {
               this.failed ??= error;
             })
             .finally(() => {
-              lane.busy.delete(running);
-              this.lanes.delete(running);
+              reader.busy.delete(running);
+              this.reading.delete(running);
               this.changed();
             });
-          lane.busy.add(running);
-          this.lanes.add(running);
+          reader.busy.add(running);
+          this.reading.add(running);
         }
       }
-      if (this.lanes.size === 0) throw new LoadError("internal", "chunks are missing and nothing fetches them");
+      if (this.reading.size === 0) throw new LoadError("internal", "chunks are missing and nothing fetches them");
       await changed;
     }
     if (this.failed !== undefined) throw this.failed;
   }
 
-  private networkLanes(): number {
+  private networkReaders(): number {
     if (this.spec.files.some((file) => file.url === null)) return PYTHON_LANES;
     return this.spec.files.some((file) => !isLocal(file.url ?? "") && file.ranges) ? REMOTE_LANES : 1;
   }
@@ -349,7 +349,7 @@ export class Job {
     let found: CachedChunk;
     try {
       this.check();
-      found = await this.io.read(file, ref.index, kept.get(file.key)?.get(ref.index) ?? "", spares.find(size));
+      found = await this.io.read(file, ref.index, kept.get(file.key)?.get(ref.index) ?? "", pool.find(size));
       this.check();
     } catch (error) {
       ring.give(size);
@@ -366,7 +366,7 @@ export class Job {
     }
     this.bytesCached += size;
     await this.arrived(ref, bytes);
-    spares.give(bytes);
+    pool.give(bytes);
   }
 
   /** Fetch the rest of a file: its cache does not answer. */
@@ -457,7 +457,7 @@ export class Job {
         while (pending.length < DEPTH && asked <= last && !(this.mustYield(file) && asked > begin)) {
           const size = chunkSize(file, asked++);
           await ring.take(size);
-          const chunk = this.io.next(span, spares.find(size));
+          const chunk = this.io.next(span, pool.find(size));
           chunk.catch(() => undefined);
           pending.push({ size, chunk });
         }
@@ -507,7 +507,7 @@ export class Job {
       if (file.audit) this.audited = ref.index + 1;
       share.succeed(bytes);
       await this.arrived(ref, bytes);
-      if (!share.shared) spares.give(bytes);
+      if (!share.shared) pool.give(bytes);
       return;
     }
     share.fail(new LoadError("integrity", "a bad chunk"));
@@ -532,7 +532,7 @@ export class Job {
       await this.gate.pass();
       this.check();
       if (this.schedule.state(ref) !== "busy") return;
-      this.placing.place(ref.file, ref.index * this.file(ref).chunk_bytes, bytes);
+      this.assembly.place(ref.file, ref.index * this.file(ref).chunk_bytes, bytes);
       this.schedule.done(ref);
       this.changed();
     } finally {
@@ -562,11 +562,11 @@ export class Job {
       done,
       want,
       hash,
-      bytes_done: this.placing.bytesDone,
+      bytes_done: this.assembly.bytesDone,
       bytes_moved: this.bytesMoved,
       bytes_from_cache: this.bytesCached,
       peak_buffer_bytes: ring.peak,
-      stage: this.placing.stage,
+      stage: this.assembly.stage,
       paused: this.gate.closed,
       warnings: this.warnings,
     };
@@ -574,13 +574,13 @@ export class Job {
 
   /** Report, and give up when nothing has moved for too long. Beats are counted, not seconds: a sleeping laptop has none. */
   private beat(): void {
-    const mark = this.placing.bytesDone + this.bytesMoved + this.bytesCached;
+    const mark = this.assembly.bytesDone + this.bytesMoved + this.bytesCached;
     this.quietBeats = mark === this.mark && !this.gate.closed ? this.quietBeats + 1 : 0;
     this.mark = mark;
     if (this.quietBeats * HEARTBEAT_MS > this.spec.stall_s * 1000) {
       this.failed ??= new LoadError(
         "weights",
-        `nothing has come for ${this.spec.stall_s} s (${this.lanes.size} requests open, ${this.awaited.size} chunks awaited from Python, ${this.placing.remaining.length} tensors missing); what has arrived is kept where the cache is on: load again to go on`,
+        `nothing has come for ${this.spec.stall_s} s (${this.reading.size} requests open, ${this.awaited.size} chunks awaited from Python, ${this.assembly.remaining.length} tensors missing); what has arrived is kept where the cache is on: load again to go on`,
       );
       this.changed();
     }

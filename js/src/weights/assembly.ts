@@ -4,7 +4,7 @@ import type { Bytes } from "../session.js";
 import { makeSink, Scratch, type Sink } from "./sinks.js";
 import type { ItemSpec, LoadSpec } from "./types.js";
 
-export class Placing {
+export class Assembly {
   /** Bytes that are in their buffers. */
   bytesDone = 0;
   private readonly missing = new Set<ItemSpec>();

@@ -17,7 +17,7 @@ export function release(buffer: ArrayBuffer): void {
   nowhere.postMessage(null, [buffer]);
 }
 
-export class Spares {
+export class BufferPool {
   private readonly buffers: ArrayBuffer[] = [];
 
   constructor(private readonly most: number) {}
