@@ -4,15 +4,15 @@ import type { Gpu } from "../gpu.js";
 import type { ServiceContext } from "../services.js";
 import type { Bytes } from "../session.js";
 import { headersFor, isLocal } from "./addresses.js";
+import { Assembly } from "./assembly.js";
 import { auditOf, claim } from "./auditing.js";
 import { asLoadError, LoadError } from "./errors.js";
 import { Gate } from "./fetching.js";
 import type { CachedChunk, IO, SpanChunk } from "./io.js";
-import { Assembly } from "./assembly.js";
+import { BufferPool } from "./pool.js";
 import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
 import { announce, isInFlight, join, NO_SHARE, type Share } from "./sharing.js";
-import { BufferPool } from "./pool.js";
 import { chunkCount, chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
 
 const RING_BYTES = 56 * 2 ** 20;
