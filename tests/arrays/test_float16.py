@@ -14,9 +14,9 @@ from webgpu_widget.arrays.lazy import elementwise, launch, library, reduce, turn
 from webgpu_widget.arrays.lazy.dtypes import FLOAT16, FLOAT32
 from webgpu_widget.arrays.lazy.elementwise import Form
 from webgpu_widget.arrays.lazy.likeness import Seen
+from webgpu_widget.arrays.lazy.program import Apply, Instruction, Load
 from webgpu_widget.arrays.lazy.reduce_codegen import ReduceForm
 from webgpu_widget.arrays.lazy.runtime import Runtime, runtime_of
-from webgpu_widget.arrays.lazy.trace import Instruction
 from webgpu_widget.arrays.lazy.turned import TurnedForm
 
 EVERY = np.arange(65536, dtype=np.uint16).view(np.float16)
@@ -80,7 +80,7 @@ def test_a_nan_keeps_its_sign_where_it_is_moved_or_asked_for(gpu):
 
 @pytest.mark.parametrize(("name", "kept"), [("copysign", True), ("maximum", True), ("add", False)])
 def test_native_conversions_keep_signs_where_they_matter(name, kept):
-    code = (*LOAD[:2], (name, "h", 0, 1))
+    code = (*LOAD[:2], Apply(name, "h", (0, 1)))
     form = Form(code, (0, 1), (), (FLOAT16, FLOAT16), (2,), (FLOAT16,), 0, 1, 1, placed=False, flight=2, native=True)
     source = elementwise.elementwise_source(form)
     assert ("bitcast<u32>(vec2<f16>(x, x))" in source) == kept
@@ -184,7 +184,7 @@ def test_quotients_and_roots_are_right_though_wgsls_are_not(gpu, rng, wrong):
         same_bits(got[1].astype(np.float16), np.sqrt(x.astype(np.float16)))
 
 
-LOAD: tuple[Instruction, ...] = (("load", 0, FLOAT16), ("load", 1, FLOAT16), ("multiply", "h", 0, 1))
+LOAD: tuple[Instruction, ...] = (Load(0, FLOAT16), Load(1, FLOAT16), Apply("multiply", "h", (0, 1)))
 
 
 @pytest.mark.parametrize("lanes", [1, 4])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from webgpu_widget.arrays.lazy.launch import held
 from webgpu_widget.arrays.lazy.node import Node, c_strides, node_of, size_of
+from webgpu_widget.arrays.lazy.program import Gather
 from webgpu_widget.arrays.lazy.sharing import evict
 from webgpu_widget.arrays.lazy.trace import Trace, narrow_parts
 
@@ -110,6 +111,6 @@ def _reads_own_elements(trace: Trace, storage: Storage, node: Node) -> bool:
     strides = [0 if side <= 1 else s for s, side in zip(c_strides(node.shape), node.shape, strict=True)]
     return (
         trace.dtypes[own] == node.dtype
-        and not any(i[0] == "gather" and i[1] == own for i in trace.code)
+        and not any(isinstance(i, Gather) and i.binding == own for i in trace.code)
         and all(a.offset == 0 and list(a.strides) == strides for a in trace.accesses if a.binding == own)
     )

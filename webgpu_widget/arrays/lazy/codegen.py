@@ -7,17 +7,18 @@ reused.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, assert_never
 
 from webgpu_widget.arrays.lazy.dtypes import BOOL, FLOAT16, WGSL_TYPE
 from webgpu_widget.arrays.lazy.library import needed
 from webgpu_widget.arrays.lazy.ops import CASTS, OPS
+from webgpu_widget.arrays.lazy.program import Apply, Cast, Const, Gather, Iota, Load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webgpu_widget.arrays.lazy.dtypes import DType
-    from webgpu_widget.arrays.lazy.trace import Instruction
+    from webgpu_widget.arrays.lazy.program import Instruction
 
 _HEAVY = 12
 _NATIVE = """fn n_wide(x: f16) -> f32 { return f32(x); }
@@ -77,40 +78,41 @@ def body(code: Sequence[Instruction], const_slot: int) -> tuple[list[str], list[
     lines: list[str] = []
     params: dict[int, str] = {}
     for number, instruction in enumerate(code):
-        op = instruction[0]
-        if op == "load":
-            access, dtype = instruction[1:]
-            params[access] = WGSL_TYPE[dtype]  # type: ignore[index]
-            text = f"x{access}"
-        elif op == "iota":
-            params[instruction[1]] = "u32"  # type: ignore[index]
-            text = f"x{instruction[1]}"
-        elif op == "const":
-            text = const(slot(const_slot + instruction[1]), instruction[2])  # type: ignore[operator,arg-type]
-        elif op == "gather":
-            text = f"ld{instruction[1]}(v{instruction[3]})"
-        elif op == "cast":
-            text = CASTS[instruction[1], instruction[2]].format(f"v{instruction[3]}")  # type: ignore[index]
-        elif op == "subtract" and instruction[1] in ("f", "h", "c") and instruction[2] == instruction[3]:
-            # Compilers take x - x as 0 for a NaN and infinities too.
-            parts = [f"v{instruction[2]}{part}" for part in ((".x", ".y") if instruction[1] == "c" else ("",))]
-            nothing = [f"select(f_nan(), 0.0, f_isfinite({part}))" for part in parts]
-            text = nothing[0] if len(nothing) == 1 else f"vec2<f32>({', '.join(nothing)})"
-        else:
-            template = OPS[str(op)].template(str(instruction[1]))
-            text = template.format(*(f"v{value}" for value in instruction[2:]))
+        match instruction:
+            case Load(access, dtype):
+                params[access] = WGSL_TYPE[dtype]
+                text = f"x{access}"
+            case Iota(access):
+                params[access] = "u32"
+                text = f"x{access}"
+            case Const(place, dtype):
+                text = const(slot(const_slot + place), dtype)
+            case Gather(binding, _, at):
+                text = f"ld{binding}(v{at})"
+            case Cast(source, target, value):
+                text = CASTS[source, target].format(f"v{value}")
+            case Apply("subtract", "f" | "h" | "c" as kind, (left, right)) if left == right:
+                # Compilers take x - x as 0 for a NaN and infinities too.
+                parts = [f"v{left}{part}" for part in ((".x", ".y") if kind == "c" else ("",))]
+                nothing = [f"select(f_nan(), 0.0, f_isfinite({part}))" for part in parts]
+                text = nothing[0] if len(nothing) == 1 else f"vec2<f32>({', '.join(nothing)})"
+            case Apply(op, kind, values):
+                text = OPS[op].template(kind).format(*(f"v{value}" for value in values))
+            case _:
+                assert_never(instruction)
         lines.append(f"  let v{number} = {text};")
     return lines, [f"x{k}: {t}" for k, t in sorted(params.items())]
 
 
 def access_types(code: Sequence[Instruction]) -> dict[int, DType | None]:
     """Return the dtype of each access, None for an index."""
-    types: dict[int, Any] = {}
+    types: dict[int, DType | None] = {}
     for instruction in code:
-        if instruction[0] == "load":
-            types[instruction[1]] = instruction[2]  # type: ignore[index]
-        elif instruction[0] == "iota":
-            types[instruction[1]] = None  # type: ignore[index]
+        match instruction:
+            case Load(access, dtype):
+                types[access] = dtype
+            case Iota(access):
+                types[access] = None
     return dict(sorted(types.items()))
 
 
@@ -202,7 +204,7 @@ def _signs_matter(text: str) -> bool:
 
 def weight_of(code: Sequence[Instruction]) -> int:
     """Return what a program costs; transcendental functions count for more than one."""
-    return sum(OPS[str(i[0])].cost + (i[1] == "h") if i[0] in OPS else 0 for i in code)
+    return sum(OPS[i.op].cost + (i.kind == "h") for i in code if isinstance(i, Apply))
 
 
 def four_lanes(name: str, result: str, call: str, weight: int) -> tuple[list[str], list[str]]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webgpu_widget.arrays.lazy.dtypes import DType
-    from webgpu_widget.arrays.lazy.trace import Instruction
+    from webgpu_widget.arrays.lazy.program import Instruction
 
 WORKGROUP = 256
 

@@ -8,6 +8,7 @@ from webgpu_widget.arrays.lazy.dtypes import COMPLEX64, FLOAT16, itemsize
 from webgpu_widget.arrays.lazy.elementwise import WORKGROUP, Form, elementwise_source, in_flight
 from webgpu_widget.arrays.lazy.node import c_strides
 from webgpu_widget.arrays.lazy.pieces import Bound, Walk, boxes, sides_of
+from webgpu_widget.arrays.lazy.program import Gather
 from webgpu_widget.arrays.lazy.trace import collapse
 from webgpu_widget.arrays.lazy.turned import TurnedForm, turned, turned_axis, turned_source
 from webgpu_widget.errors import LimitError
@@ -66,7 +67,7 @@ def inputs_of(runtime: Runtime, trace: Trace, walks: Sequence[Walk], outputs: in
         ways than a kernel has bindings.
     """
     limit = runtime.max_binding_bytes
-    gathered = {int(str(instruction[1])) for instruction in trace.code if instruction[0] == "gather"}
+    gathered = {i.binding for i in trace.code if isinstance(i, Gather)}
     buffers = [held(storage) for storage in trace.storages]
     dtypes = list(trace.dtypes)
     for i in gathered:

@@ -32,7 +32,7 @@ from webgpu_widget.arrays.lazy.codegen import (
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.lazy.dtypes import DType
-    from webgpu_widget.arrays.lazy.trace import Instruction
+    from webgpu_widget.arrays.lazy.program import Instruction
 
 HEAD = 10
 """Words of the uniform before the sides."""

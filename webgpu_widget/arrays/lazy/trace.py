@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 from webgpu_widget.arrays.lazy.dtypes import kind_of
 from webgpu_widget.arrays.lazy.node import c_strides, identity_dims, size_of
+from webgpu_widget.arrays.lazy.program import Apply, Cast, Const, Gather, Iota, Load
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.lazy.dtypes import DType
     from webgpu_widget.arrays.lazy.node import Dim, Node, Shape, Storage
+    from webgpu_widget.arrays.lazy.program import Instruction
 
 NARROW_WEIGHT = 4
 NARROW_RATIO = 8
-
-Instruction = tuple[object, ...]
-"""``("load", access, dtype)``, ``("const", index, dtype)``, ``("iota", access)``, ``("gather", binding, dtype, index)``,
-``("cast", from, to, value)`` or ``(op, kind, *values)``; values are indices of instructions."""
 
 
 @dataclass(slots=True)
@@ -63,15 +61,15 @@ class Trace:
         op = node.op
         if node.storage is not None:
             access = self._access(self.bind(node), node.shape, dims)
-            return self._emit(("load", access, node.dtype))
+            return self._emit(Load(access, node.dtype))
         if op == "const":
             index = len(self.consts)
             known = self._loads.setdefault(("const", node.attr), index)
             if known == index:
                 self.consts.append(node.attr)
-            return self._emit(("const", known, node.dtype))
+            return self._emit(Const(known, node.dtype))
         if op == "iota":
-            return self._emit(("iota", self._access(-1, node.shape, dims)))
+            return self._emit(Iota(self._access(-1, node.shape, dims)))
         if op == "view":
             base = node.inputs[0]
             outer = dims
@@ -90,16 +88,16 @@ class Trace:
         if op == "gather":
             binding = self.bind(node.inputs[0])
             index = self._input(node, node.inputs[1], dims)
-            return self._emit(("gather", binding, node.dtype, index))
+            return self._emit(Gather(binding, node.dtype, index))
         if op == "cast":
             source = node.inputs[0]
             value = self._input(node, source, dims)
             if source.dtype.kind == node.dtype.kind and kind_of(node.dtype) != "h":
                 return value
-            return self._emit(("cast", source.dtype.kind, kind_of(node.dtype), value))
+            return self._emit(Cast(source.dtype.kind, kind_of(node.dtype), value))
         values = tuple(self._input(node, n, dims) for n in node.inputs)
         kind = kind_of(node.inputs[-1].dtype)
-        return self._emit((op, kind, *values))
+        return self._emit(Apply(op, kind, values))
 
     def _input(self, node: Node, source: Node, dims: tuple[Dim, ...] | None) -> int:
         """Return the number of an operand, which broadcasts to its operation's shape."""

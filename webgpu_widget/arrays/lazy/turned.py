@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from webgpu_widget.arrays.lazy.dtypes import DType
     from webgpu_widget.arrays.lazy.pieces import Walk
-    from webgpu_widget.arrays.lazy.trace import Instruction
+    from webgpu_widget.arrays.lazy.program import Instruction
 
 TILE = 64
 """Elements of a workgroup's tile along either axis."""
