@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from lab_harness import Notebook
 from PIL import Image
+from test_saved import in_file, kept, wait_for_output
 
 pytestmark = [pytest.mark.playwright, pytest.mark.no_adapter]
 
@@ -101,6 +102,45 @@ def test_what_a_view_shows_is_what_python_gets_and_its_slider_needs_no_kernel(no
     notebook.page.wait_for_timeout(300)
     assert float(notebook.run("print(view.time)").text) == pytest.approx(time + 1 / 60)
     np.testing.assert_array_equal(pixels(notebook), python_picture(notebook))
+
+
+def test_the_file_keeps_a_picture_that_a_reopened_notebook_shows(notebook: Notebook) -> None:
+    notebook.run(MADE).ok()
+    until(notebook, lambda now: now["frame"] > 3)
+    wait_for_output(notebook, 0, "ShaderView(64 x 48")
+    assert notebook.page.locator("img[src^='data:image/png']:visible").count() == 0, "a picture beside its live view"
+    press(notebook, "Pause")
+    until(notebook, lambda now: now["state"] == "paused")
+    notebook.run("view.u_gain = 1.0").ok()
+    notebook.page.wait_for_timeout(200)
+    until(notebook, lambda now: now["coarse"] == "1")
+    wait_for_output(notebook, 0, "gain=1.0")
+    shown = pixels(notebook)
+    picture, line = kept(in_file(notebook)[0][-1])
+    assert line.endswith("run the cell again to see it play")
+    np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), shown[..., :3])
+    # The page is loaded anew: the live view is there again. Then nobody is.
+    notebook.reload()
+    until(notebook, lambda now: now["state"] == "paused" and now["coarse"] == "1")
+    np.testing.assert_array_equal(pixels(notebook), shown)
+    notebook.save()
+    path = notebook.path
+    notebook.close()
+    again = notebook.lab.open(path)
+    try:
+        again.page.wait_for_selector("img[src^='data:image/png']:visible")
+        assert again.page.locator(".wgsv").count() == 0
+        assert "Error displaying widget" not in again.page.locator("body").inner_text()
+    finally:
+        again.close()
+
+
+def test_a_shader_that_fails_at_first_is_shown_with_what_is_wrong(notebook: Notebook) -> None:
+    notebook.run("import webgpu_widget as wg\ngpu = wg.GPU()").ok()
+    notebook.run("view = wg.ShaderView('fn image() -> vec3f { return vec3f(tint); }', (64, 48), gpu)\nview").ok()
+    assert "unresolved value 'tint'" in until(notebook, lambda now: now["state"] == "problem")["problem"]
+    wait_for_output(notebook, 1, "ShaderView(64 x 48")
+    assert notebook.page.locator(".wgsv").is_visible()
 
 
 @pytest.mark.long

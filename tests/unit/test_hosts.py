@@ -147,6 +147,23 @@ def test_who_runs_a_notebook_unseen(command: str, said: str) -> None:
     assert unattended._runner(command.split()) == said
 
 
+@pytest.mark.parametrize(
+    ("command", "voila", "watched"),
+    [("python -m papermill a b", "", False), ("python -m voila a", "x", True), ("python -m jupyterlab", "", True)],
+)
+def test_whose_outputs_are_seen_while_the_kernel_lives(
+    monkeypatch: pytest.MonkeyPatch, command: str, voila: str, watched: bool
+) -> None:
+    monkeypatch.setattr(unattended, "_command_line", lambda _pid: command.split())
+    if voila:
+        monkeypatch.setenv("VOILA_KERNEL_ID", voila)
+    unattended.refusal.cache_clear()
+    try:
+        assert unattended.is_watched() is watched
+    finally:
+        unattended.refusal.cache_clear()
+
+
 def test_a_run_by_nbconvert_is_told_at_once_what_to_set(tmp_path: pathlib.Path) -> None:
     notebook = {
         "cells": [

@@ -132,10 +132,14 @@ def test_a_closed_view_leaves_its_picture_and_can_still_be_shown(outputs: list[S
     assert set(data) == {"image/png", "text/plain"}
 
 
-def test_a_picture_that_cannot_be_drawn_costs_the_picture_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_cannot_be_drawn_leaves_a_card_where_the_live_view_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Counter, "_draw_picture", lambda _self: 1 / 0)
-    data, _ = Counter()._repr_mimebundle_()
-    assert set(data) == {VIEW, "text/plain"}
+    made = Counter()
+    data, _ = made._repr_mimebundle_()
+    assert set(data) == {VIEW, "image/png", "text/plain"}
+    assert made._picture_id.encode() in base64.b64decode(data["image/png"])[:160]
 
 
 def test_cards_take_long_and_foreign_text() -> None:

@@ -256,7 +256,8 @@ def test_the_saved_form_has_a_picture_and_a_line_and_no_secret(gpu: wg.GPU) -> N
     assert picture.size == (467, 100)
     broken = wg.ShaderView("fn image(", SIZE, gpu)._repr_mimebundle_()
     assert broken is not None
-    assert "image/png" not in broken[0]
+    # A page puts the live view, which says what is wrong, where its picture is.
+    assert Image.open(io.BytesIO(base64.b64decode(broken[0]["image/png"]))).width == 2 * broken[1]["image/png"]["width"]
 
 
 def test_stepping_pauses_and_goes_by_sixtieths(gpu: wg.GPU) -> None:

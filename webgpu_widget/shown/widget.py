@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import threading
 import time
 import uuid
@@ -31,7 +30,8 @@ class PicturedWidget(anywidget.AnyWidget):
 
     An output holds the view, a PNG and a line. JupyterLab and Notebook 7 take the view even where its model is gone with the kernel, and show an error in
     its place. So when such a page has said that it is there, the output becomes the PNG and the line alone, and the page puts the live view where the PNG
-    is (js/src/views/places.ts), for as long as the kernel answers. What the PNG shows follows, at most every two seconds.
+    is (js/src/views/places.ts), for as long as the kernel answers. What the PNG shows follows, at most every two seconds. Under nbconvert and papermill, whose
+    outputs nobody sees before their kernel is gone, the output is bare from the beginning.
 
     Attributes
     ----------
@@ -57,6 +57,7 @@ class PicturedWidget(anywidget.AnyWidget):
         self._sent: dict[str, Any] | None = None
         self._ended = False
         self._unseen = False
+        self._is_bare = False
         super().__init__(*args, **traits)
 
     # ------------------------------------------------------------ of each kind
@@ -65,17 +66,23 @@ class PicturedWidget(anywidget.AnyWidget):
         """Draw what the view shows now."""
         raise NotImplementedError
 
+    def _line(self) -> str:
+        """Say in a line what the view shows."""
+        return repr(self)
+
     # ------------------------------------------------------------ outputs
 
     def _bundle(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         live: Any = {} if self._ended else super()._repr_mimebundle_(**options)
         data, metadata = live if isinstance(live, tuple) else (live or {}, {})
         bundle = dict(data)
-        bundle["text/plain"] = repr(self)
-        with contextlib.suppress(Exception):  # a view without its picture is better than none
+        bundle["text/plain"] = self._line()
+        try:
             picture = self._draw_picture()
-            bundle["image/png"] = base64.b64encode(pictures.png(picture, self._picture_id)).decode("ascii")
-            metadata = {**metadata, "image/png": {"width": pictures.page_width(picture)}}
+        except Exception:  # noqa: BLE001 - the view itself says what is wrong, and a page needs a picture to put it there
+            picture = pictures.card(type(self).__name__, "not drawn", "wait", message=self._line())
+        bundle["image/png"] = base64.b64encode(pictures.png(picture, self._picture_id)).decode("ascii")
+        metadata = {**metadata, "image/png": {"width": pictures.page_width(picture)}}
         return bundle, metadata
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
@@ -85,10 +92,10 @@ class PicturedWidget(anywidget.AnyWidget):
         host = hosts.here()
         if not host.has_page:
             raise NotImplementedError  # IPython goes on with text
-        self._unseen = bool(host.refusal)
+        self._unseen, self._is_bare = bool(host.refusal), not host.is_watched
         data, metadata = self._bundle()
         self._sent = {key: value for key, value in data.items() if key != _VIEW}
-        output = host.display(data, metadata)
+        output = host.display(self._sent if self._is_bare else data, metadata)
         with self._outputs_lock:
             self._outputs.append(output)
             del self._outputs[:-8]
@@ -132,7 +139,7 @@ class PicturedWidget(anywidget.AnyWidget):
             return
         self._sent = bare
         for output in outputs:
-            output.update(bare if self._page or self._ended else data, metadata)
+            output.update(bare if self._page or self._ended or self._is_bare else data, metadata)
 
     def close(self) -> None:
         """Close the widget; its picture stays."""

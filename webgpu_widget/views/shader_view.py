@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
@@ -28,9 +27,12 @@ from webgpu_widget.link import hosts
 from webgpu_widget.link.losses import once_more, once_more_async
 from webgpu_widget.mandelbrot.film import film_writer
 from webgpu_widget.shown.panel import meter
+from webgpu_widget.shown.widget import PicturedWidget
 from webgpu_widget.views.inputs import Inputs, first_device
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from webgpu_widget.device.handles import Buffer, Texture
     from webgpu_widget.gpu import GPU
     from webgpu_widget.link.connection import Request
@@ -52,7 +54,7 @@ _BROWSER_S = 15.0
 """How long it waits before, for a browser that is being started."""
 
 
-class ShaderView(anywidget.AnyWidget):
+class ShaderView(PicturedWidget):
     """WGSL that draws, playing in a cell on the GPU of the page that shows it.
 
     The WGSL is one of
@@ -153,6 +155,8 @@ class ShaderView(anywidget.AnyWidget):
         self._given = Inputs(device, wgsl, uniforms_and_arrays)
         self._pool: ThreadPoolExecutor | None = None
         self._release: Callable[[], object] | None = None
+        self._drawn: Image.Image | None = None
+        self._stale = True
         self.add_traits(**{f"u_{name}": trait.tag(sync=True) for name, trait in self._given.traits.items()})
         super().__init__(
             source=wgsl,
@@ -164,6 +168,9 @@ class ShaderView(anywidget.AnyWidget):
             _inputs=self._given.wire()[0],
         )
         self._device.queue.flush()
+        self.observe(
+            self._looks_different, ["source", "size", "playing", "time", *(f"u_{name}" for name in self.uniforms)]
+        )
         host = hosts.here()
         self._say = host.sender(self)
         if host.has_page and self.comm is not None:
@@ -183,7 +190,7 @@ class ShaderView(anywidget.AnyWidget):
         """The GPU that it draws on."""
         return self._gpu
 
-    def _refresh(self) -> tuple[dict[str, Any], list[Buffer | Texture]]:
+    def _tell_inputs(self) -> tuple[dict[str, Any], list[Buffer | Texture]]:
         """Tell the page where arrays and textures are, which is elsewhere after a loss."""
         told, uses = self._given.wire()
         if told != self._inputs:
@@ -206,7 +213,7 @@ class ShaderView(anywidget.AnyWidget):
         # Whoever goes on after a loss finds its arrays uploaded again.
         if hasattr(self, "_say") and not self._device.closed:
             with contextlib.suppress(WebGPUWidgetError):
-                self._refresh()
+                self._tell_inputs()
 
     # ------------------------------------------------------------ playing
 
@@ -293,7 +300,7 @@ class ShaderView(anywidget.AnyWidget):
         if not math.isfinite(now):
             raise BindingError(f"time is {time!r}; it is a finite number of seconds")
         values = {name: getattr(self, f"u_{name}") for name in self.uniforms}
-        told, uses = self._refresh()
+        told, uses = self._tell_inputs()
         picture = {
             "time": now,
             "delta": _STEP_S,
@@ -378,9 +385,13 @@ class ShaderView(anywidget.AnyWidget):
     def _on_question(self, content: Any, _buffers: Any) -> None:
         if not isinstance(content, dict) or not isinstance(content.get("id"), str) or content.get("kind") != "draw":
             return
+        self._work(self._answer, content)
+
+    def _work(self, what: Callable[..., object], *given: Any) -> None:
+        """Have something done by a thread of the view's own, one after the other."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "shader-view")
-        self._pool.submit(self._answer, content)
+        self._pool.submit(what, *given)
 
     def _answer(self, content: dict[str, Any]) -> None:
         """Draw what a page asks for that has not this GPU."""
@@ -402,31 +413,46 @@ class ShaderView(anywidget.AnyWidget):
         uniforms = "".join(f", {name}={getattr(self, f'u_{name}')!r:.40}" for name in self.uniforms)
         return f"ShaderView({self.size[0]} x {self.size[1]} at {self.time:.2f} s{uniforms})"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle
-        data["text/plain"] = f"{self!r}: run the cell again to see it play"
-        picture = self._picture_now()
-        if picture is not None:
-            data["image/png"] = picture
-        return data, metadata
+    def _line(self) -> str:
+        return f"{self!r}: run the cell again to see it play"
 
-    def _picture_now(self) -> str | None:
-        """Return the picture that a saved notebook shows, in base64; None where it cannot be had in a moment."""
-        import base64
+    def _draw_picture(self) -> Image.Image:
+        """Draw what a saved notebook shows: the present picture, or the last that was to be had, where it cannot be drawn in a moment."""
+        from PIL import Image
 
-        try:
-            if self._device.known is None and self.transport != "comm":
-                self._device.ready(_BROWSER_S)
-            coarse = -(-self.size[0] // _SAVED_WIDTH)
-            request, picture, _ = self._start(None, None, coarse)
-            with _within(_SAVED_S, lambda: self._device.cancel(request)):
-                self._device.wait(request, _SAVED_S)
-            return base64.b64encode(png(picture, level=6)).decode()
-        except Exception:  # noqa: BLE001 - what is wrong is said in the widget beside it
-            return None
+        if self._stale:
+            self._stale = False
+            try:
+                self._drawn = Image.fromarray(self._picture_now()[..., :3])
+            except Exception:
+                if self._drawn is None:
+                    raise
+        if self._drawn is None:
+            raise BindingError("no picture of this view could be drawn yet")
+        return self._drawn
+
+    def _picture_now(self) -> NDArray[np.uint8]:
+        if self._device.known is None and self.transport != "comm":
+            self._device.ready(_BROWSER_S)
+        request, picture, _ = self._start(None, None, -(-self.size[0] // _SAVED_WIDTH))
+        with _within(_SAVED_S, lambda: self._device.cancel(request)):
+            self._device.wait(request, _SAVED_S)
+        return picture
+
+    def _looks_different(self, change: Any) -> None:
+        """Have the picture follow: a view that plays is as good as any of its pictures, one that stands still is not."""
+        if not self._outputs or self._ended or (self.playing and change["name"] not in {"source", "size"}):
+            return
+        self._stale = True
+        self._work(self._picture_changed)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        self._stale = True
+        return super()._repr_mimebundle_(**options)
+
+    def _ipython_display_(self) -> None:
+        self._stale = True
+        super()._ipython_display_()
 
     def close(self) -> None:
         """Close the widget: its outputs stop."""
@@ -437,6 +463,8 @@ class ShaderView(anywidget.AnyWidget):
         if getattr(self, "_pool", None) is not None:
             assert self._pool is not None  # noqa: S101 - just seen
             self._pool.shutdown(wait=False, cancel_futures=True)
+        # The last one will do: the GPU may be gone, or busy.
+        self._stale = False
         super().close()
 
 

@@ -31,9 +31,12 @@ class Host:
         What ``auto`` means here: ``comm`` or ``headless``.
     refusal : str
         Why ``comm`` cannot be used here, and what to write instead; empty where it can.
+    is_watched : bool
+        Whether somebody will see what is displayed here while Python runs: outputs of nbconvert and papermill are read when the kernel is gone.
     """
 
     has_page = False
+    is_watched = True
     transport = "headless"
     refusal = "transport 'comm' needs a Jupyter kernel, and this code runs in none: use 'headless' or 'page'"
 

@@ -56,6 +56,7 @@ class Jupyter(Host):
     def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
         self.refusal = self.refusal if "refusal" in vars(type(self)) else unattended.refusal()
+        self.is_watched = unattended.is_watched()
 
     def claim(self, comm_id: str, receive: _claim.Receive) -> Callable[[], None]:
         """As `Host.claim`."""

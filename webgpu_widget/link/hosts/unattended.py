@@ -11,7 +11,7 @@ import os
 import pathlib
 from functools import lru_cache
 
-__all__ = ["refusal"]
+__all__ = ["is_watched", "refusal"]
 
 _PROGRAMS = {
     "nbconvert": "jupyter nbconvert",
@@ -31,6 +31,11 @@ def refusal() -> str:
         f"{name} runs this notebook, and no browser shows it while its cells run: set the environment variable WEBGPU_WIDGET_TRANSPORT=headless "
         "before starting it, or make the GPU with wg.GPU(transport='headless'); both start a Chromium on the machine where the kernel runs"
     )
+
+
+def is_watched() -> bool:
+    """Return whether a page will show the outputs while the kernel lives: Voila's comes when all cells have ended."""
+    return not refusal() or "VOILA_KERNEL_ID" in os.environ
 
 
 def _command_line(pid: str) -> list[str]:

@@ -3,6 +3,7 @@ import type { AnyModel } from "@anywidget/types";
 import { EngineError } from "../../errors.js";
 import type { Gpu } from "../../gpu.js";
 import { type Runtime, registry } from "../../runtime.js";
+import type { PlaceTraits } from "../places.js";
 import { Clock, nextCoarse, Rate } from "./clock.js";
 import { compose, type Inputs } from "./compose.js";
 import { type Frame, LABEL, Painter, type Values } from "./painter.js";
@@ -11,7 +12,7 @@ import { type Problem, problemOf } from "./problem.js";
 import { Remote } from "./remote.js";
 import { type Controls, Screen } from "./screen.js";
 
-export interface Traits {
+export interface Traits extends PlaceTraits {
   source: string;
   playing: boolean;
   time: number;
