@@ -20,7 +20,7 @@ BUDGET: dict[str, tuple[int, int]] = {
     "faults": (55, 650),
     "fuzz": (5, 10),
     "kernels": (66, 90),
-    "lab": (370, 400),
+    "lab": (380, 720),
     "libraries": (2, 110),
     "llm": (78, 30),
     "mandelbrot": (172, 300),
