@@ -72,9 +72,11 @@ def test_every_variant_compiles_without_a_word(gpu, name):
     teams = (True, False) if "subgroups" in gpu.info.features else (False,)
     used = imports(f"nn/{name}")
     for weights in FORMATS if "shared/packed" in used else ("f32",):
+        makes_four = name in ("step_linear", "step_gate") and FORMATS[weights].values == 32
         for subgroups in teams if "shared/team" in used else teams[:1]:
-            source = variant(name, weights=weights, head=8, subgroups=subgroups)
-            assert gpu._device.queue.compiled(gpu._device.queue.pipeline(source, name))["messages"] == []
+            for outputs in (1, 4) if makes_four else (1,):
+                source = variant(name, weights=weights, head=8, subgroups=subgroups, outputs=outputs)
+                assert gpu._device.queue.compiled(gpu._device.queue.pipeline(source, name))["messages"] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

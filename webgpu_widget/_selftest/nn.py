@@ -173,7 +173,7 @@ def places(bench: Bench, name: str, weights: Format, has_bias: bool) -> float:
 )  # fmt: skip
 def gguf_blocks(bench: Bench, name: str, stored: Format, on_cpu: bool) -> float:
     """Products with matrices as GGUF files have them, of an odd number of blocks a row, decoded inside, as a CPU's kernels and as a GPU's do it."""
-    columns, hidden = 3 * STORAGES[stored].values, 14
+    columns, hidden = 3 * STORAGES[stored].values, 16 if on_cpu else 14  # a CPU's kernels make four outputs at once
     b = NNBench(bench, replace(SIZES, width=columns, hidden=hidden))
     k = b.kernels
     k.on_cpu = on_cpu

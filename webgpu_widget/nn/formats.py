@@ -29,7 +29,7 @@ class Storage:
         ``part`` being which four of it.
     product : tuple of str
         For blocks, the lines that add to ``sum`` the product of a unit of the block at byte ``at`` of the buffer ``weight``, by ``of_rows(v, begin, first + n)`` for
-        the values ``v`` of its word of four ``n``. Of a block of 32 they are repeated for each ``p`` below 4, words p and p + 4; of one of 256 a unit is word p
+        the values ``v`` of its word of four ``n``. Of a block of 32 the first is about the whole, and the others are repeated for each ``p`` below 4, words p and p + 4; of one of 256 a unit is word p
         of each of eight runs.
     """
 
@@ -50,6 +50,30 @@ class Storage:
             return f"alias Packed = {self.packed};\nfn weight_at(i: u32) -> vec4f {{\n  {value}\n}}\n"
         return _READER.format(packed=self.packed, size=self.size_bytes, fours=self.values // 4, value=self.unpack)
 
+    def product_of_outputs(self) -> str:
+        """Return the same for the four outputs of ``shared/four_outputs``, whose block of x is held while their blocks of 32 are decoded."""
+        return "\n".join(
+            [
+                "#import shared/packed",
+                "const UNIT: u32 = 8u;",
+                "fn of_block(block: u32) -> f32 {",
+                f"  let at = block * {self.size_bytes}u;",
+                "  const begin = 0u;",
+                "  const first = 0u;",
+                "  var sum = 0.0;",
+                self.product[0],
+                *(line for p in range(4) for line in ("  {", f"  const p = {p}u;", *self.product[1:], "  }")),
+                "  return sum;",
+                "}",
+                "fn product(begin_word: u32, begin: u32, i: u32) -> Sums {",
+                "  hold(begin, i);",
+                "  let block = begin_word / 8u + i;",
+                "  return vec4f(of_block(block), of_block(block + IN / 32u), of_block(block + IN / 16u), of_block(block + IN / 32u * 3u));",
+                "}",
+                "",
+            ]
+        )
+
     def product_of_block(self, *, whole_blocks: bool = False) -> str:
         """Return the WGSL that stands for ``shared/product``: the product of a unit of a row, for formats in blocks.
 
@@ -68,8 +92,11 @@ class Storage:
             f"  let first = i / {sharers}u * {fours}u;",
             "  var sum = Sums();",
         ]
-        for p in range(4) if sharers == 1 else [None]:
-            lines += ["  {", f"  let p = {f'i % {sharers}u' if p is None else f'{p}u'};", *self.product, "  }"]
+        if sharers == 1:
+            lines.append(self.product[0])
+            lines += (line for p in range(4) for line in ("  {", f"  const p = {p}u;", *self.product[1:], "  }"))
+        else:
+            lines += [f"  let p = i % {sharers}u;", *self.product]
         return "\n".join([*lines, "  return sum;", "}", ""])
 
 

@@ -87,14 +87,16 @@ class Kernels:
 
     # ------------------------------------------------------------ plumbing
 
-    def _pipeline(self, name: str, weights: Format, at_once: int, **constants: float) -> Pipeline:
+    def _pipeline(self, name: str, weights: Format, at_once: int, outputs: int, **constants: float) -> Pipeline:
         head, subgroups = self.sizes.head_width, self.has_subgroups
-        source = variant(name, weights=weights, head=head, subgroups=subgroups, on_cpu=self.on_cpu, rows=at_once)
+        source = variant(
+            name, weights=weights, head=head, subgroups=subgroups, on_cpu=self.on_cpu, rows=at_once, outputs=outputs
+        )
         return self.queue.pipeline(source, f"nn/{name}", None, {key: float(value) for key, value in constants.items()})
 
     def run(
         self, name: str, buffers: Sequence[Buffer], groups: tuple[int, int, int], params: bytes = b"", weights: Format = "f32", at_once: int = 1,
-        **constants: float,
+        outputs: int = 1, **constants: float,
     ) -> None:  # fmt: skip
         """Queue a shader of ``shaders/nn`` by name.
 
@@ -108,15 +110,15 @@ class Kernels:
             Its uniform, where it has one.
         weights
             Format of its matrices, where it has any.
-        at_once
-            How many rows a team takes.
+        at_once, outputs
+            How many rows a team takes, and how many outputs of a row it makes at once.
         **constants
             Its overrides.
         """
         args: list[Any] = [(0, i, buffer) for i, buffer in enumerate(buffers)]
         if params:
             args.append((1, 0, params))
-        self.queue.dispatch(self._pipeline(name, weights, at_once, **constants), args, groups)
+        self.queue.dispatch(self._pipeline(name, weights, at_once, outputs, **constants), args, groups)
 
     def _teams(self, outputs: int, *, share: int = 1) -> tuple[int, int]:
         """Workgroup size and count for ``outputs`` that teams make, ``share`` each."""
@@ -388,7 +390,13 @@ class Kernels:
         buffers = [x, self.ones if gain is None else gain, matrix.words, matrix.scale, state, y]
         at_once = 4 if self.has_subgroups and rows % 4 == 0 else 1
         self.run(
-            "step_linear", buffers, (groups, rows // at_once, 1), weights=matrix.format, at_once=at_once, **constants
+            "step_linear",
+            buffers,
+            (groups, rows // at_once, 1),
+            weights=matrix.format,
+            at_once=at_once,
+            outputs=self._outputs(matrix, matrix.rows) if at_once == 1 else 1,
+            **constants,
         )
 
     def step_gate(self, x: Buffer, gain: Buffer, matrix: Matrix, state: Buffer, h: Buffer, rows: int) -> None:
@@ -401,7 +409,12 @@ class Kernels:
             "NORM": left is not None,
         }  # fmt: skip
         buffers = [x, gain, matrix.words, matrix.scale, state, h]
-        self.run("step_gate", buffers, (groups, rows, 1), weights=matrix.format, **constants)
+        outputs = self._outputs(matrix, s.hidden)
+        self.run("step_gate", buffers, (groups, rows, 1), weights=matrix.format, outputs=outputs, **constants)
+
+    def _outputs(self, matrix: Matrix, count: int) -> int:
+        """Return how many of ``count`` outputs a team makes at once in a step."""
+        return 4 if self.on_cpu and FORMATS[matrix.format].values == 32 and count % 4 == 0 else 1
 
     def _normed(self, x: Buffer, gain: Buffer | None, rows: int, width: int) -> tuple[Buffer, Buffer | None]:
         """Return rows and what is left to do for their norm: nothing on a CPU, where a dispatch costs less than that each team reads the gains."""

@@ -12,7 +12,14 @@ __all__ = ["variant"]
 
 @functools.cache
 def variant(
-    name: str, *, weights: Format = "f32", head: int = 64, subgroups: bool = True, on_cpu: bool = False, rows: int = 1
+    name: str,
+    *,
+    weights: Format = "f32",
+    head: int = 64,
+    subgroups: bool = True,
+    on_cpu: bool = False,
+    rows: int = 1,
+    outputs: int = 1,
 ) -> str:
     """Return a shader of ``shaders/nn`` for a number format, a width of head and an adapter.
 
@@ -30,6 +37,8 @@ def variant(
         Whether a CPU runs it.
     rows
         How many rows a team takes at once: 1, or with subgroups 4.
+    outputs
+        How many outputs of a row a team makes at once: 1, or of matrices in blocks of 32, 4.
     """
     path = f"nn/{name}"
     used, text, stored = source.imports(path), source.read(path), FORMATS[weights]
@@ -38,6 +47,11 @@ def variant(
         instead["shared/packed"] = stored.reader()
     if "shared/product" in used and stored.values > 4:
         instead["shared/product"] = stored.product_of_block(whole_blocks=on_cpu)
+    if outputs == 4:
+        if "OUTPUTS" not in text or stored.values != 32:
+            raise ValueError(f"{name} does not make four outputs at once of {weights}")
+        instead["shared/one_row"] = source.read("shared/four_outputs")
+        instead["shared/product"] = stored.product_of_outputs()
     if rows == 4:
         if "ROWS" not in text or not subgroups:
             raise ValueError(f"{name} does not take four rows at once{'' if subgroups else ' without subgroups'}")

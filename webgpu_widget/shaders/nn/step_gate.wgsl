@@ -1,7 +1,7 @@
 // h[r, n] = act(a) * b with a = dot(weight[n, :], f(x[r, :])), b the same with row OUT + n, f RMSNorm where NORM, else the identity; h = act(a) where not GATED.
 // The first half of a feed-forward for one decoding step. ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU.
 // Shapes: x (rows, IN), gain (IN), weight (2 * OUT or OUT, IN) in Packed words of four, scale (as weight's rows), h (rows, OUT).
-// Dispatch: (any, rows, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
+// Dispatch: (any, rows, 1); teams take OUTPUTS of them in turns, of which OUT is a multiple. Nothing is written once state[0] says that generation has stopped.
 // Accuracy: f32 sums over IN in the order of lanes; about 1e-6 relative.
 // Source: Shazeer, "GLU Variants Improve Transformer", 2020.
 
@@ -34,29 +34,34 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
   let lane = index % lanes;
   let words = IN / 4u;
   let row = group.y * words;
-  var squares = 0.0;
+  var squares = Sums();
   if (NORM) {
-    for (var i = lane; i < words; i += lanes) { squares += dot(x[row + i], x[row + i]); }
+    for (var i = lane; i < words; i += lanes) { squares += squares_of(row, i); }
   }
-  var inverse = 1.0;
+  var inverse = Sums(1.0);
   let teams = groups.x * (WG / lanes);
   let team = group.x * (WG / lanes) + index / lanes;
-  let turns = (OUT + teams - 1u) / teams;
+  let turns = (OUT + teams * OUTPUTS - 1u) / (teams * OUTPUTS);
   for (var turn = 0u; turn < turns; turn++) {
-    let n = turn * teams + team;
-    let m = min(n, OUT - 1u);
+    let n = (turn * teams + team) * OUTPUTS;
+    let m = min(n, OUT - OUTPUTS);
     let at = m * words;
     let other = (OUT + m) * words;
-    var a = 0.0;
-    var b = 0.0;
+    var a = Sums();
+    var b = Sums();
     for (var i = lane; i < words / UNIT; i += lanes) {
       a += product(at, row, i);
       if (GATED) { b += product(other, row, i); }
     }
     // here and not before the loop, so that nobody waits for the norm before asking for the weights
-    if (NORM && turn == 0u) { inverse = inverseSqrt(team_sum(squares) / f32(IN) + EPSILON); }
-    a = team_sum(a) * inverse * scale[m];
-    if (GATED) { b = team_sum(b) * inverse * scale[OUT + m]; } else { b = 1.0; }
-    if (lane == 0u && n < OUT) { h[group.y * OUT + n] = activate(a) * b; }
+    if (NORM && turn == 0u) { inverse = inverseSqrt(team_sums(squares) / f32(IN) + EPSILON); }
+    a = team_sums(a) * inverse;
+    if (GATED) { b = team_sums(b) * inverse; }
+    if (lane == 0u && n < OUT) {
+      for (var r = 0u; r < OUTPUTS; r++) {
+        let gate = activate(of_row(a, r) * scale[n + r]);
+        if (GATED) { h[group.y * OUT + n + r] = gate * (of_row(b, r) * scale[OUT + n + r]); } else { h[group.y * OUT + n + r] = gate; }
+      }
+    }
   }
 }

@@ -1,7 +1,7 @@
 // y[r, FIRST + n] (+)= FACTOR * scale[n] * dot(weight[n, :], f(x[r, :])) (+ bias[n]): a row of activations times a matrix, for one decoding step.
 // f is RMSNorm with `gain` where NORM, else the identity. Every team computes the norm anew: cheaper than a dispatch.
 // Shapes: x (rows, IN), gain (IN), weight (OUT, IN) in Packed words of four, scale (OUT), behind it the bias where BIASED, y (rows, STRIDE). IN is a multiple of 4.
-// Dispatch: (any, rows / ROWS, 1); teams take outputs in turns. Nothing is written once state[0] says that generation has stopped.
+// Dispatch: (any, rows / ROWS, 1); teams take OUTPUTS of them in turns, of which OUT is a multiple. Nothing is written once state[0] says that generation has stopped.
 // Accuracy: f32 sums over IN in the order of lanes; about 1e-6 relative.
 // Source: RMSNorm: Zhang and Sennrich, 2019.
 
@@ -43,20 +43,21 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
   var inverse = Sums(FACTOR);
   let teams = groups.x * (WG / lanes);
   let team = group.x * (WG / lanes) + index / lanes;
-  let turns = (OUT + teams - 1u) / teams;
+  let turns = (OUT + teams * OUTPUTS - 1u) / (teams * OUTPUTS);
   for (var turn = 0u; turn < turns; turn++) {
-    let n = turn * teams + team;
-    let at = min(n, OUT - 1u) * words;
+    let n = (turn * teams + team) * OUTPUTS;
+    let at = min(n, OUT - OUTPUTS) * words;
     var sum = Sums();
     for (var i = lane; i < words / UNIT; i += lanes) { sum += product(at, row, i); }
     // here and not before the loop, so that nobody waits for the norm before asking for the weights
     if (NORM && turn == 0u) { inverse *= inverseSqrt(team_sums(squares) / f32(IN) + EPSILON); }
     let total = team_sums(sum) * inverse;
     if (lane == 0u && n < OUT) {
-      for (var r = 0u; r < ROWS; r++) {
-        let o = (group.y * ROWS + r) * STRIDE + FIRST + n;
-        var value = of_row(total, r) * scale[n];
-        if (BIASED) { value += scale[OUT + n]; }
+      for (var r = 0u; r < ROWS * OUTPUTS; r++) {
+        let m = n + r % OUTPUTS;
+        let o = (group.y * ROWS + r / OUTPUTS) * STRIDE + FIRST + m;
+        var value = of_row(total, r) * scale[m];
+        if (BIASED) { value += scale[OUT + m]; }
         if (RESIDUAL) { y[o] += value; } else { y[o] = value; }
       }
     }

@@ -3,6 +3,7 @@
 #import shared/team
 
 const ROWS: u32 = 4u;
+const OUTPUTS: u32 = 1u;
 alias Sums = vec4f;
 
 fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums {

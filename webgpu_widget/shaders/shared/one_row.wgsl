@@ -1,8 +1,9 @@
-// A team takes one row at a time; four_rows.wgsl is for four. The importer's `taken` gives the words of a row of x.
+// A team takes one row at a time; four_rows.wgsl is for four, four_outputs.wgsl for four outputs of one. The importer's `taken` gives the words of a row of x.
 
 #import shared/team
 
 const ROWS: u32 = 1u;
+const OUTPUTS: u32 = 1u;
 alias Sums = f32;
 
 fn of_rows(v: vec4f, begin: u32, i: u32) -> Sums { return dot(v, taken(begin, i)); }
