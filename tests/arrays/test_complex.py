@@ -216,3 +216,19 @@ def test_linear_algebra_refuses_it_by_its_own_name_whatever_the_size(gpu, name):
     for shape in ((2, 0, 0), (3, 3)):
         with pytest.raises(wg.DTypeError, match=f"^{name} is not there for complex64"):
             getattr(wg.linalg, name)(gpu.zeros(shape, dtype=np.complex64))
+
+
+def test_rounding_takes_the_parts_by_themselves(gpu, pair):
+    z = 1000 * pair(40)
+    z[:3] = complex(0.5, -1.5), complex(np.inf, 2.5), complex(-0.2, np.nan)
+    np.testing.assert_array_equal(xp.round(gpu.array(z)).numpy(), np.round(z))
+    np.testing.assert_allclose(np.round(gpu.array(z[3:]), 2).numpy(), np.round(z[3:], 2), rtol=1e-6)
+    np.testing.assert_array_equal(gpu.array(z[3:]).round(-1).numpy(), np.round(z[3:], -1))
+
+
+def test_tanh_of_an_infinite_real_part_has_the_sign_that_the_imaginary_part_has(gpu):
+    z = np.array([complex(x, y) for x in (np.inf, -np.inf) for y in (1, -1, 2, -2)], np.complex64)
+    found = xp.tanh(gpu.array(z)).numpy()
+    np.testing.assert_array_equal(found.real, np.sign(z.real))
+    np.testing.assert_array_equal(found.imag, 0)
+    np.testing.assert_array_equal(np.signbit(found.imag), np.signbit(z.imag))

@@ -72,6 +72,8 @@ def around(x: GPUArray, decimals: int = 0) -> GPUArray:
         return x if decimals >= 0 else _round_whole(x, 10**-decimals)
     if not decimals:
         return apply("round", x)
+    if x.dtype == dt.COMPLEX64:
+        return apply("complex", *(around(apply(part, x), decimals) for part in ("real", "imag")))
     if decimals > 38:
         return x
     wide = astype(x, dt.FLOAT32)

@@ -159,8 +159,9 @@ _op("conj", {**_all("{0}", "fiu"), "c": "vec2<f32>({0}.x, f_negative({0}.y))"}, 
 _op("angle", {"f": "f_atan2(0.0, {0})", "c": "f_atan2({0}.y, {0}.x)"}, "real", floats=True, cost=4)
 
 # Rounding: nothing to do for integers.
-for _name in ("ceil", "floor", "trunc", "round"):
+for _name in ("ceil", "floor", "trunc"):
     _op(_name, {"f": f"f_{_name}({{0}})", **_all("{0}", "iub")}, exact=True)
+_op("round", {"f": "f_round({0})", **_all("{0}", "iub"), "c": "vec2<f32>(f_round({0}.x), f_round({0}.y))"}, exact=True)
 
 # Functions of real and complex numbers.
 _op("sqrt", {"f": "f_sqrt({0})", "c": "c_sqrt({0})"}, floats=True, cost=2, half="h_sqrt({0})")

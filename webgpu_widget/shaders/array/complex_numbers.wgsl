@@ -160,10 +160,10 @@ fn c_cosh(z: vec2<f32>) -> vec2<f32> {
 fn c_tanh(z: vec2<f32>) -> vec2<f32> {
   if (b_abs(z.y) == 0u) { return vec2<f32>(f_tanh(z.x), z.y); }
   if (f_isfinite(z.x) && !f_isfinite(z.y)) { return vec2<f32>(select(f_nan(), z.x, b_abs(z.x) == 0u), f_nan()); }
+  if (f_isinf(z.x)) { return vec2<f32>(f_copysign(1.0, z.x), f_copysign(0.0, z.y)); }
   if (f_abs(z.x) > 9.5) {
     let size = f_exp(-f_abs(z.x));
-    let turned = select(0.0, 4.0 * f_sin(z.y) * f_cos(z.y), f_isfinite(z.y));
-    return vec2<f32>(f_copysign(1.0, z.x), size * (size * turned));
+    return vec2<f32>(f_copysign(1.0, z.x), size * (size * 4.0 * f_sin(z.y) * f_cos(z.y)));
   }
   let t = f_tan(z.y);
   let beta = 1.0 + t * t;
