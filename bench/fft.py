@@ -1,21 +1,34 @@
 """Fourier transforms beside a copying kernel, in one run.
 
     python bench/fft.py [--adapter nvidia] [--seconds 0.4] [--small]
+    cd bench && npm ci && cd .. && python bench/fft.py --peer [--adapter nvidia]
 
 *gpu* is the sum of the timestamps of a transform's dispatches (`gpu.profile()`), the least of several rounds; *wall* is the time of many
 transforms that are queued without waiting, divided by their count. *copies* is the gpu time (without timestamps the wall time) over what copying
 the transform's input into its output takes at the rate of the copying kernel; a pass over memory is one copy or more. Each result is compared
 with NumPy's in float64, row by row where there are many, and says WRONG instead of a time where it is off by more than 1.5e-7 * log2(n) in the L2
 norm. ``--small`` takes sizes for a CPU: batches that make 2**20 points.
+
+``--peer`` takes jax-js' FFT beside the same dispatches on one page, in rounds that take turns, each ended by a value that is read: milliseconds by
+the clock and how many times this package's, and the same of the processor time of the browser's GPU process, which other work on the machine does not distort. CHROMIUM and CHROMIUM_FLAGS choose the
+browser (bench/browser.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import math
+import os
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
+from browser import collect
+from record import transforms
 
 import webgpu_widget as wg
 from webgpu_widget import xp
@@ -112,13 +125,47 @@ def run(bench, name, kind, shape, axes, rate):
     print(f"{name:<34}{dispatches:>4} {shown if right else 'WRONG':>28}", flush=True)
 
 
+def beside_a_peer(adapter, limit_s):
+    """Print this package's transforms beside jax-js' on one page: batches that make 2**20 points."""
+    x = np.random.default_rng().normal(size=(1 << 20, 2)).astype(np.float32)
+    lengths = range(10, 19, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        build = ["node", str(Path(__file__).parent / "build.mjs"), folder, "fft"]
+        subprocess.run(build, check=True)
+        (Path(folder) / "x.bin").write_bytes(x.tobytes())
+        jobs = [transforms(adapter, 1 << k, 1 << (20 - k)) for k in lengths]
+        (Path(folder) / "fft.json").write_text(json.dumps(jobs))
+        rows = collect(folder, "", limit_s)
+    if not isinstance(rows, list):
+        raise SystemExit(rows["failed"] if rows else "the page posted nothing in time")
+    wanted = {1 << k: np.fft.fft(x.view(np.complex64).reshape(-1, 1 << k).astype(np.complex128)) for k in lengths}
+    print(f"load {os.getloadavg()[0]:.1f}")
+    for row in rows:
+        n, mine = row["n"], next(r for r in rows if r["n"] == row["n"])
+        head = f"fft 2^{n.bit_length() - 1:<3}{row['name']:<12}"
+        if "failed" in row:
+            print(head, "FAILED:", row["failed"])
+            continue
+        found = np.frombuffer(base64.b64decode(row["result"]), np.complex64).reshape(wanted[n].shape)
+        off = np.linalg.norm(found - wanted[n]) / np.linalg.norm(wanted[n])
+        # jax-js has its roots of unity from WGSL's sin, which is off by 1e-4 on some adapters.
+        right = off < (1.5e-7 * math.log2(n) if row is mine else 1e-3)
+        times = [f"{row[key]:9.2f} ms ({row[key] / mine[key]:5.2f})" for key in ("ms", "cpu")]
+        print(head, f"{times[0]}, of the processor {times[1]}, error {off:.1e}" if right else f"WRONG: error {off:.1e}")
+
+
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--adapter", default="", help="what the adapter's name must contain")
     parser.add_argument("--seconds", type=float, default=0.4, help="least time of a measurement")
     parser.add_argument("--small", action="store_true", help="sizes for a CPU")
+    parser.add_argument("--peer", action="store_true", help="take jax-js beside, on one page")
+    parser.add_argument("--limit", type=float, default=600, help="seconds to wait for that page")
     options = parser.parse_args()
+    if options.peer:
+        beside_a_peer(options.adapter or "swiftshader", options.limit)
+        return
     gpu = wg.GPU(transport="headless")
     info = gpu.ready(timeout=60)
     if options.adapter not in info.name:

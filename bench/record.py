@@ -1,4 +1,4 @@
-"""Record what `webgpu_widget.arrays.matmul.launch` queues for an adapter, so that a page without Python can run it."""
+"""Record what products and Fourier transforms queue for an adapter, so that a page without Python can run it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from webgpu_widget.arrays.fourier import transform
+from webgpu_widget.arrays.fourier.kernel import pass_source
+from webgpu_widget.arrays.fourier.plan import Limits
 from webgpu_widget.arrays.matmul import Operand, launch
 
 NVIDIA = SimpleNamespace(
@@ -99,3 +102,26 @@ def program(adapter, m, n, k, *, precision="f32", half=False, a_t=False, b_t=Fal
         "program": queue.steps,
         "limit": limit,
     }
+
+
+def transforms(adapter, n, batch):
+    """Return the job of `batch` complex transforms of `n` points: buffer 0 is the input, then come the tables and what the passes store."""
+    info = ADAPTERS[adapter]
+    limits = Limits(
+        info.limits["maxComputeWorkgroupStorageSize"],
+        info.limits["maxComputeInvocationsPerWorkgroup"],
+        info.is_fallback,
+    )
+    plans = transform.passes_of("complex", n, 1, n, limits, inverse=False)
+    launches = list(transform.launches_of(plans, batch, 1, n, 1.0, limits))
+    keys = list(dict.fromkeys(key for step in launches for key in step.tables))
+    tables = [np.ascontiguousarray(transform.values_of(key), np.complex64).view(np.float32).tolist() for key in keys]
+    steps, here = [], 0
+    for there, step in enumerate(launches, 1 + len(keys)):
+        bound = [here, *(1 + keys.index(key) for key in step.tables), there]
+        words = [int(word) for word in step.words]
+        words += [0] * (-len(words) % 4)
+        steps.append({"wgsl": pass_source(step.form), "bound": bound, "words": words, "groups": list(step.groups)})
+        here = there
+    sizes = [8 * step.plan.items * batch for step in launches]
+    return {"n": n, "batch": batch, "tables": tables, "sizes": sizes, "steps": steps}
