@@ -88,7 +88,8 @@ class PassForm(NamedTuple):
     stored
         Of ``half`` a line, how many results are stored: all that the conjugates lack, and what fills the row up.
     convolved
-        The transform is multiplied by a table and transformed back; one table is of the input and of the output.
+        The last pass of a transform, which is multiplied by a table, and the first one of the way back. Where that is all, one table is of the
+        input and of the output.
     """
 
     radices: tuple[int, ...]
@@ -218,7 +219,8 @@ def _roots(form: PassForm) -> list[str]:
     bits = _param("bits")
     return [
         "fn place_of(line: vec3<u32>) -> u32 {",
-        f"  let c = line.z / {_param('inner')};",
+        # The last pass of a transform has one span; what is stored then belongs to the way back.
+        f"  let c = line.{'y' if form.convolved else 'z'} / {_param('inner')};",
         f"  return c / {_param('kept')} * {_param('run')} + c % {_param('kept')};",
         "}",
         "fn root_of(q: u32) -> vec2<f32> {",
@@ -361,8 +363,7 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
         tag = f"_{stage}_{block}"
         guard = (block + 1) * threads > total
         b = f"(lane + {block * threads}u)" if block else "lane"
-        b = f"min({b}, {total - 1}u)" if guard else b
-        work = _index(count, slots, b, tag, beside=beside)
+        work = _index(count, slots, f"min({b}, {total - 1}u)" if guard else b, tag, beside=beside)
         names = Statements(f"v{tag}_")
         values = []
         if is_first:
@@ -380,7 +381,8 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
             values = names.times(values, names.powers(radix, partial(_root_text, "stage_roots[{}]", step)))
         results = names.transform(values)
         if is_turn:
-            results = _turned(names, results, [f"j{tag} + {k * count}u" for k in range(radix)])
+            work += [] if is_first else _line(f"w{tag}", tag)
+            results = _turned(names, results, tag, count)
         if form.packed and form.store == "half" and not form.untangled:
             results = _halves(names, results)
         computed += [*work, *names.lines]
@@ -403,11 +405,13 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
     return [*computed, *([] if is_first else ["workgroupBarrier();"]), *stored, "workgroupBarrier();"]
 
 
-def _turned(names: Statements, results: Sequence[str], places: Sequence[str]) -> list[str]:
+def _turned(names: Statements, results: Sequence[str], tag: str, count: int) -> list[str]:
     """Return the results of the first butterfly of the way back, of which those of the last one of the way there are the elements.
 
     The way back is the same transform, of values whose parts are exchanged.
     """
+    span, inner = _param("span_in"), _param("inner")
+    places = [f"(line{tag}.y + (j{tag} + {k * count}u) * {span}) / {inner}" for k in range(len(results))]
     factors = [names.value(f"factors_between[{place}]") for place in places]
     return names.transform([names.value(f"{value}.yx") for value in names.times(results, factors)])
 

@@ -76,10 +76,16 @@ class _Pass(NamedTuple):
 
 
 def _complex_passes(
-    n: int, inner: int, limits: Limits, form: PassForm, *, rows_in: int, rows_out: int, factors: Factors = (None, None)
+    n: int,
+    inner: int,
+    lengths: tuple[int, ...],
+    form: PassForm,
+    *,
+    rows_in: int,
+    rows_out: int,
+    factors: Factors = (None, None),
 ) -> Iterator[_Pass]:
     """Yield the passes of a transform of complex numbers; of n rows `rows_in` are there, and `rows_out` are stored."""
-    lengths = passes(n, limits, min(inner, MANY_LINES))
     before = 1
     for i, length in enumerate(lengths, 1):
         span_in, span_out = n // length * inner, before * inner
@@ -163,21 +169,22 @@ def _real_passes(n: int, inner: int, rows_in: int, limits: Limits, form: PassFor
 
 
 def _bluestein_passes(n: int, inner: int, limits: Limits, form: PassForm, *, rows_in: int) -> Iterator[_Pass]:
-    """Yield the passes of any length by a convolution with a chirp (L. I. Bluestein, 1970): there, times a response, and back."""
+    """Yield the passes of any length by a convolution with a chirp (L. I. Bluestein, 1970): there, times a response, and back.
+
+    The way back takes the passes in reverse, so that its first one begins with what the last one of the way there has in hand: one pass is both.
+    """
     length = convolution_length(n)
+    lengths = passes(length, limits, min(inner, MANY_LINES))
     chirp, response = ("chirp", n, form.inverse), ("response", n, form.inverse)
-    plain = form._replace(inverse=False)
-    if not limits.cpu and len(passes(length, limits, min(inner, MANY_LINES))) == 1:
-        # There and back in workgroup memory.
-        both = plain._replace(padded=True, cut=True, multiply_in=True, multiply_out=True, convolved=True)
-        high_in, high_out = rows_in * inner, n * inner
-        yield _Pass(length, inner, inner, inner, high_in, high_out, both, tables=(chirp, response))
-        return
-    yield from _complex_passes(
-        length, inner, limits, plain, rows_in=rows_in, rows_out=length, factors=(chirp, response)
-    )
-    back = PassForm((), 1, 1, inverse=True)
-    yield from _complex_passes(length, inner, limits, back, rows_in=length, rows_out=n, factors=(None, chirp))
+    plain, inverse = form._replace(inverse=False), PassForm((), 1, 1, inverse=True)
+    there = _complex_passes(length, inner, lengths, plain, rows_in=rows_in, rows_out=length, factors=(chirp, None))
+    back = _complex_passes(length, inner, lengths[::-1], inverse, rows_in=length, rows_out=n, factors=(None, chirp))
+    *before, last = there
+    first, *after = back
+    both = last.form._replace(convolved=True, cut=first.form.cut, multiply_out=first.form.multiply_out)
+    yield from before
+    yield last._replace(span_out=first.span_out, high_out=first.high_out, form=both, tables=(*last.tables, response))
+    yield from after
 
 
 def passes_of(kind: Kind, n: int, inner: int, rows: int, limits: Limits, *, inverse: bool) -> list[_Pass]:
@@ -188,7 +195,9 @@ def passes_of(kind: Kind, n: int, inner: int, rows: int, limits: Limits, *, inve
     if kind == "real":
         return list(_real_passes(n, inner, rows, limits, form))
     if is_smooth(n):
-        return list(_complex_passes(n, inner, limits, form, rows_in=rows, rows_out=n))
+        return list(
+            _complex_passes(n, inner, passes(n, limits, min(inner, MANY_LINES)), form, rows_in=rows, rows_out=n)
+        )
     return list(_bluestein_passes(n, inner, limits, form, rows_in=rows))
 
 
