@@ -2,18 +2,18 @@
 import type { AnyModel } from "@anywidget/types";
 import { make } from "../make.js";
 import type { PlaceTraits } from "../places.js";
-import { Beside } from "./beside.js";
-import { Board } from "./board.js";
 import { lookupTable } from "./colors.js";
 import { formatWide, log2Wide, pointTexts, toNumbers } from "./decimal.js";
 import { build, type Parts } from "./dom.js";
 import { listen } from "./gestures.js";
+import { Inspector } from "./inspector.js";
 import { KeptPicture } from "./kept.js";
-import { GONE, Kernel, messageOf, saveChanges, type Welcome } from "./kernel.js";
-import { Painter } from "./painter.js";
 import { type ColorTraits, Palettes } from "./palettes.js";
+import { ProgressivePicture } from "./progressive.js";
+import { GONE, messageOf, PythonLink, saveChanges, type Welcome } from "./python.js";
 import { copyLink, save } from "./sharing.js";
 import { automaticIterations, DEEPEST, dragged, History, HOME, parseLink, same, type View, viewOf, zoomed } from "./state.js";
+import { StatusLine } from "./status.js";
 
 const ANSWER_MS = 6000;
 const UNANSWERED =
@@ -33,12 +33,12 @@ export interface Traits extends ColorTraits, PlaceTraits {
 export class Explorer {
   private readonly parts: Parts = build();
   private readonly over = new AbortController();
-  private readonly kernel: Kernel;
+  private readonly python: PythonLink;
   private readonly history = new History();
-  private readonly board: Board;
-  private readonly painter: Painter;
+  private readonly status: StatusLine;
+  private readonly progressive: ProgressivePicture;
   private readonly palettes: Palettes;
-  private readonly beside: Beside;
+  private readonly inspector: Inspector;
   private readonly kept: KeptPicture;
   private welcome: Welcome | null = null;
   private settle = 0;
@@ -54,34 +54,34 @@ export class Explorer {
     private readonly model: AnyModel<Traits>,
     el: HTMLElement,
   ) {
-    this.kernel = new Kernel(model as unknown as AnyModel);
-    this.board = new Board(this.parts);
-    this.painter = new Painter(
+    this.python = new PythonLink(model as unknown as AnyModel);
+    this.status = new StatusLine(this.parts);
+    this.progressive = new ProgressivePicture(
       model,
       this.parts,
-      this.board,
-      this.kernel,
+      this.status,
+      this.python,
       this.over.signal,
       () => this.palettes.coloring,
       () => {
-        this.beside.drawOrbit();
+        this.inspector.drawOrbit();
         this.kept.later();
       },
     );
     this.kept = new KeptPicture(
       this.parts,
       (png) => {
-        if (model.get("_heard")) this.kernel.keep(png);
+        if (model.get("_heard")) this.python.keep(png);
       },
       this.over.signal,
     );
-    this.beside = new Beside(this.parts, this.painter, () => ({ power: model.get("power"), julia: model.get("julia") !== null }));
+    this.inspector = new Inspector(this.parts, this.progressive, () => ({ power: model.get("power"), julia: model.get("julia") !== null }));
     this.palettes = new Palettes(
       model as unknown as AnyModel<ColorTraits>,
       this.parts,
       (colors) => {
-        this.painter.picture.table = lookupTable(colors);
-        this.painter.picture.recolor();
+        this.progressive.picture.table = lookupTable(colors);
+        this.progressive.picture.recolor();
       },
       this.over.signal,
     );
@@ -100,9 +100,9 @@ export class Explorer {
     });
     this.fit();
     void this.begin().catch((error: unknown) => {
-      this.board.note(messageOf(error));
-      this.board.say("");
-      this.board.mark("error");
+      this.status.note(messageOf(error));
+      this.status.say("");
+      this.status.mark("error");
     });
   }
 
@@ -111,10 +111,10 @@ export class Explorer {
     const { clientWidth, clientHeight } = this.parts.stage;
     if (!this.fitted && clientWidth > 1 && clientHeight > 1) {
       this.fitted = true;
-      this.chosen = same(this.painter.view, HOME) && !this.model.get("julia");
-      if (this.chosen) this.painter.view = this.whole(clientWidth, clientHeight);
+      this.chosen = same(this.progressive.view, HOME) && !this.model.get("julia");
+      if (this.chosen) this.progressive.view = this.whole(clientWidth, clientHeight);
     }
-    this.painter.resize();
+    this.progressive.resize();
   }
 
   /** As tall as was asked for, and an open panel below comes on top of that: the picture keeps its size, and need not be computed anew. */
@@ -126,63 +126,63 @@ export class Explorer {
 
   destroy(): void {
     this.over.abort();
-    this.kernel.close();
+    this.python.close();
     clearTimeout(this.settle);
     this.parts.root.remove();
   }
 
   private async begin(): Promise<void> {
-    this.board.say("waiting for the kernel…");
-    this.board.mark("busy");
+    this.status.say("waiting for the kernel…");
+    this.status.mark("busy");
     const late = setTimeout(() => {
-      this.board.note(UNANSWERED);
-      this.board.say("no kernel answers");
+      this.status.note(UNANSWERED);
+      this.status.say("no kernel answers");
     }, ANSWER_MS);
     this.over.signal.addEventListener("abort", () => clearTimeout(late));
     try {
-      this.welcome = await this.kernel.hello();
+      this.welcome = await this.python.hello();
     } finally {
       clearTimeout(late);
     }
-    this.board.note("");
+    this.status.note("");
     if (this.over.signal.aborted) return;
     this.fillLists();
     this.palettes.take();
-    await this.painter.begin(this.welcome);
-    this.painter.resize();
+    await this.progressive.begin(this.welcome);
+    this.progressive.resize();
     if (this.chosen) this.tell();
-    this.history.push(this.painter.view);
-    this.beside.showPlace();
+    this.history.push(this.progressive.view);
+    this.inspector.showPlace();
     this.enable();
-    this.painter.refresh();
+    this.progressive.refresh();
   }
 
   // ------------------------------------------------------------ moving
 
   private go(view: View, remember = true): void {
     if (view.width.exponent < DEEPEST) {
-      this.board.note(`This is as deep as it goes: a width of 1e${DEEPEST}.`);
+      this.status.note(`This is as deep as it goes: a width of 1e${DEEPEST}.`);
       return;
     }
     let next = view;
     if (log2Wide(view.width) > 6) next = { ...view, width: { mantissa: 6.4, exponent: 1 } };
     const [x, y] = toNumbers(next.point);
     if (Math.hypot(x, y) > 50) return;
-    this.painter.view = next;
-    this.board.note("");
-    this.beside.showPlace();
-    this.painter.refresh(true);
+    this.progressive.view = next;
+    this.status.note("");
+    this.inspector.showPlace();
+    this.progressive.refresh(true);
     clearTimeout(this.settle);
     this.settle = window.setTimeout(() => {
-      if (remember) this.history.push(this.painter.view);
+      if (remember) this.history.push(this.progressive.view);
       this.enable();
       this.tell();
     }, 250);
   }
 
   private tell(): void {
-    const center = pointTexts(this.painter.view.point, this.painter.view.width);
-    const width = formatWide(this.painter.view.width);
+    const center = pointTexts(this.progressive.view.point, this.progressive.view.width);
+    const width = formatWide(this.progressive.view.width);
     this.said = { center: center.join(), width };
     // Each of them is heard at once, and the first one beside the old other is no place.
     this.telling = true;
@@ -202,18 +202,18 @@ export class Explorer {
     try {
       this.go(text());
     } catch (error) {
-      this.board.note(messageOf(error));
+      this.status.note(messageOf(error));
     }
   }
 
   private home(): void {
     this.uncount();
-    this.painter.raised = 1;
+    this.progressive.raised = 1;
     this.go(this.whole());
   }
 
   /** The whole set, however flat the picture is. */
-  private whole(columns = this.painter.columns, rows = this.painter.rows): View {
+  private whole(columns = this.progressive.columns, rows = this.progressive.rows): View {
     const wide = Math.max(3.5, (2.7 * columns) / Math.max(1, rows));
     const home = { ...HOME, width: { mantissa: Math.min(9.9, Number(wide.toPrecision(4))), exponent: 0 } };
     return this.model.get("julia") ? { ...home, point: { re: 0n, im: 0n, digits: 24 } } : home;
@@ -221,20 +221,20 @@ export class Explorer {
 
   private key(event: KeyboardEvent): boolean {
     const { buttons } = this.parts;
-    const tenth = 0.12 * this.painter.columns;
+    const tenth = 0.12 * this.progressive.columns;
     const actions: Record<string, () => void> = {
-      ArrowLeft: () => this.go(dragged(this.painter.view, tenth, 0, this.painter.columns)),
-      ArrowRight: () => this.go(dragged(this.painter.view, -tenth, 0, this.painter.columns)),
-      ArrowUp: () => this.go(dragged(this.painter.view, 0, tenth, this.painter.columns)),
-      ArrowDown: () => this.go(dragged(this.painter.view, 0, -tenth, this.painter.columns)),
+      ArrowLeft: () => this.go(dragged(this.progressive.view, tenth, 0, this.progressive.columns)),
+      ArrowRight: () => this.go(dragged(this.progressive.view, -tenth, 0, this.progressive.columns)),
+      ArrowUp: () => this.go(dragged(this.progressive.view, 0, tenth, this.progressive.columns)),
+      ArrowDown: () => this.go(dragged(this.progressive.view, 0, -tenth, this.progressive.columns)),
       "+": () => buttons.in.click(),
       "=": () => buttons.in.click(),
       "-": () => buttons.out.click(),
       "0": () => this.home(),
       Home: () => this.home(),
       Backspace: () => this.step(event.shiftKey ? 1 : -1),
-      "[": () => this.setCount(this.painter.maxIter / 2),
-      "]": () => this.setCount(this.painter.maxIter * 2),
+      "[": () => this.setCount(this.progressive.maxIter / 2),
+      "]": () => this.setCount(this.progressive.maxIter * 2),
       c: () => buttons.cycle.click(),
       j: () => buttons.julia.click(),
       o: () => buttons.orbit.click(),
@@ -256,13 +256,14 @@ export class Explorer {
     listen(
       parts.main,
       {
-        drag: (dx, dy) => this.go(dragged(this.painter.view, dx * this.painter.pixelRatio, dy * this.painter.pixelRatio, this.painter.columns)),
-        zoom: (factor, x, y) => this.go(zoomed(this.painter.view, factor, x * this.painter.pixelRatio, y * this.painter.pixelRatio, this.painter.columns)),
-        hover: (x, y) => this.beside.point({ x: x * this.painter.pixelRatio, y: y * this.painter.pixelRatio }),
-        leave: () => this.beside.point(null),
+        drag: (dx, dy) => this.go(dragged(this.progressive.view, dx * this.progressive.pixelRatio, dy * this.progressive.pixelRatio, this.progressive.columns)),
+        zoom: (factor, x, y) =>
+          this.go(zoomed(this.progressive.view, factor, x * this.progressive.pixelRatio, y * this.progressive.pixelRatio, this.progressive.columns)),
+        hover: (x, y) => this.inspector.point({ x: x * this.progressive.pixelRatio, y: y * this.progressive.pixelRatio }),
+        leave: () => this.inspector.point(null),
         holding: (active) => {
           parts.main.classList.toggle("moving", active);
-          this.painter.holding(active);
+          this.progressive.holding(active);
         },
         key: (event) => this.key(event),
       },
@@ -271,18 +272,18 @@ export class Explorer {
     on(buttons.home, "click", () => this.home());
     on(buttons.back, "click", () => this.step(-1));
     on(buttons.forward, "click", () => this.step(1));
-    on(buttons.in, "click", () => this.go(zoomed(this.painter.view, 0.5, 0, 0, this.painter.columns)));
-    on(buttons.out, "click", () => this.go(zoomed(this.painter.view, 2, 0, 0, this.painter.columns)));
+    on(buttons.in, "click", () => this.go(zoomed(this.progressive.view, 0.5, 0, 0, this.progressive.columns)));
+    on(buttons.out, "click", () => this.go(zoomed(this.progressive.view, 2, 0, 0, this.progressive.columns)));
     on(buttons.edit, "click", () => this.toggle(buttons.edit, parts.editor));
     on(buttons.place, "click", () => this.toggle(buttons.place, parts.panel));
     for (const one of [buttons.julia, buttons.orbit]) {
       on(one, "click", () => {
         one.setAttribute("aria-pressed", String(one.getAttribute("aria-pressed") !== "true"));
-        this.beside.point(null);
+        this.inspector.point(null);
       });
     }
-    on(buttons.link, "click", () => void copyLink(this.model, parts, this.painter, this.board));
-    on(buttons.save, "click", () => void save(this.model, parts, this.painter));
+    on(buttons.link, "click", () => void copyLink(this.model, parts, this.progressive, this.status));
+    on(buttons.save, "click", () => void save(this.model, parts, this.progressive));
     on(buttons.full, "click", () => void (document.fullscreenElement ? document.exitFullscreen() : parts.root.requestFullscreen()));
     on(parts.landmarks, "change", () => {
       const link = parts.landmarks.value;
@@ -291,7 +292,7 @@ export class Explorer {
     });
     on(parts.count, "change", () => this.setCount(Number(parts.count.value)));
     on(parts.automatic, "change", () => {
-      this.painter.raised = 1;
+      this.progressive.raised = 1;
       this.counted = false;
       this.change("auto_iterations", parts.automatic.checked);
     });
@@ -314,13 +315,13 @@ export class Explorer {
     for (const name of ["max_iter", "auto_iterations", "power", "julia"]) {
       watch(`change:${name}`, () => {
         this.takeTraits();
-        this.painter.picture.forget();
-        this.painter.refresh();
+        this.progressive.picture.forget();
+        this.progressive.refresh();
       });
     }
     watch("change:height", () => this.tall());
     // JupyterLab keeps the models of a kernel that is restarted, and says that their comms are dead.
-    watch("comm_live_update", () => this.board.note(GONE));
+    watch("comm_live_update", () => this.status.note(GONE));
   }
 
   private change<K extends keyof Traits & string>(name: K, value: Traits[K]): void {
@@ -330,13 +331,13 @@ export class Explorer {
 
   private setCount(count: number): void {
     if (!Number.isFinite(count) || count < 1) {
-      this.board.note("The number of iterations must be at least 1.");
+      this.status.note("The number of iterations must be at least 1.");
       return;
     }
     this.counted ||= this.model.get("auto_iterations");
     this.model.set("auto_iterations", false);
     this.change("max_iter", Math.max(1, Math.round(Math.min(count, 2 ** 31 - 1024))));
-    if (this.counted) this.board.note(`${this.model.get("max_iter")} iterations, until you go Home or to a landmark.`);
+    if (this.counted) this.status.note(`${this.model.get("max_iter")} iterations, until you go Home or to a landmark.`);
   }
 
   /** Iterations are automatic again, if nobody but the page's keys and field switched that off. */
@@ -350,7 +351,7 @@ export class Explorer {
     const { view, maxIter } = parseLink(link);
     this.uncount();
     if (maxIter && !this.model.get("auto_iterations")) this.change("max_iter", maxIter);
-    this.painter.raised = maxIter ? Math.max(1, Math.min(64, maxIter / automaticIterations(view.width))) : 1;
+    this.progressive.raised = maxIter ? Math.max(1, Math.min(64, maxIter / automaticIterations(view.width))) : 1;
     return view;
   }
 
@@ -360,28 +361,28 @@ export class Explorer {
     const [center, width] = [this.model.get("center"), this.model.get("width")];
     if (center.join() === this.said.center && width === this.said.width) return;
     const view = viewOf(center[0], center[1], width);
-    if (this.welcome && same(view, this.painter.view)) return;
+    if (this.welcome && same(view, this.progressive.view)) return;
     this.said = { center: center.join(), width };
     this.chosen = false;
-    this.painter.view = view;
-    this.painter.raised = 1;
-    this.beside.showPlace();
+    this.progressive.view = view;
+    this.progressive.raised = 1;
+    this.inspector.showPlace();
     if (this.welcome) {
       this.history.push(view);
       this.enable();
     }
-    this.painter.refresh();
+    this.progressive.refresh();
   }
 
   private takeTraits(): void {
     const [center, width] = [this.model.get("center"), this.model.get("width")];
     if (!this.welcome) {
-      this.painter.view = viewOf(center[0], center[1], width);
+      this.progressive.view = viewOf(center[0], center[1], width);
       this.said = { center: center.join(), width };
     }
     this.parts.automatic.checked = this.model.get("auto_iterations");
-    this.board.count(this.painter.maxIter);
-    this.beside.showPlace();
+    this.status.count(this.progressive.maxIter);
+    this.inspector.showPlace();
     this.enable();
   }
 

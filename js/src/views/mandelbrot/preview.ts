@@ -1,11 +1,12 @@
 /** What is shown first: a sketch of the view, or, where none can be made yet, of what is around it. */
-import type { Board } from "./board.js";
+
+import { makeFrame, type Picture } from "./compositor.js";
+import { CpuRenderer, canSketch, UNKNOWN } from "./cpu.js";
 import { log2Wide, wide } from "./decimal.js";
-import { makeFrame, type Picture } from "./picture.js";
 import type { Wanted } from "./references.js";
 import type { Plan } from "./renderer.js";
-import { canSketch, Sketcher, UNKNOWN } from "./sketch.js";
 import { automaticIterations } from "./state.js";
+import type { StatusLine } from "./status.js";
 
 /** Width, as a power of ten, of what stands in for a place that nothing can be computed of yet: no noise to the eye, at a few pixels. */
 const STAND_IN = -4;
@@ -16,11 +17,11 @@ const RESTING_MS = 30;
 const NONE = 64;
 
 export class Preview {
-  private readonly sketcher = new Sketcher();
+  private readonly sketcher = new CpuRenderer();
 
   constructor(
     private readonly picture: Picture,
-    private readonly board: Board,
+    private readonly status: StatusLine,
   ) {}
 
   /** Draw one and give the size of its pixels; `shown` is called when the first of them are on their way to the screen. */
@@ -39,8 +40,8 @@ export class Preview {
   }
 
   private say(fact: string, text: string): void {
-    this.board.fact("sketch", fact);
-    this.board.say(text);
+    this.status.fact("sketch", fact);
+    this.status.say(text);
   }
 
   /** Show what is computed of a view in the place of the wanted one; `NONE` when it was given up, or no pixel escaped in the time that there was. */

@@ -1,6 +1,7 @@
 /** A picture at rest: about its own centre, and with the pixels that f32 may have wrong done again, it has the bits of `render` in Python. */
-import type { Kernel, Request } from "./kernel.js";
-import type { Frame } from "./picture.js";
+
+import type { Frame } from "./compositor.js";
+import type { PythonLink, Request } from "./python.js";
 import type { References, Wanted } from "./references.js";
 import { edges, type Fine } from "./refine.js";
 import type { Plan, Renderer } from "./renderer.js";
@@ -20,14 +21,14 @@ export class Rest {
   private fine: Fine | null = null;
 
   constructor(
-    private readonly kernel: Kernel,
+    private readonly python: PythonLink,
     private readonly references: References,
   ) {}
 
   async ask(wanted: Wanted, request: Request, signal: AbortSignal): Promise<Exact> {
     const [{ plan, serves, change, text }, fine] = await Promise.all([
-      this.kernel.prepare(request, this.references.key, signal, true),
-      this.kernel.fine(request, this.fine, signal),
+      this.python.prepare(request, this.references.key, signal, true),
+      this.python.fine(request, this.fine, signal),
     ]);
     this.fine = fine;
     return { plan: this.references.take(wanted, plan, serves, change), text, fine };

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { Board } from "../src/views/mandelbrot/board.js";
-import { type Frame, makeFrame, Picture } from "../src/views/mandelbrot/picture.js";
+import { type Frame, makeFrame, Picture } from "../src/views/mandelbrot/compositor.js";
+import { CpuRenderer } from "../src/views/mandelbrot/cpu.js";
 import { Preview } from "../src/views/mandelbrot/preview.js";
-import { Sketcher } from "../src/views/mandelbrot/sketch.js";
 import { dragged, HOME, type View, viewOf, zoomed } from "../src/views/mandelbrot/state.js";
+import type { StatusLine } from "../src/views/mandelbrot/status.js";
 
 const SIZE: [number, number] = [80, 60];
 const COLORS = { colors: [], scale: "log", cycle: 1, offset: 0, histogram: false } as const;
@@ -114,7 +114,8 @@ describe("pictures on their way to the screen", () => {
     const said: string[] = [];
     const wanted = { view: INSIDE, size: SIZE, maxIter: 1e8, power: 2, julia: null };
     const never = new AbortController().signal;
-    const preview = (): Preview => new Preview(picture, { fact: (_: string, value: string) => said.push(value), say: () => undefined } as unknown as Board);
+    const preview = (): Preview =>
+      new Preview(picture, { fact: (_: string, value: string) => said.push(value), say: () => undefined } as unknown as StatusLine);
 
     it("keep what is there when a sketch tells of no pixel whether it escapes", async () => {
       const before = whole(INSIDE);
@@ -132,7 +133,7 @@ describe("pictures on their way to the screen", () => {
       const deep = { ...wanted, view, maxIter: 2e9 };
       whole(HOME);
       // So many steps for a pixel that none is known to the end.
-      vi.spyOn(Sketcher.prototype, "grain").mockReturnValueOnce({ grain: 32, limit: 10 });
+      vi.spyOn(CpuRenderer.prototype, "grain").mockReturnValueOnce({ grain: 32, limit: 10 });
       expect(await preview().draw(deep, null, true, never, () => undefined)).toBe(64);
       expect(said).toEqual(["stand-in"]);
       picture.draw();

@@ -1,19 +1,19 @@
 /** The picture of the present view: on the page's GPU, or by the kernel, coarse first. */
 import type { AnyModel } from "@anywidget/types";
-import type { Board } from "./board.js";
 import type { Coloring } from "./colors.js";
+import { type Frame, makeFrame, Picture } from "./compositor.js";
+import { canSketch } from "./cpu.js";
 import { formatWide, log2Wide, pointTexts } from "./decimal.js";
 import { directPlan, isDirect } from "./direct.js";
 import type { Parts } from "./dom.js";
 import type { Traits } from "./explorer.js";
-import { type Kernel, messageOf, type Request, saveChanges, type Welcome } from "./kernel.js";
-import { type Frame, makeFrame, Picture } from "./picture.js";
 import { Preview } from "./preview.js";
+import { messageOf, type PythonLink, type Request, saveChanges, type Welcome } from "./python.js";
 import { References, type Wanted } from "./references.js";
 import { type Band, type Plan, Renderer } from "./renderer.js";
 import { alike, type Exact, Rest } from "./rest.js";
-import { canSketch } from "./sketch.js";
 import { automaticIterations, HOME, type View } from "./state.js";
+import type { StatusLine } from "./status.js";
 
 /** Counts that crowd are a reason to iterate longer, but not for longer than this. */
 const PATIENCE_MS = 4000;
@@ -40,7 +40,7 @@ function textOf(plan: Plan, { view, size }: Wanted): string {
   return `perturbation${plan.method === "bla" ? " with BLA" : ""}, f32${deep}`;
 }
 
-export class Painter {
+export class ProgressivePicture {
   view: View = HOME;
   columns = 0;
   rows = 0;
@@ -68,8 +68,8 @@ export class Painter {
   constructor(
     private readonly model: AnyModel<Traits>,
     private readonly parts: Parts,
-    private readonly board: Board,
-    private readonly kernel: Kernel,
+    private readonly status: StatusLine,
+    private readonly python: PythonLink,
     private readonly over: AbortSignal,
     coloring: () => Coloring,
     drawn: () => void,
@@ -83,8 +83,8 @@ export class Painter {
         drawn();
       },
     );
-    this.preview = new Preview(this.picture, board);
-    this.atRest = new Rest(kernel, this.references);
+    this.preview = new Preview(this.picture, status);
+    this.atRest = new Rest(python, this.references);
     over.addEventListener("abort", () => {
       this.job.abort();
       this.renderer?.destroy();
@@ -111,7 +111,7 @@ export class Painter {
     void found.device.lost.then(async () => {
       if (this.over.aborted || this.renderer !== found) return;
       this.renderer = null;
-      this.board.note("The GPU was lost; drawing anew.");
+      this.status.note("The GPU was lost; drawing anew.");
       await this.findGpu();
       this.refresh();
     });
@@ -122,7 +122,7 @@ export class Painter {
     this.wanted = performance.now();
     if (moved) this.movedAt = this.wanted;
     this.shown = false;
-    this.board.fact("firstMs", "");
+    this.status.fact("firstMs", "");
     this.start();
   }
 
@@ -136,20 +136,20 @@ export class Painter {
     this.picture.draw();
     if (this.columns === 0) return;
     this.job = new AbortController();
-    this.board.fact("refined", "");
-    this.board.mark("busy");
+    this.status.fact("refined", "");
+    this.status.mark("busy");
     void this.render(this.job.signal).catch((error: unknown) => {
       if (error instanceof DOMException && error.name === "AbortError") return;
       if (this.renderer === null && !this.noGpu) return; // the device is being replaced
-      this.board.note(messageOf(error));
-      this.board.say("this place could not be computed");
-      this.board.mark("error");
+      this.status.note(messageOf(error));
+      this.status.say("this place could not be computed");
+      this.status.mark("error");
     });
   }
 
   /** Called in the frame that has just been drawn. */
   private drew(): void {
-    if (this.shown && this.parts.root.dataset["firstMs"] === "") this.board.fact("firstMs", (performance.now() - this.wanted).toFixed(0));
+    if (this.shown && this.parts.root.dataset["firstMs"] === "") this.status.fact("firstMs", (performance.now() - this.wanted).toFixed(0));
   }
 
   get maxIter(): number {
@@ -176,7 +176,7 @@ export class Painter {
       power: this.model.get("power"),
       julia: this.model.get("julia"),
     };
-    this.board.count(wanted.maxIter);
+    this.status.count(wanted.maxIter);
     const slow = !this.renderer || this.renderer.isFallback;
     const direct = directPlan(wanted.view, wanted.size, wanted.maxIter, wanted.power, wanted.julia);
     const held = direct ? null : this.references.plan(wanted);
@@ -220,7 +220,7 @@ export class Painter {
     const request = this.request(view, size, maxIter);
     if (!best) {
       renderer.warm(wanted.power, wanted.julia !== null);
-      asked = this.kernel
+      asked = this.python
         .prepare(request, this.references.key, signal)
         .then(({ plan: sent, change, serves, text: said }) => {
           [plan, text] = [this.references.take(wanted, sent, serves, change), said];
@@ -233,7 +233,7 @@ export class Painter {
           asked = null;
         });
       if (!plan) {
-        if (!this.parts.root.dataset["sketch"]) this.board.say("computing the reference orbit…");
+        if (!this.parts.root.dataset["sketch"]) this.status.say("computing the reference orbit…");
         const own = this.references.ownPlan(wanted, () => plan !== null || signal.aborted);
         await Promise.race([asked, own]);
         const made = plan ?? (await own);
@@ -290,7 +290,7 @@ export class Painter {
     if (signal.aborted) return;
     if (exact) await this.refine(wanted, exact, alike(drawnBy, (exact as Exact).plan) ? drawn : null, signal);
     // The page made do without the kernel, and could do no more than it did.
-    else this.board.note(messageOf(failure));
+    else this.status.note(messageOf(failure));
   }
 
   /** The last pass again where it was computed about another centre, and then the pixels that f32 may have wrong. */
@@ -304,7 +304,7 @@ export class Painter {
     for await (const { from, to, done, count } of this.atRest.refine(renderer, exact, drawn.frame, signal)) {
       if (signal.aborted) return;
       this.picture.changed(drawn.frame, from, to);
-      this.board.progress(done);
+      this.status.progress(done);
       refined = count;
     }
     if (signal.aborted) return;
@@ -341,7 +341,7 @@ export class Painter {
       }
       this.shown = true;
       this.picture.took(frame, band.first, band.first + band.smooth.length, coarse);
-      this.board.progress((frame.done / frame.smooth.length) * (coarse === 1 ? 1 : 0.3));
+      this.status.progress((frame.done / frame.smooth.length) * (coarse === 1 ? 1 : 0.3));
     }
     if (signal.aborted || frame.done < frame.smooth.length) return null;
     this.picture.finish(frame, coarse);
@@ -350,8 +350,8 @@ export class Painter {
     if (plan && this.renderer) this.renderer.rate[plan.method] = this.rate;
     // A coarse picture tells as well; but a tiny one has few pixels to tell by.
     if (frame.smooth.length > 1000 && this.raise(frame.smooth.length, far, escaped)) return null;
-    if (coarse > 1) this.board.fact("coarse", String(coarse));
-    this.board.say(`${text} · ${coarse > 1 ? `1/${coarse} size…` : ""}`);
+    if (coarse > 1) this.status.fact("coarse", String(coarse));
+    this.status.say(`${text} · ${coarse > 1 ? `1/${coarse} size…` : ""}`);
     return { frame, iterations };
   }
 
@@ -360,7 +360,7 @@ export class Painter {
     const { view, size, maxIter } = wanted;
     for (const coarse of [8, 4, 2, 1]) {
       const shape: [number, number] = [Math.max(1, Math.ceil(size[0] / coarse)), Math.max(1, Math.ceil(size[1] / coarse))];
-      const { band, text, method, refined } = await this.kernel.draw(this.request(view, shape, maxIter), coarse, signal);
+      const { band, text, method, refined } = await this.python.draw(this.request(view, shape, maxIter), coarse, signal);
       async function* one(): AsyncGenerator<Band> {
         yield band;
       }
@@ -392,15 +392,15 @@ export class Painter {
     const seconds = (performance.now() - this.wanted) / 1000;
     const rate = iterations / seconds / 1e9;
     const adapter = this.renderer?.name ?? this.welcome?.adapter ?? "";
-    this.board.say(
+    this.status.say(
       `${text} · ${rate >= 0.1 ? rate.toFixed(rate < 10 ? 2 : 0) : rate.toFixed(4)} Giter/s · ${seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(1)} s`} · ${adapter}`,
     );
-    this.board.progress(0);
-    this.board.note("");
-    this.board.mark("idle");
+    this.status.progress(0);
+    this.status.note("");
+    this.status.mark("idle");
     this.parts.root.dataset["method"] = method;
     this.parts.root.dataset["seconds"] = seconds.toFixed(3);
-    this.board.fact("refined", refined === null ? "" : String(refined));
+    this.status.fact("refined", refined === null ? "" : String(refined));
     this.model.set("status", {
       state: "idle",
       method,

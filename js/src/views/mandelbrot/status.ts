@@ -3,7 +3,7 @@ import type { Parts } from "./dom.js";
 
 export type State = "busy" | "idle" | "error";
 
-export class Board {
+export class StatusLine {
   constructor(private readonly parts: Parts) {}
 
   say(text: string): void {

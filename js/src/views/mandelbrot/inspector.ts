@@ -1,16 +1,16 @@
 /** What is shown beside the picture: the Julia set and the orbit of the point under the cursor, and where the view is. */
 import { formatWide, pointTexts, shiftPoint, toNumbers } from "./decimal.js";
 import type { Parts } from "./dom.js";
-import { drawJulia, orbit } from "./inset.js";
-import type { Painter } from "./painter.js";
+import { drawJulia, orbit } from "./julia.js";
 import { complexText, placeText } from "./place.js";
+import type { ProgressivePicture } from "./progressive.js";
 
-export class Beside {
+export class Inspector {
   private cursor: { x: number; y: number } | null = null;
 
   constructor(
     private readonly parts: Parts,
-    private readonly painter: Painter,
+    private readonly progressive: ProgressivePicture,
     private readonly map: () => { power: number; julia: boolean },
   ) {}
 
@@ -22,9 +22,14 @@ export class Beside {
     inset.classList.toggle("wgmb-hidden", !julia);
     if (this.cursor && julia) {
       const [re, im] = toNumbers(
-        shiftPoint(this.painter.view.point, this.cursor.x / this.painter.columns, -this.cursor.y / this.painter.columns, this.painter.view.width),
+        shiftPoint(
+          this.progressive.view.point,
+          this.cursor.x / this.progressive.columns,
+          -this.cursor.y / this.progressive.columns,
+          this.progressive.view.width,
+        ),
       );
-      drawJulia(insetCanvas, [re, im], this.map().power, this.painter.picture.table);
+      drawJulia(insetCanvas, [re, im], this.map().power, this.progressive.picture.table);
       insetText.textContent = `Julia set of ${complexText(re.toPrecision(5), im.toPrecision(5)).replaceAll(" ", "\u00a0")}`;
     }
     this.drawOrbit();
@@ -34,16 +39,21 @@ export class Beside {
   drawOrbit(): void {
     const context = this.parts.over.getContext("2d");
     if (!context) return;
-    context.clearRect(0, 0, this.painter.columns, this.painter.rows);
+    context.clearRect(0, 0, this.progressive.columns, this.progressive.rows);
     if (!this.cursor || this.parts.buttons.orbit.getAttribute("aria-pressed") !== "true") return;
-    const place = shiftPoint(this.painter.view.point, this.cursor.x / this.painter.columns, -this.cursor.y / this.painter.columns, this.painter.view.width);
-    const [x0, y0] = toNumbers(this.painter.view.point);
-    const unit = this.painter.columns / (this.painter.view.width.mantissa * 10 ** this.painter.view.width.exponent);
+    const place = shiftPoint(
+      this.progressive.view.point,
+      this.cursor.x / this.progressive.columns,
+      -this.cursor.y / this.progressive.columns,
+      this.progressive.view.width,
+    );
+    const [x0, y0] = toNumbers(this.progressive.view.point);
+    const unit = this.progressive.columns / (this.progressive.view.width.mantissa * 10 ** this.progressive.view.width.exponent);
     context.strokeStyle = context.fillStyle = "rgba(255,255,255,.9)";
-    context.lineWidth = Math.max(1, this.painter.pixelRatio);
+    context.lineWidth = Math.max(1, this.progressive.pixelRatio);
     context.beginPath();
     const points = orbit(toNumbers(place), this.map().power, 400).map(
-      ([x, y]) => [this.painter.columns / 2 + (x - x0) * unit, this.painter.rows / 2 - (y - y0) * unit] as const,
+      ([x, y]) => [this.progressive.columns / 2 + (x - x0) * unit, this.progressive.rows / 2 - (y - y0) * unit] as const,
     );
     for (const [x, y] of points) if (Number.isFinite(x + y)) context.lineTo(Math.max(-1e5, Math.min(1e5, x)), Math.max(-1e5, Math.min(1e5, y)));
     context.stroke();
@@ -52,8 +62,8 @@ export class Beside {
 
   showPlace(): void {
     const { re, im, width, where } = this.parts;
-    const [x, y] = pointTexts(this.painter.view.point, this.painter.view.width);
-    if (document.activeElement?.parentElement !== this.parts.panel) [re.value, im.value, width.value] = [x, y, formatWide(this.painter.view.width)];
-    where.textContent = placeText(this.painter.view);
+    const [x, y] = pointTexts(this.progressive.view.point, this.progressive.view.width);
+    if (document.activeElement?.parentElement !== this.parts.panel) [re.value, im.value, width.value] = [x, y, formatWide(this.progressive.view.width)];
+    where.textContent = placeText(this.progressive.view);
   }
 }

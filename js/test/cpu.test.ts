@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import golden from "../../tests/mandelbrot/orbits.json";
+import { CpuRenderer, canSketch, UNKNOWN } from "../src/views/mandelbrot/cpu.js";
 import { toNumbers } from "../src/views/mandelbrot/decimal.js";
 import { References, type Wanted } from "../src/views/mandelbrot/references.js";
 import type { Plan } from "../src/views/mandelbrot/renderer.js";
-import { canSketch, Sketcher, UNKNOWN } from "../src/views/mandelbrot/sketch.js";
 import { dragged, viewOf, zoomed } from "../src/views/mandelbrot/state.js";
 
 const SEAHORSE = ["-0.743643887037158704752191506114774", "0.131825904205311970493132056385139"] as const;
@@ -17,7 +17,7 @@ async function sketch(wanted: Wanted, own: boolean, limit = wanted.maxIter): Pro
   const plan = own ? await new References().ownPlan(wanted, () => false) : null;
   if (own) expect(plan?.reference).not.toBeNull();
   const all: number[] = [];
-  for await (const { smooth } of new Sketcher().run(wanted, plan, { grain: 4, limit }, going)) all.push(...smooth);
+  for await (const { smooth } of new CpuRenderer().run(wanted, plan, { grain: 4, limit }, going)) all.push(...smooth);
   return all;
 }
 

@@ -113,7 +113,7 @@ function perturbed({ maxIter, power, julia }: Wanted, plan: Plan, reference: Arr
   };
 }
 
-export class Sketcher {
+export class CpuRenderer {
   /** Steps a millisecond, and of a pixel, of the last sketches: what to expect. */
   private readonly rate = { direct: 1e5, perturbed: 5e4 };
   private typical = 0.3;

@@ -56,7 +56,7 @@ type Handler = (answer: Answer, buffers: DataView[]) => void;
 const tight = (view: DataView | undefined): ArrayBuffer | null =>
   view ? (view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer) : null;
 
-export class Kernel {
+export class PythonLink {
   private readonly waiting = new Map<string, Handler>();
   private readonly prefix = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
   private count = 0;

@@ -1,7 +1,7 @@
 /** The talk with a kernel that answers, and with one that is no longer there. */
 import type { AnyModel } from "@anywidget/types";
 import { describe, expect, it, vi } from "vitest";
-import { Kernel, saveChanges } from "../src/views/mandelbrot/kernel.js";
+import { PythonLink, saveChanges } from "../src/views/mandelbrot/python.js";
 
 type Sent = { id: string; kind: string };
 
@@ -31,7 +31,7 @@ describe("a kernel that was restarted", () => {
   };
 
   it.each(Object.entries(dead))("is reported with what to do, where sending %s", async (_, send) => {
-    const kernel = new Kernel(modelThat(send));
+    const kernel = new PythonLink(modelThat(send));
     await expect(kernel.prepare(REQUEST, "", going)).rejects.toThrow(/run its cell again/);
     await expect(kernel.draw(REQUEST, 4, going)).rejects.toThrow(/run its cell again/);
     await expect(kernel.hello()).rejects.toThrow(/run its cell again/);
@@ -40,7 +40,7 @@ describe("a kernel that was restarted", () => {
   it("is reported where a question that was sent is asked again in vain", async () => {
     vi.useFakeTimers();
     let count = 0;
-    const kernel = new Kernel(
+    const kernel = new PythonLink(
       modelThat(() => {
         if (++count > 1) throw new Error("Cannot send");
       }),
@@ -58,7 +58,7 @@ describe("a kernel that was restarted", () => {
       if (gone) throw new Error("Cannot send");
     });
     const given = new AbortController();
-    const asked = new Kernel(model).prepare(REQUEST, "", given.signal);
+    const asked = new PythonLink(model).prepare(REQUEST, "", given.signal);
     gone = true;
     given.abort();
     await expect(asked).rejects.toThrow("given up");
@@ -67,6 +67,6 @@ describe("a kernel that was restarted", () => {
 });
 
 it("gives the kernel's own words for what is wrong with a view", async () => {
-  const kernel = new Kernel(modelThat(({ id }, answer) => queueMicrotask(() => answer({ id, kind: "error", message: "the deepest is 1e-10000" }))));
+  const kernel = new PythonLink(modelThat(({ id }, answer) => queueMicrotask(() => answer({ id, kind: "error", message: "the deepest is 1e-10000" }))));
   await expect(kernel.prepare(REQUEST, "", going)).rejects.toThrow("the deepest is 1e-10000");
 });
