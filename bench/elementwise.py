@@ -16,6 +16,7 @@ import argparse
 import time
 
 import numpy as np
+from _steps import wall_ms
 
 import webgpu_widget as wg
 from webgpu_widget import xp
@@ -49,16 +50,7 @@ class Bench:
         """Time `step`, which queues one unit of work and returns an array of its result; `check` looks at the last."""
         right = check(step())
         self.gpu.synchronize()
-        count, taken = 1, 0.0
-        while True:
-            start = time.perf_counter()
-            for _ in range(count):
-                last = step()
-            last.ravel()[:1].numpy()
-            taken = time.perf_counter() - start
-            if taken > self.seconds or count >= 4096:
-                break
-            count = min(4096, count * max(2, min(8, int(1.2 * self.seconds / taken))))
+        wall, last = wall_ms(step, self.seconds, most=4096)
         with self.gpu.profile() as profile:
             for _ in range(4):
                 last = step()
@@ -66,7 +58,7 @@ class Bench:
         times = [r.gpu_ms for r in profile.rows]
         gpu_ms = None if not times or None in times else sum(times) / 4
         dispatches = sum(r.dispatches for r in profile.rows) / 4
-        self.rows.append((name, size_bytes, 1e3 * taken / count, gpu_ms, dispatches, right))
+        self.rows.append((name, size_bytes, wall, gpu_ms, dispatches, right))
         print(".", end="", flush=True)
 
     def table(self, copies):

@@ -23,10 +23,10 @@ import math
 import os
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from _steps import wall_ms
 from browser import collect
 from record import transforms
 
@@ -74,16 +74,7 @@ class Bench:
         """Return the milliseconds of a step (wall, gpu or None), and how many dispatches it has."""
         step()
         self.gpu.synchronize()
-        count, taken = 1, 0.0
-        while True:
-            start = time.perf_counter()
-            for _ in range(count):
-                last = step()
-            last.ravel()[:1].numpy()
-            taken = time.perf_counter() - start
-            if taken > self.seconds or count >= 1024:
-                break
-            count = min(1024, count * max(2, min(8, int(1.2 * self.seconds / taken))))
+        wall, _ = wall_ms(step, self.seconds, most=1024)
         rounds = []
         for _ in range(5):
             with self.gpu.profile() as profile:
@@ -91,7 +82,7 @@ class Bench:
             rounds.append(profile.rows)
         sums = [None if any(r.gpu_ms is None for r in rows) else sum(r.gpu_ms for r in rows) for rows in rounds]
         gpu_ms = None if None in sums else min(sums)
-        return 1e3 * taken / count, gpu_ms, sum(r.dispatches for r in rounds[0])
+        return wall, gpu_ms, sum(r.dispatches for r in rounds[0])
 
 
 def error(kind, a, result, axes):
