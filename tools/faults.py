@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -150,7 +150,7 @@ def main() -> int:
     seed = options.seed or int(np.random.SeedSequence().generate_state(1)[0])
     print(f"seed {seed}: --seed {seed} repeats it", flush=True)
     adapter, begun = adapter_name(), time.monotonic()
-    last = json.loads(LAST.read_text()) if options.again else {"minutes": 0.0, "texts": {}}
+    last: dict[str, Any] = json.loads(LAST.read_text()) if options.again else {"minutes": 0.0, "texts": {}}
     texts: dict[str, str] = last["texts"]
     cells = chosen(options, texts)
     seeds = [[seed, CELLS.index(cell)] for cell in cells]
