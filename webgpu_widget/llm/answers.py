@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from webgpu_widget import errors
 from webgpu_widget.llm.decoder import Decoder, run
 from webgpu_widget.nn.cache import Cache, rounded
 from webgpu_widget.nn.decoder import Chunk, Reading, Work, generate
+from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings, checked
 from webgpu_widget.nn.stats import Clock, Stats
 from webgpu_widget.nn.streaming import Pieces, drive, drive_async
@@ -43,22 +44,15 @@ class _Wanted:
     timeout: float | None
 
 
-class Answers(ABC):
+class Answers(Loaded):
     """The part of `LanguageModel` that takes and returns text."""
 
     config: Config
     tokenizer: Tokenizer
     stats: Stats
     _device: Device
+    _parts: Parts
     _decoder: Decoder | None
-
-    @abstractmethod
-    def _ready(self) -> Parts:
-        """Return the parts for the page and device that there are now."""
-
-    @abstractmethod
-    async def _settled(self) -> None:
-        """Wait for what a coroutine must not block on."""
 
     @abstractmethod
     def _ids(self, ids: Any) -> np.ndarray[Any, Any]:

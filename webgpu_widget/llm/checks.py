@@ -9,6 +9,7 @@ import numpy as np
 from webgpu_widget import errors
 from webgpu_widget.llm.decoder import Parts, run
 from webgpu_widget.nn.cache import Cache, rounded
+from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.streaming import whole
 
 if TYPE_CHECKING:
@@ -24,19 +25,12 @@ __all__ = ["Checks"]
 Array = np.ndarray[Any, Any]
 
 
-class Checks:
+class Checks(Loaded):
     """The part of `LanguageModel` that takes ids and returns arrays."""
 
     config: Config
     _device: Device
-
-    def _ready(self) -> Parts:
-        """Return the parts for the page and device that there are now."""
-        raise NotImplementedError
-
-    async def _settled(self) -> None:
-        """Wait for what a coroutine must not block on."""
-        raise NotImplementedError
+    _parts: Parts
 
     def _ids(self, ids: Any) -> Array:
         values: Array = np.asarray(ids)

@@ -14,7 +14,6 @@ from webgpu_widget.llm.checks import Checks
 from webgpu_widget.llm.decoder import Decoder, Parts
 from webgpu_widget.llm.source import Checkpoint, Tensors, find
 from webgpu_widget.nn.kernels import Kernels
-from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings
 from webgpu_widget.nn.stats import Stats
 from webgpu_widget.nn.streaming import whole
@@ -31,7 +30,7 @@ __all__ = ["LanguageModel"]
 DTYPES = (None, "f32", "f16", "int8")
 
 
-class LanguageModel(Loaded, Checks, Answers):
+class LanguageModel(Checks, Answers):
     """A language model of the Llama family on the GPU of the notebook's browser; made by `from_pretrained`.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, overload
@@ -11,6 +10,7 @@ import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget.nn.decoder import Chunk, Work, generate
+from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings, checked
 from webgpu_widget.nn.stats import Clock, Stats
 from webgpu_widget.nn.streaming import Pieces, drive, drive_async
@@ -33,7 +33,7 @@ class T5Stats(Stats):
     """What the last generation took: see `Stats`."""
 
 
-class Answers(ABC):
+class Answers(Loaded):
     """The part of `T5` that takes and returns text."""
 
     config: T5Config
@@ -44,14 +44,6 @@ class Answers(ABC):
     _parts: Parts
     _encoders: Encoders
     _decoders: dict[tuple[int, int, int], Decoder]
-
-    @abstractmethod
-    def _ready(self) -> Parts:
-        """Return the parts for the page and device that there are now."""
-
-    @abstractmethod
-    async def _settled(self) -> None:
-        """Wait for what a coroutine must not block on."""
 
     @contextmanager
     def _decoding(self, sources: int, beams: int, source: int, max_new_tokens: int) -> Iterator[Decoder]:

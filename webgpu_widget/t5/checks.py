@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget import errors
+from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
@@ -24,20 +25,13 @@ def _floats(data: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[An
     return values
 
 
-class Checks:
+class Checks(Loaded):
     """The part of `T5` that takes and returns arrays."""
 
     config: T5Config
     _device: Device
+    _parts: Parts
     _encoders: Encoders
-
-    def _ready(self) -> Parts:
-        """Return the parts for the page and device that there are now."""
-        raise NotImplementedError
-
-    async def _settled(self) -> None:
-        """Wait for what a coroutine must not block on."""
-        raise NotImplementedError
 
     def _ids(self, ids: Any, what: str) -> np.ndarray[Any, Any]:
         values: np.ndarray[Any, Any] = np.asarray(ids)

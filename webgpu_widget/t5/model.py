@@ -11,7 +11,6 @@ import numpy as np
 from webgpu_widget import errors
 from webgpu_widget.device.default import as_device
 from webgpu_widget.nn.kernels import Kernels
-from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.streaming import whole
 from webgpu_widget.t5.answers import Answers, T5Stats
 from webgpu_widget.t5.checks import Checks
@@ -34,7 +33,7 @@ __all__ = ["T5", "T5Stats"]
 _FORMATS = ("f32", "f16", "int8")
 
 
-class T5(Loaded, Checks, Answers):
+class T5(Checks, Answers):
     """A FLAN-T5 (or T5) checkpoint on the GPU of the notebook's browser; made by `from_pretrained`.
 
     Parameters

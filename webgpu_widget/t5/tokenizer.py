@@ -72,7 +72,7 @@ class Tokenizer:
             raise PromptError(f"a prompt is a str, not {type(text).__name__}; pass a str, or a list of them")
         if not text.strip():
             raise PromptError(
-                f"the prompt {text!r} is empty; write what the model shall do, for example 'translate English to German: Hello.'"
+                f"the prompt {text!r} is empty; write what the model is to do, for example 'translate English to German: Hello.'"
             )
         try:
             ids: list[int] = list(self.backend.encode(text).ids)
