@@ -437,6 +437,5 @@ class FakePage:
             "wgsl_features": [],
             "limits": limits,
             "subgroup_matrix_configs": [],
-            "preferred_canvas_format": "bgra8unorm",
             "user_agent": "fake page",
         }

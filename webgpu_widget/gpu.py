@@ -43,7 +43,7 @@ class GPU(Creation, PicturedWidget):
         ``comm`` is the notebook's own page, ``headless`` a Chromium that the package starts and stops, ``page`` any browser that opens `url`. ``auto`` is
         ``comm`` inside a Jupyter kernel and ``headless`` elsewhere; the environment variable ``WEBGPU_WIDGET_TRANSPORT`` overrides it.
     host : str
-        Of ``page``: where to listen. Loopback unless other machines shall reach it; browsers offer WebGPU there only by https, so pass a certificate then.
+        Of ``page``: where to listen. Loopback unless other machines are to reach it; browsers offer WebGPU there only by https, so pass a certificate then.
     port : int
         Of ``page``: 0 picks a free one.
     token : str, optional

@@ -129,7 +129,6 @@ export async function openDevice(): Promise<Opened> {
       wgsl_features: [...navigator.gpu.wgslLanguageFeatures].sort(),
       limits: limitsOf(device.limits),
       subgroup_matrix_configs: [...(about.subgroupMatrixConfigs ?? [])].map(plain),
-      preferred_canvas_format: navigator.gpu.getPreferredCanvasFormat(),
       user_agent: navigator.userAgent,
     },
   };

@@ -168,7 +168,6 @@ export interface DeviceInfo {
   readonly wgsl_features: ReadonlyArray<string>;
   readonly limits: Readonly<Record<string, number>>;
   readonly subgroup_matrix_configs: ReadonlyArray<Readonly<Record<string, unknown>>>;
-  readonly preferred_canvas_format: string;
   readonly user_agent: string;
 }
 

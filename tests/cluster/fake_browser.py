@@ -36,7 +36,6 @@ DEVICE: dict[str, Any] = {
         "minStorageBufferOffsetAlignment": 256,
     },
     "subgroup_matrix_configs": [],
-    "preferred_canvas_format": "rgba8unorm",
     "user_agent": "fake",
 }
 Spoil = Callable[[bytes], bytes]

@@ -55,7 +55,6 @@ def open_device(*, subgroups: bool) -> tuple[Any, Message]:
         "wgsl_features": [],
         "limits": limits,
         "subgroup_matrix_configs": [],
-        "preferred_canvas_format": "bgra8unorm",
         "user_agent": f"Firefox/0 (its compiler alone, by wgpu-py {wgpu.__version__})",
     }
 

@@ -12,6 +12,7 @@ from webgpu_widget.arrays.lazy.build import apply, cast_node, coerce, common_dty
 from webgpu_widget.arrays.lazy.node import Node, c_strides, node_of, size_of
 from webgpu_widget.arrays.lazy.shape import broadcast_node, permute
 from webgpu_widget.arrays.lazy.value import wrap
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _integer_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt
             "main",
         )
         blocks = count * (-(-lines // 4)) * (-(-cols // 4))
-        runtime.dispatch(pipeline, [*buffers, runtime.buffer(result)], words, min(65535, -(-blocks // 64)))
+        runtime.dispatch(pipeline, [*buffers, runtime.buffer(result)], words, min(SAFE_WORKGROUPS, -(-blocks // 64)))
     return cast_node(result, dtype)
 
 

@@ -91,7 +91,6 @@ class Member:
         self.reason = ""
         self.info: AdapterInfo | None = None
         self.doing = ""
-        self.joined_at = time.monotonic()
         self.tasks_done = self.tasks_failed = self.tasks_running = 0
         self.bytes_in = self.bytes_out = 0
         self.peer_bytes_in = self.peer_bytes_out = 0

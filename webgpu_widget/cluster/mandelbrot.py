@@ -103,7 +103,7 @@ def effort(c: NDArray[np.complex128], max_iter: int) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape of ``c``
-        Steps; those of one point mean little, their mean over a tile says whether it is dear.
+        Steps; those of one point mean little, their mean over a tile says what it costs.
     """
     few = min(max_iter, _EFFORT_ITER)
     x, y2 = c.real - 0.25, c.imag**2
@@ -143,7 +143,7 @@ def costs(view: View, parts: list[Tile]) -> NDArray[np.float64]:
 
 
 def bundles(estimates: NDArray[np.float64], browsers: int) -> list[list[int]]:
-    """Put tiles together to be computed in one task, dear ones alone and first: a task costs Python some milliseconds, however little there is in it.
+    """Put tiles together to be computed in one task, costly ones alone and first: a task costs Python some milliseconds, however little there is in it.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ class Cluster:
     ice_servers : sequence of dict
         ``RTCIceServer``s for browsers that do not see each other directly; none by default.
     dashboard_address : str, optional
-        Where Dask's dashboard shall listen, as ``"127.0.0.1:8787"``; needs bokeh. It asks for no password. Without it Dask serves no HTTP at all.
+        Where Dask's dashboard listens, as ``"127.0.0.1:8787"``; needs bokeh. It asks for no password. Without it Dask serves no HTTP at all.
 
     Raises
     ------
@@ -304,7 +304,7 @@ class Cluster:
         Parameters
         ----------
         fn : callable
-            Gets the GPU first. It runs in a thread of this process (or of the one that the browser joined) and may return anything: what shall
+            Gets the GPU first. It runs in a thread of this process (or of the one that the browser joined) and may return anything: what is to
             survive its browser is returned as NumPy arrays, a `GPUArray` stays where it was made.
         *args, **kwargs : object
             Futures among them are waited for; a `GPUArray` of another browser is brought over.

@@ -59,7 +59,7 @@ class Piece:
     args : tuple
         What the function gets after the GPU.
     cost : float
-        Estimated, in any unit; dear ones go first.
+        Estimated, in any unit; costly ones go first.
     tries : dict
         Futures on their way by key, each with the browser that it was meant for.
     started : float

@@ -16,6 +16,7 @@ from webgpu_widget.arrays.array import GPUArray, stored_dtype
 from webgpu_widget.arrays.lazy.origin import Target, check_apart, targets, write_through
 from webgpu_widget.arrays.values import leaf, whole, wholes
 from webgpu_widget.device.handles import Arg, Buffer
+from webgpu_widget.device.limits import SAFE_BINDING_BYTES, SAFE_WORKGROUPS
 from webgpu_widget.kernels import layout, relayout
 from webgpu_widget.kernels.entry import Entry, Variable
 from webgpu_widget.kernels.records import FieldArray, GPURecords
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
 
 Output = GPUArray | GPURecords | GPUTexture
-
-SAFE_BINDING_BYTES = 128 * 1024 * 1024
-"""Every adapter binds this much; only beyond it are the adapter's own limits asked for."""
-SAFE_WORKGROUPS = 65535
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.arrays.values import wholes
 from webgpu_widget.device.default import default_device
 from webgpu_widget.device.handles import Pipeline
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.kernels import bind as _bind
 from webgpu_widget.kernels import layout
 from webgpu_widget.kernels.describe import one_line, refuse_positional, signature
@@ -407,7 +408,7 @@ class Kernel:
             raise errors.BindingError(
                 f"kernel {self.name!r}: pass exactly one of threads= (invocations wanted) and workgroups= (workgroup counts)"
             )
-        if type(threads) is int and 0 <= threads <= _bind.SAFE_WORKGROUPS:
+        if type(threads) is int and 0 <= threads <= SAFE_WORKGROUPS:
             return [-(-threads // size[0]), 1, 1]
         wanted: Any = threads if threads is not None else workgroups
         given = (wanted,) if type(wanted) is int else wholes(wanted)
@@ -418,7 +419,7 @@ class Kernel:
             )
         sizes = [*given, *[1] * (3 - len(given))]
         counts = [math.ceil(n / per) for n, per in zip(sizes, size, strict=True)] if threads is not None else sizes
-        if max(counts) > _bind.SAFE_WORKGROUPS:
+        if max(counts) > SAFE_WORKGROUPS:
             limit = self._device.info.limits["maxComputeWorkgroupsPerDimension"]
             if max(counts) > limit:
                 raise errors.LimitError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from webgpu_widget import errors, shaders
 from webgpu_widget.arrays.values import SCALARS, Array, describe, leaf, scalar_name
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.kernels import layout
 from webgpu_widget.link.protocol import Member, StructType, TypeInfo
 
@@ -22,7 +23,6 @@ PLAIN = "(NumPy's)"
 """The name of the structs of `plain_struct`, which no shader can give."""
 _SCALARS = {"f4": "f32", "i4": "i32", "u4": "u32", "f2": "f16", "b1": "bool"}
 _INVOCATIONS = 256
-_SAFE_WORKGROUPS = 65535
 
 
 def stride_of(info: TypeInfo) -> int:
@@ -230,7 +230,7 @@ def move(device: Device, source: Buffer, source_bytes: int, target: Buffer, tabl
     where = queue.alloc(table.nbytes)
     queue.write(where, np.ascontiguousarray(table))
     groups = -(-halves // (2 * _INVOCATIONS))
-    rows = -(-groups // _SAFE_WORKGROUPS)
+    rows = -(-groups // SAFE_WORKGROUPS)
     pipeline = queue.pipeline(shaders.load("array/relayout"), label="relayout")
     args: list[Arg] = [(0, 0, source), (0, 1, where), (0, 2, target), (1, 0, params.tobytes())]
     queue.dispatch(pipeline, args, (-(-groups // rows), rows, 1))

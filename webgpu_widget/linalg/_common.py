@@ -15,6 +15,7 @@ from webgpu_widget.arrays.lazy.node import Node, node_of, size_of
 from webgpu_widget.arrays.lazy.sharing import copied
 from webgpu_widget.arrays.lazy.value import is_array, wrap
 from webgpu_widget.device.default import as_device
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def launch(
         return
     pipeline = runtime.pipeline((name, entry), lambda: shaders.load(f"array/{name}"), f"{name}_{entry}", entry)
     buffers = {i: runtime.buffer(node) for i, node in bound.items()}
-    runtime.dispatch_bound(pipeline, buffers, words, min(65535, -(-count // group)))
+    runtime.dispatch_bound(pipeline, buffers, words, min(SAFE_WORKGROUPS, -(-count // group)))
 
 
 def array(runtime: Runtime, node: Node) -> GPUArray:
@@ -112,7 +113,7 @@ def array(runtime: Runtime, node: Node) -> GPUArray:
 
 @dataclass(frozen=True)
 class Unchecked:
-    """A result of which the GPU will know, once the work is done, whether its matrix could be worked with."""
+    """A result, and what tells, once the GPU has done the work, whether the matrix could be worked with."""
 
     array: GPUArray
     bad: GPUArray | None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 import threading
 import time
 import weakref
@@ -68,7 +67,7 @@ Answered = Callable[[Request, BaseException | None, bool], None]
 
 
 class Connection:
-    """See the module."""
+    """The session of one transport, with a lock, a clock and its links: what threads, cells and coroutines share."""
 
     def __init__(self, transport: Transport) -> None:
         self._lock = Lock()
@@ -623,9 +622,3 @@ class Connection:
 def _ping_after(timeout: float | None) -> float:
     """Return the seconds of silence after which the page is asked what it does: in time to say it in the error."""
     return _PING_AFTER_S if timeout is None else min(_PING_AFTER_S, timeout / 3)
-
-
-def environment_flag(name: str, default: bool) -> bool:
-    """Read a yes/no environment variable (``0``, ``no``, ``false`` and ``off`` are no)."""
-    value = os.environ.get(name)
-    return default if value is None else value.strip().lower() not in {"", "0", "no", "false", "off"}

@@ -213,7 +213,6 @@ class DeviceInfo(TypedDict):
     wgsl_features: list[str]
     limits: dict[str, int]
     subgroup_matrix_configs: list[dict[str, Any]]
-    preferred_canvas_format: str
     user_agent: str
 
 

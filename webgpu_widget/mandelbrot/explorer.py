@@ -154,7 +154,7 @@ class MandelbrotExplorer(PicturedWidget):
         host = hosts.here()
         self._say = host.sender(self)
         if host.has_page and self.comm is not None:
-            # A page that is shown a deep view while a cell runs shall not wait for the cell's end.
+            # A page that is shown a deep view while a cell runs need not wait for the cell's end.
             self._release = host.claim(
                 self.comm.comm_id, lambda content, buffers: self._on_message(self, content, buffers)
             )
@@ -408,7 +408,7 @@ class MandelbrotExplorer(PicturedWidget):
             raise CancelledError("the page moved on")
 
     def _prepared(self, question: str, view: View, *, near: bool) -> work.Prepared:
-        # Steps to spare: a page that zooms in wants more, and shall find them where it is. No pixel of a view goes so far.
+        # Steps to spare: a page that zooms in wants more, and finds them where it is. No pixel of a view goes so far.
         longer = view.replace(max_iter=min(MAX_ITER, view.max_iter + view.max_iter // 4 + 500))
         # The page decides by its own rounding; where it asked, it gets perturbation.
         method = "auto" if work.choose_method(longer) == "bla" else "perturbation"

@@ -79,7 +79,7 @@ def nucleus(guess: Point, period: int, log2_size: float) -> Point:
     period : int
         Its period.
     log2_size : float
-        Base-2 logarithm of the smallest distance that shall be resolved.
+        Base-2 logarithm of the smallest distance that is to be resolved.
 
     Returns
     -------

@@ -194,6 +194,4 @@ def _serve(device: Device, source: Source, file: SourceFile) -> str | None:
     hub = device.transport.hub
     url: str = hub.serve_file(file.path)
     source.on_close.append(lambda: hub.stop_serving(url))
-    if device.transport.name == "comm":
-        return url
-    return "/" + url.split("/", 3)[3]  # the page was served by the same hub, under whatever name
+    return device.transport.address_for_page(url)

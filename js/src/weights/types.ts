@@ -1,4 +1,4 @@
-/** What Python and the loader tell each other; the Python side is webgpu_widget/weights/loader.py. */
+/** What Python and the loader tell each other; the Python side is webgpu_widget/weights/driver.py. */
 
 /** One file of a source. */
 export interface FileSpec {
@@ -69,9 +69,9 @@ export interface LoadProgress {
   readonly stage: number;
   readonly paused: boolean;
   readonly warnings: readonly string[];
-  /** Chunks that Python shall send: [file, index]. */
+  /** Chunks that Python is to send: [file, index]. */
   readonly want: readonly (readonly [number, number])[];
-  /** Chunks whose hashes Python shall send: [file, first index, count]. */
+  /** Chunks whose hashes Python is to send: [file, first index, count]. */
   readonly hash: readonly (readonly [number, number, number])[];
 }
 

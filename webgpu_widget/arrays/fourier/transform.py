@@ -15,6 +15,7 @@ from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.launch import held
 from webgpu_widget.arrays.lazy.node import Node, size_of
 from webgpu_widget.arrays.lazy.places import blank
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,6 @@ Kind = Literal["complex", "widened", "half", "real"]
 ``real``: of half a spectrum the real values."""
 _MANY_GROUPS = 512
 """With fewer workgroups than this, each takes fewer lines."""
-_MOST_GROUPS = 65535
 _ALIGNMENT = 256
 """Bytes: where a binding may begin."""
 _BESIDE = 4
@@ -250,7 +250,7 @@ def launches_of(
         form = _chosen(plan, outer, limits)
         lines = plan.lines * outer
         tiles = -(-lines // form.lines)
-        across = min(tiles, _MOST_GROUPS)
+        across = min(tiles, SAFE_WORKGROUPS)
         factor = scale if plan is plans[-1] else 1.0
         words = (
             *(lines, plan.span_in, plan.span_out, plan.high_in, plan.high_out, inner),

@@ -11,6 +11,7 @@ from webgpu_widget.arrays.lazy.pieces import Bound, Walk, boxes, sides_of
 from webgpu_widget.arrays.lazy.program import Gather
 from webgpu_widget.arrays.lazy.trace import collapse
 from webgpu_widget.arrays.lazy.turned import TurnedForm, turned, turned_axis, turned_source
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.errors import LimitError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Dispatches = tuple[tuple["Pipeline", tuple[int, ...], tuple[int, int, int]], ...]
 """Kernels with the words of their uniforms, without the scalars, and their workgroups."""
-MOST_GROUPS = 65535
 _FEW_UNITS = 1 << 17
 """Below this many units, invocations with one each fill a GPU better than fewer with several."""
 _LEAST_TAIL = 1 << 16
@@ -291,7 +291,7 @@ class _Run:
             code, inputs.accesses, (), inputs.dtypes, self.results, self.dtypes, consts, len(sides), native, self.own
         )
         form, words, tiles = turned(blank, axis, sides, here)
-        return Launch(bound, form, words, min(MOST_GROUPS, tiles))
+        return Launch(bound, form, words, min(SAFE_WORKGROUPS, tiles))
 
     def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:
         """Return one dispatch."""
@@ -331,7 +331,7 @@ class _Run:
             runtime.has_f16 and FLOAT16 in (*self.inputs.dtypes, *self.dtypes),
             self.own,
         )
-        return Launch(bound, form, words, min(MOST_GROUPS, -(-units // (WORKGROUP * form.flight))))
+        return Launch(bound, form, words, min(SAFE_WORKGROUPS, -(-units // (WORKGROUP * form.flight))))
 
 
 def _aligned(walk: Walk) -> bool:

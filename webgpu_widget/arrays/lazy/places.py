@@ -14,6 +14,7 @@ from webgpu_widget.arrays.lazy.shape import leaf, reshape_node
 from webgpu_widget.arrays.lazy.sharing import copied
 from webgpu_widget.arrays.lazy.statistics import scan
 from webgpu_widget.arrays.lazy.value import wrap
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def groups_for(count: int) -> int:
     """Return the workgroups of 64 that walk over elements; each does several where there are more."""
-    return max(1, min(65535, -(-count // 64)))
+    return max(1, min(SAFE_WORKGROUPS, -(-count // 64)))
 
 
 def kernel_of(runtime: Runtime, name: str, entry: str = "main") -> Any:

@@ -15,6 +15,7 @@ from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.shape import concat, reshape
 from webgpu_widget.arrays.lazy.value import wrap
 from webgpu_widget.arrays.values import whole
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -47,7 +48,7 @@ def bits(device: Device, shape: Any, seed: int, stream: int = 0) -> GPUArray:
         key = _whole("seed", seed) & 0xFFFFFFFFFFFFFFFF
         words = [size, key & 0xFFFFFFFF, key >> 32, stream & 0xFFFFFFFF]
         pipeline = runtime.pipeline(("philox",), lambda: shaders.load("array/philox"), "philox", "main")
-        runtime.dispatch(pipeline, [runtime.buffer(node)], words, min(65535, -(-size // 256)))
+        runtime.dispatch(pipeline, [runtime.buffer(node)], words, min(SAFE_WORKGROUPS, -(-size // 256)))
     return wrap(device, node)
 
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.codegen import weight_of
-from webgpu_widget.arrays.lazy.launch import MOST_GROUPS, held, inputs_of
+from webgpu_widget.arrays.lazy.launch import held, inputs_of
 from webgpu_widget.arrays.lazy.likeness import likeness
 from webgpu_widget.arrays.lazy.node import Node, Storage, c_strides, size_of
 from webgpu_widget.arrays.lazy.pieces import Bound, Walk, sides_of
 from webgpu_widget.arrays.lazy.reduce_codegen import MOST_COUNT, ReduceForm, pairing, reduce_source, result_type
 from webgpu_widget.arrays.lazy.trace import Trace, collapse, narrow_parts
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -430,7 +431,7 @@ def _step(
     between: int = 0,
 ) -> _Step:
     count = head[0] * head[2]
-    groups = min(MOST_GROUPS, -(-count // form.threads) if form.variant == "thread" else count)
+    groups = min(SAFE_WORKGROUPS, -(-count // form.threads) if form.variant == "thread" else count)
     return _Step(form, (*head, *words), groups, inputs, output, between)
 
 

@@ -17,6 +17,7 @@ from webgpu_widget.arrays.lazy.node import node_of
 from webgpu_widget.arrays.lazy.places import blank
 from webgpu_widget.arrays.lazy.shape import leaf
 from webgpu_widget.arrays.lazy.value import wrap
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -94,7 +95,7 @@ def normalise(
     parts = [node_of(part) for part in (weight, bias) if part is not None]
     buffers = [runtime.buffer(leaf(runtime, node)) for node in (node_of(x), *parts)]
     bits = np.array([eps, length], np.float32).view(np.uint32).tolist()
-    runtime.dispatch(pipeline, [*buffers, runtime.buffer(out)], [rows, words, *bits], min(rows, 65535))
+    runtime.dispatch(pipeline, [*buffers, runtime.buffer(out)], [rows, words, *bits], min(rows, SAFE_WORKGROUPS))
     return wrap(x._device, out)
 
 

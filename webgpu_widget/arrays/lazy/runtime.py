@@ -17,14 +17,10 @@ from webgpu_widget.arrays.lazy.ops import OPS
 from webgpu_widget.arrays.lazy.pool import Pool
 from webgpu_widget.arrays.lazy.sharing import Sharing
 from webgpu_widget.arrays.lazy.trace import Access, Trace, companions, narrow_parts
+from webgpu_widget.device.limits import SAFE_BINDING_BYTES, SAFE_BUFFER_BYTES
 from webgpu_widget.errors import BufferSizeError, ClosedError, LimitError
 from webgpu_widget.process import interrupts
 from webgpu_widget.process.fork import Lock, tell_children
-
-SAFE_BUFFER_BYTES = 256 * 1024 * 1024
-"""Every adapter makes a buffer of this size; only beyond it is its own limit asked for."""
-SAFE_BINDING_BYTES = 128 * 1024 * 1024
-"""Every adapter binds this much of a buffer."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

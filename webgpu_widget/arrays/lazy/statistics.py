@@ -20,6 +20,7 @@ from webgpu_widget.arrays.lazy.shape import (
     reshape_node,
 )
 from webgpu_widget.arrays.lazy.value import wrap
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.errors import DTypeError
 
 if TYPE_CHECKING:
@@ -186,9 +187,9 @@ def scan(runtime: Any, source: Node, axis: int, kind: str) -> Node:
             entry,
         )
 
-    groups = min(65535, -(-lines * parts // 64))
+    groups = min(SAFE_WORKGROUPS, -(-lines * parts // 64))
     if parts > 1:
         runtime.dispatch(make("totals"), [runtime.buffer(source), totals.buffer], words, groups)
-        runtime.dispatch_bound(make("carry"), {1: totals.buffer}, words, min(65535, -(-lines // 64)))
+        runtime.dispatch_bound(make("carry"), {1: totals.buffer}, words, min(SAFE_WORKGROUPS, -(-lines // 64)))
     runtime.dispatch(make("main"), [runtime.buffer(source), totals.buffer, storage.buffer], words, groups)
     return result

@@ -11,12 +11,13 @@ from webgpu_widget.arrays.matmul import choose, tune
 from webgpu_widget.arrays.matmul.choose import Plan, Problem, Variant
 from webgpu_widget.arrays.matmul.operand import Operand, product_shape
 from webgpu_widget.arrays.matmul.params import Params
-from webgpu_widget.arrays.matmul.passes import MOST_WORKGROUPS, View, convert, fold, reduce_splits, tight
+from webgpu_widget.arrays.matmul.passes import View, convert, fold, reduce_splits, tight
 from webgpu_widget.arrays.matmul.pieces import Product, bands, products, stretches, turn
 from webgpu_widget.arrays.matmul.register import Register
 from webgpu_widget.arrays.matmul.subgroup import Subgroup
 from webgpu_widget.arrays.matmul.tiled import Tiled
 from webgpu_widget.arrays.matmul.vector import Vector
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,7 +224,7 @@ def _emit(device: Device, product: Product, plan: Plan) -> Dispatch | None:
     if isinstance(variant, (Register, Vector)):
         grid = fold(tiles_m * tiles_n)
     else:
-        grid = (tiles_n, tiles_m) if max(tiles_n, tiles_m) <= MOST_WORKGROUPS else fold(tiles_m * tiles_n)
+        grid = (tiles_n, tiles_m) if max(tiles_n, tiles_m) <= SAFE_WORKGROUPS else fold(tiles_m * tiles_n)
     pipeline, uniform = queue.pipeline(plan.source(), f"matmul {variant.name}"), params.pack()
     workgroups = (*grid, outer * inner * splits)
     queue.dispatch(pipeline, [(0, 0, bound_a), (0, 1, bound_b), (0, 2, target), (1, 0, uniform)], workgroups)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from webgpu_widget import shaders
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer, Span
     from webgpu_widget.device.queue import Queue
 
-MOST_WORKGROUPS = 65535
 """Along one axis of a dispatch; WebGPU's guaranteed limit."""
 
 
 def fold(count: int) -> tuple[int, int]:
     """Return (x, y) workgroups with ``x * y >= count`` and both in the limit."""
-    y = max(1, -(-count // MOST_WORKGROUPS))
+    y = max(1, -(-count // SAFE_WORKGROUPS))
     return max(1, -(-count // y)), y
 
 

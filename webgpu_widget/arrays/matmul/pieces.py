@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from webgpu_widget.arrays.matmul.passes import MOST_WORKGROUPS, View
+from webgpu_widget.arrays.matmul.passes import View
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.matmul.operand import Operand
@@ -82,7 +83,7 @@ def products(a: Operand, b: Operand, out: Buffer) -> Iterator[Product]:
             ),
             View(out, (first[0], second[0], m, n), (first[3], second[3], n, 1), do, half=False),
         )
-        yield from _pieces(whole, MOST_WORKGROUPS // 64)
+        yield from _pieces(whole, SAFE_WORKGROUPS // 64)
 
 
 def _part(view: View, axis: int, start: int, stop: int) -> View:

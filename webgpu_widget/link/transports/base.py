@@ -54,6 +54,10 @@ class Transport(abc.ABC):
 
         return Hub.shared()
 
+    def address_for_page(self, url: str) -> str:
+        """Return how the page calls what its hub serves: by the path alone, since the same hub served the page, under whatever name."""
+        return "/" + url.split("/", 3)[3]
+
     def offer_lane(self, hello: dict[str, Any]) -> Lane | None:  # noqa: ARG002
         """Return a WebSocket for the page that said hello to open beside the comm, if it makes sense."""
         return None

@@ -8,10 +8,10 @@ remote hub, an SSH tunnel), the comm carries everything.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget.link.connection import environment_flag
 from webgpu_widget.link.transports.base import Transport
 
 if TYPE_CHECKING:
@@ -63,9 +63,13 @@ class CommTransport(Transport):
         if self._connection is not None:
             self._connection.receive("comm", content, buffers)
 
+    def address_for_page(self, url: str) -> str:
+        """Return the whole address: the notebook's page was served by another server."""
+        return url
+
     def offer_lane(self, hello: dict[str, Any]) -> Lane | None:  # noqa: ARG002
         """Offer the hub's socket, once per GPU, unless ``WEBGPU_WIDGET_LANE=0``."""
-        if not environment_flag("WEBGPU_WIDGET_LANE", default=True) or self._connection is None:
+        if not _environment_flag("WEBGPU_WIDGET_LANE", default=True) or self._connection is None:
             return None
         from webgpu_widget.link.transports._hub import Hub
         from webgpu_widget.link.transports.page import SocketLink
@@ -104,3 +108,9 @@ class CommTransport(Transport):
             with contextlib.suppress(Exception):
                 Hub.shared().remove_endpoint(self._token)
             self._token = None
+
+
+def _environment_flag(name: str, default: bool) -> bool:
+    """Read a yes/no environment variable (``0``, ``no``, ``false`` and ``off`` are no)."""
+    value = os.environ.get(name)
+    return default if value is None else value.strip().lower() not in {"", "0", "no", "false", "off"}

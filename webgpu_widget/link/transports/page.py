@@ -56,7 +56,7 @@ class PageTransport(Transport):
     Parameters
     ----------
     host : str
-        ``127.0.0.1`` unless other machines shall reach it (``0.0.0.0``).
+        ``127.0.0.1`` unless other machines are to reach it (``0.0.0.0``).
     port : int
         0 picks a free one.
     token : str, optional

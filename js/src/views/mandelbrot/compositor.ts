@@ -15,7 +15,7 @@ export interface Frame {
   stale: boolean;
 }
 
-/** Floors this near, in octaves, are left alone while a picture is coarse: colours shall not flicker. */
+/** Floors this near, in octaves, are left alone while a picture is coarse: so that colours do not flicker. */
 const CALM = 1;
 const WIDER = 3;
 /** Beyond this a picture is magnified to one of its pixels. */
