@@ -10,14 +10,14 @@ from scipy.special import erf
 
 import webgpu_widget as wg
 from webgpu_widget import xp
-from webgpu_widget.arrays.lazy import elementwise, launch, library, reduce, turned
+from webgpu_widget.arrays.lazy import elementwise, launch, library, reduce, transposed
 from webgpu_widget.arrays.lazy.dtypes import FLOAT16, FLOAT32
 from webgpu_widget.arrays.lazy.elementwise import Form
 from webgpu_widget.arrays.lazy.likeness import Seen
 from webgpu_widget.arrays.lazy.program import Apply, Instruction, Load
 from webgpu_widget.arrays.lazy.reduce_codegen import ReduceForm
 from webgpu_widget.arrays.lazy.runtime import Runtime, runtime_of
-from webgpu_widget.arrays.lazy.turned import TurnedForm
+from webgpu_widget.arrays.lazy.transposed import TransposedForm
 
 EVERY = np.arange(65536, dtype=np.uint16).view(np.float16)
 FINITE = EVERY[np.isfinite(EVERY)]
@@ -205,7 +205,11 @@ def test_native_storage_is_well_formed(gpu, lanes):
     ]
     if lanes == 4:
         ways = ("across", "along")
-        forms.append(turned.turned_source(TurnedForm(LOAD, (0, 1), ways, dtypes, (2,), (FLOAT16,), 0, 2, native=True)))
+        forms.append(
+            transposed.transposed_source(
+                TransposedForm(LOAD, (0, 1), ways, dtypes, (2,), (FLOAT16,), 0, 2, native=True)
+            )
+        )
     forms += [
         reduce.reduce_source(
             ReduceForm(

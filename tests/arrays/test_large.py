@@ -8,10 +8,10 @@ import pytest
 import webgpu_widget as wg
 from webgpu_widget import xp
 from webgpu_widget.arrays.lazy import launch
+from webgpu_widget.arrays.lazy.footprint import Bound, Walk, boxes, sides_of
 from webgpu_widget.arrays.lazy.likeness import Seen
-from webgpu_widget.arrays.lazy.pieces import Bound, Walk, boxes, sides_of
 from webgpu_widget.arrays.lazy.runtime import Runtime, runtime_of
-from webgpu_widget.arrays.lazy.turned import TurnedForm
+from webgpu_widget.arrays.lazy.transposed import TransposedForm
 
 LIMIT = 64 * 1024
 
@@ -55,13 +55,13 @@ class FakeBuffer:
 @pytest.mark.parametrize("shape", [(100_000,), (300, 400), (400, 6, 50), (2, 60_000), (7, 1, 16_384)])
 def test_boxes_cover_everything_once_and_fit(rng, shape, ordered):
     order = rng.permutation(len(shape))
-    turned = np.arange(np.prod(shape)).reshape([shape[i] for i in order]).transpose(np.argsort(order))
+    transposed = np.arange(np.prod(shape)).reshape([shape[i] for i in order]).transpose(np.argsort(order))
     walks = [
         Walk(0, tuple(s // 8 for s in a.strides))
         for a in (np.empty(shape), np.broadcast_to(np.empty(shape[-1]), shape))
     ]
     if not ordered:
-        walks.append(Walk(0, tuple(s // turned.itemsize for s in turned.strides)))
+        walks.append(Walk(0, tuple(s // transposed.itemsize for s in transposed.strides)))
     size = 4 * int(np.prod(shape))
     bounds = [Bound(FakeBuffer(size), 4, (walk,)) for walk in walks]
     seen = np.zeros(shape, int)
@@ -257,12 +257,12 @@ def test_operands_that_lie_across_go_in_blocks_of_any_number_of_axes(hardware, r
     y = rng.normal(size=(5, 68, 3, 36)).astype(np.float32)
     a, b = hardware.array(x), hardware.array(y)
     runtime._plans.clear()
-    before = sum(isinstance(form, TurnedForm) for form in runtime._pipelines)
+    before = sum(isinstance(form, TransposedForm) for form in runtime._pipelines)
     got = xp.permute_dims(a, (0, 3, 2, 1)) - b
     twice = got * 2
     np.testing.assert_array_equal(twice.numpy(), (x.transpose(0, 3, 2, 1) - y) * np.float32(2))
     np.testing.assert_array_equal(got.numpy(), x.transpose(0, 3, 2, 1) - y)
-    assert sum(isinstance(form, TurnedForm) for form in runtime._pipelines) > before
+    assert sum(isinstance(form, TransposedForm) for form in runtime._pipelines) > before
     b[1:3, 4:, :, 4:] = xp.permute_dims(a, (0, 3, 2, 1))[2:4, :64, :, 4:]
     y[1:3, 4:, :, 4:] = x.transpose(0, 3, 2, 1)[2:4, :64, :, 4:]
     np.testing.assert_array_equal(b.numpy(), y)

@@ -13,9 +13,9 @@ from webgpu_widget.arrays import matrix
 from webgpu_widget.arrays.matmul.choose import Plan, has_matrix_units
 from webgpu_widget.arrays.matmul.launch import _emit
 from webgpu_widget.arrays.matmul.passes import View, convert, reduce_splits, tight
-from webgpu_widget.arrays.matmul.pieces import Product
 from webgpu_widget.arrays.matmul.register import Register
 from webgpu_widget.arrays.matmul.subgroup import Subgroup
+from webgpu_widget.arrays.matmul.subproducts import Product
 from webgpu_widget.arrays.matmul.tiled import Load, Tiled
 from webgpu_widget.arrays.matmul.vector import Vector
 from webgpu_widget.reference import matrix as twin

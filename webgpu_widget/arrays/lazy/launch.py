@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from webgpu_widget.arrays.lazy.dtypes import COMPLEX64, FLOAT16, itemsize
 from webgpu_widget.arrays.lazy.elementwise import WORKGROUP, Form, elementwise_source, in_flight
+from webgpu_widget.arrays.lazy.footprint import Bound, Walk, boxes, sides_of
 from webgpu_widget.arrays.lazy.node import c_strides
-from webgpu_widget.arrays.lazy.pieces import Bound, Walk, boxes, sides_of
 from webgpu_widget.arrays.lazy.program import Gather
 from webgpu_widget.arrays.lazy.trace import collapse
-from webgpu_widget.arrays.lazy.turned import TurnedForm, turned, turned_axis, turned_source
+from webgpu_widget.arrays.lazy.transposed import TransposedForm, transposed, transposed_axis, transposed_source
 from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.errors import LimitError
 
@@ -35,7 +35,7 @@ class Launch(NamedTuple):
     """One dispatch: bindings, kernel, words of the uniform without the scalars, workgroups."""
 
     bound: list[Buffer | Span]
-    form: Form | TurnedForm
+    form: Form | TransposedForm
     words: list[int]
     groups: int
 
@@ -169,9 +169,9 @@ def _own(trace: Trace, storages: Sequence[Storage]) -> int:
     return next((i for i, s in enumerate(trace.storages) if s is storages[0]), -1)
 
 
-def _pipeline(runtime: Runtime, form: Form | TurnedForm) -> Pipeline:
+def _pipeline(runtime: Runtime, form: Form | TransposedForm) -> Pipeline:
     def source() -> str:
-        return turned_source(form) if isinstance(form, TurnedForm) else elementwise_source(form)
+        return transposed_source(form) if isinstance(form, TransposedForm) else elementwise_source(form)
 
     pipeline: Pipeline = runtime.pipeline(form, source, "elementwise")
     return pipeline
@@ -240,7 +240,7 @@ class _Run:
         size = sides[0]
         axis = None
         if not self.runtime.is_fallback and COMPLEX64 not in (*self.inputs.dtypes, *self.dtypes):
-            axis = turned_axis(self.trace.code, self.inputs.accesses, sides, walks)
+            axis = transposed_axis(self.trace.code, self.inputs.accesses, sides, walks)
         if axis is not None:
             yield self.across(axis, sides, walks, bounds)
             return
@@ -287,10 +287,10 @@ class _Run:
         here = [Walk(w.offset - shift, w.strides) for w, shift in zip(walks, left_out, strict=True)]
         native = runtime.has_f16 and FLOAT16 in (*inputs.dtypes, *self.dtypes)
         code, consts = tuple(trace.code), len(trace.consts)
-        blank = TurnedForm(
+        blank = TransposedForm(
             code, inputs.accesses, (), inputs.dtypes, self.results, self.dtypes, consts, len(sides), native, self.own
         )
-        form, words, tiles = turned(blank, axis, sides, here)
+        form, words, tiles = transposed(blank, axis, sides, here)
         return Launch(bound, form, words, min(SAFE_WORKGROUPS, tiles))
 
     def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from webgpu_widget.arrays.lazy.footprint import Walk
 from webgpu_widget.arrays.lazy.node import c_strides, node_of, size_of
-from webgpu_widget.arrays.lazy.pieces import Walk
 from webgpu_widget.arrays.lazy.region import write_region
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.trace import collapse

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.codegen import weight_of
+from webgpu_widget.arrays.lazy.footprint import Bound, Walk, sides_of
 from webgpu_widget.arrays.lazy.launch import held, inputs_of
 from webgpu_widget.arrays.lazy.likeness import likeness
 from webgpu_widget.arrays.lazy.node import Node, Storage, c_strides, size_of
-from webgpu_widget.arrays.lazy.pieces import Bound, Walk, sides_of
 from webgpu_widget.arrays.lazy.reduce_codegen import MOST_COUNT, ReduceForm, pairing, reduce_source, result_type
 from webgpu_widget.arrays.lazy.trace import Trace, collapse, narrow_parts
 from webgpu_widget.device.limits import SAFE_WORKGROUPS
@@ -22,8 +22,8 @@ from webgpu_widget.device.limits import SAFE_WORKGROUPS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from webgpu_widget.arrays.lazy.footprint import Box
     from webgpu_widget.arrays.lazy.node import Dim
-    from webgpu_widget.arrays.lazy.pieces import Box
     from webgpu_widget.arrays.lazy.runtime import Runtime
     from webgpu_widget.device.handles import Buffer, Pipeline, Span
 

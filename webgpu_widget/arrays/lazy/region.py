@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from webgpu_widget.arrays.lazy.footprint import Walk
 from webgpu_widget.arrays.lazy.node import c_strides, size_of
-from webgpu_widget.arrays.lazy.pieces import Walk
 from webgpu_widget.arrays.lazy.sharing import copied
 from webgpu_widget.arrays.lazy.trace import Access, Trace
 

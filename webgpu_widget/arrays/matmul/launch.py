@@ -12,9 +12,9 @@ from webgpu_widget.arrays.matmul.choose import Plan, Problem, Variant
 from webgpu_widget.arrays.matmul.operand import Operand, product_shape
 from webgpu_widget.arrays.matmul.params import Params
 from webgpu_widget.arrays.matmul.passes import View, convert, fold, reduce_splits, tight
-from webgpu_widget.arrays.matmul.pieces import Product, bands, products, stretches, turn
 from webgpu_widget.arrays.matmul.register import Register
 from webgpu_widget.arrays.matmul.subgroup import Subgroup
+from webgpu_widget.arrays.matmul.subproducts import Product, bands, products, stretches, turn
 from webgpu_widget.arrays.matmul.tiled import Tiled
 from webgpu_widget.arrays.matmul.vector import Vector
 from webgpu_widget.device.limits import SAFE_WORKGROUPS
@@ -150,7 +150,7 @@ def _run_single(device: Device, product: Product, *, through_half: bool = False)
 
 
 def _summed_apart(device: Device, product: Product) -> Iterator[Product]:
-    """Yield a product in pieces that fit a binding, and whose runs along k may lie side by side."""
+    """Yield a product in subproducts that fit a binding, and whose runs along k may lie side by side."""
     for piece in bands(product, _limit(device)):
         m, n, k = piece.mnk
         if k <= LONG or (min(m, n) == 1 and not device.info.is_fallback):  # a vector's kernel sums in many lanes anyway

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webgpu_widget.arrays.lazy.dtypes import DType
-    from webgpu_widget.arrays.lazy.pieces import Walk
+    from webgpu_widget.arrays.lazy.footprint import Walk
     from webgpu_widget.arrays.lazy.program import Instruction
 
 TILE = 64
@@ -45,7 +45,7 @@ _LEAST_SIDE = 32
 _PLACES = [(t, u) for t in range(4) for u in range(4)]
 
 
-class TurnedForm(NamedTuple):
+class TransposedForm(NamedTuple):
     """All that the source of a kernel depends on.
 
     Parameters
@@ -77,7 +77,7 @@ class TurnedForm(NamedTuple):
         return tuple(i in wide for i in range(len(self.dtypes)))
 
 
-def turned_axis(
+def transposed_axis(
     code: Sequence[Instruction], bindings: Sequence[int], sides: Sequence[int], walks: Sequence[Walk]
 ) -> int | None:
     """Return the axis along which operands that lie across are contiguous; None where blocks do not fit the expression.
@@ -106,7 +106,7 @@ def turned_axis(
 
 
 def _way(walk: Walk, axis: int) -> str | None:
-    """Return how an access is loaded, see `TurnedForm`; None where no way fits."""
+    """Return how an access is loaded, see `TransposedForm`; None where no way fits."""
     strides = walk.strides
 
     def even(contiguous: int) -> bool:
@@ -120,15 +120,15 @@ def _way(walk: Walk, axis: int) -> str | None:
     return None if strides[-1] else "alone"
 
 
-class Turned(NamedTuple):
+class Transposed(NamedTuple):
     """What a launch needs beside its bindings."""
 
-    form: TurnedForm
+    form: TransposedForm
     words: list[int]
     tiles: int
 
 
-def turned(form: TurnedForm, axis: int, sides: Sequence[int], walks: Sequence[Walk]) -> Turned:
+def transposed(form: TransposedForm, axis: int, sides: Sequence[int], walks: Sequence[Walk]) -> Transposed:
     """Return the kernel's form with `ways` filled in, the words of its uniform without the scalars, and how many tiles it has.
 
     Parameters
@@ -136,7 +136,7 @@ def turned(form: TurnedForm, axis: int, sides: Sequence[int], walks: Sequence[Wa
     form
         With no `ways` yet.
     axis
-        As `turned_axis` gave it.
+        As `transposed_axis` gave it.
     sides, walks
         As there; the offsets count from the bindings' beginnings.
     """
@@ -153,10 +153,10 @@ def turned(form: TurnedForm, axis: int, sides: Sequence[int], walks: Sequence[Wa
     for way, walk in zip((*ways, "along"), walks, strict=True):
         by = 1 if way in ("alone", "index") else 4
         words += [walk.offset // by, *(walk.strides[a] // by for a in order)]
-    return Turned(form._replace(ways=ways), words, tiles)
+    return Transposed(form._replace(ways=ways), words, tiles)
 
 
-def turned_source(form: TurnedForm) -> str:
+def transposed_source(form: TransposedForm) -> str:
     """Return the WGSL of a kernel that makes blocks.
 
     Uniform words: the tiles, the blocks along the second last and the last axis, the sides before those two, the bands, the tiles
@@ -191,7 +191,7 @@ def turned_source(form: TurnedForm) -> str:
     return finish(lines)
 
 
-def _block(form: TurnedForm) -> list[str]:
+def _block(form: TransposedForm) -> list[str]:
     """Return the statements that load a block of four times four elements, compute it, and store it."""
     ndim = form.ndim
 

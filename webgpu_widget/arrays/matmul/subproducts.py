@@ -1,4 +1,4 @@
-"""A product as launched, cut into pieces that fit: two batch axes, a dispatch's workgroups, a binding's bytes."""
+"""A product as launched, cut into subproducts that fit: two batch axes, a dispatch's workgroups, a binding's bytes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def products(a: Operand, b: Operand, out: Buffer) -> Iterator[Product]:
             ),
             View(out, (first[0], second[0], m, n), (first[3], second[3], n, 1), do, half=False),
         )
-        yield from _pieces(whole, SAFE_WORKGROUPS // 64)
+        yield from _subproducts(whole, SAFE_WORKGROUPS // 64)
 
 
 def _part(view: View, axis: int, start: int, stop: int) -> View:
@@ -107,19 +107,19 @@ def _cut(product: Product, axis: Axis, at: int) -> tuple[Product, Product]:
     return halves[0], halves[1]
 
 
-def _pieces(product: Product, most: int) -> Iterator[Product]:
-    """Yield a product in pieces whose batch fits a dispatch."""
+def _subproducts(product: Product, most: int) -> Iterator[Product]:
+    """Yield a product in subproducts whose batch fits a dispatch."""
     outer, inner = product.out.sizes[:2]
     if outer * inner <= most:
         yield product
         return
     axis: Literal["outer", "inner"] = "outer" if outer > 1 else "inner"
     for part in _cut(product, axis, (outer if outer > 1 else inner) // 2):
-        yield from _pieces(part, most)
+        yield from _subproducts(part, most)
 
 
 def bands(product: Product, limit: int) -> Iterator[Product]:
-    """Yield a product in pieces each of whose operands fits one binding."""
+    """Yield a product in subproducts each of whose operands fits one binding."""
     axes: dict[str, tuple[Axis, ...]] = {
         "a": ("outer", "inner", "m", "k"),
         "b": ("outer", "inner", "k", "n"),
@@ -141,7 +141,7 @@ def bands(product: Product, limit: int) -> Iterator[Product]:
 
 
 def stretches(product: Product, length: int) -> Iterator[Product]:
-    """Yield a product in pieces along k of at most `length`, of which each but the first adds to what is there."""
+    """Yield a product in subproducts along k of at most `length`, of which each but the first adds to what is there."""
     while product.mnk[2] > length:
         first, product = _cut(product, "k", length)
         yield first
