@@ -403,6 +403,8 @@ export class Player implements Controls {
       if (format) await painter.prepare(format);
       this.built?.painter.destroy();
       this.built = { key, painter, format };
+      // What was drawn meanwhile, by what was there before, is not it.
+      this.dirty = true;
       this.adapter = [gpu.info.vendor, gpu.info.architecture].filter(Boolean).join(" ") || gpu.info.description;
       this.compiledAt = performance.now();
       this.compileMs = this.compiledAt - begun;
