@@ -1,4 +1,4 @@
-"""Print the figures that show the architecture: cycles, arrows that climb, reach-ins, long files, lines, WGSL that stands twice, anonymous uniforms.
+"""Print the figures that show the architecture: cycles, arrows that climb, reach-ins, twins with copied bodies, long files, lines, repeated WGSL, anonymous uniforms.
 
 `python tools/architecture.py [FOLDER]` reads the package and `pyproject.toml` below a folder, by default this repository's, so that two trees can be compared.
 Imports inside functions count; those under ``if TYPE_CHECKING`` do not, since no program follows them.
@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import grimp
 import networkx as nx
@@ -88,6 +89,76 @@ def repeated_shader_text(folder: pathlib.Path) -> dict[str, int]:
     return {text: (count - 1) * len(text.splitlines()) for text, count in seen.items() if count > 1}
 
 
+class Blocking(ast.NodeTransformer):
+    """Makes of a coroutine function what it would be if it blocked: no ``await``, no ``async``, no ``_async`` in names."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if isinstance(node, ast.Await):
+            return node.value
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "asyncio.to_thread":
+            return ast.Call(node.args[0], node.args[1:], node.keywords)
+        kind: Any = {ast.AsyncFunctionDef: ast.FunctionDef, ast.AsyncFor: ast.For, ast.AsyncWith: ast.With}.get(
+            type(node)
+        )
+        if kind is not None:
+            return kind(**{name: getattr(node, name) for name in kind._fields if hasattr(node, name)})
+        if isinstance(node, ast.comprehension):
+            node.is_async = 0
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, str):
+                setattr(node, name, value.removesuffix("_async").replace("__a", "__", 1))
+        return node
+
+
+def statements(function: ast.AST) -> Counter[str]:
+    """Return the statements of a function, those inside others too; a compound one counts by what stands before its colon."""
+    body: list[ast.stmt] = Blocking().visit(function).body
+    if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:]
+    inside = [node for outer in body for node in ast.walk(outer) if isinstance(node, ast.stmt | ast.ExceptHandler)]
+
+    def head(node: ast.AST) -> str:
+        kept = {
+            name: value
+            for name, value in ast.iter_fields(node)
+            if name not in ("body", "orelse", "finalbody", "handlers")
+        }
+        return type(node).__name__ + str({name: _text(value) for name, value in kept.items()})
+
+    return Counter(map(head, inside))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return ast.dump(value) if isinstance(value, ast.AST) else repr(value)
+
+
+def copied_twins(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, int, int]]:
+    """Yield the coroutine twins, as ``f_async`` of ``f`` or ``__aexit__`` of ``__exit__``, that have three statements or most of them in common with the blocking one.
+
+    With each, how many are in common, and how many the longer of the two has. One statement in common is what a twin has to have: it calls the same body.
+    """
+    for scope in ast.walk(tree):
+        functions = (
+            {
+                node.name: node
+                for node in getattr(scope, "body", ())
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+            if isinstance(scope, ast.Module | ast.ClassDef)
+            else {}
+        )
+        for name, function in functions.items():
+            other = functions.get(name.removesuffix("_async").replace("__a", "__", 1))
+            if other is not None and other is not function:
+                one, two = statements(other), statements(function)
+                common, most = (one & two).total(), max(one.total(), two.total())
+                if common > 1 and (common >= 3 or 2 * common > most):
+                    yield function, common, most
+
+
 def main() -> None:
     """Print the figures."""
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__ + "/../..").resolve()
@@ -102,6 +173,8 @@ def main() -> None:
     print(f"modules in cycles                   {sum(len(circle) for circle in circles if len(circle) > 1)}")
     print(f"imports that climb against layers   {len(climbing) if floors else 'no layers are declared'}")
     print(f"reach-ins to {', '.join(sorted(PRIVATE))}  {sum(map(len, inside.values()))}")
+    twins = {path: list(copied_twins(ast.parse(path.read_text(encoding="utf-8")))) for path in files}
+    print(f"twins with copied bodies            {sum(map(len, twins.values()))}")
     print(f"files over {LONG} lines                 {sum(count > LONG for count in lines.values())}")
     print(f"lines of Python in the package      {sum(lines.values())} in {len(files)} files")
     repeated = repeated_shader_text(folder / PACKAGE)
@@ -116,6 +189,10 @@ def main() -> None:
     for path, uses in inside.items():
         if uses:
             print(f"  reaches in: {path.relative_to(folder)}: {', '.join(str(node.lineno) for node in uses)}")
+    for path, found in twins.items():
+        for function, common, most in found:
+            where = f"{path.relative_to(folder)}:{function.lineno}"
+            print(f"  copied: {where} {function.name}, {common} of {most} statements")
 
 
 if __name__ == "__main__":

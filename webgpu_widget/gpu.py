@@ -14,11 +14,12 @@ from webgpu_widget import errors
 from webgpu_widget.device.default import default_device
 from webgpu_widget.device.device import AdapterInfo, Device, MemoryInfo
 from webgpu_widget.kernels.creation import Creation
-from webgpu_widget.kernels.kernel import Constants, Kernel, Threads, read_outputs, read_outputs_async, uses_gpu
+from webgpu_widget.kernels.kernel import Constants, Kernel, Threads, read_outputs, uses_gpu
 from webgpu_widget.kernels.profile import Profile
 from webgpu_widget.kernels.program import Program
 from webgpu_widget.link import hosts
-from webgpu_widget.link.losses import once_more, once_more_async
+from webgpu_widget.link.losses import once_more
+from webgpu_widget.link.steps import Steps, drive, drive_async
 from webgpu_widget.link.transports._choose import TransportName, make_transport
 from webgpu_widget.link.transports.base import Transport
 from webgpu_widget.shown import pictures
@@ -208,7 +209,7 @@ class GPU(Creation, PicturedWidget):
 
     async def ready_async(self, timeout: float | None = 30.0) -> AdapterInfo:
         """Coroutine twin of `ready`."""
-        return await self._device.ready_async(timeout)
+        return await drive_async(self._device.ready_steps(), timeout)
 
     def memory(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Say what lives in the browser for this GPU: a `MemoryInfo`.
@@ -227,7 +228,7 @@ class GPU(Creation, PicturedWidget):
 
     async def memory_async(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Coroutine twin of `memory`."""
-        return await self._device.memory_async(timeout)
+        return await drive_async(self._device.memory_steps(), timeout)
 
     def synchronize(self, timeout: float | None = 30.0) -> None:
         """Return when all submitted work is done.
@@ -246,7 +247,7 @@ class GPU(Creation, PicturedWidget):
 
     async def synchronize_async(self, timeout: float | None = 30.0) -> None:
         """Coroutine twin of `synchronize`."""
-        await self._device.synchronize_async(timeout)
+        await drive_async(self._device.synchronize_steps(), timeout)
 
     def profile(self) -> Profile:
         """Return a context manager whose ``rows`` say how long each kernel took."""
@@ -323,11 +324,7 @@ class GPU(Creation, PicturedWidget):
         ShaderError
             With line, column and caret.
         """
-        self._device.check_open()
-        made = self._kernel(wgsl, name, entry_point, constants, check)
-        if made._result is None:
-            once_more(lambda: made._compile(timeout))
-        return self._remember(made)
+        return drive(self._kernel_steps(wgsl, name, entry_point, constants, check), timeout)
 
     async def kernel_async(
         self,
@@ -340,33 +337,27 @@ class GPU(Creation, PicturedWidget):
         check: bool | None = None,
     ) -> Kernel:
         """Coroutine twin of `kernel`."""
-        self._device.check_open()
-        await self._device.connection.decide_async()
-        made = self._kernel(wgsl, name, entry_point, constants, check)
-        if made._result is None:
-            await once_more_async(lambda: made._compile_async(timeout))
-        return self._remember(made)
+        return await drive_async(self._kernel_steps(wgsl, name, entry_point, constants, check), timeout)
 
-    @staticmethod
-    def _kernel_key(kernel: Kernel) -> Any:
-        return kernel.wgsl, kernel.name, kernel._entry_point, tuple(sorted(kernel._constants.items())), kernel._check
-
-    def _kernel(
+    def _kernel_steps(
         self,
         wgsl: str,
         name: str | None,
         entry_point: str | None,
         constants: Constants | None,
         check: bool | None,
-    ) -> Kernel:
+    ) -> Steps[Kernel]:
+        self._device.check_open()
+        yield from self._device.connection.decide_steps()
         if not isinstance(wgsl, str):
             raise errors.BindingError(f"a kernel is made of WGSL text, not of {type(wgsl).__name__}")
         watched = self._check if check is None else bool(check)
         made = Kernel(self._device, wgsl, name or entry_point or "main", entry_point, constants, check=watched)
-        return self._device.kernels.get(self._kernel_key(made), made)
-
-    def _remember(self, kernel: Kernel) -> Kernel:
-        return self._device.kernels.setdefault(self._kernel_key(kernel), kernel)
+        key = made.wgsl, made.name, made._entry_point, tuple(sorted(made._constants.items())), made._check
+        made = self._device.kernels.get(key, made)
+        if made._result is None:
+            yield from once_more(made._compile_steps)
+        return self._device.kernels.setdefault(key, made)
 
     def run(
         self,
@@ -407,17 +398,10 @@ class GPU(Creation, PicturedWidget):
         BoundsError
             With ``check``: when an index was out of bounds.
         """
-
-        def attempt() -> Any:
-            kernel = self.kernel(wgsl, None, entry_point, constants, timeout, check=check)
-            given = kernel._given(arguments, named)
-            outputs, notes = kernel._call(given, threads, workgroups, None, None, timeout)
-            values = read_outputs(self._device, outputs, timeout)
-            if notes is not None:
-                notes.check(timeout, values)
-            return values
-
-        return attempt() if uses_gpu(arguments, named) else once_more(attempt)
+        return drive(
+            self._run_steps(wgsl, arguments, named, threads, workgroups, constants, entry_point, timeout, check),
+            timeout,
+        )
 
     async def run_async(
         self,
@@ -434,17 +418,33 @@ class GPU(Creation, PicturedWidget):
         **named: Any,
     ) -> Any:
         """Coroutine twin of `run`."""
+        return await drive_async(
+            self._run_steps(wgsl, arguments, named, threads, workgroups, constants, entry_point, timeout, check),
+            timeout,
+        )
 
-        async def attempt() -> Any:
-            kernel = await self.kernel_async(wgsl, None, entry_point, constants, timeout, check=check)
+    def _run_steps(
+        self,
+        wgsl: str,
+        arguments: Mapping[str, Any] | None,
+        named: dict[str, Any],
+        threads: Threads | None,
+        workgroups: Threads | None,
+        constants: Constants | None,
+        entry_point: str | None,
+        timeout: float | None,
+        check: bool | None,
+    ) -> Steps[Any]:
+        def attempt() -> Steps[Any]:
+            kernel = yield from self._kernel_steps(wgsl, None, entry_point, constants, check)
             given = kernel._given(arguments, named)
             outputs, notes = kernel._call(given, threads, workgroups, None, None, timeout)
-            values = await read_outputs_async(self._device, outputs, timeout)
+            values = yield from read_outputs(self._device, outputs)
             if notes is not None:
-                await notes.check_async(timeout, values)
+                yield from notes.check_steps(values)
             return values
 
-        return await (attempt() if uses_gpu(arguments, named) else once_more_async(attempt))
+        return attempt() if uses_gpu(arguments, named) else once_more(attempt)
 
 
 def default_gpu() -> GPU:

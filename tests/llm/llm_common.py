@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 import webgpu_widget as wg
+from webgpu_widget.link.steps import iterate
 from webgpu_widget.nn.sampling import Settings
-from webgpu_widget.nn.streaming import drive
 
 
 def error(found, wanted):
@@ -22,7 +22,7 @@ def load(path, gpu, **options):
 
 def tokens(model, ids, count):
     """Tokens that follow, without the text between."""
-    return list(drive(model._device, model._tokens([ids], Settings(count), streaming=False), 60))[-1].tokens[0]
+    return list(iterate(model._tokens([ids], Settings(count), streaming=False), 60))[-1].tokens[0]
 
 
 def below_the_likeliest(wanted, chosen):

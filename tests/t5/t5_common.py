@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+from webgpu_widget.link.steps import iterate
 from webgpu_widget.nn.decoder import generate
 from webgpu_widget.nn.sampling import Settings
-from webgpu_widget.nn.streaming import drive
 from webgpu_widget.t5 import T5, forward
 from webgpu_widget.t5.config import T5Config
 
@@ -45,7 +45,7 @@ def tokens_of(model, ids, beams, limit):
     encoded = forward.encode(model._parts, ids, ids != 0)
     with model._decoding(len(ids), beams, ids.shape[1], limit) as decoder:
         decoder.start(encoded, Settings(limit, beams))
-        chunks = list(drive(model._device, generate(decoder, streaming=False), 60))
+        chunks = list(iterate(generate(decoder, streaming=False), 60))
     assert chunks[-1].done
     return chunks[-1].tokens
 

@@ -28,9 +28,9 @@ from safetensors.numpy import load_file
 
 import webgpu_widget as wg
 from webgpu_widget.kernels.profile import Profile
+from webgpu_widget.link.steps import iterate
 from webgpu_widget.nn.blocks import Blocks
 from webgpu_widget.nn.sampling import Settings
-from webgpu_widget.nn.streaming import drive
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5
 
@@ -115,9 +115,7 @@ def tokens_are_right(model: T5, folder: Path, steps: int = 12) -> bool:
     Where the twin's best two logits are closer than what rounding to the model's format may move them, either may be chosen, and nothing after it is compared.
     """
     ids = np.array([model.tokenizer.encode(PROMPT, limit=512, truncation=False)])
-    found = list(
-        drive(model._device, model._run([PROMPT], Settings(steps), truncation=False, streaming=False), TIMEOUT_S)
-    )
+    found = list(iterate(model._run([PROMPT], Settings(steps), truncation=False, streaming=False), TIMEOUT_S))
     tokens = found[-1].tokens[0]
     weights = {key: value.astype(np.float32) for key, value in load_file(folder / "model.safetensors").items()}
     target = np.array([[model.config.decoder_start_token_id, *tokens[:-1]]])

@@ -25,8 +25,8 @@ from random_checkpoint import SIZES, build
 from safetensors.numpy import load_file
 
 import webgpu_widget as wg
+from webgpu_widget.link.steps import iterate
 from webgpu_widget.nn.sampling import Settings
-from webgpu_widget.nn.streaming import drive
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5
 
@@ -89,7 +89,7 @@ def compare(checkpoint: Path, name: str, a: argparse.Namespace) -> dict[str, Any
             speeds, steps = [], []
             for _ in range(a.runs + 1):
                 run = model._run([PROMPT], Settings(a.tokens), truncation=False, streaming=False)
-                steps = list(drive(model._device, run, 300))
+                steps = list(iterate(run, 300))
                 speeds.append(model.stats.tokens_per_second)
             adapter = gpu.info.name
         gpu.close()

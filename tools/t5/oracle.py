@@ -30,9 +30,9 @@ from safetensors.numpy import load_file, save_file
 from transformers import T5ForConditionalGeneration
 
 import webgpu_widget as wg
+from webgpu_widget.link.steps import iterate
 from webgpu_widget.nn.decoder import generate
 from webgpu_widget.nn.sampling import Settings
-from webgpu_widget.nn.streaming import drive
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5, forward
 
@@ -107,7 +107,7 @@ def tokens_of(model: T5, ids: Array, beams: int, limit: int) -> list[list[int]]:
     encoded = forward.encode(model._ready(), ids, ids != 0)
     with model._decoding(len(ids), beams, ids.shape[1], limit) as decoder:
         decoder.start(encoded, Settings(limit, beams))
-        return list(drive(model._device, generate(decoder, streaming=False), TIMEOUT_S))[-1].tokens
+        return list(iterate(generate(decoder, streaming=False), TIMEOUT_S))[-1].tokens
 
 
 def compare(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Area, Bench
+from webgpu_widget.link.steps import drive
 from webgpu_widget.mandelbrot import View, kernels, make_view, work
 from webgpu_widget.mandelbrot.bla import Scaled
 from webgpu_widget.mandelbrot.landmarks import landmarks
@@ -41,13 +42,11 @@ KINDS: tuple[dict[str, Any], ...] = (
 """Views whose pixels have many different counts."""
 
 
-def run(queue: Any, kernel: Any, pixels: NDArray[np.uint32] | None = None, steps: float = 1e6) -> NDArray[np.uint32]:
+def run(kernel: Any, pixels: NDArray[np.uint32] | None = None, steps: float = 1e6) -> NDArray[np.uint32]:
     """Run a kernel to the end.
 
     Parameters
     ----------
-    queue : Queue
-        What reads.
     kernel : Kernel or Refiner
         What to run.
     pixels : ndarray of uint32, optional
@@ -60,15 +59,7 @@ def run(queue: Any, kernel: Any, pixels: NDArray[np.uint32] | None = None, steps
     ndarray of uint32, (planes, pixels)
         Counts, and the bits of the continuous counts.
     """
-    waits = kernels.run(kernel, work.Slices(steps, 256, target_s=0.0), pixels)
-    answer: Any = None
-    while True:
-        try:
-            wait = waits.send(answer)
-        except StopIteration as stop:
-            found: NDArray[np.uint32] = stop.value
-            return found
-        answer = queue.read(wait.reads, 120)
+    return drive(kernels.run(kernel, work.Slices(steps, 256, target_s=0.0), pixels), 120)
 
 
 def points(view: View) -> NDArray[np.complex128]:
@@ -103,7 +94,7 @@ def sizes(bench: Bench, size: tuple[int, int]) -> float:
     """The whole set at awkward sizes."""
     view = make_view("-0.7", 3, size, 300)
     iterations, smooth, _ = twin.direct(points(view), 300)
-    return _off(run(bench.queue, kernels.make_kernel(bench.queue, view, work.prepare(view))), iterations, smooth)
+    return _off(run(kernels.make_kernel(bench.queue, view, work.prepare(view))), iterations, smooth)
 
 
 @AREA.case("mandelbrot/direct", WRONG, 0.055, change=MAPS)
@@ -114,14 +105,14 @@ def maps(bench: Bench, change: dict[str, Any]) -> float:
     iterations, smooth, _ = twin.direct(
         points(view), 200, power=view.power, julia=constant, ship=view.formula == "burning_ship"
     )
-    return _off(run(bench.queue, kernels.make_kernel(bench.queue, view, work.prepare(view))), iterations, smooth)
+    return _off(run(kernels.make_kernel(bench.queue, view, work.prepare(view))), iterations, smooth)
 
 
 @AREA.case("mandelbrot/perturb", WRONG, 0.12, kind=range(7), method=("perturbation", "bla"))
 def perturbed(bench: Bench, kind: int, method: str) -> float:
     """Distances from a reference orbit in float32, down to 1e-60."""
     view, prepared, wanted = _deep(kind, method)
-    return _off(run(bench.queue, kernels.make_kernel(bench.queue, view, prepared)), *wanted)
+    return _off(run(kernels.make_kernel(bench.queue, view, prepared)), *wanted)
 
 
 @AREA.case("mandelbrot/refine", WRONG, 0.025, kind=range(len(KINDS)), method=("perturbation", "bla"))
@@ -129,7 +120,7 @@ def refined(bench: Bench, kind: int, method: str) -> float:
     """The same in 56 bits."""
     view, prepared, wanted = _deep(kind, method)
     every = np.arange(view.size[0] * view.size[1], dtype=np.uint32)
-    return _off(run(bench.queue, kernels.make_refiner(bench.queue, view, prepared), every), *wanted)
+    return _off(run(kernels.make_refiner(bench.queue, view, prepared), every), *wanted)
 
 
 def _deep(kind: int, method: str) -> tuple[View, work.Prepared, tuple[NDArray[Any], NDArray[Any]]]:
@@ -158,4 +149,4 @@ def exact(bench: Bench, place: tuple[str, int]) -> float:
     pixels = bench.rng.choice(800 * 600, 480, replace=False).astype(np.uint32)
     wanted = [twin.exact_count(view, int(pixel) % 800, int(pixel) // 800) for pixel in pixels]
     refiner = kernels.make_refiner(bench.queue, view, work.prepare(view))
-    return float(np.mean(run(bench.queue, refiner, pixels)[0] != wanted))
+    return float(np.mean(run(refiner, pixels)[0] != wanted))

@@ -16,6 +16,7 @@ from webgpu_widget.arrays.matrix import matrix_transpose
 from webgpu_widget.arrays.operators import Operators
 from webgpu_widget.device.default import as_device, namespace
 from webgpu_widget.errors import RangeError
+from webgpu_widget.link.steps import Steps, drive, drive_async
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -234,18 +235,18 @@ class GPUArray(Operators, Value):
         >>> gpu.array([1.0, 2.0]).numpy()
         array([1., 2.], dtype=float32)
         """
-        if self._device.known is None:
-            # Kernels are chosen by the adapter; until it is known they are those that run everywhere.
-            self._device.ready(timeout)
-        spans = self._spans()
-        return self._from_bytes(self._device.queue.read(spans, timeout) if spans else [])
+        return drive(self._numpy_steps(), timeout)
 
     async def numpy_async(self, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
         """Coroutine twin of `numpy`."""
+        return await drive_async(self._numpy_steps(), timeout)
+
+    def _numpy_steps(self) -> Steps[np.ndarray[Any, Any]]:
         if self._device.known is None:
-            await self._device.ready_async(timeout)
+            # Kernels are chosen by the adapter; until it is known they are those that run everywhere.
+            yield from self._device.ready_steps()
         spans = self._spans()
-        return self._from_bytes(await self._device.queue.read_async(spans, timeout) if spans else [])
+        return self._from_bytes((yield from self._device.queue.read_steps(spans)) if spans else [])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:

@@ -29,6 +29,7 @@ from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.cluster.reach import QuietScheduler, QuietWorker, host_for
 from webgpu_widget.device.default import use_in_this_thread
 from webgpu_widget.link.losses import once_more
+from webgpu_widget.link.steps import call, drive
 from webgpu_widget.process.private_folder import PrivateFolder
 
 if TYPE_CHECKING:
@@ -169,11 +170,15 @@ def run_on_gpu(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
 
     def attempt() -> T:
         brought = [worker.move(value, member) if isinstance(value, GPUArray) else value for value in args]
-        return fn(member.gpu, *brought, **kwargs)
+        try:
+            return fn(member.gpu, *brought, **kwargs)
+        except StopIteration as error:
+            # No future takes it: https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.set_exception
+            raise _as_failure(error) from error
 
     try:
         # The browser is still there and has a new device.
-        value = once_more(attempt, (errors.DeviceLostError,))
+        value = drive(once_more(lambda: call(attempt), (errors.DeviceLostError,)))
         ok = True
     except GarbageError as error:
         worker.drop(member, str(error))
@@ -185,10 +190,7 @@ def run_on_gpu(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         elif not member.gone.wait(_GONE_S):
             # Not this browser's end: the function used something else that is closed.
             raise
-    except Exception as error:
-        # No future takes it: https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.set_exception
-        if isinstance(error, StopIteration):
-            raise _as_failure(error) from error
+    except Exception:
         raise
     except BaseException as error:
         raise _as_failure(error) from error

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from webgpu_widget import errors
+from webgpu_widget.link.steps import drive_async
 from webgpu_widget.link.transports._hub import Hub
 from webgpu_widget.link.transports._names import server_context, warn_if_open
 from webgpu_widget.process.fork import tell_children
@@ -155,7 +156,7 @@ class Cluster:
 
     async def _join(self, member: Member) -> None:
         try:
-            member.info = await member.device.ready_async(_JOIN_S)
+            member.info = await drive_async(member.device.ready_steps(), _JOIN_S)
             await asyncio.to_thread(self._launched.pin, member.label)
             await self._room.add_worker(member, self._exchange.move, self._roster.drop)
         except (errors.WebGPUWidgetError, OSError, ValueError) as error:

@@ -15,6 +15,7 @@ from webgpu_widget import errors
 from webgpu_widget.device.default import gpu_over
 from webgpu_widget.device.queue import Queue
 from webgpu_widget.link.connection import Connection, Request
+from webgpu_widget.link.steps import Steps, drive
 from webgpu_widget.process.fork import tell_children
 
 if TYPE_CHECKING:
@@ -225,17 +226,13 @@ class Device:
         NoFrontendError, NoAdapterError
             With the reason and what to do.
         """
-        self.check_open()
-        found = self.known
-        return found or self._keep_info(self.queue.request({"op": "get-device"}, _ASKING, timeout))
+        return drive(self.ready_steps(), timeout)
 
-    async def ready_async(self, timeout: float | None = 30.0) -> AdapterInfo:
-        """Coroutine twin of `ready`."""
+    def ready_steps(self) -> Steps[AdapterInfo]:
+        """As `ready`."""
         self.check_open()
         found = self.known
-        if found is None:
-            found = self._keep_info(await self.queue.request_async({"op": "get-device"}, _ASKING, timeout))
-        return found
+        return found or self._keep_info((yield from self.queue.request_steps({"op": "get-device"}, _ASKING)))
 
     def _keep_info(self, raw: dict[str, Any]) -> AdapterInfo:
         info = AdapterInfo(
@@ -266,44 +263,35 @@ class Device:
 
     def memory(self, timeout: float | None = 30.0) -> MemoryInfo:
         """Say what lives in the browser."""
-        self._prepare_count()
-        return MemoryInfo(**self.queue.request({"op": "get-memory"}, "asking for the memory in use", timeout))
+        return drive(self.memory_steps(), timeout)
 
-    async def memory_async(self, timeout: float | None = 30.0) -> MemoryInfo:
-        """Coroutine twin of `memory`."""
-        self._prepare_count()
-        return MemoryInfo(
-            **await self.queue.request_async({"op": "get-memory"}, "asking for the memory in use", timeout)
-        )
-
-    def _prepare_count(self) -> None:
+    def memory_steps(self) -> Steps[MemoryInfo]:
+        """As `memory`."""
         self.check_open()
         for callback in self._before_count:
             callback()
+        told = yield from self.queue.request_steps({"op": "get-memory"}, "asking for the memory in use")
+        return MemoryInfo(**told)
 
     def synchronize(self, timeout: float | None = 30.0) -> None:
         """Return when all submitted work is done."""
-        self.check_open()
-        self.queue.request({"op": "synchronize"}, "waiting for submitted work", timeout)
+        drive(self.synchronize_steps(), timeout)
 
-    async def synchronize_async(self, timeout: float | None = 30.0) -> None:
-        """Coroutine twin of `synchronize`."""
+    def synchronize_steps(self) -> Steps[None]:
+        """As `synchronize`."""
         self.check_open()
-        await self.queue.request_async({"op": "synchronize"}, "waiting for submitted work", timeout)
+        yield from self.queue.request_steps({"op": "synchronize"}, "waiting for submitted work")
 
     def settle(self, timeout: float | None = 30.0) -> None:
         """Wait for what is queued and drop what it says: after a call that has failed, whose other commands would fail the next one."""
-        for _ in range(
-            2
-        ):  # what WebGPU says outside of scopes comes while the first is waited for, and is the second's
-            with contextlib.suppress(errors.WebGPUWidgetError):
-                self.synchronize(timeout)
+        drive(self.settle_steps(), timeout)
 
-    async def settle_async(self, timeout: float | None = 30.0) -> None:
-        """Coroutine twin of `settle`."""
+    def settle_steps(self) -> Steps[None]:
+        """As `settle`."""
+        # What WebGPU says outside of scopes comes while the first is waited for, and is the second's.
         for _ in range(2):
             with contextlib.suppress(errors.WebGPUWidgetError):
-                await self.synchronize_async(timeout)
+                yield from self.synchronize_steps()
 
     # ------------------------------------------------------------ requests
 
@@ -311,9 +299,9 @@ class Device:
         """Wait for the reply to a request that was started on the queue; see `Connection.wait`."""
         return self.connection.wait(request, timeout)
 
-    async def wait_async(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:
-        """Coroutine twin of `wait`."""
-        return await self.connection.wait_async(request, timeout)
+    def wait_steps(self, request: Request) -> Steps[dict[str, Any]]:
+        """As `wait`."""
+        return self.connection.wait_steps(request)
 
     def cancel(self, request: Request) -> None:
         """Give up a request."""

@@ -21,7 +21,8 @@ from webgpu_widget import errors
 from webgpu_widget.device.handles import Arg, Buffer, Bytes, Lease, Pipeline, Recording, Sampler, Span, Texture
 from webgpu_widget.link import protocol, wire
 from webgpu_widget.link.connection import Connection, Request
-from webgpu_widget.link.losses import Losses, once_more, once_more_async
+from webgpu_widget.link.losses import Losses, once_more
+from webgpu_widget.link.steps import Steps, drive
 from webgpu_widget.process.interrupts import HELD_BACK
 
 RECORDERS: dict[int, list[Queue]] = {}
@@ -384,34 +385,20 @@ class Queue:
         ShaderError
             With lines and columns.
         """
-        request = self._compile_request(pipeline)
-        if pipeline.result is not None:
-            return pipeline.result
-        try:
-            pipeline.result = wire.compile_result(self.connection.wait(request, timeout))
-        except errors.WebGPUWidgetError:
-            self.forget(pipeline)
-            raise
-        return pipeline.result
+        return pipeline.result or drive(self.compiled_steps(pipeline), timeout)
 
-    async def compiled_async(self, pipeline: Pipeline, timeout: float | None = 30.0) -> protocol.CompileResult:
-        """Coroutine twin of `compiled`."""
-        request = self._compile_request(pipeline)
-        if pipeline.result is not None:
-            return pipeline.result
-        try:
-            pipeline.result = wire.compile_result(await self.connection.wait_async(request, timeout))
-        except errors.WebGPUWidgetError:
-            self.forget(pipeline)
-            raise
-        return pipeline.result
-
-    def _compile_request(self, pipeline: Pipeline) -> Request:
+    def compiled_steps(self, pipeline: Pipeline) -> Steps[protocol.CompileResult]:
+        """As `compiled`."""
         if pipeline.request is None:
             raise errors.WebGPUWidgetError(f"pipeline {pipeline.label!r} was never sent")
         if pipeline.result is None:
             self.flush()
-        return pipeline.request
+            try:
+                pipeline.result = wire.compile_result((yield from self.connection.wait_steps(pipeline.request)))
+            except errors.WebGPUWidgetError:
+                self.forget(pipeline)
+                raise
+        return pipeline.result
 
     def dispatch(self, pipeline: Pipeline, args: Sequence[Arg], workgroups: Sequence[int]) -> None:
         """Run a pipeline over ``workgroups`` (x, y, z), with arguments by (group, binding)."""
@@ -555,22 +542,17 @@ class Queue:
         self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any
     ) -> dict[str, Any]:
         """Send a request and wait for its result; again after a loss, when it asks for nothing that could be lost."""
+        return drive(self.request_steps(command, what, **options), timeout)
 
-        def ask() -> dict[str, Any]:
-            return self.connection.wait(self.start(command, what or str(command["op"]), **options), timeout)
+    def request_steps(self, command: dict[str, Any], what: str = "", **options: Any) -> Steps[dict[str, Any]]:
+        """As `request`."""
+
+        def ask() -> Steps[dict[str, Any]]:
+            yield from self.connection.decide_steps()
+            request = self.start(command, what or str(command["op"]), **options)
+            return (yield from self.connection.wait_steps(request))
 
         return once_more(ask) if command["op"] in _STATELESS else ask()
-
-    async def request_async(
-        self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any
-    ) -> dict[str, Any]:
-        """Coroutine twin of `request`."""
-
-        async def ask() -> dict[str, Any]:
-            await self.connection.decide_async()
-            return await self.connection.wait_async(self.start(command, what or str(command["op"]), **options), timeout)
-
-        return await (once_more_async(ask) if command["op"] in _STATELESS else ask())
 
     def start_read(
         self, spans: Sequence[Span], what: str = "reading back"
@@ -597,16 +579,12 @@ class Queue:
         self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back"
     ) -> list[np.ndarray[Any, Any]]:
         """Read bytes of buffers; returns one uint8 array per span."""
-        request, results = self.start_read(spans, what)
-        self.connection.wait(request, timeout)
-        return results
+        return drive(self.read_steps(spans, what), timeout)
 
-    async def read_async(
-        self, spans: Sequence[Span], timeout: float | None = 30.0, what: str = "reading back"
-    ) -> list[np.ndarray[Any, Any]]:
-        """Coroutine twin of `read`."""
+    def read_steps(self, spans: Sequence[Span], what: str = "reading back") -> Steps[list[np.ndarray[Any, Any]]]:
+        """As `read`."""
         request, results = self.start_read(spans, what)
-        await self.connection.wait_async(request, timeout)
+        yield from self.connection.wait_steps(request)
         return results
 
     def start_texture_read(self, texture: Texture, size_bytes: int) -> tuple[Request, np.ndarray[Any, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import html
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,8 @@ from webgpu_widget.kernels.watched.faults import Notes
 from webgpu_widget.kernels.watched.instrument import Watched, instrument
 from webgpu_widget.kernels.watched.tokens import UnreadableError
 from webgpu_widget.link.protocol import CompileResult
+from webgpu_widget.link.steps import Steps, drive
+from webgpu_widget.process.caller import warn_caller
 
 if TYPE_CHECKING:
     from inspect import Signature
@@ -148,21 +149,13 @@ class Kernel:
     def _pipeline(self, entry_point: str | None, constants: dict[str, float]) -> Pipeline:
         return self._device.queue.pipeline(self.wgsl, self.name, entry_point, constants)
 
-    def _compile(self, timeout: float | None) -> Kernel:
+    def _compile_steps(self) -> Steps[None]:
         pipeline = self._pipeline(self._entry_point, self._constants)
-        self._result = self._device.queue.compiled(pipeline, timeout)
-        self._keep(pipeline, self._result)
-        return self
-
-    async def _compile_async(self, timeout: float | None) -> Kernel:
-        pipeline = self._pipeline(self._entry_point, self._constants)
-        self._result = await self._device.queue.compiled_async(pipeline, timeout)
+        self._result = yield from self._device.queue.compiled_steps(pipeline)
         self._keep(pipeline, self._result)
         if self._check and self._result["workgroup_size"]:
-            _, watcher = self._watcher(pipeline, self._result)
-            with contextlib.suppress(errors.ShaderError):  # tried once more, and told, by the call
-                await self._device.queue.compiled_async(watcher, timeout)
-        return self
+            with contextlib.suppress(errors.ShaderError, errors.BindingError, errors.LimitError):  # told by the call
+                yield from self._device.queue.compiled_steps(self._watcher(pipeline, self._result)[1])
 
     def _watcher(self, pipeline: Pipeline, result: CompileResult, *, texels: bool = True) -> tuple[Watched, Pipeline]:
         """Return the text that watches the indices of a call, and its pipeline."""
@@ -195,9 +188,8 @@ class Kernel:
                     f"kernel {self.name!r}: its indices cannot be watched, since the text that would watch them does not compile: {error}\nRun it without check"
                 ) from None
         if text.unread:
-            warnings.warn(
-                f"kernel {self.name!r}: {text.unread} of its statements or indexed values could not be read, and their indices are not watched",
-                stacklevel=4,
+            warn_caller(
+                f"kernel {self.name!r}: {text.unread} of its statements or indexed values could not be read, and their indices are not watched"
             )
         return text, watcher
 
@@ -268,7 +260,7 @@ class Kernel:
     def reflection(self) -> Reflection:
         """Bindings, structs, overrides and workgroup size."""
         if self._result is None:
-            self._compile(30.0)
+            drive(self._compile_steps())
         return Reflection(self._compiled)
 
     @property
@@ -480,32 +472,16 @@ def uses_gpu(arguments: Mapping[str, Any] | None, named: Mapping[str, Any]) -> b
     return any(isinstance(value, Output) for value in (*mapped, *named.values()))
 
 
-def read_outputs(device: Device, outputs: Any, timeout: float | None) -> Any:
+def read_outputs(device: Device, outputs: Any) -> Steps[Any]:
     """Read a call's outputs in one round trip; same structure, in NumPy."""
     if outputs is None:
         return None
     named = outputs if isinstance(outputs, dict) else {"": outputs}
     finish, spans, textures = _plan_read(named)
-    data = device.queue.read(spans, timeout, "reading the outputs") if spans else []
-    values = finish(data)
-    values.update({name: item.numpy(timeout) for name, item in textures.items()})
-    return _same_structure(outputs, values)
-
-
-async def read_outputs_async(device: Device, outputs: Any, timeout: float | None) -> Any:
-    """Coroutine twin of `read_outputs`."""
-    if outputs is None:
-        return None
-    named = outputs if isinstance(outputs, dict) else {"": outputs}
-    finish, spans, textures = _plan_read(named)
-    data = await device.queue.read_async(spans, timeout, "reading the outputs") if spans else []
+    data = (yield from device.queue.read_steps(spans, "reading the outputs")) if spans else []
     values = finish(data)
     for name, item in textures.items():
-        values[name] = await item.numpy_async(timeout)
-    return _same_structure(outputs, values)
-
-
-def _same_structure(outputs: Any, values: dict[str, Any]) -> Any:
+        values[name] = yield from item._numpy_steps()
     return {name: values[name] for name in outputs} if isinstance(outputs, dict) else values[""]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from webgpu_widget import errors
+from webgpu_widget.link.steps import Steps, drive, drive_async
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -47,20 +48,20 @@ class Profile:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self._fill(self._device.queue.request({"op": "profile-stop"}, "profiling"))
+        drive(self._end_steps(kind))
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self._fill(await self._device.queue.request_async({"op": "profile-stop"}, "profiling"))
+        await drive_async(self._end_steps(kind))
 
-    def _fill(self, result: dict[str, Any]) -> None:
-        self._rows = [
-            ProfileRow(row["name"], row["dispatches"], row["gpu_ms"], row["wall_ms"]) for row in result["rows"]
-        ]
+    def _end_steps(self, kind: object) -> Steps[None]:
+        if kind is None:
+            result = yield from self._device.queue.request_steps({"op": "profile-stop"}, "profiling")
+            self._rows = [
+                ProfileRow(row["name"], row["dispatches"], row["gpu_ms"], row["wall_ms"]) for row in result["rows"]
+            ]
 
     @property
     def rows(self) -> Sequence[ProfileRow]:

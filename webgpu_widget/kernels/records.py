@@ -14,6 +14,7 @@ from webgpu_widget.arrays.lazy import create
 from webgpu_widget.arrays.lazy.shape import broadcast_to
 from webgpu_widget.kernels import layout, relayout
 from webgpu_widget.link.protocol import StructType, TypeInfo
+from webgpu_widget.link.steps import Steps, drive, drive_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,13 +175,15 @@ class GPURecords:
         timeout : float or None
             Seconds of silence; None waits for ever.
         """
-        spans = self._spans()
-        return self._from_bytes(self._device.queue.read(spans, timeout) if spans else [])
+        return drive(self._numpy_steps(), timeout)
 
     async def numpy_async(self, timeout: float | None = 30.0) -> Any:
         """Coroutine twin of `numpy`."""
+        return await drive_async(self._numpy_steps(), timeout)
+
+    def _numpy_steps(self) -> Steps[Any]:
         spans = self._spans()
-        return self._from_bytes(await self._device.queue.read_async(spans, timeout) if spans else [])
+        return self._from_bytes((yield from self._device.queue.read_steps(spans)) if spans else [])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:

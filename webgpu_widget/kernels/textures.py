@@ -11,6 +11,7 @@ from webgpu_widget import errors
 from webgpu_widget.arrays.values import wholes
 from webgpu_widget.device.handles import Sampler, Texture
 from webgpu_widget.kernels import layout
+from webgpu_widget.link.steps import Steps, drive, drive_async
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -251,19 +252,18 @@ class GPUTexture:
         self.dimension = out.dimension
         self.shape = (*out.shape, channels)
 
-    def _start(self) -> tuple[Any, Array]:
-        return self._device.queue.start_texture_read(self._memory, int(np.prod(self.shape)) * self.dtype.itemsize)
-
     def numpy(self, timeout: float | None = 30.0) -> Array:
         """Return the texels, (height, width, channels)."""
-        request, data = self._start()
-        self._device.wait(request, timeout)
-        return data.view(self.dtype).reshape(self.shape)
+        return drive(self._numpy_steps(), timeout)
 
     async def numpy_async(self, timeout: float | None = 30.0) -> Array:
         """Coroutine twin of `numpy`."""
-        request, data = self._start()
-        await self._device.wait_async(request, timeout)
+        return await drive_async(self._numpy_steps(), timeout)
+
+    def _numpy_steps(self) -> Steps[Array]:
+        size_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
+        request, data = self._device.queue.start_texture_read(self._memory, size_bytes)
+        yield from self._device.wait_steps(request)
         return data.view(self.dtype).reshape(self.shape)
 
     def free(self) -> None:

@@ -17,6 +17,7 @@ from webgpu_widget.arrays.lazy.value import is_array, wrap
 from webgpu_widget.device.default import as_device
 from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.errors import DTypeError, ShapeError
+from webgpu_widget.link.steps import Steps
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -120,14 +121,9 @@ class Unchecked:
     """0-d bool; None where there is nothing to know."""
     message: str
 
-    def checked(self) -> GPUArray:
+    def checked(self) -> Steps[GPUArray]:
         """Return the array, or raise LinAlgError. Waits for the GPU, except while a program is recorded."""
-        if self.bad is not None and not self.array._device.queue.recording and self.bad.numpy():
-            raise LinAlgError(self.message)
-        return self.array
-
-    async def checked_async(self) -> GPUArray:
-        """Coroutine twin of `checked`."""
-        if self.bad is not None and not self.array._device.queue.recording and await self.bad.numpy_async():
+        recording = self.array._device.queue.recording
+        if self.bad is not None and not recording and (yield from self.bad._numpy_steps()):
             raise LinAlgError(self.message)
         return self.array

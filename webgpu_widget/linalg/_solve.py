@@ -23,6 +23,7 @@ from webgpu_widget.linalg._common import (
     operands,
     working_copy,
 )
+from webgpu_widget.link.steps import drive, drive_async
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -116,12 +117,12 @@ def solve(x1: Any, x2: Any, /) -> GPUArray:
     >>> wg.linalg.solve(xp.asarray([[2.0, 0.0], [0.0, 4.0]]), xp.asarray([2.0, 2.0]))
     GPUArray([1. , 0.5], shape=(2,), dtype=float32)
     """
-    return _solve(x1, x2).checked()
+    return drive(_solve(x1, x2).checked())
 
 
 async def solve_async(x1: Any, x2: Any, /) -> GPUArray:
     """Coroutine twin of `solve`."""
-    return await _solve(x1, x2).checked_async()
+    return await drive_async(_solve(x1, x2).checked())
 
 
 def _solve(x1: Any, x2: Any) -> Unchecked:
@@ -293,12 +294,12 @@ def cholesky(x: Any, /, *, upper: bool = False) -> GPUArray:
     GPUArray([[2., 0.],
               [1., 1.]], shape=(2, 2), dtype=float32)
     """
-    return _cholesky(x, upper=upper).checked()
+    return drive(_cholesky(x, upper=upper).checked())
 
 
 async def cholesky_async(x: Any, /, *, upper: bool = False) -> GPUArray:
     """Coroutine twin of `cholesky`."""
-    return await _cholesky(x, upper=upper).checked_async()
+    return await drive_async(_cholesky(x, upper=upper).checked())
 
 
 def _cholesky(x: Any, *, upper: bool) -> Unchecked:

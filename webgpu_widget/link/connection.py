@@ -12,8 +12,9 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from webgpu_widget import errors
 from webgpu_widget.link.losses import Losses, lost_page, patience
 from webgpu_widget.link.recovery import Recovery
 from webgpu_widget.link.session import Bytes, Event, Message, Session
+from webgpu_widget.link.steps import Beforehand, Steps, Wait
 from webgpu_widget.process.interrupts import Lock, let_in
 
 if TYPE_CHECKING:
@@ -61,6 +63,22 @@ class Request:
     future: Future[dict[str, Any]] = field(default_factory=Future)
     check: Callable[[], None] | None = None
     """Looks at what came, once the reply is there; raises when it is not what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Wait):
+    """The reply to a request that was submitted."""
+
+    connection: Connection
+    request: Request
+
+    def wait(self, timeout: float | None) -> dict[str, Any]:
+        """As `Connection.wait`."""
+        return self.connection.wait(self.request, timeout)
+
+    async def wait_async(self, timeout: float | None) -> dict[str, Any]:
+        """As `Connection.wait_async`."""
+        return await self.connection.wait_async(self.request, timeout)
 
 
 Answered = Callable[[Request, BaseException | None, bool], None]
@@ -258,14 +276,10 @@ class Connection:
         if self._recovery.due:
             self._recovery.prove(self)
 
-    async def decide_async(self) -> None:
-        """Coroutine twin of `decide`."""
-        while self.in_doubt:
-            if not self._undecided() or self._transport.host.has_page:
-                break
-            await asyncio.sleep(_DECIDE_SLICE_S)
-        if self._recovery.due:
-            await asyncio.to_thread(self._recovery.prove, self)
+    def decide_steps(self) -> Steps[None]:
+        """Have a coroutine wait for `decide` before it composes anything: the queue calls that, and would block it."""
+        if self.in_doubt:
+            yield Beforehand(self.decide)
 
     def _undecided(self) -> bool:
         with self._lock:
@@ -454,39 +468,43 @@ class Connection:
         WebGPUWidgetError
             What the browser reported.
         """
-        self._await_begins()
-        with self._transport.host.blocking() as step:
-            try:
-                while not request.future.done():
-                    with let_in():
-                        step(request.future, _SLICE_S)
-                    self._watch(request, timeout)
-            except BaseException as error:
-                self.cancel(request)
-                self._tell_answered(request, error, waiting=True)
-                raise
+        with self._waited_for(request, waiting=True), self._transport.host.blocking() as step:
+            while not request.future.done():
+                with let_in():
+                    step(request.future, _SLICE_S)
+                self._watch(request, timeout)
         return self._value(request, waiting=True)
 
     async def wait_async(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:
         """Coroutine twin of `wait`."""
+        with self._waited_for(request, waiting=False):
+            future = asyncio.wrap_future(request.future)
+            try:
+                async with self._transport.host.awaiting() as drain:
+                    while not future.done():
+                        await asyncio.wait({future}, timeout=drain() or _SLICE_S)
+                        self._watch(request, timeout)
+            finally:
+                # asyncio logs an exception that nobody asked its future for.
+                if not future.cancel() and not future.cancelled():
+                    future.exception()
+        return self._value(request, waiting=False)
+
+    def wait_steps(self, request: Request) -> Steps[dict[str, Any]]:
+        """Return the reply to a request: what `wait` and `wait_async` do, as a part of an operation."""
+        value: dict[str, Any] = yield Answer(self, request)
+        return value
+
+    @contextmanager
+    def _waited_for(self, request: Request, *, waiting: bool) -> Iterator[None]:
+        """Give the request up when the wait for it in this block is broken off."""
         self._await_begins()
-        future = asyncio.wrap_future(request.future)
         try:
-            async with self._transport.host.awaiting() as drain:
-                while not future.done():
-                    await asyncio.wait({future}, timeout=drain() or _SLICE_S)
-                    self._watch(request, timeout)
+            yield
         except BaseException as error:
             self.cancel(request)
-            if not future.done():
-                future.cancel()
-            self._tell_answered(request, error, waiting=False)
+            self._tell_answered(request, error, waiting=waiting)
             raise
-        finally:
-            # asyncio logs an exception that nobody asked its future for.
-            if future.done() and not future.cancelled():
-                future.exception()
-        return self._value(request, waiting=False)
 
     def _value(self, request: Request, *, waiting: bool) -> dict[str, Any]:
         """Return the result, or raise the error from here: a user's traceback shows no futures."""

@@ -6,10 +6,11 @@ import contextlib
 import contextvars
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from webgpu_widget import errors
+from webgpu_widget.link.steps import Steps
 
 T = TypeVar("T")
 
@@ -86,13 +87,13 @@ def _worked_s(begun: float, lost: Exception) -> float:
     return min(time.monotonic(), getattr(lost, "_heard_at", math.inf)) - begun
 
 
-def once_more(attempt: Callable[[], T], kinds: tuple[type[Exception], ...] = LOST) -> T:
-    """Call a function that uses nothing of the GPU's, and once more if page or device were lost as it began.
+def once_more(attempt: Callable[[], Steps[T]], kinds: tuple[type[Exception], ...] = LOST) -> Steps[T]:
+    """Do an operation that uses nothing of the GPU's, and once more if page or device were lost as it began.
 
     Parameters
     ----------
     attempt : callable
-        Composes and waits anew at each call.
+        Makes the operation, which composes and waits anew each time.
     kinds : tuple of types
         The losses after which it is worth another try.
 
@@ -103,23 +104,10 @@ def once_more(attempt: Callable[[], T], kinds: tuple[type[Exception], ...] = LOS
     """
     begun = time.monotonic()
     try:
-        return attempt()
+        return (yield from attempt())
     except kinds as error:
         if _worked_s(begun, error) > _INNOCENT_S:
             raise
         lost = error
     with _second_try(lost):
-        return attempt()
-
-
-async def once_more_async(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Coroutine twin of `once_more`."""
-    begun = time.monotonic()
-    try:
-        return await attempt()
-    except LOST as error:
-        if _worked_s(begun, error) > _INNOCENT_S:
-            raise
-        lost = error
-    with _second_try(lost):
-        return await attempt()
+        return (yield from attempt())

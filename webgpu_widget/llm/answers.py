@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget import errors
+from webgpu_widget.link.steps import Steps, Stream, drive, drive_async, following, iterate, iterate_async
 from webgpu_widget.llm.decoder import Decoder, run
 from webgpu_widget.nn.cache import Cache, rounded
-from webgpu_widget.nn.decoder import Chunk, Reading, Work, generate
+from webgpu_widget.nn.decoder import Chunk, generate
 from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings, checked
 from webgpu_widget.nn.stats import Clock, Stats
-from webgpu_widget.nn.streaming import Pieces, drive, drive_async
+from webgpu_widget.nn.streaming import Pieces, whole_stream
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -41,7 +42,6 @@ class _Wanted:
 
     settings: Settings
     stop: tuple[str, ...]
-    timeout: float | None
 
 
 class Answers(Loaded):
@@ -68,8 +68,8 @@ class Answers(Loaded):
             return kept
         return Decoder(parts, len(texts), expected, self.tokenizer.ends)
 
-    def _tokens(self, texts: Sequence[Sequence[int]], settings: Settings, *, streaming: bool) -> Work:
-        """Go on from texts of one length without waiting (see `nn.decoder.generate`); what is lost with a page or device is made again from the text so far."""
+    def _tokens(self, texts: Sequence[Sequence[int]], settings: Settings, *, streaming: bool) -> Stream[Chunk]:
+        """Go on from texts of one length (see `nn.decoder.generate`); what is lost with a page or device is made again from the text so far."""
         clock, losses = Clock(), 0
         before: list[list[int]] = [[] for _ in texts]
         while True:
@@ -77,6 +77,7 @@ class Answers(Loaded):
             left = replace(settings, max_new_tokens=settings.max_new_tokens - len(before[0]))
             found: list[list[int]] = [[] for _ in texts]
             try:
+                yield from self._settle()
                 decoder = self._lend(given, len(given[0]) + left.max_new_tokens)
 
                 def notice(chunk: Chunk, decoder: Decoder = decoder, before: list[list[int]] = before) -> None:
@@ -84,15 +85,13 @@ class Answers(Loaded):
                     self.stats = clock.stats(count, decoder.dispatches, self.stats)
 
                 decoder.start(given, left)
-                for item in generate(decoder, streaming=streaming, notice=notice):
-                    if isinstance(item, Reading):
-                        yield item
-                        continue
-                    found = item.tokens
+                work = generate(decoder, streaming=streaming, notice=notice)
+                while (chunk := (yield from following(work))) is not None:
+                    found = chunk.tokens
                     if len(texts) == 1:
                         decoder.text = [*given[0], *found[0]][:-1]
                         self._decoder = decoder  # a stream that is left leaves it to the next
-                    yield Chunk([[*a, *b] for a, b in zip(before, found, strict=True)], item.done)
+                    yield Chunk([[*a, *b] for a, b in zip(before, found, strict=True)], chunk.done)
             except _LOST:
                 losses += 1
                 # rows that have ended have other lengths: those begin anew
@@ -114,7 +113,7 @@ class Answers(Loaded):
             else:
                 return
 
-    def _where(self, ids: np.ndarray[Any, Any], error: errors.WeightsError) -> Work:
+    def _where(self, ids: np.ndarray[Any, Any], error: errors.WeightsError) -> Steps[None]:
         """Raise the error with the name of the layer whose rows are the first that are no numbers."""
         parts, kept = self._ready(), list[Any]()
         queue = self._device.queue
@@ -125,9 +124,8 @@ class Answers(Loaded):
             kept.append((copy, 0, copy.size_bytes))
 
         run(parts, ids, Cache(parts.kernels, 1, len(ids), rounded(ids.shape[1])), parts.turns(ids.shape[1]), seen=keep)
-        reading = Reading(*queue.start_read(kept, "looking for NaN"))
-        yield reading
-        bad = [i for i, rows in enumerate(reading.arrays) if not np.isfinite(rows.view(np.float32)).all()]
+        arrays = yield from queue.read_steps(kept, "looking for NaN")
+        bad = [i for i, rows in enumerate(arrays) if not np.isfinite(rows.view(np.float32)).all()]
         names = ["the embedding", *(f"layer {i} (blk.{i})" for i in range(self.config.layers)), "the last norm, the vocabulary projection, or a token after those that have come"]  # fmt: skip
         raise errors.WeightsError(f"{error} The first rows that are no numbers are those of {names[bad[0] if bad else -1]}.") from error  # fmt: skip
 
@@ -139,11 +137,11 @@ class Answers(Loaded):
         return ids
 
     def _checked(self, options: dict[str, Any]) -> _Wanted:
-        stop, timeout = options.pop("stop"), options.pop("timeout")
+        stop = options.pop("stop")
         stop = [stop] if isinstance(stop, str) else list(stop or ())
         if not all(isinstance(one, str) and one for one in stop):
             raise errors.PromptError(f"stop is {stop!r}, but must be a text, or a list of texts, none of them empty")
-        return _Wanted(checked(num_beams=1, **options), tuple(stop), timeout)
+        return _Wanted(checked(num_beams=1, **options), tuple(stop))
 
     def _cut(self, text: str, stop: Sequence[str]) -> tuple[str, bool]:
         """Return a text up to the first of ``stop``, and whether there was one."""
@@ -224,16 +222,7 @@ class Answers(Loaded):
         FrontendError, DeviceError
             When the page or device is lost again and again; after a single loss the answer goes on from the text so far.
         """
-        wanted = self._checked(_options(locals()))
-        rows = [self._prompt(one) for one in self._texts(text)]
-        answers = [""] * len(rows)
-        for group in self._groups(rows):
-            for chunk in drive(
-                self._device, self._tokens([rows[i] for i in group], wanted.settings, streaming=False), wanted.timeout
-            ):
-                if self._note(answers, rows, group, chunk, wanted.stop):
-                    break
-        return answers[0] if isinstance(text, str) else answers
+        return drive(self._generate_steps(text, self._checked(_options(locals()))), timeout)
 
     async def generate_async(
         self, text: str | Sequence[str], max_new_tokens: int = 64, do_sample: bool = False, temperature: float = 1.0, top_k: int = 0,
@@ -241,16 +230,17 @@ class Answers(Loaded):
         seed: int | None = None, *, timeout: float | None = 30.0,
     ) -> Any:  # fmt: skip
         """Coroutine twin of `generate`."""
-        wanted = self._checked(_options(locals()))
+        return await drive_async(self._generate_steps(text, self._checked(_options(locals()))), timeout)
+
+    def _generate_steps(self, text: str | Sequence[str], wanted: _Wanted) -> Steps[Any]:
         rows = [self._prompt(one) for one in self._texts(text)]
         answers = [""] * len(rows)
-        await self._settled()
         for group in self._groups(rows):
-            async for chunk in drive_async(
-                self._device, self._tokens([rows[i] for i in group], wanted.settings, streaming=False), wanted.timeout
-            ):
-                if self._note(answers, rows, group, chunk, wanted.stop):
-                    break
+            stream = self._tokens([rows[i] for i in group], wanted.settings, streaming=False)
+            with closing(whole_stream(self._device, stream)) as work:
+                while (chunk := (yield from following(work))) is not None:
+                    if self._note(answers, rows, group, chunk, wanted.stop):
+                        break
         return answers[0] if isinstance(text, str) else answers
 
     def _note(
@@ -279,30 +269,22 @@ class Answers(Loaded):
         max_new_tokens, do_sample, temperature, top_k, top_p, min_p, repetition_penalty, stop, seed, timeout
             As in `generate`.
         """
-        wanted = self._checked(_options(locals()))
-        prompt = self._prompt(text)
-        spoken = self._spoken(prompt, wanted.stop)
-        # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
-        with closing(self._tokens([prompt], wanted.settings, streaming=True)) as work:
-            for chunk in drive(self._device, work, wanted.timeout):
-                piece, ends = spoken(chunk)
-                if piece:
-                    yield piece
-                if ends:
-                    return
+        return iterate(self._pieces(text, self._checked(_options(locals()))), timeout)
 
-    async def stream_async(
+    def stream_async(
         self, text: str | Messages, max_new_tokens: int = 64, do_sample: bool = False, temperature: float = 1.0, top_k: int = 0,
         top_p: float = 1.0, min_p: float = 0.0, repetition_penalty: float = 1.0, stop: str | Sequence[str] | None = None,
         seed: int | None = None, *, timeout: float | None = 30.0,
     ) -> AsyncIterator[str]:  # fmt: skip
         """Coroutine twin of `stream`: ``async for``."""
-        wanted = self._checked(_options(locals()))
-        await self._settled()
+        return iterate_async(self._pieces(text, self._checked(_options(locals()))), timeout)
+
+    def _pieces(self, text: str | Messages, wanted: _Wanted) -> Stream[str]:
         prompt = self._prompt(text)
         spoken = self._spoken(prompt, wanted.stop)
-        with closing(self._tokens([prompt], wanted.settings, streaming=True)) as work:
-            async for chunk in drive_async(self._device, work, wanted.timeout):
+        # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
+        with closing(whole_stream(self._device, self._tokens([prompt], wanted.settings, streaming=True))) as work:
+            while (chunk := (yield from following(work))) is not None:
                 piece, ends = spoken(chunk)
                 if piece:
                     yield piece
@@ -351,4 +333,4 @@ def _no_text(messages: Any) -> Messages:
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
     """Return a call's settings of what its arguments are."""
-    return {key: value for key, value in given.items() if key not in ("self", "text")}
+    return {key: value for key, value in given.items() if key not in ("self", "text", "timeout")}

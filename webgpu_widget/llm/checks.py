@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from webgpu_widget import errors
+from webgpu_widget.link.steps import Steps, drive, drive_async
 from webgpu_widget.llm.decoder import Parts, run
 from webgpu_widget.nn.cache import Cache, rounded
 from webgpu_widget.nn.loaded import Loaded
@@ -55,14 +56,6 @@ class Checks(Loaded):
             cache = Cache(parts.kernels, 1, batch, rounded(count))
             return parts, run(parts, ids, cache, parts.turns(count), seen=seen)
 
-    def _logits(self, input_ids: Any) -> tuple[Span, tuple[int, ...]]:
-        ids = self._ids(input_ids)
-        parts, rows = self._run(ids)
-        rows.norm(parts.gain)
-        out = parts.kernels.floats(ids.size * self.config.vocab, "logits")
-        parts.kernels.linear(rows.normed, parts.head, out, ids.size)
-        return (out, 0, out.size_bytes), (*ids.shape, self.config.vocab)
-
     def logits(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
         """Return the logits after each token of a text.
 
@@ -83,14 +76,21 @@ class Checks(Loaded):
         ShapeError, DTypeError, PromptError
             For what are no ids of the model, or more than its context.
         """
-        span, shape = self._logits(input_ids)
-        return _floats(self._device.queue.read([span], timeout)[0], shape)
+        return drive(self._logits_steps(input_ids), timeout)
 
     async def logits_async(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
         """Coroutine twin of `logits`."""
-        await self._settled()
-        span, shape = self._logits(input_ids)
-        return _floats((await self._device.queue.read_async([span], timeout))[0], shape)
+        return await drive_async(self._logits_steps(input_ids), timeout)
+
+    def _logits_steps(self, input_ids: Any) -> Steps[Array]:
+        yield from self._settle()
+        ids = self._ids(input_ids)
+        parts, rows = self._run(ids)
+        rows.norm(parts.gain)
+        out = parts.kernels.floats(ids.size * self.config.vocab, "logits")
+        parts.kernels.linear(rows.normed, parts.head, out, ids.size)
+        (data,) = yield from self._device.queue.read_steps([(out, 0, out.size_bytes)])
+        return _floats(data, (*ids.shape, self.config.vocab))
 
     def _copies(self, ids: Array, which: str) -> list[Span]:
         """Run the layers and keep what a buffer of the rows holds after each."""

@@ -141,11 +141,7 @@ class LanguageModel(Checks, Answers):
         wait: bool = True,
     ) -> Self:
         """Coroutine twin of `from_pretrained`."""
-        made = await asyncio.to_thread(cls.from_pretrained, source, gpu, dtype, context, progress, wait=False)
-        if wait:
-            with made._freed_unless_whole():
-                await made.wait_async()
-        return made
+        return await asyncio.to_thread(cls.from_pretrained, source, gpu, dtype, context, progress, wait=wait)
 
     # ------------------------------------------------------------ state
 

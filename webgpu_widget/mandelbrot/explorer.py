@@ -256,8 +256,7 @@ class MandelbrotExplorer(PicturedWidget):
         Image
             Counts, in the kernel.
         """
-        view = self.view if size is None else self.view.replace(size=size)
-        return render_view(view, self.gpu, samples=samples, **options)
+        return render_view(self._sized(size), self.gpu, samples=samples, **options)
 
     def image(self, size: tuple[int, int] | None = None, samples: int = 1, **options: Any) -> NDArray[np.uint8]:
         """Compute the present view and colour it as the page does.
@@ -276,8 +275,10 @@ class MandelbrotExplorer(PicturedWidget):
 
     async def render_async(self, size: tuple[int, int] | None = None, samples: int = 1, **options: Any) -> Image:
         """Coroutine twin of `render`."""
-        view = self.view if size is None else self.view.replace(size=size)
-        return await render_view_async(view, self.gpu, samples=samples, **options)
+        return await render_view_async(self._sized(size), self.gpu, samples=samples, **options)
+
+    def _sized(self, size: tuple[int, int] | None) -> View:
+        return self.view if size is None else self.view.replace(size=size)
 
     async def image_async(
         self, size: tuple[int, int] | None = None, samples: int = 1, **options: Any

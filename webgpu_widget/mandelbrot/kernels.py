@@ -1,6 +1,6 @@
 """The kernels of a picture and how they are run, slice by slice.
 
-`run` is a generator of waits, so that the blocking and the async renderer share it: it yields a `Wait`, and is sent the answer.
+`run` is an operation of `link.steps`, so that the blocking and the async renderer share it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget import shaders
+from webgpu_widget.link.steps import Steps
 from webgpu_widget.mandelbrot.bla import FIRST_LEVEL, Scaled, Table, fine_reference, limbs
 from webgpu_widget.mandelbrot.tile import Tile
 from webgpu_widget.mandelbrot.view import View
@@ -27,8 +28,6 @@ from webgpu_widget.mandelbrot.work import (
     Prepared,
     Progress,
     Slices,
-    Wait,
-    Waits,
     make_table,
     scaled,
 )
@@ -357,7 +356,7 @@ def run(
     pixels: NDArray[np.uint32] | None = None,
     shift: tuple[float, float] = (0.0, 0.0),
     progress: Progress | None = None,
-) -> Waits:
+) -> Steps[NDArray[np.uint32]]:
     """Compute a picture, or the listed pixels of it, slice by slice.
 
     Parameters
@@ -372,11 +371,6 @@ def run(
         Of the sample in its pixel, -0.5 to 0.5 each way.
     progress : callable, optional
         Called with the part that is done, 0 to 1.
-
-    Yields
-    ------
-    Wait
-        Bytes to read.
 
     Returns
     -------
@@ -422,13 +416,13 @@ def run(
                 begun = time.perf_counter()
                 # After as many steps as any pixel may have, none should be left: the result comes with the proof, without another wait.
                 last = done >= view.max_iter and not slices.doubtful
-                (number, *raw) = yield Wait(reads=[(remaining, 0, 4), *([planes_read] if last else [])])
+                (number, *raw) = yield from queue.read_steps([(remaining, 0, 4), *([planes_read] if last else [])])
                 seconds = time.perf_counter() - begun
                 before, left = left, int(np.frombuffer(number, np.uint32)[0])
                 slices.learn(seconds, before, left, moved=last)
                 if progress is not None:
                     progress((first + count - left) / total)
-            (plane_bytes,) = raw or (yield Wait(reads=[planes_read]))
+            (plane_bytes,) = raw or (yield from queue.read_steps([planes_read]))
             answer[:, first : first + count] = np.frombuffer(plane_bytes, np.uint32).reshape(planes, count)
     finally:
         for buffer in (state, result, remaining, listing):

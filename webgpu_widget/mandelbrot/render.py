@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import math
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget.device.default import as_device
+from webgpu_widget.link.steps import Steps, call, drive, drive_async
 from webgpu_widget.mandelbrot import kernels, work
 from webgpu_widget.mandelbrot.image import Extra, Image, Stats, edges, jitter
 from webgpu_widget.mandelbrot.lines import count_exactly, unresolved
@@ -168,9 +168,7 @@ def render(
     ``image.stats.exact`` tells how many pixels that were. Without ``refine`` ``image.doubtful_row`` names such a row, and so does the image's repr.
     """
     view = make_view(center, width, size, max_iter, power, julia, formula)
-    target = as_device(gpu)
-    steps = _picture(view, target.info.is_fallback, target, samples, method, distance, refine, reference, progress)
-    return cast("Image", _drive(steps, target, timeout))
+    return drive(_picture(view, as_device(gpu), samples, method, distance, refine, reference, progress), timeout)
 
 
 def render_tile(view: View, tile: Tile, gpu: Device, method: str = "auto", timeout: float | None = 30.0) -> Counts:
@@ -194,20 +192,7 @@ def render_tile(view: View, tile: Tile, gpu: Device, method: str = "auto", timeo
     Counts
         Of the tile's pixels.
     """
-    return cast("Counts", _drive(_tile(view, tile, gpu, method), gpu, timeout))
-
-
-def _drive(steps: work.Waits, gpu: Device, timeout: float | None) -> Any:
-    """Run a generator of waits to its end."""
-    answer: Any = None
-    try:
-        while True:
-            wait = steps.send(answer)
-            answer = gpu.queue.read(wait.reads, timeout) if wait.reads is not None else wait.compute()  # type: ignore[misc]
-    except StopIteration as stop:
-        return stop.value
-    finally:
-        steps.close()
+    return drive(_tile(view, tile, gpu, method), timeout)
 
 
 async def render_async(
@@ -230,21 +215,8 @@ async def render_async(
 ) -> Image:
     """Coroutine twin of `render`; the reference orbit is computed in a thread."""
     view = make_view(center, width, size, max_iter, power, julia, formula)
-    target = as_device(gpu)
-    info = await target.ready_async(timeout)
-    steps = _picture(view, info.is_fallback, target, samples, method, distance, refine, reference, progress)
-    answer: Any = None
-    try:
-        while True:
-            wait = steps.send(answer)
-            if wait.reads is not None:
-                answer = await target.queue.read_async(wait.reads, timeout)
-            else:
-                answer = await asyncio.to_thread(wait.compute)  # type: ignore[arg-type]
-    except StopIteration as stop:
-        return cast("Image", stop.value)
-    finally:
-        steps.close()
+    steps = _picture(view, as_device(gpu), samples, method, distance, refine, reference, progress)
+    return await drive_async(steps, timeout)
 
 
 def render_view(view: View, gpu: GPU | None = None, **options: Any) -> Image:
@@ -313,7 +285,7 @@ class _Job:
         self.begun = time.perf_counter()
         self.before = self.slices.count + self.fine_slices.count
 
-    def counts(self, kernel: kernels.Kernel, tile: Tile, *, refine: bool) -> work.Waits:
+    def counts(self, kernel: kernels.Kernel, tile: Tile, *, refine: bool) -> Steps[Counts]:
         """Compute a tile. What is refined depends on neighbours, so where something is, the ones around it are computed as well."""
         prepared = self.prepared
         outer = kernel.tile
@@ -346,16 +318,16 @@ class _Job:
         iterations: NDArray[np.uint32],
         smooth: NDArray[np.float32],
         distance: NDArray[np.float32] | None,
-    ) -> work.Waits:
+    ) -> Steps[int]:
         """Count with all digits what 56 bits do not tell from an axis; returns how many pixels of the tile that are."""
         view, prepared = self.view, self.prepared
-        whole = yield work.Wait(compute=lambda: unresolved(view, prepared.orbit, prepared.point))
+        whole = yield from call(lambda: unresolved(view, prepared.orbit, prepared.point))
         pixels = whole[outer.holds(whole, view.size[0])]
         rows, columns = pixels // view.size[0] - outer.top, pixels % view.size[0] - outer.left
         inner = within.holds(rows * outer.width + columns, outer.width)
         rows, columns, pixels = rows[inner], columns[inner], pixels[inner]
         if len(pixels):
-            counts, exact, way = yield work.Wait(compute=lambda: count_exactly(view, pixels))
+            counts, exact, way = yield from call(lambda: count_exactly(view, pixels))
             iterations[rows, columns], smooth[rows, columns] = counts, exact
             if distance is not None:
                 distance[rows, columns] = way
@@ -377,10 +349,11 @@ class _Job:
         )
 
 
-def _tile(view: View, tile: Tile, gpu: Any, method: str) -> work.Waits:
+def _tile(view: View, tile: Tile, gpu: Device, method: str) -> Steps[Counts]:
     """Compute a tile of a picture."""
-    prepared = yield work.Wait(compute=lambda: work.prepare(view, method))
-    job = _Job(gpu, view, prepared, gpu.info.is_fallback, None)
+    info = yield from gpu.ready_steps()
+    prepared = yield from call(lambda: work.prepare(view, method))
+    job = _Job(gpu, view, prepared, info.is_fallback, None)
     outer = tile if prepared.reference is None else tile.grown(view.size)
     kernel = kernels.make_kernel(gpu.queue, view, prepared, fallback=job.is_fallback, tile=outer)
     return (yield from job.counts(kernel, tile, refine=True))
@@ -388,24 +361,24 @@ def _tile(view: View, tile: Tile, gpu: Any, method: str) -> work.Waits:
 
 def _picture(
     view: View,
-    is_fallback: bool,
-    gpu: Any,
+    gpu: Device,
     samples: int,
     method: str,
     distance: bool,
     refine: bool,
     reference: Any,
     progress: Callable[[float], None] | bool | None,
-) -> work.Waits:
+) -> Steps[Image]:
     if isinstance(samples, bool) or not hasattr(samples, "__index__") or not 1 <= int(samples) <= MAX_SAMPLES:
         raise ViewError(f"samples is {samples!r}; pass an int from 1 to {MAX_SAMPLES}")
     work.choose_method(view, method)
     point = None if reference is None else exact_point(reference, "reference")
+    is_fallback = (yield from gpu.ready_steps()).is_fallback
     with meter(progress, "rendering") as tell:
-        prepared = yield work.Wait(compute=lambda: work.prepare(view, method, point))
+        prepared = yield from call(lambda: work.prepare(view, method, point))
         job = _Job(gpu, view, prepared, is_fallback, tell if progress else None)
         kernel = kernels.make_kernel(gpu.queue, view, prepared, derivative=distance, fallback=is_fallback)
-        counts: Counts = yield from job.counts(kernel, kernel.tile, refine=refine)
+        counts = yield from job.counts(kernel, kernel.tile, refine=refine)
         total, extra = counts.stats.iterations, None
         if samples > 1:
             pixels = edges(counts.smooth)

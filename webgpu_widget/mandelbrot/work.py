@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 from gmpy2 import mpq
@@ -29,8 +29,6 @@ __all__ = [
     "Prepared",
     "Progress",
     "Slices",
-    "Wait",
-    "Waits",
     "choose_method",
     "direct_limit",
     "make_table",
@@ -70,17 +68,6 @@ BAND_BYTES = 96 * 1024 * 1024
 
 orbits = OrbitCache()
 """Reference orbits of this process."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Wait:
-    """What the driver must do: read byte ranges of buffers, or call ``compute`` (in a thread, when it is async)."""
-
-    reads: list[tuple[Any, int, int]] | None = None
-    compute: Callable[[], Any] | None = None
-
-
-Waits = Generator[Wait, Any, Any]
 
 
 @dataclasses.dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from webgpu_widget.errors import LimitError, WeightsError
 from webgpu_widget.kernels.program import Program
+from webgpu_widget.link.steps import Stream
 from webgpu_widget.nn.cache import FIRST, Cache, most_positions, rounded
 from webgpu_widget.nn.sampling import seen_bits
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from webgpu_widget.nn.kernels import Kernels, Matrix
     from webgpu_widget.nn.sampling import Settings
 
-__all__ = ["Chunk", "Decoder", "Reading", "Work", "generate"]
+__all__ = ["Chunk", "Decoder", "generate"]
 
 _CHUNKS = (1, 4, 8, 16, 32)
 _UNDEFINED = 2
@@ -37,17 +38,6 @@ class Chunk:
 
     tokens: list[list[int]]
     done: bool
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Bytes on their way; the arrays are filled when the request is done."""
-
-    request: Request
-    arrays: list[np.ndarray[Any, Any]]
-
-
-Work = Generator[Reading | Chunk, None, None]
 
 
 class Decoder(ABC):
@@ -198,15 +188,15 @@ class Decoder(ABC):
         count = self.rows * self._token_rows * self.cache.capacity
         return self.kernels.queue.alloc(4 * count, label="tokens")
 
-    def read(self) -> Reading:
-        """Begin to read what tells the tokens so far."""
+    def start_read(self) -> tuple[Request, list[np.ndarray[Any, Any]]]:
+        """Begin to read what tells the tokens so far; the arrays are filled when the request is done."""
         spans = [(self.state, 0, self.state.size_bytes)]
         if self.beams == 1:
             spans.append((self.tokens, 0, self.tokens.size_bytes))
         else:
             kept = self.tokens.size_bytes // 3
             spans += [(self.tokens, 2 * kept, kept), (self.beam, 0, self.beam.size_bytes)]
-        return Reading(*self.kernels.queue.start_read(spans, "generating"))
+        return self.kernels.queue.start_read(spans, "generating")
 
     def chunk(self, data: list[np.ndarray[Any, Any]]) -> Chunk:
         """Make sense of what was read.
@@ -261,8 +251,8 @@ def generate(
     *,
     streaming: bool,
     notice: Callable[[Chunk], None] | None = None,
-) -> Work:
-    """Run a decoder that has been reset, without waiting itself: yields readings to wait for, and chunks.
+) -> Stream[Chunk]:
+    """Run a decoder that has been reset; yields chunks.
 
     A GPU goes on with the next chunk while the tokens of the one before travel; what it does beyond the end token returns at once.
     A CPU adapter shares its cores with the page, which would be kept from sending them.
@@ -285,12 +275,12 @@ def generate(
 
     began, count = time.perf_counter(), run()
     while True:
-        reading = decoder.read()
+        request, arrays = decoder.start_read()
         ahead = run() if decoder.left and not decoder.kernels.on_cpu else 0
         if ahead:
             decoder.kernels.queue.flush()
-        yield reading
-        found = decoder.chunk(reading.arrays)
+        yield from decoder.kernels.device.wait_steps(request)
+        found = decoder.chunk(arrays)
         chunk = Chunk(found.tokens, found.done or not (ahead or decoder.left))
         spent = time.perf_counter() - began
         if notice is not None:

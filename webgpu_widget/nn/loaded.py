@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from webgpu_widget import errors
+from webgpu_widget.link.steps import Beforehand, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,15 +67,14 @@ class Loaded(ABC):
             yield
         except BaseException as error:
             self.free()
-            traceback.clear_frames(
-                error.__traceback__
-            )  # whose variables hold its memory for as long as the error is kept
+            # Its variables hold that memory for as long as the error is kept.
+            traceback.clear_frames(error.__traceback__)
             raise
 
-    async def _settled(self) -> None:
-        """Wait for what a coroutine must not block on."""
+    def _settle(self) -> Steps[None]:
+        """Have a coroutine wait until all is there, since what follows would block it."""
         if self._closed or self._complete != self._device.queue.generation:
-            await self.wait_async()
+            yield Beforehand(self.wait)
 
     def _ready(self) -> Any:
         """Return the parts for the page and device that there are now."""

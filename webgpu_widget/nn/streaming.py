@@ -1,27 +1,21 @@
-"""From the steps of a generation to what a caller reads: waiting for what they read, and text piece by piece."""
+"""From growing lists of ids to text, piece by piece."""
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from webgpu_widget.errors import DeviceError, DeviceLostError, WebGPUWidgetError
-from webgpu_widget.nn.decoder import Chunk
+from webgpu_widget.errors import DeviceError, DeviceLostError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from webgpu_widget.device.device import Device
-    from webgpu_widget.nn.decoder import Work
+    from webgpu_widget.link.steps import Stream
 
-__all__ = ["Pieces", "drive", "drive_async", "whole"]
+__all__ = ["Pieces", "whole", "whole_stream"]
 
-
-def drive(device: Device, work: Work, timeout: float | None) -> Iterator[Chunk]:
-    """Do work, waiting for what it reads."""
-    with whole(device):
-        yield from _drive(device, work, timeout)
+T = TypeVar("T")
 
 
 @contextmanager
@@ -35,46 +29,14 @@ def whole(device: Device) -> Iterator[None]:
         raise
 
 
-def _drive(device: Device, work: Work, timeout: float | None) -> Iterator[Chunk]:
-    item = next(work, None)
-    while item is not None:
-        if isinstance(item, Chunk):
-            yield item
-        else:
-            try:
-                device.wait(item.request, timeout)
-            except BaseException as error:  # noqa: BLE001 - the work raises it again, unless it knows how to go on
-                item = work.throw(error)
-                continue
-        item = next(work, None)
-
-
-async def drive_async(device: Device, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
-    """Coroutine twin of `drive`."""
+def whole_stream(device: Device, stream: Stream[T]) -> Stream[T]:
+    """As `whole`, for a stream."""
     try:
-        async for chunk in _drive_async(device, work, timeout):
-            yield chunk
+        yield from stream
     except DeviceError as error:
         if not isinstance(error, DeviceLostError):
-            await device.settle_async()
+            yield from device.settle_steps()
         raise
-
-
-async def _drive_async(device: Device, work: Work, timeout: float | None) -> AsyncIterator[Chunk]:
-    item = next(work, None)
-    while item is not None:
-        if isinstance(item, Chunk):
-            yield item
-        else:
-            try:
-                await device.wait_async(item.request, timeout)
-            except WebGPUWidgetError as error:
-                item = await asyncio.to_thread(work.throw, error)  # going on may mean to wait for the next page
-                continue
-            except BaseException as error:
-                work.throw(error)
-                raise
-        item = next(work, None)
 
 
 class Pieces:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget.nn.decoder import Chunk, Work, generate
+from webgpu_widget.link.steps import Steps, Stream, drive, drive_async, following, iterate, iterate_async
+from webgpu_widget.nn.decoder import Chunk, generate
 from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings, checked
 from webgpu_widget.nn.stats import Clock, Stats
-from webgpu_widget.nn.streaming import Pieces, drive, drive_async
+from webgpu_widget.nn.streaming import Pieces, whole_stream
 from webgpu_widget.t5.encoder import source_width
 from webgpu_widget.t5.generate import Decoder
 from webgpu_widget.t5.tokenizer import Tokenizer
@@ -66,8 +67,9 @@ class Answers(Loaded):
             self._decoders.pop(next(iter(self._decoders)))
         self._decoders[key] = decoder
 
-    def _run(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Work:
-        """Generate for texts without waiting (see `generate.generate`), keeping `stats`."""
+    def _run(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Stream[Chunk]:
+        """Generate for texts (see `nn.decoder.generate`), keeping `stats`."""
+        yield from self._settle()
         self._ready()
         rows = [self.tokenizer.encode(text, limit=self.max_source_tokens, truncation=truncation) for text in texts]
         clock = Clock()
@@ -92,10 +94,6 @@ class Answers(Loaded):
         if not isinstance(text, str) and not isinstance(text, Sequence):
             raise errors.PromptError(f"a prompt is a str or a list of them, not {type(text).__name__}")
         return [text] if isinstance(text, str) else list(text)
-
-    def _answer(self, text: str | Sequence[str], chunks: list[Chunk]) -> str | list[str]:
-        answers = [self.tokenizer.decode(ids) for ids in chunks[-1].tokens]
-        return answers[0] if isinstance(text, str) else answers
 
     @overload
     def generate(
@@ -174,12 +172,14 @@ class Answers(Loaded):
         FrontendError, DeviceError
             When the page or device is lost; the next call loads the model again.
         """
-        texts = self._texts(text)
-        settings = checked(max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
-        if not texts:
-            return []
-        work = self._run(texts, settings, truncation=truncation, streaming=False)
-        return self._answer(text, list(drive(self._device, work, timeout)))
+        return drive(
+            self._generate_steps(
+                text,
+                checked(max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed),
+                truncation=truncation,
+            ),
+            timeout,
+        )
 
     async def generate_async(
         self,
@@ -196,13 +196,26 @@ class Answers(Loaded):
         timeout: float | None = 30.0,
     ) -> str | list[str]:
         """Coroutine twin of `generate`."""
-        texts = self._texts(text)
-        settings = checked(max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed)
-        if not texts:
-            return []
-        await self._settled()
-        work = self._run(texts, settings, truncation=truncation, streaming=False)
-        return self._answer(text, [chunk async for chunk in drive_async(self._device, work, timeout)])
+        return await drive_async(
+            self._generate_steps(
+                text,
+                checked(max_new_tokens, num_beams, do_sample, temperature, top_k, top_p, seed),
+                truncation=truncation,
+            ),
+            timeout,
+        )
+
+    def _generate_steps(
+        self, text: str | Sequence[str], settings: Settings, *, truncation: bool
+    ) -> Steps[str | list[str]]:
+        texts, ids = self._texts(text), list[list[int]]()
+        if texts:
+            run = self._run(texts, settings, truncation=truncation, streaming=False)
+            with closing(whole_stream(self._device, run)) as work:
+                while (chunk := (yield from following(work))) is not None:
+                    ids = chunk.tokens
+        answers = [self.tokenizer.decode(row) for row in ids]
+        return answers[0] if isinstance(text, str) else answers
 
     def stream(
         self,
@@ -224,15 +237,14 @@ class Answers(Loaded):
         text, max_new_tokens, do_sample, temperature, top_k, top_p, seed, truncation, timeout
             As in `generate`. Beam search has nothing to stream.
         """
-        settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
-        pieces, work = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
-        # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
-        with closing(work):
-            for chunk in drive(self._device, work, timeout):
-                if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
-                    yield piece
+        return iterate(
+            self._pieces(
+                text, checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed), truncation=truncation
+            ),
+            timeout,
+        )
 
-    async def stream_async(
+    def stream_async(
         self,
         text: str,
         max_new_tokens: int = 64,
@@ -246,10 +258,17 @@ class Answers(Loaded):
         timeout: float | None = 30.0,
     ) -> AsyncIterator[str]:
         """Coroutine twin of `stream`: ``async for``."""
-        settings = checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed)
-        await self._settled()
-        pieces, work = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
-        with closing(work):
-            async for chunk in drive_async(self._device, work, timeout):
+        return iterate_async(
+            self._pieces(
+                text, checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed), truncation=truncation
+            ),
+            timeout,
+        )
+
+    def _pieces(self, text: str, settings: Settings, *, truncation: bool) -> Stream[str]:
+        pieces, run = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
+        # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
+        with closing(whole_stream(self._device, run)) as work:
+            while (chunk := (yield from following(work))) is not None:
                 if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
                     yield piece

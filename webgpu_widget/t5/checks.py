@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from webgpu_widget import errors
+from webgpu_widget.link.steps import Steps, drive, drive_async
 from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
-    from webgpu_widget.device.handles import Span
+    from webgpu_widget.device.handles import Buffer
     from webgpu_widget.t5.config import T5Config
     from webgpu_widget.t5.encoder import Encoders
     from webgpu_widget.t5.parts import Parts
@@ -60,13 +62,10 @@ class Checks(Loaded):
         opened: np.ndarray[Any, Any] = values != 0
         return opened
 
-    def _encode(self, input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int], int]:
-        """Return where the output is, its shape, and how many of its rows were asked for."""
-        ids = self._ids(input_ids, "input_ids")
-        self._ready()
-        encoded = self._encoders.encode(ids, self._mask(ids, attention_mask))
-        shape = (encoded.batch, encoded.source, self.config.d_model)
-        return (encoded.states, 0, 4 * int(np.prod(shape))), shape, ids.shape[1]
+    def _read(self, buffers: list[Buffer], shape: tuple[int, ...]) -> Steps[list[np.ndarray[Any, Any]]]:
+        """Read arrays of float32 of one shape."""
+        data = yield from self._device.queue.read_steps([(buffer, 0, 4 * math.prod(shape)) for buffer in buffers])
+        return [floats.view(np.float32).reshape(shape) for floats in data]
 
     def encode(self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0) -> np.ndarray[Any, Any]:
         """Return the encoder's output.
@@ -85,22 +84,21 @@ class Checks(Loaded):
         ndarray
             (batch, source, d_model) float32.
         """
-        span, shape, tokens = self._encode(input_ids, attention_mask)
-        return _floats(self._device.queue.read([span], timeout)[0], shape)[:, :tokens]
+        return drive(self._encode_steps(input_ids, attention_mask), timeout)
 
     async def encode_async(
         self, input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
     ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `encode`."""
-        await self._settled()
-        span, shape, tokens = self._encode(input_ids, attention_mask)
-        return _floats((await self._device.queue.read_async([span], timeout))[0], shape)[:, :tokens]
+        return await drive_async(self._encode_steps(input_ids, attention_mask), timeout)
 
-    def _logits(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> tuple[Span, tuple[int, int, int]]:
-        ids, target, parts = self._pair(input_ids, decoder_input_ids)
-        logits = forward.decode(parts, self._encoders.encode(ids, self._mask(ids, attention_mask)), target)
-        shape = (*target.shape, self.config.vocab_size)
-        return (logits, 0, 4 * int(np.prod(shape))), shape
+    def _encode_steps(self, input_ids: Any, attention_mask: Any) -> Steps[np.ndarray[Any, Any]]:
+        yield from self._settle()
+        ids = self._ids(input_ids, "input_ids")
+        self._ready()
+        encoded = self._encoders.encode(ids, self._mask(ids, attention_mask))
+        (rows,) = yield from self._read([encoded.states], (encoded.batch, encoded.source, self.config.d_model))
+        return rows[:, : ids.shape[1]]
 
     def logits(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
@@ -121,16 +119,20 @@ class Checks(Loaded):
         ndarray
             (batch, target, vocab) float32.
         """
-        span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return _floats(self._device.queue.read([span], timeout)[0], shape)
+        return drive(self._logits_steps(input_ids, decoder_input_ids, attention_mask), timeout)
 
     async def logits_async(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
     ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `logits`."""
-        await self._settled()
-        span, shape = self._logits(input_ids, decoder_input_ids, attention_mask)
-        return _floats((await self._device.queue.read_async([span], timeout))[0], shape)
+        return await drive_async(self._logits_steps(input_ids, decoder_input_ids, attention_mask), timeout)
+
+    def _logits_steps(self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any) -> Steps[np.ndarray[Any, Any]]:
+        yield from self._settle()
+        ids, target, parts = self._pair(input_ids, decoder_input_ids)
+        logits = forward.decode(parts, self._encoders.encode(ids, self._mask(ids, attention_mask)), target)
+        (values,) = yield from self._read([logits], (*target.shape, self.config.vocab_size))
+        return values
 
     def cross_attention(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
@@ -147,28 +149,24 @@ class Checks(Loaded):
         ndarray
             (layers, batch, heads, target, source) float32; the last axis sums to 1.
         """
-        spans, shape, tokens = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
-        return np.stack([_floats(data, shape)[..., :tokens] for data in self._device.queue.read(spans, timeout)])
+        return drive(self._cross_attention_steps(input_ids, decoder_input_ids, attention_mask), timeout)
 
     async def cross_attention_async(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any = None, timeout: float | None = 30.0
     ) -> np.ndarray[Any, Any]:
         """Coroutine twin of `cross_attention`."""
-        await self._settled()
-        spans, shape, tokens = self._cross_attention(input_ids, decoder_input_ids, attention_mask)
-        return np.stack(
-            [_floats(data, shape)[..., :tokens] for data in await self._device.queue.read_async(spans, timeout)]
-        )
+        return await drive_async(self._cross_attention_steps(input_ids, decoder_input_ids, attention_mask), timeout)
 
-    def _cross_attention(
+    def _cross_attention_steps(
         self, input_ids: Any, decoder_input_ids: Any, attention_mask: Any
-    ) -> tuple[list[Span], tuple[int, ...], int]:
+    ) -> Steps[np.ndarray[Any, Any]]:
+        yield from self._settle()
         ids, target, parts = self._pair(input_ids, decoder_input_ids)
         seen: list[Any] = []
         encoded = self._encoders.encode(ids, self._mask(ids, attention_mask))
         forward.decode(parts, encoded, target, seen=seen)
         shape = (len(ids), self.config.num_heads, target.shape[1], encoded.source)
-        return [(buffer, 0, 4 * int(np.prod(shape))) for buffer in seen], shape, ids.shape[1]
+        return np.stack([layer[..., : ids.shape[1]] for layer in (yield from self._read(seen, shape))])
 
     def _pair(self, input_ids: Any, decoder_input_ids: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Parts]:
         ids, target = self._ids(input_ids, "input_ids"), self._ids(decoder_input_ids, "decoder_input_ids")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
@@ -169,11 +170,9 @@ class T5(Checks, Answers):
         wait: bool = True,
     ) -> Self:
         """Coroutine twin of `from_pretrained`."""
-        made = cls.from_pretrained(source, gpu, dtype, progress, max_source_tokens=max_source_tokens, wait=False)
-        if wait:
-            with made._freed_unless_whole():
-                await made.wait_async()
-        return made
+        return await asyncio.to_thread(
+            cls.from_pretrained, source, gpu, dtype, progress, max_source_tokens=max_source_tokens, wait=wait
+        )
 
     # ------------------------------------------------------------ state
 

@@ -10,7 +10,6 @@ import os
 import pathlib
 import threading
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -24,8 +23,10 @@ from webgpu_widget.device.default import as_device, default_device
 from webgpu_widget.device.queue import Reply
 from webgpu_widget.errors import BindingError, ShaderError, ShapeError, WebGPUWidgetError
 from webgpu_widget.link import hosts
-from webgpu_widget.link.losses import once_more, once_more_async
+from webgpu_widget.link.losses import once_more
+from webgpu_widget.link.steps import Steps, drive, drive_async
 from webgpu_widget.mandelbrot.film import film_writer
+from webgpu_widget.process.caller import warn_caller
 from webgpu_widget.shown.panel import meter
 from webgpu_widget.shown.widget import PicturedWidget
 from webgpu_widget.views.inputs import Inputs, first_device
@@ -271,24 +272,27 @@ class ShaderView(PicturedWidget):
         RuntimeWarning
             When pixels are NaN, which are drawn magenta.
         """
-
-        def draw() -> NDArray[np.uint8]:
-            request, picture, whole = self._start(time, size)
-            return self._finished(picture, self._device.wait(request, timeout), whole)
-
-        return draw() if self._given.resident else once_more(draw)
+        return drive(self._frame_steps(time, size), timeout)
 
     async def frame_async(
         self, time: float | None = None, size: tuple[int, int] | None = None, timeout: float | None = 30.0
     ) -> NDArray[np.uint8]:
         """Coroutine twin of `frame`."""
+        return await drive_async(self._frame_steps(time, size), timeout)
 
-        async def draw() -> NDArray[np.uint8]:
-            await self._device.connection.decide_async()
-            request, picture, whole = self._start(time, size)
-            return self._finished(picture, await self._device.wait_async(request, timeout), whole)
+    def _frame_steps(self, time: float | None, size: tuple[int, int] | None) -> Steps[NDArray[np.uint8]]:
+        def draw() -> Steps[NDArray[np.uint8]]:
+            yield from self._device.connection.decide_steps()
+            request, picture, (width, height) = self._start(time, size)
+            nan = (yield from self._device.wait_steps(request))["nan"]
+            if nan:
+                warn_caller(
+                    f"{nan} of {width} x {height} pixels are NaN, and drawn magenta: look for 0 / 0, or the root or logarithm of a negative number",
+                    RuntimeWarning,
+                )
+            return picture
 
-        return await (draw() if self._given.resident else once_more_async(draw))
+        return draw() if self._given.resident else once_more(draw)
 
     def _start(
         self, time: float | None, size: tuple[int, int] | None, coarse: int = 1, **asked: Any
@@ -315,16 +319,6 @@ class ShaderView(PicturedWidget):
         request = self._device.queue.start(command, reply.what, on_chunk=reply.take, uses=uses, source=self.source)
         request.check = reply.check
         return request, reply.arrays[0].reshape(height, width, 4), (wide, high)
-
-    @staticmethod
-    def _finished(picture: NDArray[np.uint8], told: dict[str, Any], whole: tuple[int, int]) -> NDArray[np.uint8]:
-        if told["nan"]:
-            warnings.warn(
-                f"{told['nan']} of {whole[0]} x {whole[1]} pixels are NaN, and drawn magenta: look for 0 / 0, or the root or logarithm of a negative number",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-        return picture
 
     def film(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from webgpu_widget import shaders
 from webgpu_widget.arrays.array import GPUArray
+from webgpu_widget.link.steps import Steps, drive, drive_async
 from webgpu_widget.weights.convert import GROUP
 
 if TYPE_CHECKING:
@@ -87,11 +88,14 @@ class QuantizedArray:
 
     def numpy(self, timeout: float | None = 30.0) -> npt.NDArray[np.float32]:
         """Read the float32 values back."""
-        return self.dequantize().numpy(timeout)
+        return drive(self._numpy_steps(), timeout)
 
     async def numpy_async(self, timeout: float | None = 30.0) -> npt.NDArray[np.float32]:
         """Coroutine twin of `numpy`."""
-        return await self.dequantize().numpy_async(timeout)
+        return await drive_async(self._numpy_steps(), timeout)
+
+    def _numpy_steps(self) -> Steps[npt.NDArray[np.float32]]:
+        return self.dequantize()._numpy_steps()
 
     def free(self) -> None:
         """Give the memory back."""
@@ -131,11 +135,17 @@ class SplitArray:
 
     def numpy(self, timeout: float | None = 30.0) -> npt.NDArray[Any]:
         """Read the whole back."""
-        return np.concatenate([part.numpy(timeout) for part in self.parts])
+        return drive(self._numpy_steps(), timeout)
 
     async def numpy_async(self, timeout: float | None = 30.0) -> npt.NDArray[Any]:
         """Coroutine twin of `numpy`."""
-        return np.concatenate([await part.numpy_async(timeout) for part in self.parts])
+        return await drive_async(self._numpy_steps(), timeout)
+
+    def _numpy_steps(self) -> Steps[npt.NDArray[Any]]:
+        parts = []
+        for part in self.parts:
+            parts.append((yield from part._numpy_steps()))  # noqa: PERF401 - no comprehension may yield
+        return np.concatenate(parts)
 
     def free(self) -> None:
         """Give the memory back."""

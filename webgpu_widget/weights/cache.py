@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.device.default import as_device
+from webgpu_widget.link.steps import Steps, call, drive, drive_async
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
@@ -100,8 +101,9 @@ class CacheReport:
         return not self.bad
 
 
-def _request(name: str, params: dict[str, Any]) -> dict[str, Any]:
-    return {"op": "service", "name": f"cache.{name}", "params": params}
+def _ask(gpu: GPU | None, name: str, what: str, **params: Any) -> Steps[dict[str, Any]]:
+    command = {"op": "service", "name": f"cache.{name}", "params": params}
+    return as_device(gpu).queue.request_steps(command, what)
 
 
 def _keys(source: str | os.PathLike[str] | None) -> builtins.list[str] | None:
@@ -111,15 +113,6 @@ def _keys(source: str | os.PathLike[str] | None) -> builtins.list[str] | None:
         return None
     with open_source(source) as opened:
         return [file.key for file in opened.files]
-
-
-def _entries(reply: dict[str, Any]) -> builtins.list[CacheEntry]:
-    fields = ("name", "key", "size", "bytes", "complete")
-    return [CacheEntry(**{field: item[field] for field in fields}) for item in reply["entries"]]
-
-
-def _report(reply: dict[str, Any]) -> CacheReport:
-    return CacheReport(reply["checked"], reply["bytes"], tuple((item["key"], item["chunk"]) for item in reply["bad"]))
 
 
 def list(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> builtins.list[CacheEntry]:  # noqa: A001
@@ -132,12 +125,18 @@ def list(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> builtins.li
     timeout : float or None
         Seconds of silence.
     """
-    return _entries(as_device(gpu).queue.request(_request("list", {}), "listing the cache", timeout))
+    return drive(_list_steps(gpu), timeout)
 
 
 async def list_async(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> builtins.list[CacheEntry]:
     """Coroutine twin of `list`."""
-    return _entries(await as_device(gpu).queue.request_async(_request("list", {}), "listing the cache", timeout))
+    return await drive_async(_list_steps(gpu), timeout)
+
+
+def _list_steps(gpu: GPU | None) -> Steps[builtins.list[CacheEntry]]:
+    reply = yield from _ask(gpu, "list", "listing the cache")
+    fields = ("name", "key", "size", "bytes", "complete")
+    return [CacheEntry(**{field: item[field] for field in fields}) for item in reply["entries"]]
 
 
 def clear(source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 30.0) -> int:
@@ -155,16 +154,20 @@ def clear(source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = Non
     int
         Bytes given back.
     """
-    reply = as_device(gpu).queue.request(_request("clear", {"keys": _keys(source)}), "clearing the cache", timeout)
-    return int(reply["freed_bytes"])
+    return drive(_clear_steps(source, gpu), timeout)
 
 
 async def clear_async(
     source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 30.0
 ) -> int:
     """Coroutine twin of `clear`."""
-    request = _request("clear", {"keys": _keys(source)})
-    return int((await as_device(gpu).queue.request_async(request, "clearing the cache", timeout))["freed_bytes"])
+    return await drive_async(_clear_steps(source, gpu), timeout)
+
+
+def _clear_steps(source: str | os.PathLike[str] | None, gpu: GPU | None) -> Steps[int]:
+    keys = yield from call(lambda: _keys(source))
+    reply = yield from _ask(gpu, "clear", "clearing the cache", keys=keys)
+    return int(reply["freed_bytes"])
 
 
 def verify(
@@ -177,17 +180,20 @@ def verify(
     source, gpu, timeout
         As for `clear`.
     """
-    return _report(
-        as_device(gpu).queue.request(_request("verify", {"keys": _keys(source)}), "verifying the cache", timeout)
-    )
+    return drive(_verify_steps(source, gpu), timeout)
 
 
 async def verify_async(
     source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 300.0
 ) -> CacheReport:
     """Coroutine twin of `verify`."""
-    request = _request("verify", {"keys": _keys(source)})
-    return _report(await as_device(gpu).queue.request_async(request, "verifying the cache", timeout))
+    return await drive_async(_verify_steps(source, gpu), timeout)
+
+
+def _verify_steps(source: str | os.PathLike[str] | None, gpu: GPU | None) -> Steps[CacheReport]:
+    keys = yield from call(lambda: _keys(source))
+    reply = yield from _ask(gpu, "verify", "verifying the cache", keys=keys)
+    return CacheReport(reply["checked"], reply["bytes"], tuple((item["key"], item["chunk"]) for item in reply["bad"]))
 
 
 def quota(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> CacheQuota:
@@ -198,11 +204,13 @@ def quota(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> CacheQuota
     gpu, timeout
         As for `list`.
     """
-    return CacheQuota(**as_device(gpu).queue.request(_request("quota", {}), "asking for the storage quota", timeout))
+    return drive(_quota_steps(gpu), timeout)
 
 
 async def quota_async(*, gpu: GPU | None = None, timeout: float | None = 30.0) -> CacheQuota:
     """Coroutine twin of `quota`."""
-    return CacheQuota(
-        **await as_device(gpu).queue.request_async(_request("quota", {}), "asking for the storage quota", timeout)
-    )
+    return await drive_async(_quota_steps(gpu), timeout)
+
+
+def _quota_steps(gpu: GPU | None) -> Steps[CacheQuota]:
+    return CacheQuota(**(yield from _ask(gpu, "quota", "asking for the storage quota")))

@@ -15,6 +15,7 @@ from webgpu_widget.arrays.lazy.node import node_of
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.errors import CancelledError, DTypeError, WebGPUWidgetError, WeightsError
 from webgpu_widget.link.connection import Request
+from webgpu_widget.link.steps import Steps, drive, drive_async
 from webgpu_widget.process.fork import tell_children
 from webgpu_widget.weights.arrays import QuantizedArray, SplitArray
 from webgpu_widget.weights.budget import Budget
@@ -365,24 +366,19 @@ class Weights(Mapping[str, Loaded]):
         IntegrityError, WeightsError, CancelledError
             The load failed, or was cancelled.
         """
-        entry, request = self._want(name)
-        if request is not None:
-            self._device.wait(request, timeout)
-        if entry.flag >= 0 and not entry.checked and self._flags is not None:
-            self._check_flag(entry, self._device.queue.read([(self._flags, 0, 4 * self._flag_count)], timeout)[0])
-        return self._value(entry)
+        return drive(self._get_tensor_steps(name), timeout)
 
     async def get_tensor_async(self, name: str, timeout: float | None = 30.0) -> Loaded:
         """Coroutine twin of `get_tensor`."""
+        return await drive_async(self._get_tensor_steps(name), timeout)
+
+    def _get_tensor_steps(self, name: str) -> Steps[Loaded]:
         entry, request = self._want(name)
         if request is not None:
-            await self._device.wait_async(request, timeout)
+            yield from self._device.wait_steps(request)
         if entry.flag >= 0 and not entry.checked and self._flags is not None:
-            spans = [(self._flags, 0, 4 * self._flag_count)]
-            self._check_flag(entry, (await self._device.queue.read_async(spans, timeout))[0])
-        return self._value(entry)
-
-    def _value(self, entry: Entry) -> Loaded:
+            (flags,) = yield from self._device.queue.read_steps([(self._flags, 0, 4 * self._flag_count)])
+            self._check_flag(entry, flags)
         if entry.value is None:
             raise WeightsError(f"{entry.tensor.name!r} was taken off the GPU while it was being read; read it again")
         return entry.value
@@ -417,7 +413,7 @@ class Weights(Mapping[str, Loaded]):
 
     async def wait_async(self, stage: object = None, timeout: float | None = None) -> None:
         """Coroutine twin of `wait`."""
-        await self._device.wait_async(self._stage_waiter(stage), timeout)
+        await drive_async(self._device.wait_steps(self._stage_waiter(stage)), timeout)
 
     # ------------------------------------------------------------ mapping
 

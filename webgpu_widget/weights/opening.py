@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from webgpu_widget.device.default import as_device
 from webgpu_widget.errors import WeightsError
+from webgpu_widget.link.steps import Steps, call, drive, drive_async
 from webgpu_widget.weights.convert import Rules
 from webgpu_widget.weights.loader import Weights
 from webgpu_widget.weights.plan import Plan, make_plan
@@ -106,22 +106,7 @@ def load_weights(
            [3., 4., 5.]], dtype=float32)
     """
     options = _options(cache, verify, budget_bytes, chunk_bytes, max_binding_bytes)
-    chosen, rules, opened, plan = _prepare(source, gpu, stages, dtype, quantize)
-    try:
-        chosen.ready(timeout)
-        routes = []
-        for file in opened.files:
-            served = _serve(chosen, opened, file)
-            request = probe_request(file, chosen, served, by_python=route == "comm")
-            reply = chosen.queue.request(request, f"asking how to reach {file.name}", timeout)
-            routes.append(route_from(reply, file, served))
-        made = Weights(opened, plan, rules, chosen, routes, options)
-    except BaseException:
-        opened.close()
-        raise
-    if progress:
-        show(made)
-    return made
+    return drive(_load_steps(source, gpu, stages, dtype, quantize, route, options, progress=progress), timeout)
 
 
 async def load_weights_async(
@@ -142,14 +127,31 @@ async def load_weights_async(
 ) -> Weights:
     """Coroutine twin of `load_weights`."""
     options = _options(cache, verify, budget_bytes, chunk_bytes, max_binding_bytes)
-    chosen, rules, opened, plan = await asyncio.to_thread(_prepare, source, gpu, stages, dtype, quantize)
+    steps = _load_steps(source, gpu, stages, dtype, quantize, route, options, progress=progress)
+    return await drive_async(steps, timeout)
+
+
+def _load_steps(
+    source: str | os.PathLike[str],
+    gpu: GPU | None,
+    stages: Stages | None,
+    dtype: Any,
+    quantize: Any,
+    route: Literal["comm"] | None,
+    options: dict[str, Any],
+    *,
+    progress: bool,
+) -> Steps[Weights]:
+    chosen, rules, opened, plan = yield from call(
+        lambda: _prepare(source, gpu, stages, dtype, quantize), drop=lambda prepared: prepared[2].close()
+    )
     try:
-        await chosen.ready_async(timeout)
+        yield from chosen.ready_steps()
         routes = []
         for file in opened.files:
             served = _serve(chosen, opened, file)
             request = probe_request(file, chosen, served, by_python=route == "comm")
-            reply = await chosen.queue.request_async(request, f"asking how to reach {file.name}", timeout)
+            reply = yield from chosen.queue.request_steps(request, f"asking how to reach {file.name}")
             routes.append(route_from(reply, file, served))
         made = Weights(opened, plan, rules, chosen, routes, options)
     except BaseException:

@@ -8,6 +8,7 @@ import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget.kernels.watched.instrument import WORDS
+from webgpu_widget.link.steps import Steps, drive
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer
@@ -40,17 +41,13 @@ class Notes:
 
     def check(self, timeout: float | None, outputs: Any = None) -> None:
         """Wait for the call, and raise `BoundsError` for what it noted."""
-        what = f"checking the indices of kernel {self._name!r}"
-        self._raise(self._queue.read([(self.buffer, 0, self.buffer.size_bytes)], timeout, what)[0], outputs)
+        drive(self.check_steps(outputs), timeout)
 
-    async def check_async(self, timeout: float | None, outputs: Any = None) -> None:
-        """Coroutine twin of `check`."""
+    def check_steps(self, outputs: Any = None) -> Steps[None]:
+        """As `check`."""
         what = f"checking the indices of kernel {self._name!r}"
-        read = await self._queue.read_async([(self.buffer, 0, self.buffer.size_bytes)], timeout, what)
-        self._raise(read[0], outputs)
-
-    def _raise(self, data: np.ndarray[Any, Any], outputs: Any) -> None:
-        notes = data.view(np.uint32).reshape(-1, WORDS)
+        data = yield from self._queue.read_steps([(self.buffer, 0, self.buffer.size_bytes)], what)
+        notes = data[0].view(np.uint32).reshape(-1, WORDS)
         found = [
             _fault(place, note) for place, note in zip(self._watched.places, notes.tolist(), strict=False) if note[0]
         ]
