@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from webgpu_widget import shaders
 from webgpu_widget._selftest.case import Area, Bench, differing, units
 from webgpu_widget.reference import weights as twin
+from webgpu_widget.shaders.uniforms import uniform
 from webgpu_widget.weights.convert import Part, Target
 from webgpu_widget.weights.scales import grid_of
 from webgpu_widget.weights.scaling import multiply
@@ -85,7 +85,7 @@ def launch(
         buffer = queue.alloc(size)
         made.append((buffer, 0, buffer.size_bytes))
         args.append((0, binding, buffer))
-    args.append((1, 0, struct.pack("<4I", count, 0, 0, 0)))
+    args.append((1, 0, uniform(f"weights/{name}").pack(count=count, flag=0, pad0=0, pad1=0)))
     groups = -(-invocations // 64)
     x = max(1, min(groups, 5))  # folded, also where it would not have to be
     queue.dispatch(queue.pipeline(shaders.load(f"weights/{name}"), name), args, (x, -(-groups // x), 1))

@@ -22,6 +22,7 @@ from webgpu_widget.kernels.entry import Entry, Variable
 from webgpu_widget.kernels.records import FieldArray, GPURecords
 from webgpu_widget.kernels.textures import GPUTexture, bind_opaque
 from webgpu_widget.link.protocol import BindingInfo, StructType, TypeInfo
+from webgpu_widget.shaders.uniforms import uniform
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -517,9 +518,12 @@ def repack(
     padded = (stride // 4, 1 if elem["type"] == "matrix" else 0, column_words)
     first, second = (padded, tight) if padded_first else (tight, padded)
     scalars = count * repeat * rows * columns
-    params = np.array([scalars, columns, rows * columns, *first, *second], np.uint32)
+    strides = {
+        f"{name}_{axis}": value
+        for name, values in (("source", first), ("target", second))
+        for axis, value in zip(("stride", "row", "column"), values, strict=True)
+    }
+    params = uniform("array/repack").pack(strides, scalars=scalars, columns=columns, per_element=rows * columns)
     queue = device.queue
     pipeline = queue.pipeline(shaders.load("array/repack"), label="repack")
-    queue.dispatch(
-        pipeline, [(0, 0, source), (0, 1, target), (1, 0, bytes(params.view(np.uint8)) + bytes(12))], grid(scalars, 256)
-    )
+    queue.dispatch(pipeline, [(0, 0, source), (0, 1, target), (1, 0, params)], grid(scalars, 256))

@@ -11,6 +11,7 @@ from webgpu_widget.arrays.values import SCALARS, Array, describe, leaf, scalar_n
 from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.kernels import layout
 from webgpu_widget.link.protocol import Member, StructType, TypeInfo
+from webgpu_widget.shaders.uniforms import uniform
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -226,11 +227,11 @@ def move(device: Device, source: Buffer, source_bytes: int, target: Buffer, tabl
         return
     queue = device.queue
     halves = count * table.size
-    params = np.array([halves, source_bytes // 2, table.size, 0], np.uint32)
+    params = uniform("array/relayout").pack(halves=halves, source_halves=source_bytes // 2, target_halves=table.size)
     where = queue.alloc(table.nbytes)
     queue.write(where, np.ascontiguousarray(table))
     groups = -(-halves // (2 * _INVOCATIONS))
     rows = -(-groups // SAFE_WORKGROUPS)
     pipeline = queue.pipeline(shaders.load("array/relayout"), label="relayout")
-    args: list[Arg] = [(0, 0, source), (0, 1, where), (0, 2, target), (1, 0, params.tobytes())]
+    args: list[Arg] = [(0, 0, source), (0, 1, where), (0, 2, target), (1, 0, params)]
     queue.dispatch(pipeline, args, (-(-groups // rows), rows, 1))

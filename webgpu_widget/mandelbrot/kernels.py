@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import struct
 import time
 from typing import Any, Protocol
 
@@ -31,6 +30,7 @@ from webgpu_widget.mandelbrot.work import (
     make_table,
     scaled,
 )
+from webgpu_widget.shaders.uniforms import uniform
 
 __all__ = [
     "Kernel",
@@ -145,30 +145,45 @@ class Kernel:
         """Pack the uniform of a dispatch."""
         view, prepared = self.view, self.prepared
         radius = radius_of(view)
-        head = struct.pack("<4I", *self.tile.size, first, count)
-        shift = _added(shift, self.tile.shift(view.size))
-        tail = (radius * radius, view.max_iter, budget, int(fresh), ROW_GROUPS)
         step = scaled(view.spacing, prepared.scale)
+        values: dict[str, Any] = {
+            "size": self.tile.size,
+            "first": first,
+            "count": count,
+            "step": (step, -step),
+            "shift": _added(shift, self.tile.shift(view.size)),
+            "max_iter": view.max_iter,
+            "budget": budget,
+            "fresh": int(fresh),
+            "row_groups": ROW_GROUPS,
+        }
         if prepared.method == "direct":
-            center = (float(part) for part in view.point)
-            julia = (float(part) for part in view.constant or (0, 0))
-            limit = radius * radius * (MARGIN if radius > 2 else 1)
-            return head + struct.pack("<8ff4I4x", *center, step, -step, *shift, *julia, limit, *tail[1:])
-        offsets = prepared.table.offsets if prepared.table else [0]
-        return head + struct.pack(
-            "<6fif6IiI32I",
-            *(scaled(part, prepared.scale) for part in prepared.offset),
-            step,
-            -step,
-            *shift,
-            prepared.scale,
-            *tail,
-            prepared.orbit.start,
-            len(offsets) - 1,
-            prepared.table.highest if prepared.table else -(2**30),
-            0,
-            *(offsets + [0] * (32 - len(offsets))),
+            return uniform("mandelbrot/direct").pack(
+                **values,
+                center=[float(part) for part in view.point],
+                julia=[float(part) for part in view.constant or (0, 0)],
+                radius_squared=radius * radius * (MARGIN if radius > 2 else 1),
+                unused=0,
+            )
+        return uniform("mandelbrot/perturb").pack(
+            **values,
+            **_levels(prepared.table),
+            offset=[scaled(part, prepared.scale) for part in prepared.offset],
+            scale=prepared.scale,
+            radius_squared=radius * radius,
+            start=prepared.orbit.start,
+            zero=0,
         )
+
+
+def _levels(table: Table | None) -> dict[str, Any]:
+    """Return what uniforms say of a table: how many levels, the largest radius, and where each level begins."""
+    offsets = table.offsets if table else [0]
+    return {
+        "levels": len(offsets) - 1,
+        "highest": table.highest if table else -(2**30),
+        "level_offsets": offsets + [0] * (32 - len(offsets)),
+    }
 
 
 def make_kernel(
@@ -268,24 +283,17 @@ class Refiner:
 
     def params(self, first: int, count: int, shift: tuple[float, float], budget: int, *, fresh: bool) -> bytes:  # noqa: ARG002
         """Pack the uniform of a dispatch."""
-        offsets = self.table.offsets if self.table else [0]
-        highest = self.table.highest if self.table else -(2**30)
-        radius = radius_of(self.view)
-        return struct.pack(
-            "<7Iif3I32I",
-            *(
-                count,
-                self.view.max_iter,
-                budget,
-                int(fresh),
-                ROW_GROUPS,
-                self.prepared.orbit.start,
-                len(offsets) - 1,
-                highest,
-                radius * radius,
-            ),
-            *(0, 0, 0),
-            *(offsets + [0] * (32 - len(offsets))),
+        return uniform("mandelbrot/refine").pack(
+            **_levels(self.table),
+            count=count,
+            max_iter=self.view.max_iter,
+            budget=budget,
+            fresh=int(fresh),
+            row_groups=ROW_GROUPS,
+            start=self.prepared.orbit.start,
+            radius_squared=radius_of(self.view) ** 2,
+            unused=0,
+            unused_too=(0, 0),
         )
 
 

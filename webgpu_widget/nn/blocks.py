@@ -9,12 +9,13 @@ with their position, scaled, of which several share a head of keys and values.
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.nn.kernels import ACTIVATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from webgpu_widget.device.handles import Buffer
     from webgpu_widget.nn.formats import Format
     from webgpu_widget.nn.kernels import Kernels, Matrix
@@ -83,13 +84,20 @@ class Blocks:
         return vectors
 
     def _run(
-        self, name: str, buffers: list[Buffer], groups: tuple[int, int, int], params: bytes, weights: Format, width: int, **constants: Any
+        self, name: str, buffers: list[Buffer], groups: tuple[int, int, int], params: Mapping[str, int] | None, weights: Format, width: int, **constants: Any
     ) -> None:  # fmt: skip
         s = self.kernels.sizes
         self.kernels.run(name, buffers, groups, params, weights, WG=width, WORDS=s.width // 4, **constants)
 
     def _attend(
-        self, name: str, buffers: list[Buffer], rows: int, params: bytes, weights: Format, width: int, **constants: Any
+        self,
+        name: str,
+        buffers: list[Buffer],
+        rows: int,
+        params: Mapping[str, int] | None,
+        weights: Format,
+        width: int,
+        **constants: Any,
     ) -> None:
         """Queue an attention, whose workgroups share a head's outputs while a card has room: to look at all of the past takes less than another turn."""
         s = self.kernels.sizes
@@ -108,7 +116,7 @@ class Blocks:
             Of `vectors`, with position biases.
         """
         buffers = [x, qkv, vectors, out.words, origin, state, cache, slots]
-        params, width = struct.pack("<I", capacity), self.width or 64
+        params, width = {"capacity": capacity}, self.width or 64
         self._attend("block_self", buffers, rows, params, out.format, width, DISTANCE=self.kernels.sizes.distance)
 
     def step_turned(
@@ -127,7 +135,7 @@ class Blocks:
         constants = {
             "KV_HEADS": s.kept_heads, "SCALE": s.scale, "WINDOW": window or 0, "INTERLEAVED": is_interleaved, "NORMED": is_normed, "EPSILON": s.epsilon,
         }  # fmt: skip
-        params, width = struct.pack("<I", capacity), self.turned_width or 64
+        params, width = {"capacity": capacity}, self.turned_width or 64
         self._attend("block_turned", buffers, rows, params, out.format, width, **constants)
 
     def step_cross(
@@ -135,7 +143,7 @@ class Blocks:
     ) -> None:  # fmt: skip
         """`Kernels.step_cross` and the output projection: ``slots`` (rows, heads + 1, width) of ``x`` (rows, width)."""
         buffers = [x, q, vectors, out.words, kv, mask, state, slots]
-        params, width = struct.pack("<2I", source, beams), self.width or 64
+        params, width = {"source": source, "beams": beams}, self.width or 64
         self._attend("block_cross", buffers, rows, params, out.format, width)
 
     def step_linear(
@@ -164,7 +172,7 @@ class Blocks:
             "block_gate",
             buffers,
             groups,
-            b"",
+            None,
             matrix.format,
             width,
             OUT=outputs,

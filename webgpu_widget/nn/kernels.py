@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,10 @@ from webgpu_widget.arrays.matmul.launch import launch
 from webgpu_widget.arrays.matmul.operand import Operand
 from webgpu_widget.nn.formats import FORMATS
 from webgpu_widget.nn.shaders import variant
+from webgpu_widget.shaders.uniforms import uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from webgpu_widget.arrays.array import GPUArray
     from webgpu_widget.device.device import Device
@@ -46,9 +46,12 @@ class Matrix:
     has_bias: bool = False
 
 
-def four_ends(ends: Sequence[int]) -> bytes:
-    """Pack the tokens that end a text as the kernels that choose want them: four words, the last one repeated."""
-    return struct.pack("<4I", *ends, *[ends[-1]] * (MOST_ENDS - len(ends)))
+_STRIDES = ("q_stride", "kv_stride", "k_at", "v_at", "batch_stride", "head_stride")
+
+
+def four_ends(ends: Sequence[int]) -> list[int]:
+    """Return the tokens that end a text as the kernels that choose want them: four words, the last one repeated."""
+    return [*ends, *[ends[-1]] * (MOST_ENDS - len(ends))]
 
 
 def _places(matrix: Matrix, place: tuple[int, int] | None) -> dict[str, Any]:
@@ -95,7 +98,7 @@ class Kernels:
         return self.queue.pipeline(source, f"nn/{name}", None, {key: float(value) for key, value in constants.items()})
 
     def run(
-        self, name: str, buffers: Sequence[Buffer], groups: tuple[int, int, int], params: bytes = b"", weights: Format = "f32", at_once: int = 1,
+        self, name: str, buffers: Sequence[Buffer], groups: tuple[int, int, int], params: Mapping[str, Any] | None = None, weights: Format = "f32", at_once: int = 1,
         outputs: int = 1, **constants: float,
     ) -> None:  # fmt: skip
         """Queue a shader of ``shaders/nn`` by name.
@@ -107,7 +110,7 @@ class Kernels:
         groups
             Of the dispatch.
         params
-            Its uniform, where it has one.
+            The fields of its uniform by name, where it has one.
         weights
             Format of its matrices, where it has any.
         at_once, outputs
@@ -117,7 +120,7 @@ class Kernels:
         """
         args: list[Any] = [(0, i, buffer) for i, buffer in enumerate(buffers)]
         if params:
-            args.append((1, 0, params))
+            args.append((1, 0, uniform(f"nn/{name}").pack(params)))
         self.queue.dispatch(self._pipeline(name, weights, at_once, outputs, **constants), args, groups)
 
     def _teams(self, outputs: int, *, share: int = 1) -> tuple[int, int]:
@@ -159,7 +162,7 @@ class Kernels:
             count = array.shape[0]
             if self.weights == "int8":
                 size, groups = self._teams(count)
-                params = struct.pack("<3I", count, columns // 4, first)
+                params = {"rows": count, "words": columns // 4, "first": first}
                 self.run("quantize_rows", [array._buffer(), words, scale], (groups, 1, 1), params, WG=size)
             else:
                 self.queue.copy(array._buffer(), 0, words, first * row_bytes, count * row_bytes)
@@ -211,14 +214,14 @@ class Kernels:
     def embed(self, ids: Buffer, rows: int, table: Matrix, x: Buffer) -> None:
         """``x[r] = table[ids[r]]``."""
         groups = min(_MOST_GROUPS, -(-rows * table.columns // 4 // 64))
-        buffers, params = [ids, table.words, table.scale, x], struct.pack("<I", rows)
-        self.run("embed", buffers, (groups, 1, 1), params, table.format, WIDTH=table.columns)
+        buffers = [ids, table.words, table.scale, x]
+        self.run("embed", buffers, (groups, 1, 1), {"rows": rows}, table.format, WIDTH=table.columns)
 
     def norm(self, x: Buffer, gain: Buffer, y: Buffer, rows: int, width: int | None = None) -> None:
         """RMSNorm of rows; of the model's width where none is given."""
         size, groups = self._teams(rows)
         constants: dict[str, Any] = {"WG": size, "WIDTH": width or self.sizes.width, "EPSILON": self.sizes.epsilon}
-        self.run("rms_norm", [x, gain, y], (groups, 1, 1), struct.pack("<I", rows), **constants)
+        self.run("rms_norm", [x, gain, y], (groups, 1, 1), {"rows": rows}, **constants)
 
     def linear(
         self, x: Buffer, matrix: Matrix, y: Buffer, rows: int, *, residual: bool = False, factor: float = 1.0, place: tuple[int, int] | None = None
@@ -233,7 +236,7 @@ class Kernels:
         constants: dict[str, Any] = {"RESIDUAL": residual, "FACTOR": factor, **_places(matrix, place)}
         groups = (-(-matrix.rows // 32), -(-rows // 32), 1)
         buffers = [x, matrix.words, matrix.scale, y]
-        self.run("linear", buffers, groups, struct.pack("<I", rows), matrix.format, **constants)
+        self.run("linear", buffers, groups, {"rows": rows}, matrix.format, **constants)
 
     def _is_for_tiles(self, matrix: Matrix, rows: int) -> bool:
         """Whether a product is large enough, and the adapter a GPU, for the kernels of `wg.matmul`."""
@@ -255,7 +258,7 @@ class Kernels:
         s = self.sizes
         groups = min(_MOST_GROUPS, -(-rows * s.hidden // 64))
         constants: dict[str, Any] = {"WIDTH": s.hidden, "GATED": s.is_gated, "ACT": ACTIVATIONS[s.activation]}
-        self.run("gate", [a, h], (groups, 1, 1), struct.pack("<I", rows), **constants)
+        self.run("gate", [a, h], (groups, 1, 1), {"rows": rows}, **constants)
 
     def _heads_of(self) -> dict[str, Any]:
         return {"HEADS": self.sizes.heads, "KV_HEADS": self.sizes.kept_heads, "SCALE": self.sizes.scale}
@@ -319,7 +322,7 @@ class Kernels:
         self._attend(qkv, cache, None, mask, out, shape, strides, causal=True, window=window)
 
     def _attend(
-        self, q: Buffer, kv: Buffer, bias: Buffer | None, mask: Buffer, out: Buffer, shape: tuple[int, int, int], strides: tuple[int, ...],
+        self, q: Buffer, kv: Buffer, bias: Buffer | None, mask: Buffer, out: Buffer, shape: tuple[int, int, int], strides: Sequence[int],
         *, causal: bool, window: int | None = None,
     ) -> None:  # fmt: skip
         s, (batch, queries, keys) = self.sizes, shape
@@ -327,7 +330,9 @@ class Kernels:
         # barriers are what costs where a CPU runs the shader, and registers where heads are wide
         name = "attention" if self.on_cpu or s.head_width > _WIDEST_TILED_HEAD else "attention_tiled"
         buffers = [q, kv, self.ones if bias is None else bias, mask, out]
-        params = struct.pack("<10I", queries, keys, *strides, keys - queries if causal else 0, window or keys)
+        params = {
+            "queries": queries, "keys": keys, **dict(zip(_STRIDES, strides, strict=True)), "first": keys - queries if causal else 0, "window": window or keys,
+        }  # fmt: skip
         self.run(name, buffers, (-(-queries // 32), s.heads, batch), params, **constants, **self._heads_of())
 
     def rope(
@@ -349,7 +354,7 @@ class Kernels:
         s, (batch, length) = self.sizes, shape
         heads, stride = s.heads + s.kept_heads, s.q_width + s.kv_width
         groups = min(_MOST_GROUPS, -(-batch * length * heads // 64))
-        params = struct.pack("<4I", batch * length, stride, first, length)
+        params = {"rows": batch * length, "stride": stride, "first": first, "length": length}
         constants: dict[str, Any] = {
             "QUERIES": s.heads,
             "KEYS": s.kept_heads,
@@ -364,14 +369,14 @@ class Kernels:
         """Put the keys and values of (batch, positions) into a cache's layer, from position ``first`` on."""
         s, (batch, length) = self.sizes, shape
         groups = min(_MOST_GROUPS, -(-batch * length * s.kv_width // 256))
-        params = struct.pack("<4I", batch, length, first, capacity)
+        params = {"rows": batch, "length": length, "first": first, "capacity": capacity}
         self.run("keep", [qkv, cache], (groups, 1, 1), params, HEADS=s.heads, KV_HEADS=s.kept_heads)
 
     def attention_weights(self, q: Buffer, kv: Buffer, mask: Buffer, w: Buffer, shape: tuple[int, int, int]) -> None:
         """Cross-attention's probabilities; ``shape`` is batch, queries, keys."""
         batch, queries, keys = shape
         groups = (-(-queries // 32), self.sizes.heads, batch)
-        params = struct.pack("<2I", queries, keys)
+        params = {"queries": queries, "keys": keys}
         self.run("attention_weights", [q, kv, mask, w], groups, params, **self._heads_of())
 
     # ------------------------------------------------------------ one step
@@ -440,7 +445,7 @@ class Kernels:
         size, groups = self._head_teams()
         constants: dict[str, Any] = {"WG": size, "DISTANCE": self.sizes.distance, "BIASED": bias is not None}
         buffers = [qkv, self.ones if bias is None else bias, origin, state, cache, out]
-        self.run("step_self", buffers, (groups, rows, 1), struct.pack("<I", capacity), **constants, **self._heads_of())
+        self.run("step_self", buffers, (groups, rows, 1), {"capacity": capacity}, **constants, **self._heads_of())
 
     def step_turned(
         self, qkv: Buffer, table: Buffer, gains: Buffer | None, state: Buffer, cache: Buffer, out: Buffer, rows: int, capacity: int,
@@ -454,7 +459,7 @@ class Kernels:
             **self._turning(gains, is_interleaved=is_interleaved),
         }
         buffers = [qkv, table, self.ones if gains is None else gains, state, cache, out]
-        params = struct.pack("<I", capacity)
+        params = {"capacity": capacity}
         self.run("step_turned", buffers, (groups, rows, 1), params, **constants, **self._heads_of())
 
     def step_cross(
@@ -462,20 +467,20 @@ class Kernels:
     ) -> None:
         """Cross-attention of the new position of each row."""
         size, groups = self._head_teams()
-        params = struct.pack("<2I", source, beams)
+        params = {"source": source, "beams": beams}
         self.run("step_cross", [q, kv, mask, state, out], (groups, rows, 1), params, WG=size, **self._heads_of())
 
     def widen(self, x: Buffer, y: Buffer, rows: int, words: int, wider: int) -> None:
         """Copy rows of 16-byte words to the beginnings of wider ones."""
         groups = min(_MOST_GROUPS, -(-rows * words // 64))
-        self.run("widen", [x, y], (groups, 1, 1), struct.pack("<3I", rows, words, wider))
+        self.run("widen", [x, y], (groups, 1, 1), {"rows": rows, "words": words, "wider": wider})
 
     def pick(
         self, logits: Buffer, table: Matrix, state: Buffer, tokens: Buffer, x: Buffer, settings: Buffer, seen: Buffer,
         rows: int, capacity: int, ends: Sequence[int], pad: int,
     ) -> None:  # fmt: skip
         """Choose, note and embed each row's next token, and count the step; rows that have come to one of ``ends`` get the pad."""
-        params = four_ends(ends) + struct.pack("<4I", self.sizes.vocab, pad, capacity, 0)
+        params = {"ends": four_ends(ends), "vocab": self.sizes.vocab, "pad": pad, "capacity": capacity}
         buffers = [logits, table.words, table.scale, state, tokens, x, settings, seen]
         constants: dict[str, Any] = {"WG": self.widest, "WIDTH": self.sizes.width}
         self.run("pick", buffers, (1, rows, 1), params, table.format, **constants)
@@ -485,7 +490,7 @@ class Kernels:
         sources: int, beams: int, capacity: int, ends: Sequence[int],
     ) -> None:  # fmt: skip
         """One step of beam search, and count the step."""
-        params = four_ends(ends) + struct.pack("<4I", self.sizes.vocab, capacity, 0, 0)
+        params = {"ends": four_ends(ends), "vocab": self.sizes.vocab, "capacity": capacity}
         buffers = [logits, table.words, table.scale, state, tokens, beam, origin, x]
         constants: dict[str, Any] = {"WG": self.widest, "WIDTH": self.sizes.width, "BEAMS": beams}
         self.run("beam", buffers, (1, sources, 1), params, table.format, **constants)

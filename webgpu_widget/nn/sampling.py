@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import struct
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from webgpu_widget.errors import PromptError
+from webgpu_widget.shaders.uniforms import uniform
 
 __all__ = ["MOST_BEAMS", "Settings", "checked", "seen_bits"]
 
@@ -34,8 +34,10 @@ class Settings:
         """Return them as the kernel that picks reads them."""
         seed = (self.seed ^ self.seed >> 32) & 0xFFFFFFFF
         floor = min(self.temperature * math.log(self.min_p), -1e-30) if self.min_p else 0.0
-        numbers = self.top_p, self.temperature, floor, self.repetition_penalty
-        return struct.pack("<3I4f", self.do_sample, self.top_k, seed, *numbers)
+        return uniform("nn/pick", "Settings").pack(
+            sample=int(self.do_sample), top_k=self.top_k, seed=seed, top_p=self.top_p, temperature=self.temperature, floor=floor,
+            penalty=self.repetition_penalty,
+        )  # fmt: skip
 
 
 def seen_bits(ids: np.ndarray[Any, Any], vocab: int) -> np.ndarray[Any, Any]:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import functools
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from webgpu_widget.shaders.source import load
 
 __all__ = ["Uniform", "uniform"]
 
-_STRUCT = r"^struct {name} \{{(.*?)\}}"
 _FIELD = re.compile(r"(\w+)\s*:\s*(array<\w+, \d+>|\w+)")
-_CODES = {"u32": "I", "i32": "i", "f32": "f"}
-_VECTOR = re.compile(r"vec([234])([uif])|array<vec4([uif]), (\d+)>")
+_TYPE = re.compile(r"([uif])32|vec([234])([uif])|array<vec4([uif]), (\d+)>")
+_CODES = {"u": "I", "i": "i", "f": "f"}
+_ALIGNMENT = {1: 4, 2: 8}
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """A struct of 32-bit numbers, of vectors of them, and of arrays of vectors of four.
+    """A struct ``Params`` of 32-bit numbers, vectors of them, and arrays of vectors of four.
 
     Parameters
     ----------
@@ -32,91 +33,83 @@ class Uniform:
 
     @classmethod
     def read(cls, source: str, name: str = "Params") -> Uniform:
-        """Take the fields from WGSL that declares the struct.
+        """Take the fields from WGSL that declares a struct.
 
         Raises
         ------
         ValueError
             It is not there.
         """
-        bare = re.sub(r"//[^\n]*", "", source)
-        found = re.search(_STRUCT.format(name=name), bare, re.DOTALL | re.MULTILINE)
+        found = re.search(rf"^struct {name} \{{(.*?)\}}", re.sub("//[^\n]*", "", source), re.DOTALL | re.MULTILINE)
         if found is None:
             raise ValueError(f"the shader declares no struct {name}")
         return cls(tuple(_FIELD.findall(found[1])))
 
     @property
     def wgsl(self) -> str:
-        """The struct's text, by the name ``Params``."""
+        """The struct's text."""
         return "struct Params {\n" + "".join(f"  {name}: {kind},\n" for name, kind in self.fields) + "}\n"
 
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the struct."""
-        return self._layout.size
-
     @functools.cached_property
-    def _layout(self) -> struct.Struct:
-        form, at, most = "<", 0, 4
+    def _layout(self) -> tuple[Callable[..., bytes], list[str], list[bool]]:
+        """What packs the numbers, the names of the fields, and whether each is one number."""
+        form, at, most, singles = "<", 0, 4, []
         for _, kind in self.fields:
-            count, code, align = _shape(kind)
-            at, form = _padded(at, form, align)
-            form, at, most = f"{form}{count}{code}", at + 4 * count, max(most, align)
-        return struct.Struct(_padded(at, form, most)[1])
+            count, code = _shape(kind)
+            align = _ALIGNMENT.get(count, 16)
+            gap, most = -at % align, max(most, align)
+            form, at = f"{form}{gap}x{count}{code}", at + gap + 4 * count
+            singles.append(count == 1)
+        return struct.Struct(f"{form}{-at % most}x").pack, [name for name, _ in self.fields], singles
 
-    def pack(self, **values: float | Sequence[float]) -> bytes:
+    def pack(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> bytes:
         """Return the struct's bytes.
 
         Parameters
         ----------
-        **values
-            A number for a scalar, as many as it has for a vector or array. Negative numbers wrap in ``u32``, as arithmetic does there.
+        values, **more
+            By the names of fields: a number, or all those of a vector or array. A single negative number wraps in ``u32``, as arithmetic does there.
 
         Raises
         ------
         TypeError
             A field has no value, or a value no field; it names them.
         """
-        if len(values) != len(self.fields) or any(name not in values for name, _ in self.fields):
-            names = {name for name, _ in self.fields}
-            missing, more = sorted(names - {*values}), sorted({*values} - names)
-            raise TypeError(
-                f"Params has the fields {sorted(names)}: {missing} are missing, and {more} are none of them"
-            )
-        flat: list[float] = []
-        for name, kind in self.fields:
-            value = values[name]
-            if kind == "u32":
-                flat.append(value & 0xFFFFFFFF)  # type: ignore[operator]
-            elif isinstance(value, Sequence):
-                flat += value
-            else:
-                flat.append(value)
-        return self._layout.pack(*flat)
+        given = {**values, **more} if values and more else values or more
+        pack, names, singles = self._layout
+        try:
+            numbers = [given[name] for name in names]
+        except KeyError:
+            raise TypeError(self._misfit(given)) from None
+        if len(given) != len(names):
+            raise TypeError(self._misfit(given))
+        if False in singles:
+            numbers = [n for value, one in zip(numbers, singles, strict=True) for n in ((value,) if one else value)]
+        try:
+            return pack(*numbers)
+        except struct.error:
+            wrapping = [kind == "u32" for _, kind in self.fields for _ in range(_shape(kind)[0])]
+            return pack(*(n & 0xFFFFFFFF if wraps else n for n, wraps in zip(numbers, wrapping, strict=True)))
+
+    def _misfit(self, given: Mapping[str, Any]) -> str:
+        names = [name for name, _ in self.fields]
+        wrong = [f"{name} is missing" for name in names if name not in given]
+        wrong += [f"{name} is no field" for name in given if name not in names]
+        return f"{', '.join(wrong)}; the uniform has the fields {', '.join(names)}"
 
 
-def _shape(kind: str) -> tuple[int, str, int]:
-    """Count of numbers, the code of one and the alignment of a type."""
-    if kind in _CODES:
-        return 1, _CODES[kind], 4
-    found = _VECTOR.fullmatch(kind)
+def _shape(kind: str) -> tuple[int, str]:
+    """Count of the numbers of a type, and the code of one."""
+    found = _TYPE.fullmatch(kind)
     if found is None:
         raise ValueError(
-            f"a field of type {kind} cannot be packed: numbers of 32 bits, vectors of them, array<vec4u, N>"
+            f"a field of type {kind} cannot be packed: take u32, i32, f32, vectors of them, or array<vec4u, N>"
         )
-    codes = {"u": "I", "i": "i", "f": "f"}
-    if found[1] is None:
-        return 4 * int(found[4]), codes[found[3]], 16
-    count = int(found[1])
-    return count, codes[found[2]], 8 if count == 2 else 16
-
-
-def _padded(at: int, form: str, align: int) -> tuple[int, str]:
-    more = -at % align
-    return at + more, f"{form}{more}x" if more else form
+    single, count, of_vector, of_array, length = found.groups()
+    return (4 * int(length) if length else int(count or 1)), _CODES[single or of_vector or of_array]
 
 
 @functools.cache
 def uniform(name: str, struct: str = "Params") -> Uniform:
-    """Return the uniform of a shader of the package, by its name as ``shaders.load`` takes it."""
+    """Return the uniform of a shader of the package, whose name is as ``shaders.load`` takes it."""
     return Uniform.read(load(name), struct)

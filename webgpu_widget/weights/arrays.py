@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from webgpu_widget import shaders
 from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.link.steps import Steps, drive, drive_async
+from webgpu_widget.shaders.uniforms import uniform
 from webgpu_widget.weights.convert import GROUP
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class QuantizedArray:
                 (0, 0, self.packed._buffer()),
                 (0, 1, self.scales._buffer()),
                 (0, 2, out),
-                (1, 0, struct.pack("<4I", self.size, 0, 0, 0)),
+                (1, 0, uniform("weights/dequantize_int8").pack(count=self.size, flag=0, pad0=0, pad1=0)),
             ],
             (x, math.ceil(groups / x), 1),
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import struct
 from typing import TYPE_CHECKING
 
 from webgpu_widget import shaders
+from webgpu_widget.shaders.uniforms import uniform
 from webgpu_widget.weights.convert import GROUP
 from webgpu_widget.weights.scales import grid_of
 
@@ -34,22 +34,22 @@ def multiply(
         count, columns, block_columns, values = count // GROUP, columns // GROUP, block_columns // GROUP, buffers[1]
     halves = target.dtype == "float16"
     first_row = part.first_row * math.prod(tensor.shape[1:-1])
-    params = (
-        count,
-        columns,
-        grid.rows,
-        first_row,
-        grid.block_rows,
-        block_columns,
-        grid.scale_columns,
-        grid.layer_scales,
-    )
     name = "scale_blocks_f16" if halves else "scale_blocks"
+    params = uniform(f"weights/{name}").pack(
+        count=count,
+        columns=columns,
+        rows=grid.rows,
+        first_row=first_row,
+        block_rows=grid.block_rows,
+        block_columns=block_columns,
+        scale_columns=grid.scale_columns,
+        layer_scales=grid.layer_scales,
+    )
     groups = -(-(-(-count // 2) if halves else count) // 64)
     x = min(groups, 32768)
     queue = device.queue
     queue.dispatch(
         queue.pipeline(shaders.load(f"weights/{name}"), name),
-        [(0, 0, scales), (0, 1, values), (1, 0, struct.pack("<8I", *params))],
+        [(0, 0, scales), (0, 1, values), (1, 0, params)],
         (x, -(-groups // x), 1),
     )

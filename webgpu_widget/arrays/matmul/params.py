@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-FIELDS = (
-    "m", "n", "k", "k_chunk", "tiles_m", "tiles_n", "inner", "splits",
-    "a_offset", "a_m", "a_k", "a_outer", "a_inner",
-    "b_offset", "b_k", "b_n", "b_outer", "b_inner",
-    "out_offset", "out_m", "out_n", "out_outer", "out_inner", "out_split", "accumulate",
-)  # fmt: skip
-
-_PACK = struct.Struct(f"<{len(FIELDS)}I").pack
-
-WGSL = "struct Params {\n" + "".join(f"  {name}: u32,\n" for name in FIELDS) + "}\n"
+from webgpu_widget.shaders.uniforms import Uniform
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +43,9 @@ class Params:
 
     def pack(self) -> bytes:
         """Return the bytes of WGSL's ``Params``; negative strides wrap, as u32 arithmetic does in the shader."""
-        return _PACK(*[getattr(self, name) & 0xFFFFFFFF for name in FIELDS])
+        return UNIFORM.pack({name: getattr(self, name) for name in FIELDS})
+
+
+FIELDS = tuple(field.name for field in fields(Params))
+UNIFORM = Uniform(tuple((name, "u32") for name in FIELDS))
+WGSL = UNIFORM.wgsl

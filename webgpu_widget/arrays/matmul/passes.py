@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from webgpu_widget import shaders
 from webgpu_widget.device.limits import SAFE_WORKGROUPS
+from webgpu_widget.shaders.uniforms import uniform
 
 if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer, Span
@@ -70,10 +69,6 @@ class View:
         return (self.buffer, start, end - start), self.offset - start // self.itemsize
 
 
-def _words(*values: int) -> bytes:
-    return (np.array(values, dtype=np.int64) & 0xFFFFFFFF).astype("<u4").tobytes()
-
-
 def tight(buffer: Buffer, sizes: tuple[int, int, int, int], *, half: bool = False) -> View:
     """Return the view of a whole C-ordered batch."""
     _, inner, rows, cols = sizes
@@ -114,17 +109,31 @@ def convert(
     )
     bound_x, x_offset = x.window(limit)
     bound_y, y_offset = y.window(limit)
-    (so, si, sr, sc), (to, ti, tr, tc) = x.strides, y.strides
-    params = _words(
-        *x.sizes[2:], out_rows, out_cols, inner, x_offset, sr, sc, so, si, words, total, y_offset, tr, tc, to, ti
+    params = uniform("matrix/convert").pack(
+        **_strides("x", x, x_offset),
+        **_strides("y", y, y_offset),
+        rows=x.sizes[2],
+        cols=x.sizes[3],
+        out_rows=out_rows,
+        out_cols=out_cols,
+        inner=inner,
+        words=words,
+        total=total,
     )
     queue.dispatch(pipe, [(0, 0, bound_x), (0, 1, bound_y), (1, 0, params)], (*fold(-(-words // 256)), 1))
+
+
+def _strides(name: str, view: View, offset: int) -> dict[str, int]:
+    """Return the fields of convert.wgsl's uniform that say where a view's elements lie."""
+    outer, inner, row, col = view.strides
+    places = {"offset": offset, "outer": outer, "inner": inner, "row": row, "col": col}
+    return {f"{name}_{key}": value for key, value in places.items()}
 
 
 def _round_half(queue: Queue, x: View, y: View, count: int, limit: int) -> None:
     bound_x, x_offset = x.window(limit)
     pipe = queue.pipeline(shaders.load("matrix/round_half"), "matmul round", None, None)
-    params = _words(count, x_offset // 4)
+    params = uniform("matrix/round_half").pack(count=count, x_offset=x_offset // 4)
     queue.dispatch(pipe, [(0, 0, bound_x), (0, 1, y.buffer), (1, 0, params)], (*fold(-(-count // 256)), 1))
 
 
@@ -135,6 +144,5 @@ def reduce_splits(
     pipe = queue.pipeline(
         shaders.load("matrix/reduce_splits"), "matmul reduce", None, {"ACCUMULATE": float(accumulate)}
     )
-    queue.dispatch(
-        pipe, [(0, 0, partial), (0, 1, out), (1, 0, _words(count, splits, offset))], (*fold(-(-count // 256)), 1)
-    )
+    params = uniform("matrix/reduce_splits").pack(count=count, splits=splits, y_offset=offset)
+    queue.dispatch(pipe, [(0, 0, partial), (0, 1, out), (1, 0, params)], (*fold(-(-count // 256)), 1))
