@@ -7,17 +7,23 @@ from collections.abc import Iterator
 import pytest
 from lab_harness import Lab, Notebook
 from lab_server import LabServer
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Playwright, sync_playwright
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def playwright() -> Iterator[Playwright]:
+    """The only one of the process: a second would find the first one's loop running."""
+    with sync_playwright() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, playwright: Playwright) -> Iterator[Lab]:
     server = LabServer(tmp_path_factory.mktemp("lab"))
     try:
-        with sync_playwright() as playwright:
-            made = Lab(server, playwright)
-            yield made
-            made.close()
+        made = Lab(server, playwright)
+        yield made
+        made.close()
     finally:
         server.close()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from lab_harness import Lab, Notebook
 from lab_server import LabServer
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Playwright
 from slow_proxy import SlowProxy
 
 pytestmark = pytest.mark.long
@@ -20,7 +20,7 @@ WEIGHTS = pathlib.Path(__file__).parents[2] / "notebooks" / "tiny_t5" / "model.s
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Notebook, SlowProxy, Lab]]:
+def hub(tmp_path_factory: pytest.TempPathFactory, playwright: Playwright) -> Iterator[tuple[Notebook, SlowProxy, Lab]]:
     """A notebook as it is seen from afar."""
     folder = tmp_path_factory.mktemp("hub")
     server = LabServer(folder, {"WEBGPU_WIDGET_LANE": "0"}, base_url="/user/ada/")
@@ -28,14 +28,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Notebook, Sl
     proxy = SlowProxy(server.port, WAY_S, BYTES_PER_SECOND)
     server.seen_at = proxy.port
     try:
-        with sync_playwright() as playwright:
-            lab = Lab(server, playwright)
-            notebook = lab.notebook()
-            notebook.run(
-                "import json, time\nimport numpy as np\nimport webgpu_widget as wg\ngpu = wg.GPU()\ngpu", 120
-            ).ok()
-            yield notebook, proxy, lab
-            lab.close()
+        lab = Lab(server, playwright)
+        notebook = lab.notebook()
+        notebook.run("import json, time\nimport numpy as np\nimport webgpu_widget as wg\ngpu = wg.GPU()\ngpu", 120).ok()
+        yield notebook, proxy, lab
+        lab.close()
     finally:
         proxy.close()
         server.close()

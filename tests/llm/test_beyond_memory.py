@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
+import numpy as np
 import pytest
 from llm_common import load, tokens
 from scarce import scarce_gpu
@@ -18,7 +20,9 @@ def scarce(monkeypatch):
         yield made
 
 
-def test_two_models_beyond_memory(scarce, make_file, rng):
+@pytest.mark.parametrize("seed", [7, 2575471704])  # with the second, a call that nobody waits for is told first
+def test_two_models_beyond_memory(scarce, make_file, seed):
+    rng = np.random.default_rng(seed)
     (first, _), (second, _) = make_file(rng, "F32", layers=8), make_file(rng, "F32", layers=8)
     ids = rng.integers(2, 64, 9).tolist()
     gpu, one = scarce.gpu, load(first, scarce.gpu)
@@ -39,6 +43,9 @@ def test_two_models_beyond_memory(scarce, make_file, rng):
     assert tokens(one, ids, 6) == wanted
     later.free()
     one.free()
+    with contextlib.suppress(wg.OutOfMemoryError):  # loading takes more, for a while, than the model does
+        load(second, gpu).free()
+    scarce.limit(int(1.6 * alone))
     other = load(second, gpu)  # in the room of the first
     assert scarce.used <= scarce.limit_bytes
     found = tokens(other, ids, 6)

@@ -161,10 +161,11 @@ def test_a_generation_that_fails_leaves_nothing_to_the_next(tiny, monkeypatch, i
     assert tiny._decoders
 
     def fail(*_):
+        yield from ()
         raise wg.errors.OutOfMemoryError("a test")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(tiny._device), "wait_async" if is_async else "wait", fail)
+        patch.setattr(type(tiny._device), "wait_steps", fail)
         with pytest.raises(wg.errors.OutOfMemoryError, match="a test"):
             asyncio.run(tiny.generate_async(prompt)) if is_async else tiny.generate(prompt)
     width = 32  # of what the prompt was padded to
@@ -176,6 +177,6 @@ def test_a_stream_that_is_left_ends_its_work(endless):
     """By itself, not by what the interpreter clears: some CPython 3.12 keep the locals of a closed generator."""
     stream = endless.stream(PROMPT, max_new_tokens=100)
     next(stream)
-    work = stream.gi_frame.f_locals["work"]
+    work = stream.gi_frame.f_locals["stream"].gi_frame.f_locals["work"]
     stream.close()
     assert work.gi_frame is None

@@ -146,6 +146,7 @@ def test_an_interrupt_at_any_line(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("opcodes", [False, True], ids=["lines", "opcodes"])
 def test_an_interrupt_anywhere(rng: np.random.Generator, opcodes: bool) -> None:
     strike_everywhere(rng, 600, opcodes=opcodes)

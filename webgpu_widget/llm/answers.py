@@ -70,6 +70,9 @@ class Answers(Loaded):
 
     def _tokens(self, texts: Sequence[Sequence[int]], settings: Settings, *, streaming: bool) -> Stream[Chunk]:
         """Go on from texts of one length (see `nn.decoder.generate`); what is lost with a page or device is made again from the text so far."""
+        return whole_stream(self._device, self._going_on(texts, settings, streaming=streaming))
+
+    def _going_on(self, texts: Sequence[Sequence[int]], settings: Settings, *, streaming: bool) -> Stream[Chunk]:
         clock, losses = Clock(), 0
         before: list[list[int]] = [[] for _ in texts]
         while True:
@@ -236,8 +239,7 @@ class Answers(Loaded):
         rows = [self._prompt(one) for one in self._texts(text)]
         answers = [""] * len(rows)
         for group in self._groups(rows):
-            stream = self._tokens([rows[i] for i in group], wanted.settings, streaming=False)
-            with closing(whole_stream(self._device, stream)) as work:
+            with closing(self._tokens([rows[i] for i in group], wanted.settings, streaming=False)) as work:
                 while (chunk := (yield from following(work))) is not None:
                     if self._note(answers, rows, group, chunk, wanted.stop):
                         break
@@ -283,7 +285,7 @@ class Answers(Loaded):
         prompt = self._prompt(text)
         spoken = self._spoken(prompt, wanted.stop)
         # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
-        with closing(whole_stream(self._device, self._tokens([prompt], wanted.settings, streaming=True))) as work:
+        with closing(self._tokens([prompt], wanted.settings, streaming=True)) as work:
             while (chunk := (yield from following(work))) is not None:
                 piece, ends = spoken(chunk)
                 if piece:

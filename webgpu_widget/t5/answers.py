@@ -69,6 +69,9 @@ class Answers(Loaded):
 
     def _run(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Stream[Chunk]:
         """Generate for texts (see `nn.decoder.generate`), keeping `stats`."""
+        return whole_stream(self._device, self._chunks(texts, settings, truncation=truncation, streaming=streaming))
+
+    def _chunks(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Stream[Chunk]:
         yield from self._settle()
         self._ready()
         rows = [self.tokenizer.encode(text, limit=self.max_source_tokens, truncation=truncation) for text in texts]
@@ -210,8 +213,7 @@ class Answers(Loaded):
     ) -> Steps[str | list[str]]:
         texts, ids = self._texts(text), list[list[int]]()
         if texts:
-            run = self._run(texts, settings, truncation=truncation, streaming=False)
-            with closing(whole_stream(self._device, run)) as work:
+            with closing(self._run(texts, settings, truncation=truncation, streaming=False)) as work:
                 while (chunk := (yield from following(work))) is not None:
                     ids = chunk.tokens
         answers = [self.tokenizer.decode(row) for row in ids]
@@ -266,9 +268,9 @@ class Answers(Loaded):
         )
 
     def _pieces(self, text: str, settings: Settings, *, truncation: bool) -> Stream[str]:
-        pieces, run = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
+        pieces, work = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
         # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
-        with closing(whole_stream(self._device, run)) as work:
+        with closing(work):
             while (chunk := (yield from following(work))) is not None:
                 if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
                     yield piece
