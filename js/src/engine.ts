@@ -469,11 +469,11 @@ export class Engine {
   }
 
   private service(gpu: Gpu, command: Of<"service">, buffers: readonly Bytes[]): void {
-    const handler = findService(command.name);
-    if (!handler)
+    const service = findService(command.name);
+    if (!service)
       throw new EngineError("internal", `this page has no service ${command.name}; it has: ${serviceNames().join(", ") || "none"}`, { name: command.name });
-    const claim = this.claim(gpu);
-    if (claim.error) throw claim.error;
+    const claim = service.takesErrors ? this.claim(gpu) : undefined;
+    if (claim?.error) throw claim.error;
     const abort = new AbortController();
     this.aborts.set(command.id, abort);
     const { id } = command;
@@ -487,7 +487,7 @@ export class Engine {
     this.answer(
       id,
       claim,
-      handler(this, command.params, context).finally(() => this.aborts.delete(id)),
+      service.handler(this, command.params, context).finally(() => this.aborts.delete(id)),
     );
   }
 

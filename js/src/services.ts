@@ -15,17 +15,28 @@ export interface ServiceContext {
 
 export type ServiceHandler = (engine: Engine, params: Readonly<Record<string, unknown>>, context: ServiceContext) => Promise<Record<string, unknown>>;
 
-const handlers = new Map<string, ServiceHandler>();
-
-/** Register the handler of a service. */
-export function registerService(name: string, handler: ServiceHandler): void {
-  handlers.set(name, handler);
+export interface Service {
+  readonly handler: ServiceHandler;
+  /** Whether it answers with what has failed on the GPU since the last request, and does nothing then. */
+  readonly takesErrors: boolean;
 }
 
-export function findService(name: string): ServiceHandler | undefined {
-  return handlers.get(name);
+const services = new Map<string, Service>();
+
+/** Register the handler of a service that works with what commands before it have made: it fails with these. */
+export function registerService(name: string, handler: ServiceHandler): void {
+  services.set(name, { handler, takesErrors: true });
+}
+
+/** Register the handler of a service that asks nothing of the GPU, or that nobody waits for: errors of others must not end in its answer, and it is done all the same. */
+export function registerMessage(name: string, handler: ServiceHandler): void {
+  services.set(name, { handler, takesErrors: false });
+}
+
+export function findService(name: string): Service | undefined {
+  return services.get(name);
 }
 
 export function serviceNames(): string[] {
-  return [...handlers.keys()].sort();
+  return [...services.keys()].sort();
 }

@@ -40,8 +40,6 @@ _GONE_AFTER_S = 1.0
 """A page that said goodbye, and of which nothing is known since, is not waited for any longer."""
 _SLEPT_S = 2.0
 """A wait that has not looked at the clock for so long was itself stopped: the silence meanwhile is nobody's."""
-_INVALID = "is invalid due to a previous error"
-"""What Dawn says of what uses a buffer that could not be made."""
 _ADVICE = "What lived in that page's GPU memory is gone; run the cells that made it again"
 _NO_GPU_LEFT = "the browser had no GPU any more and was started anew"
 _REPORTS = frozenset({"result", "error", "chunk", "progress", "lost"})
@@ -116,8 +114,6 @@ class Connection:
         self._recovery = Recovery(starts_pages=transport.starts_pages)
         self._last_label = ""
         self._working_on: str | None = None
-        self._no_memory = ""
-        """What the page's GPU said when it had no memory left."""
         self.hello: Message = {}
         self._on_answered: weakref.WeakMethod[Answered] | None = None
 
@@ -423,8 +419,9 @@ class Connection:
                 self._session.lose_page(_NO_GPU_LEFT, left=True)
                 request.future.set_exception(errors.FrontendLostError(f"{request.what}: {_NO_GPU_LEFT}. {_ADVICE}"))
                 return
-            code, said = self._named(message["code"], message["message"])
-            error = errors.from_wire(code, said, message["details"], request.source, request.what)
+            error = errors.from_wire(
+                message["code"], message["message"], message["details"], request.source, request.what
+            )
             request.future.set_exception(error)
         elif event.kind == "chunk" and request.on_chunk is not None:
             request.on_chunk(
@@ -433,17 +430,8 @@ class Connection:
         elif event.kind == "progress" and request.on_progress is not None:
             request.on_progress(message["value"])
 
-    def _named(self, code: str, said: str) -> tuple[str, str]:
-        """Name what a call fails of: one that nobody waits for may have been told that there was no memory, and what needs that buffer is told this alone."""
-        if code == "out-of-memory":
-            self._no_memory = said
-        elif self._no_memory and _INVALID in said:
-            return "out-of-memory", f"{self._no_memory}. What was to use that memory said: {said}"
-        return code, said
-
     def _gone(self, kind: str, reason: str) -> None:
         self.generation += 1
-        self._no_memory = ""
         for reference in list(self._on_gone):
             callback = reference()
             if callback is None:

@@ -2,7 +2,7 @@
 import type { Engine } from "../engine.js";
 import { EngineError } from "../errors.js";
 import type { Gpu } from "../gpu.js";
-import { registerService, type ServiceContext } from "../services.js";
+import { registerMessage, registerService, type ServiceContext } from "../services.js";
 import { BlockChannel, type Sink } from "./channel.js";
 import { BlockStore } from "./store.js";
 
@@ -217,12 +217,12 @@ async function bare(engine: Engine, params: Params, { signal }: ServiceContext):
   return { ms: performance.now() - began };
 }
 
-registerService("peer-open", open);
-registerService("peer-signal", async (engine, params) => {
+registerMessage("peer-open", open);
+registerMessage("peer-signal", async (engine, params) => {
   for (const said of params.signals as Signal[]) await hoodOf(engine).find(params).heard(said);
   return {};
 });
-registerService("peer-close", async (engine, params) => {
+registerMessage("peer-close", async (engine, params) => {
   const hood = hoodOf(engine);
   hood.peers.get(String(params.peer))?.close("Python closed it");
   hood.peers.delete(String(params.peer));
@@ -232,7 +232,7 @@ registerService("peer-receive", receive);
 registerService("peer-send", send);
 registerService("peer-bare", bare);
 registerService("block-put", put);
-registerService("block-drop", async (engine, params) => {
+registerMessage("block-drop", async (engine, params) => {
   for (const name of params.blocks as string[]) hoodOf(engine).store.drop(name);
   return {};
 });

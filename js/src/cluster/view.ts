@@ -1,6 +1,6 @@
 /** What a browser of a cluster shows: whose it is, what it does, and a button that stops it. */
 import { registry } from "../runtime.js";
-import { registerService } from "../services.js";
+import { registerMessage } from "../services.js";
 
 interface Shown {
   readonly name: string;
@@ -40,7 +40,7 @@ function make(): HTMLElement {
   return made;
 }
 
-registerService("worker-view", async (_engine, params) => {
+registerMessage("worker-view", async (_engine, params) => {
   if (typeof document === "undefined") return {};
   card ??= make();
   const shown = params as unknown as Shown;

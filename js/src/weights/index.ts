@@ -1,7 +1,7 @@
 /** The services `weights.*` and `cache.*`. */
 import type { Engine } from "../engine.js";
 import { EngineError } from "../errors.js";
-import { registerService, type ServiceContext } from "../services.js";
+import { registerMessage, registerService, type ServiceContext } from "../services.js";
 import { isDisowned } from "../transports/frame.js";
 import { ChunkIO, type IO } from "./io.js";
 import { dropPool, forgetKept, Job } from "./job.js";
@@ -71,15 +71,15 @@ const keys = (params: Readonly<Record<string, unknown>>): string[] | null => (pa
 /** Register them all. */
 export function registerWeights(): void {
   registerService("weights.load", load);
-  registerService("weights.control", control);
-  registerService("weights.chunk", chunk);
-  registerService("weights.digests", digests);
-  registerService("weights.probe", probe);
-  registerService("cache.list", async () => ({ entries: await (await io()).list() }));
-  registerService("cache.clear", async (_engine, params) => {
+  registerMessage("weights.control", control);
+  registerMessage("weights.chunk", chunk);
+  registerMessage("weights.digests", digests);
+  registerMessage("weights.probe", probe);
+  registerMessage("cache.list", async () => ({ entries: await (await io()).list() }));
+  registerMessage("cache.clear", async (_engine, params) => {
     forgetKept();
     return { freed_bytes: await (await io()).clear(keys(params)) };
   });
-  registerService("cache.verify", async (_engine, params) => ({ ...(await (await io()).verify(keys(params))) }));
-  registerService("cache.quota", async () => ({ ...(await (await io()).quota().catch(() => NO_STORAGE)) }));
+  registerMessage("cache.verify", async (_engine, params) => ({ ...(await (await io()).verify(keys(params))) }));
+  registerMessage("cache.quota", async () => ({ ...(await (await io()).quota().catch(() => NO_STORAGE)) }));
 }
