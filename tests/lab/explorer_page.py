@@ -66,7 +66,7 @@ window.open_explorer = (traits, size) => {
 };
 window.at_rest = () => {
   const root = document.querySelector('.wgmb');
-  const frame = window.explorer.painter.picture.base;
+  const frame = window.explorer.progressive.picture.base;
   const text = (array) => { let all = ''; for (const byte of new Uint8Array(array.buffer)) all += String.fromCharCode(byte); return btoa(all); };
   return { state: { ...root.dataset }, note: root.querySelector('.wgmb-note').textContent, size: frame.size, smooth: text(frame.smooth), status: window.traits.status ?? null };
 };

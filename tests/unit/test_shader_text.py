@@ -119,7 +119,7 @@ def test_every_shader_has_a_twin(name):
 @pytest.mark.parametrize("name", SHARED)
 def test_what_is_shared_is_imported_and_has_a_header(name):
     used = [other for other in (*shaders.names(), *SHARED) if f"#import {name}\n" in source.read(other)]
-    assert used or name in {"shared/blocks", "shared/four_rows", "shared/workgroup_team"}, (
+    assert used or name in {"shared/blocks", "shared/four_outputs", "shared/four_rows", "shared/workgroup_team"}, (
         "those are put instead of others"
     )
     assert source.read(name).startswith("// ")
