@@ -17,7 +17,10 @@ GENERATED = {
     "an array's operation": "fn main(",
     "a pass of a transform": "Made by webgpu_widget.arrays.fourier.kernel",
 }
-ONLY_WITH_SUBGROUPS = {"nn/block_cross", "nn/block_gate", "nn/block_self", "nn/block_turned"}
+ONLY_WITH_SUBGROUPS = {
+    *("nn/block_cross", "nn/block_gate", "nn/block_self", "nn/block_turned"),
+    *("shared/attention_block", "shared/whole"),
+}
 """What the package sends only to adapters with subgroups."""
 
 
@@ -34,6 +37,7 @@ def test_every_shader_ran(gpu, request):
     ran = gpu._device.transport.page.dispatched
     if request.config.getoption("--naga") == "subgroups":
         names = [name for name in shaders.names() if "enable subgroups;" in shaders.load(name)]
+        names += [name for name in ONLY_WITH_SUBGROUPS if name in SHARED]
     else:
         names = [name for name in (*shaders.names(), *SHARED) if name not in ONLY_WITH_SUBGROUPS]
     lacking = {name: missing(read(name), ran) for name in names}
