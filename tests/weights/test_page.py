@@ -193,7 +193,7 @@ def test_chunks_are_hashed_beside_the_thread_that_moves_them(page_gpu, served, m
     url, data = served
     wg.load_weights(url, made, **QUICK).cancel()  # starts the workers
     wait_until(lambda: len(page.workers) >= 2, page)
-    page.wait_for_timeout(300)  # the hashers say that they live
+    page.wait_for_timeout(1500)  # the hashers say that they live
     for worker in page.workers:
         worker.evaluate(COUNT_DIGESTS)
     weights = wg.load_weights(url, made, cache=cache, **QUICK)
@@ -210,7 +210,7 @@ def test_all_workers_read_from_the_cache(page_gpu, served, model):
     url, data = served
     with wg.load_weights(url, made, **QUICK) as weights:
         weights.wait(timeout=30)
-    page.wait_for_timeout(300)  # the hashers say that they live
+    page.wait_for_timeout(1500)  # the hashers say that they live
     for worker in page.workers:
         worker.evaluate(COUNT_DIGESTS)
     with wg.load_weights(url, made, **QUICK) as weights:
