@@ -27,6 +27,7 @@ import psutil
 import webgpu_widget as wg
 from webgpu_widget.kernels.profile import Profile
 from webgpu_widget.kernels.program import Program
+from webgpu_widget.link.steps import iterate
 from webgpu_widget.llm.decoder import Decoder
 from webgpu_widget.nn.sampling import Settings
 from webgpu_widget.reference import llm as reference
@@ -183,8 +184,8 @@ def measure(path: Path, gpu: wg.GPU, a: argparse.Namespace) -> dict[str, Any]:
             model.free()
     row["right"] = is_right(model, path)
     text, began = "ABCDEFGH", time.perf_counter()
-    for _ in model._tokens([model.tokenizer.encode(text)], Settings(1), streaming=True):
-        model._device.synchronize(TIMEOUT_S)
+    for _ in iterate(model._tokens([model.tokenizer.encode(text)], Settings(1), streaming=True), TIMEOUT_S):
+        pass
     row["first_token_s"] = time.perf_counter() - began
     best = 0.0
     for _ in range(a.runs):

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import webgpu_widget as wg
+from webgpu_widget.link.steps import iterate
 from webgpu_widget.nn.sampling import Settings
-from webgpu_widget.nn.streaming import drive
 
 ROOT = Path(__file__).parents[2]
 PROMPT = "The capital of France is"
@@ -59,13 +59,13 @@ def ours(path: Path, long: str, a: argparse.Namespace) -> dict[str, Any]:
     model._decoder = None
     row["decode_tokens_per_second"] = row["prefill_tokens_per_second"] = 0.0
     for _ in range(a.runs):
-        *_, last = drive(model._device, model._tokens([ids], Settings(a.tokens), streaming=True), TIMEOUT_S)
+        *_, last = iterate(model._tokens([ids], Settings(a.tokens), streaming=True), TIMEOUT_S)
         row["tokens"] = last.tokens[0]
         rate = model.stats.decode_tokens_per_second or 0.0
         row["decode_tokens_per_second"] = max(row["decode_tokens_per_second"], rate)
         model._decoder = None
         began, given = time.perf_counter(), model.tokenizer.encode(long)
-        list(drive(model._device, model._tokens([given], Settings(1), streaming=False), TIMEOUT_S))
+        list(iterate(model._tokens([given], Settings(1), streaming=False), TIMEOUT_S))
         row["prefill_tokens_per_second"] = max(
             row["prefill_tokens_per_second"], len(given) / (time.perf_counter() - began)
         )
