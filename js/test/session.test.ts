@@ -22,6 +22,7 @@ class Wire implements Link {
     readonly kind: "comm" | "websocket" = "comm",
     readonly name: string = kind,
     private readonly onSend?: (message: ToPython) => void,
+    private readonly onClose?: () => void,
   ) {}
   send(message: ToPython, buffers: readonly Uint8Array<ArrayBuffer>[]): void {
     this.sent.push({ message, buffers });
@@ -29,6 +30,7 @@ class Wire implements Link {
   }
   close(): void {
     this.open = false;
+    this.onClose?.();
   }
   kinds(): string[] {
     return this.sent.map(({ message }) => message.kind);
@@ -394,8 +396,17 @@ function storm(seed: number): { batches: number[]; results: string[]; wanted: nu
     if (!found) throw new Error(`no link ${link}`);
     return found;
   };
+  const drop = (link: string): void => {
+    for (let at = flying.length - 1; at >= 0; at--) if (flying[at]?.link === link) flying.splice(at, 1);
+  };
   const connect = (kind: "comm" | "websocket", name: string): Wire => {
-    const made = new Wire(kind, name, (message) => fly(name, () => python.receive(name, structuredClone(message))));
+    const heard = (message: ToPython): void => fly(name, () => python.receive(name, structuredClone(message)));
+    // What the page closes is closed for Python too, and nothing of it comes afterwards.
+    const closed = (): void => {
+      drop(name);
+      flying.push({ link: "comm", deliver: () => python.closed(name) });
+    };
+    const made = new Wire(kind, name, heard, closed);
     wires.set(name, made);
     return made;
   };
@@ -429,7 +440,7 @@ function storm(seed: number): { batches: number[]; results: string[]; wanted: nu
     const lane = [...wires.values()].find((found) => found.kind === "websocket" && found.open);
     if (!lane) return;
     lane.open = false;
-    for (let at = flying.length - 1; at >= 0; at--) if (flying[at]?.link === lane.name) flying.splice(at, 1);
+    drop(lane.name);
     const notices = [() => session.linkClosed(lane), () => python.closed(lane.name)];
     if (next() < 0.5) notices.reverse();
     for (const notice of notices) flying.push({ link: "comm", deliver: notice });
