@@ -226,7 +226,8 @@ class Device:
         NoFrontendError, NoAdapterError
             With the reason and what to do.
         """
-        return drive(self.ready_steps(), timeout)
+        self.check_open()
+        return self.known or drive(self.ready_steps(), timeout)
 
     def ready_steps(self) -> Steps[AdapterInfo]:
         """As `ready`."""
@@ -282,12 +283,8 @@ class Device:
         self.check_open()
         yield from self.queue.request_steps({"op": "synchronize"}, "waiting for submitted work")
 
-    def settle(self, timeout: float | None = 30.0) -> None:
-        """Wait for what is queued and drop what it says: after a call that has failed, whose other commands would fail the next one."""
-        drive(self.settle_steps(), timeout)
-
     def settle_steps(self) -> Steps[None]:
-        """As `settle`."""
+        """Wait for what is queued and drop what it says: after a call that has failed, whose other commands would fail the next one."""
         # What WebGPU says outside of scopes comes while the first is waited for, and is the second's.
         for _ in range(2):
             with contextlib.suppress(errors.WebGPUWidgetError):

@@ -24,7 +24,7 @@ def vector_norm(
     *,
     axis: int | tuple[int, ...] | None = None,
     keepdims: bool = False,
-    ord: float = 2,  # noqa: A002
+    ord: float = 2,  # noqa: A002 - the standard's name
 ) -> GPUArray:
     """Return norms of vectors along axes.
 
@@ -177,7 +177,7 @@ def norm(
             raise ShapeError(f"norm: an array of shape {a.shape} is neither a vector nor a matrix; pass axis=.")
     axes = axis if isinstance(axis, tuple) else (axis,)
     if len(axes) == 1:
-        return vector_norm(a, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)  # type: ignore[arg-type]
+        return vector_norm(a, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)  # type: ignore[arg-type] # a vector's is a number
     places = tuple(check_axis(i, a.ndim) for i in axes)
     rest = tuple(i for i in range(a.ndim) if i not in places)
     result = matrix_norm(permute(a, (*rest, *places)), ord=ord)

@@ -67,11 +67,11 @@ class Call(Wait):
     function: Callable[[], Any]
     drop: Callable[[Any], None] | None = None
 
-    def wait(self, timeout: float | None) -> Any:  # noqa: ARG002
+    def wait(self, timeout: float | None) -> Any:  # noqa: ARG002 - a function of the caller's is not given up
         """As `Wait.wait`."""
         return self.function()
 
-    async def wait_async(self, timeout: float | None) -> Any:  # noqa: ARG002
+    async def wait_async(self, timeout: float | None) -> Any:  # noqa: ARG002 - as above
         """As `Wait.wait_async`."""
         running = asyncio.ensure_future(asyncio.to_thread(self.function))
         try:

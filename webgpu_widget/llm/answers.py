@@ -13,21 +13,18 @@ import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget.link.steps import Steps, Stream, drive, drive_async, following, iterate, iterate_async
-from webgpu_widget.llm.decoder import Decoder, run
-from webgpu_widget.nn.cache import Cache, rounded
+from webgpu_widget.llm.decoder import Decoder
 from webgpu_widget.nn.decoder import Chunk, generate
 from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings, checked
 from webgpu_widget.nn.stats import Clock, Stats
-from webgpu_widget.nn.streaming import Pieces, whole_stream
+from webgpu_widget.nn.streaming import Pieces, whole
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
-    from webgpu_widget.device.handles import Buffer
     from webgpu_widget.llm.config import Config
     from webgpu_widget.llm.decoder import Parts
     from webgpu_widget.llm.tokenizer import Tokenizer
-    from webgpu_widget.nn.layers import Rows
 
 __all__ = ["Answers"]
 
@@ -55,6 +52,12 @@ class Answers(Loaded):
     _decoder: Decoder | None
 
     @abstractmethod
+    def _kept(
+        self, ids: np.ndarray[Any, Any], which: str, first: int = 0, what: str = "reading back"
+    ) -> Steps[list[np.ndarray[Any, Any]]]:
+        """Run the layers, and read what a buffer of the rows held before the first layer, number 0, and after each."""
+
+    @abstractmethod
     def _ids(self, ids: Any) -> np.ndarray[Any, Any]:
         """Check ids."""
 
@@ -70,7 +73,7 @@ class Answers(Loaded):
 
     def _tokens(self, texts: Sequence[Sequence[int]], settings: Settings, *, streaming: bool) -> Stream[Chunk]:
         """Go on from texts of one length (see `nn.decoder.generate`); what is lost with a page or device is made again from the text so far."""
-        return whole_stream(self._device, self._going_on(texts, settings, streaming=streaming))
+        return whole(self._device, self._going_on(texts, settings, streaming=streaming))
 
     def _going_on(self, texts: Sequence[Sequence[int]], settings: Settings, *, streaming: bool) -> Stream[Chunk]:
         clock, losses = Clock(), 0
@@ -118,16 +121,7 @@ class Answers(Loaded):
 
     def _where(self, ids: np.ndarray[Any, Any], error: errors.WeightsError) -> Steps[None]:
         """Raise the error with the name of the layer whose rows are the first that are no numbers."""
-        parts, kept = self._ready(), list[Any]()
-        queue = self._device.queue
-
-        def keep(rows: Rows) -> None:
-            copy: Buffer = queue.alloc(rows.x.size_bytes, label="kept")
-            queue.copy(rows.x, 0, copy, 0, rows.x.size_bytes)
-            kept.append((copy, 0, copy.size_bytes))
-
-        run(parts, ids, Cache(parts.kernels, 1, len(ids), rounded(ids.shape[1])), parts.turns(ids.shape[1]), seen=keep)
-        arrays = yield from queue.read_steps(kept, "looking for NaN")
+        arrays = yield from self._kept(ids, "x", what="looking for NaN")
         bad = [i for i, rows in enumerate(arrays) if not np.isfinite(rows.view(np.float32)).all()]
         names = ["the embedding", *(f"layer {i} (blk.{i})" for i in range(self.config.layers)), "the last norm, the vocabulary projection, or a token after those that have come"]  # fmt: skip
         raise errors.WeightsError(f"{error} The first rows that are no numbers are those of {names[bad[0] if bad else -1]}.") from error  # fmt: skip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webgpu_widget.device.device import Device
-    from webgpu_widget.device.handles import Buffer, Span
+    from webgpu_widget.device.handles import Buffer
     from webgpu_widget.llm.config import Config
     from webgpu_widget.nn.layers import Rows
 
@@ -52,9 +52,8 @@ class Checks(Loaded):
 
     def _run(self, ids: Array, seen: Callable[[Rows], None] | None = None) -> tuple[Parts, Rows]:
         parts, (batch, count) = self._ready(), ids.shape
-        with whole(self._device):
-            cache = Cache(parts.kernels, 1, batch, rounded(count))
-            return parts, run(parts, ids, cache, parts.turns(count), seen=seen)
+        cache = Cache(parts.kernels, 1, batch, rounded(count))
+        return parts, run(parts, ids, cache, parts.turns(count), seen=seen)
 
     def logits(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
         """Return the logits after each token of a text.
@@ -76,11 +75,11 @@ class Checks(Loaded):
         ShapeError, DTypeError, PromptError
             For what are no ids of the model, or more than its context.
         """
-        return drive(self._logits_steps(input_ids), timeout)
+        return drive(whole(self._device, self._logits_steps(input_ids)), timeout)
 
     async def logits_async(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
         """Coroutine twin of `logits`."""
-        return await drive_async(self._logits_steps(input_ids), timeout)
+        return await drive_async(whole(self._device, self._logits_steps(input_ids)), timeout)
 
     def _logits_steps(self, input_ids: Any) -> Steps[Array]:
         yield from self._settle()
@@ -92,8 +91,8 @@ class Checks(Loaded):
         (data,) = yield from self._device.queue.read_steps([(out, 0, out.size_bytes)])
         return _floats(data, (*ids.shape, self.config.vocab))
 
-    def _copies(self, ids: Array, which: str) -> list[Span]:
-        """Run the layers and keep what a buffer of the rows holds after each."""
+    def _kept(self, ids: Array, which: str, first: int = 0, what: str = "reading back") -> Steps[list[Array]]:
+        """Run the layers, and read what a buffer of the rows held before the first layer, number 0, and after each."""
         kept: list[Buffer] = []
         queue = self._device.queue
 
@@ -103,7 +102,7 @@ class Checks(Loaded):
             queue.copy(buffer, 0, kept[-1], 0, buffer.size_bytes)
 
         self._run(ids, keep)
-        return [(buffer, 0, buffer.size_bytes) for buffer in kept]
+        return (yield from queue.read_steps([(buffer, 0, buffer.size_bytes) for buffer in kept[first:]], what))
 
     def hidden_states(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
         """Return the rows before the first layer and after each, before the last norm.
@@ -119,7 +118,7 @@ class Checks(Loaded):
             (layers + 1, batch, tokens, width) float32.
         """
         ids = self._ids(input_ids)
-        found = self._device.queue.read(self._copies(ids, "x"), timeout)
+        found = drive(whole(self._device, self._kept(ids, "x")), timeout)
         return np.stack([_floats(data, (*ids.shape, self.config.width)) for data in found])
 
     def attention(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
@@ -136,7 +135,7 @@ class Checks(Loaded):
             (layers, batch, heads, tokens, tokens) float32: shares of the last axis for the query of the one before, which sum to 1.
         """
         ids, c = self._ids(input_ids), self.config
-        found = self._device.queue.read(self._copies(ids, "qkv")[1:], timeout)
+        found = drive(whole(self._device, self._kept(ids, "qkv", first=1)), timeout)
         distance = np.arange(ids.shape[1])[:, None] - np.arange(ids.shape[1])
         shares = []
         for window, data in zip(c.windows, found, strict=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from webgpu_widget import errors
 from webgpu_widget.device.default import as_device
+from webgpu_widget.link.steps import Steps, drive
 from webgpu_widget.llm.answers import Answers
 from webgpu_widget.llm.checks import Checks
 from webgpu_widget.llm.decoder import Decoder, Parts
@@ -160,12 +161,14 @@ class LanguageModel(Checks, Answers):
         FrontendError, DeviceError
             When the page or device is lost.
         """
+        drive(whole(self._device, self._wait_steps()), timeout)
+
+    def _wait_steps(self) -> Steps[None]:
         texts = [[self.tokenizer.ends[0]] * 2]
-        with whole(self._device):
-            decoder = self._lend(texts, 2)  # two tokens compile the kernels
-            decoder.start(texts, Settings(1))
-            decoder.replay(1)
-            self._device.synchronize(timeout)
+        decoder = self._lend(texts, 2)  # two tokens compile the kernels
+        decoder.start(texts, Settings(1))
+        decoder.replay(1)
+        yield from self._device.synchronize_steps()
         self._decoder = decoder
         if self.stats.load_s is None:
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)

@@ -9,6 +9,7 @@ import numpy as np
 
 from webgpu_widget.arrays.matmul.launch import launch
 from webgpu_widget.arrays.matmul.operand import Operand
+from webgpu_widget.device.limits import SAFE_WORKGROUPS
 from webgpu_widget.nn.formats import FORMATS
 from webgpu_widget.nn.shaders import variant
 from webgpu_widget.shaders.uniforms import uniform
@@ -27,7 +28,6 @@ __all__ = ["ACTIVATIONS", "MOST_ENDS", "Kernels", "Matrix"]
 ACTIVATIONS = {"relu": 0, "gelu_new": 1, "silu": 2}
 MOST_ENDS = 4
 """Tokens that may end a text."""
-_MOST_GROUPS = 65_535
 _WIDEST_TILED_HEAD = 64
 _DECODED_WHOLE = frozenset({"bf16", "q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"})
 _MANY_ROWS = 64
@@ -126,10 +126,10 @@ class Kernels:
     def _teams(self, outputs: int, *, share: int = 1) -> tuple[int, int]:
         """Workgroup size and count for ``outputs`` that teams make, ``share`` each."""
         if not self.has_subgroups:
-            return 64, max(1, min(_MOST_GROUPS, outputs // share))
+            return 64, max(1, min(SAFE_WORKGROUPS, outputs // share))
         size, lanes = (64, 4) if self.on_cpu else (128, 32)
         teams = size // lanes * (4 if self.on_cpu else share)
-        return size, max(1, min(_MOST_GROUPS, -(-outputs // teams)))
+        return size, max(1, min(SAFE_WORKGROUPS, -(-outputs // teams)))
 
     def floats(self, count: int, label: str) -> Buffer:
         """Make room for float32."""
@@ -213,7 +213,7 @@ class Kernels:
 
     def embed(self, ids: Buffer, rows: int, table: Matrix, x: Buffer) -> None:
         """``x[r] = table[ids[r]]``."""
-        groups = min(_MOST_GROUPS, -(-rows * table.columns // 4 // 64))
+        groups = min(SAFE_WORKGROUPS, -(-rows * table.columns // 4 // 64))
         buffers = [ids, table.words, table.scale, x]
         self.run("embed", buffers, (groups, 1, 1), {"rows": rows}, table.format, WIDTH=table.columns)
 
@@ -256,7 +256,7 @@ class Kernels:
     def gate(self, a: Buffer, h: Buffer, rows: int) -> None:
         """Apply the feed-forward's activation, and its gate."""
         s = self.sizes
-        groups = min(_MOST_GROUPS, -(-rows * s.hidden // 64))
+        groups = min(SAFE_WORKGROUPS, -(-rows * s.hidden // 64))
         constants: dict[str, Any] = {"WIDTH": s.hidden, "GATED": s.is_gated, "ACT": ACTIVATIONS[s.activation]}
         self.run("gate", [a, h], (groups, 1, 1), {"rows": rows}, **constants)
 
@@ -353,7 +353,7 @@ class Kernels:
         """
         s, (batch, length) = self.sizes, shape
         heads, stride = s.heads + s.kept_heads, s.q_width + s.kv_width
-        groups = min(_MOST_GROUPS, -(-batch * length * heads // 64))
+        groups = min(SAFE_WORKGROUPS, -(-batch * length * heads // 64))
         params = {"rows": batch * length, "stride": stride, "first": first, "length": length}
         constants: dict[str, Any] = {
             "QUERIES": s.heads,
@@ -368,7 +368,7 @@ class Kernels:
     def keep(self, qkv: Buffer, cache: Buffer, shape: tuple[int, int], first: int, capacity: int) -> None:
         """Put the keys and values of (batch, positions) into a cache's layer, from position ``first`` on."""
         s, (batch, length) = self.sizes, shape
-        groups = min(_MOST_GROUPS, -(-batch * length * s.kv_width // 256))
+        groups = min(SAFE_WORKGROUPS, -(-batch * length * s.kv_width // 256))
         params = {"rows": batch, "length": length, "first": first, "capacity": capacity}
         self.run("keep", [qkv, cache], (groups, 1, 1), params, HEADS=s.heads, KV_HEADS=s.kept_heads)
 
@@ -472,7 +472,7 @@ class Kernels:
 
     def widen(self, x: Buffer, y: Buffer, rows: int, words: int, wider: int) -> None:
         """Copy rows of 16-byte words to the beginnings of wider ones."""
-        groups = min(_MOST_GROUPS, -(-rows * words // 64))
+        groups = min(SAFE_WORKGROUPS, -(-rows * words // 64))
         self.run("widen", [x, y], (groups, 1, 1), {"rows": rows, "words": words, "wider": wider})
 
     def pick(

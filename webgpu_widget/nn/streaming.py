@@ -1,38 +1,27 @@
-"""From growing lists of ids to text, piece by piece."""
+"""What generations of all models share: that a failed one leaves nothing, and text piece by piece."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from webgpu_widget.errors import DeviceError, DeviceLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from webgpu_widget.device.device import Device
-    from webgpu_widget.link.steps import Stream
+    from webgpu_widget.link.steps import Wait
 
-__all__ = ["Pieces", "whole", "whole_stream"]
+__all__ = ["Pieces", "whole"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-@contextmanager
-def whole(device: Device) -> Iterator[None]:
-    """Leave nothing of a block that fails to the next call: what it has queued by then may need what it could not make."""
+def whole(device: Device, steps: Generator[Wait | T, Any, R]) -> Generator[Wait | T, Any, R]:
+    """Leave nothing of an operation that fails to the next call: what it has queued by then may need what it could not make."""
     try:
-        yield
-    except DeviceError as error:
-        if not isinstance(error, DeviceLostError):
-            device.settle()
-        raise
-
-
-def whole_stream(device: Device, stream: Stream[T]) -> Stream[T]:
-    """As `whole`, for a stream."""
-    try:
-        yield from stream
+        return (yield from steps)
     except DeviceError as error:
         if not isinstance(error, DeviceLostError):
             yield from device.settle_steps()

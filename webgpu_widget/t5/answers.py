@@ -14,7 +14,7 @@ from webgpu_widget.nn.decoder import Chunk, generate
 from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings, checked
 from webgpu_widget.nn.stats import Clock, Stats
-from webgpu_widget.nn.streaming import Pieces, whole_stream
+from webgpu_widget.nn.streaming import Pieces, whole
 from webgpu_widget.t5.encoder import source_width
 from webgpu_widget.t5.generate import Decoder
 from webgpu_widget.t5.tokenizer import Tokenizer
@@ -69,7 +69,7 @@ class Answers(Loaded):
 
     def _run(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Stream[Chunk]:
         """Generate for texts (see `nn.decoder.generate`), keeping `stats`."""
-        return whole_stream(self._device, self._chunks(texts, settings, truncation=truncation, streaming=streaming))
+        return whole(self._device, self._chunks(texts, settings, truncation=truncation, streaming=streaming))
 
     def _chunks(self, texts: Sequence[str], settings: Settings, *, truncation: bool, streaming: bool) -> Stream[Chunk]:
         yield from self._settle()

@@ -11,6 +11,7 @@ import numpy as np
 
 from webgpu_widget import errors
 from webgpu_widget.device.default import as_device
+from webgpu_widget.link.steps import Steps, drive
 from webgpu_widget.nn.kernels import Kernels
 from webgpu_widget.nn.streaming import whole
 from webgpu_widget.t5.answers import Answers, T5Stats
@@ -191,14 +192,16 @@ class T5(Checks, Answers):
         FrontendError, DeviceError
             When the page or device is lost.
         """
+        drive(whole(self._device, self._wait_steps()), timeout)
+
+    def _wait_steps(self) -> Steps[None]:
         self._ready()
         # an encoding and a recording of one token compile the kernels
         start = np.full((1, 1), self.config.eos_token_id)
-        with whole(self._device):
-            self._encoders.encode(start, start != self.config.pad_token_id)
-            with self._decoding(1, 1, 32, 64):
-                pass
-            self._device.synchronize(timeout)
+        self._encoders.encode(start, start != self.config.pad_token_id)
+        with self._decoding(1, 1, 32, 64):
+            pass
+        yield from self._device.synchronize_steps()
         if self.stats.load_s is None:
             self.stats = replace(self.stats, load_s=time.perf_counter() - self._began)
         self._complete = self._generation

@@ -72,15 +72,16 @@ class QuantizedArray:
         device = self.packed._device
         queue = device.queue
         out = queue.alloc(self.size * 4, label="dequantized")
+        name = f"dequantize_int{self.bits}"
         groups = max(1, math.ceil(self.size / 64))
         x = min(groups, 32768)
         queue.dispatch(
-            queue.pipeline(shaders.load(f"weights/dequantize_int{self.bits}"), f"dequantize_int{self.bits}"),
+            queue.pipeline(shaders.load(f"weights/{name}"), name),
             [
                 (0, 0, self.packed._buffer()),
                 (0, 1, self.scales._buffer()),
                 (0, 2, out),
-                (1, 0, uniform("weights/dequantize_int8").pack(count=self.size, flag=0, pad0=0, pad1=0)),
+                (1, 0, uniform(f"weights/{name}").pack(count=self.size, flag=0, pad0=0, pad1=0)),
             ],
             (x, math.ceil(groups / x), 1),
         )

@@ -57,8 +57,9 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, co
         if node.storage is None and node.used > 1 and node.op not in ("const", "iota", "view"):
             runtime.materialise(node)
         alike = likeness(node)
+        key = (kind, axes, count, *(alike.key if alike else ()))
         if alike is not None:
-            known = runtime.seen.find((kind, axes, count, *alike.key), alike.buffers)
+            known = runtime.seen.find(key, alike.buffers)
             if known is not None:
                 shape, out_dtype, steps = known
                 storage = runtime.allocate(size_of(shape), out_dtype)
@@ -81,7 +82,7 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, co
             result = trace.value(node, dims)
             queued = _launch(_Reduction(runtime, kind, node.dtype, trace, result, len(kept), storage, count))
             if alike is not None and queued is not None and alike.agrees(trace):
-                runtime.seen.keep((kind, axes, count, *alike.key), (shape, out_dtype, queued))
+                runtime.seen.keep(key, (shape, out_dtype, queued))
         return Node("leaf", (), shape, out_dtype, storage=storage)
 
 
