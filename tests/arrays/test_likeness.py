@@ -91,7 +91,8 @@ def test_a_smaller_limit_asks_for_other_kernels(gpu, rng):
         runtime.binding_bytes = limit
         try:
             before = runtime.dispatches
-            np.testing.assert_allclose((gx * 3 + 1).numpy(), x * 3 + 1, rtol=1e-6)
+            wanted = x.astype(np.float64) * 3 + 1  # rounded once or twice, and cancelling where x is near -1 / 3
+            np.testing.assert_allclose((gx * 3 + 1).numpy(), wanted, rtol=1.2e-7, atol=1.2e-7)
             assert runtime.dispatches - before == (1 if limit is None else 4)
         finally:
             runtime.binding_bytes = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import pathlib
@@ -123,7 +124,7 @@ def test_parameters_that_lie_are_refused(rng: Generator, tmp_path: pathlib.Path)
         for _ in range(int(rng.integers(1, 3))):
             *path, name = names[int(rng.integers(len(names)))]
             place = lies[path[0]] if path and isinstance(lies.get(path[0]), dict) else lies
-            place[name] = VALUES[int(rng.integers(len(VALUES)))]
+            place[name] = copy.deepcopy(VALUES[int(rng.integers(len(VALUES)))])  # a lie may come into another
             if rng.random() < 0.2:
                 del place[name]
         text = io.BytesIO()

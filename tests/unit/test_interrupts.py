@@ -149,7 +149,7 @@ def test_an_interrupt_at_any_line(rng: np.random.Generator) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("opcodes", [False, True], ids=["lines", "opcodes"])
 def test_an_interrupt_anywhere(rng: np.random.Generator, opcodes: bool) -> None:
-    strike_everywhere(rng, 600, opcodes=opcodes)
+    strike_everywhere(rng, 200, opcodes=opcodes)
 
 
 def test_an_interrupt_inside_a_lock_waits_until_it_is_let_go() -> None:
