@@ -5,7 +5,7 @@
 
 *gpu* is the sum of the timestamps of a transform's dispatches (`gpu.profile()`), the least of several rounds; *wall* is the time of many
 transforms that are queued without waiting, divided by their count. *copies* is the gpu time (without timestamps the wall time) over what copying
-the transform's input into its output takes at the rate of the copying kernel; a pass over memory is one copy or more. Each result is compared
+as many bytes as the transform's input and output takes by a copying kernel; *a pass* is that divided by the dispatches. Each result is compared
 with NumPy's in float64, row by row where there are many, and says WRONG instead of a time where it is off by more than 1.5e-7 * log2(n) in the L2
 norm. ``--small`` takes sizes for a CPU: batches that make 2**20 points.
 
@@ -68,7 +68,26 @@ class Bench:
     """Times steps on one GPU."""
 
     def __init__(self, gpu, seconds):
-        self.gpu, self.seconds = gpu, seconds
+        self.gpu, self.seconds, self.copies = gpu, seconds, {}
+
+    def copy_ms(self, nbytes):
+        """Return the milliseconds (on the GPU, or by the clock) in which a kernel reads and writes `nbytes` in all."""
+        groups = max(1, nbytes // 2 // (1024 * 16))
+        if groups not in self.copies:
+            source, target = self.gpu.zeros((groups * 1024, 4)) + 1.5, self.gpu.empty((groups * 1024, 4))
+            copy = self.gpu.kernel(COPY, name="copy")
+            y = -(-groups // 32768)
+            x = groups // y  # sizes here are powers of two, or are cut by less than a part in a thousand
+
+            def copied():
+                copy(x=source, y=target, workgroups=(x, y, 1))
+                return target
+
+            wall, on_gpu, _ = self.times(copied)
+            if not bool((target[: x * y * 1024] == 1.5).all()):
+                raise SystemExit("the copying kernel is WRONG")
+            self.copies[groups] = (wall if on_gpu is None else on_gpu) * groups / (x * y)
+        return self.copies[groups] * nbytes / (groups * 1024 * 32)
 
     def times(self, step):
         """Return the milliseconds of a step (wall, gpu or None), and how many dispatches it has."""
@@ -99,7 +118,7 @@ def error(kind, a, result, axes):
     return max(np.linalg.norm(f - w) / np.linalg.norm(w) for f, w in pairs) / allowed
 
 
-def run(bench, name, kind, shape, axes, rate):
+def run(bench, name, kind, shape, axes):
     """Time and check one transform, and print its row."""
     gpu = bench.gpu
     x = xp.random.normal(shape, 1, device=gpu)
@@ -110,10 +129,9 @@ def run(bench, name, kind, shape, axes, rate):
     result = function(a, **options)
     right = error(kind, a, result, axes) < 1
     wall, on_gpu, dispatches = bench.times(lambda: function(a, **options))
-    copied = (a.nbytes + result.nbytes) / rate
-    taken = wall if on_gpu is None else on_gpu
-    shown = f"{wall:9.3f} {on_gpu if on_gpu is not None else math.nan:9.3f} {taken / copied:8.2f}"
-    print(f"{name:<34}{dispatches:>4} {shown if right else 'WRONG':>28}", flush=True)
+    copies = (wall if on_gpu is None else on_gpu) / bench.copy_ms(a.nbytes + result.nbytes)
+    shown = f"{wall:9.3f} {on_gpu if on_gpu is not None else math.nan:9.3f} {copies:8.2f} {copies / dispatches:7.2f}"
+    print(f"{name:<34}{dispatches:>4} {shown if right else 'WRONG':>36}", flush=True)
 
 
 def beside_a_peer(adapter, limit_s):
@@ -162,27 +180,11 @@ def main():
     if options.adapter not in info.name:
         raise SystemExit(f"the adapter is {info.name!r}, not {options.adapter!r}")
     bench = Bench(gpu, options.seconds)
-    elements = 1 << (20 if options.small else 26)
-    source = gpu.zeros((elements, 4)) + 1.5
-    target = gpu.empty((elements, 4))
-    copy = gpu.kernel(COPY, name="copy")
-    groups = elements // 1024
-    shape = (min(groups, 32768), -(-groups // 32768), 1)
-
-    def copied():
-        copy(x=source, y=target, workgroups=shape)
-        return target
-
-    wall, on_gpu, _ = bench.times(copied)
-    if not bool((target == 1.5).all()):
-        raise SystemExit("the copying kernel is WRONG")
-    rate = 2 * source.nbytes / (wall if on_gpu is None else on_gpu)
-    source.free()
-    target.free()
-    print(f"{info.name}: copying {rate / 1e6:.1f} GB/s in all")
-    print(f"{'':<34}disp. {'wall ms':>8} {'gpu ms':>9} {'copies':>8}")
+    nbytes = 1 << (24 if options.small else 31)
+    print(f"{info.name}: copying {nbytes / bench.copy_ms(nbytes) / 1e6:.1f} GB/s in all")
+    print(f"{'':<34}disp. {'wall ms':>8} {'gpu ms':>9} {'copies':>8} {'a pass':>7}")
     for row in SMALL if options.small else LARGE:
-        run(bench, *row, rate)
+        run(bench, *row)
     gpu.close()
 
 

@@ -90,6 +90,8 @@ class PassForm(NamedTuple):
     convolved
         The last pass of a transform, which is multiplied by a table, and the first one of the way back. Where that is all, one table is of the
         input and of the output.
+    by_parts
+        Stages exchange the real parts first and then the imaginary ones, in half the workgroup memory: more workgroups run side by side.
     """
 
     radices: tuple[int, ...]
@@ -108,6 +110,7 @@ class PassForm(NamedTuple):
     beside_out: bool = False
     stored: int = 0
     convolved: bool = False
+    by_parts: bool = False
 
     @property
     def length(self) -> int:
@@ -164,7 +167,8 @@ def pass_source(form: PassForm) -> str:
         *_put(form),
     ]
     if len(form.radices) > 1 or form.untangled:
-        lines.append(f"var<workgroup> shared_values: array<vec2<f32>, {form.lines * pitch(form.length)}>;")
+        exchanged = "f32" if form.by_parts else "vec2<f32>"
+        lines.append(f"var<workgroup> shared_values: array<{exchanged}, {form.lines * pitch(form.length)}>;")
     return "\n".join([*lines, *_main(form)]) + "\n"
 
 
@@ -323,22 +327,66 @@ def _shared(form: PassForm, which: str, place: str) -> str:
 def _main(form: PassForm) -> list[str]:
     slots = form.lines
     body = [f"let first = (group.x + group.y * groups.x) * {slots}u;"]
-    before = 1
-    for stage, radix in enumerate(form.radices):
-        body += _stage(form, stage, radix, before)
+    radices = (*form.radices, *(form.radices[-2::-1] if form.convolved else ()))
+    before, stages = 1, []
+    for number, radix in enumerate(radices):
+        if number == len(form.radices):  # the way back
+            before = form.radices[-1]
+        stages.append(_stage(form, number, radix, before))
         before *= radix
-    before = form.radices[-1]
-    for stage, radix in enumerate(form.radices[-2::-1] if form.convolved else (), len(form.radices)):
-        body += _stage(form, stage, radix, before)
-        before *= radix
-    if form.untangled:
-        body += _untangled(form)
+    stages += [_untangled(form)] if form.untangled else []
+    for number, stage in enumerate(stages):
+        body += stage.places
+        if number:
+            body += _exchange(form, stages[number - 1].kept, stage.loads, again=number > 1)
+        body += stage.computed
+    body += stages[-1].stored
     return [
         f"@compute @workgroup_size({form.threads})",
         "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {",
         *(f"  {s}" for s in body),
         "}",
     ]
+
+
+class _Kept(NamedTuple):
+    """Results of a block of a stage's butterflies, which go to workgroup memory: (where, what), under a condition."""
+
+    condition: str
+    values: list[tuple[str, str]]
+
+
+class _Stage(NamedTuple):
+    """The statements of a stage, but for the exchange with the one before."""
+
+    places: list[str]
+    loads: list[tuple[str, str]]
+    """(name, where in workgroup memory) of what its butterflies take; none for the first, which loads from storage."""
+    computed: list[str]
+    kept: list[_Kept]
+    stored: list[str]
+    """What stores the results of the last one in storage."""
+
+
+def _written(kept: Sequence[_Kept], part: str = "") -> list[str]:
+    """Return the statements that put results, or one part of them, into workgroup memory."""
+    lines: list[str] = []
+    for one in kept:
+        block = [f"{place} = {value}{part};" for place, value in one.values]
+        lines += [f"if ({one.condition}) {{", *(f"  {s}" for s in block), "}"] if one.condition else block
+    return lines
+
+
+def _exchange(form: PassForm, kept: Sequence[_Kept], loads: Sequence[tuple[str, str]], *, again: bool) -> list[str]:
+    """Return the statements that hand the results of a stage to the next one; `again` where the memory is still read for the exchange before."""
+    barrier = "workgroupBarrier();"
+    lines = [barrier] if again else []
+    if not form.by_parts:
+        return [*lines, *_written(kept), barrier, *(f"let {name} = {place};" for name, place in loads)]
+    for part in "xy":
+        lines += [barrier] if part == "y" else []
+        lines += [*_written(kept, f".{part}"), barrier, *(f"let {name}_{part} = {place};" for name, place in loads)]
+    return [*lines, *(f"let {name} = vec2<f32>({name}_x, {name}_y);" for name, _ in loads)]
 
 
 def _index(count: int, slots: int, b: str, tag: str, *, beside: bool) -> list[str]:
@@ -348,8 +396,8 @@ def _index(count: int, slots: int, b: str, tag: str, *, beside: bool) -> list[st
     return [f"let w{tag} = {b} / {count}u;", f"let j{tag} = {b} % {count}u;"]
 
 
-def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
-    """Return the statements of a stage: all its butterflies loaded and computed, then, past a barrier, stored."""
+def _stage(form: PassForm, stage: int, radix: int, before: int) -> _Stage:
+    """Return a stage: all its butterflies, each invocation's in blocks."""
     length, slots, threads = form.length, form.lines, form.threads
     count = length // radix
     total = count * slots
@@ -357,17 +405,16 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
     is_turn = form.convolved and stage == len(form.radices) - 1
     to_storage = is_last and not form.untangled
     beside = (is_first and form.beside_in) or (to_storage and form.beside_out)
-    computed: list[str] = []
-    stored: list[str] = []
+    made = _Stage([], [], [], [], [])
     for block in range(-(-total // threads)):
         tag = f"_{stage}_{block}"
         guard = (block + 1) * threads > total
         b = f"(lane + {block * threads}u)" if block else "lane"
-        work = _index(count, slots, f"min({b}, {total - 1}u)" if guard else b, tag, beside=beside)
+        made.places.extend(_index(count, slots, f"min({b}, {total - 1}u)" if guard else b, tag, beside=beside))
+        width = 1 if is_turn else before
         names = Statements(f"v{tag}_")
-        values = []
         if is_first:
-            work += _line(f"w{tag}", tag)
+            made.places.extend(_line(f"w{tag}", tag))
             values = [names.value(f"fetch(line{tag}, j{tag} + {t * count}u)") for t in range(radix)]
             if form.twiddled and form.load != "hermitian":
                 place = names.value(f"place_of(line{tag})")
@@ -375,34 +422,30 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> list[str]:
                 step = names.value(f"{place} * {count}u")
                 values = names.times(values, names.powers(radix, partial(_root_text, "root_of({})", step), begin))
         else:
+            values = [f"a{tag}_{t}" for t in range(radix)]
+            taken = [_shared(form, f"w{tag}", f"j{tag} + {t * count}u") for t in range(radix)]
+            made.loads.extend(zip(values, taken, strict=True))
             step = names.value(f"j{tag} % {before}u * {length // (before * radix)}u")
-            places = [f"j{tag} + {t * count}u" for t in range(radix)]
-            values = [names.value(_shared(form, f"w{tag}", place)) for place in places]
             values = names.times(values, names.powers(radix, partial(_root_text, "stage_roots[{}]", step)))
         results = names.transform(values)
         if is_turn:
-            work += [] if is_first else _line(f"w{tag}", tag)
+            made.computed.extend([] if is_first else _line(f"w{tag}", tag))
             results = _turned(names, results, tag, count)
         if form.packed and form.store == "half" and not form.untangled:
             results = _halves(names, results)
-        computed += [*work, *names.lines]
-        width = 1 if is_turn else before
-        store = [f"let o{tag} = j{tag} / {width}u * {width * radix}u + j{tag} % {width}u;"]
-        if to_storage and not is_first:
-            store += _line(f"w{tag}", tag)
-        for k, value in enumerate(results):
-            place = f"o{tag} + {k * width}u"
-            put = f"put(line{tag}, high{tag}, {place}, {value});"
-            store.append(put if to_storage else f"{_shared(form, f'w{tag}', place)} = {value};")
-        conditions = [f"lane + {block * threads}u < {total}u"] if guard else []
+        made.computed.extend(names.lines)
+        made.computed.append(f"let o{tag} = j{tag} / {width}u * {width * radix}u + j{tag} % {width}u;")
+        condition = f"lane + {block * threads}u < {total}u" if guard else ""
+        placed = [(f"o{tag} + {k * width}u", value) for k, value in enumerate(results)]
         if to_storage:
-            conditions.append(f"first + w{tag} < {_param('lines')}")
-        if conditions:
-            store = [f"if ({' && '.join(conditions)}) {{", *(f"  {s}" for s in store), "}"]
-        stored += store
-    if to_storage:
-        return [*computed, *stored]
-    return [*computed, *([] if is_first else ["workgroupBarrier();"]), *stored, "workgroupBarrier();"]
+            store = [] if is_first else _line(f"w{tag}", tag)
+            store += [f"put(line{tag}, high{tag}, {place}, {value});" for place, value in placed]
+            there = f"first + w{tag} < {_param('lines')}"
+            condition = f"{condition} && {there}" if condition else there
+            made.stored.extend([f"if ({condition}) {{", *(f"  {s}" for s in store), "}"])
+        else:
+            made.kept.append(_Kept(condition, [(_shared(form, f"w{tag}", place), value) for place, value in placed]))
+    return made
 
 
 def _turned(names: Statements, results: Sequence[str], tag: str, count: int) -> list[str]:
@@ -436,19 +479,32 @@ def _halves(names: Statements, packed: Sequence[str]) -> list[str]:
     return results
 
 
-def _untangled(form: PassForm) -> list[str]:
-    """Return the statements that make half the transform of a real line of that of its packed form, and store it."""
-    length, slots, threads, half = form.length, form.lines, form.threads, form.stored
-    this, other = (_shared(form, "w", place) for place in (f"(j % {length}u)", f"(({2 * length}u - j) % {length}u)"))
-    return [
-        f"for (var i = lane; i < {half * slots}u; i += {threads}u) {{",
-        *(f"  {s}" for s in _index(half, slots, "i", "", beside=form.beside_out)),
-        f"  if (first + w < {_param('lines')}) {{",
-        f"    let u = {this};",
-        f"    let v = {other};",
-        "    let odd = cmul(vec2<f32>(u.y + v.y, v.x - u.x), line_roots[j]);",
-        *(f"    {s}" for s in _line("w")),
-        "    put(line, high, j, 0.5 * (vec2<f32>(u.x + v.x, u.y - v.y) + odd));",
-        "  }",
-        "}",
-    ]
+def _untangled(form: PassForm) -> _Stage:
+    """Return the stage that makes half the transform of a real line of that of its packed form, and stores it."""
+    length, threads, half = form.length, form.threads, form.stored
+    total = half * form.lines
+    made = _Stage([], [], [], [], [])
+    for block in range(-(-total // threads)):
+        tag = f"_u_{block}"
+        guard = (block + 1) * threads > total
+        b = f"(lane + {block * threads}u)" if block else "lane"
+        made.places.extend(
+            _index(half, form.lines, f"min({b}, {total - 1}u)" if guard else b, tag, beside=form.beside_out)
+        )
+        this, other = (
+            _shared(form, f"w{tag}", place)
+            for place in (f"(j{tag} % {length}u)", f"(({2 * length}u - j{tag}) % {length}u)")
+        )
+        made.loads.extend([(f"u{tag}", this), (f"v{tag}", other)])
+        odd = f"cmul(vec2<f32>(u{tag}.y + v{tag}.y, v{tag}.x - u{tag}.x), line_roots[j{tag}])"
+        even = f"vec2<f32>(u{tag}.x + v{tag}.x, u{tag}.y - v{tag}.y)"
+        condition = f"lane + {block * threads}u < {total}u && " if guard else ""
+        made.stored.extend(
+            [
+                f"if ({condition}first + w{tag} < {_param('lines')}) {{",
+                *(f"  {s}" for s in _line(f"w{tag}", tag)),
+                f"  put(line{tag}, high{tag}, j{tag}, 0.5 * ({even} + {odd}));",
+                "}",
+            ]
+        )
+    return made

@@ -43,9 +43,9 @@ class Limits(NamedTuple):
     threads: int = 256
     cpu: bool = True
 
-    def fits(self, length: int, lines: int) -> bool:
-        """Whether so many lines of a pass fit into a workgroup."""
-        return lines * pitch(length) * 8 <= self.memory_bytes
+    def fits(self, length: int, lines: int, each_bytes: int = 8) -> bool:
+        """Whether so many lines of a pass fit into a workgroup; with 4 bytes for each element, its stages exchange one part of the numbers after the other."""
+        return lines * pitch(length) * each_bytes <= self.memory_bytes
 
 
 def pitch(length: int) -> int:
@@ -121,7 +121,7 @@ def passes(n: int, limits: Limits, beside: int = 1) -> tuple[int, ...]:
         return stages(n)
     if n <= _LARGEST_RADIX or limits.fits(n, min(beside, MANY_LINES)):
         return (n,)
-    most = next(d for d in (1024, 512, 256, 128, 64) if limits.fits(d, MANY_LINES))
+    most = next(d for d in (1024, 512, 256, 128, 64) if limits.fits(d, MANY_LINES, 4))
     count = max(2, math.ceil(math.log(n) / math.log(most) - 1e-9))
     while True:
         found = _split(n, count, most)

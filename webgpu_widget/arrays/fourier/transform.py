@@ -214,10 +214,11 @@ def _chosen(plan: _Pass, outer: int, limits: Limits) -> PassForm:
     wanted = 64 if len(radices) == 1 else 16 if beside_in or beside_out else max(1, 256 * max(radices) // (2 * points))
     if form.packed and (beside_in or beside_out):
         wanted = max(wanted, 32)
+    many = MANY_LINES * (2 if form.packed else 1)
     lines = 1
     while (
         lines * 2 <= wanted
-        and (in_registers or limits.fits(points, lines * 2))
+        and (in_registers or limits.fits(points, lines * 2, 4 if lines < many else 8))
         and total // (lines * 2) >= min(_MANY_GROUPS, total // 2)
     ):
         lines *= 2
@@ -226,6 +227,7 @@ def _chosen(plan: _Pass, outer: int, limits: Limits) -> PassForm:
         radices=radices,
         lines=lines,
         threads=threads,
+        by_parts=not in_registers,
         twiddled=plan.roots > 0,
         beside_in=beside_in,
         beside_out=beside_out,
