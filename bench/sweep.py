@@ -183,7 +183,7 @@ def copy_job():
 
 
 def halves():
-    """Float16 tiles at 4096: sides of a subgroup, subgroups of a workgroup, depth, buffers, layouts, order of the tiles."""
+    """Float16 tiles at 4096: sides of a subgroup, subgroups of a workgroup, depth, tiles read ahead, layouts, order of the tiles."""
     sides = [
         (64, 64, 2, 2),
         (64, 64, 2, 4),
@@ -195,10 +195,9 @@ def halves():
     ]
     sides += [(64, 32, 2, 4), (32, 64, 4, 2), (64, 32, 2, 2), (64, 128, 2, 2), (64, 128, 1, 2)]
     top = Subgroup(64, 64, 2, 2, 32)
-    variants = [Subgroup(*side, bk, double=double) for side in sides for bk in (16, 32, 64) for double in (False, True)]
+    variants = [Subgroup(*side, bk, ahead=ahead) for side in sides for bk in (16, 32, 64) for ahead in (0, 1, 2, 3)]
     variants += [replace(top, b_t=True), replace(top, a_t=True), replace(top, a_t=True, b_t=True)]
     variants += [replace(top, group=1), replace(top, group=4), replace(top, group=16)]
-    variants += [replace(top, ahead=False), replace(top, direct=True, bk=16)]
     for v in valid(variants):
         yield job(v, v.bm * (4096 // v.bm), v.bn * (4096 // v.bn), 4096, warm_ms=150)
 

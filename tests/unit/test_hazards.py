@@ -145,6 +145,6 @@ def test_the_packages_files_step_into_none_of_it(name):
     assert findings(SOURCES[name]) == []
 
 
-@pytest.mark.parametrize("direct", [False, True])
-def test_the_product_on_subgroup_matrices_steps_into_none_of_it(direct):
-    assert findings(generate(Subgroup(direct=direct))) == []
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_product_on_subgroup_matrices_steps_into_none_of_it(transposed):
+    assert findings(generate(Subgroup(a_t=transposed, b_t=not transposed))) == []

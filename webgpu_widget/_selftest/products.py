@@ -119,7 +119,7 @@ def vectors(bench: Bench, across: bool, vec: bool, splits: int) -> float:
     BOUND,
     1,
     ("shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"),
-    variant=(Subgroup(32, 32, 2, 2, 32), Subgroup(64, 64, 2, 2, 32), Subgroup(64, 64, 2, 2, 16, double=True)),
+    variant=(Subgroup(32, 32, 2, 2, 32), Subgroup(64, 64, 2, 2, 32), Subgroup(64, 64, 2, 2, 16, ahead=1)),
 )
 def matrix_units(bench: Bench, variant: Subgroup) -> float:
     """Operands of float16, sums of float32."""

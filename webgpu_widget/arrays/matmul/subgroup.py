@@ -1,15 +1,17 @@
 """Generator of the float16 product on matrix units (subgroup matrices), with float32 sums.
 
-Tiles travel from storage into registers as vec4<u32> (eight float16), from there into workgroup memory as they are, and are loaded as 16 x 16
-fragments whose offsets are constants: each subgroup's rows (or columns) are an array of their own, so that Tint proves every load in bounds and
-adds no predicate. Rows are padded by 16 bytes against bank conflicts.
+Tiles travel from storage into registers as vec4<u32> (eight float16), some steps before they are multiplied, from there into workgroup memory as
+they are, and are loaded as 16 x 16 fragments whose offsets are constants: each subgroup's rows (or columns) are an array of their own, so that Tint
+proves every load in bounds and adds no predicate. Rows are padded by 16 bytes against bank conflicts. Addresses are one number an operand, which
+grows from step to step, and constants. One buffer in workgroup memory is better than two there: with more than some 20 KiB, one workgroup runs on a
+multiprocessor instead of two (bench/NOTES.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from webgpu_widget.arrays.matmul.params import WGSL as PARAMS_WGSL
 
@@ -28,14 +30,10 @@ class Subgroup:
         Depth of a tile, a multiple of 16.
     a_t, b_t
         Whether the operand's contiguous axis is its rows: A along M, B along K.
-    double
-        Two buffers in workgroup memory and one barrier a step, instead of one buffer and two.
     ahead
-        Whether the next tile is read into registers before the present one is multiplied.
+        How many tiles are read into registers before the present one is multiplied.
     group
         Rows of tiles that neighbouring workgroups share, for the cache.
-    direct
-        Load fragments straight from storage, without workgroup memory.
     """
 
     sm: int = 64
@@ -45,10 +43,8 @@ class Subgroup:
     bk: int = 32
     a_t: bool = False
     b_t: bool = False
-    double: bool = False
-    ahead: bool = True
+    ahead: int = 2
     group: int = 8
-    direct: bool = False
 
     @property
     def bm(self) -> int:
@@ -78,57 +74,78 @@ class Subgroup:
     @property
     def workgroup_bytes(self) -> int:
         """Bytes of workgroup memory."""
-        if self.direct:
-            return 0
         (ar, ac), (br, bc) = self.a_shape, self.b_shape
-        return (2 if self.double else 1) * 16 * (self.wm * ar * ac + self.wn * br * bc)
+        return 16 * (self.wm * ar * ac + self.wn * br * bc)
 
     @property
     def name(self) -> str:
         """A short name that tells the variants apart."""
         return (
             f"subgroup {self.sm}x{self.sn} of {self.wm}x{self.wn} k{self.bk} {'t' if self.a_t else 'n'}{'t' if self.b_t else 'n'}"
-            f"{' double' if self.double else ''}{' ahead' if self.ahead else ''}{' direct' if self.direct else ''} group{self.group}"
+            f" ahead{self.ahead} group{self.group}"
         )
 
 
-def _loader(v: Subgroup, which: Literal["a", "b"]) -> tuple[str, str, str]:
-    """Return WGSL that prepares addresses, that reads the tile at ``k0`` into registers, and that stores it as tile ``t``."""
-    turned = v.a_t if which == "a" else v.b_t
+class _Loader(NamedTuple):
+    """WGSL that finds an operand's first address, that reads the next tile into one set of registers, and that puts a set into workgroup memory."""
+
+    setup: list[str]
+    fetch: list[list[str]]
+    store: list[list[str]]
+
+
+def _loader(v: Subgroup, which: Literal["a", "b"]) -> _Loader:
+    """Return the text that moves an operand."""
+    transposed = v.a_t if which == "a" else v.b_t
     side, part, corner = (v.bm, v.sm, "row0") if which == "a" else (v.bn, v.sn, "col0")
-    stride = {"a": "p.a_k" if turned else "p.a_m", "b": "p.b_n" if turned else "p.b_k"}[which]
+    stride = {"a": "p.a_k" if transposed else "p.a_m", "b": "p.b_n" if transposed else "p.b_k"}[which]
     width = (v.a_shape if which == "a" else v.b_shape)[1]
-    along_k = turned if which == "b" else not turned
-    count = side * v.bk // 8
-    if count % v.threads:
-        raise ValueError(f"{v.name}: {count} loads of {which} do not divide among {v.threads} invocations.")
-    setup, fetch, store = [], [], []
-    for i in range(count // v.threads):
-        q = f"{which}_q{i}"
-        at = f"(lid + {i * v.threads}u)" if i else "lid"
-        if along_k:
-            fast = v.bk // 8
-            setup += [
-                f"  let {q}s = {at} / {fast}u; let {q}d = {at} % {fast}u;",
-                f"  let {q} = ({which}_base + ({corner} + {q}s) * {stride}) / 8u + {q}d;",
+    along_k = transposed if which == "b" else not transposed
+    across = (v.bk if along_k else side) // 8  # vec4u of a row of the tile, as it lies in storage
+    rows = v.threads // across  # that all invocations read at a time
+    count = side * v.bk // 8 // v.threads
+    if (
+        count * v.threads * 8 != side * v.bk
+        or rows * across != v.threads
+        or (along_k and max(rows, part) % min(rows, part))
+    ):
+        raise ValueError(f"{v.name}: tiles of {which} do not divide among {v.threads} invocations.")
+    q = which
+    setup = [f"let {q}_row = lid / {across}u;", f"let {q}_col = lid % {across}u;"]
+    if along_k:
+        setup.append(f"var {q}_at = ({q}_base + ({corner} + {q}_row) * {stride} + k_begin) / 8u + {q}_col;")
+        next_tile = f"{v.bk // 8}u"
+    else:
+        setup.append(f"var {q}_at = ({q}_base + {corner} + (k_begin + {q}_row) * {stride}) / 8u + {q}_col;")
+        next_tile = f"{v.bk}u * {stride} / 8u"
+    setup += [f"let {q}_step = {rows}u * {stride} / 8u;", f"let {q}_next = {next_tile};"]
+    fetch, store = [], []
+    for tile in range(v.ahead + 1):
+        names = [f"{q}{tile}_{i}" for i in range(count)]
+        setup += [f"var {name} = vec4u();" for name in names]
+        reads = [f"{name} = {q}[{q}_at + {i}u * {q}_step];" for i, name in enumerate(names)]
+        fetch.append([*reads, f"{q}_at += {q}_next;"])
+        store.append(
+            [
+                f"tile_{q}{_place(q, i * rows, rows, part, width, along_k=along_k)} = {name};"
+                for i, name in enumerate(names)
             ]
-            fetch.append(f"{q}v = {which}[{q} + k0 / 8u];")
-            store.append(f"tile_{which}[t][{q}s / {part}u][{q}s % {part}u * {width}u + {q}d] = {q}v;")
-        else:
-            fast = side // 8
-            setup += [
-                f"  let {q}d = {at} / {fast}u; let {q}s = {at} % {fast}u;",
-                f"  let {q} = ({which}_base + {corner} + {q}d * {stride}) / 8u + {q}s;",
-            ]
-            fetch.append(f"{q}v = {which}[{q} + k0 * ({stride} / 8u)];")
-            store.append(f"tile_{which}[t][{q}s / {part // 8}u][{q}d * {width}u + {q}s % {part // 8}u] = {q}v;")
-        setup.append(f"  var {q}v = vec4u();")
-    pad = "\n    "
-    return "\n".join(setup), pad.join(fetch), pad.join(store)
+        )
+    return _Loader(setup, fetch, store)
+
+
+def _place(q: str, first: int, rows: int, part: int, width: int, *, along_k: bool) -> str:
+    """Return the indices in workgroup memory of what an invocation reads when all read so many `rows` from `first` on: the subgroup's part, and where in it."""
+    if not along_k:
+        return f"[{q}_col / {part // 8}u][({q}_row + {first}u) * {width}u + {q}_col % {part // 8}u]"
+    # One read is within a part, or is of whole parts: what can be a constant is one.
+    within = f"{q}_row" if first % part + rows <= part else f"{q}_row % {part}u"
+    number = f"{first // part}u" if within == f"{q}_row" else f"{first // part}u + {q}_row / {part}u"
+    return f"[{number}][({within} + {first % part}u) * {width}u + {q}_col]"
 
 
 def _multiply(v: Subgroup) -> list[str]:
-    """Return the lines that multiply tile ``t``."""
+    """Return the lines that multiply what is in workgroup memory."""
     lines = []
     a_major, b_major = ("col_major" if v.a_t else "row_major"), ("col_major" if v.b_t else "row_major")
     a_width, b_width = v.a_shape[1], v.b_shape[1]
@@ -136,10 +153,10 @@ def _multiply(v: Subgroup) -> list[str]:
         lines.append("{")
         for i in range(v.sm // 16):
             offset = kk * a_width + 2 * i if v.a_t else 16 * i * a_width + kk // 8
-            lines.append(f"let x{i} = subgroupMatrixLoad<Left, {a_major}>(&tile_a[t][sg_m], {offset}u, {a_width}u);")
+            lines.append(f"let x{i} = subgroupMatrixLoad<Left, {a_major}>(&tile_a[sg_m], {offset}u, {a_width}u);")
         for j in range(v.sn // 16):
             offset = 16 * j * b_width + kk // 8 if v.b_t else kk * b_width + 2 * j
-            lines.append(f"let y{j} = subgroupMatrixLoad<Right, {b_major}>(&tile_b[t][sg_n], {offset}u, {b_width}u);")
+            lines.append(f"let y{j} = subgroupMatrixLoad<Right, {b_major}>(&tile_b[sg_n], {offset}u, {b_width}u);")
         lines += [
             f"c{i}_{j} = subgroupMatrixMultiplyAccumulate(x{i}, y{j}, c{i}_{j});"
             for i in range(v.sm // 16)
@@ -149,39 +166,6 @@ def _multiply(v: Subgroup) -> list[str]:
     return lines
 
 
-def _direct(v: Subgroup) -> str:
-    """Return the loop that loads fragments from storage."""
-    lines = []
-    for kk in range(0, v.bk, 16):
-        lines.append("{")
-        for i in range(v.sm // 16):
-            row = f"(row0 + sg_m * {v.sm}u + {16 * i}u)"
-            where = (
-                f"(a_base + {row} + (k0 + {kk}u) * p.a_k) / 8u, p.a_k / 8u"
-                if v.a_t
-                else f"(a_base + {row} * p.a_m + k0 + {kk}u) / 8u, p.a_m / 8u"
-            )
-            lines.append(f"let x{i} = subgroupMatrixLoad<Left, {'col_major' if v.a_t else 'row_major'}>(&a, {where});")
-        for j in range(v.sn // 16):
-            col = f"(col0 + sg_n * {v.sn}u + {16 * j}u)"
-            where = (
-                f"(b_base + {col} * p.b_n + k0 + {kk}u) / 8u, p.b_n / 8u"
-                if v.b_t
-                else f"(b_base + {col} + (k0 + {kk}u) * p.b_k) / 8u, p.b_k / 8u"
-            )
-            lines.append(f"let y{j} = subgroupMatrixLoad<Right, {'col_major' if v.b_t else 'row_major'}>(&b, {where});")
-        lines += [
-            f"c{i}_{j} = subgroupMatrixMultiplyAccumulate(x{i}, y{j}, c{i}_{j});"
-            for i in range(v.sm // 16)
-            for j in range(v.sn // 16)
-        ]
-        lines.append("}")
-    body = "\n    ".join(lines)
-    return f"""  for (var k0 = k_begin; k0 < k_end; k0 += {v.bk}u) {{
-    {body}
-  }}"""
-
-
 @lru_cache(maxsize=256)
 def generate(v: Subgroup) -> str:
     """Return the WGSL of a variant.
@@ -189,70 +173,23 @@ def generate(v: Subgroup) -> str:
     m, n and k must be multiples of the tile's sides; strides and offsets of 8. Dispatch ``(tiles_n, tiles_m, outer * inner * splits)``
     workgroups; bindings are a, b (float16), out (float32) in group 0 and Params in group 1.
     """
-    a_setup, a_fetch, a_store = _loader(v, "a")
-    b_setup, b_fetch, b_store = _loader(v, "b")
+    a, b = _loader(v, "a"), _loader(v, "b")
     accs = [(i, j) for i in range(v.sm // 16) for j in range(v.sn // 16)]
-    body = "\n    ".join(_multiply(v))
-    if v.direct:
-        loop, declare, a_setup, b_setup = _direct(v), "", "", ""
-    else:
-        buffers = 2 if v.double else 1
-        (ar, ac), (br, bc) = v.a_shape, v.b_shape
-        declare = (
-            f"var<workgroup> tile_a: array<array<array<vec4u, {ar * ac}>, {v.wm}>, {buffers}>;\n"
-            f"var<workgroup> tile_b: array<array<array<vec4u, {br * bc}>, {v.wn}>, {buffers}>;\n"
-        )
-        fetch = f"{a_fetch}\n    {b_fetch}"
-        store = f"{a_store}\n    {b_store}"
-        if v.double:
-
-            def half(now: int) -> str:
-                return f"""    {{ let k0 = k_begin + (s + {now + 1}u) * {v.bk}u;
-    {fetch}
-    }}
-    {{ const t = {now}u;
-    {body}
-    }}
-    {{ const t = {1 - now}u;
-    {store}
-    }}
-    workgroupBarrier();"""
-
-            loop = f"""  {{ const t = 0u;
-    let k0 = k_begin;
-    {fetch}
-    {store}
-  }}
-  workgroupBarrier();
-  let steps = (k_end - k_begin) / {v.bk}u;
-  for (var s = 0u; s < steps; s += 2u) {{
-{half(0)}
-    if (s + 1u >= steps) {{ break; }}
-{half(1)}
-  }}"""
-        elif v.ahead:
-            loop = f"""  {{ let k0 = k_begin;
-    {fetch}
-  }}
-  let steps = (k_end - k_begin) / {v.bk}u;
-  for (var s = 0u; s < steps; s += 1u) {{
-    let k0 = k_begin + (s + 1u) * {v.bk}u;
-    const t = 0u;
-    workgroupBarrier();
-    {store}
-    workgroupBarrier();
-    {fetch}
-    {body}
-  }}"""
-        else:
-            loop = f"""  for (var k0 = k_begin; k0 < k_end; k0 += {v.bk}u) {{
-    const t = 0u;
-    {fetch}
-    workgroupBarrier();
-    {store}
-    workgroupBarrier();
-    {body}
-  }}"""
+    (ar, ac), (br, bc) = v.a_shape, v.b_shape
+    tiles = v.ahead + 1
+    begun = [line for tile in range(v.ahead) for line in (*a.fetch[tile], *b.fetch[tile])]
+    steps: list[str] = []
+    for tile in range(tiles):  # one set of registers after the other
+        last = (tile + v.ahead) % tiles
+        steps += [
+            *([f"if (s + {tile}u >= steps) {{ break; }}"] if tile else []),
+            *(*a.fetch[last], *b.fetch[last]),
+            "workgroupBarrier();",
+            *(*a.store[tile], *b.store[tile]),
+            "workgroupBarrier();",
+            *_multiply(v),
+        ]
+    pad = "\n    "
     stores = "\n".join(
         f"  subgroupMatrixStore<row_major>(&out, out_base + (row0 + sg_m * {v.sm}u + {16 * i}u) * p.out_m + col0 + sg_n * {v.sn}u + {16 * j}u, "
         f"c{i}_{j}, p.out_m);"
@@ -271,7 +208,8 @@ alias Sum = subgroup_matrix_result<f32, 16, 16>;
 @group(0) @binding(1) var<storage, read> b: array<vec4u>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
-{declare}
+var<workgroup> tile_a: array<array<vec4u, {ar * ac}>, {v.wm}>;
+var<workgroup> tile_b: array<array<vec4u, {br * bc}>, {v.wn}>;
 @compute @workgroup_size({v.threads})
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {{
   let id = wg.y * groups.x + wg.x;
@@ -294,10 +232,13 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u
   let sg = lid / 32u;
   let sg_m = sg / {v.wn}u;
   let sg_n = sg % {v.wn}u;
-{a_setup}
-{b_setup}
+  {pad.join((*a.setup, *b.setup))}
 {"".join(f"  var c{i}_{j} = Sum();{chr(10)}" for i, j in accs)}
-{loop}
+  {pad.join(begun)}
+  let steps = (k_end - k_begin) / {v.bk}u;
+  for (var s = 0u; s < steps; s += {tiles}u) {{
+    {pad.join(steps)}
+  }}
 {stores}
 }}
 """
