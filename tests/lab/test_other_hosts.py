@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +42,10 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
         subprocess.run([found, "-m", "pip", "install", "--quiet", *PROGRAMS], check=True, timeout=280)
     site = next((folder / "lib").glob("python*")) / "site-packages"
     (site / "dependencies.pth").write_text(f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r})\n")
+    # The widgets' part for the page is looked for in the environment of the program.
+    for kind in ("labextensions", "nbextensions"):
+        for one in (pathlib.Path(sys.prefix) / "share" / "jupyter" / kind).iterdir():
+            shutil.copytree(one, folder / "share" / "jupyter" / kind / one.name, dirs_exist_ok=True)
     told = subprocess.run([found, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
     print({one["name"]: one["version"] for one in json.loads(told.stdout) if one["name"] in PROGRAMS})
     return found

@@ -177,18 +177,17 @@ def generate(v: Subgroup) -> str:
     accs = [(i, j) for i in range(v.sm // 16) for j in range(v.sn // 16)]
     (ar, ac), (br, bc) = v.a_shape, v.b_shape
     tiles = v.ahead + 1
+
+    def step(tile: int, fetched: int | None) -> list[str]:
+        """Read a tile into one set of registers, and multiply what is in another."""
+        read = [] if fetched is None else [*a.fetch[fetched], *b.fetch[fetched]]
+        stored = [*a.store[tile], *b.store[tile]]
+        return [*read, "workgroupBarrier();", *stored, "workgroupBarrier();", *_multiply(v)]
+
     begun = [line for tile in range(v.ahead) for line in (*a.fetch[tile], *b.fetch[tile])]
-    steps: list[str] = []
-    for tile in range(tiles):  # one set of registers after the other
-        last = (tile + v.ahead) % tiles
-        steps += [
-            *([f"if (s + {tile}u >= steps) {{ break; }}"] if tile else []),
-            *(*a.fetch[last], *b.fetch[last]),
-            "workgroupBarrier();",
-            *(*a.store[tile], *b.store[tile]),
-            "workgroupBarrier();",
-            *_multiply(v),
-        ]
+    # As many steps as there are sets of registers, without a branch, over which the compiler would not move loads; what is left has been read.
+    turn = [line for tile in range(tiles) for line in step(tile, (tile + v.ahead) % tiles)]
+    rest = [line for tile in range(v.ahead) for line in (f"if (left > {tile}u) {{", *step(tile, None), "}")]
     pad = "\n    "
     stores = "\n".join(
         f"  subgroupMatrixStore<row_major>(&out, out_base + (row0 + sg_m * {v.sm}u + {16 * i}u) * p.out_m + col0 + sg_n * {v.sn}u + {16 * j}u, "
@@ -236,9 +235,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u
 {"".join(f"  var c{i}_{j} = Sum();{chr(10)}" for i, j in accs)}
   {pad.join(begun)}
   let steps = (k_end - k_begin) / {v.bk}u;
-  for (var s = 0u; s < steps; s += {tiles}u) {{
-    {pad.join(steps)}
+  for (var turn = 0u; turn < steps / {tiles}u; turn += 1u) {{
+    {pad.join(turn)}
   }}
+  let left = steps % {tiles}u;
+  {pad.join(rest)}
 {stores}
 }}
 """
