@@ -180,14 +180,14 @@ class Variant:
         across, down = self.shape
         entry = f"""
 @compute @workgroup_size({across}, {down})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lane: vec3u) {{"""
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) invocation: vec3u) {{"""
         return head + entry + (self.refilled() if self.refill else self.plain()) + "\n}\n"
 
     def plain(self) -> str:
         across, down = self.shape
         text = ""
         for p in range(self.pixels):
-            at = f"group.xy * vec2u({across * self.pixels}u, {down}u) + vec2u({p * across}u, 0u) + lane.xy"
+            at = f"group.xy * vec2u({across * self.pixels}u, {down}u) + vec2u({p * across}u, 0u) + invocation.xy"
             text += f"\n  let at{p} = {at};\n  let c{p} = place(at{p});\n  var p{p} = Pixel(vec2f(), 0u, false);"
         text += self.stages(self.pixels)
         if self.pixels > 1:
@@ -200,7 +200,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lane:
         across, down = self.tile
         threads = self.shape[0] * self.shape[1]
         return f"""
-  let mine = lane.y * {self.shape[0]}u + lane.x;
+  let mine = invocation.y * {self.shape[0]}u + invocation.x;
   var k = mine;
   if (mine == 0u) {{ atomicStore(&next, {threads}u); }}
   workgroupBarrier();

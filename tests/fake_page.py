@@ -390,11 +390,11 @@ class FakePage:
         elif command["op"] == "get-device":
             self._result(key, self._device())
         elif command["op"] == "read":
-            pieces = [
+            outputs = [
                 bytes(self.buffers[read["buffer"]][read["offset"] : read["offset"] + read["size_bytes"]])
                 for read in command["reads"]
             ]
-            self._later(lambda: self._send_chunks(key, pieces))
+            self._later(lambda: self._send_chunks(key, outputs))
         else:
             self._later(lambda: self._result(key, {}))
 
@@ -404,11 +404,11 @@ class FakePage:
         else:
             action()
 
-    def _send_chunks(self, key: str, pieces: list[bytes]) -> None:
+    def _send_chunks(self, key: str, outputs: list[bytes]) -> None:
         todo = [
-            (item, start, piece[start : start + protocol.CHUNK_BYTES], len(piece))
-            for item, piece in enumerate(pieces)
-            for start in range(0, len(piece), protocol.CHUNK_BYTES)
+            (item, start, output[start : start + protocol.CHUNK_BYTES], len(output))
+            for item, output in enumerate(outputs)
+            for start in range(0, len(output), protocol.CHUNK_BYTES)
         ]
         for item, start, part, total in todo:
 

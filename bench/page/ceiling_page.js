@@ -60,7 +60,7 @@
     const free = [];
     const pool = [];
     let next = 0;
-    const lane = async (worker) => {
+    const reader = async (worker) => {
       while (next < count) {
         const n = next++;
         const buffer = free.pop();
@@ -71,7 +71,7 @@
     };
     await device.queue.onSubmittedWorkDone();
     const seconds = await timed(async () => {
-      await Promise.all(Array.from({ length: depth * Math.max(1, threads) }, (_, n) => lane(threads && workers[n % threads])));
+      await Promise.all(Array.from({ length: depth * Math.max(1, threads) }, (_, n) => reader(threads && workers[n % threads])));
       await device.queue.onSubmittedWorkDone();
     });
     for (const one of [...targets, ...pool]) one.destroy();

@@ -1,4 +1,4 @@
-/** Read-back: ranges of buffers into persistent staging buffers, in the same submit as the work before, and on to Python in pieces. */
+/** Read-back: ranges of buffers into persistent staging buffers, in the same submit as the work before, and on to Python in chunks. */
 import type { BufferRecord } from "./buffers.js";
 import type { Recorder } from "./dispatch.js";
 import { EngineError } from "./errors.js";
@@ -8,11 +8,11 @@ import { makeSendable } from "./transports/frame.js";
 
 const SMALLEST = 4096;
 const BIG = 1 << 20;
-/** Big pieces under way at once: one is copied on the GPU, one is mapped, one is on its way to Python. */
+/** Big chunks under way at once: one is copied on the GPU, one is mapped, one is on its way to Python. */
 const MAX_BIG = 4;
 const MAX_KEPT = 8;
 /** Chunks under way to Python at once are two or three. */
-const MAX_SPARE = 3;
+const MAX_SENDABLES = 3;
 
 interface Staged {
   readonly buffer: GPUBuffer;
@@ -35,7 +35,7 @@ export type SendPart = (part: ReadPart, bytes: Bytes, release: () => void) => Pr
 export class StagingRing {
   private readonly free = new Map<number, Staged[]>();
   private big = 0;
-  private readonly spare: Bytes[] = [];
+  private readonly sendables: Bytes[] = [];
   private waiting: (() => void)[] = [];
   private dead = false;
 
@@ -55,8 +55,8 @@ export class StagingRing {
     let sent: Promise<void> = Promise.resolve();
     let wanted = true;
     let first = true;
-    for (const piece of pieces(parts)) {
-      const size = piece.reduce((sum, part) => sum + align(part.sizeBytes), 0);
+    for (const chunk of chunks(parts)) {
+      const size = chunk.reduce((sum, part) => sum + align(part.sizeBytes), 0);
       if (sizeClass(size) >= BIG && this.big >= MAX_BIG) {
         this.recorder.flush();
         await new Promise<void>((resolve) => this.waiting.push(resolve));
@@ -64,7 +64,7 @@ export class StagingRing {
       if (this.dead) throw new EngineError("device-lost", "the device was lost during a read");
       const staged = this.acquire(sizeClass(size));
       let at = 0;
-      for (const part of piece) {
+      for (const part of chunk) {
         this.recorder.commands().copyBufferToBuffer(part.record.buffer, part.offset, staged.buffer, at, part.sizeBytes);
         this.recorder.touch(part.record);
         at += align(part.sizeBytes);
@@ -85,14 +85,14 @@ export class StagingRing {
           await before;
           wanted = wanted && (await ready());
           let from = 0;
-          for (const part of piece) {
+          for (const part of chunk) {
             if (!wanted) break;
             const size = Math.min(part.sizeBytes, part.itemBytes - part.itemOffset);
             const bytes = this.sendable(size);
             bytes.set(new Uint8Array(staged.buffer.getMappedRange(from, align(part.sizeBytes)), 0, size));
             from += align(part.sizeBytes);
             const sending = send(part, bytes, () => this.reuse(bytes));
-            if (piece.length === 1) release();
+            if (chunk.length === 1) release();
             wanted = await sending;
           }
         } finally {
@@ -109,13 +109,13 @@ export class StagingRing {
     return { sent };
   }
 
-  /** Bytes to be sent; big ones are used again, which spares the garbage collector and the system's page faults. */
+  /** Bytes to be sent; big ones are used again, which saves the garbage collector work, and the system's page faults. */
   private sendable(size: number): Bytes {
-    return (size === CHUNK_BYTES ? this.spare.pop() : undefined) ?? makeSendable(size);
+    return (size === CHUNK_BYTES ? this.sendables.pop() : undefined) ?? makeSendable(size);
   }
 
   private reuse(bytes: Bytes): void {
-    if (bytes.byteLength === CHUNK_BYTES && this.spare.length < MAX_SPARE) this.spare.push(bytes);
+    if (bytes.byteLength === CHUNK_BYTES && this.sendables.length < MAX_SENDABLES) this.sendables.push(bytes);
   }
 
   private acquire(size: number): Staged {
@@ -150,24 +150,24 @@ function sizeClass(size: number): number {
   return Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(size)));
 }
 
-/** Cut parts into pieces of CHUNK_BYTES at most; small ones share a piece. */
-function pieces(parts: readonly ReadPart[]): ReadPart[][] {
+/** Cut parts into chunks of CHUNK_BYTES at most; small ones share a chunk. */
+function chunks(parts: readonly ReadPart[]): ReadPart[][] {
   const all: ReadPart[][] = [];
-  let piece: ReadPart[] = [];
+  let chunk: ReadPart[] = [];
   let room = CHUNK_BYTES;
   for (const part of parts) {
     for (let done = 0; done < part.sizeBytes; ) {
       if (room <= 0) {
-        all.push(piece);
-        piece = [];
+        all.push(chunk);
+        chunk = [];
         room = CHUNK_BYTES;
       }
       const sizeBytes = Math.min(part.sizeBytes - done, room);
-      piece.push({ ...part, offset: part.offset + done, itemOffset: part.itemOffset + done, sizeBytes });
+      chunk.push({ ...part, offset: part.offset + done, itemOffset: part.itemOffset + done, sizeBytes });
       done += sizeBytes;
       room -= align(sizeBytes);
     }
   }
-  if (piece.length > 0) all.push(piece);
+  if (chunk.length > 0) all.push(chunk);
   return all;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { BlockChannel, checkOf, PIECE_BYTES } from "../src/cluster/channel.js";
+import { BlockChannel, checkOf, PACKET_BYTES } from "../src/cluster/channel.js";
 import { BlockStore } from "../src/cluster/store.js";
 
 /** Two ends of a data channel: messages arrive at once, unless `hold` keeps them. */
@@ -48,14 +48,14 @@ function pair(): { ends: [End, End]; channels: [BlockChannel, BlockChannel] } {
 
 function sink(totalBytes: number): { totalBytes: number; bytes: Uint8Array; write(offset: number, bytes: Uint8Array): void } {
   const bytes = new Uint8Array(totalBytes);
-  return { totalBytes, bytes, write: (offset, piece) => bytes.set(piece, offset) };
+  return { totalBytes, bytes, write: (offset, packet) => bytes.set(packet, offset) };
 }
 
 const never = new AbortController().signal;
-const block = Uint8Array.from({ length: 3 * PIECE_BYTES + 12 }, (_, i) => (i * 7 + (i >> 8)) & 255);
+const block = Uint8Array.from({ length: 3 * PACKET_BYTES + 12 }, (_, i) => (i * 7 + (i >> 8)) & 255);
 
 describe("a channel for blocks", () => {
-  it("carries a block in pieces", async () => {
+  it("carries a block in packets", async () => {
     const { channels } = pair();
     const target = sink(block.byteLength);
     const done = channels[1].receive(5, target, never);
@@ -64,7 +64,7 @@ describe("a channel for blocks", () => {
     expect(target.bytes).toEqual(block);
   });
 
-  it("keeps pieces that come before they are expected", async () => {
+  it("keeps packets that come before they are expected", async () => {
     const { channels } = pair();
     await channels[0].send(5, 0, block.byteLength, block, never);
     const target = sink(block.byteLength);
@@ -91,7 +91,7 @@ describe("a channel for blocks", () => {
     await sending;
     ends[0].flush();
     await done;
-    expect(ends[0].highest).toBeLessThan((4 << 20) + 2 * PIECE_BYTES);
+    expect(ends[0].highest).toBeLessThan((4 << 20) + 2 * PACKET_BYTES);
   });
 
   const spoilt: [string, (message: ArrayBuffer, count: number) => ArrayBuffer[]][] = [
@@ -100,7 +100,7 @@ describe("a channel for blocks", () => {
     ["left out", (message, count) => (count === 1 ? [] : [message])],
     ["sent twice", (message, count) => (count === 1 ? [message, message] : [message])],
   ];
-  it.each(spoilt)("finds a piece that was %s", async (_name, spoil) => {
+  it.each(spoilt)("finds a packet that was %s", async (_name, spoil) => {
     const { ends, channels } = pair();
     let count = 0;
     ends[0].spoil = (message) => spoil(message, count++);

@@ -1,4 +1,4 @@
-/** Frames and messages of Python, and pieces of blocks of other browsers. */
+/** Frames and messages of Python, and packets of blocks of other browsers. */
 import fc from "fast-check";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import frames from "../../tests/protocol/frames.json";
@@ -102,7 +102,7 @@ describe("messages", () => {
   });
 });
 
-interface Piece {
+interface Packet {
   readonly transfer: number;
   readonly offset: number;
   readonly total: number;
@@ -110,7 +110,7 @@ interface Piece {
   readonly spoilt: boolean;
 }
 
-function pieceOf({ transfer, offset, total, bytes, spoilt }: Piece): ArrayBuffer {
+function packetOf({ transfer, offset, total, bytes, spoilt }: Packet): ArrayBuffer {
   const message = new Uint8Array(20 + bytes.byteLength);
   const header = new DataView(message.buffer);
   for (const [at, value] of [transfer, offset, total, bytes.byteLength, checkOf(new Uint8Array(bytes)) + (spoilt ? 1 : 0)].entries())
@@ -121,7 +121,7 @@ function pieceOf({ transfer, offset, total, bytes, spoilt }: Piece): ArrayBuffer
 
 describe("blocks", () => {
   it("arrive whole and in order, or not, whatever the other browser sends", async () => {
-    const piece = fc.record({
+    const packet = fc.record({
       transfer: fc.nat(2),
       offset: fc.constantFrom(0, 4, 8, 12, 2 ** 32 - 4),
       total: fc.constantFrom(0, 8, 12, 16, 2 ** 32 - 1),
@@ -129,7 +129,7 @@ describe("blocks", () => {
       spoilt: fc.boolean(),
     });
     const message = fc.oneof(
-      piece.map(pieceOf),
+      packet.map(packetOf),
       fc.uint8Array({ maxLength: 40 }).map((bytes) => bytes.slice().buffer as ArrayBuffer),
     );
     await fc.assert(

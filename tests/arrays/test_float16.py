@@ -187,23 +187,37 @@ def test_quotients_and_roots_are_right_though_wgsls_are_not(gpu, rng, wrong):
 LOAD: tuple[Instruction, ...] = (Load(0, FLOAT16), Load(1, FLOAT16), Apply("multiply", "h", (0, 1)))
 
 
-@pytest.mark.parametrize("lanes", [1, 4])
-def test_native_storage_is_well_formed(gpu, lanes):
+@pytest.mark.parametrize("components", [1, 4])
+def test_native_storage_is_well_formed(gpu, components):
     """Where an adapter has no f16, f32 stands for it: what is left to the compiler is the same."""
-    steps = (1, 1) if lanes == 4 else ()
+    steps = (1, 1) if components == 4 else ()
     dtypes = (FLOAT16, FLOAT16)
     forms = [
         elementwise.elementwise_source(
-            Form(LOAD, (0, 1), steps, dtypes, (2, 0), (FLOAT16, FLOAT16), 0, 2, lanes, placed, 2, native=True)
+            Form(LOAD, (0, 1), steps, dtypes, (2, 0), (FLOAT16, FLOAT16), 0, 2, components, placed, 2, native=True)
         )
         for placed in (False, True)
     ]
     forms += [
         elementwise.elementwise_source(
-            Form(LOAD, (0, 1), steps, dtypes, (2,), (FLOAT16,), 0, 2, lanes, placed=True, flight=2, native=True, own=1)
+            Form(
+                LOAD,
+                (0, 1),
+                steps,
+                dtypes,
+                (2,),
+                (FLOAT16,),
+                0,
+                2,
+                components,
+                placed=True,
+                flight=2,
+                native=True,
+                own=1,
+            )
         )
     ]
-    if lanes == 4:
+    if components == 4:
         ways = ("across", "along")
         forms.append(
             transposed.transposed_source(
@@ -213,18 +227,18 @@ def test_native_storage_is_well_formed(gpu, lanes):
     forms += [
         reduce.reduce_source(
             ReduceForm(
-                *("sum", FLOAT16, LOAD, (0, 1), dtypes, 2, 0, 1, 1, lanes, steps, "thread", 64, 4),
+                *("sum", FLOAT16, LOAD, (0, 1), dtypes, 2, 0, 1, 1, components, steps, "thread", 64, 4),
                 partial=False,
                 final=True,
                 native=True,
                 wide=wide,
             )
         )
-        for wide in {False, lanes == 4}
+        for wide in {False, components == 4}
     ]
     for source in forms:
         assert source.startswith("enable f16;\n")
-        assert ("vec4<f16>" if lanes == 4 else "array<f16>") in source
+        assert ("vec4<f16>" if components == 4 else "array<f16>") in source
         stand_in = re.sub(r"\bf16\b", "f32", source.replace("enable f16;\n", ""))
         assert gpu.kernel(source if "shader-f16" in gpu.info.features else stand_in) is not None
 

@@ -58,7 +58,7 @@ VIEWS = {
     "reshape of a reshape": lambda c: c.reshape(2, 12).reshape(8, 3)[::2],
     "transpose": lambda c: c.T,
     "part of a transpose": lambda c: c.T[1:4, ::-1],
-    "turned and turned back": lambda c: c.T.T.reshape(-1)[5:],
+    "transposed twice": lambda c: c.T.T.reshape(-1)[5:],
     "copying reshape": lambda c: c.T.reshape(-1),
     "copying reshape of columns": lambda c: c[:, :4].reshape(-1),
     "copy": lambda c: c[1:].copy(),

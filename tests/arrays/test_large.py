@@ -92,7 +92,7 @@ def test_chains_of_arrays_larger_than_a_binding(narrow, rng, shape, dtype):
     np.testing.assert_array_equal(a[::-1].numpy(), x[::-1])
 
 
-def test_operands_that_are_broadcast_or_turned(narrow, rng):
+def test_operands_that_are_broadcast_or_transposed(narrow, rng):
     x = rng.normal(size=(300, 400)).astype(np.float32)
     row, column = x[0].copy(), x[:, :1].copy()
     a = narrow.array(x)

@@ -88,14 +88,14 @@ def test_what_is_made_in_the_block_is_made_anew(gpu, rng, inc, share):
 
 def test_all_of_a_family_is_recorded(gpu, rng):
     x, start = numbers(gpu, rng)
-    flat, turned, copy = x.reshape(24), x.T, x.copy()
+    flat, transposed, copy = x.reshape(24), x.T, x.copy()
     with gpu.record() as program:
         x += 1
         flat += 2
-        turned += 3
+        transposed += 3
         copy += x
     program.replay(2)
-    for got, want in ((x, start + 2), (flat, start.ravel() + 4), (turned, start.T + 6), (copy, start * 3 + 3)):
+    for got, want in ((x, start + 2), (flat, start.ravel() + 4), (transposed, start.T + 6), (copy, start * 3 + 3)):
         np.testing.assert_array_equal(got.numpy(), want)
 
 

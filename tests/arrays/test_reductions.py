@@ -67,8 +67,8 @@ def with_subgroups_of(size, source):
     acc = re.search(r"fn across\(value: ([\w<>]+)", source)[1]
     threads = re.search(r"@workgroup_size\((\d+)\)", source)[1]
     text = source.replace("enable subgroups;\n", "").replace("subgroupShuffleXor(", "exchange(")
-    text = text.replace(", @builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) lane: u32", "")
-    begin = f"  exchange_lid = lid;\n  let size = {size}u;\n  let lane = lid % {size}u;\n  let count ="
+    text = text.replace(", @builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) member: u32", "")
+    begin = f"  exchange_lid = lid;\n  let size = {size}u;\n  let member = lid % {size}u;\n  let count ="
     text = text.replace("  let count =", begin, 1)
     assert "subgroup" not in text
     return EXCHANGE.replace("Acc", acc).replace("THREADS", threads) + text

@@ -288,7 +288,7 @@ class Arrays(RuleBasedStateMachine):
     # ------------------------------------------------------------ kernels
 
     def parents(self, name: int) -> list[Parent]:
-        """Return what one is a view of, and that of, to the oldest, or to where NumPy needs a copy, as for a reshape of a turned view.
+        """Return what one is a view of, and that of, to the oldest, or to where NumPy needs a copy, as for a reshape of a transposed view.
 
         What is older than a program, and used by it, is there for it.
         """

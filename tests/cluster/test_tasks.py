@@ -183,7 +183,7 @@ def test_cancellation(empty: wg.Cluster) -> None:
     ("spoil", "said"),
     [
         (lambda data: data[:-4], "bytes were asked for"),
-        (lambda data: data + b"abcd", "pieces that do not fit"),
+        (lambda data: data + b"abcd", "chunks that do not fit"),
         (lambda _: b"", "0 bytes"),
     ],
 )

@@ -79,19 +79,19 @@ def test_steps_go_on_as_the_whole_does(gpu, make_folder, name):
     assert below.max() < 1e-4 * np.abs(wanted).max()
 
 
-def test_prompts_in_pieces_are_the_whole(gpu, make_folder, monkeypatch):
+def test_prompts_in_prefills_are_the_whole(gpu, make_folder, monkeypatch):
     row = GOLDEN["mistral_window"]
     model = load(make_folder(row["config"], row["seed"]), gpu)
     model.tokenizer.ends = (72,)
     ids = np.random.default_rng(5).integers(2, 72, 90).tolist()
     model._decoder = None
     wanted = tokens(model, ids, 6)
-    monkeypatch.setattr("webgpu_widget.llm.decoder.PIECE", 16)
+    monkeypatch.setattr("webgpu_widget.llm.decoder.PREFILL", 16)
     model._decoder = None
     assert tokens(model, ids, 6) == wanted
 
 
-def test_whole_pieces_are_replayed_on_a_gpu(gpu, make_folder, monkeypatch):
+def test_whole_prefills_are_replayed_on_a_gpu(gpu, make_folder, monkeypatch):
     """Recorded once by where they begin, and anew when there is more room."""
     row = GOLDEN["mistral_window"]
     model = load(make_folder(row["config"], row["seed"]), gpu)
@@ -101,16 +101,16 @@ def test_whole_pieces_are_replayed_on_a_gpu(gpu, make_folder, monkeypatch):
     for ids in texts:
         model._decoder = None
         wanted.append(tokens(model, ids, 6))
-    monkeypatch.setattr("webgpu_widget.llm.decoder.PIECE", 16)
+    monkeypatch.setattr("webgpu_widget.llm.decoder.PREFILL", 16)
     monkeypatch.setattr(model._parts.kernels, "on_cpu", False)
     model._decoder = None
     assert [tokens(model, texts[i], 6) for i in (0, 1, 0)] == [wanted[i] for i in (0, 1, 0)]
-    pieces = model._decoder._pieces
-    assert pieces is not None
-    assert sorted(pieces._programs) == [0, 16, 32, 48]
+    prefills = model._decoder._prefills
+    assert prefills is not None
+    assert sorted(prefills._programs) == [0, 16, 32, 48]
     model._decoder.reserve(model._decoder.cache.capacity + 1)
     assert tokens(model, texts[1], 6) == wanted[1]
-    assert model._decoder._pieces is not pieces
+    assert model._decoder._prefills is not prefills
 
 
 def test_bfloat16_stays_what_it_is(gpu, make_folder, rng):

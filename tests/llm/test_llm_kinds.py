@@ -10,7 +10,7 @@ from llm_common import error, load, tokens
 from losing import lose_device
 
 import webgpu_widget as wg
-from webgpu_widget.nn.blocks import Blocks
+from webgpu_widget.nn.fused import Fused
 from webgpu_widget.reference import llm as reference
 
 
@@ -174,14 +174,14 @@ def test_a_text_goes_on_after_its_device_is_lost(make_file, rng):
 @pytest.mark.parametrize(
     ("architecture", "kinds"), [("llama", {}), ("qwen2", {}), ("qwen3", {"blk.1.attn_v.weight": "F16"})]
 )
-def test_attentions_in_blocks_choose_the_same(gpu, make_file, rng, monkeypatch, architecture, kinds):
+def test_fused_attentions_choose_the_same(gpu, make_file, rng, monkeypatch, architecture, kinds):
     """As on a GPU; an adapter without subgroups goes without."""
     path, _ = make_file(rng, architecture=architecture, kinds=kinds)
     ids = rng.integers(2, 64, 5).tolist()
     whole = load(path, gpu)
     whole.tokenizer.ends, whole._decoder = (64,), None  # no token, so that nothing ends
     wanted = tokens(whole, ids, 80)
-    original = Blocks._widest
+    original = Fused._widest
 
     def widest(self):
         was, self.kernels.on_cpu = self.kernels.on_cpu, False
@@ -190,7 +190,7 @@ def test_attentions_in_blocks_choose_the_same(gpu, make_file, rng, monkeypatch, 
         finally:
             self.kernels.on_cpu = was
 
-    monkeypatch.setattr(Blocks, "_widest", widest)
+    monkeypatch.setattr(Fused, "_widest", widest)
     model = load(path, gpu)
     model.tokenizer.ends, model._decoder = (64,), None
     found = tokens(model, ids, 80)
@@ -199,8 +199,8 @@ def test_attentions_in_blocks_choose_the_same(gpu, make_file, rng, monkeypatch, 
     row = logits[len(ids) + same - 1]
     assert same == 80 or row[wanted[same]] - row[found[same]] < 1e-4 * np.abs(row).max(), "a tie may go either way"
     layers = model._parts._layers.values()
-    assert {layer.vectors is not None for layer in layers} == {bool(model._parts.blocks.turned_width)}
-    others = 3 if model._parts.blocks.turned_width else 4
+    assert {layer.vectors is not None for layer in layers} == {bool(model._parts.fused.rotary_width)}
+    others = 3 if model._parts.fused.rotary_width else 4
     # on a CPU norms are kernels of their own, but for those of rows in slots
     norms = 1 + sum(len(layer.into) + others - 3 for layer in layers) if model._parts.kernels.on_cpu else 0
     assert model.stats.dispatches_per_token == 2 + norms + sum(len(layer.into) + others for layer in layers)

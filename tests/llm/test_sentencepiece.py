@@ -12,7 +12,7 @@ from tokenizers import processors
 
 import webgpu_widget as wg
 from webgpu_widget.llm.tokenizer import Tokenizer
-from webgpu_widget.nn.streaming import Pieces
+from webgpu_widget.nn.streaming import Detokenizer
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_sentencepiece.json").read_text("utf-8"))
 METADATA = GOLDEN["metadata"]
@@ -63,8 +63,8 @@ def test_characters_in_bytes_come_when_they_are_whole():
         ids = tokenizer.encode(text)
         assert sum(TOKENS[i].startswith("<0x") for i in ids) >= 6, "characters that have no token"
         ids = ids[: len(ids) - tail]
-        pieces = Pieces(tokenizer.decode)
-        said = [pieces.upto(ids[: i + 1], done=i == len(ids) - 1) for i in range(len(ids))]
+        detokenizer = Detokenizer(tokenizer.decode)
+        said = [detokenizer.upto(ids[: i + 1], done=i == len(ids) - 1) for i in range(len(ids))]
         assert not any("\ufffd" in piece for piece in said[:-1])
         assert "".join(said) == tokenizer.decode(ids)
         assert "".join(said) == (text if not tail else text[:-1] + "\ufffd")

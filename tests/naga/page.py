@@ -114,11 +114,11 @@ class NagaPage(FakePage):
             self._result(key, {"epoch": self.epoch, **self._info})
             return
         value: Message = {}
-        pieces: list[bytes] | None = None
+        outputs: list[bytes] | None = None
         if op == "read":
-            pieces = self._same([engine.read(command["reads"]) for engine in engines])
+            outputs = self._same([engine.read(command["reads"]) for engine in engines])
         elif op == "read-texture":
-            pieces = self._same([[engine.read_texture(command["texture"])] for engine in engines])
+            outputs = self._same([[engine.read_texture(command["texture"])] for engine in engines])
         elif op == "profile-stop":
             value = {"rows": engines[0].profile()}
         elif op == "get-memory":
@@ -132,10 +132,10 @@ class NagaPage(FakePage):
         if self.error is not None:
             refused, self.error = self.error, None
             self._refuse(key, refused)
-        elif pieces is None:
+        elif outputs is None:
             self._result(key, value)
         else:
-            self._send_chunks(key, pieces)
+            self._send_chunks(key, outputs)
 
     def _same(self, answers: list[list[bytes]]) -> list[bytes]:
         """Return what all engines read."""

@@ -18,8 +18,8 @@ GENERATED = {
     "a pass of a transform": "Made by webgpu_widget.arrays.fourier.kernel",
 }
 ONLY_WITH_SUBGROUPS = {
-    *("nn/block_cross", "nn/block_gate", "nn/block_self", "nn/block_turned"),
-    *("shared/attention_block", "shared/whole"),
+    *("nn/fused_cross", "nn/fused_gate", "nn/fused_self", "nn/fused_rotary"),
+    *("shared/fused_attention", "shared/whole"),
 }
 """What the package sends only to adapters with subgroups."""
 

@@ -16,7 +16,7 @@ from webgpu_widget.process import user_cache
 RIGHT = Row("array/scan", "arrays", 3, 0.5, 16.0, "roundings", "right", "sums")
 OTHER = Row("nn/pick", "nn", 3, 0.0, 0.0, "tokens", "right", "draws")
 WRONG = Row("nn/beam", "nn", 2, 4.0, 0.0, "tokens", "wrong", "beams=3")
-ABSENT = Row("nn/block_self", "nn", 0, None, None, "relative", "not on this adapter", "no subgroups")
+ABSENT = Row("nn/fused_self", "nn", 0, None, None, "relative", "not on this adapter", "no subgroups")
 
 
 @pytest.fixture

@@ -26,18 +26,24 @@ def upload(gpu, values):
     return memory
 
 
-def operand(gpu, values, *, turned=False):
-    if turned and values.ndim > 1:
+def operand(gpu, values, *, transposed=False):
+    if transposed and values.ndim > 1:
         return operand(gpu, np.ascontiguousarray(np.swapaxes(values, -1, -2))).mT
     return Operand.tight(upload(gpu, values), values.shape, values.dtype)
 
 
-def product(gpu, a, b, *, turned_a=False, turned_b=False, info=None, **options):
+def product(gpu, a, b, *, transposed_a=False, transposed_b=False, info=None, **options):
     """Launch a product; `info` makes the launch plan for another adapter than the one that runs it."""
     shape = product_shape(a.shape, b.shape)
     out = gpu.array(np.full(shape, np.nan, options.get("out_dtype", np.float32)))
     target = gpu._device if info is None else SimpleNamespace(queue=gpu._device.queue, info=info)
-    launch(target, operand(gpu, a, turned=turned_a), operand(gpu, b, turned=turned_b), out._memory, **options)
+    launch(
+        target,
+        operand(gpu, a, transposed=transposed_a),
+        operand(gpu, b, transposed=transposed_b),
+        out._memory,
+        **options,
+    )
     return out.numpy()
 
 
@@ -73,11 +79,13 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("as_other", [False, True])
-@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
-def test_products_equal_numpy(gpu, rng, turned, as_other):
+@pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True), (True, True)])
+def test_products_equal_numpy(gpu, rng, transposed, as_other):
     for m, n, k in SHAPES:
         a, b = rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
-        got = product(gpu, a, b, turned_a=turned[0], turned_b=turned[1], info=as_gpu(gpu) if as_other else None)
+        got = product(
+            gpu, a, b, transposed_a=transposed[0], transposed_b=transposed[1], info=as_gpu(gpu) if as_other else None
+        )
         check(got, a, b)
 
 
@@ -95,8 +103,8 @@ def test_products_equal_numpy(gpu, rng, turned, as_other):
 )
 def test_vectors_and_batches_equal_numpy(gpu, rng, left, right):
     a, b = rng.standard_normal(left).astype(np.float32), rng.standard_normal(right).astype(np.float32)
-    for turned in (False, True):
-        check(product(gpu, a, b, turned_a=turned, turned_b=turned), a, b)
+    for transposed in (False, True):
+        check(product(gpu, a, b, transposed_a=transposed, transposed_b=transposed), a, b)
 
 
 def test_an_inner_size_of_zero_gives_zeros(gpu):
@@ -115,8 +123,8 @@ def test_nan_and_inf_go_where_numpy_puts_them(gpu):
 @pytest.mark.parametrize("stored", [np.float32, np.float16])
 def test_float16_precision_rounds_operands_and_sums_in_float32(gpu, rng, stored):
     a, b = rng.standard_normal((33, 70)).astype(stored), rng.standard_normal((70, 41)).astype(stored)
-    for turned in (False, True):
-        got = product(gpu, a, b, turned_a=turned, turned_b=turned, precision="f16")
+    for transposed in (False, True):
+        got = product(gpu, a, b, transposed_a=transposed, transposed_b=transposed, precision="f16")
         check(got, a, b, half=True)
 
 
@@ -131,8 +139,8 @@ def test_operands_beyond_a_binding(gpu, rng):
     a, b = rng.standard_normal((300, 200)).astype(np.float32), rng.standard_normal((200, 260)).astype(np.float32)
     info = as_gpu(gpu)
     info.limits = {**info.limits, "maxStorageBufferBindingSize": 64 * 1024}
-    for turned in (False, True):
-        check(product(gpu, a, b, turned_a=turned, turned_b=turned, info=info), a, b)
+    for transposed in (False, True):
+        check(product(gpu, a, b, transposed_a=transposed, transposed_b=transposed, info=info), a, b)
 
 
 TILED = [
@@ -182,13 +190,22 @@ def test_vector_kernels(gpu, rng, across, vec, splits):
             check_plan(gpu, rng, Plan(Vector(across, vec, rows, 64, 4), splits), m, 1, k, across, False)
 
 
-def check_plan(gpu, rng, plan, m, n, k, turned_a, turned_b):
+def check_plan(gpu, rng, plan, m, n, k, transposed_a, transposed_b):
     a, b = rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
     out = gpu.array(np.full((m, n), np.nan, np.float32))
-    stored = [gpu.array(np.ascontiguousarray(x.T if turned else x)) for x, turned in ((a, turned_a), (b, turned_b))]
+    stored = [
+        gpu.array(np.ascontiguousarray(x.T if transposed else x))
+        for x, transposed in ((a, transposed_a), (b, transposed_b))
+    ]
     views = [
-        View(array._memory, (1, 1, *x.shape), (0, 0, *((1, x.shape[0]) if turned else (x.shape[1], 1))), 0, half=False)
-        for array, x, turned in zip(stored, (a, b), (turned_a, turned_b), strict=True)
+        View(
+            array._memory,
+            (1, 1, *x.shape),
+            (0, 0, *((1, x.shape[0]) if transposed else (x.shape[1], 1))),
+            0,
+            half=False,
+        )
+        for array, x, transposed in zip(stored, (a, b), (transposed_a, transposed_b), strict=True)
     ]
     whole = emit_module().Product(*views, tight(out._memory, (1, 1, m, n)))
     emit_module()._emit(gpu._device, whole, plan)

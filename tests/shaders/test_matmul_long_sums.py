@@ -42,15 +42,15 @@ def test_positive_terms_lose_no_more_than_a_run_does(gpu, rng, k):
 
 @pytest.mark.parametrize("runs_bytes", [1, 36 * 40 * 4 * 2, 1 << 26])
 @pytest.mark.parametrize("as_other", [False, True])
-@pytest.mark.parametrize("turned", [(False, False), pytest.param((True, True), marks=pytest.mark.long)])
+@pytest.mark.parametrize("transposed", [(False, False), pytest.param((True, True), marks=pytest.mark.long)])
 def test_runs_one_after_another_and_side_by_side_are_the_same_product(
-    gpu, rng, monkeypatch, runs_bytes, as_other, turned
+    gpu, rng, monkeypatch, runs_bytes, as_other, transposed
 ):
     monkeypatch.setattr(LAUNCH, "_RUNS_BYTES", runs_bytes)
     info = as_gpu(gpu) if as_other else None
     for m, k, n in ((36, 3 * RUN + 1, 40), (3, LONG + 5, 7), (1, 2 * LONG, 6), (6, LONG, 5)):
         a, b = rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
-        check(product(gpu, a, b, turned_a=turned[0], turned_b=turned[1], info=info), a, b)
+        check(product(gpu, a, b, turned_a=transposed[0], turned_b=transposed[1], info=info), a, b)
 
 
 def test_stacks_and_what_is_added_to_have_long_sums_too(gpu, rng, monkeypatch):

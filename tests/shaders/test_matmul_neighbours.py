@@ -22,15 +22,15 @@ def check(got, a, b):
 
 
 @pytest.mark.parametrize("kind", ["this adapter", "a GPU"])
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize(("m", "k", "n"), SHAPES)
-def test_what_is_not_finite_stays_in_its_row(gpu, rng, m, k, n, turned, kind):
+def test_what_is_not_finite_stays_in_its_row(gpu, rng, m, k, n, transposed, kind):
     info = as_gpu(gpu) if kind == "a GPU" else None
     for value in (np.inf, -np.inf, np.nan):
         a, b = rng.uniform(0.5, 1, (m, k)).astype(np.float32), rng.uniform(0.5, 1, (k, n)).astype(np.float32)
         row, column = rng.integers(m), rng.integers(k)
         a[row, column] = value
-        check(product(gpu, a, b, turned_a=turned, turned_b=turned, info=info), a, b)
+        check(product(gpu, a, b, turned_a=transposed, turned_b=transposed, info=info), a, b)
 
 
 @pytest.mark.parametrize("kind", ["this adapter", "a GPU"])

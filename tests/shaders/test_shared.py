@@ -52,19 +52,19 @@ def test_teams_agree_on_sums_and_maxima(gpu, rng, team):
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
 {shared}
 @compute @workgroup_size(WG) fn main(@builtin(local_invocation_index) index: u32, place: Place) {{
-  let lanes = lanes_of(place, index);
+  let members = members_of(place, index);
   let v = x[place.group.x * WG + index];
   let four = team_sum4(vec4f(v, 2.0 * v, 0.0, 1.0));
-  y[place.group.x * WG + index] = vec4f(team_sum(v), team_max(v), four.y, select(-1.0, four.w, four.w == f32(lanes)));
+  y[place.group.x * WG + index] = vec4f(team_sum(v), team_max(v), four.y, select(-1.0, four.w, four.w == f32(members)));
 }}"""
     x = rng.integers(-1000, 1000, 256).astype(np.float32)
     found = gpu.run(text, x=x, y=wg.out((256, 4)), workgroups=4)
-    lanes = int(found[0, 3])
-    assert lanes == 64 or team == "team"
-    assert (found[:, 3] == lanes).all()
-    teams = x.reshape(-1, lanes)
-    assert np.array_equal(found[:, 1].reshape(-1, lanes), np.repeat(teams.max(1, keepdims=True), lanes, 1))
-    assert np.array_equal(found[:, 0].reshape(-1, lanes), np.repeat(teams.sum(1, keepdims=True), lanes, 1))
+    members = int(found[0, 3])
+    assert members == 64 or team == "team"
+    assert (found[:, 3] == members).all()
+    teams = x.reshape(-1, members)
+    assert np.array_equal(found[:, 1].reshape(-1, members), np.repeat(teams.max(1, keepdims=True), members, 1))
+    assert np.array_equal(found[:, 0].reshape(-1, members), np.repeat(teams.sum(1, keepdims=True), members, 1))
     assert np.array_equal(found[:, 2], 2 * found[:, 0])
 
 

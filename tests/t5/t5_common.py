@@ -52,5 +52,5 @@ def tokens_of(model, ids, beams, limit):
 
 def dispatches_a_token(model: T5) -> int:
     """What a step takes on this adapter: six dispatches a layer where it has room for the kernels in blocks, eight elsewhere, eleven on a CPU, where norms are kernels."""
-    per_layer = 6 if model._parts.blocks.width else 11 if model._parts.kernels.on_cpu else 8
+    per_layer = 6 if model._parts.fused.width else 11 if model._parts.kernels.on_cpu else 8
     return per_layer * model.config.num_decoder_layers + 2 + model._parts.kernels.on_cpu

@@ -149,7 +149,7 @@ def test_the_shipped_model_says_something(tiny):
     assert tiny.stats.dispatches_per_token == dispatches_a_token(tiny)
 
 
-def test_attentions_in_blocks_of_flan_t5_small_choose_the_same(gpu, tmp_path, monkeypatch):
+def test_fused_attentions_of_flan_t5_small_choose_the_same(gpu, tmp_path, monkeypatch):
     """Heads of 64, as GPUs have them: the tokens of the twin, in float32."""
 
     def other(*args):
@@ -161,7 +161,7 @@ def test_attentions_in_blocks_of_flan_t5_small_choose_the_same(gpu, tmp_path, mo
     ids = np.arange(5, 17)[None]
     monkeypatch.setattr("webgpu_widget.t5.model.Kernels", other)
     with T5.from_pretrained(folder, gpu, progress=False, wait=False) as model:
-        assert model._parts.blocks.width == 256
+        assert model._parts.fused.width == 256
         wanted = reference.greedy(load_file(folder / "model.safetensors"), model.config, ids, 3)
         assert tokens_of(model, ids, 1, 3) == wanted
         assert [decoder.dispatches for decoder in model._decoders.values()] == [6 * 8 + 2]

@@ -1,4 +1,4 @@
-"""T5's own tokenizer, and the pieces of a stream."""
+"""T5's own tokenizer, and the text of a stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from t5_common import DATA, TINY, golden
 
 import webgpu_widget as wg
-from webgpu_widget.nn.streaming import Pieces
+from webgpu_widget.nn.streaming import Detokenizer
 from webgpu_widget.t5.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.no_adapter
@@ -33,13 +33,13 @@ def test_text_comes_back(tokenizer):
         assert tokenizer.decode(tokenizer.encode(text, limit=512, truncation=False)) == text
 
 
-def test_pieces_of_a_stream_make_up_the_text(tokenizer):
+def test_texts_of_a_stream_make_up_the_text(tokenizer):
     text = "Das Haus in Köln ist wunderbar, déjà vu."
     ids = tokenizer.encode(text, limit=512, truncation=False)
     for size in (1, 2, 5):
-        pieces = Pieces(tokenizer.decode)
+        detokenizer = Detokenizer(tokenizer.decode)
         ends = range(size, len(ids) + size, size)
-        said = [pieces.upto(ids[:end], done=end >= len(ids)) for end in ends]
+        said = [detokenizer.upto(ids[:end], done=end >= len(ids)) for end in ends]
         assert "".join(said) == text
 
 
@@ -49,9 +49,12 @@ def test_half_a_character_waits_for_the_rest_or_the_end():
             return bytes(ids).decode(errors="replace")
 
     ids = list("né".encode())
-    assert [Pieces(Bytes().decode).upto(ids[:2]), Pieces(Bytes().decode).upto(ids[:2], done=True)] == ["", "n\ufffd"]
-    pieces = Pieces(Bytes().decode)
-    assert [pieces.upto(ids[:1]), pieces.upto(ids[:2]), pieces.upto(ids, done=True)] == ["n", "", "é"]
+    assert [Detokenizer(Bytes().decode).upto(ids[:2]), Detokenizer(Bytes().decode).upto(ids[:2], done=True)] == [
+        "",
+        "n\ufffd",
+    ]
+    detokenizer = Detokenizer(Bytes().decode)
+    assert [detokenizer.upto(ids[:1]), detokenizer.upto(ids[:2]), detokenizer.upto(ids, done=True)] == ["n", "", "é"]
 
 
 def test_truncation_is_asked_for(tokenizer):

@@ -39,7 +39,7 @@ def launches(kind, n, inner, outer, limits):
 
 
 class Access(NamedTuple):
-    """Addresses in bytes, of the subgroups' lanes (-1: none): one row an instruction, rows of one `group` come together."""
+    """Addresses in bytes, of the subgroups' invocations (-1: none): one row an instruction, rows of one `group` come together."""
 
     address: np.ndarray
     group: np.ndarray
@@ -54,7 +54,7 @@ class Pass:
         self.workgroups = np.asarray(workgroups)
 
     def butterflies(self, count, *, beside):
-        """Return for the lanes (workgroup, block, lane) the line and the place ``j``, and which there are."""
+        """Return for the invocations (workgroup, block, index) the line and the place ``j``, and which there are."""
         form = self.form
         total = count * form.lines
         threads = form.threads
@@ -135,15 +135,15 @@ class Pass:
         return self.access(places, inside, 4 if form.store == "real" else 8, together=False)
 
     def access(self, places, inside, size, *, together):
-        """Split lanes into subgroups. Loads of a butterfly are on their way together, and a cache joins them; each store goes by itself."""
+        """Split invocations into subgroups. Loads of a butterfly are on their way together, and a cache joins them; each store goes by itself."""
         address = np.stack([np.where(i, place * size, -1) for place, i in zip(places, inside, strict=True)])
         steps, groups, blocks, threads = address.shape
-        lanes = min(SUBGROUP, threads)
-        address = address.reshape(steps, groups * blocks * threads // lanes, lanes)
+        width = min(SUBGROUP, threads)
+        address = address.reshape(steps, groups * blocks * threads // width, width)
         group = np.broadcast_to(np.arange(address.shape[1]), address.shape[:2])
         if not together:
             group = group + np.arange(steps)[:, None] * address.shape[1]
-        return Access(address.reshape(-1, lanes), group.ravel(), size)
+        return Access(address.reshape(-1, width), group.ravel(), size)
 
 
 def moved(access):

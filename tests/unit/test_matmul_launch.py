@@ -186,10 +186,10 @@ SHAPES = [
 
 @pytest.mark.parametrize("fallback", [False, True])
 @pytest.mark.parametrize(("left", "right"), SHAPES)
-@pytest.mark.parametrize("turned", [False, True])
-def test_launch_computes_numpys_matmul(rng, left, right, turned, fallback):
+@pytest.mark.parametrize("transposed", [False, True])
+def test_launch_computes_numpys_matmul(rng, left, right, transposed, fallback):
     a, b = (rng.standard_normal(shape).astype(np.float32) for shape in (left, right))
-    orders = [(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2) if turned and x.ndim > 1 else None for x in (a, b)]
+    orders = [(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2) if transposed and x.ndim > 1 else None for x in (a, b)]
     got, _ = run(
         adapter(fallback=fallback), operand(a, orders[0], 3), operand(b, orders[1], 5), product_shape(left, right)
     )
@@ -280,13 +280,13 @@ def test_empty_products(shape):
 
 @pytest.mark.parametrize("units", [False, True])
 @pytest.mark.parametrize("stored", [np.float32, np.float16])
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("shape", [(2, 64, 64, 128), (2, 70, 50, 33), (1, 128, 128, 64), (1, 40, 129, 17)])
-def test_float16_products(rng, units, stored, turned, shape):
+def test_float16_products(rng, units, stored, transposed, shape):
     batch, m, n, k = shape
     a, b = rng.standard_normal((batch, m, k)).astype(stored), rng.standard_normal((batch, k, n)).astype(stored)
     info = adapter(features=F16, configs=UNITS) if units else adapter()
-    order = (0, 2, 1) if turned else None
+    order = (0, 2, 1) if transposed else None
     got, log = run(
         info, operand(a, order), operand(b, order), (batch, m, n), precision="f16", out_dtype=np.dtype(np.float16)
     )

@@ -3,12 +3,12 @@
     python tools/t5/bench.py [MODEL ...] [--dtypes f32,f16,int8] [--tokens 256] [--torch] [--profile] [--encoder-only] [--widths 0,512] [--output FILE]
 
 A MODEL is a checkpoint's folder, or "small" or "base": random weights in the exact shapes of flan-t5-small or -base, which run to the
-limit of tokens. The first tokens are compared with the NumPy twin's in the same run; where they differ, WRONG stands for the rate. Reports per model: load, what a fresh page waits for the first piece of text (kernels compiled), encoder of 512 tokens, tokens a second at
+limit of tokens. The first tokens are compared with the NumPy twin's in the same run; where they differ, WRONG stands for the rate. Reports per model: load, what a fresh page waits for the first text (kernels compiled), encoder of 512 tokens, tokens a second at
 batch 1 (prefill included, and without it) and on a GPU at batch 8, the bare recorded step many times in a queue, and with ``--torch`` (needs torch and
 transformers) the difference of its logits from PyTorch's and PyTorch's own speed, eager, on CUDA or the CPU. ``--profile`` adds the GPU time by kernel, of a step and
 of an encoding. ``--encoder-only`` times the encoder and nothing else: many encodings in a queue, one alone, and the first of its width (compiled,
 measured and recorded). ``--widths`` repeats all with the step's attentions in
-blocks (`webgpu_widget.nn.blocks`) of so many invocations; 0 is a step without blocks, as CPU adapters have it.
+fused kernels (`webgpu_widget.nn.fused`) of so many invocations; 0 is a step without them, as CPU adapters have it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from safetensors.numpy import load_file
 import webgpu_widget as wg
 from webgpu_widget.kernels.profile import Profile
 from webgpu_widget.link.steps import iterate
-from webgpu_widget.nn.blocks import Blocks
+from webgpu_widget.nn.fused import Fused
 from webgpu_widget.nn.sampling import Settings
 from webgpu_widget.reference import t5 as reference
 from webgpu_widget.t5 import T5
@@ -101,8 +101,8 @@ def step_ms(model: T5, tokens: int, *, profile: bool) -> dict[str, Any]:
     return found
 
 
-def first_piece_s(model: T5) -> float:
-    """Seconds to the first piece of text of a model that has just been loaded."""
+def first_text_s(model: T5) -> float:
+    """Seconds to the first text of a model that has just been loaded."""
     began = time.perf_counter()
     for _ in model.stream(PROMPT, max_new_tokens=8, timeout=TIMEOUT_S):
         break
@@ -180,7 +180,7 @@ def measure(
     rows = a.encoder_tokens or (32 if fallback else 512)
     if a.encoder_only:
         return row | encoder_ms(model, rows, 1 if fallback else 20, profile=a.profile)
-    row["first_piece_s"] = first_piece_s(model)
+    row["first_text_s"] = first_text_s(model)
     if peer_logits is not None:
         ids = np.arange(5, 37)[None]
         found = model.logits(ids, ids[:, :16], timeout=TIMEOUT_S)
@@ -205,7 +205,7 @@ def as_line(row: dict[str, Any]) -> str:
         parts.append("WRONG: other tokens than the NumPy twin's")
     elif "batch_1" in row:
         one = row["batch_1"]
-        parts[0] += f", first piece of text {row['first_piece_s']:.2f} s later"
+        parts[0] += f", first text {row['first_text_s']:.2f} s later"
         parts.append(f"{one['tokens_per_second']:.1f} tokens/s")
         if one["decode_tokens_per_second"]:
             parts[-1] += f" ({one['decode_tokens_per_second']:.1f} after the first chunk)"
@@ -222,8 +222,8 @@ def as_line(row: dict[str, Any]) -> str:
         parts.append(f"batch 8 {row['batch_8']['tokens_per_second']:.0f} tokens/s")
     if "logits_relative_error" in row:
         parts.append(f"logits differ from PyTorch's by {row['logits_relative_error']:.1e}")
-    blocks = f", blocks of {row['block_width']}" if row["block_width"] else ""
-    lines = [f"{row['model']} {row['dtype']}{blocks}: " + ", ".join(parts)]
+    fused = f", fused in workgroups of {row['fused_width']}" if row["fused_width"] else ""
+    lines = [f"{row['model']} {row['dtype']}{fused}: " + ", ".join(parts)]
     for title, kernels in (("step", "gpu_us_by_kernel"), ("encoder", "encoder_gpu_us_by_kernel")):
         for name, (count, microseconds) in row.get(kernels, {}).items():
             lines.append(f"  {title} {count:3} {name} {microseconds or 0:8.2f} us each")
@@ -245,7 +245,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--encoder-only", action="store_true")
     parser.add_argument("--encoder-tokens", type=int, help="512 on a GPU when left out, 32 on a CPU")
-    parser.add_argument("--widths", help="workgroup sizes of the attentions' blocks, 0 for none")
+    parser.add_argument("--widths", help="workgroup sizes of the fused attentions, 0 for none")
     parser.add_argument("--output", type=Path)
     a = parser.parse_args()
     gpu = wg.GPU(transport="headless")
@@ -268,10 +268,10 @@ def main() -> None:
             peer = torch_peer(folder, min(a.tokens, 128)) if a.torch else None
             for width, dtype in itertools.product(a.widths.split(",") if a.widths else [None], a.dtypes.split(",")):
                 if width is not None:
-                    Blocks.widths = (int(width),) if int(width) else ()
+                    Fused.widths = (int(width),) if int(width) else ()
                 with T5.from_pretrained(folder, gpu, dtype, progress=False) as model:
                     row = measure(model, a, name, folder, peer[1] if peer else None)
-                    note({**row, "block_width": model._parts.blocks.width})
+                    note({**row, "fused_width": model._parts.fused.width})
             if peer:
                 note({"model": name, "peer": peer[0]})
     gpu.close()

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from webgpu_widget._selftest.case import Bench, Unavailable, differing, relative
 from webgpu_widget._selftest.nn_bench import ACTIVATIONS, AREA, FORMATS, RELATIVE, SIZES, TEAMS, Kind, NNBench, Teams
-from webgpu_widget.nn.blocks import Blocks
 from webgpu_widget.nn.formats import FORMATS as STORAGES
 from webgpu_widget.nn.formats import Format
+from webgpu_widget.nn.fused import Fused
 from webgpu_widget.nn.sizes import Sizes
 from webgpu_widget.reference import nn as twin
 
@@ -118,7 +118,7 @@ def _cross(bench: Bench, source: int, beams: int, kept: int) -> tuple[NDArray[An
     return q, kv, mask
 
 
-def _turning(b: NNBench, is_normed: bool, positions: int) -> tuple[NDArray[Any], Any, NDArray[Any] | None, Any]:
+def _rotary_of(b: NNBench, is_normed: bool, positions: int) -> tuple[NDArray[Any], Any, NDArray[Any] | None, Any]:
     """Make angles of positions and gains of heads, each beside what the kernels take."""
     angles = np.arange(positions)[:, None] * 100.0 ** (-np.arange(4) / 4)
     gains = b.normal(size=(2, 8)) if is_normed else None
@@ -134,33 +134,33 @@ def rope(bench: Bench, is_interleaved: bool, is_normed: bool, kept: int, at: tup
     b = NNBench(bench, replace(SIZES, kv_heads=kept))
     rows = batch * length
     qkv = b.normal(size=(rows, 3 + 2 * kept, 8))
-    angles, table, gains, given = _turning(b, is_normed, 24)
+    angles, table, gains, given = _rotary_of(b, is_normed, 24)
     data = b.put(qkv)
     b.kernels.rope(data, table, given, (batch, length), first, is_interleaved=is_interleaved)
-    wanted, turns = qkv.copy(), angles[first + np.arange(rows) % length]
+    wanted, rotations = qkv.copy(), angles[first + np.arange(rows) % length]
     for part, heads in enumerate((slice(3), slice(3, 3 + kept))):
         gain = None if gains is None else gains[part]
-        wanted[:, heads] = twin.rope(qkv[:, heads], turns, gain, is_interleaved=is_interleaved)
+        wanted[:, heads] = twin.rope(qkv[:, heads], rotations, gain, is_interleaved=is_interleaved)
     return relative(b.get(data, qkv.shape), wanted)
 
 
 @AREA.case(
-    "nn/step_turned", RELATIVE, 1e-5, teams=TEAMS, at=((3, 0, 0), (2, 9, 0), (2, 9, 4)), kept=(3, 1),
-    turning=((True, False), (False, True)),
+    "nn/step_rotary", RELATIVE, 1e-5, teams=TEAMS, at=((3, 0, 0), (2, 9, 0), (2, 9, 4)), kept=(3, 1),
+    rotary=((True, False), (False, True)),
 )  # fmt: skip
-def step_turned(bench: Bench, teams: Teams, at: tuple[int, int, int], kept: int, turning: tuple[bool, bool]) -> float:
+def step_rotary(bench: Bench, teams: Teams, at: tuple[int, int, int], kept: int, rotary: tuple[bool, bool]) -> float:
     """Self-attention of a new position that is rotated on the way, over all of the past or the last of it; its key and value kept."""
     rows, step, window = at
-    is_interleaved, is_normed = turning
+    is_interleaved, is_normed = rotary
     b = NNBench(bench, replace(SIZES, kv_heads=kept, scale=0.4), teams=teams)
     capacity = 12
     q, k, v = b.normal(size=(rows, 3, 8)), b.normal(size=(rows, kept, 8)), b.normal(size=(rows, kept, 8))
-    angles, table, gains, given = _turning(b, is_normed, capacity)
+    angles, table, gains, given = _rotary_of(b, is_normed, capacity)
     cache = b.normal(size=(2, rows, kept, capacity, 8))
     qkv = np.concatenate([x.reshape(rows, -1) for x in (q, k, v)], 1)
     kept_here, out = b.put(cache), b.poison(rows, 24)
     for state in (b.state(step=step), b.state(stopped=1)):
-        b.kernels.step_turned(
+        b.kernels.step_rotary(
             b.put(qkv),
             table,
             given,
@@ -172,7 +172,7 @@ def step_turned(bench: Bench, teams: Teams, at: tuple[int, int, int], kept: int,
             is_interleaved=is_interleaved,
             window=window,
         )
-    wanted = twin.step_turned(
+    wanted = twin.step_rotary(
         q, k, v, np.tile(angles[step], (rows, 1)), gains, cache[0], cache[1], step, scale=0.4, window=window, is_interleaved=is_interleaved
     )  # fmt: skip
     return max(relative(b.get(out, (rows, 24)), wanted), relative(b.get(kept_here, cache.shape), cache))
@@ -201,117 +201,117 @@ def widen(bench: Bench, size: tuple[int, int, int]) -> float:
     return differing(b.get(y, (rows, 4 * wider), np.uint32), twin.widen(x, 4 * wider))
 
 
-# ------------------------------------------------------------ one step in blocks, which need subgroups
+# ------------------------------------------------------------ one step in fused kernels, which need subgroups
 
 
-def _in_blocks(bench: Bench, sizes: Sizes, weights: Format) -> tuple[NNBench, Blocks]:
+def _fused(bench: Bench, sizes: Sizes, weights: Format) -> tuple[NNBench, Fused]:
     b = NNBench(bench, sizes, weights, teams="subgroups")
     if bench.gpu.info.limits["maxStorageBuffersPerShaderStage"] < 8:
         raise Unavailable("a stage has fewer than 8 storage buffers")
-    return b, Blocks(b.kernels)
+    return b, Fused(b.kernels)
 
 
-@AREA.case("nn/block_self", RELATIVE, 1e-5, weights=FORMATS, at=((1, 0), (3, 1), (2, 9), (2, 70)))
-def block_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
+@AREA.case("nn/fused_self", RELATIVE, 1e-5, weights=FORMATS, at=((1, 0), (3, 1), (2, 9), (2, 70)))
+def fused_self(bench: Bench, weights: Format, at: tuple[int, int]) -> float:
     """Self-attention, and the output projection."""
     rows, step = at
-    b, blocks = _in_blocks(bench, replace(SIZES, distance=5), weights)
+    b, fused = _fused(bench, replace(SIZES, distance=5), weights)
     capacity, cache = step + 2, b.normal(size=(2, rows, 3, step + 2, 8))
     x, qkv, bias = b.normal(size=(rows, 20)), b.normal(size=(rows, 3, 3, 8)), b.normal(size=(3, 11))
     output, exact_output = b.matrix(b.normal(size=(20, 24)))
     origin = bench.rng.integers(0, rows, (2, rows, capacity))
     kept, slots = b.put(cache), b.poison(rows, 4, 20)
-    vectors = blocks.vectors(output, b.put(bias))
+    vectors = fused.vectors(output, b.put(bias))
     for state in (b.state(step=step), b.state(stopped=1)):
-        blocks.step_self(b.put(x), b.put(qkv), output, vectors, b.put(origin), state, kept, slots, rows, capacity)
+        fused.step_self(b.put(x), b.put(qkv), output, vectors, b.put(origin), state, kept, slots, rows, capacity)
     keys, values = cache
-    wanted = twin.block_self(x, qkv, exact_output, bias, keys, values, origin[step % 2], step)
+    wanted = twin.fused_self(x, qkv, exact_output, bias, keys, values, origin[step % 2], step)
     return max(relative(b.get(slots, (rows, 4, 20)), wanted), relative(b.get(kept, cache.shape), cache))
 
 
 @AREA.case(
-    "nn/block_turned", RELATIVE, 1e-5, weights=FORMATS, at=((3, 0, 0), (2, 130, 0), (1, 130, 66)), kept=(3, 1),
-    turning=((True, False), (False, True)),
+    "nn/fused_rotary", RELATIVE, 1e-5, weights=FORMATS, at=((3, 0, 0), (2, 130, 0), (1, 130, 66)), kept=(3, 1),
+    rotary=((True, False), (False, True)),
 )  # fmt: skip
-def block_turned(
-    bench: Bench, weights: Format, at: tuple[int, int, int], kept: int, turning: tuple[bool, bool]
+def fused_rotary(
+    bench: Bench, weights: Format, at: tuple[int, int, int], kept: int, rotary: tuple[bool, bool]
 ) -> float:
-    """Self-attention of heads that turn, and the output projection, over pasts of more than one round."""
+    """Self-attention of heads that are rotated, and the output projection, over pasts of more than one round."""
     rows, step, window = at
-    is_interleaved, is_normed = turning
-    b, blocks = _in_blocks(bench, replace(SIZES, kv_heads=kept, scale=0.4), weights)
+    is_interleaved, is_normed = rotary
+    b, fused = _fused(bench, replace(SIZES, kv_heads=kept, scale=0.4), weights)
     capacity = 132
     x, qkv = b.normal(size=(rows, 20)), b.normal(size=(rows, 3 + 2 * kept, 8))
     cache, (output, exact_output) = b.normal(size=(2, rows, kept, capacity, 8)), b.matrix(b.normal(size=(20, 24)))
-    angles, table, gains, given = _turning(b, is_normed, capacity)
-    vectors, kept_here, slots = blocks.vectors(output, given), b.put(cache), b.poison(rows, 4, 20)
+    angles, table, gains, given = _rotary_of(b, is_normed, capacity)
+    vectors, kept_here, slots = fused.vectors(output, given), b.put(cache), b.poison(rows, 4, 20)
     for state in (b.state(step=step), b.state(stopped=1, step=step)):
-        blocks.step_turned(
+        fused.step_rotary(
             b.put(x), b.put(qkv), output, vectors, table, state, kept_here, slots, rows, capacity,
             is_normed=is_normed, is_interleaved=is_interleaved, window=window,
         )  # fmt: skip
-    wanted = twin.block_turned(
+    wanted = twin.fused_rotary(
         x, qkv, exact_output, np.tile(angles[step], (rows, 1)), gains, cache[0], cache[1], step,
         scale=0.4, window=window, is_interleaved=is_interleaved,
     )  # fmt: skip
     return max(relative(b.get(slots, (rows, 4, 20)), wanted), relative(b.get(kept_here, cache.shape), cache))
 
 
-@AREA.case("nn/block_cross", RELATIVE, 1e-5, weights=FORMATS, size=((1, 1), (13, 2), (130, 1)))
-def block_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
+@AREA.case("nn/fused_cross", RELATIVE, 1e-5, weights=FORMATS, size=((1, 1), (13, 2), (130, 1)))
+def fused_cross(bench: Bench, weights: Format, size: tuple[int, int]) -> float:
     """Cross-attention, and the output projection."""
     source, beams = size
     rows = 2 * beams
-    b, blocks = _in_blocks(bench, SIZES, weights)
+    b, fused = _fused(bench, SIZES, weights)
     x, q, kv = b.normal(size=(rows, 20)), b.normal(size=(rows, 3, 8)), b.normal(size=(2, source, 2, 3, 8))
     output, exact_output = b.matrix(b.normal(size=(20, 24)))
     mask = bench.rng.integers(0, 2, (2, source))
     mask[:, -1] = 1
     mask[1] = 0 if source == 130 else mask[1]  # nothing to look at gives zeros
-    out, vectors = b.poison(rows, 4, 20), blocks.vectors(output)
+    out, vectors = b.poison(rows, 4, 20), fused.vectors(output)
     for state in (b.state(), b.state(stopped=1)):
-        blocks.step_cross(b.put(x), b.put(q), output, vectors, b.put(kv), b.put(mask), state, out, rows, source, beams)
-    wanted = twin.block_cross(x, q, exact_output, kv, mask, beams)
+        fused.step_cross(b.put(x), b.put(q), output, vectors, b.put(kv), b.put(mask), state, out, rows, source, beams)
+    wanted = twin.fused_cross(x, q, exact_output, kv, mask, beams)
     return relative(b.get(out, (rows, 4, 20)), wanted)
 
 
-@AREA.case("nn/block_gate", RELATIVE, 1e-5, weights=FORMATS, outputs=(1, 24, 70))
+@AREA.case("nn/fused_gate", RELATIVE, 1e-5, weights=FORMATS, outputs=(1, 24, 70))
 def block_linear(bench: Bench, weights: Format, outputs: int) -> float:
     """A product of the RMSNorm of rows in slots, which the same kernel makes."""
-    b, blocks = _in_blocks(bench, SIZES, weights)
+    b, fused = _fused(bench, SIZES, weights)
     x, gain = b.normal(size=(3, 4, 20)), b.normal(size=20)
     matrix, exact = b.matrix(b.normal(size=(outputs, 20)))
     y, row = b.poison(3, outputs), b.poison(3, 20)
     for state in (b.state(), b.state(stopped=1)):
-        blocks.step_linear(b.put(x), b.put(gain), matrix, state, y, row, 3)
+        fused.step_linear(b.put(x), b.put(gain), matrix, state, y, row, 3)
     rows = x.sum(1)
     return max(
         relative(b.get(y, (3, outputs)), twin.step_linear(rows, gain, exact)), relative(b.get(row, (3, 20)), rows)
     )
 
 
-@AREA.case("nn/block_gate", RELATIVE, 2e-5, stored=("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"))
-def block_gate_of_gguf_blocks(bench: Bench, stored: Format) -> float:
+@AREA.case("nn/fused_gate", RELATIVE, 2e-5, stored=("q4_0", "q4_1", "q8_0", "q4_k", "q5_k", "q6_k"))
+def fused_gate_of_gguf_blocks(bench: Bench, stored: Format) -> float:
     """The same with matrices as GGUF files have them."""
     columns = 3 * STORAGES[stored].values
-    b, blocks = _in_blocks(bench, replace(SIZES, width=columns), "f32")
+    b, fused = _fused(bench, replace(SIZES, width=columns), "f32")
     x, gain = b.normal(size=(3, 4, columns)), b.normal(size=columns)
     matrix, exact = b.blocks(56, columns, stored)
     h, row = b.poison(3, 28), b.poison(3, columns)
-    blocks.step_gate(b.put(x), b.put(gain), matrix, b.state(), h, row, 3)
-    wanted, _ = twin.block_gate(x, gain, exact, is_gated=True, activation="gelu_new")
+    fused.step_gate(b.put(x), b.put(gain), matrix, b.state(), h, row, 3)
+    wanted, _ = twin.fused_gate(x, gain, exact, is_gated=True, activation="gelu_new")
     return relative(b.get(h, (3, 28)), wanted)
 
 
-@AREA.case("nn/block_gate", RELATIVE, 2e-5, weights=FORMATS, kind=ACTIVATIONS)
-def block_gate(bench: Bench, weights: Format, kind: Kind) -> float:
+@AREA.case("nn/fused_gate", RELATIVE, 2e-5, weights=FORMATS, kind=ACTIVATIONS)
+def fused_gate(bench: Bench, weights: Format, kind: Kind) -> float:
     """The feed-forward's first half, of rows in slots."""
     is_gated, activation = kind
-    b, blocks = _in_blocks(bench, replace(SIZES, is_gated=is_gated, activation=activation), weights)
+    b, fused = _fused(bench, replace(SIZES, is_gated=is_gated, activation=activation), weights)
     x, gain = b.normal(size=(3, 4, 20)), b.normal(size=20)
     matrix, exact = b.matrix(b.normal(size=(56 if is_gated else 28, 20)))
     h, row = b.poison(3, 28), b.poison(3, 20)
     for state in (b.state(), b.state(stopped=1)):
-        blocks.step_gate(b.put(x), b.put(gain), matrix, state, h, row, 3)
-    wanted, rows = twin.block_gate(x, gain, exact, is_gated=is_gated, activation=activation)
+        fused.step_gate(b.put(x), b.put(gain), matrix, state, h, row, 3)
+    wanted, rows = twin.fused_gate(x, gain, exact, is_gated=is_gated, activation=activation)
     return max(relative(b.get(h, (3, 28)), wanted), relative(b.get(row, (3, 20)), rows))

@@ -38,14 +38,16 @@ def _bounded(found: NDArray[Any], a: NDArray[Any], b: NDArray[Any], *, half: boo
     return units(found, wanted, room)
 
 
-def _planned(bench: Bench, plan: Plan, shape: tuple[int, int, int], *, turned: tuple[bool, bool]) -> float:
+def _planned(bench: Bench, plan: Plan, shape: tuple[int, int, int], *, transposed: tuple[bool, bool]) -> float:
     """Run one plan, whatever `choose` would take here."""
     m, n, k = shape
     a, b = (bench.rng.standard_normal(size).astype(np.float32) for size in ((m, k), (k, n)))
-    stored = [bench.gpu.array(np.ascontiguousarray(x.T if flip else x)) for x, flip in zip((a, b), turned, strict=True)]
+    stored = [
+        bench.gpu.array(np.ascontiguousarray(x.T if flip else x)) for x, flip in zip((a, b), transposed, strict=True)
+    ]
     left, right = (
         View(y._memory, (1, 1, *x.shape), (0, 0, *((1, x.shape[0]) if flip else (x.shape[1], 1))), 0, half=False)
-        for y, x, flip in zip(stored, (a, b), turned, strict=True)
+        for y, x, flip in zip(stored, (a, b), transposed, strict=True)
     )
     out = bench.poison(m, n)
     _emit(bench.device, Product(left, right, tight(out, (1, 1, m, n))), plan)
@@ -68,7 +70,7 @@ def loads(bench: Bench, ways: tuple[Load, Load]) -> float:
     a_load, b_load = ways
     variant = Tiled(64, 64, 8, 8, 8, a_load, b_load, edge=True)
     _room(bench, variant)
-    return _planned(bench, Plan(variant), EDGED, turned=(a_load.endswith("_t"), b_load.endswith("_t")))
+    return _planned(bench, Plan(variant), EDGED, transposed=(a_load.endswith("_t"), b_load.endswith("_t")))
 
 
 @AREA.case(
@@ -85,7 +87,7 @@ def loads(bench: Bench, ways: tuple[Load, Load]) -> float:
 def tiles(bench: Bench, variant: Tiled, splits: int) -> float:
     """Other shapes of tile, with edges, and the inner axis split over workgroups."""
     _room(bench, variant)
-    return _planned(bench, Plan(replace(variant, edge=True), splits), (132, 68, 100), turned=(False, False))
+    return _planned(bench, Plan(replace(variant, edge=True), splits), (132, 68, 100), transposed=(False, False))
 
 
 @AREA.case(
@@ -98,20 +100,20 @@ def tiles(bench: Bench, variant: Tiled, splits: int) -> float:
 )
 def registers(bench: Bench, variant: Register, splits: int, shape: tuple[int, int, int]) -> float:
     """Without workgroup memory."""
-    return _planned(bench, Plan(replace(variant, edge=True), splits), shape, turned=(False, False))
+    return _planned(bench, Plan(replace(variant, edge=True), splits), shape, transposed=(False, False))
 
 
 @AREA.case("generated/product register", BOUND, 1, ("subgroups",), shape=(EDGED, (132, 60, 4)))
 def quads(bench: Bench, shape: tuple[int, int, int]) -> float:
-    """Four lanes that share what they have read."""
-    return _planned(bench, Plan(Register(16, 4, 2, 16, 1, edge=True, quad=True)), shape, turned=(False, False))
+    """Four invocations that share what they have read."""
+    return _planned(bench, Plan(Register(16, 4, 2, 16, 1, edge=True, quad=True)), shape, transposed=(False, False))
 
 
 @AREA.case("generated/product vector", BOUND, 1, across=(False, True), vec=(False, True), splits=(1, 3))
 def vectors(bench: Bench, across: bool, vec: bool, splits: int) -> float:
     """A matrix times a vector."""
     shape = (260, 1, 1040) if vec else (257, 1, 1031)
-    return _planned(bench, Plan(Vector(across, vec, 2, 64, 4), splits), shape, turned=(across, False))
+    return _planned(bench, Plan(Vector(across, vec, 2, 64, 4), splits), shape, transposed=(across, False))
 
 
 @AREA.case(
@@ -137,12 +139,12 @@ def matrix_units(bench: Bench, variant: Subgroup) -> float:
 CHOSEN = ((1, 1, 1), (7, 1, 5), (1, 70, 33), (17, 65, 1), (67, 31, 101), (129, 131, 20), (64, 64, 64), (260, 3, 64))
 
 
-@AREA.case("generated/product as chosen here", BOUND, 1, shape=CHOSEN, turned=(False, True))
-def chosen(bench: Bench, shape: tuple[int, int, int], turned: bool) -> float:
+@AREA.case("generated/product as chosen here", BOUND, 1, shape=CHOSEN, transposed=(False, True))
+def chosen(bench: Bench, shape: tuple[int, int, int], transposed: bool) -> float:
     """`wg.matmul`, by whichever kernel it takes on this adapter."""
     m, n, k = shape
     a, b = (bench.rng.standard_normal(size).astype(np.float32) for size in ((m, k), (k, n)))
-    left, right = (bench.gpu.array(np.ascontiguousarray(x.T)).T if turned else bench.gpu.array(x) for x in (a, b))
+    left, right = (bench.gpu.array(np.ascontiguousarray(x.T)).T if transposed else bench.gpu.array(x) for x in (a, b))
     return _bounded(matrix.matmul(left, right).numpy(), a, b)
 
 

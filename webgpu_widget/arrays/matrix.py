@@ -47,7 +47,7 @@ def matmul(
     -------
     GPUArray
         Of the operands' common dtype. Floats are accumulated in float32, an inner size K above 8192 in runs of 4096 whose sums are added
-        (rows and columns alone by many lanes): the error is at most (4096 + K / 4096) * 2**-24 of the sum of the products' sizes, and
+        (rows and columns alone by many invocations): the error is at most (4096 + K / 4096) * 2**-24 of the sum of the products' sizes, and
         with signs or roundings at random about the square root of the first factor. On matrix units float16 products are summed one by
         one, with K in its place. Integers are modulo 2**32.
 

@@ -48,19 +48,19 @@ class Reply:
 
     def take(self, item: int, offset: int, _total: int, data: Bytes) -> None:
         """Put a chunk in its place."""
-        piece = np.frombuffer(data, np.uint8)
+        chunk = np.frombuffer(data, np.uint8)
         known = 0 <= item < len(self.arrays)
-        if not known or self._filled[item] != offset or offset + piece.size > self.arrays[item].size:
+        if not known or self._filled[item] != offset or offset + chunk.size > self.arrays[item].size:
             self._wrong = True
             return
-        self._filled[item] += piece.size
-        self.arrays[item][offset : offset + piece.size] = piece
+        self._filled[item] += chunk.size
+        self.arrays[item][offset : offset + chunk.size] = chunk
 
     def check(self) -> None:
         """Raise when a page that says it is done has not sent the bytes it was asked for."""
         for got, array in zip(self._filled, self.arrays, strict=True):
             if self._wrong or got != array.size:
-                sent = "pieces that do not fit" if self._wrong else f"{got} bytes"
+                sent = "chunks that do not fit" if self._wrong else f"{got} bytes"
                 raise errors.FrontendError(
                     f"{self.what}: the page sent {sent} where {array.size} bytes were asked for; reload it"
                 )
@@ -263,23 +263,23 @@ class Queue:
                 )
                 return
             self.flush()
-            for piece in self._pieces(view, timeout):
+            for chunk in self._chunks(view, timeout):
                 command = {
                     "op": "write-buffer",
                     "buffer": buffer.handle,
                     "offset": offset,
-                    "data": [0, 0, len(piece)],
+                    "data": [0, 0, len(chunk)],
                 }
                 self.check(buffer)
-                self._submit([command], [piece])
-                offset += len(piece)
+                self._submit([command], [chunk])
+                offset += len(chunk)
 
-    def _pieces(self, view: memoryview, timeout: float | None) -> Iterator[bytes]:
-        """Cut large data, each piece copied only once there is credit for it: the caller may change its array afterwards."""
+    def _chunks(self, view: memoryview, timeout: float | None) -> Iterator[bytes]:
+        """Cut large data, each chunk copied only once there is credit for it: the caller may change its array afterwards."""
         for start in range(0, view.nbytes, protocol.CHUNK_BYTES):
             self.connection.wait_for_credit(0, timeout)
-            piece = bytes(view[start : start + protocol.CHUNK_BYTES])
-            yield piece + bytes(-len(piece) % 4)
+            chunk = bytes(view[start : start + protocol.CHUNK_BYTES])
+            yield chunk + bytes(-len(chunk) % 4)
 
     def clear(self, buffer: Buffer, offset: int = 0, size_bytes: int | None = None) -> None:
         """Set bytes to zero (all, when no size is given)."""
@@ -485,7 +485,7 @@ class Queue:
             for layer in range(depth):
                 for top in range(0, height, rows):
                     self.connection.wait_for_credit(0, timeout)
-                    piece = texels[layer, top : top + rows].tobytes()
+                    chunk = texels[layer, top : top + rows].tobytes()
                     count = min(rows, height - top)
                     command = {
                         "op": "write-texture",
@@ -494,10 +494,10 @@ class Queue:
                         "origin": [0, top, layer],
                         "size": [width, count, 1],
                         "bytes_per_row": row_bytes,
-                        "data": [0, 0, len(piece)],
+                        "data": [0, 0, len(chunk)],
                     }
                     self.check(texture, "the texture")
-                    self._submit([command], [piece])
+                    self._submit([command], [chunk])
 
     # ------------------------------------------------------------ requests
 

@@ -161,13 +161,13 @@ def eigh(x: Any, /) -> Eigh:
     if count and side > 1:
         players = _tournament(side)
         pairs = players // 2
-        turns = blank(runtime, (count, pairs, 2))
+        rotations = blank(runtime, (count, pairs, 2))
         for _ in range(_sweeps(side)):
             for turn in range(players - 1):
                 words = [count, side, side, turn]
-                launch(runtime, "jacobi", "angles", {0: work, 2: turns}, words, count * pairs)
+                launch(runtime, "jacobi", "angles", {0: work, 2: rotations}, words, count * pairs)
                 each = pairs * pairs + pairs * side
-                launch(runtime, "jacobi", "rotate", {0: work, 1: vectors, 2: turns}, words, count * each)
+                launch(runtime, "jacobi", "rotate", {0: work, 1: vectors, 2: rotations}, words, count * each)
     values = diagonal(array(runtime, work))
     order = argsort(values)
     rows = take_along_axis(array(runtime, vectors), expand_dims(order, -1), -2)
@@ -202,17 +202,17 @@ def _one_sided(runtime: Runtime, node: Node) -> tuple[Node, Node]:
     side, width = node.shape[-2:]
     batch = size_of(node.shape[:-2])
     work = working_copy(runtime, node)
-    turned = _identity(runtime, (*node.shape[:-1], side))
+    rotations = _identity(runtime, (*node.shape[:-1], side))
     players = _tournament(side)
     count = batch * (players // 2)
     for _ in range(_sweeps(side)):
         for turn in range(players - 1 if side > 1 else 0):
             words = [batch, side, width, turn]
             if runtime.is_fallback:
-                launch(runtime, "jacobi", "orthogonalise_serial", {0: work, 1: turned}, words, count)
+                launch(runtime, "jacobi", "orthogonalise_serial", {0: work, 1: rotations}, words, count)
             else:
-                launch(runtime, "jacobi", "orthogonalise", {0: work, 1: turned}, words, count, group=1)
-    return work, turned
+                launch(runtime, "jacobi", "orthogonalise", {0: work, 1: rotations}, words, count, group=1)
+    return work, rotations
 
 
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVD:
@@ -268,13 +268,13 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVD:
     scale = apply("pow", 2.0, apply("floor", apply("log2", where(usable, peak, 1.0))))
     scaled = array(runtime, node) / scale
     reduced = qr(scaled)
-    work, turned = _one_sided(runtime, node_of(transposed(reduced.R)))
+    work, rotations = _one_sided(runtime, node_of(transposed(reduced.R)))
     lines = array(runtime, work)
     size = apply("sqrt", apply("square", lines).sum(axis=-1))
     order = argsort(size, descending=True)
     size = take_along_axis(size, order)
     lines = take_along_axis(lines, expand_dims(order, -1), -2)
-    vh = take_along_axis(array(runtime, turned), expand_dims(order, -1), -2)
+    vh = take_along_axis(array(runtime, rotations), expand_dims(order, -1), -2)
     wide = expand_dims(size, -1)
     solid = wide > 1e-30
     unit = where(solid, lines / where(solid, wide, 1.0), 0.0)

@@ -18,7 +18,7 @@ from webgpu_widget.nn.decoder import Chunk, generate
 from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings, checked
 from webgpu_widget.nn.stats import Clock, Stats
-from webgpu_widget.nn.streaming import Pieces, whole
+from webgpu_widget.nn.streaming import Detokenizer, whole
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
@@ -146,18 +146,18 @@ class Answers(Loaded):
         return (text[: min(places)], True) if places else (text, False)
 
     def _spoken(self, prompt: Sequence[int], stop: Sequence[str]) -> Any:
-        """Return what makes pieces of text of chunks that follow a prompt, and whether they end; what may begin a stop string is held back."""
-        pieces, said = Pieces(partial(self.tokenizer.decode, after=prompt[-1:])), ["", ""]
+        """Return what makes text of chunks that follow a prompt, and whether they end; what may begin a stop string is held back."""
+        detokenizer, said = Detokenizer(partial(self.tokenizer.decode, after=prompt[-1:])), ["", ""]
 
         def spoken(chunk: Chunk) -> tuple[str, bool]:
-            said[0] += pieces.upto(chunk.tokens[0], done=chunk.done)
+            said[0] += detokenizer.upto(chunk.tokens[0], done=chunk.done)
             text, ends = self._cut(said[0], stop)
             held = 0
             if not (ends or chunk.done):
                 held = max((n for one in stop for n in range(1, len(one)) if text.endswith(one[:n])), default=0)
-            piece = text[len(said[1]) : len(text) - held]
-            said[1] += piece
-            return piece, ends
+            new = text[len(said[1]) : len(text) - held]
+            said[1] += new
+            return new, ends
 
         return spoken
 
@@ -256,7 +256,7 @@ class Answers(Loaded):
         top_p: float = 1.0, min_p: float = 0.0, repetition_penalty: float = 1.0, stop: str | Sequence[str] | None = None,
         seed: int | None = None, *, timeout: float | None = 30.0,
     ) -> Iterator[str]:  # fmt: skip
-        """Yield pieces of the text as they come; leaving the loop stops the generation.
+        """Yield the text as it comes; leaving the loop stops the generation.
 
         Parameters
         ----------
@@ -265,7 +265,7 @@ class Answers(Loaded):
         max_new_tokens, do_sample, temperature, top_k, top_p, min_p, repetition_penalty, stop, seed, timeout
             As in `generate`.
         """
-        return iterate(self._pieces(text, self._checked(_options(locals()))), timeout)
+        return iterate(self._streamed(text, self._checked(_options(locals()))), timeout)
 
     def stream_async(
         self, text: str | Messages, max_new_tokens: int = 64, do_sample: bool = False, temperature: float = 1.0, top_k: int = 0,
@@ -273,17 +273,17 @@ class Answers(Loaded):
         seed: int | None = None, *, timeout: float | None = 30.0,
     ) -> AsyncIterator[str]:  # fmt: skip
         """Coroutine twin of `stream`: ``async for``."""
-        return iterate_async(self._pieces(text, self._checked(_options(locals()))), timeout)
+        return iterate_async(self._streamed(text, self._checked(_options(locals()))), timeout)
 
-    def _pieces(self, text: str | Messages, wanted: _Wanted) -> Stream[str]:
+    def _streamed(self, text: str | Messages, wanted: _Wanted) -> Stream[str]:
         prompt = self._prompt(text)
         spoken = self._spoken(prompt, wanted.stop)
         # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
         with closing(self._tokens([prompt], wanted.settings, streaming=True)) as work:
             while (chunk := (yield from following(work))) is not None:
-                piece, ends = spoken(chunk)
-                if piece:
-                    yield piece
+                new, ends = spoken(chunk)
+                if new:
+                    yield new
                 if ends:
                     return
 
@@ -316,7 +316,7 @@ class Answers(Loaded):
 
     async def chat_async(self, messages: Messages, max_new_tokens: int = 256, **options: Any) -> str:
         """Coroutine twin of `chat`."""
-        return "".join([piece async for piece in self.stream_async(_no_text(messages), max_new_tokens, **options)])
+        return "".join([new async for new in self.stream_async(_no_text(messages), max_new_tokens, **options)])
 
 
 def _no_text(messages: Any) -> Messages:

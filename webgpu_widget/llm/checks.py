@@ -53,7 +53,7 @@ class Checks(Loaded):
     def _run(self, ids: Array, seen: Callable[[Rows], None] | None = None) -> tuple[Parts, Rows]:
         parts, (batch, count) = self._ready(), ids.shape
         cache = Cache(parts.kernels, 1, batch, rounded(count))
-        return parts, run(parts, ids, cache, parts.turns(count), seen=seen)
+        return parts, run(parts, ids, cache, parts.rotations(count), seen=seen)
 
     def logits(self, input_ids: Any, timeout: float | None = 30.0) -> Array:
         """Return the logits after each token of a text.

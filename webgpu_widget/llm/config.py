@@ -138,11 +138,11 @@ class Config:
             has_head_norms=kind == "qwen3",
             windows=(window if isinstance(window, int) and window > 0 else None,) * layers,
         )
-        turned = m.whole("rope.dimension_count", head_width)
+        rotated = m.whole("rope.dimension_count", head_width)
         values_width = m.whole("attention.value_length", head_width)
-        if turned != head_width or values_width != head_width:
+        if rotated != head_width or values_width != head_width:
             raise FormatError(
-                f"{where}: heads of {head_width}, of values {values_width}, of which {turned} turn; known are models whose heads are alike and turn whole."
+                f"{where}: heads of {head_width}, of values {values_width}, of which {rotated} turn; known are models whose heads are alike and turn whole."
             )
         return made._fitting(where)
 

@@ -10,8 +10,8 @@ import numpy as np
 from webgpu_widget.errors import LimitError
 from webgpu_widget.kernels.program import Program
 from webgpu_widget.nn import decoder
-from webgpu_widget.nn.blocks import Blocks
 from webgpu_widget.nn.cache import Cache, rounded
+from webgpu_widget.nn.fused import Fused
 from webgpu_widget.nn.layers import Rows
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoder", "Parts", "run"]
 
-PIECE = 512
+PREFILL = 512
 """Rows of a prompt that go through the layers at once."""
 
 
@@ -33,7 +33,7 @@ PIECE = 512
 class Layer:
     """Gains and matrices of a layer: ``into`` are the projections to queries, keys and values, of one format each, ``gate`` those that the gate joins.
 
-    ``vectors`` are those of `Blocks.step_turned`, where the adapter is for it.
+    ``vectors`` are those of `Fused.step_rotary`, where the adapter is for it.
     """
 
     own_gain: Buffer
@@ -64,7 +64,7 @@ class Parts:
 
     def __init__(self, kernels: Kernels, config: Config, tensors: Tensors, *, has_head: bool) -> None:
         self.kernels, self.config, self.tensors, self.has_head = kernels, config, tensors, has_head
-        self.blocks = Blocks(kernels)
+        self.fused = Fused(kernels)
         self._layers: dict[int, Layer] = {}
         self._matrices: dict[str, Matrix] = {}
         self._gain: Buffer | None = None
@@ -92,11 +92,11 @@ class Parts:
             self._gain = self.tensors.vector(self.kernels, "output_norm.weight")
         return self._gain
 
-    def turns(self, positions: int) -> Buffer:
+    def rotations(self, positions: int) -> Buffer:
         """Make cosines and sines for so many positions."""
         if self._rotary is None:
             self._rotary = self.config.rotary.divided(self.tensors.numpy("rope_freqs.weight"))
-        values = self._rotary.turns(positions)
+        values = self._rotary.rotations(positions)
         made = self.kernels.floats(values.size, "cosines and sines")
         self.kernels.queue.write(made, values)
         return made
@@ -122,13 +122,13 @@ class Parts:
         head_gains = t.vector(k, *norms) if self.config.has_head_norms else None
         into = tuple(t.matrix(k, *names) for names in groups)
         out = t.matrix(k, f"{block}.attn_output.weight")
-        in_blocks = self.blocks.turned_width and not out.has_bias
+        is_fused = self.fused.rotary_width and not out.has_bias
         self._layers[i] = made = Layer(
             own_gain=own_gain,
             head_gains=head_gains,
             into=into,
             out=out,
-            vectors=self.blocks.vectors(out, head_gains) if in_blocks else None,
+            vectors=self.fused.vectors(out, head_gains) if is_fused else None,
             gain=t.vector(k, f"{block}.ffn_norm.weight"),
             gate=t.matrix(k, *pair),
             down=t.matrix(k, f"{block}.ffn_down.weight"),
@@ -145,7 +145,7 @@ class Parts:
 
 
 def run(
-    parts: Parts, ids: np.ndarray, cache: Cache, turns: Buffer, first: int = 0, seen: Callable[[Rows], None] | None = None
+    parts: Parts, ids: np.ndarray, cache: Cache, rotations: Buffer, first: int = 0, seen: Callable[[Rows], None] | None = None
 ) -> Rows:  # fmt: skip
     """Take tokens (batch, count) from position ``first`` on through the layers, keeping their keys and values.
 
@@ -153,7 +153,7 @@ def run(
     ----------
     cache
         Of one layer for each of the model's, or of a single one that all use in turn.
-    turns
+    rotations
         Cosines and sines of at least so many positions.
     seen
         Is told of the rows before the first layer and after each.
@@ -169,12 +169,12 @@ def run(
 
     if seen is not None:
         seen(rows)
-    _through_layers(parts, rows, ids.shape, mask, cache, turns, first, after_layer)
+    _through_layers(parts, rows, ids.shape, mask, cache, rotations, first, after_layer)
     return rows
 
 
 def _through_layers(
-    parts: Parts, rows: Rows, shape: tuple[int, ...], mask: Buffer, cache: Cache, turns: Buffer, first: int, after_layer: Callable[[], None] | None = None
+    parts: Parts, rows: Rows, shape: tuple[int, ...], mask: Buffer, cache: Cache, rotations: Buffer, first: int, after_layer: Callable[[], None] | None = None
 ) -> None:  # fmt: skip
     k, (batch, count) = parts.kernels, shape
     stride = k.sizes.q_width + k.sizes.kv_width
@@ -185,7 +185,7 @@ def _through_layers(
         for matrix in layer.into:
             k.linear(rows.normed, matrix, rows.qkv, rows.rows, place=None if len(layer.into) == 1 else (at, stride))
             at += matrix.rows
-        k.rope(rows.qkv, turns, layer.head_gains, (batch, count), first, is_interleaved=interleaved)
+        k.rope(rows.qkv, rotations, layer.head_gains, (batch, count), first, is_interleaved=interleaved)
         k.keep(rows.qkv, kept, (batch, count), first, cache.capacity)
         k.attention_over(
             rows.qkv, kept, mask, rows.context, (batch, count, first + count), cache.capacity, layer.window
@@ -199,36 +199,36 @@ def _through_layers(
             after_layer()
 
 
-class _Pieces:
-    """Whole pieces of prompts, recorded by where they begin: on a GPU it takes longer to queue one than to compute it.
+class _Prefills:
+    """Prefills of whole size, recorded by where they begin: on a GPU it takes longer to queue one than to compute it.
 
     Parameters
     ----------
     parts
         The model.
     shape
-        Rows and tokens of a piece.
-    cache, turns
+        Rows and tokens of a prefill.
+    cache, rotations
         As `run` takes them.
     """
 
-    def __init__(self, parts: Parts, shape: tuple[int, int], cache: Cache, turns: Buffer) -> None:
+    def __init__(self, parts: Parts, shape: tuple[int, int], cache: Cache, rotations: Buffer) -> None:
         k = parts.kernels
-        self._parts, self._shape, self._cache, self._turns = parts, shape, cache, turns
+        self._parts, self._shape, self._cache, self._rotations = parts, shape, cache, rotations
         self._rows = Rows(k, shape[0] * shape[1])
         self._ids = k.queue.alloc(4 * self._rows.rows, label="ids")
         self._mask = k.upload(np.ones(shape[0] * cache.capacity), "mask")
         self._programs: dict[int, Program] = {}
 
     def run(self, ids: np.ndarray, first: int) -> None:
-        """Take a piece through the layers."""
+        """Take tokens through the layers."""
         k = self._parts.kernels
         k.queue.write(self._ids, np.ascontiguousarray(ids, np.uint32))
         if first not in self._programs:
             self._programs[first] = program = Program(k.device)
             with program:
                 k.embed(self._ids, self._rows.rows, self._parts.table, self._rows.x)
-                _through_layers(self._parts, self._rows, self._shape, self._mask, self._cache, self._turns, first)
+                _through_layers(self._parts, self._rows, self._shape, self._mask, self._cache, self._rotations, first)
         self._programs[first].replay()
 
     def free(self) -> None:
@@ -265,10 +265,10 @@ class Decoder(decoder.Decoder):
         self.qkv = k.floats(rows * (s.q_width + s.kv_width), "step queries, keys and values")
         self.context = k.floats(rows * s.q_width, "step context")
         self.inner = k.floats(rows * s.hidden, "step feed-forward")
-        self.slots = k.floats(rows * (s.heads + 1) * s.width, "step slots") if parts.blocks.turned_width else None
-        self.turns = parts.turns(self.cache.capacity)
+        self.slots = k.floats(rows * (s.heads + 1) * s.width, "step slots") if parts.fused.rotary_width else None
+        self.rotations = parts.rotations(self.cache.capacity)
         self.text: list[int] = []
-        self._pieces: _Pieces | None = None
+        self._prefills: _Prefills | None = None
         parts.load()  # what still has to be moved cannot be moved while recording
 
     @property
@@ -281,11 +281,11 @@ class Decoder(decoder.Decoder):
         return super()._room() if self.most < context else f"the model's context is {context} tokens"
 
     def _grow(self, positions: int) -> None:
-        if self._pieces is not None:
-            self._pieces.free()
-            self._pieces = None
+        if self._prefills is not None:
+            self._prefills.free()
+            self._prefills = None
         super()._grow(positions)
-        self.turns = self.parts.turns(rounded(positions))
+        self.rotations = self.parts.rotations(rounded(positions))
 
     def step(self) -> None:
         """Queue the kernels of one step."""
@@ -305,15 +305,15 @@ class Decoder(decoder.Decoder):
             k.step_linear(self.x, layer.own_gain, matrix, self.state, self.qkv, rows, place=place)
             at += matrix.rows
         if layer.vectors is not None and self.slots is not None:
-            b = self.parts.blocks
-            b.step_turned(
-                self.x, self.qkv, layer.out, layer.vectors, self.turns, self.state, cache.layers[i], self.slots, rows, cache.capacity,
+            b = self.parts.fused
+            b.step_rotary(
+                self.x, self.qkv, layer.out, layer.vectors, self.rotations, self.state, cache.layers[i], self.slots, rows, cache.capacity,
                 is_normed=layer.head_gains is not None, is_interleaved=is_interleaved, window=layer.window,
             )  # fmt: skip
             b.step_gate(self.slots, layer.gain, layer.gate, self.state, self.inner, self.x, rows)
             return
-        k.step_turned(
-            self.qkv, self.turns, layer.head_gains, self.state, cache.layers[i], self.context, rows, cache.capacity,
+        k.step_rotary(
+            self.qkv, self.rotations, layer.head_gains, self.state, cache.layers[i], self.context, rows, cache.capacity,
             is_interleaved=is_interleaved, window=layer.window,
         )  # fmt: skip
         k.step_linear(self.context, None, layer.out, self.state, self.x, rows, residual=True)
@@ -333,15 +333,15 @@ class Decoder(decoder.Decoder):
             raise LimitError(f"the text has {count} tokens, and there is room for {self.most}: {self._room()}. Shorten it.")  # fmt: skip
         self.reset(settings, count - 1, seen=ids)
         self.reserve(count)
-        piece = max(1, PIECE // self.rows)
-        for first in range(known, count - 1, piece):
-            some = ids[:, first : min(first + piece, count - 1)]
-            if self.kernels.on_cpu or some.shape[1] < piece or first % piece:
-                run(self.parts, some, self.cache, self.turns, first)
+        size = max(1, PREFILL // self.rows)
+        for first in range(known, count - 1, size):
+            some = ids[:, first : min(first + size, count - 1)]
+            if self.kernels.on_cpu or some.shape[1] < size or first % size:
+                run(self.parts, some, self.cache, self.rotations, first)
                 continue
-            if self._pieces is None:
-                self._pieces = _Pieces(self.parts, (self.rows, piece), self.cache, self.turns)
-            self._pieces.run(some, first)
+            if self._prefills is None:
+                self._prefills = _Prefills(self.parts, (self.rows, size), self.cache, self.rotations)
+            self._prefills.run(some, first)
         self.kernels.embed(self.kernels.upload(ids[:, -1], "ids"), self.rows, self.parts.table, self.x)
         if self.rows == 1:
             self.text = list(texts[0][:-1])

@@ -21,7 +21,7 @@ SCALINGS = ("default", "linear", "llama3", "yarn", "dynamic")
 
 @dataclass(frozen=True)
 class Rotary:
-    """Angle a position of each pair of a head's elements, in radians, and what the turned vectors are multiplied by.
+    """Angle a position of each pair of a head's elements, in radians, and what the rotated vectors are multiplied by.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Rotary:
         """Return it with each frequency divided by a number of its own, as a GGUF file's ``rope_freqs`` asks."""
         return Rotary(tuple((np.asarray(self.frequencies) / by).tolist()), self.factor, self.is_interleaved)
 
-    def turns(self, positions: int) -> Array:
+    def rotations(self, positions: int) -> Array:
         """Return cosine and sine of each pair's angle, (positions, pairs, 2) float32; angles in float64."""
         angles = np.arange(positions)[:, None] * np.asarray(self.frequencies)
         return (self.factor * np.stack([np.cos(angles), np.sin(angles)], -1)).astype(np.float32)

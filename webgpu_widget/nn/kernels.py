@@ -127,8 +127,8 @@ class Kernels:
         """Workgroup size and count for ``outputs`` that teams make, ``share`` each."""
         if not self.has_subgroups:
             return 64, max(1, min(SAFE_WORKGROUPS, outputs // share))
-        size, lanes = (64, 4) if self.on_cpu else (128, 32)
-        teams = size // lanes * (4 if self.on_cpu else share)
+        size, members = (64, 4) if self.on_cpu else (128, 32)
+        teams = size // members * (4 if self.on_cpu else share)
         return size, max(1, min(SAFE_WORKGROUPS, -(-outputs // teams)))
 
     def floats(self, count: int, label: str) -> Buffer:
@@ -358,11 +358,11 @@ class Kernels:
         constants: dict[str, Any] = {
             "QUERIES": s.heads,
             "KEYS": s.kept_heads,
-            **self._turning(gains, is_interleaved=is_interleaved),
+            **self._rotary_of(gains, is_interleaved=is_interleaved),
         }
         self.run("rope", [x, table, self.ones if gains is None else gains], (groups, 1, 1), params, **constants)
 
-    def _turning(self, gains: Buffer | None, *, is_interleaved: bool) -> dict[str, Any]:
+    def _rotary_of(self, gains: Buffer | None, *, is_interleaved: bool) -> dict[str, Any]:
         return {"INTERLEAVED": is_interleaved, "NORMED": gains is not None, "EPSILON": self.sizes.epsilon}
 
     def keep(self, qkv: Buffer, cache: Buffer, shape: tuple[int, int], first: int, capacity: int) -> None:
@@ -447,7 +447,7 @@ class Kernels:
         buffers = [qkv, self.ones if bias is None else bias, origin, state, cache, out]
         self.run("step_self", buffers, (groups, rows, 1), {"capacity": capacity}, **constants, **self._heads_of())
 
-    def step_turned(
+    def step_rotary(
         self, qkv: Buffer, table: Buffer, gains: Buffer | None, state: Buffer, cache: Buffer, out: Buffer, rows: int, capacity: int,
         *, is_interleaved: bool, window: int | None = None,
     ) -> None:  # fmt: skip
@@ -456,11 +456,11 @@ class Kernels:
         constants: dict[str, Any] = {
             "WG": size,
             "WINDOW": window or 0,
-            **self._turning(gains, is_interleaved=is_interleaved),
+            **self._rotary_of(gains, is_interleaved=is_interleaved),
         }
         buffers = [qkv, table, self.ones if gains is None else gains, state, cache, out]
         params = {"capacity": capacity}
-        self.run("step_turned", buffers, (groups, rows, 1), params, **constants, **self._heads_of())
+        self.run("step_rotary", buffers, (groups, rows, 1), params, **constants, **self._heads_of())
 
     def step_cross(
         self, q: Buffer, kv: Buffer, mask: Buffer, state: Buffer, out: Buffer, rows: int, source: int, beams: int

@@ -1,4 +1,4 @@
-"""What generations of all models share: that a failed one leaves nothing, and text piece by piece."""
+"""What generations of all models share: that a failed one leaves nothing, and text as it comes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
     from webgpu_widget.link.steps import Wait
 
-__all__ = ["Pieces", "whole"]
+__all__ = ["Detokenizer", "whole"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,8 +28,8 @@ def whole(device: Device, steps: Generator[Wait | T, Any, R]) -> Generator[Wait 
         raise
 
 
-class Pieces:
-    """Text of a growing list of ids, piece by piece: what is said is never taken back.
+class Detokenizer:
+    """Text of a growing list of ids, as it comes: what is said is never taken back.
 
     Parameters
     ----------
@@ -46,5 +46,5 @@ class Pieces:
         text = self._decode(ids)
         if not text.startswith(self._said) or (text.endswith("\ufffd") and not done):
             return ""
-        piece, self._said = text[len(self._said) :], text
-        return piece
+        new, self._said = text[len(self._said) :], text
+        return new

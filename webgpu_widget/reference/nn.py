@@ -166,7 +166,7 @@ def step_self(
     return np.einsum("rhj,rjhd->rhd", softmax(scores), all_v).reshape(rows, -1)
 
 
-def step_turned(
+def step_rotary(
     q: Array, k: Array, v: Array, angles: Array, gains: Array | None, keys: Array, values: Array, step: int,
     *, scale: float = 1.0, window: int = 0, is_interleaved: bool, epsilon: float = 1e-6,
 ) -> Array:  # fmt: skip
@@ -206,8 +206,8 @@ def rope(x: Array, angles: Array, gain: Array | None = None, *, is_interleaved: 
     pairs = x.reshape(*x.shape[:2], -1, 2) if is_interleaved else x.reshape(*x.shape[:2], 2, -1).swapaxes(2, 3)
     a, b = pairs[..., 0], pairs[..., 1]
     c, s = np.cos(angles)[:, None], np.sin(angles)[:, None]
-    turned = np.stack([a * c - b * s, a * s + b * c], -1)
-    return (turned if is_interleaved else turned.swapaxes(2, 3)).reshape(x.shape)
+    rotated = np.stack([a * c - b * s, a * s + b * c], -1)
+    return (rotated if is_interleaved else rotated.swapaxes(2, 3)).reshape(x.shape)
 
 
 def keep(k: Array, v: Array, cache: Array, first: int) -> None:
@@ -222,7 +222,7 @@ def _in_slots(context: Array, x: Array, output: Array, count: int) -> Array:
     return np.concatenate([parts, x[:, None]], 1)
 
 
-def block_self(
+def fused_self(
     x: Array, qkv: Array, output: Array, bias: Array, keys: Array, values: Array, origin: Array, step: int
 ) -> Array:  # fmt: skip
     """`step_self` of (rows, 3, heads, d), and the output projection: (rows, heads + 1, d_model), a head's part each and the row itself."""
@@ -230,25 +230,25 @@ def block_self(
     return _in_slots(step_self(qkv[:, 0], qkv[:, 1], qkv[:, 2], bias, keys, values, origin, step), x, output, count)
 
 
-def block_turned(
+def fused_rotary(
     x: Array, qkv: Array, output: Array, angles: Array, gains: Array | None, keys: Array, values: Array, step: int,
     *, scale: float, window: int = 0, is_interleaved: bool, epsilon: float = 1e-6,
 ) -> Array:  # fmt: skip
-    """`step_turned` of rows of heads (rows, heads + 2 * kept heads, d), and the output projection: as `block_self`."""
+    """`step_rotary` of rows of heads (rows, heads + 2 * kept heads, d), and the output projection: as `fused_self`."""
     kept, count = keys.shape[1], qkv.shape[1] - 2 * keys.shape[1]
     q, k, v = qkv[:, :count], qkv[:, count : count + kept], qkv[:, count + kept :]
-    context = step_turned(
+    context = step_rotary(
         q, k, v, angles, gains, keys, values, step, scale=scale, window=window, is_interleaved=is_interleaved, epsilon=epsilon
     )  # fmt: skip
     return _in_slots(context, x, output, count)
 
 
-def block_cross(x: Array, q: Array, output: Array, kv: Array, mask: Array, beams: int) -> Array:
-    """`step_cross` of q (rows, heads, d), and the output projection; as `block_self`."""
+def fused_cross(x: Array, q: Array, output: Array, kv: Array, mask: Array, beams: int) -> Array:
+    """`step_cross` of q (rows, heads, d), and the output projection; as `fused_self`."""
     return _in_slots(step_cross(q, kv, mask, beams), x, output, kv.shape[3])
 
 
-def block_gate(
+def fused_gate(
     slots: Array, gain: Array, weight: Array, *, is_gated: bool, activation: str, epsilon: float = 1e-6
 ) -> tuple[Array, Array]:
     """`step_gate` of rows in slots, and the rows."""

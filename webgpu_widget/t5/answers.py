@@ -14,7 +14,7 @@ from webgpu_widget.nn.decoder import Chunk, generate
 from webgpu_widget.nn.loaded import Loaded
 from webgpu_widget.nn.sampling import Settings, checked
 from webgpu_widget.nn.stats import Clock, Stats
-from webgpu_widget.nn.streaming import Pieces, whole
+from webgpu_widget.nn.streaming import Detokenizer, whole
 from webgpu_widget.t5.encoder import source_width
 from webgpu_widget.t5.generate import Decoder
 from webgpu_widget.t5.tokenizer import Tokenizer
@@ -232,7 +232,7 @@ class Answers(Loaded):
         truncation: bool = False,
         timeout: float | None = 30.0,
     ) -> Iterator[str]:
-        """Yield pieces of the answer's text as they come; leaving the loop stops the generation.
+        """Yield the answer's text as it comes; leaving the loop stops the generation.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class Answers(Loaded):
             As in `generate`. Beam search has nothing to stream.
         """
         return iterate(
-            self._pieces(
+            self._streamed(
                 text, checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed), truncation=truncation
             ),
             timeout,
@@ -261,16 +261,19 @@ class Answers(Loaded):
     ) -> AsyncIterator[str]:
         """Coroutine twin of `stream`: ``async for``."""
         return iterate_async(
-            self._pieces(
+            self._streamed(
                 text, checked(max_new_tokens, 1, do_sample, temperature, top_k, top_p, seed), truncation=truncation
             ),
             timeout,
         )
 
-    def _pieces(self, text: str, settings: Settings, *, truncation: bool) -> Stream[str]:
-        pieces, work = Pieces(self.tokenizer.decode), self._run([text], settings, truncation=truncation, streaming=True)
+    def _streamed(self, text: str, settings: Settings, *, truncation: bool) -> Stream[str]:
+        detokenizer, work = (
+            Detokenizer(self.tokenizer.decode),
+            self._run([text], settings, truncation=truncation, streaming=True),
+        )
         # Closed here: a CPython before 3.12.4 keeps what a closed generator held until the generator itself goes.
         with closing(work):
             while (chunk := (yield from following(work))) is not None:
-                if piece := pieces.upto(chunk.tokens[0], done=chunk.done):
-                    yield piece
+                if new := detokenizer.upto(chunk.tokens[0], done=chunk.done):
+                    yield new

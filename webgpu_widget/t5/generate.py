@@ -45,7 +45,7 @@ class Decoder(decoder.Decoder):
         self.context = k.floats(rows * sizes.q_width, "step context")
         self.inner = k.floats(rows * sizes.hidden, "step feed-forward")
         self.mask = k.queue.alloc(4 * sources * source, label="mask")
-        self.slots = k.floats(rows * (sizes.heads + 1) * sizes.width, "step slots") if parts.blocks.width else None
+        self.slots = k.floats(rows * (sizes.heads + 1) * sizes.width, "step slots") if parts.fused.width else None
         self.kv = [
             k.floats(sources * source * sizes.kv_width, "source's keys and values") for _ in range(c.num_decoder_layers)
         ]
@@ -66,7 +66,7 @@ class Decoder(decoder.Decoder):
             if layer.vectors is None or self.slots is None:
                 self._layer(layer, i)
             else:
-                self._layer_in_blocks(layer, layer.vectors, self.slots, i)
+                self._fused_layer(layer, layer.vectors, self.slots, i)
             k.step_linear(self.inner, None, layer.feed_forward.out, self.state, self.x, rows, residual=True)
         final = self.parts.gain("decoder.final_layer_norm.weight")
         k.step_linear(self.x, final, self.parts.head, self.state, self.logits, rows, factor=c.output_factor)
@@ -83,9 +83,9 @@ class Decoder(decoder.Decoder):
         k.step_linear(self.context, None, layer.cross.out, self.state, self.x, rows, residual=True)
         k.step_gate(self.x, layer.feed_forward.gain, layer.feed_forward.into, self.state, self.inner, rows)
 
-    def _layer_in_blocks(self, layer: DecoderLayer, vectors: tuple[Buffer, Buffer], slots: Buffer, i: int) -> None:
+    def _fused_layer(self, layer: DecoderLayer, vectors: tuple[Buffer, Buffer], slots: Buffer, i: int) -> None:
         """Queue the same in five kernels instead of seven."""
-        b, x, rows, cache = self.parts.blocks, self.x, self.rows, self.cache
+        b, x, rows, cache = self.parts.fused, self.x, self.rows, self.cache
         own, other, feed_forward = layer.attention, layer.cross, layer.feed_forward
         self.kernels.step_linear(x, own.gain, own.into, self.state, self.qkv, rows)
         b.step_self(x, self.qkv, own.out, vectors[0], cache.origin, self.state, cache.layers[i], slots, rows, cache.capacity)  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from webgpu_widget.nn import layers
-from webgpu_widget.nn.blocks import Blocks
+from webgpu_widget.nn.fused import Fused
 from webgpu_widget.nn.layers import Attention, FeedForward
 from webgpu_widget.t5.positions import bias_table
 
@@ -31,7 +31,7 @@ class EncoderLayer:
 class DecoderLayer:
     """Self-attention, cross-attention (``cross.into`` is q alone), the source's stacked k and v, and feed-forward.
 
-    ``vectors`` are those of both attentions for the kernels of `Blocks`, where the adapter is for them.
+    ``vectors`` are those of both attentions for the kernels of `Fused`, where the adapter is for them.
     """
 
     attention: Attention
@@ -57,7 +57,7 @@ class Parts(layers.Parts["Tensors"]):
     def __init__(self, kernels: Kernels, config: T5Config, tensors: Tensors) -> None:
         super().__init__(kernels, tensors)
         self.config = config
-        self.blocks = Blocks(kernels)
+        self.fused = Fused(kernels)
         self._encoder: dict[int, EncoderLayer] = {}
         self._decoder: dict[int, DecoderLayer] = {}
         self._single: dict[str, Matrix] = {}
@@ -125,8 +125,8 @@ class Parts(layers.Parts["Tensors"]):
             own = self._attention(f"{block}.0", "SelfAttention", "qkv")
             other = self._attention(f"{block}.1", "EncDecAttention", "q")
             vectors = None
-            if self.blocks.width:
-                vectors = self.blocks.vectors(own.out, self.bias("decoder")), self.blocks.vectors(other.out)
+            if self.fused.width:
+                vectors = self.fused.vectors(own.out, self.bias("decoder")), self.fused.vectors(other.out)
             self._decoder[i] = DecoderLayer(
                 own,
                 other,

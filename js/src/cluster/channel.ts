@@ -1,8 +1,8 @@
-/** One data channel to another browser: bytes in numbered pieces, each with a check, and as many under way as the channel bears. */
+/** One data channel to another browser: bytes in numbered packets, each with a check, and as many under way as the channel bears. */
 import { EngineError } from "../errors.js";
 
 /** Chromium takes up to 256 KiB in a message; others promise 64. */
-export const PIECE_BYTES = 65536 - 32;
+export const PACKET_BYTES = 65536 - 32;
 const HEADER_BYTES = 20;
 /** A channel that holds more than this waits: Chromium closes one at 16 MiB. */
 const HIGH_BYTES = 4 << 20;
@@ -22,7 +22,7 @@ interface Arriving {
   readonly failed: (error: EngineError) => void;
 }
 
-/** Sum and sum of sums of the 32-bit words, with what the words' places are worth: finds pieces that were swapped, cut or changed. */
+/** Sum and sum of sums of the 32-bit words, with what the words' places are worth: finds packets that were swapped, cut or changed. */
 export function checkOf(bytes: Uint8Array<ArrayBuffer>): number {
   const words = bytes.byteLength >> 2;
   let [a, b] = [1, 0];
@@ -50,7 +50,7 @@ export class BlockChannel {
   private readonly arriving = new Map<number, Arriving>();
   private room: (() => void)[] = [];
   private ended: EngineError | undefined;
-  /** Pieces that came before Python's word that they would: it takes another way, and may be late. */
+  /** Packets that came before Python's word that they would: it takes another way, and may be late. */
   private readonly early = new Map<number, ArrayBuffer[]>();
   private earlyBytes = 0;
 
@@ -92,18 +92,18 @@ export class BlockChannel {
 
   /** Send bytes that lie at `offset` of a transfer of `totalBytes`. */
   async send(transfer: number, offset: number, totalBytes: number, bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void> {
-    for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+    for (let at = 0; at < bytes.byteLength; at += PACKET_BYTES) {
       this.check();
       signal.throwIfAborted();
-      const piece = bytes.subarray(at, at + PIECE_BYTES);
-      const message = new Uint8Array(HEADER_BYTES + piece.byteLength);
+      const packet = bytes.subarray(at, at + PACKET_BYTES);
+      const message = new Uint8Array(HEADER_BYTES + packet.byteLength);
       const header = new DataView(message.buffer);
       header.setUint32(0, transfer, true);
       header.setUint32(4, offset + at, true);
       header.setUint32(8, totalBytes, true);
-      header.setUint32(12, piece.byteLength, true);
-      header.setUint32(16, checkOf(piece), true);
-      message.set(piece, HEADER_BYTES);
+      header.setUint32(12, packet.byteLength, true);
+      header.setUint32(16, checkOf(packet), true);
+      message.set(packet, HEADER_BYTES);
       this.channel.send(message);
       if (this.channel.bufferedAmount > HIGH_BYTES) await this.waitForRoom();
     }
@@ -147,20 +147,20 @@ export class BlockChannel {
     if (kept) kept.push(message);
     else this.early.set(transfer, [message]);
     this.earlyBytes += message.byteLength;
-    for (const [oldest, pieces] of this.early) {
+    for (const [oldest, packets] of this.early) {
       if (this.earlyBytes <= MOST_EARLY_BYTES) break;
       // Nobody has asked for it in all this time: it was given up.
       this.early.delete(oldest);
-      this.earlyBytes -= pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+      this.earlyBytes -= packets.reduce((sum, packet) => sum + packet.byteLength, 0);
     }
   }
 
   private takeEarly(transfer: number): void {
-    const pieces = this.early.get(transfer) ?? [];
+    const packets = this.early.get(transfer) ?? [];
     this.early.delete(transfer);
-    for (const piece of pieces) {
-      this.earlyBytes -= piece.byteLength;
-      this.arrived(piece);
+    for (const packet of packets) {
+      this.earlyBytes -= packet.byteLength;
+      this.arrived(packet);
     }
   }
 
@@ -176,7 +176,7 @@ export class BlockChannel {
     const bytes = new Uint8Array(message, HEADER_BYTES);
     if (total !== one.sink.totalBytes || length !== bytes.byteLength || offset !== one.received || offset + length > total || checkOf(bytes) !== check) {
       one.failed(
-        new EngineError("integrity", `${this.peer} sent a piece that does not fit: ${length} bytes at ${offset} of ${total}`, {
+        new EngineError("integrity", `${this.peer} sent a packet that does not fit: ${length} bytes at ${offset} of ${total}`, {
           transfer,
           offset,
           total,

@@ -176,8 +176,8 @@ async function send(engine: Engine, params: Params, { signal }: ServiceContext):
     [part],
     () => undefined,
     () => Promise.resolve(true),
-    async (piece, bytes) => {
-      await blocks.send(transfer, piece.itemOffset, total, new Uint8Array(bytes), signal);
+    async (range, bytes) => {
+      await blocks.send(transfer, range.itemOffset, total, new Uint8Array(bytes), signal);
       return true;
     },
   );
@@ -185,7 +185,7 @@ async function send(engine: Engine, params: Params, { signal }: ServiceContext):
   return { from: "gpu" };
 }
 
-/** A piece of a block from Python, for the GPU and the store. */
+/** A part of a block from Python, for the GPU and the store. */
 async function put(engine: Engine, params: Params, { buffers }: ServiceContext): Promise<Record<string, unknown>> {
   const [bytes] = buffers;
   const offset = Number(params.offset);

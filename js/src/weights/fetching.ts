@@ -176,19 +176,19 @@ class Body {
     let filled = 0;
     while (filled < size) {
       await this.options.gate.pass();
-      let piece: number;
+      let count: number;
       try {
         if (this.reader) {
           const { done, value } = await stalled(this.reader.read(new Uint8Array(bytes, filled, size - filled)), this.abort);
           if (value) bytes = value.buffer as ArrayBuffer;
-          piece = done ? -1 : (value?.byteLength ?? 0);
-        } else piece = await this.copy(new Uint8Array(bytes, filled, size - filled));
+          count = done ? -1 : (value?.byteLength ?? 0);
+        } else count = await this.copy(new Uint8Array(bytes, filled, size - filled));
       } catch (error) {
         throw new Retry(String(error));
       }
-      if (piece < 0) throw new Retry(`the connection ended ${size - filled} bytes before the end of a chunk`);
-      filled += piece;
-      this.options.moved(piece);
+      if (count < 0) throw new Retry(`the connection ended ${size - filled} bytes before the end of a chunk`);
+      filled += count;
+      this.options.moved(count);
     }
     return bytes;
   }

@@ -76,7 +76,7 @@ interface Span {
   readonly abort: AbortController;
   readonly gate: Gate;
   /** To be filled. */
-  readonly spares: ArrayBuffer[];
+  readonly free: ArrayBuffer[];
   moved: number;
   ending: boolean;
   /** Resolves when the chunk before has been received. */
@@ -190,16 +190,16 @@ export class ChunkIO implements IO {
   async startSpan(id: number, file: FileSpec, first: number, last: number, headers: Record<string, string>): Promise<void> {
     const abort = new AbortController();
     const gate = new Gate();
-    const spares: ArrayBuffer[] = [];
+    const free: ArrayBuffer[] = [];
     const moved = (bytes: number): void => {
       span.moved += bytes;
     };
-    const allocate = (size: number): ArrayBuffer => fitting(spares.pop(), size);
+    const allocate = (size: number): ArrayBuffer => fitting(free.pop(), size);
     const span: Span = {
       file,
       abort,
       gate,
-      spares,
+      free,
       moved: 0,
       ending: false,
       turn: Promise.resolve(),
@@ -211,7 +211,7 @@ export class ChunkIO implements IO {
   async next(id: number, into: ArrayBuffer | undefined): Promise<SpanChunk | null> {
     const span = this.spans.get(id);
     if (!span) return null;
-    if (into) span.spares.push(into);
+    if (into) span.free.push(into);
     const before = span.turn;
     let received: () => void = () => undefined;
     span.turn = new Promise((resolve) => {

@@ -25,9 +25,9 @@ const SPAN_BYTES = 32 * 2 ** 20;
 /** Chunks of a span that are on their way from the worker at once. */
 const DEPTH = 4;
 /** Requests at once: another machine's answers are worth waiting for in parallel, this one's are not. */
-const REMOTE_LANES = 3;
+const REMOTE_REQUESTS = 3;
 const CACHE_READERS = 4;
-const PYTHON_LANES = 8;
+const PYTHON_REQUESTS = 8;
 const MAX_POOLED = 16;
 const BAD_TRIES = 3;
 const REPORT_MS = 100;
@@ -333,8 +333,8 @@ export class Job {
   }
 
   private networkReaders(): number {
-    if (this.spec.files.some((file) => file.url === null)) return PYTHON_LANES;
-    return this.spec.files.some((file) => !isLocal(file.url ?? "") && file.ranges) ? REMOTE_LANES : 1;
+    if (this.spec.files.some((file) => file.url === null)) return PYTHON_REQUESTS;
+    return this.spec.files.some((file) => !isLocal(file.url ?? "") && file.ranges) ? REMOTE_REQUESTS : 1;
   }
 
   private startCached(): Promise<void> | undefined {

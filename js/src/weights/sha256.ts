@@ -1,4 +1,4 @@
-/** SHA-256 (FIPS 180-4) of bytes that come piece by piece, which `crypto.subtle.digest` cannot take. */
+/** SHA-256 (FIPS 180-4) of bytes that come in parts, which `crypto.subtle.digest` cannot take. */
 
 export function primes(count: number): number[] {
   const found: number[] = [];

@@ -1,4 +1,4 @@
-/** SHA-512 (FIPS 180-4) of bytes that come piece by piece. A word is two of 32 bits, the high one first. */
+/** SHA-512 (FIPS 180-4) of bytes that come in parts. A word is two of 32 bits, the high one first. */
 import { BlockHash, primes } from "./sha256.js";
 
 /** The first 64 bits of the fractions of roots of the first primes. */

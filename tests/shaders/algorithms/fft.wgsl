@@ -11,8 +11,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let turn = vec2f(cos(angle), sin(angle));
   let a = source[id.x];
   let b = source[id.x + half_length];
-  let turned = vec2f(b.x * turn.x - b.y * turn.y, b.x * turn.y + b.y * turn.x);
+  let rotated = vec2f(b.x * turn.x - b.y * turn.y, b.x * turn.y + b.y * turn.x);
   let at = (id.x / span) * span * 2u + id.x % span;
-  result[at] = a + turned;
-  result[at + span] = a - turned;
+  result[at] = a + rotated;
+  result[at + span] = a - rotated;
 }

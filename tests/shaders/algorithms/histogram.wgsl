@@ -4,12 +4,12 @@ var<workgroup> local_bins: array<atomic<u32>, 256>;
 @group(0) @binding(1) var<storage, read_write> bins: array<atomic<u32>>;
 
 @compute @workgroup_size(256)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  atomicStore(&local_bins[lane], 0u);
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_index) index: u32) {
+  atomicStore(&local_bins[index], 0u);
   workgroupBarrier();
   if (id.x < arrayLength(&words)) {
     for (var i = 0u; i < 4u; i++) { atomicAdd(&local_bins[extractBits(words[id.x], 8u * i, 8u)], 1u); }
   }
   workgroupBarrier();
-  atomicAdd(&bins[lane], atomicLoad(&local_bins[lane]));
+  atomicAdd(&bins[index], atomicLoad(&local_bins[index]));
 }

@@ -6,16 +6,16 @@ var<workgroup> shared_sums: array<u32, BLOCK>;
 @group(0) @binding(2) var<storage, read_write> sums: array<u32>;
 
 @compute @workgroup_size(BLOCK)
-fn scan_blocks(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3u) {
-  shared_sums[lane] = select(0u, x[min(id.x, arrayLength(&x) - 1u)], id.x < arrayLength(&x));
+fn scan_blocks(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3u) {
+  shared_sums[index] = select(0u, x[min(id.x, arrayLength(&x) - 1u)], id.x < arrayLength(&x));
   for (var distance = 1u; distance < BLOCK; distance *= 2u) {
     workgroupBarrier();
-    let before = select(0u, shared_sums[lane - min(lane, distance)], lane >= distance);
+    let before = select(0u, shared_sums[index - min(index, distance)], index >= distance);
     workgroupBarrier();
-    shared_sums[lane] += before;
+    shared_sums[index] += before;
   }
-  if (id.x < arrayLength(&y)) { y[id.x] = shared_sums[lane]; }
-  if (lane == BLOCK - 1u) { sums[group.x] = shared_sums[lane]; }
+  if (id.x < arrayLength(&y)) { y[id.x] = shared_sums[index]; }
+  if (index == BLOCK - 1u) { sums[group.x] = shared_sums[index]; }
 }
 
 @compute @workgroup_size(BLOCK)

@@ -35,7 +35,7 @@ class Statements:
         self.lines.append(f"let {name} = {text};")
         return name
 
-    def turned(self, value: str, power: int, length: int) -> str:
+    def rotated(self, value: str, power: int, length: int) -> str:
         """Return a value times exp(-2 pi i power / length)."""
         power %= length
         if power == 0:
@@ -101,7 +101,7 @@ class Statements:
         columns = [self.transform(values[j::outer]) for j in range(outer)]
         result = [""] * n
         for k in range(inner):
-            row = [self.turned(columns[j][k], j * k, n) for j in range(outer)]
+            row = [self.rotated(columns[j][k], j * k, n) for j in range(outer)]
             for m, value in enumerate(self.transform(row)):
                 result[k + inner * m] = value
         return result

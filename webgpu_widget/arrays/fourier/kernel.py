@@ -343,14 +343,14 @@ def _main(form: PassForm) -> list[str]:
     body += stages[-1].stored
     return [
         f"@compute @workgroup_size({form.threads})",
-        "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {",
+        "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lid: u32) {",
         *(f"  {s}" for s in body),
         "}",
     ]
 
 
 class _Kept(NamedTuple):
-    """Results of a block of a stage's butterflies, which go to workgroup memory: (where, what), under a condition."""
+    """Results of an invocation's share of a stage's butterflies, which go to workgroup memory: (where, what), under a condition."""
 
     condition: str
     values: list[tuple[str, str]]
@@ -372,8 +372,8 @@ def _written(kept: Sequence[_Kept], part: str = "") -> list[str]:
     """Return the statements that put results, or one part of them, into workgroup memory."""
     lines: list[str] = []
     for one in kept:
-        block = [f"{place} = {value}{part};" for place, value in one.values]
-        lines += [f"if ({one.condition}) {{", *(f"  {s}" for s in block), "}"] if one.condition else block
+        puts = [f"{place} = {value}{part};" for place, value in one.values]
+        lines += [f"if ({one.condition}) {{", *(f"  {s}" for s in puts), "}"] if one.condition else puts
     return lines
 
 
@@ -397,7 +397,7 @@ def _index(count: int, slots: int, b: str, tag: str, *, beside: bool) -> list[st
 
 
 def _stage(form: PassForm, stage: int, radix: int, before: int) -> _Stage:
-    """Return a stage: all its butterflies, each invocation's in blocks."""
+    """Return a stage: all its butterflies, each invocation's in shares."""
     length, slots, threads = form.length, form.lines, form.threads
     count = length // radix
     total = count * slots
@@ -406,10 +406,10 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> _Stage:
     to_storage = is_last and not form.untangled
     beside = (is_first and form.beside_in) or (to_storage and form.beside_out)
     made = _Stage([], [], [], [], [])
-    for block in range(-(-total // threads)):
-        tag = f"_{stage}_{block}"
-        guard = (block + 1) * threads > total
-        b = f"(lane + {block * threads}u)" if block else "lane"
+    for share in range(-(-total // threads)):
+        tag = f"_{stage}_{share}"
+        guard = (share + 1) * threads > total
+        b = f"(lid + {share * threads}u)" if share else "lid"
         made.places.extend(_index(count, slots, f"min({b}, {total - 1}u)" if guard else b, tag, beside=beside))
         width = 1 if is_turn else before
         names = Statements(f"v{tag}_")
@@ -430,12 +430,12 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> _Stage:
         results = names.transform(values)
         if is_turn:
             made.computed.extend([] if is_first else _line(f"w{tag}", tag))
-            results = _turned(names, results, tag, count)
+            results = _rotated(names, results, tag, count)
         if form.packed and form.store == "half" and not form.untangled:
             results = _halves(names, results)
         made.computed.extend(names.lines)
         made.computed.append(f"let o{tag} = j{tag} / {width}u * {width * radix}u + j{tag} % {width}u;")
-        condition = f"lane + {block * threads}u < {total}u" if guard else ""
+        condition = f"lid + {share * threads}u < {total}u" if guard else ""
         placed = [(f"o{tag} + {k * width}u", value) for k, value in enumerate(results)]
         if to_storage:
             store = [] if is_first else _line(f"w{tag}", tag)
@@ -448,7 +448,7 @@ def _stage(form: PassForm, stage: int, radix: int, before: int) -> _Stage:
     return made
 
 
-def _turned(names: Statements, results: Sequence[str], tag: str, count: int) -> list[str]:
+def _rotated(names: Statements, results: Sequence[str], tag: str, count: int) -> list[str]:
     """Return the results of the first butterfly of the way back, of which those of the last one of the way there are the elements.
 
     The way back is the same transform, of values whose parts are exchanged.
@@ -475,7 +475,7 @@ def _halves(names: Statements, packed: Sequence[str]) -> list[str]:
         else:
             even = f"0.5 * vec2<f32>({u}.x + {v}.x, {u}.y - {v}.y)"
             odd = f"0.5 * vec2<f32>({u}.y + {v}.y, {v}.x - {u}.x)"
-        results.append(names.value(f"{names.value(even)} + {names.turned(names.value(odd), k, 2 * length)}"))
+        results.append(names.value(f"{names.value(even)} + {names.rotated(names.value(odd), k, 2 * length)}"))
     return results
 
 
@@ -484,10 +484,10 @@ def _untangled(form: PassForm) -> _Stage:
     length, threads, half = form.length, form.threads, form.stored
     total = half * form.lines
     made = _Stage([], [], [], [], [])
-    for block in range(-(-total // threads)):
-        tag = f"_u_{block}"
-        guard = (block + 1) * threads > total
-        b = f"(lane + {block * threads}u)" if block else "lane"
+    for share in range(-(-total // threads)):
+        tag = f"_u_{share}"
+        guard = (share + 1) * threads > total
+        b = f"(lid + {share * threads}u)" if share else "lid"
         made.places.extend(
             _index(half, form.lines, f"min({b}, {total - 1}u)" if guard else b, tag, beside=form.beside_out)
         )
@@ -498,7 +498,7 @@ def _untangled(form: PassForm) -> _Stage:
         made.loads.extend([(f"u{tag}", this), (f"v{tag}", other)])
         odd = f"cmul(vec2<f32>(u{tag}.y + v{tag}.y, v{tag}.x - u{tag}.x), line_roots[j{tag}])"
         even = f"vec2<f32>(u{tag}.x + v{tag}.x, u{tag}.y - v{tag}.y)"
-        condition = f"lane + {block * threads}u < {total}u && " if guard else ""
+        condition = f"lid + {share * threads}u < {total}u && " if guard else ""
         made.stored.extend(
             [
                 f"if ({condition}first + w{tag} < {_param('lines')}) {{",

@@ -207,23 +207,23 @@ def weight_of(code: Sequence[Instruction]) -> int:
     return sum(OPS[i.op].cost + (i.kind == "h") for i in code if isinstance(i, Apply))
 
 
-def four_lanes(name: str, result: str, call: str, weight: int) -> tuple[list[str], list[str]]:
-    """Return names for what `call` gives for each ``{lane}``, and the statements that make them.
+def four_components(name: str, result: str, call: str, weight: int) -> tuple[list[str], list[str]]:
+    """Return names for what `call` gives for each ``{component}``, and the statements that make them.
 
     They are written out where the call is light, and in a loop where it is heavy: four copies of a long expression take
     compilers long, and gain nothing where arithmetic is what takes the time.
     """
     if weight > _HEAVY:
-        loop = f"for (var lane = 0u; lane < 4u; lane++) {{ {name}[lane] = {call.format(lane='lane')}; }}"
-        return [f"{name}[{lane}]" for lane in range(4)], [f"var {name}: array<{result}, 4>;", loop]
-    names = [f"{name}{'xyzw'[lane]}" for lane in range(4)]
-    return names, [f"let {n} = {call.format(lane=f'{lane}u')};" for lane, n in enumerate(names)]
+        loop = f"for (var component = 0u; component < 4u; component++) {{ {name}[component] = {call.format(component='component')}; }}"
+        return [f"{name}[{component}]" for component in range(4)], [f"var {name}: array<{result}, 4>;", loop]
+    names = [f"{name}{'xyzw'[component]}" for component in range(4)]
+    return names, [f"let {n} = {call.format(component=f'{component}u')};" for component, n in enumerate(names)]
 
 
-def lane_of(vector: str, dtype: DType, *, native: bool) -> str:
-    """Return a template for one of the four elements that a packed load fetched, with ``{lane}`` for which."""
+def component_of(vector: str, dtype: DType, *, native: bool) -> str:
+    """Return a template for one of the four elements that a packed load fetched, with ``{component}`` for which."""
     if dtype == FLOAT16:
         if native:
-            return f"n_wide({vector}[{{lane}}])"
-        return f"h_to_f32(({vector}[{{lane}} >> 1u] >> (16u * ({{lane}} & 1u))) & 0xffffu)"
-    return f"({vector}[{{lane}}] != 0u)" if dtype == BOOL else f"{vector}[{{lane}}]"
+            return f"n_wide({vector}[{{component}}])"
+        return f"h_to_f32(({vector}[{{component}} >> 1u] >> (16u * ({{component}} & 1u))) & 0xffffu)"
+    return f"({vector}[{{component}}] != 0u)" if dtype == BOOL else f"{vector}[{{component}}]"

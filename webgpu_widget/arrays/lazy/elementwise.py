@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from webgpu_widget.arrays.lazy.codegen import (
     access_types,
+    component_of,
     coordinates,
     declarations,
     element_type,
     finish,
-    four_lanes,
+    four_components,
     function,
-    lane_of,
     position,
     slot,
     stored,
@@ -47,7 +47,7 @@ class Form(NamedTuple):
     bindings
         Input binding of each access, -1 for an index.
     steps
-        Stride (1 or 0) of each access along the last axis where `lanes` is 4; else empty.
+        Stride (1 or 0) of each access along the last axis where `components` is 4; else empty.
     dtypes
         Of each input binding.
     results, result_dtypes
@@ -56,7 +56,7 @@ class Form(NamedTuple):
         How many scalars the uniform carries.
     ndim
         Merged axes of the index space, at least one.
-    lanes
+    components
         Elements of a unit: 4, 2 or 1.
     placed
         The results have strides of their own, all the same; else they are runs in the order of the index space.
@@ -76,7 +76,7 @@ class Form(NamedTuple):
     result_dtypes: tuple[DType, ...]
     consts: int
     ndim: int
-    lanes: int
+    components: int
     placed: bool
     flight: int
     native: bool
@@ -107,14 +107,14 @@ def elementwise_source(form: Form) -> str:
     ndim = form.ndim
     places = len(form.bindings) + form.placed
     scalars = 2 + ndim + places * (1 + ndim)
-    packed = form.lanes == 4
+    packed = form.components == 4
     native = form.native
     outputs = [(f"r{i}", element_type(d, packed=packed, native=native)) for i, d in enumerate(form.result_dtypes)]
     if form.own >= 0:
         outputs = []
     lines = declarations(form.dtypes, form.vectors, outputs, scalars + form.consts, native=native, own=form.own)
     lines += function(form.code, form.results, form.result_dtypes, scalars)
-    if form.lanes == 2:
+    if form.components == 2:
         lines += _pairs(form)
     return finish([*lines, *_main(form)])
 
@@ -124,7 +124,7 @@ def _where(form: Form, place: int, prefix: str = "c") -> str:
     ndim = form.ndim
     first = 2 + ndim + place * (1 + ndim)
     strides = [slot(first + 1 + axis) for axis in range(ndim)]
-    if form.lanes == 4:
+    if form.components == 4:
         step = form.steps[place] if place < len(form.steps) else 1
         text = position(slot(first), strides[:-1], prefix)
         return f"{text} + {prefix}{ndim - 1}" if step else text
@@ -137,7 +137,7 @@ def _sides(form: Form) -> list[str]:
 
 def _main(form: Form) -> list[str]:
     flight = form.flight
-    unit = _quad if form.lanes == 4 else _pair if form.lanes == 2 else _single
+    unit = _quad if form.components == 4 else _pair if form.components == 2 else _single
     begin = [
         f"@compute @workgroup_size({WORKGROUP})",
         "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32,",
@@ -152,7 +152,7 @@ def _main(form: Form) -> list[str]:
             "  }",
             "}",
         ]
-    block = WORKGROUP * flight
+    stride = WORKGROUP * flight
     together: list[str] = []
     rest: list[str] = []
     for k in range(flight):
@@ -163,7 +163,7 @@ def _main(form: Form) -> list[str]:
         rest += [f"if (base + {k * WORKGROUP}u < units) {{ {' '.join(stores)} }}"] if k else stores
     return [
         *begin,
-        f"  for (var base = group.x * {block}u + lid; base < units; base += groups.x * {block}u) {{",
+        f"  for (var base = group.x * {stride}u + lid; base < units; base += groups.x * {stride}u) {{",
         *(f"    {line}" for line in [*together, *rest]),
         "  }",
         "}",
@@ -181,7 +181,7 @@ def _quad(form: Form, tag: str) -> tuple[list[str], list[str], list[str]]:
             if form.steps[k]:
                 text = _where(form._replace(steps=(*form.steps[:k], 0, *form.steps[k + 1 :])), k, prefix)
                 loads.append(f"let x{k}{tag} = {text} + {prefix}{form.ndim - 1} * 4u;")
-                args.append(f"x{k}{tag} + {{lane}}")
+                args.append(f"x{k}{tag} + {{component}}")
             else:
                 loads.append(f"let x{k}{tag} = {place};")
                 args.append(f"x{k}{tag}")
@@ -190,8 +190,8 @@ def _quad(form: Form, tag: str) -> tuple[list[str], list[str], list[str]]:
             args.append(f"x{k}{tag}")
         else:
             loads.append(f"let q{k}{tag} = a{form.bindings[k]}[{place}];")
-            args.append(lane_of(f"q{k}{tag}", dtype, native=form.native))
-    names, values = four_lanes(f"e{tag}", "R", f"f({', '.join(args)})", weight_of(form.code))
+            args.append(component_of(f"q{k}{tag}", dtype, native=form.native))
+    names, values = four_components(f"e{tag}", "R", f"f({', '.join(args)})", weight_of(form.code))
     at = _where(form, len(form.bindings), prefix) if form.placed else f"i{tag} + {slot(1)}"
     stores: list[str] = []
     for i, dtype in enumerate(form.result_dtypes):

@@ -244,13 +244,13 @@ class _Run:
         if axis is not None:
             yield self.across(axis, sides, walks, bounds)
             return
-        if len(sides) > 1 or size < _LEAST_TAIL or size % 4 == 0 or self.lanes([size // 4 * 4], walks) != 4:
+        if len(sides) > 1 or size < _LEAST_TAIL or size % 4 == 0 or self.components([size // 4 * 4], walks) != 4:
             yield self.one(sides, walks, bounds)
             return
         for start, stop in ((0, size // 4 * 4), (size // 4 * 4, size)):
             yield self.one([stop - start], [w.within(((start, stop),)) for w in walks], bounds)
 
-    def lanes(self, sides: Sequence[int], walks: Sequence[Walk]) -> int:
+    def components(self, sides: Sequence[int], walks: Sequence[Walk]) -> int:
         """Return how many elements a unit has."""
         # Complex numbers are loaded and stored one by one, 8 bytes each.
         fits = COMPLEX64 not in (*self.inputs.dtypes, *self.dtypes)
@@ -296,7 +296,7 @@ class _Run:
     def one(self, sides: Sequence[int], walks: Sequence[Walk], bounds: Sequence[Bound]) -> Launch:
         """Return one dispatch."""
         runtime, trace = self.runtime, self.trace
-        lanes = self.lanes(sides, walks)
+        components = self.components(sides, walks)
         accesses = self.inputs.accesses
         bound, shifts = self.bind(sides, walks, bounds)
         out = Walk(walks[-1].offset - shifts[-1], walks[-1].strides)
@@ -304,15 +304,20 @@ class _Run:
         size = 1
         for side in sides:
             size *= side
-        units = -(-size // lanes)
-        words = [units, 0 if placed else out.offset // lanes, *sides[:-1], sides[-1] // (4 if lanes == 4 else 1)]
-        steps = tuple(w.strides[-1] for w in walks[:-1]) if lanes == 4 else ()
+        units = -(-size // components)
+        words = [
+            units,
+            0 if placed else out.offset // components,
+            *sides[:-1],
+            sides[-1] // (4 if components == 4 else 1),
+        ]
+        steps = tuple(w.strides[-1] for w in walks[:-1]) if components == 4 else ()
         for k, (binding, walk) in enumerate(zip(accesses, walks[:-1], strict=True)):
             at = walk.offset - (shifts[binding] if binding >= 0 else 0)
             by = 4 if steps and steps[k] and binding >= 0 else 1
             words += [at // by, *(s // by for s in walk.strides)]
         if placed:
-            by = 4 if lanes == 4 else 1
+            by = 4 if components == 4 else 1
             words += [out.offset // by, *(s // by for s in out.strides)]
         code = tuple(trace.code)
         loads = sum(binding >= 0 for binding in accesses)
@@ -325,7 +330,7 @@ class _Run:
             self.dtypes,
             len(trace.consts),
             len(sides),
-            lanes,
+            components,
             placed,
             1 if runtime.is_fallback or units < _FEW_UNITS else in_flight(code, loads),
             runtime.has_f16 and FLOAT16 in (*self.inputs.dtypes, *self.dtypes),

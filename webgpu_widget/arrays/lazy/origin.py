@@ -96,7 +96,7 @@ def targets(array: GPUArray, where: str) -> list[Target]:
         walk = _walk(links[: i + 1], shapes)
         if walk is None or any(s == 0 and side > 1 for s, side in zip(walk.strides, array.shape, strict=True)):
             raise BindingError(
-                f"{where} is written, but it is a broadcast or turned view of shape {array.shape} of an array of shape {parent.shape}, "
+                f"{where} is written, but it is a broadcast or transposed view of shape {array.shape} of an array of shape {parent.shape}, "
                 "where its elements have no places of their own: pass a copy() of it, which is written alone."
             )
         _check(link, parent, where)

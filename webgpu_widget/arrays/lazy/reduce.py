@@ -372,7 +372,7 @@ class _Reduction:
             bound.append(what)
             shifts.append(shift)
         code = tuple(self.trace.code)
-        lanes = 4 if plan.steps else 1
+        components = 4 if plan.steps else 1
         chunk = -(-plan.length // plan.parts)
         fallback = self.runtime.is_fallback
         heavy = weight_of(code) > 12 or len(inputs.accesses) > 4
@@ -383,11 +383,11 @@ class _Reduction:
             light = (
                 self.kind in ("sum", "mean") and weight_of(code) <= _MOST_LIGHT_WEIGHT and chunk >= _ENOUGH_CPU_STEPS
             )
-            flight = (4 if lanes == 4 else 8) if light else 1
+            flight = (4 if components == 4 else 8) if light else 1
         else:
-            flight = 1 if heavy else 4 if lanes == 4 or len(inputs.accesses) > 2 else 8
+            flight = 1 if heavy else 4 if components == 4 or len(inputs.accesses) > 2 else 8
         steps = -(-chunk // (flight * (1 if plan.variant == "thread" else plan.threads)))
-        block, levels = pairing(self.kind, self.dtype, flight * lanes, steps, 32 if fallback else 64)
+        block, levels = pairing(self.kind, self.dtype, flight * components, steps, 32 if fallback else 64)
         form = ReduceForm(
             self.kind,
             self.dtype,
@@ -398,7 +398,7 @@ class _Reduction:
             len(self.trace.consts),
             len(self.outer),
             len(self.inner),
-            lanes,
+            components,
             plan.steps,
             plan.variant,
             plan.threads,

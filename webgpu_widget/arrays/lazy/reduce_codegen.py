@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.codegen import (
     access_types,
+    component_of,
     coordinates,
     declarations,
     element_type,
     finish,
-    four_lanes,
+    four_components,
     function,
-    lane_of,
     position,
     slot,
     weight_of,
@@ -68,7 +68,7 @@ class ReduceForm(NamedTuple):
     """All that the source of a pass depends on.
 
     ``partial`` says that the input is the first pass's output, of the accumulator's type; ``final`` that the output is the
-    result. ``lanes`` is 4 where a step loads vectors along the last reduced axis; ``steps`` then tells which accesses do.
+    result. ``components`` is 4 where a step loads vectors along the last reduced axis; ``steps`` then tells which accesses do.
     ``threads`` is the workgroup's size, ``flight`` how many steps are in flight together,
     and ``native`` says that float16 is WGSL's f16 in buffers. ``wide`` says that an invocation makes four results, and then the
     vectors lie along the last kept axis. ``block`` is how many steps an accumulator takes before its value goes to the total, and
@@ -84,7 +84,7 @@ class ReduceForm(NamedTuple):
     consts: int
     outer: int
     inner: int
-    lanes: int
+    components: int
     steps: tuple[int, ...]
     variant: str
     threads: int
@@ -214,7 +214,7 @@ def _element(form: ReduceForm, acc: str, nd: int) -> list[str]:
     types = access_types(form.code)
     if form.wide:
         return _wide_element(form, acc)
-    if form.lanes == 1:
+    if form.components == 1:
         args = [
             where(k, form.inner) if d is None else f"ld{form.bindings[k]}({where(k, form.inner)})"
             for k, d in types.items()
@@ -229,12 +229,12 @@ def _element(form: ReduceForm, acc: str, nd: int) -> list[str]:
             args.append(f"s{k}")
         elif dtype is None:
             loads.append(f"let s{k} = {place} + {last} * 4u;")
-            args.append(f"s{k} + {{lane}}")
+            args.append(f"s{k} + {{component}}")
         else:
             loads.append(f"let q{k} = a{form.bindings[k]}[{place} + {last}];")
-            args.append(lane_of(f"q{k}", dtype, native=form.native))
-    call = f"lift(f({', '.join(args)}).y0, r * 4u + {{lane}})"
-    names, values = four_lanes("e", acc, call, weight_of(form.code))
+            args.append(component_of(f"q{k}", dtype, native=form.native))
+    call = f"lift(f({', '.join(args)}).y0, r * 4u + {{component}})"
+    names, values = four_components("e", acc, call, weight_of(form.code))
     tail = "combine(combine({}, {}), combine({}, {}))".format(*names)
     return [*lines, *(f"  {s}" for s in [*loads, *values]), f"  return {tail};", "}"]
 
@@ -255,11 +255,11 @@ def _wide_element(form: ReduceForm, acc: str) -> list[str]:
             args.append(f"s{k}")
         elif dtype is None:
             lines.append(f"let s{k} = {place} + {last} * 4u;")
-            args.append(f"s{k} + {{lane}}")
+            args.append(f"s{k} + {{component}}")
         else:
             lines.append(f"let q{k} = a{form.bindings[k]}[{place} + {last}];")
-            args.append(lane_of(f"q{k}", dtype, native=form.native))
-    names, values = four_lanes("e", acc, f"lift(f({', '.join(args)}).y0, r)", weight_of(form.code))
+            args.append(component_of(f"q{k}", dtype, native=form.native))
+    names, values = four_components("e", acc, f"lift(f({', '.join(args)}).y0, r)", weight_of(form.code))
     return [
         f"fn element(o: u32, r: u32) -> vec4<{acc}> {{",
         *(f"  {s}" for s in [*lines, *values]),
@@ -334,8 +334,10 @@ def _main(form: ReduceForm, acc: str, store: str) -> list[str]:
     place = f"r0[o * {slot(5)} + part * {slot(6)} + {slot(7)}]"
     stores = [f"{place} = {store};"]
     if form.wide:
-        each = place.replace("[o *", "[(o * 4u + lane) *")
-        stores = [f"for (var lane = 0u; lane < 4u; lane++) {{ let acc = four[lane]; {each} = {store}; }}"]
+        each = place.replace("[o *", "[(o * 4u + component) *")
+        stores = [
+            f"for (var component = 0u; component < 4u; component++) {{ let acc = four[component]; {each} = {store}; }}"
+        ]
     span = [f"let begin = part * {slot(3)};", f"let end = min(begin + {slot(3)}, {slot(1)});"]
     threads = form.threads
     if form.variant == "thread":
@@ -354,7 +356,7 @@ def _main(form: ReduceForm, acc: str, store: str) -> list[str]:
         ]
     subgroups = form.variant == "subgroup"
     tree = _subgroup_tree(form) if subgroups else _group_tree(form)
-    builtins = ", @builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) lane: u32" if subgroups else ""
+    builtins = ", @builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) member: u32" if subgroups else ""
     return [
         *(_across(acc, threads) if subgroups else []),
         # A subgroup has four invocations at least.
@@ -405,12 +407,12 @@ def _across(acc: str, threads: int) -> list[str]:
 def _subgroup_tree(form: ReduceForm) -> list[str]:
     threads = form.threads
     return [
-        # Adapters with subgroups larger than the workgroup leave the other lanes idle.
+        # Adapters with subgroups larger than the workgroup leave the other invocations idle.
         f"let width = min(size, {threads}u);",
         f"var acc = across(segment(o, begin + lid, end, {threads}u), width);",
-        "if (lane == 0u) { shared_acc[lid / width] = acc; }",
+        "if (member == 0u) { shared_acc[lid / width] = acc; }",
         "workgroupBarrier();",
         "acc = initial();",
-        f"for (var k = lane; k < {threads}u / width; k += width) {{ acc = combine(acc, shared_acc[k]); }}",
+        f"for (var k = member; k < {threads}u / width; k += width) {{ acc = combine(acc, shared_acc[k]); }}",
         "acc = across(acc, width);",
     ]

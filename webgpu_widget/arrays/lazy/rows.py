@@ -119,13 +119,13 @@ def rows_source(kind: Kind, threads: int, held: int, *, weight: bool, bias: bool
         lines.append(_tree("largest", "max(a, b)", threads))
     lines += [
         f"@compute @workgroup_size({threads})",
-        "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {",
+        "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lid: u32) {",
         "  for (var row = group.x; row < p.x; row += groups.x) {",
         "    let base = row * p.y;",
     ]
     spots = range(held)
     for i in spots:
-        lines.append(f"    let w{i} = lane + {i * threads}u;")
+        lines.append(f"    let w{i} = lid + {i * threads}u;")
         # What lies beyond the row repeats its last vector: right for a maximum, and left out of sums.
         lines.append(f"    var v{i} = x[base + min(w{i}, p.y - 1u)];")
     lines += {"softmax": _softmax, "layer_norm": _layer_norm, "rms_norm": _rms_norm}[kind](spots)
@@ -140,14 +140,14 @@ def rows_source(kind: Kind, threads: int, held: int, *, weight: bool, bias: bool
 
 def _tree(name: str, combine: str, threads: int) -> str:
     """Return a function that has all invocations of the workgroup get what their values combine to."""
-    return f"""fn {name}(value: f32, lane: u32) -> f32 {{
-  part[lane] = value;
+    return f"""fn {name}(value: f32, lid: u32) -> f32 {{
+  part[lid] = value;
   for (var half = {threads // 2}u; half > 0u; half /= 2u) {{
     workgroupBarrier();
-    if (lane < half) {{
-      let a = part[lane];
-      let b = part[lane + half];
-      part[lane] = {combine};
+    if (lid < half) {{
+      let a = part[lid];
+      let b = part[lid + half];
+      part[lid] = {combine};
     }}
   }}
   return workgroupUniformLoad(&part[0]);
@@ -157,17 +157,17 @@ def _tree(name: str, combine: str, threads: int) -> str:
 def _sum(what: str, spots: range) -> str:
     """Return the sum of an expression of ``{i}`` over the vectors of an invocation that lie inside the row, and then over the workgroup."""
     terms = " + ".join(f"select(vec4<f32>(), {what.format(i=i)}, w{i} < p.y)" for i in spots)
-    return f"total(dot({terms}, vec4<f32>(1.0)), lane)"
+    return f"total(dot({terms}, vec4<f32>(1.0)), lid)"
 
 
 def _softmax(spots: range) -> list[str]:
     top = "v0"
     for i in spots[1:]:
         top = f"max({top}, v{i})"
-    exps = ", ".join(f"f_exp_below(d{{i}}.{lane})" for lane in "xyzw")
+    exps = ", ".join(f"f_exp_below(d{{i}}.{component})" for component in "xyzw")
     return [
         f"    let top = {top};",
-        "    let most = largest(max(max(top.x, top.y), max(top.z, top.w)), lane);",
+        "    let most = largest(max(max(top.x, top.y), max(top.z, top.w)), lid);",
         *(f"    let d{i} = v{i} - most;" for i in spots),
         *(f"    v{i} = vec4<f32>({exps.format(i=i)});" for i in spots),
         f"    let scale = {_sum('v{i}', spots)};",

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from webgpu_widget.arrays.lazy.codegen import (
     access_types,
+    component_of,
     coordinates,
     declarations,
     element_type,
     finish,
     function,
-    lane_of,
     position,
     slot,
     stored,
@@ -225,8 +225,8 @@ def _block(form: TransposedForm) -> list[str]:
             vector = {"along": (1, 0), "across": (0, 1), "one": (0, 0)}[way]
             args.append(
                 {
-                    (t, u): lane_of(f"q{k}_{t * vector[0] + u * vector[1]}", dtype, native=form.native).format(
-                        lane=f"{u if way == 'along' else t}u"
+                    (t, u): component_of(f"q{k}_{t * vector[0] + u * vector[1]}", dtype, native=form.native).format(
+                        component=f"{u if way == 'along' else t}u"
                     )
                     for t, u in _PLACES
                 }

@@ -147,7 +147,7 @@ def matrix_plans(p: Problem, info: AdapterInfo) -> list[Plan]:
 
 
 def _register_for_cpu(p: Problem, *, quad: bool) -> Register:
-    """Return the kernel for an adapter that is a CPU: lanes of four along the columns."""
+    """Return the kernel for an adapter that is a CPU: vectors of four along the columns."""
     quad = quad and p.m >= 4
     rows = min(16, -(-p.m // 4) * 4) if quad else min(8, p.m)
     width = 16 if p.n >= 64 else 4

@@ -14,7 +14,7 @@ from webgpu_widget.arrays.matmul.params import Params
 from webgpu_widget.arrays.matmul.passes import View, convert, fold, reduce_splits, tight
 from webgpu_widget.arrays.matmul.register import Register
 from webgpu_widget.arrays.matmul.subgroup import Subgroup
-from webgpu_widget.arrays.matmul.subproducts import Product, bands, products, stretches, turn
+from webgpu_widget.arrays.matmul.subproducts import Product, bands, products, stretches, swapped
 from webgpu_widget.arrays.matmul.tiled import Tiled
 from webgpu_widget.arrays.matmul.vector import Vector
 from webgpu_widget.device.limits import SAFE_WORKGROUPS
@@ -123,27 +123,28 @@ def _single(device: Device, view: View, *, through_half: bool) -> View:
     """Return a view as tight float32, when it is float16 or is to be rounded to it."""
     if not view.half and not through_half:
         return view
-    turned = abs(view.strides[2]) < abs(view.strides[3])
-    x = turn(view) if turned else view
+    is_transposed = abs(view.strides[2]) < abs(view.strides[3])
+    x = swapped(view) if is_transposed else view
     y = tight(device.queue.alloc(int(np.prod(x.sizes)) * 4, "matmul operand"), x.sizes)
     convert(device.queue, x, y, through_half=through_half and not view.half, limit=_limit(device))
-    return turn(y) if turned else y
+    return swapped(y) if is_transposed else y
 
 
 def _run_single(device: Device, product: Product, *, through_half: bool = False) -> list[Dispatch | None]:
-    """Queue a product in float32 arithmetic; returns what `_emit` does, for each piece."""
+    """Queue a product in float32 arithmetic; returns what `_emit` does, for each subproduct."""
     if through_half or product.a.half or product.b.half:
         for part in bands(product, _limit(device) // 2):
             a, b = (_single(device, view, through_half=through_half) for view in (part.a, part.b))
             _run_single(device, replace(part, a=a, b=b))
         return [None]
     queued = []
-    for piece in _summed_apart(device, product):
-        problem = _problem(piece)
-        if _better_turned(problem, fallback=device.info.is_fallback):
-            piece = Product(turn(piece.b), turn(piece.a), turn(piece.out), piece.accumulate)  # noqa: PLW2901
-            problem = _problem(piece)
-        one = _emit(device, piece, _best(device, piece, problem, choose.matrix_plans(problem, device.info)))
+    for subproduct in _summed_apart(device, product):
+        problem = _problem(subproduct)
+        if _better_transposed(problem, fallback=device.info.is_fallback):
+            a, b, out = (swapped(view) for view in (subproduct.a, subproduct.b, subproduct.out))
+            subproduct = Product(b, a, out, subproduct.accumulate)  # noqa: PLW2901
+            problem = _problem(subproduct)
+        one = _emit(device, subproduct, _best(device, subproduct, problem, choose.matrix_plans(problem, device.info)))
         # What is measured first may become another.
         queued.append(one if problem.flops < tune.LEAST_FLOPS else None)
     return queued
@@ -151,13 +152,15 @@ def _run_single(device: Device, product: Product, *, through_half: bool = False)
 
 def _summed_apart(device: Device, product: Product) -> Iterator[Product]:
     """Yield a product in subproducts that fit a binding, and whose runs along k may lie side by side."""
-    for piece in bands(product, _limit(device)):
-        m, n, k = piece.mnk
-        if k <= LONG or (min(m, n) == 1 and not device.info.is_fallback):  # a vector's kernel sums in many lanes anyway
-            yield piece
+    for subproduct in bands(product, _limit(device)):
+        m, n, k = subproduct.mnk
+        if k <= LONG or (
+            min(m, n) == 1 and not device.info.is_fallback
+        ):  # a vector's kernel sums in many invocations anyway
+            yield subproduct
             continue
-        count = piece.out.sizes[0] * piece.out.sizes[1] * m * n
-        yield from stretches(piece, RUN * max(1, min(_MOST_RUNS, _RUNS_BYTES // (count * 4))))
+        count = subproduct.out.sizes[0] * subproduct.out.sizes[1] * m * n
+        yield from stretches(subproduct, RUN * max(1, min(_MOST_RUNS, _RUNS_BYTES // (count * 4))))
 
 
 def _runs(variant: Variant, k: int) -> int:
@@ -165,8 +168,8 @@ def _runs(variant: Variant, k: int) -> int:
     return -(-k // RUN) if k > LONG and isinstance(variant, (Tiled, Register)) else 1
 
 
-def _better_turned(p: Problem, *, fallback: bool) -> bool:
-    """Whether to compute the transposed product: a row vector becomes a column, and lanes lie along the longer side."""
+def _better_transposed(p: Problem, *, fallback: bool) -> bool:
+    """Whether to compute the transposed product: a row vector becomes a column, and invocations lie along the longer side."""
     return p.m == 1 and p.n > 1 if not fallback else p.n < 4 and p.m > p.n
 
 
@@ -252,12 +255,12 @@ def _run_half(device: Device, product: Product) -> None:
         _run_single(device, product, through_half=not (product.a.half and product.b.half))
         return
     limit = _limit(device)
-    for piece in bands(product, limit):
-        if max(_padded(piece, variants[0])) <= limit:
-            _run_half_piece(device, piece, variants)
-        else:  # whole tiles make a piece up to eight times larger
-            for part in bands(piece, limit // 8):
-                _run_half_piece(device, part, variants)
+    for subproduct in bands(product, limit):
+        if max(_padded(subproduct, variants[0])) <= limit:
+            _run_half_subproduct(device, subproduct, variants)
+        else:  # whole tiles make a subproduct up to eight times larger
+            for part in bands(subproduct, limit // 8):
+                _run_half_subproduct(device, part, variants)
 
 
 def _whole_tiles(product: Product, variant: Subgroup) -> tuple[int, int, int]:
@@ -273,7 +276,7 @@ def _padded(product: Product, variant: Subgroup) -> tuple[int, int, int]:
     return batch * rows * depth * 2, batch * depth * cols * 2, batch * rows * cols * 4
 
 
-def _run_half_piece(device: Device, product: Product, variants: list[Subgroup]) -> None:
+def _run_half_subproduct(device: Device, product: Product, variants: list[Subgroup]) -> None:
     m, n, _ = product.mnk
     rows, cols, depth = _whole_tiles(product, variants[0])
     a = _packed(device, product.a, rows, depth)
@@ -314,12 +317,12 @@ def _along_rows(view: View) -> bool:
 
 def _packed(device: Device, view: View, rows: int, cols: int) -> View:
     """Return a view as float16 of at least the given sizes, contiguous along one axis and aligned to 16 bytes; itself, where it is."""
-    turned = abs(view.strides[2]) < abs(view.strides[3])
-    x = turn(view) if turned else view
-    sizes = (*x.sizes[:2], cols, rows) if turned else (*x.sizes[:2], rows, cols)
+    is_transposed = abs(view.strides[2]) < abs(view.strides[3])
+    x = swapped(view) if is_transposed else view
+    sizes = (*x.sizes[:2], cols, rows) if is_transposed else (*x.sizes[:2], rows, cols)
     ready = x.half and x.sizes == sizes and x.strides[3] == 1 and not any(s % 8 for s in (*x.strides[:3], x.offset))
     if not ready:
         y = tight(device.queue.alloc(int(np.prod(sizes)) * 2, "matmul operand"), sizes, half=True)
         convert(device.queue, x, y, limit=_limit(device))
         x = y
-    return turn(x) if turned else x
+    return swapped(x) if is_transposed else x

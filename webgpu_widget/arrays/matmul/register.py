@@ -1,9 +1,9 @@
 """Generator of the float32 product that uses registers only: no workgroup memory, no barrier.
 
 It is for adapters that are a CPU, where both are slow, and for products too small to fill tiles. An invocation computes ``tm`` rows by ``tn`` columns; its
-columns lie one workgroup width apart, so that neighbouring invocations, which a CPU runs as the lanes of one vector, read neighbouring elements of B
+columns lie one workgroup width apart, so that neighbouring invocations, which a CPU runs as the elements of one vector, read neighbouring elements of B
 and the same element of A. With ``quad``, each of four neighbours reads A of another row and they exchange what they read: on SwiftShader every load is a
-gather with a bounds check for each lane, some twenty times the cost of a multiplication, so loads are what counts.
+gather with a bounds check for each element, some twenty times the cost of a multiplication, so loads are what counts.
 """
 
 from __future__ import annotations

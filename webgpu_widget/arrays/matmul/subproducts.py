@@ -148,7 +148,7 @@ def stretches(product: Product, length: int) -> Iterator[Product]:
     yield product
 
 
-def turn(view: View) -> View:
+def swapped(view: View) -> View:
     """Return the transposed view."""
     (o, i, r, c), (so, si, sr, sc) = view.sizes, view.strides
     return replace(view, sizes=(o, i, c, r), strides=(so, si, sc, sr))

@@ -256,10 +256,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u
   let a_base = p.a_offset + outer * p.a_outer + inner * p.a_inner;
   let b_base = p.b_offset + outer * p.b_outer + inner * p.b_inner;
   let out_base = p.out_offset + outer * p.out_outer + inner * p.out_inner + split * p.out_split;
-  let lane = lid % 32u;
+  let member = lid % 32u;
   let group_id = lid / 32u;
-  let tx = group_id % {groups_n}u * {v.wide}u + lane % {v.wide}u;
-  let ty = group_id / {groups_n}u * {32 // v.wide}u + lane / {v.wide}u;
+  let tx = group_id % {groups_n}u * {v.wide}u + member % {v.wide}u;
+  let ty = group_id / {groups_n}u * {32 // v.wide}u + member / {v.wide}u;
 {a_setup}
 {b_setup}
 {"".join(f"  var c{i}_{j} = vec4f();{chr(10)}" for i, j in accs)}

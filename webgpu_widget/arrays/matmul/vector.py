@@ -130,7 +130,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u
 
 def _across(v: Vector) -> str:
     zero = "vec4f()" if v.vec else "0.0"
-    lanes = v.threads // v.rows
+    members = v.threads // v.rows
     kind = "vec4f" if v.vec else "f32"
 
     def step(unroll: int) -> str:
@@ -143,27 +143,29 @@ def _across(v: Vector) -> str:
 
     folds, half = [], v.rows // 2
     while half:
-        folds.append(f"  if (run < {half}u) {{ sums[run][lane] += sums[run + {half}u][lane]; }}\n  workgroupBarrier();")
+        folds.append(
+            f"  if (run < {half}u) {{ sums[run][member] += sums[run + {half}u][member]; }}\n  workgroupBarrier();"
+        )
         half //= 2
     puts = []
     for c in range(v.step):
-        value = f"sums[0][lane][{c}]" if v.vec else "sums[0][lane]"
+        value = f"sums[0][member][{c}]" if v.vec else "sums[0][member]"
         puts.append(
             f"if (col + {c}u < p.m) {{ let w = out_base + (col + {c}u) * p.out_m; var sum = {value}; "
             "if (p.accumulate != 0u) { sum += out[w]; } out[w] = sum; }"
         )
-    return f"""var<workgroup> sums: array<array<{kind}, {lanes}>, {v.rows}>;
+    return f"""var<workgroup> sums: array<array<{kind}, {members}>, {v.rows}>;
 
 @compute @workgroup_size({v.threads})
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {{{_HEAD}
-  let lane = lid % {lanes}u;
-  let run = lid / {lanes}u;
-  let col = ((wg.y * groups.x + wg.x) * {lanes}u + lane) * {v.step}u;
+  let member = lid % {members}u;
+  let run = lid / {members}u;
+  let col = ((wg.y * groups.x + wg.x) * {members}u + member) * {v.step}u;
   let a0 = a_base + min(col, p.m - {v.step}u) * {"1u" if v.vec else "p.a_m"};
   var s0 = {zero};
   var s1 = {zero};
   {_walk("k_begin + run", v.rows, v.unroll, step)}
-  sums[run][lane] = s0 + s1;
+  sums[run][member] = s0 + s1;
   workgroupBarrier();
 {chr(10).join(folds)}
   if (run == 0u) {{

@@ -1,13 +1,12 @@
 // Cholesky decomposition A = L L^T of symmetric positive definite matrices; only the lower triangle of A is read.
-//
-// Entry     column: column `first` of L, and the rest of its panel in A.  update: A right of the panel less L L^T of the panel.
-// Bindings  0 a (batch, side, side), destroyed, 1 l like a, zero at first, 2 bad (batch) atomic, zero at first: set where a pivot is not
-//           positive; uniform: batch, side, first, end.
-// Dispatch  64 invocations a workgroup in grid-stride loops: column over rows, update over elements of the lower triangle's square.
-//           For columns first of a panel: column with `end` the panel's end; then update with first, end the panel's.
-// Accuracy  backward stable: residual about side * 6e-8 relative.
-// Source    G. Golub, C. Van Loan, Matrix Computations, 4.2.
-// Twin      webgpu_widget.reference.array.cholesky
+// Entry column: column `first` of L, and the rest of its panel in A.
+// Entry update: A right of the panel less L L^T of the panel.
+// Shapes: 0 a (batch, side, side), destroyed, 1 l like a, zero at first, 2 bad (batch) atomic, zero at first: set where a pivot is not positive;
+// uniform: batch, side, first, end.
+// Dispatch: 64 invocations a workgroup in grid-stride loops: column over rows, update over elements of the lower triangle's square.
+// For columns first of a panel: column with `end` the panel's end; then update with first, end the panel's.
+// Accuracy: backward stable: residual about side * 6e-8 relative.
+// Source: G. Golub, C. Van Loan, Matrix Computations, 4.2.
 
 @group(0) @binding(0) var<storage, read_write> a: array<f32>;
 @group(0) @binding(1) var<storage, read_write> l: array<f32>;

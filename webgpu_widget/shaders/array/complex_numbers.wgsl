@@ -1,13 +1,11 @@
 // Functions of complex numbers, real part first.
-//
-// What      c_ functions with the special values of C's Annex G and the array API, and NumPy's for products and quotients. No entry
-//           point, no bindings: a library from which the generator of fused kernels takes what an expression needs.
-// Shapes    one element each; the generated kernel calls them in a loop over its result.
-// NaN, inf  tested by bit patterns, as there.
-// Accuracy  6 units in the last place of the absolute value, not of each part; c_pow loses as many as |y * log(x)| has bits.
-//           Functions that grow as exp do are infinite where cosh is.
-// Source    W. Kahan, Branch cuts for complex elementary functions (1987): roots, inverse functions, tanh.
-// Twin      webgpu_widget.reference.array.complex_numbers
+// c_ functions with the special values of C's Annex G and the array API, and NumPy's for products and quotients. No entry point, no bindings: a
+// library from which the generator of fused kernels takes what an expression needs.
+// NaN and infinities: tested by bit patterns, as there.
+// Shapes: one element each; the generated kernel calls them in a loop over its result.
+// Accuracy: 6 units in the last place of the absolute value, not of each part; c_pow loses as many as |y * log(x)| has bits. Functions that grow as
+// exp do are infinite where cosh is.
+// Source: W. Kahan, Branch cuts for complex elementary functions (1987): roots, inverse functions, tanh.
 
 #import array/elementwise
 #import array/transcendental

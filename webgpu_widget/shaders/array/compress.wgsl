@@ -1,10 +1,8 @@
 // Linear indices of the true elements of a mask, in order.
-//
-// Bindings  0 mask (count) as u32, 1 upto (count) int32: how many are true up to and with each, 2 index (true ones) int32;
-//           uniform: count.
-// Dispatch  64 invocations a workgroup in a grid-stride loop over count.
-// Accuracy  exact.
-// Twin      webgpu_widget.reference.array.compress
+// Shapes: 0 mask (count) as u32, 1 upto (count) int32: how many are true up to and with each, 2 index (true ones) int32; uniform: count.
+// Dispatch: 64 invocations a workgroup in a grid-stride loop over count.
+// Accuracy: exact.
+// Source: own.
 
 @group(0) @binding(0) var<storage, read> mask: array<u32>;
 @group(0) @binding(1) var<storage, read> upto: array<i32>;

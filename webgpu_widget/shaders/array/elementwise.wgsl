@@ -1,11 +1,10 @@
 // Elementwise functions of arrays: bits, order, rounding, remainder, integers and casts.
-//
-// What      scalar functions with NumPy's meaning: f_ takes float, i_ int, u_ uint, b_ bits. No entry point, no bindings:
-//           a library from which the generator of fused kernels takes what an expression needs.
-// Shapes    one element each; the generated kernel calls them in a loop over its result.
-// NaN, inf  WGSL may assume that neither occurs, so every test of them and every order is on bit patterns.
-// Accuracy  exact, save f_sqrt and f_divide (WGSL's: 2.5 ulp at worst). Subnormal results may be flushed to 0.
-// Twin      webgpu_widget.reference.array.elementwise
+// Scalar functions with NumPy's meaning: f_ takes float, i_ int, u_ uint, b_ bits. No entry point, no bindings: a library from which the generator of
+// fused kernels takes what an expression needs.
+// NaN and infinities: WGSL may assume that neither occurs, so every test of them and every order is on bit patterns.
+// Shapes: one element each; the generated kernel calls them in a loop over its result.
+// Accuracy: exact, save f_sqrt and f_divide (WGSL's: 2.5 ulp at worst). Subnormal results may be flushed to 0.
+// Source: IEEE 754; NumPy where that leaves it open.
 
 #import shared/floats
 

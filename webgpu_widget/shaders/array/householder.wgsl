@@ -1,13 +1,12 @@
 // QR decomposition by Householder reflections, in place: R above the diagonal, the vectors below it, their factors apart.
-//
-// Entry     reflect, reflect_serial: the reflection of column `step`, by a workgroup or by one invocation.
-//           apply: that reflection on the columns right of it.  form: that reflection on another matrix (Q, from the last step to the first).
-// Bindings  0 a (batch, rows, cols), 1 factor (batch, count), 2 q (batch, rows, width), form only; uniform: see Params.
-// Dispatch  64 invocations a workgroup (reflect: 256, one workgroup a matrix) in grid-stride loops: reflect_serial over batch,
-//           apply and form over columns.
-// Accuracy  backward stable: residual and loss of orthogonality about rows * 6e-8.
-// Source    G. Golub, C. Van Loan, Matrix Computations, 5.2; LAPACK's conventions (v[0] = 1, H = I - factor v v^T).
-// Twin      webgpu_widget.reference.array.householder
+// Entry reflect, reflect_serial: the reflection of column `step`, by a workgroup or by one invocation.
+// Entry apply: that reflection on the columns right of it.
+// Entry form: that reflection on another matrix (Q, from the last step to the first).
+// Shapes: 0 a (batch, rows, cols), 1 factor (batch, count), 2 q (batch, rows, width), form only; uniform: see Params.
+// Dispatch: 64 invocations a workgroup (reflect: 256, one workgroup a matrix) in grid-stride loops: reflect_serial over batch, apply and form over
+// columns.
+// Accuracy: backward stable: residual and loss of orthogonality about rows * 6e-8.
+// Source: G. Golub, C. Van Loan, Matrix Computations, 5.2; LAPACK's conventions (v[0] = 1, H = I - factor v v^T).
 
 @group(0) @binding(0) var<storage, read_write> a: array<f32>;
 @group(0) @binding(1) var<storage, read_write> factor: array<f32>;

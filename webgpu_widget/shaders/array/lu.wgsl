@@ -1,17 +1,17 @@
 // LU decomposition with partial pivoting, in place, blocked: P A = L U of square matrices.
-//
-// Entry     whole: an invocation decomposes a whole small matrix.
-//           pivot, pivot_serial: the row of the largest element of column `first`, by a workgroup or by one invocation.
-//           swap: exchange that row with row `first`.  eliminate: multipliers of column `first`, and its panel's other columns.
-//           triangle: the rows of the panel right of it.  update: the rest less the product of panel columns and panel rows.
-// Bindings  0 a (batch, side, side), 1 pivots (batch, side) int32: the row exchanged with each; uniform: batch, side, first, end.
-// Dispatch  64 invocations a workgroup (pivot: 256, one workgroup a matrix) in grid-stride loops: whole and pivot_serial over
-//           batch, swap and triangle over columns, eliminate over rows, update over blocks of 4 x 4.
-//           For columns first of a panel: pivot, swap, eliminate with `end` the panel's end; then triangle and update with
-//           first, end the panel's. No workgroup memory but in pivot, so that CPU adapters run all of it without a barrier.
-// Accuracy  backward stable as partial pivoting is: residual about side * 6e-8 relative. A zero pivot is left, and its column.
-// Source    G. Golub, C. Van Loan, Matrix Computations, 3.4.
-// Twin      webgpu_widget.reference.array.lu
+// Entry whole: an invocation decomposes a whole small matrix.
+// Entry pivot, pivot_serial: the row of the largest element of column `first`, by a workgroup or by one invocation.
+// Entry swap: exchange that row with row `first`.
+// Entry eliminate: multipliers of column `first`, and its panel's other columns.
+// Entry triangle: the rows of the panel right of it.
+// Entry update: the rest less the product of panel columns and panel rows.
+// Shapes: 0 a (batch, side, side), 1 pivots (batch, side) int32: the row exchanged with each; uniform: batch, side, first, end.
+// Dispatch: 64 invocations a workgroup (pivot: 256, one workgroup a matrix) in grid-stride loops: whole and pivot_serial over batch, swap and
+// triangle over columns, eliminate over rows, update over blocks of 4 x 4.
+// For columns first of a panel: pivot, swap, eliminate with `end` the panel's end; then triangle and update with first, end the panel's. No workgroup
+// memory but in pivot, so that CPU adapters run all of it without a barrier.
+// Accuracy: backward stable as partial pivoting is: residual about side * 6e-8 relative. A zero pivot is left, and its column.
+// Source: G. Golub, C. Van Loan, Matrix Computations, 3.4.
 
 @group(0) @binding(0) var<storage, read_write> a: array<f32>;
 @group(0) @binding(1) var<storage, read_write> pivots: array<i32>;

@@ -1,13 +1,12 @@
 // Stable sort of uint32 keys along the last axis, with the index that each came from: one step of a merge sort.
-//
-// Entry     runs: runs of 8, by insertion, from keys alone.  main: pairs of runs of length `width` into runs of twice that.
-// Bindings  0 keys (rows, length), 1 index like keys (main only), 2 and 3 the same sorted; uniform: rows, length, width.
-// Dispatch  64 invocations a workgroup in a grid-stride loop: runs one for 8 elements, main one for each element, which finds
-//           its place by a binary search in the sister run: first of equals from the left, so the order of equals is kept.
-//           log2(length / 8) steps, no workgroup memory and no barrier.
-// Accuracy  exact.
-// Source    the parallel merge of Hillis and Steele's rank method, see D. E. Knuth, TAOCP 3, 5.2.4.
-// Twin      webgpu_widget.reference.array.merge
+// Entry runs: runs of 8, by insertion, from keys alone.
+// Entry main: pairs of runs of length `width` into runs of twice that.
+// Shapes: 0 keys (rows, length), 1 index like keys (main only), 2 and 3 the same sorted; uniform: rows, length, width.
+// Dispatch: 64 invocations a workgroup in a grid-stride loop: runs one for 8 elements, main one for each element, which finds its place by a binary
+// search in the sister run: first of equals from the left, so the order of equals is kept. log2(length / 8) steps, no workgroup memory and no
+// barrier.
+// Accuracy: exact.
+// Source: the rank method for parallel merges, see D. E. Knuth, TAOCP 3, 5.2.4.
 
 @group(0) @binding(0) var<storage, read> keys: array<u32>;
 @group(0) @binding(1) var<storage, read> index: array<u32>;

@@ -1,10 +1,8 @@
 // Random bits by counter: Philox 4x32-10.
-//
-// Bindings  0 y (count) uint32; uniform: count, key (low, high), stream.
-// Dispatch  256 invocations a workgroup in a grid-stride loop over blocks of 4 words: word k of block n is element 4 n + k.
-// Accuracy  exact: the same bits on every adapter, since there are only integers in it.
-// Source    J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
-// Twin      webgpu_widget.reference.array.philox
+// Shapes: 0 y (count) uint32; uniform: count, key (low, high), stream.
+// Dispatch: 256 invocations a workgroup in a grid-stride loop over blocks of 4 words: word k of block n is element 4 n + k.
+// Accuracy: exact: the same bits on every adapter, since there are only integers in it.
+// Source: J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
 
 @group(0) @binding(0) var<storage, read_write> y: array<u32>;
 

@@ -1,10 +1,9 @@
 // Matrix product of integers, batched, of strided operands.
-//
-// Bindings  0 a (batch, rows, inner), 1 b (batch, inner, cols), 2 c tight (batch, rows, cols); uniform: see Params.
-// Dispatch  64 invocations a workgroup in a grid-stride loop, one for a block of 4 x 4 elements of c.
-// Accuracy  modulo 2**32.
-// Variants  alias Elem = i32 | u32.
-// Twin      webgpu_widget.reference.array.product
+// Shapes: 0 a (batch, rows, inner), 1 b (batch, inner, cols), 2 c tight (batch, rows, cols); uniform: see Params.
+// Variants: alias Elem = i32 | u32.
+// Dispatch: 64 invocations a workgroup in a grid-stride loop, one for a block of 4 x 4 elements of c.
+// Accuracy: modulo 2**32.
+// Source: own.
 
 alias Elem = i32;
 

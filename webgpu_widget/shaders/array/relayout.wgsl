@@ -1,8 +1,9 @@
-// Relayout: move the parts of records between two layouts, such as NumPy's and WGSL's of one struct, or a struct and one of its fields.
+// Move the parts of records between two layouts, such as NumPy's and WGSL's of one struct, or a struct and one of its fields.
 // Shapes: source_words (n * source_halves / 2) u32, places (target_halves) u32, target_words (n * target_halves / 2) u32. All is counted in halves of a
 // word, 2 bytes, since float16 has these: half i of a record comes from half places[i] of the same record in the source; KEEP leaves it as it is.
 // Dispatch: one invocation a word of the target, ceil(words / 256) workgroups folded into x and y; `halves` is n * target_halves.
-// Accuracy: exact. Twin: webgpu_widget.reference.array.relayout. Source: own.
+// Accuracy: exact.
+// Source: own.
 
 struct Params {
   halves: u32,

@@ -1,7 +1,9 @@
-// repack: move the scalars of elements between two layouts (tight NumPy order <-> WGSL's padded, column-major one)
-// source: (n * source_stride,) u32   target: (n * target_stride,) u32      words of 4 bytes; padding in target is left alone
-// dispatch: one invocation per scalar, ceil(n * rows * columns / 256) workgroups folded into x and y
-// accuracy: exact            source: own
+// Move the scalars of elements between two layouts, tight NumPy order and WGSL's padded, column-major one; padding in target is left alone.
+// Shapes: source (n * source_stride) u32, target (n * target_stride) u32, words of 4 bytes.
+// Dispatch: one invocation a scalar, ceil(n * rows * columns / 256) workgroups folded into x and y.
+// Accuracy: exact.
+// Source: own.
+
 struct Params {
   scalars: u32,
   columns: u32,

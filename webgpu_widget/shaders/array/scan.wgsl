@@ -1,13 +1,13 @@
 // Running sums or products along one axis.
-//
-// Entry     totals: the total of each part of a line.  carry: the running totals of the parts, exclusive, in place.
-//           main: the running totals of the elements, from the carry of their part.
-// Bindings  0 x (outer, length, inner), 1 parts (outer * inner, parts), 2 y like x; uniform: lines, length, inner, part, parts.
-// Dispatch  64 invocations a workgroup in a grid-stride loop: totals and main over lines * parts, carry over lines.
-//           With one part only main runs. No workgroup memory and no barrier, since CPU adapters pay dearly for them.
-// Accuracy  float32 in order within a part of about sqrt(length); integers modulo 2**32.
-// Variants  alias Elem = f32 | i32 | u32; const PRODUCT.
-// Twin      webgpu_widget.reference.array.scan
+// Entry totals: the total of each part of a line.
+// Entry carry: the running totals of the parts, exclusive, in place.
+// Entry main: the running totals of the elements, from the carry of their part.
+// Shapes: 0 x (outer, length, inner), 1 parts (outer * inner, parts), 2 y like x; uniform: lines, length, inner, part, parts.
+// Variants: alias Elem = f32 | i32 | u32; const PRODUCT.
+// Dispatch: 64 invocations a workgroup in a grid-stride loop: totals and main over lines * parts, carry over lines. With one part only main runs. No
+// workgroup memory and no barrier, since CPU adapters pay dearly for them.
+// Accuracy: float32 in order within a part of about sqrt(length); integers modulo 2**32.
+// Source: own.
 
 alias Elem = f32;
 const PRODUCT = false;

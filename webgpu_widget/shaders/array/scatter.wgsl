@@ -1,11 +1,10 @@
 // Write values to places of an array; of several values for one place the last stays, as in NumPy.
-//
-// Entry     claim: the largest position that wants each place.  main: that position writes.
-// Bindings  0 place (count) int32, 1 owner (size of y) atomic, zero at first, 2 value (count), 3 y; uniform: count.
-//           Elements are 32 bits of any type.
-// Dispatch  64 invocations a workgroup in a grid-stride loop over count.
-// Accuracy  exact.
-// Twin      webgpu_widget.reference.array.scatter
+// Entry claim: the largest position that wants each place.
+// Entry main: that position writes.
+// Shapes: 0 place (count) int32, 1 owner (size of y) atomic, zero at first, 2 value (count), 3 y; uniform: count. Elements are 32 bits of any type.
+// Dispatch: 64 invocations a workgroup in a grid-stride loop over count.
+// Accuracy: exact.
+// Source: own.
 
 @group(0) @binding(0) var<storage, read> place: array<i32>;
 @group(0) @binding(1) var<storage, read_write> owner: array<atomic<u32>>;

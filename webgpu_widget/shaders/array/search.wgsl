@@ -1,9 +1,8 @@
 // Where values belong in a sorted array: binary search of uint32 keys.
-//
-// Bindings  0 keys (length), ascending, 1 wanted (count), 2 place (count) int32; uniform: length, count, right (0 or 1).
-// Dispatch  64 invocations a workgroup in a grid-stride loop over count.
-// Accuracy  exact.
-// Twin      webgpu_widget.reference.array.search
+// Shapes: 0 keys (length), ascending, 1 wanted (count), 2 place (count) int32; uniform: length, count, right (0 or 1).
+// Dispatch: 64 invocations a workgroup in a grid-stride loop over count.
+// Accuracy: exact.
+// Source: own.
 
 @group(0) @binding(0) var<storage, read> keys: array<u32>;
 @group(0) @binding(1) var<storage, read> wanted: array<u32>;

@@ -1,12 +1,10 @@
 // Elementwise functions of arrays: exponentials, logarithms, trigonometry and powers.
-//
-// What      scalar functions on float32 with NumPy's special cases. No entry point, no bindings: a library from which the
-//           generator of fused kernels takes what an expression needs.
-// Shapes    one element each; the generated kernel calls them in a loop over its result.
-// Accuracy  2 ulp for exp log sin cos tan and their family (sin cos tan reduce large arguments exactly, by Payne and Hanek),
-//           pow 2 ulp, erf 2e-7. WGSL's own sin may be off by 2**-11, its pow by thousands of ulp.
-// Source    Cephes single-precision library (S. Moshier), fdlibm (Sun), W. H. Press et al., Numerical Recipes (erfc).
-// Twin      webgpu_widget.reference.array.transcendental
+// Scalar functions on float32 with NumPy's special cases. No entry point, no bindings: a library from which the generator of fused kernels takes what
+// an expression needs.
+// Shapes: one element each; the generated kernel calls them in a loop over its result.
+// Accuracy: 2 ulp for exp log sin cos tan and their family (sin cos tan reduce large arguments exactly, by Payne and Hanek), pow 2 ulp, erf 2e-7.
+// WGSL's own sin may be off by 2**-11, its pow by thousands of ulp.
+// Source: Cephes single-precision library (S. Moshier), fdlibm (Sun), W. H. Press et al., Numerical Recipes (erfc).
 
 #import shared/floats
 

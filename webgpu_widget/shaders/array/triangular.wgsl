@@ -1,13 +1,12 @@
 // Solve triangular systems A X = B, X in place of B, block by block.
-//
-// Entry     permute: the row exchanges of an LU decomposition on B.
-//           block: rows first .. end of X, from A's diagonal block.  update: the rows still to do, less what those rows give.
-// Bindings  0 a (batch, side, side), 1 x (batch, side, columns), 2 pivots (permute only); uniform: see Params.
-// Dispatch  64 invocations a workgroup in grid-stride loops: permute and block over columns, update over elements.
-//           Forward (lower = 1) with blocks from the top, else from the bottom; unit = 1 takes the diagonal as ones.
-// Accuracy  backward stable: residual about side * 6e-8 relative.
-// Source    G. Golub, C. Van Loan, Matrix Computations, 3.1.
-// Twin      webgpu_widget.reference.array.triangular
+// Entry permute: the row exchanges of an LU decomposition on B.
+// Entry block: rows first .. end of X, from A's diagonal block.
+// Entry update: the rows still to do, less what those rows give.
+// Shapes: 0 a (batch, side, side), 1 x (batch, side, columns), 2 pivots (permute only); uniform: see Params.
+// Dispatch: 64 invocations a workgroup in grid-stride loops: permute and block over columns, update over elements. Forward (lower = 1) with blocks
+// from the top, else from the bottom; unit = 1 takes the diagonal as ones.
+// Accuracy: backward stable: residual about side * 6e-8 relative.
+// Source: G. Golub, C. Van Loan, Matrix Computations, 3.1.
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read_write> x: array<f32>;

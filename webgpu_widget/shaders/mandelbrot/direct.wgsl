@@ -1,16 +1,15 @@
-// direct.wgsl - escape counts by iterating each pixel in f32.
-//
-// What      z -> z^POWER + c from z = 0 (Mandelbrot), from the pixel (JULIA), or with |re|, |im| taken first (SHIP).
-//           16 iterations run between two escape tests, 64 once 64 are done; when a test fails, the block is done again by
-//           sixteens, and the last sixteen step by step.
-//           A pixel keeps its state, so a dispatch does at most `budget` iterations of it and the next one goes on.
-// Shapes    list u32[] (LISTED: the pixels to do), state u32[5, with DERIVATIVE 6][count], result u32[2 or 3][count], remaining u32[1].
-// Result    plane 0: first n with |z_n| > radius, or max_iter. Plane 1: f32 bits of the continuous count at radius 2^8,
-//           NaN where it did not escape. Plane 2 (DERIVATIVE): f32 bits of the exterior distance in pixels.
-// Dispatch  a workgroup for each tile of 8 x 8 pixels of the band (LISTED: for 64 pixels), folded into rows of `row_groups`.
-// Accuracy  c is rounded to f32, so a pixel must be wider than about 2^-18 |c|; deeper views are perturb.wgsl's.
-// Source    Escape time with the distance estimate of Milnor and Thurston; Brent's cycle test on the f32 orbit, which is exact:
-//           an f32 orbit that meets an earlier state never leaves.
+// Escape counts by iterating each pixel in f32.
+// z -> z^POWER + c from z = 0 (Mandelbrot), from the pixel (JULIA), or with |re|, |im| taken first (SHIP).
+// 16 iterations run between two escape tests, 64 once 64 are done; when a test fails, the block is done again by sixteens, and the last sixteen step
+// by step.
+// A pixel keeps its state, so a dispatch does at most `budget` iterations of it and the next one goes on.
+// Shapes: list u32[] (LISTED: the pixels to do), state u32[5, with DERIVATIVE 6][count], result u32[2 or 3][count], remaining u32[1].
+// Result: plane 0: first n with |z_n| > radius, or max_iter. Plane 1: f32 bits of the continuous count at radius 2^8, NaN where it did not escape.
+// Plane 2 (DERIVATIVE): f32 bits of the exterior distance in pixels.
+// Dispatch: a workgroup for each tile of 8 x 8 pixels of the band (LISTED: for 64 pixels), folded into rows of `row_groups`.
+// Accuracy: c is rounded to f32, so a pixel must be wider than about 2^-18 |c|; deeper views are perturb.wgsl's.
+// Source: Escape time with the distance estimate of Milnor and Thurston; Brent's cycle test on the f32 orbit, which is exact: an f32 orbit that meets
+// an earlier state never leaves.
 
 #import shared/escape
 #import shared/powers
@@ -21,7 +20,7 @@ override SHIP: bool = false;
 override INTERIOR: bool = true;    // skip the cardioid, the disc of period 2, and cycles
 override DERIVATIVE: bool = false;
 override LISTED: bool = false;
-override LADDER: bool = true;      // false for a processor's lanes, which go through both loops whether they need them or not
+override LADDER: bool = true;      // false for a processor's vectors, which go through both loops whether they need them or not
 
 struct Params {
   size: vec2u,          // the whole picture
@@ -123,16 +122,16 @@ fn differentiate(d: Derivative, z: vec2f) -> Derivative {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) invocation: u32) {
   let index = group.y * params.row_groups + group.x;
   let count = params.count;
-  var id = index * 64u + lane;
+  var id = index * 64u + invocation;
   if (!LISTED) {
     // Pixels of a tile escape together more often than those of a row.
     let tiles = (params.size.x + 7u) / 8u;
-    let across = (index % tiles) * 8u + lane % 8u;
+    let across = (index % tiles) * 8u + invocation % 8u;
     if (across >= params.size.x) { return; }
-    id = ((index / tiles) * 8u + lane / 8u) * params.size.x + across;
+    id = ((index / tiles) * 8u + invocation / 8u) * params.size.x + across;
   }
   if (id >= count) { return; }
   var pixel = params.first + id;

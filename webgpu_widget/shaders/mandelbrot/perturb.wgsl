@@ -1,26 +1,24 @@
-// perturb.wgsl - escape counts by iterating each pixel's distance from a reference orbit.
-//
-// What      With z = Z + delta, delta' = h delta + dc where h = (z^POWER - Z^POWER) / (z - Z). Z comes from the host, which has
-//           it to full precision. A pixel whose |z| falls under |delta|, or whose reference ends, goes on from the start of
-//           the reference with delta = z (rebasing), so that no pixel needs another reference.
-//           delta is d 2^e: e is 0 from 2^-24 up, below that d is kept near 1, so that width knows no smallest value.
-//           At each turn a pixel takes the longest table entries (BLA: delta' = A delta + B dc for 2^level steps) that cover
-//           delta; then blocks of BLOCK steps without a test, where the host found that none is needed, at first such in which
-//           f32 does not tell 2 Z + delta from 2 Z; then steps with cheap tests; and at last, where those would not do, one
-//           step with every test. Each of these is a loop of its own, because a processor's lanes go through all that a loop
-//           holds whenever one of them is in it.
-// Shapes    list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], orbit vec2f[BLOCK blocks], pairs: the same
-//           buffer, state u32[6 or 9][count], result u32[2 or 3][count], remaining u32[1].
-//           reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. -4 as limit marks the last index of an orbit.
-//           Where |Z| is near the radius r, limit and w tell r^2 - |Z|^2 as -2 (limit + 1) 2^(w - 2^20), whatever its sign: escape may hang on
-//           a delta that Z + delta does not show. Where m begins a block (1, 1 + BLOCK, ...): while |delta| < limit there, no rebase and no
-//           escape can come before the block's end, 0 is never; and while |delta| < w (0 to 1), delta stays under 2^-24 of Z.
-//           orbit[m + BLOCK - 1] = 2 Z, or a number past all of them where w or limit say that m is one of those.
-//           table: entry k of a level covers m = 1 + k 2^level: (A, exponent, exponent of the radius), (B, exponent, 0).
-// Result    as direct.wgsl.
-// Dispatch  as direct.wgsl.
-// Accuracy  delta is right to about 2^-24 sqrt(n) of itself, 1e-4 of a pixel after many thousand steps.
-// Source    Rebasing and BLA: Zhuoran, fractalforums.org, 2021; C. Heiland-Allen, "Deep zoom theory and practice (again)", 2022.
+// Escape counts by iterating each pixel's distance from a reference orbit.
+// With z = Z + delta, delta' = h delta + dc where h = (z^POWER - Z^POWER) / (z - Z). Z comes from the host, which has it to full precision. A pixel
+// whose |z| falls under |delta|, or whose reference ends, goes on from the start of the reference with delta = z (rebasing), so that no pixel needs
+// another reference.
+// delta is d 2^e: e is 0 from 2^-24 up, below that d is kept near 1, so that width knows no smallest value.
+// At each turn a pixel takes the longest table entries (BLA: delta' = A delta + B dc for 2^level steps) that cover delta; then blocks of BLOCK steps
+// without a test, where the host found that none is needed, at first such in which f32 does not tell 2 Z + delta from 2 Z; then steps with cheap
+// tests; and at last, where those would not do, one step with every test. Each of these is a loop of its own, because a processor's vectors go
+// through all that a loop holds whenever one of them is in it.
+// Shapes: list u32[], reference vec4f[length + BLOCK], table vec4u[2 entries], orbit vec2f[BLOCK blocks], pairs: the same buffer, state u32[6 or
+// 9][count], result u32[2 or 3][count], remaining u32[1].
+// reference[m] = (2 Z 2^-w, limit, w): w is 0 but where |Z| < 2^-24. -4 as limit marks the last index of an orbit.
+// Where |Z| is near the radius r, limit and w tell r^2 - |Z|^2 as -2 (limit + 1) 2^(w - 2^20), whatever its sign: escape may hang on a delta that Z +
+// delta does not show. Where m begins a block (1, 1 + BLOCK, ...): while |delta| < limit there, no rebase and no escape can come before the block's
+// end, 0 is never; and while |delta| < w (0 to 1), delta stays under 2^-24 of Z.
+// orbit[m + BLOCK - 1] = 2 Z, or a number past all of them where w or limit say that m is one of those.
+// table: entry k of a level covers m = 1 + k 2^level: (A, exponent, exponent of the radius), (B, exponent, 0).
+// Result: as direct.wgsl.
+// Dispatch: as direct.wgsl.
+// Accuracy: delta is right to about 2^-24 sqrt(n) of itself, 1e-4 of a pixel after many thousand steps.
+// Source: Rebasing and BLA: Zhuoran, fractalforums.org, 2021; C. Heiland-Allen, "Deep zoom theory and practice (again)", 2022.
 
 #import shared/escape
 #import shared/levels
@@ -222,15 +220,15 @@ fn differentiated(d: Scaled, slope: Scaled) -> Scaled {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) invocation: u32) {
   let tile = group.y * params.row_groups + group.x;
   let count = params.count;
-  var id = tile * 64u + lane;
+  var id = tile * 64u + invocation;
   if (!LISTED) {
     let tiles = (params.size.x + 7u) / 8u;
-    let across = (tile % tiles) * 8u + lane % 8u;
+    let across = (tile % tiles) * 8u + invocation % 8u;
     if (across >= params.size.x) { return; }
-    id = ((tile / tiles) * 8u + lane / 8u) * params.size.x + across;
+    id = ((tile / tiles) * 8u + invocation / 8u) * params.size.x + across;
   }
   if (id >= count) { return; }
   var index = params.first + id;

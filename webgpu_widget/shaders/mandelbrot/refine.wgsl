@@ -1,17 +1,16 @@
-// refine.wgsl - the iteration of perturb.wgsl with 56-bit mantissas, for pixels whose neighbours differ.
-//
-// What      delta' = h delta + dc with rebasing and table entries, as perturb.wgsl, one step at a time. Near the boundary a
-//           pixel's count hangs on far less than f32 holds. A complex number is four signed limbs of 14 bits a part and one
-//           exponent; products of limbs and their sums fit i32, so the arithmetic is exact on every adapter: no compiler may
-//           reorder it away, as it may with pairs of f32.
-// Shapes    points vec4i[3 count] (dc as a row), reference vec4i[3 points], table vec4i[6 entries], state i32[11][count], result u32[2][count], remaining u32[1].
-//           A row is a number: (a, b), (c, d), (exponent, mark, 0, 0). reference row m: 2 Z_m, in its mark bit 0 at the end of an
-//           orbit, and bit 1 where |Z| is near the radius r, with r^2 - |Z|^2 as f32 bits and exponent in the last two words.
-//           table entry: two rows, A with the exponent of the radius as mark, and B.
-// Result    as direct.wgsl, planes 0 and 1.
-// Dispatch  ceil(count / 64) workgroups, folded into rows of `row_groups`.
-// Accuracy  delta is right to about 2^-52 sqrt(n) of itself.
-// Source    as perturb.wgsl; the limbs are schoolbook multiplication in radix 2^14 with balanced digits.
+// The iteration of perturb.wgsl with 56-bit mantissas, for pixels whose neighbours differ.
+// delta' = h delta + dc with rebasing and table entries, as perturb.wgsl, one step at a time. Near the boundary a pixel's count hangs on far less
+// than f32 holds. A complex number is four signed limbs of 14 bits a part and one exponent; products of limbs and their sums fit i32, so the
+// arithmetic is exact on every adapter: no compiler may reorder it away, as it may with pairs of f32.
+// Shapes: points vec4i[3 count] (dc as a row), reference vec4i[3 points], table vec4i[6 entries], state i32[11][count], result u32[2][count],
+// remaining u32[1].
+// A row is a number: (a, b), (c, d), (exponent, mark, 0, 0). reference row m: 2 Z_m, in its mark bit 0 at the end of an orbit, and bit 1 where |Z| is
+// near the radius r, with r^2 - |Z|^2 as f32 bits and exponent in the last two words.
+// table entry: two rows, A with the exponent of the radius as mark, and B.
+// Result: as direct.wgsl, planes 0 and 1.
+// Dispatch: ceil(count / 64) workgroups, folded into rows of `row_groups`.
+// Accuracy: delta is right to about 2^-52 sqrt(n) of itself.
+// Source: as perturb.wgsl; the limbs are schoolbook multiplication in radix 2^14 with balanced digits.
 
 #import shared/escape
 #import shared/levels
@@ -175,8 +174,8 @@ fn stored(at: u32) -> Number {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = (group.y * params.row_groups + group.x) * 64u + lane;
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) invocation: u32) {
+  let id = (group.y * params.row_groups + group.x) * 64u + invocation;
   let count = params.count;
   if (id >= count) { return; }
   let at = 3u * id;

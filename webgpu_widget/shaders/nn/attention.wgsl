@@ -6,6 +6,7 @@
 // Dispatch: (ceil(queries / 32), HEADS, batch) workgroups of 32.
 // Accuracy: f32 throughout; about 1e-6 relative. A query with no key gives 0.
 // Source: grouped queries: Ainslie et al., 2023; running softmax: Milakov and Gimelshein, 2018.
+
 override HEADS: u32 = 1;
 override KV_HEADS: u32 = 1;
 override SCALE: f32 = 1.0;

@@ -8,6 +8,7 @@
 // Dispatch: (ceil(queries / 32), HEADS, batch) workgroups of 256.
 // Accuracy: f32 throughout; about 1e-6 relative. A query with no key gives 0.
 // Source: as attention.wgsl; softmaxes of parts brought together: Dao et al., "Flash-Decoding", 2023.
+
 override HEADS: u32 = 1;
 override KV_HEADS: u32 = 1;
 override SCALE: f32 = 1.0;
@@ -126,11 +127,11 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   tops[index] = top;
   weights[index] = weight;
   workgroupBarrier();
-  let lane = index % QUERIES;
+  let member = index % QUERIES;
   var most = top;
-  for (var s = 0u; s < SHARES; s++) { most = max(most, tops[s * QUERIES + lane]); }
+  for (var s = 0u; s < SHARES; s++) { most = max(most, tops[s * QUERIES + member]); }
   var total = 0.0;
-  for (var s = 0u; s < SHARES; s++) { total += weights[s * QUERIES + lane] * exp(tops[s * QUERIES + lane] - most); }
+  for (var s = 0u; s < SHARES; s++) { total += weights[s * QUERIES + member] * exp(tops[s * QUERIES + member] - most); }
   let factor = exp(top - most) / max(total, 1e-37);
   let to = ((b * params.queries + query) * HEADS + h) * HEAD;
   for (var i = 0u; i < HEAD; i++) {
@@ -141,7 +142,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
     workgroupBarrier();
     if (share == i % SHARES && query < params.queries) {
       var whole = vec4f();
-      for (var s = 0u; s < SHARES; s++) { whole += tile[half + s * QUERIES + lane]; }
+      for (var s = 0u; s < SHARES; s++) { whole += tile[half + s * QUERIES + member]; }
       out[to + i] = whole;
     }
   }

@@ -5,6 +5,7 @@
 // Dispatch: (ceil(queries / 32), HEADS, batch) workgroups of 32; a thread a row.
 // Accuracy: f32; about 1e-6 relative.
 // Source: grouped queries: Ainslie et al., 2023.
+
 override HEADS: u32 = 1;
 override KV_HEADS: u32 = 1;
 override SCALE: f32 = 1.0;

@@ -2,7 +2,7 @@
 // Scores are sums of log-probabilities; finished ones are divided by their number of tokens. Of the candidates that end, those among
 // the first `beams` are kept if better than the worst kept. A source is done when `beams` hypotheses are kept and the best running
 // score over its length is no better than the worst of them, or at the most tokens.
-// Shapes, R = sources * beams: logits (R, vocab), weight (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (3, R, capacity):
+// Shapes: with R = sources * beams, logits (R, vocab), weight (vocab, WIDTH) in Packed words of four, scale (vocab), tokens (3, R, capacity):
 // running ones of even and odd steps and kept hypotheses; beam (sources, 4, beams): running scores, kept scores in order, their slots
 // in `tokens`, their lengths (0: none); origin (2, R, capacity) as in step_self.wgsl; x (R, WIDTH).
 // state: stopped (1: ended, 2: logits of a source that goes on are NaN or +inf), step, arrived + 65536 * done sources, most tokens, then a flag a source.

@@ -4,6 +4,7 @@
 // Dispatch: (any, 1, 1) workgroups of 64; threads take vectors in turns.
 // Accuracy: the same bits.
 // Source: none.
+
 override HEADS: u32 = 1;
 override KV_HEADS: u32 = 1;
 const HEAD: u32 = 16u;

@@ -20,19 +20,19 @@ var<private> nan_bits: u32 = 0x7fc00000u;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) index: u32, place: Place) {
-  let lanes = lanes_of(place, index);
+  let members = members_of(place, index);
   let group = place.group;
   let groups = place.groups;
-  let lane = index % lanes;
-  let teams = groups.x * (WG / lanes);
-  let team = group.x * (WG / lanes) + index / lanes;
+  let member = index % members;
+  let teams = groups.x * (WG / members);
+  let team = group.x * (WG / members) + index / members;
   let turns = (params.rows + teams - 1u) / teams;
   for (var turn = 0u; turn < turns; turn++) {
     let row = turn * teams + team;
     let at = min(row, params.rows - 1u) * params.words;
     var largest = 0.0;
     var infinite = 0.0;
-    for (var i = lane; i < params.words; i += lanes) {
+    for (var i = member; i < params.words; i += members) {
       let v = abs(w[at + i]);
       largest = max(largest, max(max(v.x, v.y), max(v.z, v.w)));
       // NaN and infinities: bits, since compilers may take it that neither occurs
@@ -42,12 +42,12 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     let is_finite = team_max(infinite) == 0.0;
     let divisor = select(1.0, largest, largest > 0.0);
     if (row < params.rows) {
-      for (var i = lane; i < params.words; i += lanes) {
+      for (var i = member; i < params.words; i += members) {
         let q = vec4i(clamp(round(w[at + i] / divisor * 127.0), vec4f(-127.0), vec4f(127.0)));
         packed[params.first * params.words + at + i] = (u32(q.x) & 255u) | ((u32(q.y) & 255u) << 8u) | ((u32(q.z) & 255u) << 16u) | (u32(q.w) << 24u);
       }
       // a row that is not finite has no steps: all of it is NaN
-      if (lane == 0u) { scale[params.first + row] = bitcast<f32>(select(nan_bits, bitcast<u32>(divisor), is_finite)); }
+      if (member == 0u) { scale[params.first + row] = bitcast<f32>(select(nan_bits, bitcast<u32>(divisor), is_finite)); }
     }
   }
 }

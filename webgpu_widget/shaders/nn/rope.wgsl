@@ -6,6 +6,7 @@
 // Dispatch: (any, 1, 1) workgroups of 64; threads take heads in turns.
 // Accuracy: two roundings more than the table's; the norm's sum in order.
 // Source: Su et al., "RoFormer", 2021; norms of heads: Dehghani et al., 2023.
+
 override QUERIES: u32 = 1;
 override KEYS: u32 = 1;
 override INTERLEAVED: bool = false;
@@ -27,7 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let row = i / heads;
     let head = i % heads;
     let begin = row * params.stride + head * 4u * HEAD;
-    let turns = (params.first + row % params.length) * 2u * HEAD;
+    let rotations = (params.first + row % params.length) * 2u * HEAD;
     let gain = select(0u, 4u * HEAD, head >= QUERIES);
     var inverse = 1.0;
     if (NORMED) {
@@ -38,15 +39,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var pair = 0u; pair < 2u * HEAD; pair++) {
       let at = select(pair, 2u * pair, INTERLEAVED);
       let other = at + select(2u * HEAD, 1u, INTERLEAVED);
-      let turn = table[turns + pair];
+      let rotation = table[rotations + pair];
       var a = x[begin + at];
       var b = x[begin + other];
       if (NORMED) {
         a *= inverse * gains[gain + at];
         b *= inverse * gains[gain + other];
       }
-      x[begin + at] = a * turn.x - b * turn.y;
-      x[begin + other] = a * turn.y + b * turn.x;
+      x[begin + at] = a * rotation.x - b * rotation.y;
+      x[begin + other] = a * rotation.y + b * rotation.x;
     }
   }
 }

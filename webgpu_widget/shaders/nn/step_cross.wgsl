@@ -25,15 +25,15 @@ struct Params { source: u32, beams: u32 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) index: u32, place: Place) {
-  let lanes = lanes_of(place, index);
+  let members = members_of(place, index);
   let group = place.group;
   let groups = place.groups;
   if (state[0] != 0u) { return; }
   let row = group.y;
   let item = row / params.beams;
-  let lane = index % lanes;
-  let teams = groups.x * (WG / lanes);
-  let team = group.x * (WG / lanes) + index / lanes;
+  let member = index % members;
+  let teams = groups.x * (WG / members);
+  let team = group.x * (WG / members) + index / members;
   let turns = (HEADS + teams - 1u) / teams;
   for (var turn = 0u; turn < turns; turn++) {
     let wanted = turn * teams + team;
@@ -47,7 +47,7 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     }
     var top = -3.0e38;
     var weight = 0.0;
-    for (var j = lane; j < params.source; j += lanes) {
+    for (var j = member; j < params.source; j += members) {
       if (mask[item * params.source + j] == 0u) { continue; }
       let at = ((item * params.source + j) * 2u * KV_HEADS + kept) * HEAD;
       var score = 0.0;
@@ -63,7 +63,7 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     let total = max(team_sum(weight * part), 1e-37);
     for (var i = 0u; i < HEAD; i++) {
       let o = team_sum4(sum[i] * part) / total;
-      if (lane == 0u && wanted < HEADS) { out[(row * HEADS + h) * HEAD + i] = o; }
+      if (member == 0u && wanted < HEADS) { out[(row * HEADS + h) * HEAD + i] = o; }
     }
   }
 }

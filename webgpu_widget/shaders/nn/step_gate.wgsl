@@ -2,7 +2,7 @@
 // The first half of a feed-forward for one decoding step. ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU.
 // Shapes: x (rows, IN), gain (IN), weight (2 * OUT or OUT, IN) in Packed words of four, scale (as weight's rows), h (rows, OUT).
 // Dispatch: (any, rows, 1); teams take OUTPUTS of them in turns, of which OUT is a multiple. Nothing is written once state[0] says that generation has stopped.
-// Accuracy: f32 sums over IN in the order of lanes; about 1e-6 relative.
+// Accuracy: f32 sums over IN in the order of members; about 1e-6 relative.
 // Source: Shazeer, "GLU Variants Improve Transformer", 2020.
 
 #import shared/activation
@@ -27,20 +27,20 @@ override NORM: bool = true;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) index: u32, place: Place) {
-  let lanes = lanes_of(place, index);
+  let members = members_of(place, index);
   let group = place.group;
   let groups = place.groups;
   if (state[0] != 0u) { return; }
-  let lane = index % lanes;
+  let member = index % members;
   let words = IN / 4u;
   let row = group.y * words;
   var squares = Sums();
   if (NORM) {
-    for (var i = lane; i < words; i += lanes) { squares += squares_of(row, i); }
+    for (var i = member; i < words; i += members) { squares += squares_of(row, i); }
   }
   var inverse = Sums(1.0);
-  let teams = groups.x * (WG / lanes);
-  let team = group.x * (WG / lanes) + index / lanes;
+  let teams = groups.x * (WG / members);
+  let team = group.x * (WG / members) + index / members;
   let turns = (OUT + teams * OUTPUTS - 1u) / (teams * OUTPUTS);
   for (var turn = 0u; turn < turns; turn++) {
     let n = (turn * teams + team) * OUTPUTS;
@@ -49,7 +49,7 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     let other = (OUT + m) * words;
     var a = Sums();
     var b = Sums();
-    for (var i = lane; i < words / UNIT; i += lanes) {
+    for (var i = member; i < words / UNIT; i += members) {
       a += product(at, row, i);
       if (GATED) { b += product(other, row, i); }
     }
@@ -57,7 +57,7 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     if (NORM && turn == 0u) { inverse = inverseSqrt(team_sums(squares) / f32(IN) + EPSILON); }
     a = team_sums(a) * inverse;
     if (GATED) { b = team_sums(b) * inverse; }
-    if (lane == 0u && n < OUT) {
+    if (member == 0u && n < OUT) {
       for (var r = 0u; r < OUTPUTS; r++) {
         let gate = activate(of_row(a, r) * scale[n + r]);
         if (GATED) { h[group.y * OUT + n + r] = gate * (of_row(b, r) * scale[OUT + n + r]); } else { h[group.y * OUT + n + r] = gate; }

@@ -29,16 +29,16 @@ struct Params { capacity: u32 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) index: u32, place: Place) {
-  let lanes = lanes_of(place, index);
+  let members = members_of(place, index);
   let group = place.group;
   let groups = place.groups;
   if (state[0] != 0u) { return; }
   let step = state[1];
   let row = group.y;
   let rows = groups.y;
-  let lane = index % lanes;
-  let teams = groups.x * (WG / lanes);
-  let team = group.x * (WG / lanes) + index / lanes;
+  let member = index % members;
+  let teams = groups.x * (WG / members);
+  let team = group.x * (WG / members) + index / members;
   let turns = (HEADS + teams - 1u) / teams;
   let half = rows * KV_HEADS * params.capacity * HEAD;
   let past = ((step & 1u) * rows + row) * params.capacity;
@@ -58,7 +58,7 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     }
     var top = -3.0e38;
     var weight = 0.0;
-    for (var j = lane; j <= step; j += lanes) {
+    for (var j = member; j <= step; j += members) {
       let at = ((origin[past + j] * KV_HEADS + kept) * params.capacity + j) * HEAD;
       let is_new = j == step;
       var score = 0.0;
@@ -79,11 +79,11 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     let total = team_sum(weight * mine);
     for (var i = 0u; i < HEAD; i++) {
       let o = team_sum4(sum[i] * mine) / total;
-      if (lane == 0u && wanted < HEADS) { out[(row * HEADS + h) * HEAD + i] = o; }
+      if (member == 0u && wanted < HEADS) { out[(row * HEADS + h) * HEAD + i] = o; }
     }
     if (wanted < HEADS && h % (HEADS / KV_HEADS) == 0u) {
       let at = ((row * KV_HEADS + kept) * params.capacity + step) * HEAD;
-      for (var i = lane; i < HEAD; i += lanes) {
+      for (var i = member; i < HEAD; i += members) {
         cache[at + i] = qkv[new_k + i];
         cache[half + at + i] = qkv[new_v + i];
       }

@@ -3,6 +3,7 @@
 // Dispatch: (any, 1, 1) workgroups of 64; threads take words in turns.
 // Accuracy: the same bits.
 // Source: none.
+
 struct Params { rows: u32, words: u32, wider: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4u>;

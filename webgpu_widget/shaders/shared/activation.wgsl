@@ -1,4 +1,7 @@
 // The activation that the importer's ACT says: 0 ReLU, 1 GELU in its tanh form, 2 SiLU, 3 none.
+// Importer: ACT.
+// Accuracy: that of the device's tanh and exp; 1e-5 relative at worst.
+// Source: GELU: Hendrycks and Gimpel, 2016; SiLU: Elfwing et al., 2018.
 
 fn activate(a: f32) -> f32 {
   if (ACT == 0u) { return select(a, 0.0, bitcast<u32>(a) - 0x80000001u < 0x7f800000u); } // NaN stays

@@ -1,4 +1,6 @@
 // Parts of the blocks that GGUF stores matrices in.
+// Accuracy: exact, but for of_shares: two roundings, or one where the adapter fuses them.
+// Source: https://github.com/ggml-org/ggml, the block formats of ggml-common.h.
 
 // The exact f32 of a 16-bit float: integers, because hardware may flush subnormals.
 fn single(h: u32) -> f32 {

@@ -1,4 +1,6 @@
 // Parts, tests and order of floats on their bits, since WGSL may assume that neither NaN nor infinities occur, and their quotient.
+// Accuracy: exact; f_divide as WGSL's own quotient, 2.5 units in the last place.
+// Source: IEEE 754 binary32; NumPy for what becomes of NaN.
 
 var<private> nan_bits: u32 = 0x7fc00000u;
 var<private> inf_bits: u32 = 0x7f800000u;

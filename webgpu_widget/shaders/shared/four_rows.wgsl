@@ -1,4 +1,7 @@
 // A team takes four rows at once, so that it decodes once; as one_row.wgsl.
+// Importer: taken, x, IN.
+// Accuracy: the order of sums is one_row.wgsl's.
+// Source: own.
 
 #import shared/team
 

@@ -1,4 +1,7 @@
 // A team takes one row at a time; four_rows.wgsl is for four, four_outputs.wgsl for four outputs of one. The importer's `taken` gives the words of a row of x.
+// Importer: taken, x.
+// Accuracy: one sum over a team's members, in the order of team_sum.
+// Source: own.
 
 #import shared/team
 

@@ -1,4 +1,7 @@
 // The matrix `weight` of the importer, four values a word, here float32; nn/formats.py has the text for other formats.
+// Importer: weight.
+// Accuracy: exact.
+// Source: own.
 
 alias Packed = vec4f;
 

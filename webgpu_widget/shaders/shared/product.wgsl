@@ -1,4 +1,7 @@
 // The product of a unit of a row of the matrix, the words that are decoded at once, and x; nn/formats.py has the text for blocks.
+// Importer: Sums, of_rows, as one_row.wgsl has them.
+// Accuracy: the rounding of of_rows.
+// Source: own.
 
 #import shared/packed
 

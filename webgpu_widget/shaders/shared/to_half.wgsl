@@ -1,4 +1,6 @@
 // float32 to float16.
+// Accuracy: correctly rounded, subnormal results included.
+// Source: IEEE 754 binary16.
 
 // The bits of the nearest 16-bit float, ties to even; integers, because pack2x16float may round either way.
 fn half_of(v: u32) -> u32 {

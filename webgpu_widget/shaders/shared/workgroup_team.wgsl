@@ -1,4 +1,7 @@
-// The lanes that share one output, here a workgroup of WG, a power of two; as team.wgsl.
+// The members of a team: invocations that share one output, here a workgroup of WG, a power of two; as team.wgsl.
+// Importer: WG.
+// Accuracy: f32, in pairs: log2(WG) roundings.
+// Source: own.
 
 struct Place {
   @builtin(workgroup_id) group: vec3u,
@@ -8,7 +11,7 @@ struct Place {
 var<private> team_index: u32;
 var<workgroup> team_memory: array<vec4f, WG>;
 
-fn lanes_of(place: Place, index: u32) -> u32 {
+fn members_of(place: Place, index: u32) -> u32 {
   team_index = index;
   return WG;
 }

@@ -19,9 +19,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let j = i & 255u;
   let half = j >> 7u;          // 128 elements share 64 low bytes and 32 high bytes
   let quarter = (j >> 5u) & 3u;
-  let lane = j & 31u;
-  let low = (byte_at(block + half * 64u + (quarter & 1u) * 32u + lane) >> ((quarter >> 1u) * 4u)) & 15u;
-  let high = (byte_at(block + 128u + half * 32u + lane) >> (quarter * 2u)) & 3u;
+  let column = j & 31u;
+  let low = (byte_at(block + half * 64u + (quarter & 1u) * 32u + column) >> ((quarter >> 1u) * 4u)) & 15u;
+  let high = (byte_at(block + 128u + half * 32u + column) >> (quarter * 2u)) & 3u;
   let scale = extractBits(i32(byte_at(block + 192u + (j >> 4u))), 0u, 8u);
   let q = i32(low | (high << 4u)) - 32;
   values[i] = half_at(block + 208u) * f32(scale) * f32(q);

@@ -1,5 +1,8 @@
-// What block_self, block_cross and block_turned do alike: a running softmax over WG keys at a time, an invocation a key, and the output projection.
-// Names of the importer: x, vectors (the scale of the output first), weight, out, and `mine`, whose first HEAD vectors become the head's result.
+// What fused_self, fused_cross and fused_rotary do alike: a running softmax over WG keys at a time, an invocation a key, and the output projection.
+// `vectors` begins with the scale of the output, and the first HEAD vectors of `mine` become the head's result.
+// Importer: HEADS, HEAD, WORDS, WG, x, vectors, out, mine.
+// Accuracy: f32 throughout; about 1e-6 relative.
+// Source: running softmax: Milakov and Gimelshein, 2018.
 
 #import shared/packed
 #import shared/whole
@@ -16,8 +19,8 @@ fn keep_row(r: u32, index: u32) {
 }
 
 // With the scores of WG more keys, whose weights are left in `share`; a barrier must follow.
-fn weighed(before: Running, score: f32, is_seen: bool, index: u32, lanes: u32) -> Running {
-  let top = max(before.top, all_max(score, index, lanes));
+fn weighed(before: Running, score: f32, is_seen: bool, index: u32, members: u32) -> Running {
+  let top = max(before.top, all_max(score, index, members));
   let e = select(0.0, exp(score - top), is_seen);
   share[index] = e;
   let shrink = exp(before.top - top);
@@ -25,9 +28,9 @@ fn weighed(before: Running, score: f32, is_seen: bool, index: u32, lanes: u32) -
 }
 
 // Bring the sums of the invocations together in `mine`; those of vector i are i, i + HEAD and so on.
-fn finish(running: Running, index: u32, lanes: u32) {
+fn finish(running: Running, index: u32, members: u32) {
   parts[index] = running.sum;
-  let whole = max(all_sum(running.mass, index, lanes), 1e-37);
+  let whole = max(all_sum(running.mass, index, members), 1e-37);
   if (index < HEAD) {
     var total = vec4f();
     for (var i = 0u; i < WG / HEAD; i++) { total += parts[i * HEAD + index]; }

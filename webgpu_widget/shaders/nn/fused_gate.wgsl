@@ -4,7 +4,7 @@
 // y (rows, d). ACT is 0 ReLU, 1 GELU in its tanh form, 2 SiLU, 3 nothing: a product
 // of the normed row alone. state: stopped.
 // Dispatch: (any, rows, 1); teams take outputs in turns.
-// Accuracy: f32 sums in the order of lanes; about 1e-6 relative.
+// Accuracy: f32 sums in the order of members; about 1e-6 relative.
 // Source: Shazeer, "GLU Variants Improve Transformer", 2020.
 
 #import shared/activation
@@ -34,13 +34,13 @@ fn taken(begin: u32, i: u32) -> vec4f { return row[begin + i]; }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) index: u32, place: Place) {
-  let lanes = lanes_of(place, index);
+  let members = members_of(place, index);
   let group = place.group;
   let groups = place.groups;
   if (state[0] != 0u) { return; }
-  let lane = index % lanes;
-  let team = index / lanes;
-  let teams = WG / lanes;
+  let member = index % members;
+  let team = index / members;
+  let teams = WG / members;
   let r = group.y;
   var squares = 0.0;
   for (var i = index; i < WORDS; i += WG) {
@@ -51,7 +51,7 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     if (group.x == 0u) { y[r * WORDS + i] = v; }
   }
   squares = team_sum(squares);
-  if (lane == 0u) { words[team] = squares; }
+  if (member == 0u) { words[team] = squares; }
   workgroupBarrier();
   var whole = 0.0;
   for (var i = 0u; i < teams; i++) { whole += words[i]; }
@@ -62,12 +62,12 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     let m = min(n, OUT - 1u);
     var a = 0.0;
     var b = 0.0;
-    for (var i = lane; i < WORDS / UNIT; i += lanes) {
+    for (var i = member; i < WORDS / UNIT; i += members) {
       a += product(m * WORDS, 0u, i);
       if (GATED) { b += product((OUT + m) * WORDS, 0u, i); }
     }
     a = team_sum(a) * inverse * scale[m];
     if (GATED) { b = team_sum(b) * inverse * scale[OUT + m]; } else { b = 1.0; }
-    if (lane == 0u && n < OUT) { h[r * OUT + n] = activate(a) * b; }
+    if (member == 0u && n < OUT) { h[r * OUT + n] = activate(a) * b; }
   }
 }

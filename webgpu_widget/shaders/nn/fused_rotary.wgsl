@@ -1,15 +1,15 @@
-// A decoding step's self-attention with turning heads and what the output projection makes of it: slot h of a row gets Wo_h softmax(SCALE q . k) v over
+// A decoding step's self-attention with rotary heads and what the output projection makes of it: slot h of a row gets Wo_h softmax(SCALE q . k) v over
 // the cache and the new position, q and k rotated by the position; the last slot gets the row itself; the new key and value are kept. HEADS / KV_HEADS
 // query heads share a head of keys and values. Where WINDOW is not 0, only so many of the last positions are seen; where NORMED, heads of queries and keys
-// are normed before they turn.
+// are normed before they are rotated.
 // Shapes: x (rows, d) and out (rows, HEADS + 1, d) with d = 4 * WORDS; qkv (rows, (HEADS + 2 * KV_HEADS) * 4 * HEAD); vectors: scale of output (d), gains
 // of heads (2, 4 * HEAD) where NORMED; weight (d, HEADS * 4 * HEAD) in Packed words of four; table (positions, 2 * HEAD) of cosine and sine; cache
 // (2, rows, KV_HEADS, capacity, HEAD) as vec4f, keys then values. state: stopped, step.
 // Dispatch: (HEADS, rows, any): the workgroups of a head each look at all of its past, and share the outputs.
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative.
-// Source: as step_turned.wgsl and block_self.wgsl.
+// Source: as step_rotary.wgsl and fused_self.wgsl.
 
-#import shared/attention_block
+#import shared/fused_attention
 
 override WG: u32 = 64;
 override HEADS: u32 = 1;
@@ -37,7 +37,7 @@ struct Params { capacity: u32 }
 var<workgroup> mine: array<vec4f, 3 * HEAD>;
 
 // Word w of the query (0) or key (1) that begins there, normed and rotated.
-fn turned(part: u32, begin: u32, w: u32, position: u32) -> vec4f {
+fn rotated(part: u32, begin: u32, w: u32, position: u32) -> vec4f {
   let half = HEAD / 2u;
   let facing = (w + half) % HEAD;
   var v = qkv[begin + w];
@@ -67,7 +67,7 @@ fn turned(part: u32, begin: u32, w: u32, position: u32) -> vec4f {
 @compute @workgroup_size(WG)
 fn main(
   @builtin(local_invocation_index) index: u32,
-  @builtin(subgroup_size) lanes: u32,
+  @builtin(subgroup_size) members: u32,
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
@@ -77,11 +77,11 @@ fn main(
   let r = group.y;
   let kept = h / (HEADS / KV_HEADS);
 
-  // the head's q, k and v, of which the first two turn; the last slot is the row
+  // the head's q, k and v, of which the first two are rotated; the last slot is the row
   for (var i = index; i < 3u * HEAD; i += WG) {
     let part = i / HEAD;
     let begin = (r * (HEADS + 2u * KV_HEADS) + select(HEADS + (part - 1u) * KV_HEADS + kept, h, part == 0u)) * HEAD;
-    if (part == 2u) { mine[i] = qkv[begin + i % HEAD]; } else { mine[i] = turned(part, begin, i % HEAD, step); }
+    if (part == 2u) { mine[i] = qkv[begin + i % HEAD]; } else { mine[i] = rotated(part, begin, i % HEAD, step); }
   }
   if (h == 0u && group.z == 0u) { keep_row(r, index); }
   workgroupBarrier();
@@ -105,7 +105,7 @@ fn main(
       for (var i = 0u; i < HEAD; i++) { score += dot(mine[i], mine[HEAD + i]); }
       score *= SCALE;
     }
-    running = weighed(running, score, j <= step, index, lanes);
+    running = weighed(running, score, j <= step, index, members);
     workgroupBarrier();
     if (slice < slices) {
       for (var k = slice; k < min(WG, step - first); k += slices) { running.sum += share[k] * cache[half + (past + first + k) * HEAD + index % HEAD]; }
@@ -115,6 +115,6 @@ fn main(
   if (h % (HEADS / KV_HEADS) == 0u && group.z == 0u) {
     for (var i = index; i < 2u * HEAD; i += WG) { cache[i / HEAD * half + (past + step) * HEAD + i % HEAD] = mine[HEAD + i]; }
   }
-  finish(running, index, lanes);
+  finish(running, index, members);
   project(h, r, group.z, groups.z, index);
 }

@@ -42,7 +42,7 @@ fn normed(begin: u32, i: u32, inverse: f32, gain: u32) -> vec4f {
 }
 
 // Vector i of the head that begins there, rotated.
-fn turned(begin: u32, i: u32, position: u32, inverse: f32, gain: u32) -> vec4f {
+fn rotated(begin: u32, i: u32, position: u32, inverse: f32, gain: u32) -> vec4f {
   let v = normed(begin, i, inverse, gain);
   let at = position * 2u * HEAD;
   if (INTERLEAVED) {
@@ -62,15 +62,15 @@ fn turned(begin: u32, i: u32, position: u32, inverse: f32, gain: u32) -> vec4f {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) index: u32, place: Place) {
-  let lanes = lanes_of(place, index);
+  let members = members_of(place, index);
   let group = place.group;
   let groups = place.groups;
   if (state[0] != 0u) { return; }
   let step = state[1];
   let row = group.y;
-  let lane = index % lanes;
-  let teams = groups.x * (WG / lanes);
-  let team = group.x * (WG / lanes) + index / lanes;
+  let member = index % members;
+  let teams = groups.x * (WG / members);
+  let team = group.x * (WG / members) + index / members;
   let turns = (HEADS + teams - 1u) / teams;
   let half = groups.y * KV_HEADS * params.capacity * HEAD;
   let begin = select(0u, max(step + 1u, WINDOW) - WINDOW, WINDOW > 0u);
@@ -88,12 +88,12 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     var q: array<vec4f, HEAD>;
     var sum: array<vec4f, HEAD>;
     for (var i = 0u; i < HEAD; i++) {
-      q[i] = SCALE * turned(new_q, i, step, inverse_q, 0u);
+      q[i] = SCALE * rotated(new_q, i, step, inverse_q, 0u);
       sum[i] = vec4f();
     }
     var top = -3.0e38;
     var weight = 0.0;
-    for (var j = begin + lane; j < step; j += lanes) {
+    for (var j = begin + member; j < step; j += members) {
       let at = (past + j) * HEAD;
       var score = 0.0;
       for (var i = 0u; i < HEAD; i++) { score += dot(q[i], cache[at + i]); }
@@ -104,12 +104,12 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
       for (var i = 0u; i < HEAD; i++) { sum[i] = sum[i] * shrink + e * cache[half + at + i]; }
       top = new_top;
     }
-    if (lane == step % lanes) {
+    if (member == step % members) {
       let to = (past + step) * HEAD;
       let is_keeper = wanted < HEADS && h % (HEADS / KV_HEADS) == 0u;
       var score = 0.0;
       for (var i = 0u; i < HEAD; i++) {
-        let k = turned(new_k, i, step, inverse_k, HEAD);
+        let k = rotated(new_k, i, step, inverse_k, HEAD);
         score += dot(q[i], k);
         if (is_keeper) {
           cache[to + i] = k;
@@ -127,7 +127,7 @@ fn main(@builtin(local_invocation_index) index: u32, place: Place) {
     let total = team_sum(weight * mine);
     for (var i = 0u; i < HEAD; i++) {
       let o = team_sum4(sum[i] * mine) / total;
-      if (lane == 0u && wanted < HEADS) { out[(row * HEADS + h) * HEAD + i] = o; }
+      if (member == 0u && wanted < HEADS) { out[(row * HEADS + h) * HEAD + i] = o; }
     }
   }
 }

@@ -3,7 +3,7 @@
 An attention and its output projection are one kernel. Heads cannot add their parts to a row without waiting for each other, so each writes into a slot of
 its own, and the next kernel adds the slots as it reads the row. The projections to queries, keys and values stay products of their own: a workgroup a head
 is too few to feed a card with their matrices, and a dispatch less saves less than that costs.
-`Blocks.step_self` is attention as T5 has it: position biases, no scaling, a head of keys and values a head; `Blocks.step_turned` has heads that turn
+`Fused.step_self` is attention as T5 has it: position biases, no scaling, a head of keys and values a head; `Fused.step_rotary` has heads that are rotated
 with their position, scaled, of which several share a head of keys and values.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from webgpu_widget.nn.formats import Format
     from webgpu_widget.nn.kernels import Kernels, Matrix
 
-__all__ = ["Blocks"]
+__all__ = ["Fused"]
 
 _BINDINGS = 8
 _NO_ACTIVATION = 3
@@ -30,8 +30,8 @@ _MOST_SLOTS = 16_384
 """Numbers in the slots of a row: where they are more, it costs more that each workgroup adds them than that a dispatch is saved."""
 
 
-class Blocks:
-    """Queues the kernels of a step in blocks.
+class Fused:
+    """Queues the fused kernels of a step.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ class Blocks:
 
     @property
     def width(self) -> int:
-        """Invocations of a workgroup that the adapter has room for; 0 when blocks are not for this adapter."""
+        """Invocations of a workgroup that the adapter has room for; 0 where fused kernels are not for this adapter."""
         s = self.kernels.sizes
         return 0 if s.kept_heads != s.heads or s.scale != 1 or not s.distance else self._widest()
 
     @property
-    def turned_width(self) -> int:
-        """The same for `step_turned`."""
+    def rotary_width(self) -> int:
+        """The same for `step_rotary`."""
         s = self.kernels.sizes
         return 0 if (s.heads + 1) * s.width > _MOST_SLOTS or s.head_width % 8 else self._widest()
 
@@ -63,7 +63,7 @@ class Blocks:
         if k.on_cpu or not k.has_subgroups or limits["maxStorageBuffersPerShaderStage"] < _BINDINGS:
             return 0
         for width in self.widths:
-            # the arrays in workgroup memory, block_gate's row among them
+            # the arrays in workgroup memory, fused_gate's row among them
             needed = 4 * s.width + 12 * s.head_width + 28 * width
             if (
                 width <= min(k.widest, limits["maxComputeInvocationsPerWorkgroup"])
@@ -117,13 +117,13 @@ class Blocks:
         """
         buffers = [x, qkv, vectors, out.words, origin, state, cache, slots]
         params, width = {"capacity": capacity}, self.width or 64
-        self._attend("block_self", buffers, rows, params, out.format, width, DISTANCE=self.kernels.sizes.distance)
+        self._attend("fused_self", buffers, rows, params, out.format, width, DISTANCE=self.kernels.sizes.distance)
 
-    def step_turned(
+    def step_rotary(
         self, x: Buffer, qkv: Buffer, out: Matrix, vectors: Buffer, table: Buffer, state: Buffer, cache: Buffer, slots: Buffer, rows: int, capacity: int,
         *, is_normed: bool, is_interleaved: bool, window: int | None = None,
     ) -> None:  # fmt: skip
-        """`Kernels.step_turned` and the output projection: ``slots`` (rows, heads + 1, width) of ``x`` (rows, width).
+        """`Kernels.step_rotary` and the output projection: ``slots`` (rows, heads + 1, width) of ``x`` (rows, width).
 
         Parameters
         ----------
@@ -135,8 +135,8 @@ class Blocks:
         constants = {
             "KV_HEADS": s.kept_heads, "SCALE": s.scale, "WINDOW": window or 0, "INTERLEAVED": is_interleaved, "NORMED": is_normed, "EPSILON": s.epsilon,
         }  # fmt: skip
-        params, width = {"capacity": capacity}, self.turned_width or 64
-        self._attend("block_turned", buffers, rows, params, out.format, width, **constants)
+        params, width = {"capacity": capacity}, self.rotary_width or 64
+        self._attend("fused_rotary", buffers, rows, params, out.format, width, **constants)
 
     def step_cross(
         self, x: Buffer, q: Buffer, out: Matrix, vectors: Buffer, kv: Buffer, mask: Buffer, state: Buffer, slots: Buffer, rows: int, source: int, beams: int
@@ -144,7 +144,7 @@ class Blocks:
         """`Kernels.step_cross` and the output projection: ``slots`` (rows, heads + 1, width) of ``x`` (rows, width)."""
         buffers = [x, q, vectors, out.words, kv, mask, state, slots]
         params, width = {"source": source, "beams": beams}, self.width or 64
-        self._attend("block_cross", buffers, rows, params, out.format, width)
+        self._attend("fused_cross", buffers, rows, params, out.format, width)
 
     def step_linear(
         self, slots: Buffer, gain: Buffer, matrix: Matrix, state: Buffer, y: Buffer, x: Buffer, rows: int
@@ -169,7 +169,7 @@ class Blocks:
         buffers = [slots, gain, matrix.words, matrix.scale, state, h, x]
         groups = (-(-outputs // teams), rows, 1)
         self._run(
-            "block_gate",
+            "fused_gate",
             buffers,
             groups,
             None,

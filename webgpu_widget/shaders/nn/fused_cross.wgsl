@@ -6,7 +6,7 @@
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative. A source whose mask is all 0 gives 0.
 // Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
 
-#import shared/attention_block
+#import shared/fused_attention
 
 override WG: u32 = 64;
 override HEADS: u32 = 1;
@@ -30,7 +30,7 @@ var<workgroup> mine: array<vec4f, HEAD>;
 @compute @workgroup_size(WG)
 fn main(
   @builtin(local_invocation_index) index: u32,
-  @builtin(subgroup_size) lanes: u32,
+  @builtin(subgroup_size) members: u32,
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
@@ -56,7 +56,7 @@ fn main(
       score = 0.0;
       for (var i = 0u; i < HEAD; i++) { score += dot(mine[i], kv[at + i]); }
     }
-    running = weighed(running, score, score > -2.9e38, index, lanes);
+    running = weighed(running, score, score > -2.9e38, index, members);
     workgroupBarrier();
     if (slice < slices) {
       for (var k = slice; k < min(WG, params.source - first); k += slices) {
@@ -64,6 +64,6 @@ fn main(
       }
     }
   }
-  finish(running, index, lanes);
+  finish(running, index, members);
   project(h, r, group.z, groups.z, index);
 }

@@ -7,7 +7,7 @@
 // Accuracy: f32 throughout, softmax with a running maximum; about 1e-6 relative.
 // Source: as T5 has it (Raffel et al., 2020): unscaled, a head of keys and values a head; running softmax: Milakov and Gimelshein, 2018.
 
-#import shared/attention_block
+#import shared/fused_attention
 
 override WG: u32 = 64;
 override HEADS: u32 = 1;
@@ -33,7 +33,7 @@ var<workgroup> places: array<u32, WG>;
 @compute @workgroup_size(WG)
 fn main(
   @builtin(local_invocation_index) index: u32,
-  @builtin(subgroup_size) lanes: u32,
+  @builtin(subgroup_size) members: u32,
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
@@ -70,7 +70,7 @@ fn main(
       let b = 4u * WORDS + h * (2u * DISTANCE + 1u) + DISTANCE - min(step - j, DISTANCE);
       score += vectors[b / 4u][b % 4u];
     }
-    running = weighed(running, score, j <= step, index, lanes);
+    running = weighed(running, score, j <= step, index, members);
     places[index] = at;
     workgroupBarrier();
     if (slice < slices) {
@@ -81,6 +81,6 @@ fn main(
   if (group.z == 0u) {
     for (var i = index; i < 2u * HEAD; i += WG) { cache[i / HEAD * half + ((r * HEADS + h) * params.capacity + step) * HEAD + i % HEAD] = mine[HEAD + i]; }
   }
-  finish(running, index, lanes);
+  finish(running, index, members);
   project(h, r, group.z, groups.z, index);
 }
