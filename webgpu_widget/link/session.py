@@ -1,6 +1,6 @@
 """The exchange with one elected page as a state machine: messages in, messages and events out.
 
-No I/O, no clock, no locks: ``_connection`` brings those. The rules are in ``protocol``'s docstring; ``js/src/session.ts`` is the twin.
+No I/O, no clock, no locks: ``connection`` brings those. The rules are in ``protocol``'s docstring; ``js/src/session.ts`` is the twin.
 """
 
 from __future__ import annotations

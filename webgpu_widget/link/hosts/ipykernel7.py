@@ -25,11 +25,11 @@ def fits(kernel: Any) -> bool:
 
 def install(kernel: Any) -> None:
     """Put the hook in place, once per kernel."""
-    if getattr(kernel, "_webgpu_widget_tap", False):
+    if getattr(kernel, "_webgpu_widget_hook", False):
         return
     original = kernel.shell_channel_thread_main
 
-    async def tapped(frames: list[Any]) -> None:
+    async def hooked(frames: list[Any]) -> None:
         if not claim(kernel, frames):
             await original(frames)
 
@@ -37,5 +37,5 @@ def install(kernel: Any) -> None:
     manager = kernel.shell_channel_thread.manager
     if getattr(manager, "_shell_socket", None) is stream.socket:
         manager._shell_socket = stream  # it only calls send_multipart(), in the thread of the stream
-    stream.io_loop.add_callback(lambda: stream.on_recv(tapped, copy=False))
-    kernel._webgpu_widget_tap = True
+    stream.io_loop.add_callback(lambda: stream.on_recv(hooked, copy=False))
+    kernel._webgpu_widget_hook = True
