@@ -97,6 +97,7 @@ check: setup  ## formatting, lint, types, layers, generated files
 	$(PY) -m ruff format --check webgpu_widget tests js bench tools
 	$(PY) -m ruff check webgpu_widget tests js bench tools
 	$(PY) -m mypy
+	for scripts in bench tools/t5 tools/llm; do $(PY) -m mypy $$scripts || exit 1; done  # apart, since files of theirs have one name
 	$(VENV)/bin/lint-imports --no-cache
 	cd js && npm run --silent check
 

@@ -11,6 +11,7 @@ import time
 
 import anywidget
 import numpy as np
+from IPython import get_ipython
 
 import webgpu_widget as wg
 from webgpu_widget.link import hosts
@@ -25,7 +26,7 @@ SQUARE = """
   if (id.x < arrayLength(&x)) { y[id.x] = x[id.x] * x[id.x]; }
 }"""
 MIB = 1024 * 1024
-kernel = get_ipython().kernel  # noqa: F821
+kernel = get_ipython().kernel
 bare_socket = BareSocket()
 
 

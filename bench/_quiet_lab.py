@@ -13,7 +13,7 @@ import urllib.request
 from typing import Any
 
 import nbformat
-from jupyter_client import BlockingKernelClient
+from jupyter_client.blocking.client import BlockingKernelClient
 from lab_server import TOKEN, LabServer
 
 from webgpu_widget.link.transports._chromium import Browser

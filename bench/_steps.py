@@ -1,9 +1,14 @@
 """How long a step takes by the clock: one that queues work and returns an array of its result."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable
+
+from webgpu_widget import GPUArray
 
 
-def wall_ms(step, seconds, most):
+def wall_ms(step: Callable[[], GPUArray], seconds: float, most: int) -> tuple[float, GPUArray]:
     """Return the milliseconds of a step among many, and what the last one returned.
 
     Steps are queued in runs that grow until one takes `seconds` or has `most` steps; an element of the last result ends each run.

@@ -18,27 +18,39 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """A server that keeps what the page posts."""
+
+    def __init__(self, folder: Path | str) -> None:
+        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+        self.posted = threading.Event()
+        self.body = b""
+        self.profile = ""
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves the folder, isolated, and takes the page's posts."""
 
+    server: Server
     extensions_map = {  # noqa: RUF012 - as the base class has it
         **http.server.SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
     }
 
-    def log_message(self, *_args):
+    def log_message(self, *_args: object) -> None:
         pass
 
-    def end_headers(self):
+    def end_headers(self) -> None:
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         if self.path != "/cpu":
             super().do_GET()
             return
@@ -48,7 +60,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.send_response(204)
         self.end_headers()
@@ -59,13 +71,13 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self.server.posted.set()
 
 
-def cpu_seconds(profile):
+def cpu_seconds(profile: str) -> float:
     """Return the processor time that the browser's GPU process has used: on a shared machine it tells kernels apart where the wall clock cannot."""
     total = 0.0
     for process in Path("/proc").iterdir():
         try:
             words = (process / "cmdline").read_bytes()
-            if process.name.isdigit() and b"--type=gpu-process" in words and str(profile).encode() in words:
+            if process.name.isdigit() and b"--type=gpu-process" in words and profile.encode() in words:
                 fields = (process / "stat").read_text().rsplit(")", 1)[1].split()
                 total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         except OSError:
@@ -73,10 +85,9 @@ def cpu_seconds(profile):
     return total
 
 
-def collect(folder, query="", limit_s=300.0):
+def collect(folder: Path | str, query: str = "", limit_s: float = 300.0) -> Any:
     """Return the JSON that the page in `folder` posts to /done, or None when it posts nothing in time."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-    server.posted, server.body = threading.Event(), b""
+    server = Server(folder)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     flags = shlex.split(os.environ.get("CHROMIUM_FLAGS", "--headless --no-sandbox --enable-unsafe-webgpu"))
     environment = dict(os.environ)
@@ -111,7 +122,7 @@ def collect(folder, query="", limit_s=300.0):
     return json.loads(server.body) if arrived else None
 
 
-def main():
+def main() -> int:
     result = collect(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "", float(os.environ.get("LIMIT_S", "300")))
     text = json.dumps(result)
     if "RESULT" in os.environ:

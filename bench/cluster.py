@@ -134,6 +134,9 @@ def matmul(args: argparse.Namespace) -> None:
     a, b = (rng.standard_normal((args.matrix, args.matrix), np.float32) for _ in range(2))
     for block in args.block:
 
+        def multiply(cluster: wg.Cluster, side: int = block) -> Any:
+            return cluster.matmul(a, b, block=side)
+
         def warm(cluster: wg.Cluster, side: int = block) -> None:
             """Have each browser choose and compile its kernels for blocks of this side."""
             members = cluster._roster.present("ready")
@@ -152,7 +155,7 @@ def matmul(args: argparse.Namespace) -> None:
         scale(
             args,
             f"matmul {args.matrix}, blocks of {block}",
-            lambda cluster, side=block: cluster.matmul(a, b, block=side),
+            multiply,
             warm,
             lambda product: np.allclose(
                 product[:16], a[:16].astype(float) @ b.astype(float), rtol=0, atol=args.matrix * 2.0**-23

@@ -32,7 +32,7 @@ def choose_browser(adapter: str) -> None:
     """Take the browser that CHROMIUM, CHROMIUM_FLAGS and CHROMIUM_LIBRARY_PATH name, as the other benches do; with ``swiftshader``, leave a GPU alone."""
     flags = shlex.split(os.environ.get("CHROMIUM_FLAGS", ""))
     if adapter == "swiftshader":
-        _chromium._LINUX_GPU_FLAGS = ("--use-webgpu-adapter=swiftshader",)
+        setattr(_chromium, "_LINUX_GPU_FLAGS", ("--use-webgpu-adapter=swiftshader",))  # noqa: B010 - of another length
         flags = [flag for flag in flags if not flag.startswith(_ADAPTER_FLAGS)]
     for theirs, ours, value in (
         ("CHROMIUM", "WEBGPU_WIDGET_BROWSER", os.environ.get("CHROMIUM", "")),

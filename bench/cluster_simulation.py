@@ -19,7 +19,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from distributed.batched import BatchedSend
-from distributed.core import Server, Status, connect
+from distributed.comm.core import connect
+from distributed.core import Server, Status
 from distributed.protocol.pickle import dumps
 from distributed.protocol.serialize import Serialize
 from distributed.versions import get_versions
@@ -175,10 +176,12 @@ def simulate(workers: int = 1000, tasks: int = 5000, mean_s: float = 4.0, seed: 
         crowd = [SimulatedWorker(i, mean_s, seed + i) for i in range(workers)]
 
         async def start() -> None:
+            scheduler = cluster._room.scheduler
+            assert scheduler is not None
             for one in crowd:
                 await one.start(cluster._room.address)
                 # As the room does for its own workers.
-                send_promptly(cluster._room.scheduler.stream_comms[one.member.address])
+                send_promptly(scheduler.stream_comms[one.member.address])
 
         async def stop() -> None:
             await asyncio.gather(*(one.stop() for one in crowd))
@@ -223,5 +226,5 @@ def simulate(workers: int = 1000, tasks: int = 5000, mean_s: float = 4.0, seed: 
 
 if __name__ == "__main__":
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    numbers = [kind(value) for kind, value in zip((int, int, float), sys.argv[1:], strict=False)]
-    print(json.dumps(asdict(simulate(*numbers))))  # type: ignore[arg-type]
+    numbers: list[Any] = [kind(value) for kind, value in zip((int, int, float), sys.argv[1:], strict=False)]
+    print(json.dumps(asdict(simulate(*numbers))))

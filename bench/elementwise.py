@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from _steps import wall_ms
@@ -39,14 +41,18 @@ STEP = """
 }"""
 
 
+Step = Callable[[], wg.GPUArray]
+Check = Callable[[wg.GPUArray], bool]
+
+
 class Bench:
     """Times rows on one GPU and prints them."""
 
-    def __init__(self, gpu, seconds):
+    def __init__(self, gpu: wg.GPU, seconds: float) -> None:
         self.gpu, self.seconds = gpu, seconds
-        self.rows = []
+        self.rows: list[tuple[str, int, float, float | None, float, bool]] = []
 
-    def row(self, name, size_bytes, step, check):
+    def row(self, name: str, size_bytes: int, step: Step, check: Check) -> None:
         """Time `step`, which queues one unit of work and returns an array of its result; `check` looks at the last."""
         right = check(step())
         self.gpu.synchronize()
@@ -55,16 +61,16 @@ class Bench:
             for _ in range(4):
                 last = step()
         right = check(last) and right
-        times = [r.gpu_ms for r in profile.rows]
-        gpu_ms = None if not times or None in times else sum(times) / 4
+        times = [r.gpu_ms for r in profile.rows if r.gpu_ms is not None]
+        gpu_ms = sum(times) / 4 if times and len(times) == len(profile.rows) else None
         dispatches = sum(r.dispatches for r in profile.rows) / 4
         self.rows.append((name, size_bytes, wall, gpu_ms, dispatches, right))
         print(".", end="", flush=True)
 
-    def table(self, copies):
+    def table(self, copies: int) -> None:
         """Print the rows; the first `copies` of them are what the ratios are to."""
 
-        def rate(size, ms):
+        def rate(size: int, ms: float | None) -> float:
             return size / ms / 1e6 if ms else float("nan")
 
         copied = [r for r in self.rows[:copies] if r[-1]]
@@ -84,16 +90,16 @@ class Bench:
             print(f"{name:26}{walls}{gpus}{dispatches:12g}")
 
 
-def close_to(want, rtol, where=lambda a: a):
+def close_to(want: Any, rtol: float, where: Callable[[wg.GPUArray], wg.GPUArray] = lambda a: a) -> Check:
     """Return a check whether an array, or the part of it that `where` takes, is near `want`."""
 
-    def check(got):
+    def check(got: wg.GPUArray) -> bool:
         return np.allclose(where(got).numpy(), want, rtol=rtol, atol=rtol * float(np.max(np.abs(want))))
 
     return check
 
 
-def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to bottom
+def bandwidth(gpu: wg.GPU, mebibytes: int, seconds: float) -> None:  # noqa: PLR0915 - a table from top to bottom
     """Time everything that is bounded by memory."""
     side = 1 << ((mebibytes << 18).bit_length() - 1) // 2
     shape = ((mebibytes << 18) // side, side)
@@ -113,7 +119,7 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
     spare = gpu.empty(shape)
     source, target = a._buffer(), spare._buffer()
 
-    def engine_copy():
+    def engine_copy() -> wg.GPUArray:
         gpu._device.queue.copy(source, 0, target, 0, size)
         return spare
 
@@ -130,14 +136,14 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
     rows = max(1, groups // 32768)
     pipeline = gpu._device.queue.pipeline(text, "bare copy")
 
-    def bare_copy():
+    def bare_copy() -> wg.GPUArray:
         gpu._device.queue.dispatch(pipeline, [(0, 0, source), (0, 1, target)], (groups // rows, rows, 1))
         return spare
 
     bench.row("copy (a bare kernel)", 2 * size, bare_copy, close_to(few[0], 0, lambda r: r[some]))
 
-    def forced(make):
-        def step():
+    def forced(make: Step) -> Step:
+        def step() -> wg.GPUArray:
             made = make()
             made._buffer()
             return made
@@ -160,7 +166,7 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
     bench.row("x.sum(axis=1)", size, lambda: a.sum(axis=1), close_to(host[0].sum(1, dtype=wide), 2e-6))
     bench.row("x.argmax()", size, a.argmax, close_to(host[0].argmax(), 0))
 
-    def softmax():
+    def softmax() -> wg.GPUArray:
         e = xp.exp(a - a.max(axis=1, keepdims=True))
         made = e / e.sum(axis=1, keepdims=True)
         made._buffer()
@@ -175,13 +181,13 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
     normal = close_to(centred / np.sqrt(np.square(centred).mean() + 1e-5), 5e-6, lambda r: r[-1])
     bench.row("wg.layer_norm(axis=1)", 2 * size, forced(lambda: wg.layer_norm(a, axis=1)), normal)
     corner = min(shape)
-    turned = host[0][:corner, -1].astype(wide) + host[1][corner - 1, :corner]
+    transposed = host[0][:corner, -1].astype(wide) + host[1][corner - 1, :corner]
     square = (slice(corner),) * 2
     bench.row(
         "x.T + y (a square of it)",
         12 * corner**2,
         forced(lambda: a[:corner, -corner:].T + b[square]),
-        close_to(turned, 1e-6, lambda r: r[-1]),
+        close_to(transposed, 1e-6, lambda r: r[-1]),
     )
     v = _uniform(gpu, (shape[1],), 4)
     product = host[0][::16].astype(wide) @ v.numpy().astype(wide)
@@ -190,7 +196,7 @@ def bandwidth(gpu, mebibytes, seconds):  # noqa: PLR0915 - a table from top to b
     print(f"arrays of {size / 2**20:g} MiB, shape {shape}")
 
 
-def _uniform(gpu, shape, seed):
+def _uniform(gpu: wg.GPU, shape: tuple[int, ...], seed: int) -> wg.GPUArray:
     from webgpu_widget.arrays.lazy.random import uniform
 
     made = uniform(gpu._device, shape, seed)
@@ -198,19 +204,19 @@ def _uniform(gpu, shape, seed):
     return made
 
 
-def small_operations(gpu, count=1000, size=1024):
+def small_operations(gpu: wg.GPU, count: int = 1000, size: int = 1024) -> None:
     """Print what one of `count` dependent small operations costs, in microseconds."""
     y = gpu.ones(size)
     want = 2 - 0.5**count
 
-    def arrays():
+    def arrays() -> wg.GPUArray:
         x = gpu.zeros(size)
         for _ in range(count):
             x = x * 0.5 + y
             x._buffer()
         return x
 
-    def reductions():
+    def reductions() -> wg.GPUArray:
         # Each step reduces what the step before broadcast: nothing can be fused across it.
         x = y
         for _ in range(count // 2):
@@ -220,7 +226,7 @@ def small_operations(gpu, count=1000, size=1024):
     x = gpu.zeros(size)
     step = gpu.kernel(STEP, name="step")
 
-    def calls():
+    def calls() -> wg.GPUArray:
         x[...] = 0
         for _ in range(count):
             step(x=x, y=y, threads=size)
@@ -236,8 +242,8 @@ def small_operations(gpu, count=1000, size=1024):
     with gpu.record() as lazy:
         z[...] = z * 0.5 + y
 
-    def replay(program, array, times):
-        def run():
+    def replay(program: wg.Program, array: wg.GPUArray, times: int) -> Step:
+        def run() -> wg.GPUArray:
             array[...] = 0
             program.replay(times)
             return array
@@ -269,7 +275,8 @@ def small_operations(gpu, count=1000, size=1024):
         with gpu.profile() as profile:
             run()._buffer()
         rows = profile.rows
-        gpu_us = None if not rows or any(r.gpu_ms is None for r in rows) else 1e3 * sum(r.gpu_ms for r in rows)
+        stamps = [r.gpu_ms for r in rows if r.gpu_ms is not None]
+        gpu_us = 1e3 * sum(stamps) if stamps and len(stamps) == len(rows) else None
         dispatches = sum(r.dispatches for r in rows)
         gpus = "" if gpu_us is None else f", {gpu_us / max(1, dispatches):5.1f} on the GPU"
         print(
@@ -278,7 +285,7 @@ def small_operations(gpu, count=1000, size=1024):
         )
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mebibytes", type=int, default=1024, help="of an array, a power of two of at least 1")
     parser.add_argument("--adapter", default="", help="part of the name that the adapter must have")

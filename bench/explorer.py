@@ -96,7 +96,7 @@ def drag(page: DevToolsPage, box: list[float], seconds: float) -> dict[str, Any]
     left, top, width, height = box
     x, y = left + width / 2, top + height / 2
     radius = height / 4
-    held = {"button": "left", "buttons": 1}
+    held: dict[str, Any] = {"button": "left", "buttons": 1}
     page.command("Input.dispatchMouseEvent", **mouse("mouseMoved", x, y))
     page.command("Input.dispatchMouseEvent", **mouse("mousePressed", x, y, clickCount=1, **held))
     time.sleep(0.3)

@@ -23,6 +23,7 @@ import math
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +68,11 @@ SMALL = [
 class Bench:
     """Times steps on one GPU."""
 
-    def __init__(self, gpu, seconds):
-        self.gpu, self.seconds, self.copies = gpu, seconds, {}
+    def __init__(self, gpu: wg.GPU, seconds: float) -> None:
+        self.gpu, self.seconds = gpu, seconds
+        self.copies: dict[int, float] = {}
 
-    def copy_ms(self, nbytes):
+    def copy_ms(self, nbytes: int) -> float:
         """Return the milliseconds (on the GPU, or by the clock) in which a kernel reads and writes `nbytes` in all."""
         groups = max(1, nbytes // 2 // (1024 * 16))
         if groups not in self.copies:
@@ -79,7 +81,7 @@ class Bench:
             y = -(-groups // 32768)
             x = groups // y  # sizes here are powers of two, or are cut by less than a part in a thousand
 
-            def copied():
+            def copied() -> wg.GPUArray:
                 copy(x=source, y=target, workgroups=(x, y, 1))
                 return target
 
@@ -89,7 +91,7 @@ class Bench:
             self.copies[groups] = (wall if on_gpu is None else on_gpu) * groups / (x * y)
         return self.copies[groups] * nbytes / (groups * 1024 * 32)
 
-    def times(self, step):
+    def times(self, step: Callable[[], wg.GPUArray]) -> tuple[float, float | None, int]:
         """Return the milliseconds of a step (wall, gpu or None), and how many dispatches it has."""
         step()
         self.gpu.synchronize()
@@ -99,12 +101,13 @@ class Bench:
             with self.gpu.profile() as profile:
                 step()
             rounds.append(profile.rows)
-        sums = [None if any(r.gpu_ms is None for r in rows) else sum(r.gpu_ms for r in rows) for rows in rounds]
-        gpu_ms = None if None in sums else min(sums)
+        stamps = [[row.gpu_ms for row in rows] for rows in rounds]
+        sums = [sum(one for one in stamp if one is not None) for stamp in stamps if None not in stamp]
+        gpu_ms = min(sums) if len(sums) == len(rounds) else None
         return wall, gpu_ms, sum(r.dispatches for r in rounds[0])
 
 
-def error(kind, a, result, axes):
+def error(kind: str, a: wg.GPUArray, result: wg.GPUArray, axes: tuple[int, ...] | None) -> float:
     """Return the largest relative error of some rows in the L2 norm, in what is allowed."""
     x, found = a.numpy(), result.numpy()
     if axes is None:
@@ -115,10 +118,10 @@ def error(kind, a, result, axes):
         pairs = [(found, np.fft.fftn(x.astype(np.complex128), axes=axes))]
         points = math.prod(x.shape[i] for i in axes)
     allowed = 1.5e-7 * math.log2(points)
-    return max(np.linalg.norm(f - w) / np.linalg.norm(w) for f, w in pairs) / allowed
+    return float(max(np.linalg.norm(f - w) / np.linalg.norm(w) for f, w in pairs)) / allowed
 
 
-def run(bench, name, kind, shape, axes):
+def run(bench: Bench, name: str, kind: str, shape: tuple[int, ...], axes: tuple[int, ...] | None) -> None:
     """Time and check one transform, and print its row."""
     gpu = bench.gpu
     x = xp.random.normal(shape, 1, device=gpu)
@@ -134,7 +137,7 @@ def run(bench, name, kind, shape, axes):
     print(f"{name:<34}{dispatches:>4} {shown if right else 'WRONG':>36}", flush=True)
 
 
-def beside_a_peer(adapter, limit_s):
+def beside_a_peer(adapter: str, limit_s: float) -> None:
     """Print this package's transforms beside jax-js' on one page: batches that make 2**20 points."""
     x = np.random.default_rng().normal(size=(1 << 20, 2)).astype(np.float32)
     lengths = range(10, 19, 2)
@@ -163,7 +166,7 @@ def beside_a_peer(adapter, limit_s):
         print(head, f"{times[0]}, of the processor {times[1]}, error {off:.1e}" if right else f"WRONG: error {off:.1e}")
 
 
-def main():
+def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--adapter", default="", help="what the adapter's name must contain")

@@ -14,14 +14,19 @@ from __future__ import annotations
 import argparse
 import struct
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 from mandelbrot_variants import variants
+from numpy.typing import NDArray
 
 import webgpu_widget as wg
 from webgpu_widget import shaders
 from webgpu_widget.cli.bench import counts_are_right
-from webgpu_widget.mandelbrot import kernels, landmarks, make_view, work
+from webgpu_widget.device.handles import Buffer, Pipeline
+from webgpu_widget.mandelbrot import View, kernels, landmarks, make_view, work
 
 PLAIN = """
 struct Params { size: vec2u, center: vec2f, step: vec2f, max_iter: u32, unused: u32 }
@@ -46,9 +51,10 @@ struct Params { size: vec2u, center: vec2f, step: vec2f, max_iter: u32, unused: 
 """
 DEEP = 1e-20
 SEAHORSE = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
+Binding = tuple[int, int, Buffer | bytes]
 
 
-def seconds_each(gpu, dispatch, least):
+def seconds_each(gpu: wg.GPU, dispatch: Callable[[], object], least: float) -> float:
     """Time of one dispatch: warmed up, then repeated until ``least`` seconds are full."""
     dispatch()
     gpu.synchronize(timeout=None)
@@ -66,10 +72,10 @@ def seconds_each(gpu, dispatch, least):
         count = min(4096, max(2 * count, int(1.2 * count * least / max(clock, 1e-4))))
 
 
-def report(name, gpu, dispatch, result, view, least):
+def report(name: str, gpu: wg.GPU, dispatch: Callable[[], object], result: Buffer, view: View, least: float) -> float:
     each = seconds_each(gpu, dispatch, least)
     found = counts(gpu, result, view.size[0] * view.size[1])
-    right = {"sample": 48, "least": 0.75, "within": 0.01} if float(view.spacing) < DEEP else {}
+    right: dict[str, Any] = {"sample": 48, "least": 0.75, "within": 0.01} if float(view.spacing) < DEEP else {}
     if not counts_are_right(view, found, **right):
         print(f"{name:44s}      WRONG", flush=True)
         return float("nan")
@@ -78,12 +84,21 @@ def report(name, gpu, dispatch, result, view, least):
     return counted / each
 
 
-def counts(gpu, result, total):
+def counts(gpu: wg.GPU, result: Buffer, total: int) -> NDArray[np.uint32]:
     (raw,) = gpu._device.queue.read([(result, 0, 4 * total)], timeout=None)
     return np.frombuffer(raw, np.uint32)
 
 
-def sweep(gpu, size, uniform, plain, plain_args, least, word):
+def sweep(
+    gpu: wg.GPU,
+    size: tuple[int, int],
+    uniform: bytes,
+    plain: Pipeline,
+    plain_args: tuple[list[Binding], tuple[int, int, int]],
+    plain_result: Buffer,
+    least: float,
+    word: str,
+) -> None:
     """Time the variants, the plain loop between every ten of them, for clocks drift."""
     queue, total = gpu._device.queue, size[0] * size[1]
     result = queue.alloc(8 * total)
@@ -91,9 +106,9 @@ def sweep(gpu, size, uniform, plain, plain_args, least, word):
     rows = []
     beside = []
 
-    def time_plain():
+    def time_plain() -> NDArray[np.uint32]:
         each = seconds_each(gpu, lambda: queue.dispatch(plain, plain_args[0], plain_args[1]), least)
-        done = counts(gpu, plain_args[0][0][2], total)
+        done = counts(gpu, plain_result, total)
         rate = done.sum(dtype=np.int64) / each / 1e9
         beside.append(rate)
         print(f"{'plain loop':56s} {1000 * each:9.3f} ms {rate:9.2f} Giter/s", flush=True)
@@ -106,11 +121,9 @@ def sweep(gpu, size, uniform, plain, plain_args, least, word):
         queue.clear(result, 0, 8 * total)
         pipeline = queue.pipeline(variant.source(), variant.name)
         shape = (-(-size[0] // variant.tile[0]), -(-size[1] // variant.tile[1]), 1)
-        args = [(0, 0, result), (1, 0, uniform)]
+        args: list[Binding] = [(0, 0, result), (1, 0, uniform)]
         try:
-            each = seconds_each(
-                gpu, lambda args=args, pipeline=pipeline, shape=shape: queue.dispatch(pipeline, args, shape), least
-            )
+            each = seconds_each(gpu, partial(queue.dispatch, pipeline, args, shape), least)
         except wg.WebGPUWidgetError as error:
             print(f"{variant.name:56s} failed: {str(error)[:300]}", flush=True)
             continue
@@ -130,7 +143,9 @@ def sweep(gpu, size, uniform, plain, plain_args, least, word):
         print(f"| {name} | {rate:.2f} | {rate / middle:.2f} | {100 * same:.3f} % |")
 
 
-def ours(gpu, name, view, method, least, constants=None):
+def ours(
+    gpu: wg.GPU, name: str, view: View, method: str, least: float, constants: dict[str, int] | None = None
+) -> float:
     queue, total = gpu._device.queue, view.size[0] * view.size[1]
     kernel = kernels.make_kernel(queue, view, work.prepare(view, method), fallback=gpu.info.is_fallback)
     pipeline = kernel.pipeline
@@ -149,7 +164,7 @@ def ours(gpu, name, view, method, least, constants=None):
     return report(name, gpu, lambda: queue.dispatch(pipeline, args, shape), result, view, least)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--width", type=int, default=3840, help="pixels; the height is 9/16 of it")
     parser.add_argument("--iterations", type=int, default=2000)
@@ -166,10 +181,10 @@ def main():
     step = float(view.spacing)
     uniform = struct.pack("<2I4f2I", *size, -0.5, 0.0, step, -step, options.iterations, 0)
     pipeline = queue.pipeline(PLAIN, "plain loop")
-    shape = (-(-size[0] // 8), -(-size[1] // 8), 1)
-    args = [(0, 0, result), (1, 0, uniform)]
+    shape: tuple[int, int, int] = (-(-size[0] // 8), -(-size[1] // 8), 1)
+    args: list[Binding] = [(0, 0, result), (1, 0, uniform)]
     if options.sweep is not None:
-        sweep(gpu, size, uniform, pipeline, (args, shape), options.seconds, options.sweep)
+        sweep(gpu, size, uniform, pipeline, (args, shape), result, options.seconds, options.sweep)
         gpu.close()
         return
     plain = report("plain loop", gpu, lambda: queue.dispatch(pipeline, args, shape), result, view, options.seconds)

@@ -22,7 +22,7 @@ from record import ADAPTERS, program
 HERE = Path(__file__).parent
 
 
-def numpy_gflops(n):
+def numpy_gflops(n: int) -> float:
     a = np.random.default_rng().standard_normal((n, n)).astype(np.float32)
     b = a * np.float32((3 / n) ** 0.5)
     times = []
@@ -33,7 +33,7 @@ def numpy_gflops(n):
     return 2 * n**3 / sorted(times[1:])[1] / 1e9
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", nargs="?", default="256,512,1024")
     parser.add_argument("--adapter", choices=sorted(ADAPTERS), default="swiftshader", help="whose kernels to launch")

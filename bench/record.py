@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from webgpu_widget.arrays.fourier import transform
 from webgpu_widget.arrays.fourier.kernel import pass_source
 from webgpu_widget.arrays.fourier.plan import Limits
 from webgpu_widget.arrays.matmul import Operand, launch
+from webgpu_widget.device.device import Device
 
 NVIDIA = SimpleNamespace(
     vendor="nvidia",
@@ -50,17 +53,19 @@ class Recorder:
 
     recording: bool = True
     sizes: list[int] = field(default_factory=list)
-    steps: list[dict] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
 
-    def alloc(self, size_bytes, label=""):
+    def alloc(self, size_bytes: int, label: str = "") -> Any:
         self.sizes.append(max(4, -(-size_bytes // 4) * 4))
         return SimpleNamespace(index=len(self.sizes) - 1, size_bytes=self.sizes[-1], label=label)
 
-    def pipeline(self, source, label="", _entry_point=None, constants=None):
+    def pipeline(
+        self, source: str, label: str = "", _entry_point: str | None = None, constants: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         return {"wgsl": source, "label": label, "constants": constants or {}}
 
-    def dispatch(self, pipe, args, workgroups):
-        bound = []
+    def dispatch(self, pipe: dict[str, Any], args: Sequence[tuple[int, int, Any]], workgroups: Sequence[int]) -> None:
+        bound: list[list[Any]] = []
         for group, binding, value in args:
             if isinstance(value, bytes):
                 bound.append([group, binding, "uniform", list(np.frombuffer(value, "<u4").tolist())])
@@ -70,17 +75,27 @@ class Recorder:
         self.steps.append({**pipe, "args": bound, "workgroups": list(workgroups)})
 
 
-def program(adapter, m, n, k, *, precision="f32", half=False, a_t=False, b_t=False):
+def program(
+    adapter: str,
+    m: int,
+    n: int,
+    k: int,
+    *,
+    precision: Literal["f32", "f16"] = "f32",
+    half: bool = False,
+    a_t: bool = False,
+    b_t: bool = False,
+) -> dict[str, Any]:
     """Return the job of one product: buffers 0, 1, 2 are a, b, out; a_t and b_t store an operand transposed."""
     queue = Recorder()
-    gpu = SimpleNamespace(queue=queue, info=ADAPTERS[adapter])
-    dtype = np.dtype(np.float16 if half else np.float32)
+    device = cast("Device", SimpleNamespace(queue=queue, info=ADAPTERS[adapter]))
+    dtype: np.dtype[np.float32] | np.dtype[np.float16] = np.dtype(np.float16) if half else np.dtype(np.float32)
     buffers = [
         queue.alloc(count * size) for count, size in ((m * k, dtype.itemsize), (k * n, dtype.itemsize), (m * n, 4))
     ]
     a = Operand(buffers[0], (m, k), (1, m) if a_t else (k, 1), 0, dtype)
     b = Operand(buffers[1], (k, n), (1, k) if b_t else (n, 1), 0, dtype)
-    launch(gpu, a, b, buffers[2], precision=precision)
+    launch(device, a, b, buffers[2], precision=precision)
     view = {
         "a_offset": 0,
         "a_m": a.strides[0],
@@ -104,7 +119,7 @@ def program(adapter, m, n, k, *, precision="f32", half=False, a_t=False, b_t=Fal
     }
 
 
-def transforms(adapter, n, batch):
+def transforms(adapter: str, n: int, batch: int) -> dict[str, Any]:
     """Return the job of `batch` complex transforms of `n` points: buffer 0 is the input, then come the tables and what the passes store."""
     info = ADAPTERS[adapter]
     limits = Limits(

@@ -10,8 +10,10 @@ import itertools
 import json
 import shutil
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from record import program
 
@@ -23,14 +25,21 @@ from webgpu_widget.arrays.matmul.tiled import Tiled
 from webgpu_widget.arrays.matmul.vector import Vector
 
 HERE = Path(__file__).parent
+Job = dict[str, Any]
 
 
-def strides(variant, m, n, k):
+def strides(variant: Subgroup | Tiled | Register, m: int, n: int, k: int) -> tuple[tuple[int, int], tuple[int, int]]:
     if isinstance(variant, Register):
         return (k, 1), (n, 1)
-    turned_a = variant.a_t if isinstance(variant, Subgroup) else variant.a.endswith("_t")
-    turned_b = variant.b_t if isinstance(variant, Subgroup) else variant.b.endswith("_t")
-    return (1, m) if turned_a else (k, 1), (1, k) if turned_b else (n, 1)
+    transposed_a = variant.a_t if isinstance(variant, Subgroup) else variant.a.endswith("_t")
+    transposed_b = variant.b_t if isinstance(variant, Subgroup) else variant.b.endswith("_t")
+    return (1, m) if transposed_a else (k, 1), (1, k) if transposed_b else (n, 1)
+
+
+def generated(variant: Subgroup | Tiled | Register) -> str:
+    if isinstance(variant, Subgroup):
+        return subgroup.generate(variant)
+    return tiled.generate(variant) if isinstance(variant, Tiled) else register.generate(variant)
 
 
 REDUCE = """
@@ -46,9 +55,9 @@ REDUCE = """
 }"""
 
 
-def job(variant, m, n, k, splits=1, **extra):
+def job(variant: Subgroup | Tiled | Register, m: int, n: int, k: int, splits: int = 1, **extra: Any) -> Job:
     half = isinstance(variant, Subgroup)
-    source = {Subgroup: subgroup, Tiled: tiled, Register: register}[type(variant)].generate(variant)
+    source = generated(variant)
     (a_m, a_k), (b_k, b_n) = strides(variant, m, n, k)
     tiles_m, tiles_n = -(-m // variant.bm), -(-n // variant.bn)
     chunk = -(-k // (splits * variant.bk)) * variant.bk
@@ -85,7 +94,7 @@ def job(variant, m, n, k, splits=1, **extra):
     return {"name": name, "size": [m, n, k], "half": half, "params": fields, "words": words, "steps": steps, **extra}
 
 
-def vector_job(v, m, k, splits=1, **extra):
+def vector_job(v: Vector, m: int, k: int, splits: int = 1, **extra: Any) -> Job:
     a_m, a_k = (1, m) if v.across else (k, 1)
     x = -(-m // v.outputs)
     chunk = -(-k // (splits * v.bk)) * v.bk
@@ -124,7 +133,7 @@ def vector_job(v, m, k, splits=1, **extra):
     }
 
 
-def small():
+def small() -> Iterator[Job]:
     yield job(Tiled(64, 64, 8, 8, 4), 128, 128, 64)
     yield job(Tiled(64, 64, 8, 8, 4), 256, 256, 256, splits=2)
     yield job(Tiled(64, 64, 8, 8, 8, lead=True), 128, 128, 72)
@@ -140,11 +149,14 @@ def small():
             yield job(Tiled(64, 64, 16, 8, 8, a=a, b=b, double=a > b, edge=True, vec_out=vec), *sizes)
 
 
-def valid(variants):
-    kept = []
+V = TypeVar("V", Subgroup, Tiled, Subgroup | Tiled)
+
+
+def valid(variants: Iterable[V]) -> list[V]:
+    kept: list[V] = []
     for v in variants:
         try:
-            {Subgroup: subgroup, Tiled: tiled}[type(v)].generate(v)
+            generated(v)
         except ValueError:
             continue
         if v.workgroup_bytes <= 48 * 1024 and v.threads <= 1024:
@@ -163,7 +175,7 @@ COPY = """
 }"""
 
 
-def copy_job():
+def copy_job() -> Job:
     """A copy of 1 GiB, whose result is checked as a product with one: the device's bandwidth by this API."""
     n = 1 << 28
     params = Params(1 << 14, 1 << 14, 1, 1, 1, 1, 1, 1, 0, 1 << 14, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1 << 14, 1, 0, 0, 0, 0)
@@ -182,7 +194,7 @@ def copy_job():
     }
 
 
-def halves():
+def halves() -> Iterator[Job]:
     """Float16 tiles at 4096: sides of a subgroup, subgroups of a workgroup, depth, tiles read ahead, layouts, order of the tiles."""
     sides = [
         (64, 64, 2, 2),
@@ -202,7 +214,7 @@ def halves():
         yield job(v, v.bm * (4096 // v.bm), v.bn * (4096 // v.bn), 4096, warm_ms=150)
 
 
-def singles():
+def singles() -> Iterator[Job]:
     """Float32 tiles at 4096: sides, depth, buffers, layouts."""
     sides = [(128, 128, 8, 8), (128, 64, 8, 8), (64, 128, 8, 8), (128, 128, 8, 16), (128, 128, 16, 8), (64, 64, 8, 8)]
     sides += [(256, 64, 8, 8), (64, 256, 8, 8), (256, 128, 16, 8), (128, 256, 8, 16), (256, 128, 8, 16)]
@@ -219,9 +231,13 @@ def singles():
         yield job(v, 4096, 4096, 4096, warm_ms=100)
 
 
-def small_squares():
+def small_squares() -> Iterator[Job]:
     """Tiles and splits at 1024 and 2048, where filling the multiprocessors matters."""
-    variants = [Tiled(64, 64, 16, 8, 8, double=False), Tiled(64, 64, 8, 8, 8), Tiled(64, 64, 16, 8, 4, double=False)]
+    variants: list[Subgroup | Tiled] = [
+        Tiled(64, 64, 16, 8, 8, double=False),
+        Tiled(64, 64, 8, 8, 8),
+        Tiled(64, 64, 16, 8, 4, double=False),
+    ]
     variants += [Tiled(64, 64, 8, 8, 4), Tiled(64, 64, 16, 4, 4, double=False), Tiled(128, 64, 16, 8, 8, double=False)]
     variants += [
         Tiled(64, 128, 16, 8, 8, double=False),
@@ -233,7 +249,7 @@ def small_squares():
         yield job(v, size, size, size, splits=splits, warm_ms=30)
 
 
-def vectors():
+def vectors() -> Iterator[Job]:
     """Matrix-vector products over 1 GiB, both ways, and a copy for comparison."""
     yield copy_job()
     for rows, threads, unroll in ((4, 256, 2), (8, 256, 2), (2, 256, 4), (4, 128, 4), (8, 128, 1), (16, 128, 1)):
@@ -243,7 +259,7 @@ def vectors():
             yield vector_job(Vector(True, rows=rows, threads=threads, unroll=unroll), 16384, 16384, splits=splits)
 
 
-def launched(adapter):
+def launched(adapter: str) -> Iterator[Job]:
     """Shapes and layouts of every kind, as launched."""
     for m, n, k in (
         (1, 1, 1),
@@ -265,7 +281,7 @@ def launched(adapter):
         yield program(adapter, m, n, k, half=True, a_t=m > n, b_t=n > m)
 
 
-def final():
+def final() -> Iterator[Job]:
     """What `launch` queues on an NVIDIA adapter with matrix units: figures, then shapes that need padding and cropping."""
     yield {**copy_job(), "warm_ms": 300}
     for n in (4096, 8192):
@@ -300,15 +316,15 @@ def final():
             }
 
 
-def launched_swiftshader():
+def launched_swiftshader() -> Iterator[Job]:
     yield from launched("swiftshader")
 
 
-def launched_plain():
+def launched_plain() -> Iterator[Job]:
     yield from launched("plain-nvidia")
 
 
-def cpu():
+def cpu() -> Iterator[Job]:
     for v in (
         Register(8, 4, 2, edge=False),
         Register(8, 4, 2, edge=False, quad=True),
@@ -329,8 +345,7 @@ def cpu():
         yield job(v, 256, 256, 256, round_ms=150, cpu=True)
 
 
-def write(name, folder):
-    folder = Path(folder)
+def write(name: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in ("index.html", "sweep.js"):
         shutil.copy(HERE / "page" / file, folder / file)
@@ -345,4 +360,4 @@ if __name__ == "__main__":
         jobs = [program(sys.argv[3], n, n, n) for n in sizes]
         (Path(sys.argv[2]) / "peers.json").write_text(json.dumps(jobs))
     else:
-        write(sys.argv[1], sys.argv[2])
+        write(sys.argv[1], Path(sys.argv[2]))

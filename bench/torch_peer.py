@@ -6,9 +6,12 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 
-def main():
+def main() -> None:
     try:
         import torch
     except ImportError:
@@ -21,7 +24,7 @@ def main():
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     print(f"torch {torch.__version__} on {torch.cuda.get_device_name()}")
 
-    def timed(run, flops, what, unit=1e12, name="TFLOP/s"):
+    def timed(run: Callable[[], Any], flops: float, what: str, unit: float = 1e12, name: str = "TFLOP/s") -> None:
         for _ in range(3):
             run()
         torch.cuda.synchronize()
@@ -40,12 +43,12 @@ def main():
         rows.append({"name": what, "ms": seconds * 1e3, "rate": flops / seconds / unit})
         print(f"{flops / seconds / unit:9.2f} {name} {seconds * 1e3:9.3f} ms  {what}", flush=True)
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for n in (1024, 2048, 4096, 8192):
         for dtype in (torch.float32, torch.float16):
             a, b = (torch.randn(n, n, device="cuda", dtype=dtype) for _ in range(2))
             out = torch.empty_like(a)
-            timed(lambda a=a, b=b, out=out: torch.mm(a, b, out=out), 2 * n**3, f"torch {n} {dtype}")
+            timed(partial(torch.mm, a, b, out=out), 2 * n**3, f"torch {n} {dtype}")
     a, x = torch.randn(16384, 16384, device="cuda"), torch.randn(16384, device="cuda")
     y = torch.empty_like(a)
     timed(lambda: y.copy_(a), 8 * a.numel(), "torch copy of 1 GiB", 1e9, "GB/s")

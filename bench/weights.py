@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import psutil
@@ -77,7 +78,7 @@ STREAM = """async ([url, size]) => {
 }"""
 
 
-def make_file(path, megabytes):
+def make_file(path: Path, megabytes: int) -> None:
     """Write layers of 10 MB of float32, random enough that nothing compresses them, without holding them all."""
     rng = np.random.default_rng(0)
     columns = 1024
@@ -102,32 +103,32 @@ def make_file(path, megabytes):
 class Peak:
     """Most resident bytes of some processes above where they began."""
 
-    def __init__(self, **processes):
+    def __init__(self, **processes: psutil.Process) -> None:
         self.processes = processes
         self.begin = {name: process.memory_info().rss for name, process in processes.items()}
         self.most = dict(self.begin)
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
 
-    def watch(self):
+    def watch(self) -> None:
         while not self.stop.wait(0.02):
             for name, process in self.processes.items():
                 self.most[name] = max(self.most[name], process.memory_info().rss)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.thread.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop.set()
         self.thread.join()
 
     @property
-    def above(self):
+    def above(self) -> dict[str, float]:
         return {name: (self.most[name] - self.begin[name]) / 2**20 for name in self.most}
 
 
-def page_process(page):
+def page_process(page: DevToolsPage) -> psutil.Process:
     """The renderer that uses most memory and shows none of the browser's own pages."""
     tree = psutil.Process(page.browser.pid).children(recursive=True)
     lines = [(one, one.cmdline()) for one in tree if one.status() != psutil.STATUS_ZOMBIE]
@@ -135,7 +136,7 @@ def page_process(page):
     return max(shown, key=lambda one: one.memory_info().rss)
 
 
-def load(path, gpu, file=None, **options):
+def load(path: Any, gpu: wg.GPU, file: Path | None = None, **options: Any) -> tuple[float, Any, Any]:
     """Seconds of a load (nan when what was loaded is not what is in the file), its report, and the progress at its first stage."""
     began = time.perf_counter()
     weights = wg.load_weights(path, gpu, progress=False, **options)
@@ -151,26 +152,26 @@ def load(path, gpu, file=None, **options):
     return seconds if right else math.nan, report, first
 
 
-def best_of(*seconds):
+def best_of(*seconds: float) -> float:
     """The shortest, or nan when one of the loads was not right."""
     return math.nan if any(math.isnan(one) for one in seconds) else min(seconds)
 
 
-def shown(result):
+def shown(result: Any) -> Any:
     """A result for JSON, with WRONG where a load was not right."""
     if isinstance(result, dict):
         return {name: shown(value) for name, value in result.items()}
     return "WRONG" if isinstance(result, float) and math.isnan(result) else result
 
 
-def is_right(weights, file, sample=3):
+def is_right(weights: wg.Weights, file: Path, sample: int = 3) -> bool:
     """Whether some tensors, drawn at random, are those of the file, bit for bit."""
     with safe_open(file, "numpy") as tensors:
         names = np.random.default_rng().choice(sorted(tensors.keys()), sample, replace=False)
         return all(np.array_equal(weights[name].numpy(timeout=120), tensors.get_tensor(name)) for name in names)
 
 
-def messages(gpu, path):
+def messages(gpu: wg.GPU, path: Path) -> float:
     """Seconds for the same bytes by the queue's own messages into buffers of 4 MiB."""
     size = path.stat().st_size
     buffers = []
@@ -192,13 +193,13 @@ def messages(gpu, path):
     return seconds if right else math.nan
 
 
-def routes(gpu, page, path, rounds):
+def routes(gpu: wg.GPU, page: DevToolsPage, path: Path, rounds: int) -> dict[str, Any]:
     size = path.stat().st_size
     url = Hub.shared().serve_file(path)
     local = "/" + url.split("/", 3)[3]
-    times = {}
+    times: dict[str, float] = {}
 
-    def note(name, seconds):
+    def note(name: str, seconds: float) -> None:
         times[name] = best_of(times.get(name, math.inf), seconds)
 
     first_stage = []
@@ -234,7 +235,7 @@ def routes(gpu, page, path, rounds):
     return {"MB_per_second": rates, "ratios": ratios, "moved_when_first_stage_was_usable": min(first_stage)}
 
 
-def paced(gpu, path, rounds):
+def paced(gpu: wg.GPU, path: Path, rounds: int) -> dict[str, float]:
     """A first load by a wire of 1 Gbit/s, and the loads from the cache that follow it."""
     size = path.stat().st_size
     first = cached = float("inf")
@@ -292,7 +293,7 @@ print(json.dumps(best))
 """
 
 
-def files(path, rounds):
+def files(path: Path, rounds: int) -> dict[str, Any]:
     """The Jupyter server's own files, beside bare fetches of the same address in the same page."""
     lab = QuietLab()
     try:
@@ -313,13 +314,14 @@ def files(path, rounds):
     }
 
 
-def memory(gpu, page, path):
+def memory(gpu: wg.GPU, page: DevToolsPage, path: Path) -> dict[str, Any]:
     found = {}
-    for name, options in {
+    ways: dict[str, dict[str, Any]] = {
         "url, into the cache": {},
         "from the cache": {},
         "comm": {"cache": False, "route": "comm"},
-    }.items():
+    }
+    for name, options in ways.items():
         page.evaluate("() => globalThis.gc?.()")
         with Peak(page=page_process(page), python=psutil.Process()) as peak:
             seconds, report, _ = load(path, gpu, **options)
@@ -329,7 +331,7 @@ def memory(gpu, page, path):
     return found
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
@@ -338,10 +340,11 @@ def main():
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="weights-bench-"))
     path = folder / "model.safetensors"
-    result = {}
+    result: dict[str, Any] = {}
     try:
         make_file(path, given.megabytes)
         gpu = wg.GPU(transport="page")
+        assert gpu.url is not None
         page = DevToolsPage(gpu.url, ("--js-flags=--expose-gc",))
         result |= {
             "adapter": gpu.ready(timeout=60).name,

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -48,9 +49,9 @@ ROWS = {
 }
 
 
-def processor_seconds(pid):
+def processor_seconds(pid: int) -> collections.Counter[str]:
     """Seconds that a browser's processes have used, by kind."""
-    spent = collections.Counter()
+    spent: collections.Counter[str] = collections.Counter()
     root = psutil.Process(pid)
     for one in [root, *root.children(recursive=True)]:
         try:
@@ -65,17 +66,17 @@ def processor_seconds(pid):
 class Blank(http.server.BaseHTTPRequestHandler):
     """An empty page: storage needs an origin."""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
         self.wfile.write(b"<!doctype html>")
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
-def open_page(server):
+def open_page(server: http.server.ThreadingHTTPServer) -> DevToolsPage:
     page = DevToolsPage(f"http://127.0.0.1:{server.server_port}/")
     while not page.evaluate("() => location.port && document.readyState === 'complete'"):
         time.sleep(0.1)
@@ -86,10 +87,11 @@ def open_page(server):
     return page
 
 
-def measure(page, options, rounds):
+def measure(page: DevToolsPage, options: dict[str, int], rounds: int) -> dict[str, dict[str, float]]:
     page.evaluate("async (o) => { await workers[0]('prepare', o); await workers[1]('folder', {}); }", options)
     size = options["count"] * options["chunk"]
-    rates, spent = collections.defaultdict(list), collections.defaultdict(list)
+    rates: dict[str, list[float]] = collections.defaultdict(list)
+    spent: dict[str, list[dict[str, float]]] = collections.defaultdict(list)
     for _ in range(rounds):
         for name, script in ROWS.items():
             before = processor_seconds(page.browser.pid)
@@ -104,7 +106,7 @@ def measure(page, options, rounds):
     return rows
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
@@ -115,11 +117,12 @@ def main():
     page = open_page(server)
     try:
         options = {"count": given.megabytes * 10**6 // CHUNK_BYTES, "chunk": CHUNK_BYTES}
-        result = {"load": os.getloadavg()[0], "cores": os.cpu_count(), "rows": measure(page, options, given.rounds)}
+        rows = measure(page, options, given.rounds)
+        result: dict[str, Any] = {"load": os.getloadavg()[0], "cores": os.cpu_count(), "rows": rows}
     finally:
         page.close()
         server.shutdown()
-    for name, row in result["rows"].items():
+    for name, row in rows.items():
         print(f"{name:45}{row}")
     print("load", result["load"])
     if given.json:

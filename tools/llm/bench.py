@@ -28,6 +28,7 @@ import webgpu_widget as wg
 from webgpu_widget.kernels.profile import Profile
 from webgpu_widget.kernels.program import Program
 from webgpu_widget.link.steps import iterate
+from webgpu_widget.link.transports.headless import HeadlessTransport
 from webgpu_widget.llm.decoder import Decoder
 from webgpu_widget.nn.sampling import Settings
 from webgpu_widget.reference import llm as reference
@@ -98,7 +99,7 @@ def is_right(model: wg.LanguageModel, path: Path) -> bool:
     reader = gguf.GGUFReader(path)
     weights = {t.name: gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float32) for t in reader.tensors}
     ids = np.random.default_rng(2).integers(1, model.config.vocab, 4)
-    wanted = reference.logits(weights, model.config, ids)
+    wanted = reference.logits(weights, model.config, ids.tolist())
     found = model.logits(ids, timeout=TIMEOUT_S)[0]
     return bool(np.linalg.norm(found - wanted) < 1e-3 * np.linalg.norm(wanted))
 
@@ -114,7 +115,9 @@ def timed(model: wg.LanguageModel, work: Any) -> float:
 
 def processor_seconds(model: wg.LanguageModel) -> float:
     """Processor time of the browser's GPU process so far: on a CPU adapter and a busy machine it tells kernels apart where the clock cannot."""
-    browser = psutil.Process(model._device.transport.browser_pid)
+    transport = model._device.transport
+    assert isinstance(transport, HeadlessTransport), "the processor time is read from a browser that was started here"
+    browser = psutil.Process(transport.browser_pid)
     [found] = [one for one in browser.children(recursive=True) if "--type=gpu-process" in " ".join(one.cmdline())]
     return float(sum(found.cpu_times()[:2]))
 

@@ -17,6 +17,7 @@ import random
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from webgpu_widget.llm.tokenizer import Tokenizer
 ROOT = Path(__file__).parents[2]
 OWN = ("[INST]", "[/INST]", "\n\n")
 """Tokens of the kind that stands for its text wherever it is."""
-FLAGS = (
+FLAGS: tuple[dict[str, bool], ...] = (
     {},
     {"add_space_prefix": False},
     {"add_bos_token": False, "add_eos_token": True},
@@ -132,10 +133,12 @@ def _write(path: Path, pieces: list[tuple[str, float, int]], flags: dict[str, bo
     writer.add_context_length(64)
     writer.add_layer_norm_rms_eps(1e-5)
     for key, value in metadata(pieces, flags).items():
-        kind = {bool: writer.add_bool, int: writer.add_uint32, str: writer.add_string}.get(
-            type(value), writer.add_array
-        )
-        kind(key, value)
+        kinds: dict[type, Callable[[str, Any], None]] = {
+            bool: writer.add_bool,
+            int: writer.add_uint32,
+            str: writer.add_string,
+        }
+        kinds.get(type(value), writer.add_array)(key, value)
     rows = {"token_embd": len(pieces), "blk.0.attn_norm": 0, "blk.0.ffn_norm": 0, "output_norm": 0}
     rows |= {
         f"blk.0.{name}": width

@@ -10,18 +10,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.numpy import save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
-BASE = {
+BASE: dict[str, Any] = {
     "model_type": "t5", "vocab_size": 96, "d_model": 32, "d_kv": 8, "d_ff": 64, "num_heads": 4, "num_layers": 2, "num_decoder_layers": 2,
     "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128, "layer_norm_epsilon": 1e-6, "feed_forward_proj": "relu",
     "tie_word_embeddings": True, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "is_encoder_decoder": True,
 }  # fmt: skip
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "relu_tied": {},
     "relu_untied": {"tie_word_embeddings": False},
     "gated_tied": {"feed_forward_proj": "gated-gelu"},
@@ -43,7 +44,7 @@ VARIANTS = {
 MAX_NEW_TOKENS = 12
 
 
-def build(name: str, seed: int) -> tuple[dict[str, object], T5ForConditionalGeneration]:
+def build(name: str, seed: int) -> tuple[dict[str, Any], T5ForConditionalGeneration]:
     """Return config.json's content and a random model whose logits are spread enough to choose by."""
     raw = {**BASE, **VARIANTS[name]}
     config = T5Config(**raw)

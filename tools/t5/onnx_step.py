@@ -31,7 +31,7 @@ class Graph:
         self.initializers: list[Any] = []
         self._count = 0
 
-    def constant(self, values: np.ndarray[Any, Any]) -> str:
+    def constant(self, values: np.ndarray[Any, Any] | np.float32) -> str:
         """Add an initializer."""
         self._count += 1
         name = f"c{self._count}"

@@ -64,7 +64,7 @@ def build(size: str, folder: Path, tokenizer: Path = TOKENIZER, seed: int = 0) -
 
 def main() -> None:
     """Build one."""
-    build(sys.argv[1], Path(sys.argv[2]), *(Path(p) for p in sys.argv[3:4]))
+    build(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else TOKENIZER)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import math
 import multiprocessing
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "architectures": ["T5ForConditionalGeneration"],
     "model_type": "t5",
     "vocab_size": 640,
