@@ -50,7 +50,7 @@ def test_runs_one_after_another_and_side_by_side_are_the_same_product(
     info = as_gpu(gpu) if as_other else None
     for m, k, n in ((36, 3 * RUN + 1, 40), (3, LONG + 5, 7), (1, 2 * LONG, 6), (6, LONG, 5)):
         a, b = rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
-        check(product(gpu, a, b, turned_a=transposed[0], turned_b=transposed[1], info=info), a, b)
+        check(product(gpu, a, b, transposed_a=transposed[0], transposed_b=transposed[1], info=info), a, b)
 
 
 def test_stacks_and_what_is_added_to_have_long_sums_too(gpu, rng, monkeypatch):

@@ -30,7 +30,7 @@ def test_what_is_not_finite_stays_in_its_row(gpu, rng, m, k, n, transposed, kind
         a, b = rng.uniform(0.5, 1, (m, k)).astype(np.float32), rng.uniform(0.5, 1, (k, n)).astype(np.float32)
         row, column = rng.integers(m), rng.integers(k)
         a[row, column] = value
-        check(product(gpu, a, b, turned_a=transposed, turned_b=transposed, info=info), a, b)
+        check(product(gpu, a, b, transposed_a=transposed, transposed_b=transposed, info=info), a, b)
 
 
 @pytest.mark.parametrize("kind", ["this adapter", "a GPU"])
