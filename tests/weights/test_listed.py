@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -64,6 +66,36 @@ def test_archives_with_objects_strings_and_structs(clean, tmp_path):
     holds_the_rest(clean, path, odd)
     np.savez_compressed(path, kept=KEPT, **odd)
     holds_the_rest(clean, path, odd)
+
+
+def test_archives_with_members_that_cannot_be_read(clean, tmp_path):
+    def member(array):
+        target = io.BytesIO()
+        np.save(target, array)
+        return target.getvalue()
+
+    def npz_of(packed, **members):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("kept.npy", member(KEPT))
+            for name, data in members.items():
+                archive.writestr(f"{name}.npy", data, compress_type=packed)
+
+    path = tmp_path / "mixed.npz"
+    with pytest.warns(UserWarning, match="format 3.0"):
+        foreign_names = member(np.zeros(2, [("\u91cd\u307f", "f4")]))
+    long_header = member(np.zeros(1, [(f"field_{index}", "f4") for index in range(2000)]))
+    npz_of(zipfile.ZIP_STORED, foreign=foreign_names, long=long_header, text=b"not an array", nothing=b"")
+    holds_the_rest(clean, path, ["foreign", "long", "text", "nothing"])
+    for packed in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        npz_of(packed, other=member(KEPT))
+        holds_the_rest(clean, path, ["other"])
+
+
+@pytest.mark.no_adapter
+def test_an_empty_archive_holds_nothing(tmp_path):
+    path = tmp_path / "empty.npz"
+    np.savez(path)
+    assert wg.inspect_weights(path).tensors == ()
 
 
 def test_safetensors_of_a_later_format(clean, tmp_path):

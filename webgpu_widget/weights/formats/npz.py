@@ -59,7 +59,8 @@ class _File(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.reader.size}[whence]
         if base + offset < 0:
-            raise ValueError("seek before the file's beginning")
+            # As of a real file: zipfile looks for what an empty archive has no room for.
+            raise io.UnsupportedOperation("seek before the file's beginning")
         self.at = base + offset
         return self.at
 
@@ -126,16 +127,19 @@ def _parse(archive: zipfile.ZipFile, reader: ByteReader) -> Parsed:
 def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, reader: ByteReader) -> TensorInfo | Member:
     where = f"{reader.name}: member {name[:80]!r}"
     if item.flag_bits & 1 or item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise FormatError(f"{where}: is encrypted, or packed by method {item.compress_type}; only deflate can be read")
+        how = "encrypted" if item.flag_bits & 1 else f"packed by zip's method {item.compress_type}"
+        return _listed(reader, item, name, f"a .npy {how}")
     with archive.open(item) as stream:
-        shape, fortran, dtype = _npy_header(stream)
+        try:
+            shape, fortran, dtype = _npy_header(stream)
+        except ValueError as error:
+            why = " ".join(str(error).split())[:80]
+            return _listed(reader, item, name, f"a .npy that NumPy's header reader refuses ({why})")
         head = stream.tell()
     encoding = _DTYPES.get(dtype.str[1:]) if dtype.names is None and dtype.subdtype is None else None
     if encoding is None:
-        # Objects, strings and structs are listed, with the bytes that they take in the archive.
         element_count(shape, where)
-        begin = _data_begin(reader, item)
-        return TensorInfo(name, f"NumPy's {str(dtype)[:80]}", shape, item.compress_size, "", 0, begin)
+        return _listed(reader, item, name, f"NumPy's {str(dtype)[:80]}", shape)
     size = element_count(shape, where) * dtype.itemsize
     if head + size != item.file_size:
         raise FormatError(
@@ -148,6 +152,13 @@ def _member(archive: zipfile.ZipFile, item: zipfile.ZipInfo, name: str, reader: 
     if item.compress_size != item.file_size:
         raise FormatError(f"{where}: stored, yet {item.compress_size} bytes hold {item.file_size}")
     return TensorInfo(name, encoding, shape, size, "", 0, _data_begin(reader, item) + head)
+
+
+def _listed(
+    reader: ByteReader, item: zipfile.ZipInfo, name: str, stored_as: str, shape: tuple[int, ...] = ()
+) -> TensorInfo:
+    """Describe what no kernel decodes, such as objects, strings and structs: with the bytes that it takes in the archive."""
+    return TensorInfo(name, stored_as, shape, item.compress_size, "", 0, _data_begin(reader, item))
 
 
 def _data_begin(reader: ByteReader, item: zipfile.ZipInfo) -> int:
