@@ -139,6 +139,18 @@ def test_chunks():
     ]
 
 
+def test_stages_that_are_none(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_file({"x": np.ones(3, np.float32)}, path)
+    for stages in (5, "layer", b"x", [[1]], [5], [["x"], None], 2.5):
+        with pytest.raises(wg.WeightsError, match=r"stages=.*must be 'layers', a list of lists"):
+            wg.inspect_weights(path, stages=stages)  # type: ignore[arg-type]
+    for made in ([0], {}, (1, [2])):
+        with pytest.raises(wg.WeightsError, match="for 'x'; a stage is a number or a str"):
+            wg.inspect_weights(path, stages=lambda name, made=made: made)
+    assert wg.inspect_weights(path, stages=("x*",)).stages == ("0",)
+
+
 def test_missing_and_ambiguous_sources(tmp_path):
     with pytest.raises(wg.WeightsError, match="the source is 5 of type int; pass a path"):
         wg.inspect_weights(5)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import asyncio
 import fnmatch
 import html
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -260,20 +261,36 @@ def assign_stages(names: list[str], stages: Stages | None) -> dict[str, str]:
     dict of str to str
         In the order of the stages.
     """
-    if stages is None or stages == "layers":
+    if stages is None or (isinstance(stages, str) and stages == "layers"):
         keys = _by_layer(names)
     elif callable(stages):
-        made = {name: stages(name) for name in names}
+        made = {name: _stage_of(stages, name) for name in names}
         if all(isinstance(value, int) for value in made.values()):
             made = dict(sorted(made.items(), key=lambda item: item[1]))  # type: ignore[arg-type,return-value]
         order = {value: index for index, value in enumerate(dict.fromkeys(made.values()))}
         keys = {name: ((order[value],), str(value)) for name, value in made.items()}
-    elif isinstance(stages, str):
-        raise WeightsError(f"stages={stages!r}: must be 'layers', a list of lists of name patterns, or a callable")
     else:
-        groups = [[item] if isinstance(item, str) else list(item) for item in stages]
+        groups = _patterns(stages)
         keys = {name: _by_pattern(name, groups) for name in names}
     return {name: key[1] for name, key in sorted(keys.items(), key=lambda item: item[1][0])}
+
+
+def _stage_of(stages: Callable[[str], object], name: str) -> object:
+    made = stages(name)
+    try:
+        hash(made)
+    except TypeError:
+        raise WeightsError(f"stages: the callable gave {made!r} for {name!r}; a stage is a number or a str") from None
+    return made
+
+
+def _patterns(stages: Any) -> list[list[str]]:
+    """Return lists of name patterns, where that is what ``stages`` is."""
+    if isinstance(stages, Iterable) and not isinstance(stages, (str, bytes)):
+        groups = [list(item) if isinstance(item, Iterable) and not isinstance(item, str) else [item] for item in stages]
+        if all(isinstance(pattern, str) for group in groups for pattern in group):
+            return groups
+    raise WeightsError(f"stages={stages!r}: must be 'layers', a list of lists of name patterns, or a callable")
 
 
 def _by_pattern(name: str, groups: list[list[str]]) -> tuple[tuple[int, ...], str]:
