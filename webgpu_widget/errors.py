@@ -143,8 +143,13 @@ class BufferSizeError(OutOfMemoryError, LimitError):
             f"{what} needs a buffer of {wanted_bytes} bytes, but this adapter's maxBufferSize is {limit_bytes}, whatever "
             "memory is free. Work on parts of it, each an array of its own, or use a smaller dtype such as float16."
         )
+        self._what = what
         self.wanted_bytes = wanted_bytes
         self.limit_bytes = limit_bytes
+
+    def __reduce__(self) -> Any:
+        """Pickle what the error is made of, so that a worker of a cluster can raise it."""
+        return type(self), (self._what, self.wanted_bytes, self.limit_bytes)
 
 
 class ShaderError(WebGPUWidgetError):

@@ -62,3 +62,5 @@ def test_copies_do_not_change_with_the_array(gpu, function):
 def test_pickling_says_what_to_do_instead(gpu):
     with pytest.raises(TypeError, match=r"Pickle x\.numpy\(\)"):
         pickle.dumps(gpu.ones(3))
+    with pytest.raises(TypeError, match="GPU belongs to this process and its page"):
+        pickle.dumps(gpu)

@@ -141,6 +141,12 @@ class PicturedWidget(anywidget.AnyWidget):
         for output in outputs:
             output.update(bare if self._page or self._ended or self._is_bare else data, metadata)
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} belongs to this process and its page, and cannot be pickled. Another process makes its own; a task of a "
+            "cluster is called with the GPU of its worker."
+        )
+
     def close(self) -> None:
         """Close the widget; its picture stays."""
         if not getattr(self, "_ended", True):
