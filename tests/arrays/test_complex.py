@@ -122,6 +122,18 @@ def test_sums_products_and_means(gpu, pair):
     assert xp.sum(gpu.zeros((0, 2), dtype=np.complex64), axis=0).numpy().tolist() == [0, 0]
 
 
+def test_sums_products_and_means_without_nan(gpu, pair):
+    z = pair(3, 8)
+    z[0, 1], z[1, :] = complex(np.nan, 1), complex(2, np.nan)
+    a = gpu.array(z)
+    wide = z.astype(np.complex128)
+    for axis in (None, 0, 1):
+        close(xp.nansum(a, axis), np.nansum(wide, axis).astype(np.complex64), 1e-5)
+        close(xp.nanprod(a, axis), np.nanprod(wide, axis).astype(np.complex64), 1e-5)
+    close(xp.nanmean(a, 0), np.nanmean(wide, 0).astype(np.complex64), 1e-5)
+    assert np.isnan(xp.nanmean(a, 1).numpy()).tolist() == [False, True, False]
+
+
 def test_matrix_products(gpu, pair):
     z, w = pair(2, 5, 33), pair(33, 6)
     a, b = gpu.array(z), gpu.array(w)

@@ -18,7 +18,7 @@ __all__ = ["nanargmax", "nanargmin", "nanmax", "nanmean", "nanmin", "nanprod", "
 
 
 def _filled(x: GPUArray, value: float) -> GPUArray:
-    return where(apply("isnan", x), value, x) if x.dtype.kind == "f" else x
+    return where(apply("isnan", x), value, x) if x.dtype.kind in "fc" else x
 
 
 def _counts(x: GPUArray, axis: Axis, *, keepdims: bool) -> GPUArray:
@@ -225,9 +225,9 @@ def nanmean(a: GPUArray, axis: Axis = None, dtype: Any = None, *, keepdims: bool
     GPUArray(2., shape=(), dtype=float32)
     """
     x = a if dtype is None else a.astype(dtype)
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return statistics.mean(x, axis, keepdims=keepdims)
-    total = nansum(x.astype(dt.FLOAT32), axis, keepdims=keepdims)
+    total = nansum(x if x.dtype.kind == "c" else x.astype(dt.FLOAT32), axis, keepdims=keepdims)
     return apply("divide", total, _counts(x, axis, keepdims=keepdims)).astype(x.dtype)
 
 
