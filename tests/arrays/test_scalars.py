@@ -331,3 +331,15 @@ def test_a_fill_is_a_number(gpu):
             with pytest.raises(wg.DTypeError):
                 xp.full(3, value, dtype=dtype, device=gpu)
     np.testing.assert_array_equal(gpu.full(2, np.array(2.5)).numpy(), [2.5, 2.5])
+
+
+def test_along_the_only_element_of_a_scalar(gpu):
+    """As in NumPy: an array without axes is a line of one element, also where no axis is named."""
+    x, a = np.float32(3), gpu.array(np.float32(3))
+    for axis in (None, 0, -1):
+        np.testing.assert_array_equal(xp.cumulative_sum(a, axis=axis).numpy(), np.cumsum(x, axis))
+        np.testing.assert_array_equal(xp.cumulative_prod(a, axis=axis).numpy(), np.cumprod(x, axis))
+        index = gpu.array([[0, -1], [0, 0]], dtype=np.int32)
+        np.testing.assert_array_equal(xp.take(a, index[0], axis=axis).numpy(), np.take(x, [0, -1], axis))
+    with pytest.raises(ValueError, match="an array of 2 axes needs axis="):
+        xp.take(gpu.zeros((2, 2)), index[0])

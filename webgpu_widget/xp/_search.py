@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from webgpu_widget.arrays.lazy import places, search, statistics
 from webgpu_widget.arrays.lazy.build import where as _where
 from webgpu_widget.arrays.lazy.indexing import take as _take
-from webgpu_widget.arrays.lazy.shape import check_axis
+from webgpu_widget.arrays.lazy.shape import check_axis, is_axis_of_scalar
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -240,9 +240,11 @@ def take(x: GPUArray, indices: GPUArray, /, *, axis: int | None = None) -> GPUAr
     GPUArray([30, 10], shape=(2,), dtype=int32)
     """
     if axis is None:
-        if x.ndim != 1:
+        if x.ndim > 1:
             raise ValueError(f"take: an array of {x.ndim} axes needs axis=.")
         axis = 0
+    if is_axis_of_scalar(axis, x.ndim):
+        x = x.reshape((1,))
     return _take(x, indices, check_axis(axis, x.ndim))
 
 

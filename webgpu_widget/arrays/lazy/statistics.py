@@ -138,7 +138,7 @@ def cumulative(x: GPUArray, kind: str, axis: int | None, dtype: Any, *, include_
     """Return running sums or products along an axis (1-D arrays need none)."""
     runtime = same_gpu(f"cumulative_{kind}", [x])
     if axis is None:
-        if x.ndim != 1:
+        if x.ndim > 1:
             raise ValueError(f"cumulative_{kind}: an array of {x.ndim} axes needs axis=.")
         axis = 0
     if is_axis_of_scalar(axis, x.ndim):
