@@ -255,6 +255,9 @@ def test_other_products(gpu, rng):
         atol=1e-5,
     )
     np.testing.assert_allclose(xp.vecdot(gpu.array(c), gpu.array(c)).numpy(), (c * c).sum(-1), rtol=1e-5)
+    some = rng.random((2, 6, 5)) < 0.3
+    got = xp.vecdot(gpu.array(some[0]), gpu.array(some[1])).numpy()
+    np.testing.assert_array_equal(got, np.vecdot(some[0], some[1]), strict=True)
     np.testing.assert_allclose(
         xp.linalg.cross(gpu.array(c), gpu.array(c[::-1].copy())).numpy(), np.cross(c, c[::-1]), rtol=1e-4, atol=1e-5
     )

@@ -89,7 +89,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> GPUArray:
     if a.shape[axis] != b.shape[axis]:
         raise ShapeError(f"vecdot: shapes {a.shape} and {b.shape} differ along axis {axis}; they must be equal there.")
     result = apply("multiply", apply("conj", a) if a.dtype.kind == "c" else a, b)
-    return result.sum(axis=axis, dtype=result.dtype if result.dtype != dt.BOOL else None)
+    return result.any(axis=axis) if result.dtype == dt.BOOL else result.sum(axis=axis, dtype=result.dtype)
 
 
 def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> GPUArray:
