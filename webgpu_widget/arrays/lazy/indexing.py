@@ -37,7 +37,10 @@ def _is_int(entry: Any) -> bool:
 
 
 def _expand(key: Any, ndim: int, shape: Shape) -> list[Any]:
-    """Return the key as a list with an entry for each axis, and None for new ones."""
+    """Return the key as a list with an entry for each axis, and None for new ones.
+
+    An ellipsis of no axes stays beside arrays: what it stands between is apart then, as in NumPy.
+    """
     entries = list(key) if isinstance(key, tuple) else [key]
     entries = [e if _is_basic(e) else _as_index(e) for e in entries]
     used = sum(_axes_of(e) for e in entries)
@@ -47,7 +50,9 @@ def _expand(key: Any, ndim: int, shape: Shape) -> list[Any]:
     if len(gaps) > 1:
         raise IndexError("An index has at most one ellipsis (...).")
     if gaps:
-        entries[gaps[0] : gaps[0] + 1] = [slice(None)] * (ndim - used)
+        is_between = 0 < gaps[0] < len(entries) - 1 and not all(map(_is_basic, entries))
+        stands_for: list[Any] = [slice(None)] * (ndim - used) or ([Ellipsis] if is_between else [])
+        entries[gaps[0] : gaps[0] + 1] = stands_for
     else:
         entries += [slice(None)] * (ndim - used)
     return entries
@@ -135,6 +140,8 @@ def _advanced(x: GPUArray, entries: list[Any]) -> tuple[GPUArray, dict[int, Node
     places: list[int] = []
     axis = 0
     for position, entry in enumerate(entries):
+        if entry is Ellipsis:
+            continue
         if _is_basic(entry) and not _is_int(entry):
             plain.append(entry)
             axis += entry is not None
