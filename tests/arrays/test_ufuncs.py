@@ -184,3 +184,17 @@ def test_masked_values_are_refused(gpu):
         gpu.array(masked)
     with pytest.raises(wg.DTypeError, match="masked"):
         gpu.ones(3) + masked
+    records = np.ma.zeros(3, [("a", "f4"), ("b", "f4", 2)])
+    assert gpu.array(records).numpy()["a"].tolist() == [0, 0, 0]
+    records["b"][1] = np.ma.masked
+    source = """struct S { a: f32, b: vec2f } @group(0) @binding(0) var<storage, read> x: array<S>;
+@group(0) @binding(1) var<uniform> u: vec3f;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1) fn main() { y[0] = x[0].a + u.x; }"""
+    plain = {"x": np.zeros(3, records.dtype), "u": np.zeros(3, np.float32)}
+    for ways in ({"x": records}, {"x": records[1]}, {"u": masked}, {"x": {"a": 1, "b": masked[:2]}}):
+        with pytest.raises(wg.DTypeError, match=r"masked, .*pass x\.filled"):
+            gpu.run(source, {**plain, **ways}, y=wg.out(1), threads=1)
+    for make in (lambda: gpu.array(records), lambda: wg.texture(masked[None, :, None])):
+        with pytest.raises(wg.DTypeError, match=r"masked, .*pass x\.filled"):
+            make()

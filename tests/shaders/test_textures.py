@@ -172,3 +172,21 @@ def test_a_written_texture_with_contents_is_refused_in_a_recording(gpu):
 def test_words_of_samplers(words):
     with pytest.raises(wg.BindingError, match=next(iter(words.values()))):
         wg.sampler(**words)
+
+
+@pytest.mark.no_adapter
+@pytest.mark.parametrize(
+    ("kind", "dtype", "one"),
+    [
+        (None, "u1", 255),
+        ("rgba8unorm-srgb", "u1", 255),
+        ("rgba8snorm", "i1", 127),
+        ("rgba8uint", "u1", 1),
+        ("rgba8sint", "i1", 1),
+        ("rgba32uint", "u4", 1),
+        (None, "f4", 1),
+    ],
+)
+def test_the_fourth_of_three_channels_is_one_as_the_format_reads_it(kind, dtype, one):
+    made = wg.texture(np.zeros((2, 2, 3), dtype), format=kind)
+    assert made.texels[0, 0, 0].tolist() == [0, 0, 0, one]

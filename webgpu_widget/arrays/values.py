@@ -114,6 +114,15 @@ def wholes(value: Any) -> tuple[int, ...] | None:
     return None if None in counts else tuple(cast("list[int]", counts))
 
 
+def refuse_masked(value: Any, where: str) -> None:
+    """Raise for an array with masked elements: what lies under a mask is not meant."""
+    # A structured mask has a bool for each number of each field.
+    if isinstance(value, np.ma.MaskedArray) and np.ascontiguousarray(np.ma.getmaskarray(value)).view(np.bool_).any():
+        raise errors.DTypeError(
+            f"{where}: values of shape {value.shape} are masked, and arrays on the GPU have no masks: pass x.filled(...)."
+        )
+
+
 def convert(value: Any, info: TypeInfo, where: str) -> Array:
     """Turn a value into an array of a leaf type's scalar.
 
@@ -139,6 +148,7 @@ def convert(value: Any, info: TypeInfo, where: str) -> Array:
     DTypeError
         For a dtype, a kind of number or a value that the scalar does not hold.
     """
+    refuse_masked(value, where)
     name = scalar_name(info)
     if name is None:
         raise errors.BindingError(f"{where} is {describe(info)}: pass a dict by field name, or a structured array")
@@ -163,9 +173,11 @@ def _numbers(value: Any, info: TypeInfo, scalar: np.dtype[Any], where: str) -> A
     if array.dtype == np.object_ and array.size and all(isinstance(item, int) for item in array.flat):
         raise _refused(value, info, where, "too large for that")
     if array.dtype.kind not in "biufc":
-        raise _refused(value, info, where, "and that is not a number or an array of numbers")
+        raise _refused(value, info, where, "pass a number, or an array of numbers")
     if array.dtype.kind == "c":
-        raise _refused(value, info, where, "and that is complex: pass np.complex64 to a vec2f, or the parts as floats")
+        raise _refused(
+            value, info, where, "which has no imaginary part: pass np.complex64 to a vec2f, or the parts as floats"
+        )
     if scalar.kind in "iu":
         if array.dtype.kind not in "biu":
             raise _refused(value, info, where, "pass an int")

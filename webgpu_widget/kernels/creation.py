@@ -8,6 +8,7 @@ import numpy as np
 
 from webgpu_widget.arrays import creation
 from webgpu_widget.arrays.lazy.create import check_shape
+from webgpu_widget.arrays.values import refuse_masked
 from webgpu_widget.kernels.records import GPURecords, make_records, zero_records
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Creation(creation.Creation):
         if wanted is None:
             return super().array(x, dtype)
         self._device.check_open()
+        refuse_masked(x, "gpu.array")
         return make_records(self._device, np.asarray(x, wanted))
 
     def _copied(self, records: GPURecords, dtype: Any) -> GPURecords:

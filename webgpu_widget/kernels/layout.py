@@ -14,7 +14,17 @@ from typing import Any, cast
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget.arrays.values import SCALARS, Array, convert, describe, dtype_error, holds_pairs, leaf, scalar_name
+from webgpu_widget.arrays.values import (
+    SCALARS,
+    Array,
+    convert,
+    describe,
+    dtype_error,
+    holds_pairs,
+    leaf,
+    refuse_masked,
+    scalar_name,
+)
 from webgpu_widget.link.protocol import ArrayType, StructType, TypeInfo
 
 __all__ = [
@@ -246,6 +256,7 @@ def _fill_struct(info: StructType, place: Place, value: Any, where: str) -> None
     names = [item["name"] for item in info["members"]]
     exact = False
     if isinstance(value, (np.ndarray, np.void)) and value.dtype.names is not None:
+        refuse_masked(value, where)
         records = np.asarray(value)
         if not place.shape and records.size == 1:
             records = records.reshape(())
@@ -317,6 +328,7 @@ def pack_runtime(info: ArrayType, value: Any, where: str) -> tuple[Array, tuple[
     """
     elem = info["elem"]
     if scalar_name(elem) is None:
+        refuse_masked(value, where)
         records = np.asarray(value) if isinstance(value, (np.ndarray, np.void)) else None
         if records is None or records.dtype.names is None:
             items = _items(value, info, where)

@@ -12,6 +12,7 @@ from webgpu_widget import errors
 from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.arrays.lazy import create
 from webgpu_widget.arrays.lazy.shape import broadcast_to
+from webgpu_widget.arrays.values import refuse_masked
 from webgpu_widget.kernels import layout, relayout
 from webgpu_widget.link.protocol import StructType, TypeInfo
 from webgpu_widget.link.steps import Steps, drive, drive_async
@@ -285,6 +286,7 @@ class GPURecords:
         if isinstance(key, str):
             self._set_field(key, value, dtype)
             return
+        refuse_masked(value, "the records assigned")
         given = value if isinstance(value, GPURecords) else make_records(self._device, np.asarray(value, dtype))
         given._device.check_same(self._device, "the records assigned")
         plain = (self.copy() if self._plain_dtype() is not None else self)._in_plain(dtype)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 import numpy as np
 
 from webgpu_widget import errors
-from webgpu_widget.arrays.values import wholes
+from webgpu_widget.arrays.values import refuse_masked, wholes
 from webgpu_widget.device.handles import Sampler, Texture
 from webgpu_widget.kernels import layout
 from webgpu_widget.link.steps import Steps, drive, drive_async
@@ -129,6 +129,7 @@ def texture(array: Any, format: str | None = None, dimension: Dimension = "2d", 
     >>> wg.texture(np.zeros((4, 6, 3), np.uint8)).format
     'rgba8unorm'
     """
+    refuse_masked(array, "the texture")
     values = np.asarray(array)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if dimension not in _FRONT:
@@ -147,10 +148,11 @@ def texture(array: Any, format: str | None = None, dimension: Dimension = "2d", 
         raise errors.DTypeError(
             f"a texture of {values.dtype.name} needs a format=; without one, uint8, float16 and float32 are taken"
         )
+    channels = 4 if values.shape[-1] == 3 else values.shape[-1]
+    chosen = format or _CHANNELS[channels] + _BY_DTYPE[values.dtype.name]
     if values.shape[-1] == 3:
-        one = 255 if values.dtype == np.uint8 else 1
+        one = np.iinfo(values.dtype).max if "norm" in chosen and values.dtype.kind in "iu" else 1
         values = np.concatenate([values, np.full((*values.shape[:-1], 1), one, values.dtype)], axis=-1)
-    chosen = format or _CHANNELS[values.shape[-1]] + _BY_DTYPE[values.dtype.name]
     if chosen not in FORMATS:
         raise errors.BindingError(
             f"format {chosen!r} is not one that a texture can have here: {', '.join(sorted(FORMATS))}"

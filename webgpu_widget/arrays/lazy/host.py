@@ -10,6 +10,7 @@ from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.node import Node
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.value import is_array, wrap
+from webgpu_widget.arrays.values import refuse_masked
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -40,10 +41,7 @@ def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
     RangeError
         For values that do not fit.
     """
-    if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
-        raise dt.DTypeError(
-            f"{np.ma.getmaskarray(value).sum()} values of shape {value.shape} are masked, and arrays on the GPU have no masks: pass x.filled(...)."
-        )
+    refuse_masked(value, "an array of the host")
     if isinstance(value, (list, tuple)):
         value = _host_scalars(value)
         from_python = not _has_numpy(value)
