@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +13,11 @@ import numpy as np
 from webgpu_widget.errors import PromptError
 from webgpu_widget.shaders.uniforms import uniform
 
-__all__ = ["MOST_BEAMS", "Settings", "checked", "seen_bits"]
+__all__ = ["MOST_BEAMS", "MOST_SCALE", "Settings", "checked", "seen_bits"]
 
 MOST_BEAMS = 16
+MOST_SCALE = 1e6
+"""Logits are divided and multiplied by numbers from 1 / MOST_SCALE to this: far beyond, float32 has no room for them, and another token would be taken."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Settings:
         seed = (self.seed ^ self.seed >> 32) & 0xFFFFFFFF
         floor = min(self.temperature * math.log(self.min_p), -1e-30) if self.min_p else 0.0
         return uniform("nn/pick", "Settings").pack(
-            sample=int(self.do_sample), top_k=self.top_k, seed=seed, top_p=self.top_p, temperature=self.temperature, floor=floor,
+            sample=int(self.do_sample), top_k=min(self.top_k, 0xFFFFFFFF), seed=seed, top_p=self.top_p, temperature=self.temperature, floor=floor,
             penalty=self.repetition_penalty,
         )  # fmt: skip
 
@@ -58,39 +62,58 @@ def checked(
     min_p: float = 0.0,
     repetition_penalty: float = 1.0,
 ) -> Settings:
-    """Return settings, or raise PromptError for one out of range; a seed of None is drawn anew."""
-
-    def check(condition: bool, name: str, value: object, allowed: str) -> None:
-        if not condition:
-            raise PromptError(f"{name} is {value!r}, but must be {allowed}")
-
-    check(
-        isinstance(max_new_tokens, int) and max_new_tokens >= 1,
-        "max_new_tokens",
-        max_new_tokens,
-        "a whole number of at least 1",
-    )
-    check(
-        isinstance(num_beams, int) and 1 <= num_beams <= MOST_BEAMS,
-        "num_beams",
-        num_beams,
-        f"a whole number from 1 to {MOST_BEAMS}",
-    )
-    check(num_beams == 1 or not do_sample, "do_sample", do_sample, "False where num_beams is more than 1")
-    check(temperature > 0, "temperature", temperature, "more than 0; for the likeliest tokens pass do_sample=False")
-    check(isinstance(top_k, int) and top_k >= 0, "top_k", top_k, "a whole number of at least 0 (0: all)")
-    check(0 < top_p <= 1, "top_p", top_p, "more than 0 and at most 1")
-    check(0 <= min_p <= 1, "min_p", min_p, "from 0 (no bound) to 1")
-    check(0 < repetition_penalty < math.inf, "repetition_penalty", repetition_penalty, "more than 0 (1: none)")
+    """Return settings, or raise PromptError for one that is no such number or out of range; a seed of None is drawn anew."""
+    tokens = _whole("max_new_tokens", max_new_tokens, 1, None, "a whole number of at least 1")
+    beams = _whole("num_beams", num_beams, 1, MOST_BEAMS, f"a whole number from 1 to {MOST_BEAMS}")
+    if beams > 1 and do_sample:
+        raise _refused("do_sample", do_sample, "False where num_beams is more than 1")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    chosen = (
+    return Settings(
+        tokens,
+        beams,
         bool(do_sample),
-        float(temperature),
-        top_k,
-        float(top_p),
-        int(seed),
-        float(min_p),
-        float(repetition_penalty),
+        _real(
+            "temperature",
+            temperature,
+            lambda t: 1 / MOST_SCALE <= t <= MOST_SCALE,
+            f"from {1 / MOST_SCALE:g} to {MOST_SCALE:g}; for the likeliest tokens pass do_sample=False",
+        ),
+        _whole("top_k", top_k, 0, None, "a whole number of at least 0 (0: all)"),
+        _real("top_p", top_p, lambda p: 0 < p <= 1, "more than 0 and at most 1"),
+        _whole("seed", seed, None, None, "a whole number, or None for another each time"),
+        _real("min_p", min_p, lambda p: 0 <= p <= 1, "from 0 (no bound) to 1"),
+        _real(
+            "repetition_penalty",
+            repetition_penalty,
+            lambda p: 1 / MOST_SCALE <= p <= MOST_SCALE,
+            f"from {1 / MOST_SCALE:g} to {MOST_SCALE:g} (1: none)",
+        ),
     )
-    return Settings(max_new_tokens, num_beams, *chosen)
+
+
+def _refused(name: str, value: object, allowed: str) -> PromptError:
+    return PromptError(f"{name} is {value!r:.80}, but must be {allowed}")
+
+
+def _whole(name: str, value: Any, least: int | None, most: int | None, allowed: str) -> int:
+    """Return a whole number of Python's or NumPy's as an int."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise _refused(name, value, allowed) from None
+    if (least is not None and number < least) or (most is not None and number > most):
+        raise _refused(name, value, allowed)
+    return number
+
+
+def _real(name: str, value: Any, fits: Callable[[float], bool], allowed: str) -> float:
+    if isinstance(value, (str, bytes)):
+        raise _refused(name, value, allowed)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise _refused(name, value, allowed) from None
+    if not fits(number):
+        raise _refused(name, value, allowed)
+    return number
