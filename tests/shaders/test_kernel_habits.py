@@ -72,3 +72,19 @@ def test_with_closes_the_gpu(rng):
         raise ZeroDivisionError
     with pytest.raises(wg.ClosedError):
         own.ready()
+
+
+@pytest.mark.no_adapter
+def test_outputs_take_the_dtypes_that_arrays_take():
+    for given, meant in (
+        (float, "f4"),
+        (int, "i4"),
+        (bool, "?"),
+        (complex, "c8"),
+        (">f4", "f4"),
+        (np.dtype(">u4"), "u4"),
+    ):
+        assert wg.out(3, given).dtype == np.dtype(meant)
+    for wrong in ("float33", 3, object()):
+        with pytest.raises(wg.DTypeError, match="is no dtype; pass np.float32"):
+            wg.out(3, wrong)

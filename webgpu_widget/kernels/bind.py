@@ -13,6 +13,7 @@ import numpy as np
 
 from webgpu_widget import errors, shaders
 from webgpu_widget.arrays.array import GPUArray, stored_dtype
+from webgpu_widget.arrays.lazy.dtypes import check_dtype
 from webgpu_widget.arrays.lazy.origin import Target, check_apart, targets, write_through
 from webgpu_widget.arrays.values import leaf, whole, wholes
 from webgpu_widget.device.handles import Arg, Buffer
@@ -57,7 +58,7 @@ def out(shape: Any = None, dtype: Any = None, *, tail: int | None = None) -> Out
     shape : int or tuple of int, optional
         Its shape. May be left out for a single struct.
     dtype : dtype, default float32
-        As the shader declares; a structured dtype (``kernel.dtype("x")``, or one with the same field names) for structs.
+        As the shader declares; Python's ``float``, ``int``, ``bool`` and ``complex`` are float32, int32, bool and complex64, as for arrays. A structured dtype (``kernel.dtype("x")``, or one with the same field names) for structs.
     tail : int, optional
         For a struct that ends in a runtime-sized array: that array's length.
 
@@ -86,7 +87,16 @@ def out(shape: Any = None, dtype: Any = None, *, tail: int | None = None) -> Out
         tail = length
     if dtype is None:
         return Out(shape, None, tail)
-    dtype, own = layout.split_dtype(np.dtype(dtype))
+    if any(dtype is kind for kind in (bool, int, float, complex)):
+        dtype = check_dtype(dtype)
+    try:
+        dtype, own = layout.split_dtype(np.dtype(dtype))
+    except TypeError:
+        raise errors.DTypeError(
+            f"wg.out: {dtype!r} is no dtype; pass np.float32, np.int32, np.uint32 or another"
+        ) from None
+    if dtype.names is None and not dtype.isnative:
+        dtype = dtype.newbyteorder("=")
     return Out((*(shape or ()), *own) if own else shape, dtype, tail)
 
 
