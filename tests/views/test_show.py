@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,31 @@ def test_a_picture_of_now_needs_no_gpu_and_can_be_saved(tmp_path: object) -> Non
     bundle = picture._repr_mimebundle_()
     assert bundle["text/plain"] == "Picture(2 x 2)"
     assert Image.open(io.BytesIO(bundle["image/png"])).size == (384, 384)
+
+
+def test_ends_that_the_array_leaves_no_room_for() -> None:
+    """One end given beyond all numbers, or numbers that are all alike and large: the colours neither turn around nor become those of NaN."""
+    values = np.float32([[0, 1], [2, 3]])
+
+    def reds(values: Any, **ends: Any) -> list[int]:
+        return colored(np.asarray(values), ["#000000", "#ffffff"], **ends)[..., 0].ravel().tolist()
+
+    assert reds(values, vmin=3) == reds(values, vmin=100) == [0, 0, 0, 0]
+    assert reds(values, vmax=0) == reds(values, vmax=-1e20) == [255, 255, 255, 255]
+    assert reds(values, vmin=-2) == [102, 153, 204, 255]
+    assert reds(np.full((2, 2), 1e20)) == reds(np.full((2, 2), -1e30)) == [0, 0, 0, 0]
+    for wrong in ("low", np.nan, np.inf, [1, 2], 1j):
+        with pytest.raises(wg.BindingError, match=r"vmax is .*; it is a finite number, or left out"):
+            wg.show(values, vmax=wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_masked_is_grey() -> None:
+    values = np.ma.masked_greater(np.arange(6).reshape(2, 3), 3)
+    picture = wg.show(values, cmap=["#000000", "#ffffff"])
+    assert isinstance(picture, Picture)
+    assert picture.rgba[..., 0].tolist() == [[0, 85, 170], [255, 128, 128]]
+    with pytest.raises(wg.DTypeError, match="masked"):
+        wg.show(np.ma.masked_greater(np.ones((2, 2, 3)), 0))
 
 
 def test_what_is_no_picture_is_refused(gpu: wg.GPU) -> None:

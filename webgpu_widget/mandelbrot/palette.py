@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,12 +129,12 @@ def palette_colors(palette: str | Sequence[str]) -> list[str]:
         An unknown name, or a colour that is not ``#rrggbb``.
     """
     if not isinstance(palette, str):
-        colors = [str(color).lower() for color in palette]
+        colors = [str(color).lower() for color in palette] if isinstance(palette, Iterable) else []
         bad = [
             color for color in colors if len(color) != 7 or color[0] != "#" or set(color[1:]) - set("0123456789abcdef")
         ]
         if bad or len(colors) < 2:
-            raise ViewError(f"palette is {list(palette)!r}; pass a name, or at least two colours like '#0b4f6c'")
+            raise ViewError(f"palette is {palette!r:.200}; pass a name, or at least two colours like '#0b4f6c'")
         return colors
     if palette in _OWN:
         return list(_OWN[palette])

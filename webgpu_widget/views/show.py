@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgpu_widget.arrays.array import GPUArray
+from webgpu_widget.arrays.values import refuse_masked
 from webgpu_widget.errors import BindingError, DTypeError, ShapeError
 from webgpu_widget.mandelbrot.palette import palette_colors
 from webgpu_widget.views.shader_view import ShaderView, png
@@ -123,15 +125,37 @@ def _channels(shape: tuple[int, ...]) -> int:
 
 
 def _finite_range(array: Any) -> tuple[float, float]:
-    """Return the least and the greatest number of an array, apart from each other."""
+    """Return the least and the greatest number of an array; 0 and 1 where it has none."""
     if isinstance(array, GPUArray) and array.size > _COUNTED:
         low, high = float(array.min()), float(array.max())
         if np.isfinite([low, high]).all():
-            return low, high if high > low else low + 1.0
+            return low, high
     values = np.asarray(array)
     values = values[np.isfinite(values)]
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
-    return low, high if high > low else low + 1.0
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+
+
+def _ends(array: Any, vmin: Any, vmax: Any) -> tuple[float, float]:
+    """Return the numbers with the first and the last colour, the first below the last; those not given are the array's own, where they leave room."""
+    low, high = _number("vmin", vmin), _number("vmax", vmax)
+    if low is not None and high is not None and not low < high:
+        raise BindingError(f"vmin is {vmin} and vmax {vmax}; vmin is below vmax")
+    if low is None or high is None:
+        least, most = _finite_range(array)
+        if low is None:
+            low = least if high is None or least < high else high - max(1.0, abs(high))
+        if high is None:
+            high = most if most > low else low + max(1.0, abs(low))
+    return low, high
+
+
+def _number(name: str, value: Any) -> float | None:
+    try:
+        if value is None or math.isfinite(number := float(value)):
+            return None if value is None else number
+    except (TypeError, ValueError):
+        pass
+    raise BindingError(f"{name} is {value!r:.80}; it is a finite number, or left out")
 
 
 def _map_of(cmap: str | Sequence[str]) -> NDArray[np.float32]:
@@ -165,8 +189,7 @@ def colored(
         scaled = np.nan_to_num(values.astype(np.float64)) * (1.0 if values.dtype.kind in "iu" else 255.0)
         rgba[..., : max(3, channels)] = np.clip(np.rint(scaled), 0, 255)
         return rgba
-    low, high = _finite_range(values)
-    low, high = low if vmin is None else vmin, high if vmax is None else vmax
+    low, high = _ends(values, vmin, vmax)
     table = _map_of(cmap)
     at = np.clip((values.astype(np.float64) - low) / (high - low), 0, 1) * (len(table) - 1)
     known = ~np.isnan(at)
@@ -195,7 +218,7 @@ def show(
         One of the palettes of `mandelbrot.render`'s pictures (magma, viridis, twilight, ...), a colour map of matplotlib where that is installed, or
         colours as ``#rrggbb``.
     vmin, vmax : float, optional
-        Numbers with the first and the last colour; the array's least and greatest finite ones, as they are now, when left out. NaN is grey.
+        Numbers with the first and the last colour; the array's least and greatest finite ones, as they are now, when left out. NaN, and what is masked, is grey.
     live : bool
         Whether to follow a GPUArray: the picture is drawn anew in the browser whenever it changes, by assignment, by a kernel or by a replay, and nothing of
         it comes to Python. ``u_vmin`` and ``u_vmax`` of the view are traits. Arrays with more than 1,536 rows or columns are drawn by means over blocks.
@@ -217,6 +240,9 @@ def show(
     >>> wg.show(np.eye(3), cmap="gray").rgba[:, :, 0].tolist()
     [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
     """
+    if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "fiub" and array.ndim == 2:
+        array = np.ma.filled(array.astype(np.float64), np.nan)
+    refuse_masked(array, "the picture")
     if not isinstance(array, GPUArray):
         array = np.asarray(array)
     channels = _channels(array.shape)
@@ -224,8 +250,6 @@ def show(
         raise DTypeError(
             f"an array of {array.dtype.name} is no picture: show its real part, its angle or its absolute values"
         )
-    if vmin is not None and vmax is not None and not vmin < vmax:
-        raise BindingError(f"vmin is {vmin} and vmax {vmax}; vmin is below vmax")
     if not live:
         return Picture(colored(np.asarray(array), cmap, vmin, vmax))
     if not isinstance(array, GPUArray):
@@ -247,7 +271,6 @@ def _followed(
     if channels:
         most = 1.0 if array.dtype.kind == "f" else 255.0
         return ShaderView(source + _COLORED, size, gpu, values=array, most=most)
-    low, high = _finite_range(array) if vmin is None or vmax is None else (0.0, 1.0)
-    low, high = low if vmin is None else float(vmin), high if vmax is None else float(vmax)
+    low, high = _ends(array, vmin, vmax)
     colors = _map_of(cmap).ravel()
     return ShaderView(source + _MAPPED, size, gpu, values=array, colors=colors, vmin=low, vmax=high)
