@@ -158,3 +158,8 @@ def test_a_broken_link_says_what_one_looks_like(link: str) -> None:
 def test_bad_views_are_refused_with_their_reason(change: dict[str, object], kind: type[Exception], words: str) -> None:
     with pytest.raises(kind, match=words):
         make_view(**{"center": 0, "width": 3, **change})  # type: ignore[arg-type]
+
+
+def test_a_point_in_an_array_without_axes() -> None:
+    assert exact_point(np.array(0.5 - 2j), "c") == (mpq(1, 2), mpq(-2))
+    assert exact_point(np.array("-0.75"), "c") == (mpq(-3, 4), mpq(0))

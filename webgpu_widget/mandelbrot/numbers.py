@@ -86,7 +86,9 @@ def exact_point(value: Any, name: str) -> tuple[mpq, mpq]:
     tuple of gmpy2.mpq
         Real and imaginary part.
     """
-    if isinstance(value, tuple | list | np.ndarray) and not isinstance(value, str):
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
+    if isinstance(value, tuple | list | np.ndarray):
         if len(value) != 2:
             raise ViewError(f"{name} has {len(value)} parts; pass a complex number or a pair (real, imaginary)")
         return exact(value[0], f"the real part of {name}"), exact(value[1], f"the imaginary part of {name}")
