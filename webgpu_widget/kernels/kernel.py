@@ -450,6 +450,10 @@ def _finite(value: Any) -> float | None:
 def normal_constants(constants: Constants | None) -> dict[str, float]:
     """Return constants by name or ``@id`` as the browser takes them: strings and numbers."""
     result = {}
+    if constants is not None and not isinstance(constants, Mapping):
+        raise errors.BindingError(
+            f"constants are {constants!r:.80}; pass a dict of override names or @id numbers, as in {{'TILE': 16}}"
+        )
     for key, value in (constants or {}).items():
         number = _finite(value)
         if number is None:
