@@ -246,6 +246,23 @@ def test_norms(gpu, rng):
         )
 
 
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0, 0), (2, 3, 0), (0, 2, 3)])
+def test_norms_of_nothing(gpu, shape):
+    x, a = np.zeros(shape, np.float32), gpu.zeros(shape)
+    for order in ("fro", "nuc", 1, 2, np.inf, -1, -2, -np.inf):
+        try:
+            wanted = np.linalg.matrix_norm(x, ord=order)
+        except ValueError:
+            with pytest.raises(ValueError, match="no elements|no smallest singular value"):
+                xp.linalg.matrix_norm(a, ord=order)
+        else:
+            np.testing.assert_array_equal(xp.linalg.matrix_norm(a, ord=order).numpy(), wanted)
+    for order in (0, 1, 2, 3, np.inf):
+        for axis in (None, 0, -1):
+            wanted = np.linalg.vector_norm(x, ord=order, axis=axis)
+            np.testing.assert_array_equal(xp.linalg.vector_norm(a, ord=order, axis=axis).numpy(), wanted)
+
+
 def test_other_products(gpu, rng):
     a, b, c = normal(rng, 3, 4), normal(rng, 4, 3), normal(rng, 5, 3)
     np.testing.assert_allclose(

@@ -55,7 +55,8 @@ def vector_norm(
     runtime = same_gpu("vector_norm", [a])
     values = apply("abs", array(runtime, floats("vector_norm", a)))
     if ord == math.inf:
-        return values.max(axis=axis, keepdims=keepdims)
+        is_empty = not size_of(tuple(values.shape[i] for i in check_axes(axis, values.ndim)))
+        return (values.sum if is_empty else values.max)(axis=axis, keepdims=keepdims)
     if ord == -math.inf:
         return values.min(axis=axis, keepdims=keepdims)
     if ord == 0:
@@ -120,7 +121,11 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Ord = "fro") -> GPUAr
     values = array(runtime, floats("matrix_norm", a))
     if ord in (None, "fro"):
         return _euclidean(apply("abs", values), (-2, -1), keepdims=keepdims)
-    if ord in (1, -1, math.inf, -math.inf):
+    if 0 in values.shape[-2:] and ord in (1, math.inf, 2, "nuc"):
+        result = values.sum(axis=(-2, -1))
+    elif 0 in values.shape[-2:] and ord == -2:
+        raise ValueError(f"matrix_norm: a matrix of shape {a.shape[-2:]} has no smallest singular value.")
+    elif ord in (1, -1, math.inf, -math.inf):
         inner, rest = (-2, -1) if ord in (1, -1) else (-1, -1)
         sums = apply("abs", values).sum(axis=inner)
         result = sums.max(axis=rest) if ord in (1, math.inf) else sums.min(axis=rest)
