@@ -106,3 +106,115 @@ def test_freed_operands_are_refused_as_ever(gpu):
     assert pending.numpy()[0] == 3
     with pytest.raises(wg.ClosedError):
         x * 2 + 1
+
+
+def _integers(x):
+    return np.frombuffer(x.tobytes(), np.int32).reshape(x.shape) >> 8
+
+
+def _pairs():
+    """Name, and expressions that a careless key would take for one another; each of arrays of one shape, by their names."""
+    square = {
+        "dtypes": [lambda a: a["x"] + a["y"], lambda a: a["i"] + a["j"], lambda a: a["u"] + a["v"]],
+        "halves": [lambda a: a["x"] * 2, lambda a: a["h"] * 2, lambda a: a["h"].astype(np.float32) * 2],
+        "bools": [lambda a: a["i"] * 1, lambda a: (a["x"] > 0) * 1, lambda a: (a["x"] > 0) & (a["y"] > 0)],
+        "kind of scalar": [lambda a: a["i"] + 1, lambda a: a["x"] + 1, lambda a: a["x"] + 1.0, lambda a: a["x"] + True],
+        "bits of scalar": [lambda a: a["i"] + 1065353216, lambda a: a["x"] + np.float32(1.0)],
+        "sign of zero": [lambda a: a["x"] * 0.0, lambda a: a["x"] * -0.0],
+        "one scalar, two": [lambda a: (a["x"] + 2) * 2, lambda a: (a["x"] + 2) * 3, lambda a: (a["x"] + 3) * 2],
+        "one array, two": [lambda a: a["x"] - a["x"], lambda a: a["x"] - a["y"], lambda a: a["y"] - a["x"]],
+        "which is shared": [
+            lambda a: (a["x"] * a["y"]) - a["x"],
+            lambda a: (a["x"] * a["y"]) - a["y"],
+            lambda a: (a["x"] * a["x"]) - a["y"],
+        ],
+        "order": [lambda a: a["x"] / a["y"], lambda a: a["y"] / a["x"], lambda a: 2 / a["x"], lambda a: a["x"] / 2],
+        "shape of operand": [
+            lambda a: a["x"] + a["row"],
+            lambda a: a["x"] + a["column"],
+            lambda a: a["x"] + a["row"][0],
+            lambda a: a["row"] + a["column"],
+        ],
+        "axes": [lambda a: a["x"] + a["y"], lambda a: a["x"].T + a["y"], lambda a: a["x"] + a["y"].T],
+        "offsets": [
+            lambda a: a["x"][4:12] + a["y"][4:12],
+            lambda a: a["x"][5:13] + a["y"][4:12],
+            lambda a: a["x"][5:13] + a["y"][5:13],
+            lambda a: a["x"][:8] + a["y"][4:12],
+        ],
+        "alignment": [
+            lambda a: a["x"].reshape(-1)[4:68] + 1,
+            lambda a: a["x"].reshape(-1)[1:65] + 1,
+            lambda a: a["x"].reshape(-1)[4:69] + 1,
+        ],
+        "steps": [
+            lambda a: a["x"][::2] + 1,
+            lambda a: a["x"][1::2] + 1,
+            lambda a: a["x"][::-2] + 1,
+            lambda a: a["x"][:, ::2].T + 1,
+        ],
+        "repeated view": [
+            lambda a: a["x"][0] + a["x"][0],
+            lambda a: a["x"][0] + a["x"][1],
+            lambda a: a["x"][0] + a["y"][0],
+        ],
+        "reduced": [
+            lambda a: a["x"].sum(axis=0),
+            lambda a: a["x"].sum(axis=1),
+            lambda a: a["x"].sum(),
+            lambda a: a["x"].mean(axis=0),
+            lambda a: a["x"].max(axis=0),
+            lambda a: a["x"].sum(axis=0, keepdims=True),
+            lambda a: a["i"].sum(axis=0),
+            lambda a: a["x"].T.sum(axis=0),
+            lambda a: a["x"][4:].sum(axis=0),
+            lambda a: a["x"][1:].sum(axis=0),
+            lambda a: (a["x"] * a["x"]).sum(axis=0),
+            lambda a: (a["x"] * a["y"]).sum(axis=0),
+            lambda a: (a["x"] + a["row"]).sum(axis=0),
+            lambda a: (a["x"] + a["column"]).sum(axis=0),
+            lambda a: a["x"].argmax(axis=0),
+            lambda a: a["x"].argmax(axis=1),
+        ],
+        "divided by": [lambda a: a["x"].mean(), lambda a: a["x"].mean(axis=0), lambda a: a["x"][:8].mean()],
+        "products": [
+            lambda a: a["x"] @ a["y"],
+            lambda a: a["y"] @ a["x"],
+            lambda a: a["x"] @ a["x"],
+            lambda a: a["x"].T @ a["y"],
+            lambda a: a["x"][1:9] @ a["y"],
+            lambda a: a["x"][2:10] @ a["y"],
+            lambda a: a["x"] @ a["row"],
+            lambda a: a["i"] @ a["j"],
+        ],
+    }
+    return [pytest.param(makers, id=name) for name, makers in square.items()]
+
+
+@pytest.mark.parametrize("makers", _pairs())
+def test_what_differs_in_little_is_never_confused(gpu, rng, makers):
+    """Each in turn, twice, with kernels kept from the others: in whatever order they come first."""
+    side = 16
+    floats = {name: rng.normal(size=(side, side)).astype(np.float32) for name in "xy"}
+    host = {
+        **floats,
+        **dict(zip("ij", map(_integers, floats.values()), strict=True)),
+        **{name: rng.integers(0, 2**16, (side, side), dtype=np.uint32) for name in "uv"},
+        "h": floats["x"].astype(np.float16),
+        "row": rng.normal(size=side).astype(np.float32),
+        "column": rng.normal(size=(side, 1)).astype(np.float32),
+    }
+    there = {name: gpu.array(values) for name, values in host.items()}
+    seen = runtime_of(gpu._device).seen
+    for _ in range(2):
+        seen._found.clear()
+        for index in [*rng.permutation(len(makers)), *rng.permutation(len(makers))]:
+            wanted = np.asarray(makers[index](host))
+            found = makers[index](there).numpy()
+            assert found.shape == wanted.shape
+            # float32: sums of 256 terms around 1 and quotients of what is near 0; half of the digits tell any two of these apart.
+            np.testing.assert_allclose(
+                found, wanted.astype(found.dtype), rtol=2e-3, atol=2e-3, err_msg=f"maker {index}"
+            )
+            if found.dtype.kind == "f" and not wanted.any():
+                np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted), err_msg=f"maker {index}")

@@ -55,6 +55,10 @@ class FakeQueue:
         assert len({id(b) for b in written}) == len(written), "a kernel was given one buffer twice"
         self.dispatched.append((pipeline, args, workgroups))
 
+    def dispatch_whole(self, pipeline, buffers, uniform, workgroups):
+        args = [(0, i, buffer) for i, buffer in enumerate(buffers)]
+        self.dispatch(pipeline, [*args, (1, 0, uniform)] if uniform else args, workgroups)
+
 
 class FakeDevice:
     closed = False

@@ -156,8 +156,7 @@ def _float_product(runtime: Runtime, x: Node, y: Node, shape: Shape, dtype: dt.D
     if known is not None:
         pipeline, swapped, uniform, workgroups = known
         left, right = (b.buffer, a.buffer) if swapped else (a.buffer, b.buffer)
-        args = [(0, 0, left), (0, 1, right), (0, 2, out), (1, 0, uniform)]
-        runtime.queue.dispatch(pipeline, args, workgroups)
+        runtime.queue.dispatch_whole(pipeline, (left, right, out), uniform, workgroups)
         return result
     queued = launch(runtime.device, a, b, out, precision=precision, out_dtype=dtype)
     if queued is not None:

@@ -189,11 +189,16 @@ class Queue:
 
     def _store(self, blob: bytearray, data: Bytes) -> list[int]:
         """Put bytes into a blob, aligned; returns their DataRef."""
-        blob.extend(bytes(-len(blob) % 8))
         start = len(blob)
+        if start % 8:
+            blob.extend(bytes(-start % 8))
+            start = len(blob)
         blob.extend(data)
-        blob.extend(bytes(-len(blob) % 4))
-        return [0, start, len(blob) - start]
+        end = len(blob)
+        if end % 4:
+            blob.extend(bytes(-end % 4))
+            end = len(blob)
+        return [0, start, end - start]
 
     def tell(self, command: dict[str, Any]) -> None:
         """Add a command that has neither handle nor reply."""
@@ -442,6 +447,29 @@ class Queue:
                 self._add(command)
             else:
                 recording.add(command, [pipeline, *(value for _, _, value in args)])
+
+    def dispatch_whole(
+        self, pipeline: Pipeline, buffers: Sequence[Buffer], uniform: bytes, workgroups: Sequence[int]
+    ) -> None:
+        """As `dispatch`, with whole buffers as group 0 in order, and a uniform, unless it is empty, as binding 0 of group 1."""
+        if RECORDERS:
+            self.check_recorders()
+        with self._lock:
+            self._fresh()
+            if self._recording is not None or pipeline.generation != self.composing:
+                args: list[Arg] = [(0, i, buffer) for i, buffer in enumerate(buffers)]
+                self.dispatch(pipeline, [*args, (1, 0, uniform)] if uniform else args, workgroups)
+                return
+            generation = self.generation
+            bound: list[Any] = []
+            for i, buffer in enumerate(buffers):
+                if buffer.freed or buffer.generation != generation:
+                    self.check(buffer)
+                bound.append({"group": 0, "binding": i, "buffer": buffer.handle})
+            if uniform:
+                bound.append({"group": 1, "binding": 0, "uniform": self._store(self._blob, uniform)})
+            self._label = pipeline.label
+            self._add({"op": "dispatch", "pipeline": pipeline.handle, "workgroups": [*workgroups], "args": bound})
 
     # ------------------------------------------------------------ textures
 

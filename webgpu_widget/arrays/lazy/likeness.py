@@ -56,6 +56,13 @@ def likeness(root: Node) -> Likeness | None:
 
     The walk is `Trace`'s: inputs from the left, each node once. So bindings and scalars are numbered as there.
     """
+    if root.storage is not None:
+        return Likeness((root.shape, "", 0, root.dtype, root.shape), [root.storage], [])
+    return _walk(root)
+
+
+def _walk(root: Node) -> Likeness | None:
+    """As `likeness`."""
     key: list[object] = [root.shape]
     storages: list[Storage] = []
     consts: list[int] = []

@@ -74,6 +74,19 @@ class Pool:
             lent.buffer = storage.buffer
             self._lent[storage.buffer] = lent
 
+    def give(self, buffer: Buffer) -> None:
+        """Take a buffer back that was never lent: whatever uses it is queued."""
+        with self._lock:
+            self._keep(buffer)
+
+    def _keep(self, buffer: Buffer) -> None:
+        if buffer.pinned or buffer.freed:
+            return
+        self.idle_bytes += buffer.size_bytes
+        self._idle.setdefault(buffer.size_bytes, deque()).append((self._age, buffer))
+        if buffer.size_bytes >= _LARGE_BYTES:
+            self._last.append(buffer.size_bytes)
+
     def forget(self, buffer: Buffer) -> None:
         """Let go of a buffer that was freed, or belongs to others from now on."""
         self._lent.pop(buffer, None)
@@ -83,11 +96,8 @@ class Pool:
         while returned:
             # An interrupt between two of these steps frees the buffer, or makes them all anew.
             buffer = returned[0].buffer
-            if self._lent.pop(buffer, None) is not None and not (buffer.pinned or buffer.freed):
-                self.idle_bytes += buffer.size_bytes
-                self._idle.setdefault(buffer.size_bytes, deque()).append((self._age, buffer))
-                if buffer.size_bytes >= _LARGE_BYTES:
-                    self._last.append(buffer.size_bytes)
+            if self._lent.pop(buffer, None) is not None:
+                self._keep(buffer)
             returned.popleft()
             if self.idle_bytes > _MOST_BYTES:
                 self._shrink()

@@ -7,7 +7,7 @@ second dispatch.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from webgpu_widget.arrays.lazy import dtypes as dt
 from webgpu_widget.arrays.lazy.codegen import weight_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from webgpu_widget.arrays.lazy.footprint import Box
+    from webgpu_widget.arrays.lazy.likeness import Likeness
     from webgpu_widget.arrays.lazy.node import Dim
     from webgpu_widget.arrays.lazy.runtime import Runtime
     from webgpu_widget.device.handles import Buffer, Pipeline, Span
@@ -52,19 +53,19 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, co
     count
         What a mean divides the sum of floats by, positive: with one rounding where it is a whole number below 2**26.
     """
+    if node.storage is not None:
+        # What has its memory needs nothing computed first, and so no lock.
+        known = _reduce_alike(runtime, likeness(node), kind, axes, count)
+        if known is not None:
+            return known
     with runtime.lock:
         node.used += 1
         if node.storage is None and node.used > 1 and node.op not in ("const", "iota", "view"):
             runtime.materialise(node)
         alike = likeness(node)
-        key = (kind, axes, count, *(alike.key if alike else ()))
-        if alike is not None:
-            known = runtime.seen.find(key, alike.buffers)
-            if known is not None:
-                shape, out_dtype, steps = known
-                storage = runtime.allocate(size_of(shape), out_dtype)
-                _run(runtime, steps, [held(s) for s in alike.storages], held(storage), alike.consts)
-                return Node("leaf", (), shape, out_dtype, storage=storage)
+        known = _reduce_alike(runtime, alike, kind, axes, count)
+        if known is not None:
+            return known
         for part in narrow_parts(node, size_of(node.shape)):
             runtime.materialise(part)
         kept = tuple(i for i in range(len(node.shape)) if i not in axes)
@@ -82,8 +83,28 @@ def reduce(runtime: Runtime, kind: str, node: Node, axes: tuple[int, ...], *, co
             result = trace.value(node, dims)
             queued = _launch(_Reduction(runtime, kind, node.dtype, trace, result, len(kept), storage, count))
             if alike is not None and queued is not None and alike.agrees(trace):
-                runtime.seen.keep(key, (shape, out_dtype, queued))
+                runtime.seen.keep(_key(alike, kind, axes, count), (shape, out_dtype, queued))
         return Node("leaf", (), shape, out_dtype, storage=storage)
+
+
+def _key(alike: Likeness, kind: str, axes: tuple[int, ...], count: float) -> tuple[object, ...]:
+    return (kind, axes, count, alike.key)
+
+
+def _reduce_alike(
+    runtime: Runtime, alike: Likeness | None, kind: str, axes: tuple[int, ...], count: float
+) -> Node | None:
+    """Reduce an expression by the kernels of one like it; None where none are known."""
+    if alike is None:
+        return None
+    buffers = alike.buffers
+    known = runtime.seen.find(_key(alike, kind, axes, count), buffers)
+    if known is None:
+        return None
+    shape, out_dtype, steps = known
+    storage = runtime.allocate(size_of(shape), out_dtype)
+    _run(runtime, steps, cast("list[Buffer]", buffers), held(storage), alike.consts)
+    return Node("leaf", (), shape, out_dtype, storage=storage)
 
 
 def _launch(reduction: _Reduction) -> tuple[_Step, ...] | None:
@@ -105,6 +126,7 @@ def _launch(reduction: _Reduction) -> tuple[_Step, ...] | None:
     steps: tuple[_Step, ...] = runtime.plan(
         key, lambda: (s._replace(inputs=(), output=None) for s in reduction.steps())
     )
+    steps = tuple(s._replace(kernel=s.pipeline(runtime)) for s in steps)
     _run(runtime, steps, inputs, reduction.output, trace.consts)
     return steps
 
@@ -117,12 +139,16 @@ def _run(
     for step in steps:
         form = step.form
         if step.between:
-            between = runtime.allocate(step.between, dt.UINT32)
-            parts = held(between)
+            fresh = runtime.scratch(step.between)
+            if parts is not None:
+                runtime.pool.give(parts)
+            parts = fresh
         source = [parts] if form.partial else step.inputs or inputs
         target = (step.output or output) if form.final else parts
         words = step.words if form.partial else (*step.words, *consts)
-        runtime.dispatch(step.pipeline(runtime), [*source, target], words, step.groups)
+        runtime.dispatch(step.kernel or step.pipeline(runtime), [*source, target], words, step.groups)
+    if parts is not None:
+        runtime.pool.give(parts)
 
 
 class _Step(NamedTuple):
@@ -136,6 +162,8 @@ class _Step(NamedTuple):
         Bindings; those of the parts between two passes are made when they run.
     between
         How many words these parts take, where they begin anew with this step.
+    kernel
+        Compiled, once it is.
     """
 
     form: ReduceForm
@@ -144,6 +172,7 @@ class _Step(NamedTuple):
     inputs: Sequence[Buffer | Span]
     output: Buffer | Span | None
     between: int
+    kernel: Pipeline | None = None
 
     def pipeline(self, runtime: Runtime) -> Pipeline:
         """Return the compiled kernel."""

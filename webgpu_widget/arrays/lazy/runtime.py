@@ -35,6 +35,8 @@ _making = Lock()
 _MOST_PLANS = 4096
 _FEW_BUFFERS = 4
 """Every kernel may bind as many, in WebGPU's compatibility mode too."""
+_uniforms: dict[int, struct.Struct] = {}
+"""Uniforms of so many words, padded."""
 MOST_WEIGHT = 128
 """An expression of more operations than this is computed before more is added to it."""
 
@@ -126,6 +128,12 @@ class Runtime:
         self.pool.lend(storage)
         return storage
 
+    def scratch(self, words: int) -> Buffer:
+        """Return memory for what one kernel leaves for the next one; to be given back to the pool as soon as both are queued."""
+        if 4 * words > SAFE_BUFFER_BYTES:
+            self.check_bytes(4 * words, f"What is between two passes, {words} words,")
+        return self.pool.take(4 * words)
+
     def check_bytes(self, nbytes: int, what: str) -> None:
         """Raise `BufferSizeError` if the adapter cannot have a buffer of the size."""
         if nbytes <= SAFE_BUFFER_BYTES:
@@ -178,21 +186,30 @@ class Runtime:
         self, pipeline: Any, buffers: Sequence[Any], words: Sequence[int], groups: int | tuple[int, int, int]
     ) -> None:
         """Queue a dispatch: `buffers` are the bindings of group 0 in order, `words` the uniform of group 1."""
-        self._dispatch(pipeline, [(0, i, buffer) for i, buffer in enumerate(buffers)], words, groups)
+        fits = SAFE_BINDING_BYTES if self.binding_bytes is None else min(SAFE_BINDING_BYTES, self.binding_bytes)
+        whole = True
+        for buffer in buffers:
+            if isinstance(buffer, tuple):
+                whole = False
+            elif buffer.size_bytes > fits:
+                self.check_binding(buffer.size_bytes, f"The kernel {pipeline_label(pipeline)!r}")
+        uniform = pack_words(words) if words else b""
+        workgroups = (groups, 1, 1) if isinstance(groups, int) else groups
+        self.dispatches += 1
+        if whole:
+            self.queue.dispatch_whole(pipeline, buffers, uniform, workgroups)
+        else:
+            args = [(0, i, buffer) for i, buffer in enumerate(buffers)]
+            self.queue.dispatch(pipeline, [*args, (1, 0, uniform)] if uniform else args, workgroups)
 
     def dispatch_bound(
         self, pipeline: Any, buffers: dict[int, Any], words: Sequence[int], groups: int | tuple[int, int, int]
     ) -> None:
         """As `dispatch`, with the bindings of group 0 by number."""
-        self._dispatch(pipeline, [(0, i, buffer) for i, buffer in buffers.items()], words, groups)
-
-    def _dispatch(
-        self, pipeline: Any, args: list[tuple[int, int, Any]], words: Sequence[int], groups: int | tuple[int, int, int]
-    ) -> None:
-        fits = SAFE_BINDING_BYTES if self.binding_bytes is None else min(SAFE_BINDING_BYTES, self.binding_bytes)
-        for _, _, buffer in args:
-            if not isinstance(buffer, tuple) and buffer.size_bytes > fits:
+        for buffer in buffers.values():
+            if not isinstance(buffer, tuple):
                 self.check_binding(buffer.size_bytes, f"The kernel {pipeline_label(pipeline)!r}")
+        args = [(0, i, buffer) for i, buffer in buffers.items()]
         if words:
             args.append((1, 0, pack_words(words)))
         self.dispatches += 1
@@ -362,9 +379,14 @@ def pipeline_label(pipeline: Any) -> str:
 
 def pack_words(words: Sequence[int]) -> bytes:
     """Return the uniform: each integer modulo 2**32, padded to whole vec4s."""
-    padded = [w & 0xFFFFFFFF for w in words]
-    padded += [0] * (-len(padded) % 4)
-    return struct.pack(f"<{len(padded)}I", *padded)
+    count = len(words)
+    layout = _uniforms.get(count)
+    if layout is None:
+        layout = _uniforms[count] = struct.Struct(f"<{count}I{4 * (-count % 4)}x")
+    try:
+        return layout.pack(*words)
+    except struct.error:
+        return layout.pack(*(word & 0xFFFFFFFF for word in words))
 
 
 def runtime_of(device: Device) -> Runtime:

@@ -38,10 +38,11 @@ def _reduced(
     x: GPUArray, kind: str, node: Node, axis: Any, *, keepdims: bool, count: float = 1, dtype: dt.DType | None = None
 ) -> GPUArray:
     runtime = same_gpu(kind, [x])
-    axes = () if is_axis_of_scalar(axis, x.ndim) else check_axes(axis, x.ndim)
-    shape = _keep(x.shape, axes) if keepdims else tuple(s for i, s in enumerate(x.shape) if i not in axes)
+    sides = node.shape
+    axes = () if is_axis_of_scalar(axis, len(sides)) else check_axes(axis, len(sides))
+    shape = _keep(sides, axes) if keepdims else tuple([s for i, s in enumerate(sides) if i not in axes])
     target = dtype or node.dtype
-    if size_of(tuple(x.shape[a] for a in axes)) == 0:
+    if 0 in sides and 0 in [sides[a] for a in axes]:
         if kind not in _EMPTY:
             raise ValueError(f"{kind} of no elements (shape {x.shape}, axis {axis}) has no value.")
         return wrap(x._device, const(_EMPTY[kind], target, shape))
