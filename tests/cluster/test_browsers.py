@@ -208,6 +208,23 @@ def launched(n: int, **options: object) -> Iterator[wg.Cluster]:
         yield made
 
 
+def test_one_browser_has_the_bits_of_two_that_share_the_work(rng: Generator) -> None:
+    """Alone it gets several blocks a task, and keeps none to pass them on."""
+    a, b = rng.standard_normal((256, 70), np.float32), rng.standard_normal((70, 256), np.float32)
+    with launched(1, exchange="peer") as made:
+        alone, picture = made.matmul(a, b, block=32), made.mandelbrot(**VIEW)
+        tasks = made.workers[0].tasks_done
+        made.launch(1)
+        made.wait(2, timeout=JOIN_S)
+        assert np.array_equal(made.matmul(a, b, block=32), alone)
+        shared = made.mandelbrot(**VIEW, tile=48)
+        assert sum(row.tasks_done for row in made.workers) - tasks > tasks
+        assert made._exchange.traffic["peer"].transfers > 0
+    np.testing.assert_allclose(alone, a.astype(float) @ b, rtol=0, atol=71 * 2**-24 * (np.abs(a) @ np.abs(b)).max())
+    assert np.array_equal(picture.iterations, shared.iterations)
+    assert np.array_equal(picture.smooth, shared.smooth, equal_nan=True)
+
+
 def test_the_hub_steps_in_where_no_channel_opens(
     rng: Generator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

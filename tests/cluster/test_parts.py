@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import pathlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from webgpu_widget.cluster import mandelbrot, matmul, rates, views
 from webgpu_widget.cluster.dask import GarbageError, send_promptly
+from webgpu_widget.cluster.exchange import Block, Exchange
 from webgpu_widget.mandelbrot.view import make_view
 
 pytestmark = pytest.mark.no_adapter
@@ -151,6 +153,70 @@ def test_a_wrong_block_is_found_and_a_right_one_is_not(rng: Generator) -> None:
     ):
         with pytest.raises(GarbageError, match=r"block \(1, 0\)"):
             check(1, 0, spoil(right))
+
+
+def test_operands_are_read_for_the_check_once_and_not_for_each_block(
+    rng: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = rng.standard_normal((96, 40), np.float32), rng.standard_normal((40, 128), np.float32)
+    read: list[int] = []
+    times = matmul._times
+    monkeypatch.setattr(matmul, "_times", lambda x, *more: (read.append(x.size), times(x, *more))[1])
+    check = matmul.Check(a, b, 32)
+    right = (a.astype(float) @ b).astype(np.float32)
+    for i in range(3):
+        for j in rng.permutation(4).tolist():
+            block = right[32 * i : 32 * i + 32, 32 * j : 32 * j + 32]
+            check(i, j, block)
+            with pytest.raises(GarbageError, match=rf"\({i}, {j}\) of a product is wrong in"):
+                check(i, j, block * np.float32(1.5))
+    # The first row of blocks meets the four columns one by one; the others know them all.
+    assert sum(read) == b.size + a.size // 3 * (4 + 1 + 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (4, 4), (16, 16), (5, 33)])
+@pytest.mark.parametrize("browsers", [0, 1, 2, 9])
+def test_blocks_of_a_row_go_together_where_each_browser_has_many(shape: tuple[int, int], browsers: int) -> None:
+    rows, columns = shape
+    made = matmul.bundles(rows, columns, browsers)
+    assert sorted(cell for some in made for cell in some) == [(i, j) for i in range(rows) for j in range(columns)]
+    assert all(len({i for i, _ in some}) == 1 for some in made)
+    assert len(made) >= min(rows * columns, 6 * max(browsers, 1))
+    assert len(made) <= max(2 * 6 * max(browsers, 1), 2 * rows)
+
+
+def test_tiles_are_larger_where_few_gpus_share_a_picture() -> None:
+    side = mandelbrot.side_for
+    assert side((4096, 3072), [False]) == 640
+    assert side((4096, 3072), [False] * 8) == 256
+    assert side((65536, 65536), [False]) == 1024
+    assert side((640, 480), [False]) == 256
+    for members in ([True], [False, True], []):
+        assert side((4096, 3072), members) == 256
+
+
+@pytest.mark.parametrize("way", ["auto", "peer", "hub"])
+def test_a_block_is_kept_to_be_passed_on_only_where_somebody_may_want_it(
+    rng: Generator, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    kept: list[str] = []
+    made = SimpleNamespace(_memory=SimpleNamespace(generation=0))
+    first, second = (
+        SimpleNamespace(
+            id=name,
+            gpu=SimpleNamespace(array=lambda values: made),
+            device=SimpleNamespace(generation=0, queue=SimpleNamespace(flush=lambda: None)),
+        )
+        for name in ("first", "second")
+    )
+    monkeypatch.setattr(Exchange, "_put", staticmethod(lambda block, member: (kept.append(member.id), made)[1]))
+    exchange = Exchange(way, ())
+    values = rng.standard_normal((4, 3), np.float32)
+    for number, members in enumerate(([first], [first, second], [second, first], [first])):
+        exchange.present = lambda members=members: members  # type: ignore[misc]
+        assert exchange.get(Block(f"block {number}", values), first) is made  # type: ignore[arg-type, comparison-overlap]
+    assert kept == ([] if way == "hub" else ["first"] * 2)
+    assert (exchange.traffic["hub"].transfers, exchange.traffic["hub"].bytes) == (4, 4 * values.nbytes)
 
 
 def test_rows_with_an_infinite_operand_are_not_judged(rng: Generator) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ _SETTLED_BITS = 72.0
 _SLOWEST_BITS = 0.02
 _LEAST_STEPS = 20.0
 """What a pixel costs anyhow."""
+_LEAST_SIDE, _MOST_SIDE, _SIDES = 256, 1024, 128
+"""Pixels a side of a tile that is chosen here, and what they are multiples of."""
 _PIECES = 24
 """For each browser, at least, of equal cost."""
 _GUIDED = 4
@@ -127,11 +130,31 @@ def effort(c: NDArray[np.complex128], max_iter: int) -> NDArray[np.float64]:
     return steps.reshape(c.shape)
 
 
+def side_for(size: tuple[int, int], on_cpu: Sequence[bool]) -> int:
+    """Choose the side of tiles: what a GPU computes in no time is a round trip through Python, and so are two tiles of it.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Of the picture.
+    on_cpu : sequence of bool
+        Of each browser, whether a CPU does the work: there even a small tile takes long, and small ones are lost more easily.
+    """
+    if not on_cpu or any(on_cpu):
+        return _LEAST_SIDE
+    side = int(math.sqrt(size[0] * size[1] / (_PIECES * len(on_cpu))))
+    return min(max(side // _SIDES * _SIDES, _LEAST_SIDE), _MOST_SIDE)
+
+
+def areas(parts: Sequence[Tile]) -> NDArray[np.float64]:
+    """Return the pixels of each tile."""
+    return np.array([float(part.width * part.height) for part in parts])
+
+
 def costs(view: View, parts: list[Tile]) -> NDArray[np.float64]:
     """Estimate the steps of each tile from some of its points; where doubles do not tell pixels apart, by area."""
-    areas = np.array([float(part.width * part.height) for part in parts])
     if view.log2_spacing < _DOUBLE or view.julia is not None:
-        return areas
+        return areas(parts)
     side = int(np.clip(np.sqrt(_SAMPLES / len(parts)), 2, 16))
     middles = (np.arange(side) + 0.5) / side
     re, im = (float(part) for part in view.point)
@@ -139,7 +162,7 @@ def costs(view: View, parts: list[Tile]) -> NDArray[np.float64]:
     y = view.size[1] / 2 - np.array([part.top + part.height * middles for part in parts])
     step = float(view.spacing)
     c = (re + x * step)[:, None, :] + 1j * (im + y * step)[:, :, None]
-    return np.asarray((effort(c, view.max_iter).mean((1, 2)) + _LEAST_STEPS) * areas, np.float64)
+    return np.asarray((effort(c, view.max_iter).mean((1, 2)) + _LEAST_STEPS) * areas(parts), np.float64)
 
 
 def bundles(estimates: NDArray[np.float64], browsers: int) -> list[list[int]]:
@@ -203,7 +226,8 @@ def check_tile(view: View, part: Tile, iterations: NDArray[np.uint32], smooth: N
     if int(iterations.max(initial=0)) > view.max_iter or int(iterations.min(initial=1)) < 1:
         raise GarbageError(f"a tile has counts out of 1 to {view.max_iter}")
     # A pixel that escapes in the last step counts as max_iter and has a continuous count all the same.
-    if (np.isnan(smooth) & (iterations != view.max_iter)).any() or np.isinf(smooth).any():
+    odd = ~np.isfinite(smooth)
+    if odd.any() and (np.isinf(smooth[odd]) | (iterations[odd] != view.max_iter)).any():
         raise GarbageError("a tile has continuous counts that do not fit its counts")
     rows, columns = (np.linspace(0, n - 1, min(_SPOT, n)).astype(int) for n in (part.height, part.width))
     few = min(_SPOT_ITER, view.max_iter)
@@ -220,7 +244,7 @@ def render(
     width: Any = 3,
     size: tuple[int, int] = (800, 600),
     max_iter: int = 1000,
-    tile: int = 256,
+    tile: int | None = None,
     progress: bool | Callable[[float], None] = False,
     live: Callable[[Tile, NDArray[np.float32]], None] | None = None,
 ) -> Image:
@@ -228,13 +252,17 @@ def render(
     from webgpu_widget.cluster.views import meter
 
     view = make_view(center, width, size, max_iter)
+    members = cluster._roster.present("ready")
+    if tile is None:
+        tile = side_for(view.size, [member.info.is_fallback for member in members if member.info is not None])
     if tile < 1:
         raise errors.ClusterError(f"tile is {tile}; it is a positive number of pixels")
     began = time.monotonic()
     method = choose_method(view)
     parts = tiles(view.size, tile)
-    estimates = costs(view, parts)
-    together = bundles(estimates, len(cluster._roster.present("ready")))
+    # The order is for browsers that would wait for one another.
+    estimates = costs(view, parts) if len(members) > 1 else areas(parts)
+    together = bundles(estimates, len(members))
     iterations = np.zeros((view.size[1], view.size[0]), np.uint32)
     smooth = np.zeros((view.size[1], view.size[0]), np.float32)
     stats: list[Stats] = []

@@ -1,6 +1,6 @@
 """The product of matrices by blocks.
 
-The result is cut into blocks of ``block`` rows and columns, one task each. A task walks along a row of blocks of A and a column of blocks of B, which the exchange
+The result is cut into blocks of ``block`` rows and columns, one task each, or some blocks of a row where each browser has many. A task walks along a row of blocks of A and a column of blocks of B, which the exchange
 brings to its browser once, and adds their products to a block that stays on the GPU until it is complete. Browsers are given blocks of the result whose operands they
 have, and at first cells of a grid as square as their number allows: what has to be brought then grows with the square root of the number of browsers.
 
@@ -13,8 +13,9 @@ import math
 import threading
 import uuid
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from distributed import get_worker
@@ -34,12 +35,17 @@ if TYPE_CHECKING:
     from webgpu_widget.cluster.pool import Cluster
     from webgpu_widget.device.device import Device
     from webgpu_widget.gpu import GPU
+    from webgpu_widget.link.connection import Request
 
 __all__ = ["matmul"]
 
 _TOLERANCE = 2e-5
 _DEPTH = 512
 """Most columns of a block of A: the thinner it is, the sooner all browsers have something to do."""
+_PIECES = 6
+"""Tasks of a browser, at least, where there are as many blocks: two are under way at a time, and what is lost with a browser is not more."""
+_CACHED = 1 << 16
+"""Elements of an operand that are checked at a time."""
 _jobs: weakref.WeakValueDictionary[str, Product] = weakref.WeakValueDictionary()
 
 
@@ -73,27 +79,61 @@ class Product:
         """Return the pairs of blocks whose products make block (i, j), in the order in which they are added."""
         return [(self.left.blocks[i, k], self.right.blocks[k, j]) for k in range(self.left.columns)]
 
-    def compute(self, device: Device, member: Member, i: int, j: int) -> NDArray[np.float32]:
-        """Compute block (i, j) of the result."""
+    def compute(self, device: Device, member: Member, cells: Sequence[tuple[int, int]]) -> list[NDArray[np.float32]]:
+        """Compute some blocks (i, j) of the result: one comes back while the next is computed."""
+        made: list[NDArray[np.float32]] = []
+        coming: deque[Coming] = deque()
+        try:
+            for cell in cells:
+                coming.append(self._begin(device, member, cell))
+                if len(coming) > 1:
+                    made.append(self._end(device, coming[0]))
+                    coming.popleft()
+            while coming:
+                made.append(self._end(device, coming[0]))
+                coming.popleft()
+        except BaseException:
+            for one in coming:
+                device.cancel(one.request)
+            raise
+        return made
+
+    def _begin(self, device: Device, member: Member, cell: tuple[int, int]) -> Coming:
+        """Queue all that makes a block, and ask for it."""
         total: GPUArray | None = None
         with self._turns.setdefault(member.id, threading.Lock()):
-            for first, second in self.operands(i, j):
+            for first, second in self.operands(*cell):
                 part = multiply(self.exchange.get(first, member), self.exchange.get(second, member))
                 total = part if total is None else total + part
                 # The browser begins while the next operands are on their way.
                 total._buffer()
                 device.queue.flush()
-        assert total is not None  # noqa: S101 - a product has at least one pair
-        values = total.numpy(timeout=120.0)
-        self._check(i, j, values)
+            assert total is not None  # noqa: S101 - a product has at least one pair
+            # Asked for before the other task's operands, which it is not to wait for.
+            return Coming(cell, total, *device.queue.start_read(total._spans(), "reading a block of a product"))
+
+    def _end(self, device: Device, coming: Coming) -> NDArray[np.float32]:
+        """Wait for a block, and check it."""
+        device.wait(coming.request, 120.0)
+        values = coming.total._from_bytes(coming.parts)
+        self._check(*coming.cell, values)
         return values
+
+
+class Coming(NamedTuple):
+    """A block of the result on its way here."""
+
+    cell: tuple[int, int]
+    total: GPUArray
+    request: Request
+    parts: list[NDArray[Any]]
 
 
 class Check:
     """Freivalds' check: a block times a random vector is what A and B make of that vector, or the block is wrong.
 
-    It costs as much as reading the operands. The vector's entries are drawn from an interval, not from two signs, so that errors alike in all
-    columns do not cancel: a wrong block passes only when its error is within rounding.
+    It costs as much as reading the operands, a row of blocks once for all columns that were met before. The vector's entries are drawn from an interval, not from
+    two signs, so that errors alike in all columns do not cancel: a wrong block passes only when its error is within rounding.
     """
 
     def __init__(self, a: NDArray[np.float32], b: NDArray[np.float32], block: int) -> None:
@@ -101,38 +141,80 @@ class Check:
         self._a, self._b, self._block = a, b, block
         vector = random.uniform(0.5, 1.5, (b.shape[1], 1)) * random.choice((-1.0, 1.0), (b.shape[1], 1))
         self._vector = vector.astype(np.float32)
-        self._columns: dict[int, NDArray[np.float32]] = {}
+        self._columns: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._expected: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._lock = threading.Lock()
 
-    def _column(self, j: int) -> NDArray[np.float32]:
-        """Return B's blocks of one column times the vector, and their sizes times its size; made when the first result is there, while browsers compute."""
+    def _part(self, index: int) -> slice:
+        return slice(index * self._block, (index + 1) * self._block)
+
+    def _expect(self, i: int, j: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what block (i, j) times the vector is, and how large the sum of all products' sizes is; made when the first result is there, while browsers compute."""
         with self._lock:
             if j not in self._columns:
-                part = slice(j * self._block, (j + 1) * self._block)
-                b, vector = self._b[:, part], self._vector[part]
-                self._columns[j] = np.hstack([b @ vector, np.abs(b) @ np.abs(vector)])
-            return self._columns[j]
+                part = self._part(j)
+                self._columns[j] = _times(self._b[:, part], self._vector[part], np.abs(self._vector[part]))
+            if (i, j) not in self._expected:
+                wanted = [k for k in self._columns if (i, k) not in self._expected]
+                values, sizes = (np.hstack([self._columns[k][which] for k in wanted]) for which in (0, 1))
+                values, sizes = _times(self._a[self._part(i)], values, sizes)
+                for n, k in enumerate(wanted):
+                    self._expected[i, k] = values[:, n : n + 1], sizes[:, n : n + 1]
+            return self._expected[i, j]
 
     def __call__(self, i: int, j: int, values: NDArray[np.float32]) -> None:
         """Raise `GarbageError` when block (i, j) is wrong."""
-        rows = self._a[i * self._block : (i + 1) * self._block]
-        vector = self._vector[j * self._block : (j + 1) * self._block]
         with np.errstate(invalid="ignore", over="ignore"):
-            column = self._column(j)
-            expected = rows @ column[:, :1]
-            # How large the sum of all products' sizes is bounds what rounding can do. Where an operand is infinite or NaN, nothing can be said.
-            bound = np.abs(rows) @ column[:, 1:] * _TOLERANCE + 1e-30
-            wrong = ~(np.abs(values @ vector - expected) <= bound) & np.isfinite(bound)
+            expected, sizes = self._expect(i, j)
+            # That bounds what rounding can do. Where an operand is infinite or NaN, nothing can be said.
+            bound = sizes * _TOLERANCE + 1e-30
+            wrong = ~(np.abs(values @ self._vector[self._part(j)] - expected) <= bound) & np.isfinite(bound)
         if wrong.any():
             raise GarbageError(f"block ({i}, {j}) of a product is wrong in {int(wrong.sum())} rows")
 
 
-def compute_block(gpu: GPU, name: str, i: int, j: int) -> NDArray[np.float32]:
-    """Compute a block of a product in a task."""
+def _times(
+    matrix: NDArray[np.float32], columns: NDArray[np.float32], sizes: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a matrix times some columns, and its absolute values times others, by parts that stay in a processor's cache."""
+    count = max(1, _CACHED // max(1, matrix.shape[1]))
+    made = [np.empty((matrix.shape[0], columns.shape[1]), np.float32) for _ in range(2)]
+    for start in range(0, matrix.shape[0], count):
+        part = np.ascontiguousarray(matrix[start : start + count])
+        made[0][start : start + count] = part @ columns
+        made[1][start : start + count] = np.abs(part) @ sizes
+    return made[0], made[1]
+
+
+def compute_blocks(gpu: GPU, name: str, cells: Sequence[tuple[int, int]]) -> list[NDArray[np.float32]]:
+    """Compute some blocks of a product in a task."""
     product = _jobs.get(name)
     if product is None:
         raise errors.ClusterError(f"the product {name} is over, or it belongs to another process")
-    return product.compute(as_device(gpu), cast("BrowserWorker", get_worker()).member, i, j)
+    return product.compute(as_device(gpu), cast("BrowserWorker", get_worker()).member, cells)
+
+
+def bundles(rows: int, columns: int, browsers: int) -> list[list[tuple[int, int]]]:
+    """Put blocks of a row together to be computed in one task, where each browser has many: between two tasks it waits for Python some milliseconds.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Of blocks.
+    browsers : int
+        How many share the work.
+
+    Returns
+    -------
+    list of list of (int, int)
+        Which blocks are in each, at least `_PIECES` for each browser unless there are fewer blocks.
+    """
+    length = max(1, min(columns, rows * columns // (_PIECES * max(browsers, 1))))
+    return [
+        [(i, j) for j in range(start, min(start + length, columns))]
+        for i in range(rows)
+        for start in range(0, columns, length)
+    ]
 
 
 def grid(n: int) -> tuple[int, int]:
@@ -150,8 +232,9 @@ def chooser(product: Product, members: Sequence[Member]) -> Callable[[Member, Se
         cell = cells.get(member.id)
 
         def price(position: int) -> tuple[int, bool]:
-            _, i, j = pending[position].args
-            blocks = {block for pair in product.operands(i, j) for block in pair}
+            _, blocks_made = pending[position].args
+            i, j = blocks_made[0]
+            blocks = {block for made in blocks_made for pair in product.operands(*made) for block in pair}
             mine = cell == (i * rows // product.left.rows, j * columns // product.right.columns)
             return sum(product.exchange.missing_bytes(block, member) for block in blocks), not mine
 
@@ -182,20 +265,18 @@ def matmul(
     if 0 in left.shape or 0 in right.shape:
         return out
     product = Product(cluster._exchange, left, right, block)
-    pieces = [
-        Piece(i * product.right.columns + j, (product.name, i, j))
-        for i in range(product.left.rows)
-        for j in range(product.right.columns)
-    ]
+    members = cluster._roster.present("ready")
+    cells = bundles(product.left.rows, product.right.columns, len(members))
+    pieces = [Piece(n, (product.name, some), float(len(some))) for n, some in enumerate(cells)]
     try:
-        with meter(progress, "blocks", float(len(pieces))) as advance:
+        with meter(progress, "blocks", float(product.left.rows * product.right.columns)) as advance:
 
-            def arrived(piece: Piece, values: NDArray[np.float32]) -> None:
-                _, i, j = piece.args
-                out[i * block : i * block + values.shape[0], j * block : j * block + values.shape[1]] = values
-                advance(1.0)
+            def arrived(piece: Piece, blocks: list[NDArray[np.float32]]) -> None:
+                for (i, j), values in zip(cells[piece.index], blocks, strict=True):
+                    out[i * block : i * block + values.shape[0], j * block : j * block + values.shape[1]] = values
+                advance(piece.cost)
 
-            Flow(cluster, compute_block, chooser(product, cluster._roster.present("ready"))).run(pieces, arrived)
+            Flow(cluster, compute_blocks, chooser(product, members)).run(pieces, arrived)
     finally:
         product.exchange.release([*product.left.blocks.values(), *product.right.blocks.values()])
     return out

@@ -129,6 +129,7 @@ class Cluster:
             raise errors.ClusterError(str(error)) from error
         self._exchange = Exchange(exchange, ice_servers)
         self._roster = Roster(self._on_join, self._on_gone)
+        self._exchange.present = self._roster.present
         try:
             self._hub = Hub(host, port, tls)
         except OSError as error:
@@ -375,7 +376,7 @@ class Cluster:
         width: Any = 3,
         size: tuple[int, int] = (800, 600),
         max_iter: int = 1000,
-        tile: int = 256,
+        tile: int | None = None,
         *,
         progress: bool | Callable[[float], None] = False,
         live: bool = False,
@@ -395,8 +396,8 @@ class Cluster:
             (width, height) in pixels.
         max_iter : int
             Most iterations of a pixel.
-        tile : int
-            Pixels a side of a tile.
+        tile : int, optional
+            Pixels a side of a tile; 256 when left out, and up to 1,024 where few GPUs share a large picture.
         progress : bool or callable
             True shows a bar; a callable gets the part that is done.
         live : bool
@@ -426,7 +427,7 @@ class Cluster:
         width: Any = 3,
         size: tuple[int, int] = (800, 600),
         max_iter: int = 1000,
-        tile: int = 256,
+        tile: int | None = None,
         *,
         progress: bool | Callable[[float], None] = False,
         live: bool = False,
