@@ -46,6 +46,7 @@ _PIECES = 6
 """Tasks of a browser, at least, where there are as many blocks: two are under way at a time, and what is lost with a browser is not more."""
 _CACHED = 1 << 16
 """Elements of an operand that are checked at a time."""
+_FEW_COLUMNS = 16
 _jobs: weakref.WeakValueDictionary[str, Product] = weakref.WeakValueDictionary()
 
 
@@ -168,7 +169,7 @@ class Check:
             expected, sizes = self._expect(i, j)
             # That bounds what rounding can do. Where an operand is infinite or NaN, nothing can be said.
             bound = sizes * _TOLERANCE + 1e-30
-            wrong = ~(np.abs(values @ self._vector[self._part(j)] - expected) <= bound) & np.isfinite(bound)
+            wrong = ~(np.abs(_product(values, self._vector[self._part(j)]) - expected) <= bound) & np.isfinite(bound)
         if wrong.any():
             raise GarbageError(f"block ({i}, {j}) of a product is wrong in {int(wrong.sum())} rows")
 
@@ -181,9 +182,16 @@ def _times(
     made = [np.empty((matrix.shape[0], columns.shape[1]), np.float32) for _ in range(2)]
     for start in range(0, matrix.shape[0], count):
         part = np.ascontiguousarray(matrix[start : start + count])
-        made[0][start : start + count] = part @ columns
-        made[1][start : start + count] = np.abs(part) @ sizes
+        made[0][start : start + count] = _product(part, columns)
+        made[1][start : start + count] = _product(np.abs(part), sizes)
     return made[0], made[1]
+
+
+def _product(matrix: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a product with few columns by this thread alone: those of a BLAS spin for a while after each, on cores that browsers could use."""
+    if columns.shape[1] > _FEW_COLUMNS:
+        return np.asarray(matrix @ columns)
+    return np.asarray(np.einsum("ij,kj->ik", matrix, np.ascontiguousarray(columns.T)))
 
 
 def compute_blocks(gpu: GPU, name: str, cells: Sequence[tuple[int, int]]) -> list[NDArray[np.float32]]:
