@@ -11,6 +11,7 @@ from webgpu_widget import __main__ as command_line
 from webgpu_widget._selftest import kept
 from webgpu_widget._selftest.report import Row
 from webgpu_widget.cli import doctor as _doctor
+from webgpu_widget.gpu import AdapterInfo
 from webgpu_widget.process import user_cache
 
 RIGHT = Row("array/scan", "arrays", 3, 0.5, 16.0, "roundings", "right", "sums")
@@ -63,6 +64,36 @@ def test_other_adapters_browsers_and_versions_are_others(gpu, monkeypatch):
     assert kept.recall(dataclasses.replace(gpu.info, user_agent="another")) is None
     monkeypatch.setattr(kept, "__version__", "another")
     assert kept.recall(gpu.info) is None
+
+
+ALL = frozenset({"shader-f16", "subgroups", "timestamp-query", "chromium-experimental-subgroup-matrix"})
+UNITS = ({"M": 16, "N": 16, "K": 16, "componentType": "f16", "resultComponentType": "f32"},)
+CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; rv:153.0) Gecko/20100101 Firefox/153.0"
+SAFARI = "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 Safari/605.1.15"
+
+
+@pytest.mark.parametrize(
+    ("browser", "vendor", "features", "missing"),
+    [
+        (CHROME, "nvidia", ALL, set()),
+        (CHROME + " Edg/156.0.0.0", "nvidia", ALL, set()),
+        (CHROME, "intel", ALL, {"chromium-experimental-subgroup-matrix"}),
+        (FIREFOX, "nvidia", ALL - {"subgroups"}, {"shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"}),
+        (SAFARI, "apple", {"shader-f16"}, ALL - {"shader-f16"}),
+    ],
+)
+def test_what_a_browser_lacks_is_said_with_what_is_done_without(browser, vendor, features, missing):
+    info = AdapterInfo(vendor, "", "", "", False, frozenset(features), {}, browser, "page", UNITS)
+    told = _doctor.lacks(info)
+    assert set(told) == missing
+    assert all(len(instead) > 20 for instead in told.values())
+
+
+def test_the_doctor_says_what_this_adapter_lacks(gpu, doctor):
+    _, report = doctor()
+    assert report["lacks"] == _doctor.lacks(gpu.info)
+    assert not set(report["lacks"]) & (set(report["features"]) - {"chromium-experimental-subgroup-matrix"})
 
 
 @pytest.mark.parametrize(

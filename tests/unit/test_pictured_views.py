@@ -13,6 +13,7 @@ from PIL import Image
 
 import webgpu_widget as wg
 from webgpu_widget.link.hosts.base import Host
+from webgpu_widget.mandelbrot.film import write
 from webgpu_widget.mandelbrot.render import render
 from webgpu_widget.mandelbrot.sketch import sketch
 from webgpu_widget.mandelbrot.view import make_view
@@ -55,6 +56,18 @@ def outputs(monkeypatch: pytest.MonkeyPatch) -> list[Shown]:
     monkeypatch.setattr(Host, "has_page", True)
     monkeypatch.setattr(Host, "refusal", "")
     monkeypatch.setattr(Host, "display", display)
+    return made
+
+
+@pytest.fixture
+def bars(outputs: list[Shown], monkeypatch: pytest.MonkeyPatch) -> list[panel.Bar]:
+    """Those that are displayed."""
+    made: list[panel.Bar] = []
+
+    def keep(bar: panel.Bar) -> None:
+        made.append(bar)
+
+    monkeypatch.setattr(panel.Bar, "_ipython_display_", keep)
     return made
 
 
@@ -166,15 +179,7 @@ def test_a_bar_says_how_far_it_is_and_reads_right_when_done(outputs: list[Shown]
 
 
 @pytest.mark.parametrize(("error", "state", "said"), [(None, "done", "done in "), (ValueError, "failed", "ValueError at 25%"), (KeyboardInterrupt, "stopped", "stopped at 25%")])  # fmt: skip
-def test_the_end_of_a_bar(
-    outputs: list[Shown], monkeypatch: pytest.MonkeyPatch, error: type[BaseException] | None, state: str, said: str
-) -> None:
-    bars: list[panel.Bar] = []
-
-    def keep(bar: panel.Bar) -> None:
-        bars.append(bar)
-
-    monkeypatch.setattr(panel.Bar, "_ipython_display_", keep)
+def test_the_end_of_a_bar(bars: list[panel.Bar], error: type[BaseException] | None, state: str, said: str) -> None:
     try:
         with panel.meter(True, "work") as tell:
             tell(0.25)
@@ -186,6 +191,51 @@ def test_the_end_of_a_bar(
     assert bar.state == state
     assert bar.text.startswith(said)
     assert bar.fraction == (1.0 if error is None else 0.25)
+
+
+class Film:
+    """Takes frames, and keeps them."""
+
+    def __init__(self) -> None:
+        self.frames: list[np.ndarray[Any, Any]] = []
+        self.ended = False
+
+    def add(self, rgb: np.ndarray[Any, Any]) -> None:
+        self.frames.append(rgb)
+
+    def close(self) -> None:
+        self.ended = True
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, [0]), (3, [0, 1, 2]), (30, [0, 7, 15, 22, 29])])
+def test_a_film_leaves_some_of_its_frames(bars: list[panel.Bar], count: int, kept: list[int]) -> None:
+    frames = [np.full((90, 160, 3), (8 * n, 255 - 8 * n, 128), np.uint8) for n in range(count)]
+    film = Film()
+    write(film, iter(frames), count, f"film zoom.gif, {count} frames of 160 x 90", True)
+    assert film.ended
+    assert len(film.frames) == count
+    (bar,) = bars
+    assert bar.state == "done"
+    data, metadata = bar._repr_mimebundle_()
+    assert data["text/plain"].startswith(f"film zoom.gif, {count} frames of 160 x 90: done in ")
+    saved = picture_of(data)
+    assert metadata["image/png"]["width"] == 640
+    assert saved.width == 1280
+    assert len(base64.b64decode(data["image/png"])) < 100_000
+    live = np.asarray(Image.open(io.BytesIO(bar.strip)))
+    strip = np.asarray(saved.convert("RGB"))[-28 - 90 : -28, 28:]
+    for picture in (live, strip):
+        for place, number in enumerate(kept):
+            at = picture[45, 80 + 164 * place]
+            assert np.abs(at.astype(int) - frames[number][0, 0]).max() <= 4, (place, number)
+
+
+def test_what_is_told_of_a_films_progress_is_what_is_done(outputs: list[Shown]) -> None:
+    parts: list[float] = []
+    write(Film(), iter([np.zeros((4, 4, 3), np.uint8)] * 4), 4, "film", parts.append)
+    write(Film(), iter([np.zeros((4, 4, 3), np.uint8)] * 4), 4, "film", False)
+    assert parts == [0.25, 0.5, 0.75, 1.0]
+    assert outputs == []
 
 
 @pytest.mark.parametrize(

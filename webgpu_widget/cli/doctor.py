@@ -12,11 +12,19 @@ import numpy as np
 
 from webgpu_widget import __version__, errors
 from webgpu_widget._selftest import KERNELS, kept, selftest
+from webgpu_widget.arrays.matmul.choose import has_matrix_units
 from webgpu_widget.gpu import GPU, AdapterInfo
 from webgpu_widget.kernels.bind import out
 from webgpu_widget.link.transports import _chromium, _fonts
 
 _PACKAGES = ("anywidget", "ipywidgets", "ipykernel", "jupyterlab", "jupyter_server", "numpy", "tornado")
+_LACKS = {
+    "shader-f16": "float16 is computed in float32, and rounded when it is stored",
+    "subgroups": "sums, norms and attention go by workgroup memory, which takes longer",
+    "chromium-experimental-subgroup-matrix": "products do not use the matrix units",
+    "timestamp-query": "profiles tell no time on the GPU (gpu_ms is None)",
+}
+"""Features that the package uses where they are, and what it does without each."""
 _DOUBLE = """
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -64,6 +72,7 @@ def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
         report["is_cpu"] = info.is_fallback
         report["user_agent"] = info.user_agent
         report["features"] = sorted(info.features)
+        report["lacks"] = lacks(info)
         report["limits"] = {
             name: info.limits[name]
             for name in (
@@ -90,6 +99,14 @@ def doctor(timeout: float = 30.0) -> tuple[dict[str, Any], bool]:
     finally:
         gpu.close()
     return report, right and sound
+
+
+def lacks(info: AdapterInfo) -> dict[str, str]:
+    """Return the features that an adapter, or its browser, does not have, and what the package does without them."""
+    unused = {"shader-f16"} if info.browser.startswith("Firefox") else set()
+    if not has_matrix_units(info):
+        unused.add("chromium-experimental-subgroup-matrix")
+    return {name: instead for name, instead in _LACKS.items() if name not in info.features - unused}
 
 
 def _selftest(gpu: GPU, info: AdapterInfo) -> tuple[str, bool]:

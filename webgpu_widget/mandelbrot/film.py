@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from webgpu_widget.mandelbrot.palette import Histogram
 from webgpu_widget.mandelbrot.render import automatic_iterations, render_view
 from webgpu_widget.mandelbrot.view import View
 from webgpu_widget.shown.panel import meter
+from webgpu_widget.shown.pictures import STRIP, film_strip
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
@@ -166,6 +167,40 @@ def film_writer(
     return writer, max(2, round(seconds * rate)), (wide, high)
 
 
+def write(
+    writer: Writer,
+    pictures: Iterable[NDArray[np.uint8]],
+    count: int,
+    title: str,
+    progress: bool | Callable[[float], None],
+) -> None:
+    """Write a film, and show how far it is and some of its frames.
+
+    Parameters
+    ----------
+    writer : Writer
+        Takes the frames.
+    pictures : iterable of ndarray of uint8, (height, width, 3)
+        The frames.
+    count : int
+        How many there are.
+    title : str
+        Of the bar.
+    progress : bool or callable
+        Whether to show it; or called with the part that is done.
+    """
+    shown = set(np.linspace(1, count, STRIP).round().astype(int).tolist())
+    kept: list[NDArray[np.uint8]] = []
+    with meter(progress, title) as tell:
+        for number, picture in enumerate(pictures, 1):
+            writer.add(picture)
+            if number in shown:
+                kept.append(picture)
+                tell.show(film_strip(kept))
+            tell(number / count)
+        writer.close()
+
+
 def animate(
     view: View,
     path: str | os.PathLike[str],
@@ -215,16 +250,20 @@ def animate(
     target = pathlib.Path(path)
     writer, count, (wide, high) = film_writer(target, seconds, frames_per_second, size or view.size)
     shown = view.replace(size=(wide, high))
-    how = dict(colors or {"palette": "lagoon"})
+    title = f"film {target.name}, {count} frames of {wide} x {high}"
+    coloured = _coloured(frames(shown, gpu, count=count, start=start, samples=samples), colors or {"palette": "lagoon"})
+    write(writer, coloured, count, title, progress)
+    return target
+
+
+def _coloured(images: Iterable[Image], colors: dict[str, Any]) -> Iterator[NDArray[np.uint8]]:
+    """Colour a film's pictures, so that what the colours are relative to glides from one to the next."""
+    how = dict(colors)
     by_rank = bool(how.pop("histogram", False))
     ranks: Histogram | None = None
     floor: float | None = None
-    with meter(progress, f"film {target.name}") as tell:
-        for number, image in enumerate(frames(shown, gpu, count=count, start=start, samples=samples), 1):
-            if by_rank:
-                ranks = image.histogram if ranks is None else ranks.blend(image.histogram, CALM)
-            floor = image.floor if floor is None else floor + CALM * (image.floor - floor)
-            writer.add(image.rgba(**how, floor=floor, histogram=ranks or False)[..., :3])
-            tell(number / count)
-        writer.close()
-    return target
+    for image in images:
+        if by_rank:
+            ranks = image.histogram if ranks is None else ranks.blend(image.histogram, CALM)
+        floor = image.floor if floor is None else floor + CALM * (image.floor - floor)
+        yield image.rgba(**how, floor=floor, histogram=ranks or False)[..., :3]

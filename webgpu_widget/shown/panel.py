@@ -17,7 +17,7 @@ from webgpu_widget.shown.widget import PicturedWidget
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Bar", "TablePanel", "meter"]
+__all__ = ["Bar", "Meter", "TablePanel", "meter"]
 
 _BUNDLE = pathlib.Path(__file__).resolve().parents[1] / "static" / "panel.js"
 _INTERVAL_S = 0.1
@@ -50,6 +50,8 @@ class Bar(_Panel):
     text = traitlets.Unicode().tag(sync=True)
     state = traitlets.Unicode("running").tag(sync=True)
     steerable = traitlets.Bool(False).tag(sync=True)
+    strip = traitlets.Bytes().tag(sync=True)
+    _strip: Image.Image | None = None
 
     def __init__(self, title: str, *, steerable: bool = False) -> None:
         super().__init__(kind="bar", title=title, steerable=steerable)
@@ -63,9 +65,15 @@ class Bar(_Panel):
             self.fraction, self.text, self.state = fraction, text, state
         self._picture_changed()
 
+    def show(self, strip: Image.Image) -> None:
+        """Show below what has been made so far."""
+        self._strip, self.strip = strip, pictures.png(strip)
+        self._picture_changed()
+
     def _draw_picture(self) -> Image.Image:
         """Draw it."""
-        return pictures.card(self.title, self.text, _MOODS.get(self.state, "wait"), part=self.fraction)
+        mood = _MOODS.get(self.state, "wait")
+        return pictures.card(self.title, self.text, mood, part=self.fraction, strip=self._strip)
 
 
 class TablePanel(_Panel):
@@ -108,9 +116,34 @@ def _span(seconds: float) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
+def _nowhere(_given: object) -> None:
+    """Show nothing."""
+
+
+class Meter:
+    """Is told which part of a work is done.
+
+    Parameters
+    ----------
+    tell : callable
+        Called with the part.
+    show : callable
+        Called with a picture of what has been made so far.
+    """
+
+    def __init__(
+        self, tell: Callable[[float], None] = _nowhere, show: Callable[[Image.Image], None] = _nowhere
+    ) -> None:
+        self._tell, self.show = tell, show
+
+    def __call__(self, part: float) -> None:
+        """Say which part is done, from 0 to 1."""
+        self._tell(part)
+
+
 @contextlib.contextmanager
-def meter(progress: bool | Callable[[float], None] | None, title: str) -> Iterator[Callable[[float], None]]:
-    """Give a function that is told which part of a work is done, and shows it: a bar in a notebook, text elsewhere.
+def meter(progress: bool | Callable[[float], None] | None, title: str) -> Iterator[Meter]:
+    """Give what is told which part of a work is done, and shows it: a bar in a notebook, text elsewhere.
 
     Parameters
     ----------
@@ -121,13 +154,13 @@ def meter(progress: bool | Callable[[float], None] | None, title: str) -> Iterat
 
     Yields
     ------
-    callable
+    Meter
         To be called with the part.
     """
     if not progress:
-        yield lambda _part: None
+        yield Meter()
     elif callable(progress):
-        yield progress
+        yield Meter(progress)
     elif hosts.here().has_page:
         with _shown(title) as tell:
             yield tell
@@ -135,11 +168,11 @@ def meter(progress: bool | Callable[[float], None] | None, title: str) -> Iterat
         from tqdm import tqdm
 
         with tqdm(total=100, desc=title, unit="%", bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}") as text:
-            yield lambda part: text.update(min(100.0, 100 * part) - text.n) and None
+            yield Meter(lambda part: text.update(min(100.0, 100 * part) - text.n) and None)
 
 
 @contextlib.contextmanager
-def _shown(title: str) -> Iterator[Callable[[float], None]]:
+def _shown(title: str) -> Iterator[Meter]:
     bar = Bar(title)
     bar._ipython_display_()
     begun = time.monotonic()
@@ -155,7 +188,7 @@ def _shown(title: str) -> Iterator[Callable[[float], None]]:
         bar.tell(part, f"{part:.0%}" + (f", about {_span(left)} left" if left > 1 else ""))
 
     try:
-        yield tell
+        yield Meter(tell, bar.show)
     except BaseException as error:
         stopped = not isinstance(error, Exception)
         what = "stopped" if stopped else type(error).__name__

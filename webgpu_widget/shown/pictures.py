@@ -8,9 +8,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image, PngImagePlugin
 
-__all__ = ["PICTURE_KEY", "card", "framed", "page_width", "png", "table"]
+__all__ = ["PICTURE_KEY", "STRIP", "card", "film_strip", "framed", "page_width", "png", "table"]
 
 PICTURE_KEY = "webgpu_widget.view"
 """Keyword of a picture's text chunk that says which view it is of: by it a page finds the place of a live view."""
@@ -21,6 +23,9 @@ _SCALE = 2
 """Pixels of a picture in one of the page: screens are finer than CSS's pixels."""
 _WIDTH = 640
 _EDGE = 14
+_GAP = 4
+STRIP = 5
+"""Frames of a film that stand side by side."""
 _INK, _SOFT, _LINE, _BACK = "#1f2328", "#59636e", "#d1d9e0", "#ffffff"
 _MOODS: dict[Mood, str] = {"good": "#1a7f37", "bad": "#cf222e", "wait": "#9a6700", "over": "#8c959f"}
 
@@ -94,8 +99,9 @@ def card(
     message: str = "",
     part: float | None = None,
     footer: str = "",
+    strip: Image.Image | None = None,
 ) -> Image.Image:
-    """Draw a card: a title with its state, named facts, a message, and how much is done.
+    """Draw a card: a title with its state, named facts, a message, how much is done, and what has been made.
 
     Parameters
     ----------
@@ -111,11 +117,13 @@ def card(
         From 0 to 1: drawn as a bar.
     footer : str
         The last line, small.
+    strip : PIL.Image.Image, optional
+        Below all of that, as it is.
 
     Returns
     -------
     PIL.Image.Image
-        640 pixels of the page wide.
+        640 pixels of the page wide; of 256 colours where there is a strip.
     """
     unit, large, small, plain = _SCALE, _font(14), _font(11), _font(13)
     room = (_WIDTH - 2 * _EDGE) * unit
@@ -129,6 +137,7 @@ def card(
         + (20 * len(text) + 6 if text else 0)
         + (18 if part is not None else 0)
         + (16 if footer else 0)
+        + (0 if strip is None else -(-strip.height // unit))
     )
     image, draw = _sheet(height)
     top = _EDGE * unit
@@ -153,7 +162,36 @@ def card(
         top += 20 * unit
     if footer:
         draw.text((left, top), _cut(footer, small, room), _SOFT, small)
-    return image
+        top += 16 * unit
+    if strip is None:
+        return image
+    image.paste(strip, (left, top))
+    return _few_colours(image)
+
+
+def _few_colours(image: Image.Image) -> Image.Image:
+    """Return a picture of 256 colours at most, which is a third as long in a file."""
+    from PIL import Image as Pillow
+
+    made = image.quantize(256, dither=Pillow.Dither.NONE)
+    made.info.update(image.info)
+    return made
+
+
+def film_strip(frames: Sequence[NDArray[np.uint8]]) -> Image.Image:
+    """Put frames of a film, (height, width, 3), side by side, as large as a card has room for and never enlarged."""
+    from PIL import Image as Pillow
+
+    wide = ((_WIDTH - 2 * _EDGE) * _SCALE - (STRIP - 1) * _GAP) // STRIP
+    small = [Pillow.fromarray(frame) for frame in frames]
+    for one in small:
+        one.thumbnail((wide, 2 * wide), Pillow.Resampling.BOX)
+    made = Pillow.new("RGB", (sum(one.width + _GAP for one in small) - _GAP, small[0].height), _BACK)
+    x = 0
+    for one in small:
+        made.paste(one, (x, 0))
+        x += one.width + _GAP
+    return made
 
 
 def table(title: str, state: str, head: Sequence[str], rows: Sequence[Sequence[str]], footer: str) -> Image.Image:
@@ -209,4 +247,4 @@ def framed(image: Image.Image, line: str) -> Image.Image:
     draw = ImageDraw.Draw(whole)
     for i, part in enumerate(text):
         draw.text((8, made.height + 5 + 18 * i), part, _SOFT, font)
-    return whole.quantize(256, dither=Pillow.Dither.NONE)
+    return _few_colours(whole)

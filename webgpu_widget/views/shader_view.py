@@ -25,9 +25,8 @@ from webgpu_widget.errors import BindingError, ShaderError, ShapeError, WebGPUWi
 from webgpu_widget.link import hosts
 from webgpu_widget.link.losses import once_more
 from webgpu_widget.link.steps import Steps, drive, drive_async
-from webgpu_widget.mandelbrot.film import film_writer
+from webgpu_widget.mandelbrot.film import film_writer, write
 from webgpu_widget.process.caller import warn_caller
-from webgpu_widget.shown.panel import meter
 from webgpu_widget.shown.widget import PicturedWidget
 from webgpu_widget.views.inputs import Inputs, first_device
 
@@ -361,11 +360,9 @@ class ShaderView(PicturedWidget):
         begun = self.time if start is None else float(start)
         wide, high = _checked_size(self.size if size is None else size)
         writer, count, shape = film_writer(target, seconds, fps, (wide, high))
-        with meter(progress, f"film {target.name}") as tell:
-            for number in range(count):
-                writer.add(self.frame(begun + number / fps, shape)[..., :3])
-                tell((number + 1) / count)
-            writer.close()
+        title = f"film {target.name}, {count} frames of {shape[0]} x {shape[1]}"
+        pictures = (self.frame(begun + number / fps, shape)[..., :3] for number in range(count))
+        write(writer, pictures, count, title, progress)
         return target
 
     async def film_async(

@@ -11,6 +11,8 @@ interface Traits extends PlaceTraits {
   fraction: number;
   text: string;
   steerable: boolean;
+  /** A picture below it, as PNG; empty where there is none. */
+  strip: DataView | Uint8Array;
   columns: string[];
   rows: string[][];
 }
@@ -26,8 +28,22 @@ function showBar(model: AnyModel<Traits>, root: HTMLElement): () => void {
   const buttons = make("div", { class: "buttons" }, pause, cancel);
   pause.onclick = () => model.send({ action: model.get("state") === "paused" ? "resume" : "pause" });
   cancel.onclick = () => model.send({ action: "cancel" });
-  root.append(make("header", {}, make("b", {}, model.get("title")), text), track, buttons);
+  const strip = make("img", { alt: "Frames of the film" });
+  root.append(make("header", {}, make("b", {}, model.get("title")), text), track, buttons, strip);
+  // Drawn twice as fine as CSS's pixels.
+  strip.onload = () => {
+    strip.style.width = `${strip.naturalWidth / 2}px`;
+    URL.revokeObjectURL(strip.src);
+  };
+  let shown: DataView | Uint8Array | undefined;
+  const showStrip = (png: DataView | Uint8Array): void => {
+    if (png === shown) return;
+    shown = png;
+    strip.hidden = png.byteLength === 0;
+    if (!strip.hidden) strip.src = URL.createObjectURL(new Blob([png as BlobPart], { type: "image/png" }));
+  };
   return () => {
+    showStrip(model.get("strip"));
     const state = model.get("state");
     root.dataset["state"] = state;
     const percent = 100 * Math.min(1, Math.max(0, model.get("fraction")));
@@ -63,7 +79,7 @@ function showTable(model: AnyModel<Traits>, root: HTMLElement): () => void {
 function show(model: AnyModel<Traits>, el: HTMLElement): () => void {
   const root = make("section", { class: "wgpanel", "aria-label": model.get("title") }, make("style", {}, css));
   const draw = model.get("kind") === "table" ? showTable(model, root) : showBar(model, root);
-  const changes = "change:fraction change:text change:state change:rows change:columns";
+  const changes = "change:fraction change:text change:state change:strip change:rows change:columns";
   for (const name of changes.split(" ")) model.on(name, draw);
   draw();
   el.append(root);
