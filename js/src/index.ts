@@ -29,6 +29,7 @@ function initialize({ model, signal }: InitializeProps<Traits>): () => void {
   const leavePlaces = openPlaces(
     model,
     (el) => showCard(model, el),
+    true,
     () => greet(),
   );
   if (model.get("transport") !== "comm") {

@@ -18,6 +18,10 @@ def test_tutorial_holds_no_widget_state_and_no_token(path: pathlib.Path) -> None
     assert "widgets" not in notebook.metadata
     assert "?token=" not in path.read_text()
     assert path.stat().st_size < 1_000_000
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not any("application/vnd.jupyter.widget-view+json" in data for data in shown), (
+        "an error stands there where the notebook is opened again: run tools/tutorials.py"
+    )
 
 
 @pytest.mark.parametrize("name", DRAWING)

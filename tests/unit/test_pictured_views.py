@@ -94,6 +94,20 @@ def test_where_no_page_looks_ipython_shows_text() -> None:
         Counter()._ipython_display_()
 
 
+def test_what_nobody_will_see_live_has_no_model_in_the_file(
+    outputs: list[Shown], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Host, "is_watched", False)
+    made = Counter()
+    made._ipython_display_()
+    assert made.comm is None
+    assert set(outputs[0].bundles[0]) == {"image/png", "text/plain"}
+    made.number = 3
+    made._picture_changed()
+    made.close()
+    assert lines_of(outputs)[-1] == "Counter(3)"
+
+
 def test_an_output_with_a_view_is_left_alone_until_a_page_says_that_it_is_there(outputs: list[Shown]) -> None:
     made = Counter()
     made._ipython_display_()
@@ -226,7 +240,7 @@ def test_a_film_leaves_some_of_its_frames(bars: list[panel.Bar], count: int, kep
     strip = np.asarray(saved.convert("RGB"))[-28 - 90 : -28, 28:]
     for picture in (live, strip):
         for place, number in enumerate(kept):
-            at = picture[45, 80 + 164 * place]
+            at = picture[45, 80 + 164 * place, :3]
             assert np.abs(at.astype(int) - frames[number][0, 0]).max() <= 4, (place, number)
 
 

@@ -251,7 +251,7 @@ def test_the_saved_form_has_a_picture_and_a_line_and_no_secret(gpu: wg.GPU) -> N
     assert bundle is not None
     data, _ = bundle
     assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["text/plain"] == "ShaderView(1400 x 300 at 0.00 s, gain=1.0): run the cell again to see it play"
+    assert data["text/plain"] == "ShaderView(1400 x 300 at 0.00 s, gain=1.0)"
     picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
     assert picture.size == (467, 100)
     broken = wg.ShaderView("fn image(", SIZE, gpu)._repr_mimebundle_()

@@ -118,7 +118,7 @@ def card(
     footer : str
         The last line, small.
     strip : PIL.Image.Image, optional
-        Below all of that, as it is.
+        Below all of that, as it is; with alpha.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def card(
         top += 16 * unit
     if strip is None:
         return image
-    image.paste(strip, (left, top))
+    image.paste(strip, (left, top), strip)
     return _few_colours(image)
 
 
@@ -179,14 +179,14 @@ def _few_colours(image: Image.Image) -> Image.Image:
 
 
 def film_strip(frames: Sequence[NDArray[np.uint8]]) -> Image.Image:
-    """Put frames of a film, (height, width, 3), side by side, as large as a card has room for and never enlarged."""
+    """Put frames of a film, (height, width, 3), side by side, as large as a card has room for and never enlarged; what is between them is clear."""
     from PIL import Image as Pillow
 
     wide = ((_WIDTH - 2 * _EDGE) * _SCALE - (STRIP - 1) * _GAP) // STRIP
     small = [Pillow.fromarray(frame) for frame in frames]
     for one in small:
         one.thumbnail((wide, 2 * wide), Pillow.Resampling.BOX)
-    made = Pillow.new("RGB", (sum(one.width + _GAP for one in small) - _GAP, small[0].height), _BACK)
+    made = Pillow.new("RGBA", (sum(one.width + _GAP for one in small) - _GAP, small[0].height))
     x = 0
     for one in small:
         made.paste(one, (x, 0))

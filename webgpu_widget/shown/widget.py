@@ -60,6 +60,11 @@ class PicturedWidget(anywidget.AnyWidget):
         self._is_bare = False
         super().__init__(*args, **traits)
 
+    def open(self) -> None:
+        """Open the widget's comm, unless nobody will ever see it: what runs a notebook unseen would keep its traits and its module in the file."""
+        if hosts.here().is_watched:
+            super().open()
+
     # ------------------------------------------------------------ of each kind
 
     def _draw_picture(self) -> Image.Image:
@@ -73,10 +78,11 @@ class PicturedWidget(anywidget.AnyWidget):
     # ------------------------------------------------------------ outputs
 
     def _bundle(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        live: Any = {} if self._ended else super()._repr_mimebundle_(**options)
+        live: Any = {} if self._ended or not hosts.here().is_watched else super()._repr_mimebundle_(**options)
         data, metadata = live if isinstance(live, tuple) else (live or {}, {})
         bundle = dict(data)
-        bundle["text/plain"] = self._line()
+        # A terminal has no cell to run again.
+        bundle["text/plain"] = self._line() if hosts.here().has_page else repr(self)
         try:
             picture = self._draw_picture()
         except Exception:  # noqa: BLE001 - the view itself says what is wrong, and a page needs a picture to put it there

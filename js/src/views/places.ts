@@ -93,6 +93,7 @@ class Views {
   constructor(
     private readonly show: Show,
     private readonly layout: Layout | null,
+    private readonly stays: boolean,
   ) {}
 
   private readonly dress = (): void => {
@@ -174,19 +175,24 @@ class Views {
 
   close(): void {
     this.layout?.off("change", this.dress);
-    for (const box of this.boxes) this.finish(box);
+    for (const box of this.boxes) {
+      // What is left there has the page's colours, which a picture has not.
+      if (this.stays && box.element.isConnected && this.live) this.boxes.delete(box);
+      else this.finish(box);
+    }
   }
 }
 
 /**
  * Have a model's views shown wherever the page has a place for them; returns what ends that. Called by the module's `initialize`.
  *
+ * @param stays Whether what a view shows stays where it is when its model is closed: nothing in it needs one.
  * @param again Called when what Python has said so far was lost.
  */
-export function openPlaces<T extends PlaceTraits>(model: AnyModel<T>, show: Show, again?: () => void): () => void {
+export function openPlaces<T extends PlaceTraits>(model: AnyModel<T>, show: Show, stays = false, again?: () => void): () => void {
   const id = model.get("_picture_id");
   const layout = (model as unknown as AnyModel<{ layout: unknown }>).get("layout");
-  const views = new Views(show, typeof layout === "object" ? (layout as Layout | null) : null);
+  const views = new Views(show, typeof layout === "object" ? (layout as Layout | null) : null, stays);
   views.follow();
   const all = pageWide().views;
   all.set(id, views);

@@ -5,7 +5,7 @@ const REDRAW_MS = 250;
 
 const STYLE = `
 .webgpu-widget-status { --ww-text: var(--jp-content-font-color1, #1f2328); --ww-soft: var(--jp-content-font-color2, #59636e); --ww-line: var(--jp-border-color2, #d1d9e0);
-  --ww-back: var(--jp-layout-color1, #fff); --ww-good: var(--jp-success-color1, #1a7f37); --ww-bad: var(--jp-error-color1, #cf222e); --ww-wait: var(--jp-warn-color1, #9a6700);
+  --ww-back: var(--jp-layout-color1, #fff); --ww-good: var(--jp-success-color1, #1a7f37); --ww-bad: color-mix(in srgb, var(--jp-error-color1, #cf222e) 80%, var(--ww-text)); --ww-wait: var(--jp-warn-color1, #9a6700);
   color: var(--ww-text); background: var(--ww-back); border: 1px solid var(--ww-line); border-radius: 6px; padding: 10px 14px; margin: 4px 0; max-width: 44rem;
   font: 13px/1.5 var(--jp-ui-font-family, system-ui, sans-serif); box-sizing: border-box; }
 .webgpu-widget-status header { display: flex; align-items: baseline; gap: 8px; font-weight: 600; }
@@ -18,7 +18,7 @@ const STYLE = `
 .webgpu-widget-status dt, .webgpu-widget-status dd { display: block; float: none; width: auto; margin: 0; }
 .webgpu-widget-status dt { color: var(--ww-soft); font-size: 11px; font-weight: 400; }
 .webgpu-widget-status dd { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.webgpu-widget-status pre { margin: 8px 0 0; padding: 0; white-space: pre-wrap; color: var(--ww-bad); background: none; font: 12px/1.4 var(--jp-code-font-family, ui-monospace, monospace); max-height: 9em; overflow: auto; }
+.webgpu-widget-status pre { margin: 8px 0 0; padding: 0; white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; color: var(--ww-bad); background: none; font: 12px/1.4 var(--jp-code-font-family, ui-monospace, monospace); max-height: 9em; overflow: auto; }
 @media (prefers-color-scheme: dark) { :root:not(:has([data-jp-theme-light])) .webgpu-widget-status { --ww-text: var(--jp-content-font-color1, #e6edf3); --ww-soft: var(--jp-content-font-color2, #9198a1);
   --ww-line: var(--jp-border-color2, #3d444d); --ww-back: var(--jp-layout-color1, #151b23); --ww-good: #3fb950; --ww-bad: #ff7b72; --ww-wait: #d29922; } }
 `;
@@ -50,7 +50,7 @@ function facts(status: Status): [string, string][] {
       status.bytes === undefined
         ? undefined
         : status.peakBytes
-          ? `${megabytes(status.bytes)} in ${status.buffers ?? 0} buffer${status.buffers === 1 ? "" : "s"} (peak ${megabytes(status.peakBytes)})`
+          ? `${megabytes(status.bytes)} in ${status.buffers ?? 0} buffer${status.buffers === 1 ? "" : "s"}${status.peakBytes > status.bytes ? ` (peak ${megabytes(status.peakBytes)})` : ""}`
           : "nothing yet",
     ],
     ["Kernels", status.kernels?.toLocaleString("en")],

@@ -41,6 +41,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="referrer" content="no-referrer">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>webgpu_widget</title>
 <link rel="icon" href="data:,">
 <main id="app"></main>

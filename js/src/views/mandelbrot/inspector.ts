@@ -64,6 +64,6 @@ export class Inspector {
     const { re, im, width, where } = this.parts;
     const [x, y] = pointTexts(this.progressive.view.point, this.progressive.view.width);
     if (document.activeElement?.parentElement !== this.parts.panel) [re.value, im.value, width.value] = [x, y, formatWide(this.progressive.view.width)];
-    where.textContent = placeText(this.progressive.view);
+    where.textContent = where.title = placeText(this.progressive.view);
   }
 }

@@ -7,7 +7,7 @@ export class StatusLine {
   constructor(private readonly parts: Parts) {}
 
   say(text: string): void {
-    this.parts.status.textContent = text;
+    this.parts.status.textContent = this.parts.status.title = text;
   }
 
   note(text: string): void {

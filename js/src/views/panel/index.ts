@@ -90,7 +90,7 @@ function show(model: AnyModel<Traits>, el: HTMLElement): () => void {
 }
 
 function initialize({ model, signal }: InitializeProps<Traits>): () => void {
-  const leave = openPlaces(model as AnyModel<Traits>, (el) => show(model as AnyModel<Traits>, el));
+  const leave = openPlaces(model as AnyModel<Traits>, (el) => show(model as AnyModel<Traits>, el), true);
   signal?.addEventListener("abort", leave);
   model.on("destroy", leave);
   return leave;

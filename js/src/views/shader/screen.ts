@@ -196,7 +196,7 @@ export class Screen {
   say(time: number, info: string): void {
     const text = `${time.toFixed(2)} s`;
     if (this.time.textContent !== text) this.time.textContent = text;
-    if (this.info.textContent !== info) this.info.textContent = info;
+    if (this.info.textContent !== info) this.info.textContent = this.info.title = info;
   }
 
   note(text: string): void {
