@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import nbformat
 import pytest
@@ -22,6 +23,12 @@ def test_tutorial_holds_no_widget_state_and_no_token(path: pathlib.Path) -> None
     assert not any("application/vnd.jupyter.widget-view+json" in data for data in shown), (
         "an error stands there where the notebook is opened again: run tools/tutorials.py"
     )
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_formulas_have_single_backslashes(path: pathlib.Path) -> None:
+    texts = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
+    assert not [found for text in texts for found in re.findall(r"\\\\[a-z]+", text)], "TeX takes two for a new line"
 
 
 @pytest.mark.parametrize("name", DRAWING)
