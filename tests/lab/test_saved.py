@@ -50,28 +50,32 @@ def wait_for_output(notebook: Notebook, cell: int, said: str) -> None:
 
 @pytest.fixture(scope="module")
 def story(lab: Lab) -> Iterator[Notebook]:
-    """A card, an explorer that was moved, and a bar that has reached its end, in cells 1, 2 and 3."""
+    """A card, an explorer that was moved, a bar that has reached its end, and a film, in cells 1 to 4."""
     notebook = lab.notebook()
     notebook.run("import json\nimport webgpu_widget as wg").ok()
     notebook.run("gpu = wg.GPU()\ngpu").ok()
     notebook.run("explorer = wg.MandelbrotExplorer(height=320)\nexplorer").ok()
     notebook.run(f"weights = wg.load_weights({str(WEIGHTS)!r}, gpu=gpu)\nweights.wait()").ok()
     notebook.page.wait_for_selector(EXPLORER)
+    notebook.run("path = explorer.animate('zoom.gif', seconds=1, frames_per_second=10, size=(96, 64))").ok()
     yield notebook
     notebook.close()
 
 
 def test_live_views_stand_where_their_pictures_are(story: Notebook) -> None:
-    for cell, said in ((1, "google swiftshader"), (2, "MandelbrotExplorer("), (3, "done: 13.3 of 13.3 MB (100%)")):
-        wait_for_output(story, cell, said)
-    for selector in (CARD, ".wgmb", ".wgpanel[data-state=done]"):
-        assert story.page.locator(selector).count() == 1, selector
+    said = ["google swiftshader", "MandelbrotExplorer(", "done: 13.3 of 13.3 MB (100%)"]
+    for cell, text in enumerate([*said, "film zoom.gif, 10 frames of 96 x 64: done in "], 1):
+        wait_for_output(story, cell, text)
+    for selector, count in ((CARD, 1), (".wgmb", 1), (".wgpanel[data-state=done]", 2), (".wgpanel img:visible", 1)):
+        assert story.page.locator(selector).count() == count, selector
+    strip = story.page.locator(".wgpanel img:visible")
+    assert strip.evaluate("(image) => [image.naturalWidth, image.naturalHeight]") == [5 * 96 + 4 * 4, 64]
     assert story.page.locator("img[src^='data:image/png']:visible").count() == 0, "a picture beside its live view"
 
 
 def test_the_file_has_a_picture_and_a_line_of_each_and_nothing_else(story: Notebook) -> None:
     outputs = in_file(story)
-    for cell in (1, 2, 3):
+    for cell in (1, 2, 3, 4):
         picture, line = kept(outputs[cell][-1])
         assert "\n" not in line
         assert len(set(picture.convert("RGB").get_flattened_data())) > 8, "something is drawn"
@@ -123,7 +127,7 @@ def test_a_notebook_opened_again_shows_pictures(story: Notebook) -> None:
     story.lab.messages.clear()
     again = story.lab.open(path)
     try:
-        again.page.wait_for_function("() => document.querySelectorAll(\"img[src^='data:image/png']\").length >= 3")
+        again.page.wait_for_function("() => document.querySelectorAll(\"img[src^='data:image/png']\").length >= 4")
         assert again.page.locator(".wgmb").count() == 0
         assert "Error displaying widget" not in again.page.locator("body").inner_text()
     finally:
