@@ -244,3 +244,11 @@ def test_tanh_of_an_infinite_real_part_has_the_sign_that_the_imaginary_part_has(
     np.testing.assert_array_equal(found.real, np.sign(z.real))
     np.testing.assert_array_equal(found.imag, 0)
     np.testing.assert_array_equal(np.signbit(found.imag), np.signbit(z.imag))
+
+
+def test_expm1_of_a_zero_has_a_positive_zero_for_its_real_part(gpu):
+    z = np.array([complex(x, y) for x in (0.0, -0.0) for y in (0.0, -0.0)], np.complex64)
+    found = xp.expm1(gpu.array(z)).numpy()
+    np.testing.assert_array_equal(found, 0)
+    assert not np.signbit(found.real).any()  # by the array API, where NumPy keeps the sign
+    np.testing.assert_array_equal(np.signbit(found.imag), np.signbit(z.imag))

@@ -90,6 +90,7 @@ fn c_exp(z: vec2<f32>) -> vec2<f32> {
 }
 
 fn c_expm1(z: vec2<f32>) -> vec2<f32> {
+  if (c_is_zero(z)) { return vec2<f32>(0.0, z.y); }
   if (f_abs(z.x) > 1.0 || !c_isfinite(z)) { return c_exp(z) - vec2<f32>(1.0, 0.0); }
   let s = f_sin(0.5 * z.y);
   return vec2<f32>(f_expm1(z.x) * f_cos(z.y) - 2.0 * s * s, f_exp(z.x) * f_sin(z.y));
