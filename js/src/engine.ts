@@ -12,7 +12,7 @@ import { Profiler } from "./profiler.js";
 import { type Program, prepare, replay } from "./programs.js";
 import { type Batch, type Command, type ErrorCode, PROGRESS_INTERVAL_MS } from "./protocol.gen.js";
 import { scoped } from "./scopes.js";
-import { findService, serviceNames } from "./services.js";
+import { isAsked, type ServiceContext, serve, serviceNames, takesErrors } from "./services.js";
 import type { Bytes } from "./session.js";
 import type { ReadPart } from "./staging.js";
 
@@ -21,10 +21,10 @@ export interface Replies {
   readonly requests: ReadonlySet<string>;
   isCancelled(id: string): boolean;
   dealtWith(seq: number): void;
-  result(id: string, value: Readonly<Record<string, unknown>>): void;
+  result(id: string, value: object): void;
   error(id: string, code: ErrorCode, message: string, details: Readonly<Record<string, unknown>>): void;
   chunk(id: string, item: number, offset: number, total: number, bytes: Bytes, release?: () => void): Promise<boolean>;
-  progress(id: string, done: number, value: Readonly<Record<string, unknown>>): void;
+  progress(id: string, done: number, value: object): void;
   lost(epoch: number, reason: string): void;
 }
 
@@ -243,7 +243,7 @@ export class Engine {
     }
   }
 
-  private succeeded(id: string, value: Record<string, unknown>): void {
+  private succeeded(id: string, value: object): void {
     this.replies.result(id, value);
     if (!this.lastError) return;
     this.lastError = undefined;
@@ -419,7 +419,7 @@ export class Engine {
   }
 
   /** Reply once `work` is done, with the error of an earlier command if there was one. */
-  private answer(id: string, claim: Claim | undefined, work: Promise<Record<string, unknown>>): void {
+  private answer(id: string, claim: Claim | undefined, work: Promise<object>): void {
     const reply = async (): Promise<void> => {
       try {
         const value = await work;
@@ -469,25 +469,23 @@ export class Engine {
   }
 
   private service(gpu: Gpu, command: Of<"service">, buffers: readonly Bytes[]): void {
-    const service = findService(command.name);
-    if (!service)
+    if (!isAsked(command))
       throw new EngineError("internal", `this page has no service ${command.name}; it has: ${serviceNames().join(", ") || "none"}`, { name: command.name });
-    const claim = service.takesErrors ? this.claim(gpu) : undefined;
+    const claim = takesErrors(command.name) ? this.claim(gpu) : undefined;
     if (claim?.error) throw claim.error;
     const abort = new AbortController();
     this.aborts.set(command.id, abort);
     const { id } = command;
-    const context = {
+    const context: ServiceContext = {
       signal: abort.signal,
       buffers,
-      progress: (value: Readonly<Record<string, unknown>>) => this.replies.progress(id, this.done, value),
-      sendChunk: (item: number, offset: number, total: number, bytes: Bytes, release?: () => void) =>
-        this.replies.chunk(id, item, offset, total, bytes, release),
+      progress: (value) => this.replies.progress(id, this.done, value),
+      sendChunk: (item, offset, total, bytes, release) => this.replies.chunk(id, item, offset, total, bytes, release),
     };
     this.answer(
       id,
       claim,
-      service.handler(this, command.params, context).finally(() => this.aborts.delete(id)),
+      serve(this, command, context).finally(() => this.aborts.delete(id)),
     );
   }
 

@@ -1,10 +1,11 @@
 /** The widget's module: anywidget's default export, and `connectPage` for the hub's own page. */
 import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
 import "./cluster/index.js";
+import type { CardState } from "./protocol.gen.js";
 import { Runtime, registry } from "./runtime.js";
 import { CommLink } from "./transports/comm.js";
 import { colourWgsl } from "./views/highlight.js";
-import { openPlaces, type PlaceTraits, renderPlace } from "./views/places.js";
+import { openPlaces, renderPlace } from "./views/places.js";
 import { registerDrawing } from "./views/shader/service.js";
 import { liveStatus, type Status } from "./views/state.js";
 import { showStatus } from "./views/status.js";
@@ -16,14 +17,8 @@ export { registerService } from "./services.js";
 registerWeights();
 registerDrawing();
 
-interface Traits extends PlaceTraits {
-  transport: "comm" | "page" | "headless";
-  status: { state?: string; adapter?: string; transport?: string; message?: string; url?: string };
-  gpu_id: string;
-}
-
 /** Synchronous: anywidget gives up a model whose `initialize` takes longer than two seconds, so the GPU is asked for later. */
-function initialize({ model, signal }: InitializeProps<Traits>): () => void {
+function initialize({ model, signal }: InitializeProps<CardState>): () => void {
   colourWgsl();
   let greet = (): void => {};
   const leavePlaces = openPlaces(
@@ -38,7 +33,7 @@ function initialize({ model, signal }: InitializeProps<Traits>): () => void {
     return leavePlaces;
   }
   const runtime = new Runtime();
-  const link = new CommLink(model as unknown as AnyModel, runtime);
+  const link = new CommLink(model, runtime);
   registry().set(model.get("gpu_id"), runtime);
   const leave = (): void => runtime.session.bye();
   addEventListener("pagehide", leave);
@@ -65,7 +60,7 @@ function initialize({ model, signal }: InitializeProps<Traits>): () => void {
   };
 }
 
-function showCard(model: AnyModel<Traits>, el: HTMLElement): () => void {
+function showCard(model: AnyModel<CardState>, el: HTMLElement): () => void {
   // anywidget wraps the model anew for each call, so the GPU's id is what initialize and render share.
   const runtime = registry().get(model.get("gpu_id"));
   runtime?.look();
@@ -80,8 +75,8 @@ function showCard(model: AnyModel<Traits>, el: HTMLElement): () => void {
   });
 }
 
-function render({ model, el }: RenderProps<Traits>): () => void {
-  return renderPlace(model.get("_picture_id"), el, (place) => showCard(model as AnyModel<Traits>, place));
+function render({ model, el }: RenderProps<CardState>): () => void {
+  return renderPlace(model.get("_picture_id"), el, (place) => showCard(model as AnyModel<CardState>, place));
 }
 
 export default { initialize, render };

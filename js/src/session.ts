@@ -351,7 +351,7 @@ export class Session {
   }
 
   /** The terminal reply of a request; a second one, or one after `cancel`, goes nowhere. */
-  result(id: string, value: Readonly<Record<string, unknown>>): void {
+  result(id: string, value: object): void {
     if (this.open.delete(id)) this.push({ kind: "result", id, value }, []);
   }
 
@@ -383,7 +383,7 @@ export class Session {
     return this.open.has(id);
   }
 
-  progress(id: string, done: number, value: Readonly<Record<string, unknown>>): void {
+  progress(id: string, done: number, value: object): void {
     if (this.role === "leader") this.push({ kind: "progress", id, done, value }, []);
   }
 

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { FileSpec } from "../src/weights/files.js";
 import { ChunkIO } from "../src/weights/io.js";
 import { forgetKept } from "../src/weights/job.js";
 import { Sha256 } from "../src/weights/sha256.js";
 import { Sha512 } from "../src/weights/sha512.js";
-import type { FileSpec } from "../src/weights/types.js";
 import { chunkOf, FakeDisk, fileOf, load } from "./disk.js";
 
 let disk: FakeDisk;

@@ -1,8 +1,9 @@
 /** The browser's private file system and a load on a GPU, as far as the loader of weights knows them. */
 import type { Gpu } from "../src/gpu.js";
+import type { ItemSpec, LoadProgress } from "../src/protocol.gen.js";
+import type { FileSpec } from "../src/weights/files.js";
 import type { IO } from "../src/weights/io.js";
 import { Job } from "../src/weights/job.js";
-import type { FileSpec, ItemSpec, LoadProgress } from "../src/weights/types.js";
 
 const CHUNK_BYTES = 64;
 let jobs = 0;
@@ -131,8 +132,7 @@ export async function load(io: IO, file: FileSpec, spans: readonly (readonly [nu
   });
   const done: number[] = [];
   const asked: number[] = [];
-  const progress = (value: Readonly<Record<string, unknown>>): void => {
-    const report = value as LoadProgress;
+  const progress = (report: LoadProgress): void => {
     done.push(...report.done);
     for (const [, index] of report.want) {
       asked.push(index);
@@ -142,8 +142,8 @@ export async function load(io: IO, file: FileSpec, spans: readonly (readonly [nu
   const context = { signal: new AbortController().signal, buffers: [], progress, sendChunk: async () => true };
   const job = new Job(gpu, { job: `job ${++jobs}`, files: [file], items, piece_elements: 1 << 20, stall_s: 600 }, context, Promise.resolve(io));
   const ended = job.run().then((report) => {
-    done.push(...(report as LoadProgress).done);
-    return report as LoadProgress;
+    done.push(...report.done);
+    return report;
   });
   return { job, ended, buffers, done, asked };
 }

@@ -5,10 +5,10 @@ import type { Plan } from "../src/views/mandelbrot/renderer.js";
 const plan = (change: Partial<Plan>): Plan => ({
   method: "bla",
   size: [40, 30],
-  maxIter: 100,
+  max_iter: 100,
   power: 2,
   julia: null,
-  radiusSquared: 4,
+  radius_squared: 4,
   center: [0, 0],
   step: 0.75,
   scale: -70,

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { FileSpec } from "../src/weights/files.js";
 import { ChunkIO } from "../src/weights/io.js";
 import { forgetKept } from "../src/weights/job.js";
 import { patient, STORAGE_MS } from "../src/weights/patience.js";
 import { Schedule } from "../src/weights/schedule.js";
-import type { FileSpec } from "../src/weights/types.js";
 import { chunkOf, FakeDisk, fileOf, load } from "./disk.js";
 
 const bytes = Uint8Array.from({ length: 300 }, (_, at) => (at * 7) % 251);

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
+import type { ItemSpec } from "../src/protocol.gen.js";
+import type { FileSpec } from "../src/weights/files.js";
 import { Hashers, hasherCount, serveHashes } from "../src/weights/hashing.js";
 import { BufferPool } from "../src/weights/pool.js";
 import { Drain, Ring } from "../src/weights/ring.js";
 import { type Ref, Schedule } from "../src/weights/schedule.js";
 import { WordWriter } from "../src/weights/sinks.js";
 import { chunkDigest } from "../src/weights/store.js";
-import type { FileSpec, ItemSpec } from "../src/weights/types.js";
 
 const file = (size: number): FileSpec => ({
   key: "k",

@@ -22,7 +22,7 @@ from webgpu_widget import errors
 from webgpu_widget.arrays.array import GPUArray
 from webgpu_widget.cluster.channels import Channels, ask
 from webgpu_widget.cluster.rates import PEER_RATE, TELLING_BYTES, HubRate, Pair, Traffic
-from webgpu_widget.link import protocol
+from webgpu_widget.link import protocol, services
 
 if TYPE_CHECKING:
     from webgpu_widget.cluster.hub import Member
@@ -148,7 +148,7 @@ class Exchange:
             member = self._members[name]
             if member.state == "ready":
                 try:
-                    ask(member, "block-drop", {"blocks": names})
+                    ask(member, services.BLOCK_DROP, services.BlocksDropped(blocks=names))
                 except errors.WebGPUWidgetError:
                     log.debug("%s left while its blocks were dropped", name)
 
@@ -167,7 +167,7 @@ class Exchange:
             ]
         for other in others:
             try:
-                ask(other, "peer-close", {"peer": member.id})
+                ask(other, services.PEER_CLOSE, services.PeerNamed(peer=member.id))
             except errors.WebGPUWidgetError:
                 log.debug("%s left too", other.id)
 
@@ -244,13 +244,8 @@ class Exchange:
         requests = [
             ask(
                 member,
-                "block-put",
-                {
-                    "block": block.name,
-                    "buffer": made._memory.handle,
-                    "offset": start,
-                    "size_bytes": view.nbytes,
-                },
+                services.BLOCK_PUT,
+                services.BlockPut(block=block.name, buffer=made._memory.handle, offset=start, size_bytes=view.nbytes),
                 [view[start : start + protocol.CHUNK_BYTES]],
             )
             for start in range(0, view.nbytes, protocol.CHUNK_BYTES)

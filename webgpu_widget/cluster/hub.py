@@ -17,6 +17,7 @@ from webgpu_widget.link.transports.base import Transport
 
 if TYPE_CHECKING:
     from webgpu_widget.gpu import GPU
+    from webgpu_widget.link import services
 
 log = logging.getLogger("webgpu_widget.cluster")
 
@@ -98,7 +99,7 @@ class Member:
         self.gone = threading.Event()
         self.address = ""
         """Its Dask worker's."""
-        self.shown: dict[str, Any] = {}
+        self.shown: services.WorkerShown | None = None
         """What its page was last told to show."""
         self._busy_since = 0.0
         self._lock = threading.Lock()

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from webgpu_widget import errors
+from webgpu_widget.link import services
 from webgpu_widget.link.steps import drive_async
 from webgpu_widget.link.transports._hub import Hub
 from webgpu_widget.link.transports._names import server_context, warn_if_open
@@ -192,7 +193,7 @@ class Cluster:
     def _tell_pages(self) -> None:
         """Have each browser show what it does, when that has changed."""
         for member in self._roster.present("ready"):
-            shown = {
+            shown: services.WorkerShown = {
                 "name": member.id,
                 "doing": member.doing,
                 "tasks_done": member.tasks_done,
@@ -206,7 +207,7 @@ class Cluster:
             if shown != member.shown:
                 member.shown = shown
                 with contextlib.suppress(errors.WebGPUWidgetError):
-                    ask(member, "worker-view", shown)
+                    ask(member, services.WORKER_VIEW, shown)
 
     def _changed(self) -> None:
         with self._joined:

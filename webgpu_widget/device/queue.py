@@ -11,7 +11,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from webgpu_widget.device.handles import Arg, Buffer, Bytes, Lease, Pipeline, Re
 from webgpu_widget.link import protocol, wire
 from webgpu_widget.link.connection import Connection, Request
 from webgpu_widget.link.losses import Losses, once_more
+from webgpu_widget.link.services import A, P, R, Service
 from webgpu_widget.link.steps import Steps, drive
 from webgpu_widget.process.interrupts import HELD_BACK
 
@@ -531,7 +532,7 @@ class Queue:
 
     def start(
         self,
-        command: dict[str, Any],
+        command: Mapping[str, object],
         what: str,
         *,
         on_chunk: Callable[[int, int, int, Bytes], None] | None = None,
@@ -566,13 +567,30 @@ class Queue:
                     self.flush()
             return request
 
+    def ask(
+        self,
+        service: Service[P, A, R],
+        params: P,
+        what: str,
+        *,
+        on_report: Callable[[R], None] | None = None,
+        **options: Any,
+    ) -> Request:
+        """Ask a service, as `start` does; ``on_report`` gets what its progress carries, in the thread that received it."""
+        on_progress = None if on_report is None else service.reports(on_report)
+        return self.start(service.command(params), what, on_progress=on_progress, **options)
+
+    def ask_steps(self, service: Service[P, A, R], params: P, what: str) -> Steps[A]:
+        """Ask a service and wait for its answer."""
+        return service.answer((yield from self.request_steps(service.command(params), what)))
+
     def request(
-        self, command: dict[str, Any], what: str = "", timeout: float | None = 30.0, **options: Any
+        self, command: Mapping[str, object], what: str = "", timeout: float | None = 30.0, **options: Any
     ) -> dict[str, Any]:
         """Send a request and wait for its result; again after a loss, when it asks for nothing that could be lost."""
         return drive(self.request_steps(command, what, **options), timeout)
 
-    def request_steps(self, command: dict[str, Any], what: str = "", **options: Any) -> Steps[dict[str, Any]]:
+    def request_steps(self, command: Mapping[str, object], what: str = "", **options: Any) -> Steps[dict[str, Any]]:
         """As `request`."""
 
         def ask() -> Steps[dict[str, Any]]:

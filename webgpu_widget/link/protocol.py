@@ -1,6 +1,6 @@
 """Every message between Python and the browser, written once.
 
-``js/gen_protocol.py`` turns this module into ``js/src/protocol.gen.ts``; a test fails when the two drift apart.
+``js/gen_protocol.py`` turns this module, `services` and `widgets` into ``js/src/protocol.gen.ts``; a test fails when they drift apart.
 The messages are TypedDicts, not dataclasses: ten thousand dispatches in a cell are ten thousand dict displays,
 which cost nothing to make and nothing to serialise, and mypy checks them all the same.
 
@@ -34,6 +34,7 @@ than the device's gets ``error`` ``device-lost`` for its requests and is otherwi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 PROTOCOL_VERSION = 1
@@ -451,12 +452,12 @@ class ProfileStop(TypedDict):
 
 
 class Service(TypedDict):
-    """Request. For the parts above the engine (weights, cache, explorer): ``name`` picks the handler, ``params`` are its own."""
+    """Request. For the parts above the engine (weights, cache, views, clusters): `services` has their names, and what each is asked."""
 
     op: Literal["service"]
     id: str
     name: str
-    params: dict[str, Any]
+    params: Mapping[str, object]
 
 
 Command = (
@@ -685,7 +686,7 @@ class Result(TypedDict):
     instance: str
     seq: int
     id: str
-    value: dict[str, Any]
+    value: Mapping[str, object]
 
 
 class Error(TypedDict):
@@ -720,7 +721,7 @@ class Progress(TypedDict):
     seq: int
     id: str
     done: int
-    value: dict[str, Any]
+    value: Mapping[str, object]
 
 
 class Lost(TypedDict):

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import types
 import typing
-from typing import Any, Literal, cast
+from collections.abc import Iterable
+from typing import Any, Generic, Literal, TypeGuard, TypeVar, cast
 
 from webgpu_widget import errors
 from webgpu_widget.link import protocol
+
+T = TypeVar("T")
 
 _NUMBERS = frozenset({"f32", "f16", "i32", "u32", "bool"})
 
 
 @functools.cache
-def _fields(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
+    """Return the fields of a TypedDict: the type of each, and whether it must be there."""
+    found = {}
+    for name, field in typing.get_type_hints(kind, include_extras=True).items():
+        optional = typing.get_origin(field) is typing.NotRequired
+        found[name] = (typing.get_args(field)[0] if optional else field, not optional)
+    return found
 
 
 def misfit(value: Any, kind: Any, where: str) -> str | None:
@@ -35,24 +44,85 @@ def misfit(value: Any, kind: Any, where: str) -> str | None:
     str or None
         The place that does not fit; None when all does.
     """
+    if typing.is_typeddict(kind):
+        if not isinstance(value, dict):
+            return where
+        return _first(
+            misfit(value[name], field, f"{where}.{name}") if name in value else where if required else None
+            for name, (field, required) in _fields(kind).items()
+        )
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         return None if isinstance(value, str) and value in args else where
     if origin is types.UnionType:
         return None if any(misfit(value, one, where) is None for one in args) else where
     if origin is list:
-        inner = enumerate(value) if isinstance(value, list) else None
-        return where if inner is None else _first(misfit(item, args[0], f"{where}[{at}]") for at, item in inner)
-    if typing.is_typeddict(kind):
-        fields = _fields(kind)
-        if not isinstance(value, dict) or not fields.keys() <= value.keys():
-            return where
-        return _first(misfit(value[name], field, f"{where}.{name}") for name, field in fields.items())
-    return None if type(value) is kind else where
+        return _first_item(value, itertools.repeat(args[0]), where)
+    if origin is tuple:
+        return _first_item(value, args, where) if isinstance(value, list) and len(value) == len(args) else where
+    if origin is dict:
+        inner = value.items() if isinstance(value, dict) else None
+        return where if inner is None else _first(misfit(item, args[1], f"{where}.{name}") for name, item in inner)
+    if kind is float:
+        return None if type(value) in (float, int) else where
+    return None if kind is Any or type(value) is kind else where
 
 
-def _first(found: typing.Iterable[str | None]) -> str | None:
+def _first_item(value: Any, kinds: Iterable[Any], where: str) -> str | None:
+    if not isinstance(value, list):
+        return where
+    return _first(
+        misfit(item, kind, f"{where}[{at}]") for at, (item, kind) in enumerate(zip(value, kinds, strict=False))
+    )
+
+
+def _first(found: Iterable[str | None]) -> str | None:
     return next((place for place in found if place is not None), None)
+
+
+class Schema(Generic[T]):
+    """A type of messages that values are held against when they come.
+
+    Parameters
+    ----------
+    kind
+        A TypedDict of `protocol`, `services` or `widgets`, or a union of them.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+
+    def matches(self, value: object) -> TypeGuard[T]:
+        """Say whether a value is of this type."""
+        return self._misfit(value) is None
+
+    def check(self, value: object, what: str) -> T:
+        """Return a value that is of this type; ``what`` is said of another one.
+
+        Raises
+        ------
+        FrontendError
+            When it is not.
+        """
+        place = self._misfit(value)
+        if place is None:
+            return cast("T", value)
+        raise _malformed(what, place)
+
+    def _misfit(self, value: object) -> str | None:
+        try:
+            return misfit(value, self.kind, "it")
+        except RecursionError:
+            return "it"
+
+
+def _malformed(what: str, place: str) -> errors.FrontendError:
+    return errors.FrontendError(
+        f"{what} is malformed ({place}): reload the page, and restart the kernel if that does not help"
+    )
+
+
+COMPILE_RESULT: Schema[protocol.CompileResult] = Schema(protocol.CompileResult)
 
 
 def compile_result(value: dict[str, Any]) -> protocol.CompileResult:
@@ -63,16 +133,15 @@ def compile_result(value: dict[str, Any]) -> protocol.CompileResult:
     FrontendError
         When it is not one.
     """
+    what = "the page's answer to a compilation"
+    result = COMPILE_RESULT.check(value, what)
     try:
-        place = misfit(value, protocol.CompileResult, "it")
-        place = _inconsistent(cast("protocol.CompileResult", value)) if place is None else place
+        place = _inconsistent(result)
     except RecursionError:
         place = "it"
     if place is not None:
-        raise errors.FrontendError(
-            f"the page's answer to a compilation is malformed ({place}): reload the page, and restart the kernel if that does not help"
-        )
-    return cast("protocol.CompileResult", value)
+        raise _malformed(what, place)
+    return result
 
 
 def _inconsistent(result: protocol.CompileResult) -> str | None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from webgpu_widget import shaders
 from webgpu_widget.device.default import default_device
 from webgpu_widget.errors import CancelledError, WebGPUWidgetError
-from webgpu_widget.link import hosts
+from webgpu_widget.link import hosts, widgets
 from webgpu_widget.mandelbrot import film, kernels, lines, work
 from webgpu_widget.mandelbrot.image import Image
 from webgpu_widget.mandelbrot.landmarks import landmarks
@@ -213,10 +213,11 @@ class MandelbrotExplorer(PicturedWidget):
     @property
     def view(self) -> View:
         """The present view, in the size of the last picture (or 800 x 600)."""
-        size = self.status.get("size") or (800, 600)
+        status = self.status if widgets.EXPLORER_STATUS.matches(self.status) else widgets.ExplorerStatus()
+        columns, rows = status.get("size") or (800, 600)
         count = automatic_iterations(log2_abs(exact(self.width, "width"))) if self.auto_iterations else self.max_iter
-        count = max(count, int(self.status.get("max_iter", 0))) if self.auto_iterations else count
-        return make_view(self.center, self.width, (int(size[0]), int(size[1])), count, self.power, self.julia)
+        count = max(count, status.get("max_iter", 0)) if self.auto_iterations else count
+        return make_view(self.center, self.width, (columns, rows), count, self.power, self.julia)
 
     @property
     def link(self) -> str:
@@ -338,27 +339,26 @@ class MandelbrotExplorer(PicturedWidget):
             go_on()
             work.prepare(self.view, progress=go_on, near=True)
 
-    def _on_message(self, _widget: Any, content: Any, buffers: Any) -> None:
-        if not isinstance(content, dict) or not isinstance(content.get("id"), str):
+    def _on_message(self, _widget: Any, content: object, buffers: Any) -> None:
+        if not widgets.EXPLORER_QUESTION.matches(content):
             return
-        question = content["id"]
-        if content.get("kind") == "hello":
-            self._say(self._welcome(question), ())
-        elif content.get("kind") == "picture" and buffers:
-            self._pool.submit(self._keep, buffers[0])
-        elif content.get("kind") == "cancel":
+        if content["kind"] == "hello":
+            self._say(self._welcome(content["id"]), ())
+        elif content["kind"] == "picture":
+            if buffers:
+                self._pool.submit(self._keep, buffers[0])
+        elif content["kind"] == "cancel":
             with self._lock:
-                if question in self._pending:
-                    self._cancelled.add(question)
-        elif content.get("kind") in {"prepare", "refine", "draw"}:
+                if content["id"] in self._pending:
+                    self._cancelled.add(content["id"])
+        else:
             with self._lock:
-                self._pending.add(question)
-            asked = content.get("view")
-            if isinstance(asked, dict) and asked.get("width") != self.width:
+                self._pending.add(content["id"])
+            if content["view"]["width"] != self.width:
                 self._moves += 1  # the page is elsewhere: what was begun for the traits is in its way
-            self._pool.submit(self._answer, question, content)
+            self._pool.submit(self._answer, content)
 
-    def _welcome(self, question: str) -> dict[str, Any]:
+    def _welcome(self, question: str) -> widgets.ExplorerWelcome:
         remote = self._gpu is not None and self._gpu.transport != "comm"
         adapter = ""
         if remote and self._gpu is not None:
@@ -367,7 +367,11 @@ class MandelbrotExplorer(PicturedWidget):
         return {
             "id": question,
             "kind": "welcome",
-            "shaders": {name: shaders.load(f"mandelbrot/{name}") for name in ("direct", "perturb", "refine")},
+            "shaders": {
+                "direct": shaders.load("mandelbrot/direct"),
+                "perturb": shaders.load("mandelbrot/perturb"),
+                "refine": shaders.load("mandelbrot/refine"),
+            },
             "palettes": {name: palette_colors(name) for name in sorted({*names(), *chosen})},
             "landmarks": [{"name": name, "link": view.link} for name, view in landmarks().items()],
             "remote": remote,
@@ -386,23 +390,27 @@ class MandelbrotExplorer(PicturedWidget):
             pass
         except Exception as error:  # noqa: BLE001 - the page shows it; nobody else would
             text = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
-            self._say({"id": question, "kind": "error", "message": text}, ())
+            told: widgets.Failed = {"id": question, "kind": "error", "message": text, "line": 0, "column": 0}
+            self._say(told, ())
         finally:
             with self._lock:
                 self._pending.discard(question)
                 self._cancelled.discard(question)
 
-    def _answer(self, question: str, content: dict[str, Any]) -> None:
+    def _answer(self, content: widgets.ExplorerPrepare | widgets.ExplorerRefine | widgets.ExplorerDraw) -> None:
+        question = content["id"]
         with self._work_on(question):
             self._check(question)
-            view = make_view(**content["view"])
-            have = str(content.get("have", ""))
+            asked = content["view"]
+            view = make_view(
+                asked["center"], asked["width"], asked["size"], asked["max_iter"], asked["power"], asked["julia"]
+            )
             if content["kind"] == "prepare":
-                self._prepare(question, view, have, near=content.get("exact") is not True)
+                self._prepare(question, view, content["have"], near=not content["exact"])
             elif content["kind"] == "refine":
-                self._refine(question, view, have)
+                self._refine(question, view, content["have"])
             else:
-                self._draw(question, view, refine=content.get("coarse") == 1)
+                self._draw(question, view, refine=content["coarse"] == 1)
 
     def _check(self, question: str, *_: object) -> None:
         if self._is_cancelled(question):
@@ -422,17 +430,20 @@ class MandelbrotExplorer(PicturedWidget):
         reference, table = prepared.orbit, prepared.table
         base = f"{reference.base}.{table.base if table else 0}"
         key = f"{base}-{reference.serial}.{table.serial if table else 0}"
-        constant = None if view.constant is None else [float(part) for part in view.constant]
+        constant = None if view.constant is None else (float(view.constant[0]), float(view.constant[1]))
         radius = kernels.radius_of(view)
         offsets = table.offsets if table else [0]
-        plan = {
+        plan: widgets.ExplorerPlan = {
             "method": prepared.method,
-            "size": list(view.size),
-            "maxIter": view.max_iter,
+            "size": view.size,
+            "max_iter": view.max_iter,
             "power": view.power,
             "julia": constant,
-            "radiusSquared": radius * radius,
-            "center": [work.scaled(part, prepared.scale) for part in prepared.offset],
+            "radius_squared": radius * radius,
+            "center": (
+                work.scaled(prepared.offset[0], prepared.scale),
+                work.scaled(prepared.offset[1], prepared.scale),
+            ),
             "step": work.scaled(view.spacing, prepared.scale),
             "scale": prepared.scale,
             "start": reference.start,
@@ -455,22 +466,29 @@ class MandelbrotExplorer(PicturedWidget):
         # By this the page knows which other views the reference serves, and makes their plans by itself.
         finest = (48 + view.max_iter.bit_length() - prepared.precision) / (view.power if view.julia else 1)
         digits = max(24, math.ceil(-finest * math.log10(2)) + 8)
-        serves = {
-            "point": [decimal_text(part, digits + 4) for part in prepared.point],
+        serves: widgets.ExplorerServes = {
+            "point": (decimal_text(prepared.point[0], digits + 4), decimal_text(prepared.point[1], digits + 4)),
             "digits": digits,
             "reach": None if view.julia is not None else prepared.reach,
             "finest": finest,
             "length": prepared.length,
         }
         text = work.method_text(prepared, view)
-        self._say({"id": question, "kind": "prepared", "plan": plan, "serves": serves, "text": text}, buffers)
+        told: widgets.ExplorerPrepared = {
+            "id": question,
+            "kind": "prepared",
+            "plan": plan,
+            "serves": serves,
+            "text": text,
+        }
+        self._say(told, buffers)
 
     def _refine(self, question: str, view: View, have: str) -> None:
         """Send what refine.wgsl needs for the view about its own centre, where the page has it not."""
         prepared = self._prepared(question, view, near=False)
         table = kernels.fine_table(view, prepared)
         offsets = table.offsets if table else [0]
-        fine = {
+        fine: widgets.FinePlan = {
             "key": f"{prepared.orbit.serial}.{table.serial if table else 0}",
             "start": prepared.orbit.start,
             "offsets": offsets + [offsets[-1]] * (32 - len(offsets)),
@@ -482,14 +500,21 @@ class MandelbrotExplorer(PicturedWidget):
         _, smooth, _ = lines.count_exactly(view, pixels, lambda: self._check(question))
         parts = [pixels, smooth, *(() if fine["key"] == have else kernels.fine_parts(prepared, table))]
         self._check(question)
-        self._say({"id": question, "kind": "fine", "fine": fine}, [np.ascontiguousarray(part).data for part in parts])
+        told: widgets.ExplorerFine = {"id": question, "kind": "fine", "fine": fine}
+        self._say(told, [np.ascontiguousarray(part).data for part in parts])
 
     def _draw(self, question: str, view: View, *, refine: bool) -> None:
         image = render_view(view, self.gpu, refine=refine, progress=lambda _: self._check(question), timeout=60.0)
         self._check(question)
         text = work.method_text(work.Prepared(image.method), view)  # type: ignore[arg-type]
-        said = {"text": f"{text}, by the kernel", "method": image.method, "refined": image.stats.refined}
-        self._say({"id": question, "kind": "drawn", **said}, [image.iterations.data, image.smooth.data])
+        told: widgets.ExplorerDrawn = {
+            "id": question,
+            "kind": "drawn",
+            "text": f"{text}, by the kernel",
+            "method": image.method,
+            "refined": image.stats.refined,
+        }
+        self._say(told, [image.iterations.data, image.smooth.data])
 
     def close(self) -> None:
         """Close the widget and end its thread."""

@@ -17,6 +17,7 @@ from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.device.device import Device
 from webgpu_widget.device.handles import Buffer, Sampler, Texture
 from webgpu_widget.kernels.textures import GPUTexture, TextureInput
+from webgpu_widget.link import widgets
 
 __all__ = ["Inputs", "first_device", "uniform_trait"]
 
@@ -208,9 +209,11 @@ class Inputs:
         """Whether any of it lives on the GPU alone, and would be lost with it."""
         return bool(self._arrays) or any(isinstance(value, GPUTexture) for value in self._textures.values())
 
-    def wire(self) -> tuple[dict[str, Any], list[Buffer | Texture]]:
+    def wire(self) -> tuple[dict[str, widgets.ViewInput], list[Buffer | Texture]]:
         """Return what the page needs to bind it, with what was gone uploaded again; and what lives there for it."""
-        told: dict[str, Any] = {name: {"kind": "uniform", "type": kind} for name, kind in self.uniforms.items()}
+        told: dict[str, widgets.ViewInput] = {
+            name: {"kind": "uniform", "type": kind} for name, kind in self.uniforms.items()
+        }
         uses: list[Buffer | Texture] = []
         for name, array in (*self._arrays.items(), *self._uploads()):
             buffer = runtime_of(self._device).sharing.keep(array)

@@ -22,7 +22,7 @@ from webgpu_widget.arrays.values import wholes
 from webgpu_widget.device.default import as_device, default_device
 from webgpu_widget.device.queue import Reply
 from webgpu_widget.errors import BindingError, ShaderError, ShapeError, WebGPUWidgetError
-from webgpu_widget.link import hosts
+from webgpu_widget.link import hosts, services, widgets
 from webgpu_widget.link.losses import once_more
 from webgpu_widget.link.steps import Steps, drive, drive_async
 from webgpu_widget.mandelbrot.film import film_writer, write
@@ -190,7 +190,7 @@ class ShaderView(PicturedWidget):
         """The GPU that it draws on."""
         return self._gpu
 
-    def _tell_inputs(self) -> tuple[dict[str, Any], list[Buffer | Texture]]:
+    def _tell_inputs(self) -> tuple[dict[str, widgets.ViewInput], list[Buffer | Texture]]:
         """Tell the page where arrays and textures are, which is elsewhere after a loss."""
         told, uses = self._given.wire()
         if told != self._inputs:
@@ -283,7 +283,7 @@ class ShaderView(PicturedWidget):
         def draw() -> Steps[NDArray[np.uint8]]:
             yield from self._device.connection.decide_steps()
             request, picture, (width, height) = self._start(time, size)
-            nan = (yield from self._device.wait_steps(request))["nan"]
+            nan = services.DRAW.answer((yield from self._device.wait_steps(request)))["nan"]
             if nan:
                 warn_caller(
                     f"{nan} of {width} x {height} pixels are NaN, and drawn magenta: look for 0 / 0, or the root or logarithm of a negative number",
@@ -294,7 +294,11 @@ class ShaderView(PicturedWidget):
         return draw() if self._given.resident else once_more(draw)
 
     def _start(
-        self, time: float | None, size: tuple[int, int] | None, coarse: int = 1, **asked: Any
+        self,
+        time: float | None,
+        size: tuple[int, int] | None,
+        coarse: int = 1,
+        asked: widgets.ViewDraw | None = None,
     ) -> tuple[Request, NDArray[np.uint8], tuple[int, int]]:
         """Begin to draw at 1/coarse of the size; ``asked`` is what a page knows better than the traits."""
         self._device.check_open()
@@ -304,18 +308,26 @@ class ShaderView(PicturedWidget):
             raise BindingError(f"time is {time!r}; it is a finite number of seconds")
         values = {name: getattr(self, f"u_{name}") for name in self.uniforms}
         told, uses = self._tell_inputs()
-        picture = {
+        x, y, pressed_x, pressed_y = self.mouse
+        frame: widgets.ViewFrame = {
             "time": now,
             "delta": _STEP_S,
             "frame": round(now / _STEP_S),
-            "size": [wide, high],
-            "mouse": list(self.mouse),
+            "size": (wide, high),
+            "mouse": (x, y, pressed_x, pressed_y),
         }
-        params = {"source": self.source, "inputs": told, "values": values, "frame": picture, "coarse": coarse, **asked}
+        params: services.Picture = {
+            "source": self.source,
+            "inputs": told,
+            "values": values if asked is None else asked["values"],
+            "frame": frame if asked is None else asked["frame"],
+            "coarse": coarse,
+        }
         width, height = -(-wide // coarse), -(-high // coarse)
         reply = Reply("shader view", [4 * width * height])
-        command = {"op": "service", "name": "view.draw", "params": params}
-        request = self._device.queue.start(command, reply.what, on_chunk=reply.take, uses=uses, source=self.source)
+        request = self._device.queue.ask(
+            services.DRAW, params, reply.what, on_chunk=reply.take, uses=uses, source=self.source
+        )
         request.check = reply.check
         return request, reply.arrays[0].reshape(height, width, 4), (wide, high)
 
@@ -373,10 +385,9 @@ class ShaderView(PicturedWidget):
 
     # ------------------------------------------------------------ the page's questions
 
-    def _on_question(self, content: Any, _buffers: Any) -> None:
-        if not isinstance(content, dict) or not isinstance(content.get("id"), str) or content.get("kind") != "draw":
-            return
-        self._work(self._answer, content)
+    def _on_question(self, content: object, _buffers: Any) -> None:
+        if widgets.VIEW_DRAW.matches(content):
+            self._work(self._answer, content)
 
     def _work(self, what: Callable[..., object], *given: Any) -> None:
         """Have something done by a thread of the view's own, one after the other."""
@@ -384,19 +395,16 @@ class ShaderView(PicturedWidget):
             self._pool = ThreadPoolExecutor(1, "shader-view")
         self._pool.submit(what, *given)
 
-    def _answer(self, content: dict[str, Any]) -> None:
+    def _answer(self, asked: widgets.ViewDraw) -> None:
         """Draw what a page asks for that has not this GPU."""
-        question = content["id"]
+        question = asked["id"]
         try:
-            frame, coarse = content["frame"], int(content["coarse"])
-            request, picture, _ = self._start(None, tuple(frame["size"]), coarse, frame=frame, values=content["values"])
-            told = self._device.wait(request, 30.0)
-            self._say(
-                {"id": question, "kind": "drawn", "nan": told["nan"], "adapter": self._device.info.name},
-                [png(picture)],
-            )
+            request, picture, _ = self._start(None, asked["frame"]["size"], asked["coarse"], asked)
+            nan = services.DRAW.answer(self._device.wait(request, 30.0))["nan"]
+            told: widgets.ViewDrawn = {"id": question, "kind": "drawn", "nan": nan, "adapter": self._device.info.name}
+            self._say(told, [png(picture)])
         except Exception as error:  # noqa: BLE001 - the page shows it; nobody else would
-            self._say({"id": question, "kind": "error", **_told(error)}, ())
+            self._say(_told(question, error), ())
 
     # ------------------------------------------------------------ shown
 
@@ -466,14 +474,16 @@ def _checked_size(size: Any) -> list[int]:
     return list(found)
 
 
-def _told(error: Exception) -> dict[str, Any]:
+def _told(question: str, error: Exception) -> widgets.Failed:
     """Return what a page shows of an error: of WGSL the first thing that is wrong, and where, since it quotes the line itself."""
     if isinstance(error, ShaderError) and error.line:
         place = f"line {error.line}, column {error.column}"
         said = str(error).partition(f"{place}: ")[2].partition("\n")[0]
-        return {"message": said or str(error), "line": error.line, "column": error.column}
-    text = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
-    return {"message": text, "line": 0, "column": 0}
+        message, line, column = said or str(error), error.line, error.column
+    else:
+        message = str(error) if isinstance(error, WebGPUWidgetError) else f"{type(error).__name__}: {error}"
+        line = column = 0
+    return {"id": question, "kind": "error", "message": message, "line": line, "column": column}
 
 
 def png(picture: NDArray[np.uint8], level: int = 1) -> bytes:

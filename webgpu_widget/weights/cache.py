@@ -9,9 +9,10 @@ from __future__ import annotations
 import builtins
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from webgpu_widget.device.default import as_device
+from webgpu_widget.link import services
 from webgpu_widget.link.steps import Steps, call, drive, drive_async
 
 if TYPE_CHECKING:
@@ -101,11 +102,6 @@ class CacheReport:
         return not self.bad
 
 
-def _ask(gpu: GPU | None, name: str, what: str, **params: Any) -> Steps[dict[str, Any]]:
-    command = {"op": "service", "name": f"cache.{name}", "params": params}
-    return as_device(gpu).queue.request_steps(command, what)
-
-
 def _keys(source: str | os.PathLike[str] | None) -> builtins.list[str] | None:
     from webgpu_widget.weights.source import open_source
 
@@ -134,9 +130,11 @@ async def list_async(*, gpu: GPU | None = None, timeout: float | None = 30.0) ->
 
 
 def _list_steps(gpu: GPU | None) -> Steps[builtins.list[CacheEntry]]:
-    reply = yield from _ask(gpu, "list", "listing the cache")
-    fields = ("name", "key", "size", "bytes", "complete")
-    return [CacheEntry(**{field: item[field] for field in fields}) for item in reply["entries"]]
+    reply = yield from as_device(gpu).queue.ask_steps(services.CACHE_LIST, services.Nothing(), "listing the cache")
+    return [
+        CacheEntry(item["name"], item["key"], item["size"], item["bytes"], item["complete"])
+        for item in reply["entries"]
+    ]
 
 
 def clear(source: str | os.PathLike[str] | None = None, *, gpu: GPU | None = None, timeout: float | None = 30.0) -> int:
@@ -166,8 +164,10 @@ async def clear_async(
 
 def _clear_steps(source: str | os.PathLike[str] | None, gpu: GPU | None) -> Steps[int]:
     keys = yield from call(lambda: _keys(source))
-    reply = yield from _ask(gpu, "clear", "clearing the cache", keys=keys)
-    return int(reply["freed_bytes"])
+    reply = yield from as_device(gpu).queue.ask_steps(
+        services.CACHE_CLEAR, services.CacheKeys(keys=keys), "clearing the cache"
+    )
+    return reply["freed_bytes"]
 
 
 def verify(
@@ -192,7 +192,9 @@ async def verify_async(
 
 def _verify_steps(source: str | os.PathLike[str] | None, gpu: GPU | None) -> Steps[CacheReport]:
     keys = yield from call(lambda: _keys(source))
-    reply = yield from _ask(gpu, "verify", "verifying the cache", keys=keys)
+    reply = yield from as_device(gpu).queue.ask_steps(
+        services.CACHE_VERIFY, services.CacheKeys(keys=keys), "verifying the cache"
+    )
     return CacheReport(reply["checked"], reply["bytes"], tuple((item["key"], item["chunk"]) for item in reply["bad"]))
 
 
@@ -213,4 +215,7 @@ async def quota_async(*, gpu: GPU | None = None, timeout: float | None = 30.0) -
 
 
 def _quota_steps(gpu: GPU | None) -> Steps[CacheQuota]:
-    return CacheQuota(**(yield from _ask(gpu, "quota", "asking for the storage quota")))
+    reply = yield from as_device(gpu).queue.ask_steps(
+        services.CACHE_QUOTA, services.Nothing(), "asking for the storage quota"
+    )
+    return CacheQuota(reply["quota_bytes"], reply["used_bytes"], reply["persisted"])

@@ -22,10 +22,12 @@ from webgpu_widget.errors import (
     CancelledError,
     ClosedError,
     DeviceLostError,
+    FrontendError,
     FrontendLostError,
     IntegrityError,
     WebGPUWidgetError,
 )
+from webgpu_widget.link import services
 from webgpu_widget.process.fork import Lock
 from webgpu_widget.weights.convert import PIECE_ELEMENTS
 from webgpu_widget.weights.digest import chunk_digest
@@ -151,16 +153,15 @@ class Driver:
                 self._thread = threading.Thread(target=_run, args=(weakref.ref(self), self._events), daemon=True)
                 self._thread.name = "webgpu_widget weights"
                 self._thread.start()
-        command = {"op": "service", "name": "weights.load", "params": self._spec(job)}
         # The work goes on while a gpu.record() of this thread records.
-        job.request = self._device.queue.start(
-            command, "loading weights", on_progress=lambda value: self._heard(job, value)
+        job.request = self._device.queue.ask(
+            services.LOAD, self._spec(job), "loading weights", on_report=lambda report: self._heard(job, report)
         )
         job.request.future.add_done_callback(lambda future: self._events.put(("ended", (job, future))))
         if self.paused:
             self._control(job, "pause")
 
-    def _spec(self, job: _Job) -> dict[str, Any]:
+    def _spec(self, job: _Job) -> services.LoadSpec:
         return {
             "job": job.id,
             "files": [self._file_spec(job, number) for number in range(len(self._source.files))],
@@ -169,7 +170,7 @@ class Driver:
             "stall_s": _STALL_S,
         }
 
-    def _file_spec(self, job: _Job, number: int) -> dict[str, Any]:
+    def _file_spec(self, job: _Job, number: int) -> services.FileSpec:
         file, route = self._source.files[number], self._routes[number]
         return {
             "key": self._keys[number],
@@ -189,7 +190,7 @@ class Driver:
         """Whether Python can tell what the bytes should be before they come."""
         return self._source.files[number].path is not None and self._routes[number].url is not None
 
-    def _item_spec(self, item: Item) -> dict[str, Any]:
+    def _item_spec(self, item: Item) -> services.ItemSpec:
         target, tensor = item.entry.target, item.entry.tensor
         weights = self._weights()
         flags = None if weights is None else weights._flags
@@ -207,7 +208,7 @@ class Driver:
             "block_bytes": tensor.encoding.block_bytes,
             "out_bits": _OUT_BITS.get(target.encode or "", 32),
             "grouped": target.dtype in ("int8", "int4"),
-            "flag": [flags.handle, item.entry.flag] if flags is not None and item.entry.flag >= 0 else None,
+            "flag": (flags.handle, item.entry.flag) if flags is not None and item.entry.flag >= 0 else None,
         }
 
     def _pipeline(self, name: str | None) -> int:
@@ -246,9 +247,9 @@ class Driver:
         for job in self._running():
             self._control(job, "pause" if paused else "resume")
 
-    def _control(self, job: _Job, action: str, items: list[int] | None = None) -> None:
-        params = {"job": job.id, "action": action, "items": items or []}
-        self._device.queue.start({"op": "service", "name": "weights.control", "params": params}, "steering a load")
+    def _control(self, job: _Job, action: services.LoadAction, items: list[int] | None = None) -> None:
+        params: services.LoadControl = {"job": job.id, "action": action, "items": items or []}
+        self._device.queue.ask(services.CONTROL, params, "steering a load")
 
     def _running(self) -> list[_Job]:
         with self._lock:
@@ -276,24 +277,24 @@ class Driver:
 
     # ------------------------------------------------------------ from the page
 
-    def _heard(self, job: _Job, value: Mapping[str, Any]) -> None:
+    def _heard(self, job: _Job, report: services.LoadProgress) -> None:
         """Note a report. Called with the connection's lock held."""
         weights = self._weights()
-        if weights is None or job.ended or "bytes_done" not in value:  # the engine reports on its own account, too
+        if weights is None or job.ended:
             return
         with self._lock:
-            for name in _COUNTS:
-                job.counts[name] = int(value[name])
-            self._peak = max(self._peak, int(value["peak_buffer_bytes"]))
-            self._warnings.update(dict.fromkeys(value["warnings"]))
+            moved, cached = report["bytes_moved"], report["bytes_from_cache"]
+            job.counts.update(bytes_done=report["bytes_done"], bytes_moved=moved, bytes_from_cache=cached)
+            self._peak = max(self._peak, report["peak_buffer_bytes"])
+            self._warnings.update(dict.fromkeys(report["warnings"]))
             self._rate.add(self._total("bytes_done"))
-        if value["done"]:
+        if report["done"]:
             self._reloads = 0
-            weights._arrived([int(number) for number in value["done"]])
-        for file, index in value["want"]:
-            self._events.put(("want", (job, int(file), int(index))))
-        for file, first, count in value["hash"]:
-            self._events.put(("digests", [(job, int(file), int(first) + step) for step in range(int(count))]))
+            weights._arrived(report["done"])
+        for file, index in report["want"]:
+            self._events.put(("want", (job, file, index)))
+        for file, first, count in report["hash"]:
+            self._events.put(("digests", [(job, file, first + step) for step in range(count)]))
         self._events.put(("tick", None))
 
     # ------------------------------------------------------------ the thread
@@ -343,9 +344,8 @@ class Driver:
             return
         data = self._read(file, index)
         digest = chunk_digest(data) if self._verify else ""
-        params = {"job": job.id, "file": file, "index": index, "digest": digest}
-        command = {"op": "service", "name": "weights.chunk", "params": params}
-        self._device.queue.start(command, "sending weights", buffers=[data])
+        params: services.ChunkSent = {"job": job.id, "file": file, "index": index, "digest": digest}
+        self._device.queue.ask(services.CHUNK, params, "sending weights", buffers=[data])
 
     def _read(self, file: int, index: int) -> bytes:
         size = self._chunk_bytes[file]
@@ -367,14 +367,19 @@ class Driver:
             else:
                 runs.append(((job, file, index), [digest]))
         for (job, file, first), digests in runs:
-            params = {"job": job.id, "name": _digests_name(job, file), "first": first, "digests": digests}
-            self._device.queue.start({"op": "service", "name": "weights.digests", "params": params}, "sending hashes")
+            name = _digests_name(job, file)
+            params: services.DigestsSent = {"job": job.id, "name": name, "first": first, "digests": digests}
+            self._device.queue.ask(services.DIGESTS, params, "sending hashes")
 
     def _end(self, job: _Job, future: Any) -> None:
         error = future.exception()
         if error is None:
-            self._heard(job, future.result())
-            error = self._replaced()
+            try:
+                self._heard(job, services.LOAD.answer(future.result()))
+            except FrontendError as malformed:
+                error = malformed
+            else:
+                error = self._replaced()
         with self._lock:
             job.ended = True
             self._jobs.pop(job.id, None)

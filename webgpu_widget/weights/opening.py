@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from webgpu_widget.device.default import as_device
 from webgpu_widget.errors import WeightsError
+from webgpu_widget.link import services
 from webgpu_widget.link.steps import Steps, call, drive, drive_async
 from webgpu_widget.weights.convert import Rules
 from webgpu_widget.weights.loader import Weights
 from webgpu_widget.weights.plan import Plan, make_plan
 from webgpu_widget.weights.progress import show
-from webgpu_widget.weights.routes import probe_request, route_from
+from webgpu_widget.weights.routes import probe_params, route_from
 from webgpu_widget.weights.source import open_source
 
 if TYPE_CHECKING:
@@ -150,8 +151,8 @@ def _load_steps(
         routes = []
         for file in opened.files:
             served = _serve(chosen, opened, file)
-            request = probe_request(file, chosen, served, by_python=route == "comm")
-            reply = yield from chosen.queue.request_steps(request, f"asking how to reach {file.name}")
+            known = probe_params(file, chosen, served, by_python=route == "comm")
+            reply = yield from chosen.queue.ask_steps(services.PROBE, known, f"asking how to reach {file.name}")
             routes.append(route_from(reply, file, served))
         made = Weights(opened, plan, rules, chosen, routes, options)
     except BaseException:

@@ -7,7 +7,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from webgpu_widget.link import hosts
+from webgpu_widget.link import hosts, widgets
 from webgpu_widget.shown.panel import Bar
 
 if TYPE_CHECKING:
@@ -33,11 +33,16 @@ def _show_widget(weights: Weights, host: Host) -> None:
     bar = Bar("loading weights", steerable=True)
     held = weakref.ref(weights)
 
-    def steer(_widget: Any, content: Any, _buffers: Any) -> None:
+    def steer(_widget: Any, content: object, _buffers: Any) -> None:
         target = held()
-        action = content.get("action") if isinstance(content, dict) else None
-        if target is not None and action in ("pause", "resume", "cancel"):
-            getattr(target, action)()
+        if target is None or not widgets.STEER.matches(content):
+            return
+        if content["action"] == "pause":
+            target.pause()
+        elif content["action"] == "resume":
+            target.resume()
+        else:
+            target.cancel()
 
     bar.on_msg(steer)
     last = [0.0]

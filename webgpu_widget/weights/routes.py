@@ -5,13 +5,14 @@ from __future__ import annotations
 import pathlib
 import urllib.parse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from webgpu_widget.device.device import Device
+    from webgpu_widget.link import services
     from webgpu_widget.weights.source import SourceFile
 
-__all__ = ["Route", "chunk_bytes_for", "probe_request", "route_from"]
+__all__ = ["Route", "chunk_bytes_for", "probe_params", "route_from"]
 
 _SAMPLE_BYTES = 64
 _SMALLEST_CHUNK = 256 * 1024
@@ -54,8 +55,8 @@ def chunk_bytes_for(size: int) -> int:
     return wanted
 
 
-def probe_request(file: SourceFile, device: Device, served: str | None, *, by_python: bool = False) -> dict[str, Any]:
-    """Make the request that has the page try where it can fetch a file.
+def probe_params(file: SourceFile, device: Device, served: str | None, *, by_python: bool = False) -> services.Probe:
+    """Say what has the page try where it can fetch a file.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def probe_request(file: SourceFile, device: Device, served: str | None, *, by_py
     path = file.path
     by_server = path is not None and in_notebook and not by_python
     urls = [url for url in (file.url, served) if url is not None and not by_python]
-    params = {
+    return {
         "urls": urls,
         "path": _parts(path.absolute()) if path is not None and by_server else [],
         "resolved": _parts(path.resolve()) if path is not None and by_server else [],
@@ -79,7 +80,6 @@ def probe_request(file: SourceFile, device: Device, served: str | None, *, by_py
         "samples": _samples(file),
         "modified": 0 if path is None else int(path.stat().st_mtime),
     }
-    return {"op": "service", "name": "weights.probe", "params": params}
 
 
 def _parts(path: pathlib.Path) -> list[str]:
@@ -93,7 +93,7 @@ def _samples(file: SourceFile) -> list[tuple[int, str]]:
     return [(place, file.reader.read(place, size).hex()) for place in places]
 
 
-def route_from(reply: dict[str, Any], file: SourceFile, served: str | None) -> Route:
+def route_from(reply: services.ProbeAnswer, file: SourceFile, served: str | None) -> Route:
     """Read the page's answer."""
     url, tried = reply["url"], tuple(reply["tried"])
     if url is None:
@@ -103,4 +103,4 @@ def route_from(reply: dict[str, Any], file: SourceFile, served: str | None) -> R
         kind, endpoint = "url", "hub"
     else:
         kind, endpoint = ("url" if file.url is not None else "files"), f"{parts.scheme}://{parts.netloc}"
-    return Route(kind, endpoint, url, bool(reply["ranges"]), reply["validator"], tried)
+    return Route(kind, endpoint, url, reply["ranges"], reply["validator"], tried)

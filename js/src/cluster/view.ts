@@ -2,18 +2,6 @@
 import { registry } from "../runtime.js";
 import { registerMessage } from "../services.js";
 
-interface Shown {
-  readonly name: string;
-  readonly doing: string;
-  readonly tasks_done: number;
-  readonly tasks_failed: number;
-  readonly busy_s: number;
-  readonly bytes_in: number;
-  readonly bytes_out: number;
-  readonly peer_bytes_in: number;
-  readonly peer_bytes_out: number;
-}
-
 const STYLE =
   "max-width:44rem;margin:12px 0;padding:10px 14px;border:1px solid #8884;border-radius:6px;font:13px/1.5 system-ui,sans-serif;box-sizing:border-box;font-variant-numeric:tabular-nums";
 
@@ -40,10 +28,9 @@ function make(): HTMLElement {
   return made;
 }
 
-registerMessage("worker-view", async (_engine, params) => {
+registerMessage("worker-view", async (_engine, shown) => {
   if (typeof document === "undefined") return {};
   card ??= make();
-  const shown = params as unknown as Shown;
   const rows = [
     `${shown.name} of a cluster: ${shown.doing ? `computing ${shown.doing}` : "waiting for work"}`,
     `${shown.tasks_done} tasks done${shown.tasks_failed ? `, ${shown.tasks_failed} failed` : ""}, ${shown.busy_s.toFixed(1)} s of work`,

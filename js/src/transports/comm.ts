@@ -1,6 +1,5 @@
-import type { AnyModel } from "@anywidget/types";
 import type { ToBrowser, ToPython } from "../protocol.gen.js";
-import type { Link, LinkEvents } from "./link.js";
+import type { Channel, Link, LinkEvents } from "./link.js";
 
 /** The widget's comm, by anywidget's custom messages. */
 export class CommLink implements Link {
@@ -8,7 +7,7 @@ export class CommLink implements Link {
   private readonly listener: (content: unknown, buffers: unknown) => void;
 
   constructor(
-    private readonly model: AnyModel,
+    private readonly model: Channel,
     events: LinkEvents,
   ) {
     this.listener = (content, buffers) => {

@@ -1,4 +1,8 @@
+import type { AnyModel } from "@anywidget/types";
 import type { ToBrowser, ToPython } from "../protocol.gen.js";
+
+/** Of a widget's model, what speaks with its Python side. */
+export type Channel = Pick<AnyModel, "on" | "off" | "send">;
 
 /** One way to Python. */
 export interface Link {

@@ -7,13 +7,7 @@
 import type { AnyModel } from "@anywidget/types";
 import { jupyterApp, randomId } from "../host.js";
 import { hearLate } from "../late.js";
-
-export interface PlaceTraits {
-  _picture_id: string;
-  /** What this page says of itself, and what Python answers. */
-  _page: string;
-  _heard: string;
-}
+import type { PlaceState } from "../protocol.gen.js";
 
 type Show = (el: HTMLElement) => () => void;
 
@@ -189,7 +183,7 @@ class Views {
  * @param stays Whether what a view shows stays where it is when its model is closed: nothing in it needs one.
  * @param again Called when what Python has said so far was lost.
  */
-export function openPlaces<T extends PlaceTraits>(model: AnyModel<T>, show: Show, stays = false, again?: () => void): () => void {
+export function openPlaces<T extends PlaceState>(model: AnyModel<T>, show: Show, stays = false, again?: () => void): () => void {
   const id = model.get("_picture_id");
   const layout = (model as unknown as AnyModel<{ layout: unknown }>).get("layout");
   const views = new Views(show, typeof layout === "object" ? (layout as Layout | null) : null, stays);

@@ -1,8 +1,8 @@
 /** Which items a chunk's bytes belong to, and what is still missing of them. */
 import type { Gpu } from "../gpu.js";
+import type { ItemSpec, LoadSpec } from "../protocol.gen.js";
 import type { Bytes } from "../session.js";
 import { makeSink, Scratch, type Sink } from "./sinks.js";
-import type { ItemSpec, LoadSpec } from "./types.js";
 
 export class Assembly {
   /** Bytes that are in their buffers. */

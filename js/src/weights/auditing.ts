@@ -4,10 +4,11 @@
  * The digest is of the whole file, and is made of its bytes in their order. So the first load brings such a file from its beginning to its end; from then
  * on the digests of its chunks are known (for the cache, see `checked.json`), and any chunk can be checked by itself.
  */
+
+import type { FileSpec } from "./files.js";
+import { chunkCount } from "./files.js";
 import { type BlockHash, Sha256 } from "./sha256.js";
 import { Sha512 } from "./sha512.js";
-import type { FileSpec } from "./types.js";
-import { chunkCount } from "./types.js";
 
 /** What came of it: "" where the file is right, else the digest that it has. */
 export interface Verdict {

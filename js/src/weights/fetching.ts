@@ -1,8 +1,8 @@
 /** Ranges of a URL as whole chunks: checks what the server says, follows cuts, waits out busy servers. */
 import { LoadError } from "./errors.js";
+import type { FileSpec } from "./files.js";
+import { chunkSize } from "./files.js";
 import { patient } from "./patience.js";
-import type { FileSpec } from "./types.js";
-import { chunkSize } from "./types.js";
 
 const ATTEMPTS = 6;
 const FIRST_WAIT_MS = 250;

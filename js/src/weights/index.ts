@@ -1,12 +1,12 @@
 /** The services `weights.*` and `cache.*`. */
 import type { Engine } from "../engine.js";
 import { EngineError } from "../errors.js";
+import type { ChunkSent, DigestsSent, LoadControl, LoadFound, LoadProgress, LoadSpec, Nothing } from "../protocol.gen.js";
 import { registerMessage, registerService, type ServiceContext } from "../services.js";
 import { isDisowned } from "../transports/frame.js";
 import { ChunkIO, type IO } from "./io.js";
 import { dropPool, forgetKept, Job } from "./job.js";
 import { probe } from "./probe.js";
-import type { LoadSpec } from "./types.js";
 import workerSource from "./worker.js?worker";
 import { startWorkers } from "./workers.js";
 
@@ -19,14 +19,13 @@ function io(): Promise<IO> {
   return shared;
 }
 
-function job(params: Readonly<Record<string, unknown>>): Job {
-  const found = jobs.get(String(params.job));
-  if (!found) throw new EngineError("weights", `there is no load ${String(params.job)} in this page: it has ended`);
+function job(name: string): Job {
+  const found = jobs.get(name);
+  if (!found) throw new EngineError("weights", `there is no load ${name} in this page: it has ended`);
   return found;
 }
 
-async function load(engine: Engine, params: Readonly<Record<string, unknown>>, context: ServiceContext): Promise<Record<string, unknown>> {
-  const spec = params as unknown as LoadSpec;
+async function load(engine: Engine, spec: LoadSpec, context: ServiceContext<"weights.load">): Promise<LoadProgress> {
   if (!engine.gpu) throw new EngineError("device-lost", "the device was lost before the load began");
   // Before anything is awaited: what Python sends next may be for this job.
   const made = new Job(engine.gpu, spec, context, io());
@@ -39,34 +38,32 @@ async function load(engine: Engine, params: Readonly<Record<string, unknown>>, c
   }
 }
 
-async function control(_engine: Engine, params: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
-  const target = jobs.get(String(params.job));
+async function control(_engine: Engine, { job: name, action, items }: LoadControl): Promise<LoadFound> {
+  const target = jobs.get(name);
   if (!target) return { found: false };
-  if (params.action === "pause") target.pause(true);
-  else if (params.action === "resume") target.pause(false);
-  else if (params.action === "cancel") target.cancel();
-  else if (params.action === "prioritise") target.prioritise(params.items as number[]);
-  else if (params.action === "drop") target.drop(params.items as number[]);
+  if (action === "pause") target.pause(true);
+  else if (action === "resume") target.pause(false);
+  else if (action === "cancel") target.cancel();
+  else if (action === "prioritise") target.prioritise(items);
+  else target.drop(items);
   return { found: true };
 }
 
-async function chunk(_engine: Engine, params: Readonly<Record<string, unknown>>, context: ServiceContext): Promise<Record<string, unknown>> {
-  const target = job(params);
+async function chunk(_engine: Engine, params: ChunkSent, context: ServiceContext<"weights.chunk">): Promise<Nothing> {
+  const target = job(params.job);
   const [view] = context.buffers;
   if (!view) throw new EngineError("weights", "a chunk without bytes");
   const ours = context.buffers.length === 1 && isDisowned(view.buffer);
-  await target.deliver(Number(params.file), Number(params.index), view, String(params.digest ?? ""), ours);
+  await target.deliver(params.file, params.index, view, params.digest, ours);
   return {};
 }
 
-async function digests(_engine: Engine, params: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
+async function digests(_engine: Engine, params: DigestsSent): Promise<Nothing> {
   const worker = await io();
   // Hashes for a load that has ended would be kept for ever.
-  if (jobs.has(String(params.job))) await worker.expect(String(params.name), Number(params.first), params.digests as string[]);
+  if (jobs.has(params.job)) await worker.expect(params.name, params.first, params.digests);
   return {};
 }
-
-const keys = (params: Readonly<Record<string, unknown>>): string[] | null => (params.keys as string[] | undefined) ?? null;
 
 /** Register them all. */
 export function registerWeights(): void {
@@ -78,8 +75,8 @@ export function registerWeights(): void {
   registerMessage("cache.list", async () => ({ entries: await (await io()).list() }));
   registerMessage("cache.clear", async (_engine, params) => {
     forgetKept();
-    return { freed_bytes: await (await io()).clear(keys(params)) };
+    return { freed_bytes: await (await io()).clear(params.keys) };
   });
-  registerMessage("cache.verify", async (_engine, params) => ({ ...(await (await io()).verify(keys(params))) }));
-  registerMessage("cache.quota", async () => ({ ...(await (await io()).quota().catch(() => NO_STORAGE)) }));
+  registerMessage("cache.verify", async (_engine, params) => (await io()).verify(params.keys));
+  registerMessage("cache.quota", async () => (await io()).quota().catch(() => NO_STORAGE));
 }

@@ -1,12 +1,14 @@
 /** Chunks from the network and the cache, hashed and kept; runs in a worker, or in the page where there is none. */
+
+import type { CacheEntry } from "../protocol.gen.js";
 import type { Bytes } from "../session.js";
 import { type Verdict, Whole } from "./auditing.js";
 import { LoadError } from "./errors.js";
 import { fetchChunks, Gate } from "./fetching.js";
+import type { FileSpec } from "./files.js";
 import { Hashers } from "./hashing.js";
 import { Stalled } from "./patience.js";
 import { ChunkFolder, clear, isFull, isHeld, list, quota, readChunk, verify } from "./store.js";
-import type { CacheEntry, FileSpec } from "./types.js";
 
 /** A chunk on its way to the buffers. `moved` counts bytes since the last one. */
 export interface SpanChunk {

@@ -1,6 +1,7 @@
 /** One load: chunks by network, cache or Python, into buffers, with pause, cancel and a tensor that jumps the queue. */
 import { EngineError } from "../errors.js";
 import type { Gpu } from "../gpu.js";
+import type { ItemSpec, LoadProgress, LoadSpec } from "../protocol.gen.js";
 import type { ServiceContext } from "../services.js";
 import type { Bytes } from "../session.js";
 import { headersFor, isLocal } from "./addresses.js";
@@ -8,12 +9,12 @@ import { Assembly } from "./assembly.js";
 import { auditOf, claim } from "./auditing.js";
 import { asLoadError, LoadError } from "./errors.js";
 import { Gate } from "./fetching.js";
+import { chunkCount, chunkSize, type FileSpec } from "./files.js";
 import type { CachedChunk, IO, SpanChunk } from "./io.js";
 import { BufferPool } from "./pool.js";
 import { Drain, Ring } from "./ring.js";
 import { type Ref, Schedule } from "./schedule.js";
 import { announce, isInFlight, join, NO_SHARE, type Share } from "./sharing.js";
-import { chunkCount, chunkSize, type FileSpec, type ItemSpec, type LoadProgress, type LoadSpec } from "./types.js";
 
 const RING_BYTES = 56 * 2 ** 20;
 const DRAIN_BYTES = 8 * 2 ** 20;
@@ -96,7 +97,7 @@ export class Job {
   constructor(
     private readonly gpu: Gpu,
     private readonly spec: LoadSpec,
-    private readonly context: ServiceContext,
+    private readonly context: ServiceContext<"weights.load">,
     private readonly opening: Promise<IO>,
   ) {
     this.schedule = new Schedule(spec.files, spec.items);
@@ -170,7 +171,7 @@ export class Job {
     await chunk;
   }
 
-  async run(): Promise<Record<string, unknown>> {
+  async run(): Promise<LoadProgress> {
     const heartbeat = setInterval(() => this.beat(), HEARTBEAT_MS);
     try {
       this.io = await this.opening;
@@ -181,7 +182,7 @@ export class Job {
       await this.work();
       await this.drain.end(this.gpu.device.queue);
       this.check();
-      return { ...this.progress() };
+      return this.progress();
     } catch (error) {
       const known = error instanceof EngineError ? error : asEngine(error);
       throw this.abort.signal.aborted ? new EngineError("cancelled", "the load was cancelled") : known;

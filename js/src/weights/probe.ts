@@ -1,28 +1,16 @@
 /** Which address of a file the page can fetch: tried one by one, and compared with what Python read. */
+import type { Probe, ProbeAnswer } from "../protocol.gen.js";
 import { headersFor } from "./addresses.js";
 import { patient } from "./patience.js";
 
 const PROBE_MS = 4000;
 
-type Params = Readonly<Record<string, unknown>>;
-
-interface Found {
-  readonly ranges: boolean;
-  readonly validator: string;
-}
-
-/** What Python knows of the file: its size, some of its bytes (the first lie at 0), and when it was written (seconds, 0 unknown). */
-interface Known {
-  readonly size: number;
-  readonly samples: readonly (readonly [number, string])[];
-  readonly modified: number;
-}
+type Found = Pick<ProbeAnswer, "ranges" | "validator">;
 
 /** Answers with the first address that gives the file's bytes. */
-export async function probe(_engine: unknown, params: Params): Promise<Record<string, unknown>> {
-  const known = params as unknown as Known;
+export async function probe(_engine: unknown, known: Probe): Promise<ProbeAnswer> {
   const tried: string[] = [];
-  for (const url of candidates(params)) {
+  for (const url of candidates(known)) {
     try {
       const found = await patient(compare(url, known), "the address", 2 * PROBE_MS * known.samples.length);
       if (typeof found !== "string") return { url, ...found, tried };
@@ -31,18 +19,18 @@ export async function probe(_engine: unknown, params: Params): Promise<Record<st
       tried.push(`${short(url)}: ${String(error)}`);
     }
   }
-  return { url: null, tried };
+  return { url: null, ranges: false, validator: "", tried };
 }
 
-function* candidates(params: Params): Generator<string> {
+function* candidates({ urls, path, resolved, home }: Probe): Generator<string> {
   const { baseUrl, serverRoot = "" } = jupyterConfig();
   if (baseUrl !== undefined) {
-    const paths = [params.path, params.resolved].filter((path): path is string[] => Array.isArray(path) && path.length > 0);
-    for (const inside of new Set(paths.flatMap((path) => served(path, serverRoot, params.home as string[])))) {
+    const paths = [path, resolved].filter((parts) => parts.length > 0);
+    for (const inside of new Set(paths.flatMap((parts) => served(parts, serverRoot, home)))) {
       yield new URL(`${baseUrl}files/${inside}`, location.href).href;
     }
   }
-  for (const url of params.urls as string[]) yield new URL(url, location.href).href;
+  for (const url of urls) yield new URL(url, location.href).href;
 }
 
 /**
@@ -71,7 +59,7 @@ function jupyterConfig(): { readonly baseUrl?: string; readonly serverRoot?: str
   }
 }
 
-async function compare(url: string, known: Known): Promise<Found | string> {
+async function compare(url: string, known: Probe): Promise<Found | string> {
   let found: Found | string = "nothing to compare with";
   for (const [offset, expected] of known.samples) {
     found = await look(url, offset, expected, known);
@@ -81,7 +69,7 @@ async function compare(url: string, known: Known): Promise<Found | string> {
   return found;
 }
 
-async function look(url: string, offset: number, expected: string, known: Known): Promise<Found | string> {
+async function look(url: string, offset: number, expected: string, known: Probe): Promise<Found | string> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), PROBE_MS);
   try {

@@ -1,5 +1,6 @@
 /** Which chunk next: in the order of the items, unless a tensor is wanted at once. No I/O. */
-import { chunkCount, type FileSpec, type ItemSpec } from "./types.js";
+import type { ItemSpec } from "../protocol.gen.js";
+import { chunkCount, type FileSpec } from "./files.js";
 
 export interface Ref {
   readonly file: number;

@@ -2,8 +2,7 @@
 import type { BufferRecord } from "../buffers.js";
 import { EngineError } from "../errors.js";
 import type { Gpu } from "../gpu.js";
-import type { BindArg } from "../protocol.gen.js";
-import type { ItemSpec } from "./types.js";
+import type { BindArg, ItemSpec } from "../protocol.gen.js";
 
 const MAX_KEPT = 4;
 const THREADS = 64;

@@ -4,11 +4,13 @@
  * One folder a file (its key), one file a chunk, whose name holds its digest: `<index>.<hex>`. So a listing is the index, a chunk is whole
  * or is told from its digest, tabs share it without a lock, and there is nothing to repair after a crash. `meta.json` is for people.
  */
+
+import type { CacheEntry } from "../protocol.gen.js";
 import type { Bytes } from "../session.js";
+import type { FileSpec } from "./files.js";
+import { chunkCount, chunkSize } from "./files.js";
 import type { CachedChunk } from "./io.js";
 import { Stalled, stored, storedEach } from "./patience.js";
-import type { CacheEntry, FileSpec } from "./types.js";
-import { chunkCount, chunkSize } from "./types.js";
 
 const ROOT = "webgpu_widget-weights";
 const META = "meta.json";

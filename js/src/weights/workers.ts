@@ -1,8 +1,8 @@
 /** An `IO` in workers: one that fetches and keeps chunks, and others that hash for it and read from the cache beside it. */
 import { asLoadError, LoadError } from "./errors.js";
+import type { FileSpec } from "./files.js";
 import { hasherCount } from "./hashing.js";
 import type { ChunkIO, IO } from "./io.js";
-import type { FileSpec } from "./types.js";
 
 export interface Call {
   readonly id: number;

@@ -81,7 +81,7 @@ export class FakePython {
       item.set(bytes, message.offset);
     } else if (message.kind === "result") {
       this.waiting.delete(message.id);
-      waiting.resolve({ value: message.value, items: waiting.items });
+      waiting.resolve({ value: { ...message.value }, items: waiting.items });
     } else if (message.kind === "error") {
       this.waiting.delete(message.id);
       waiting.reject(new Refused(message.code, message.message, message.details));

@@ -159,5 +159,5 @@ def half_plans(m: int, n: int, info: AdapterInfo) -> list[Subgroup]:
     """Return the float16 kernels for a product of m x n results, most promising first; empty when it is too small to pay."""
     shapes = [Subgroup(64, 64, 2, 2, 32)]
     if m * n <= 1536 * 1024:
-        shapes = [Subgroup(64, 32, 2, 2, 32), Subgroup(32, 32, 2, 2, 32)]
+        shapes = [Subgroup(32, 64, 2, 2, 32), Subgroup(32, 32, 2, 2, 32)]
     return [one for one in shapes if _fits(one, info)] if min(m, n) >= 32 else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -69,14 +69,14 @@ class Jupyter(Host):
         with contextlib.suppress(LookupError, AttributeError):
             parent = self.kernel.get_parent()
 
-        def send(message: dict[str, Any], buffers: Sequence[Any]) -> None:
+        def send(message: Mapping[str, object], buffers: Sequence[Any]) -> None:
             try:
                 widget.send(message, list(buffers))
             except LookupError:
                 # ipykernel 7.0 knows no parent message, and so sends nothing, in threads that run no cell.
                 contextvars.copy_context().run(send_for_cell, message, buffers)
 
-        def send_for_cell(message: dict[str, Any], buffers: Sequence[Any]) -> None:
+        def send_for_cell(message: Mapping[str, object], buffers: Sequence[Any]) -> None:
             self.kernel._shell_parent.set(parent)
             widget.send(message, list(buffers))
 

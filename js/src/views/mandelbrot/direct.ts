@@ -31,10 +31,10 @@ export function directPlan(view: View, size: readonly [number, number], maxIter:
   return {
     method: "direct",
     size,
-    maxIter,
+    max_iter: maxIter,
     power,
     julia: constant,
-    radiusSquared: radius * radius * (radius > 2 ? MARGIN : 1),
+    radius_squared: radius * radius * (radius > 2 ? MARGIN : 1),
     center: toNumbers(view.point),
     step: stepOf(view, size),
     scale: 0,

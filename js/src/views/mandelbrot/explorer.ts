@@ -1,16 +1,16 @@
 /** The explorer: a picture that answers at once, and gets better while it is left alone. */
 import type { AnyModel } from "@anywidget/types";
+import type { ExplorerState, ExplorerWelcome } from "../../protocol.gen.js";
 import { make } from "../make.js";
-import type { PlaceTraits } from "../places.js";
 import { lookupTable } from "./colors.js";
 import { formatWide, log2Wide, pointTexts, toNumbers } from "./decimal.js";
 import { build, type Parts } from "./dom.js";
 import { listen } from "./gestures.js";
 import { Inspector } from "./inspector.js";
 import { KeptPicture } from "./kept.js";
-import { type ColorTraits, Palettes } from "./palettes.js";
+import { Palettes } from "./palettes.js";
 import { ProgressivePicture } from "./progressive.js";
-import { GONE, messageOf, PythonLink, saveChanges, type Welcome } from "./python.js";
+import { GONE, messageOf, PythonLink, saveChanges } from "./python.js";
 import { copyLink, save } from "./sharing.js";
 import { automaticIterations, DEEPEST, dragged, History, HOME, parseLink, same, type View, viewOf, zoomed } from "./state.js";
 import { StatusLine } from "./status.js";
@@ -18,17 +18,6 @@ import { StatusLine } from "./status.js";
 const ANSWER_MS = 6000;
 const UNANSWERED =
   "The kernel does not answer. If this notebook was opened again, or its kernel has ended, run the cell again; a kernel at work answers later.";
-
-export interface Traits extends ColorTraits, PlaceTraits {
-  center: [string, string];
-  width: string;
-  max_iter: number;
-  auto_iterations: boolean;
-  power: number;
-  julia: [string, string] | null;
-  height: number;
-  status: Record<string, unknown>;
-}
 
 export class Explorer {
   private readonly parts: Parts = build();
@@ -40,7 +29,7 @@ export class Explorer {
   private readonly palettes: Palettes;
   private readonly inspector: Inspector;
   private readonly kept: KeptPicture;
-  private welcome: Welcome | null = null;
+  private welcome: ExplorerWelcome | null = null;
   private settle = 0;
   private said = { center: "", width: "" };
   private telling = false;
@@ -51,10 +40,10 @@ export class Explorer {
   private counted = false;
 
   constructor(
-    private readonly model: AnyModel<Traits>,
+    private readonly model: AnyModel<ExplorerState>,
     el: HTMLElement,
   ) {
-    this.python = new PythonLink(model as unknown as AnyModel);
+    this.python = new PythonLink(model);
     this.status = new StatusLine(this.parts);
     this.progressive = new ProgressivePicture(
       model,
@@ -77,7 +66,7 @@ export class Explorer {
     );
     this.inspector = new Inspector(this.parts, this.progressive, () => ({ power: model.get("power"), julia: model.get("julia") !== null }));
     this.palettes = new Palettes(
-      model as unknown as AnyModel<ColorTraits>,
+      model,
       this.parts,
       (colors) => {
         this.progressive.picture.table = lookupTable(colors);
@@ -305,7 +294,7 @@ export class Explorer {
       },
       options,
     );
-    const model = this.model as unknown as AnyModel;
+    const { model } = this;
     const watch = (names: string, act: () => void): void => {
       model.on(names, act);
       this.over.signal.addEventListener("abort", () => model.off(names, act));
@@ -324,7 +313,7 @@ export class Explorer {
     watch("comm_live_update", () => this.status.note(GONE));
   }
 
-  private change<K extends keyof Traits & string>(name: K, value: Traits[K]): void {
+  private change<K extends keyof ExplorerState & string>(name: K, value: ExplorerState[K]): void {
     this.model.set(name, value);
     saveChanges(this.model);
   }

@@ -1,18 +1,9 @@
 /** Palette, its editor, and the cycling of colours. */
 import type { AnyModel } from "@anywidget/types";
+import type { ExplorerState } from "../../protocol.gen.js";
 import { make } from "../make.js";
 import type { Coloring } from "./colors.js";
 import type { Parts } from "./dom.js";
-
-export interface ColorTraits {
-  palette: string | string[];
-  /** Colours of the palette, from Python. */
-  _colors: string[];
-  scale: Coloring["scale"];
-  cycle: number;
-  offset: number;
-  histogram: boolean;
-}
 
 const NO_PALETTE = ["#000000", "#ffffff"];
 
@@ -22,7 +13,7 @@ export class Palettes {
   private cycling = 0;
 
   constructor(
-    private readonly model: AnyModel<ColorTraits>,
+    private readonly model: AnyModel<ExplorerState>,
     private readonly parts: Parts,
     private readonly changed: (colors: readonly string[]) => void,
     private readonly signal: AbortSignal,
@@ -30,7 +21,7 @@ export class Palettes {
     const on = (element: HTMLElement, type: string, act: () => void): void => element.addEventListener(type, act, { signal });
     on(parts.buttons.cycle, "click", () => this.toggleCycling());
     on(parts.palettes, "change", () => this.change("palette", parts.palettes.value));
-    on(parts.scale, "change", () => this.change("scale", parts.scale.value as Coloring["scale"]));
+    on(parts.scale, "change", () => this.change("scale", parts.scale.value as ExplorerState["scale"]));
     on(parts.cycle, "input", () => this.change("cycle", 2 ** Number(parts.cycle.value)));
     on(parts.offset, "input", () => this.change("offset", Number(parts.offset.value)));
     on(parts.histogram, "change", () => this.change("histogram", parts.histogram.checked));
@@ -81,7 +72,7 @@ export class Palettes {
     this.changed(colors);
   }
 
-  private change<K extends keyof ColorTraits & string>(name: K, value: ColorTraits[K]): void {
+  private change<K extends keyof ExplorerState & string>(name: K, value: ExplorerState[K]): void {
     this.model.set(name, value);
     this.model.save_changes();
   }

@@ -1,14 +1,14 @@
 /** The picture of the present view: on the page's GPU, or by the kernel, coarse first. */
 import type { AnyModel } from "@anywidget/types";
+import type { ExplorerState, ExplorerView, ExplorerWelcome } from "../../protocol.gen.js";
 import type { Coloring } from "./colors.js";
 import { type Frame, makeFrame, Picture } from "./compositor.js";
 import { canSketch } from "./cpu.js";
 import { formatWide, log2Wide, pointTexts } from "./decimal.js";
 import { directPlan, isDirect } from "./direct.js";
 import type { Parts } from "./dom.js";
-import type { Traits } from "./explorer.js";
 import { Preview } from "./preview.js";
-import { messageOf, type PythonLink, type Request, saveChanges, type Welcome } from "./python.js";
+import { messageOf, type PythonLink, saveChanges } from "./python.js";
 import { References, type Wanted } from "./references.js";
 import { type Band, type Plan, Renderer } from "./renderer.js";
 import { alike, type Exact, Rest } from "./rest.js";
@@ -47,7 +47,7 @@ export class ProgressivePicture {
   /** How many times the usual iterations this place asked for. */
   raised = 1;
   readonly picture: Picture;
-  private welcome: Welcome | null = null;
+  private welcome: ExplorerWelcome | null = null;
   private renderer: Renderer | null = null;
   private noGpu = "";
   private job = new AbortController();
@@ -66,7 +66,7 @@ export class ProgressivePicture {
   private rate = 0;
 
   constructor(
-    private readonly model: AnyModel<Traits>,
+    private readonly model: AnyModel<ExplorerState>,
     private readonly parts: Parts,
     private readonly status: StatusLine,
     private readonly python: PythonLink,
@@ -92,7 +92,7 @@ export class ProgressivePicture {
   }
 
   /** The kernel has answered. */
-  async begin(welcome: Welcome): Promise<void> {
+  async begin(welcome: ExplorerWelcome): Promise<void> {
     this.welcome = welcome;
     await this.findGpu();
   }
@@ -157,7 +157,7 @@ export class ProgressivePicture {
     return this.model.get("auto_iterations") ? Math.min(2 ** 31 - 1024, Math.round(automaticIterations(this.view.width) * this.raised)) : asked;
   }
 
-  request(view: View, size: readonly [number, number], maxIter: number): Request {
+  request(view: View, size: readonly [number, number], maxIter: number): ExplorerView {
     return {
       center: pointTexts(view.point, view.width),
       width: formatWide(view.width),

@@ -1,32 +1,12 @@
 /** The talk with Python: shaders, reference orbits, and whole pictures where the page has no GPU of its own to use. */
 import type { AnyModel } from "@anywidget/types";
+import type { ExplorerAnswer, ExplorerDrawn, ExplorerQuestion, ExplorerView, ExplorerWelcome } from "../../protocol.gen.js";
+import type { Channel } from "../../transports/link.js";
+import { Questions } from "../questions.js";
 import { parseFixed } from "./decimal.js";
 import type { Change, Serves } from "./references.js";
 import type { Fine } from "./refine.js";
-import type { Band, Plan, Shaders } from "./renderer.js";
-
-export interface Landmark {
-  readonly name: string;
-  readonly link: string;
-}
-
-export interface Welcome {
-  readonly shaders: Shaders;
-  readonly palettes: Readonly<Record<string, readonly string[]>>;
-  readonly landmarks: readonly Landmark[];
-  /** Whether the kernel must compute: its GPU is not this page's. */
-  readonly remote: boolean;
-  readonly adapter: string;
-}
-
-export interface Request {
-  readonly center: readonly [string, string];
-  readonly width: string;
-  readonly size: readonly [number, number];
-  readonly max_iter: number;
-  readonly power: number;
-  readonly julia: readonly [string, string] | null;
-}
+import type { Band, Plan } from "./renderer.js";
 
 /** A plan; what differs from the parts that the page has; what else the reference serves; the method in words. */
 export interface Prepared {
@@ -50,115 +30,64 @@ export function saveChanges(model: Pick<AnyModel, "save_changes">): void {
   }
 }
 
-type Answer = Record<string, unknown> & { id: string; kind: string };
-type Handler = (answer: Answer, buffers: DataView[]) => void;
+/** A picture that the kernel has computed. */
+export interface Drawn extends Pick<ExplorerDrawn, "text" | "method" | "refined"> {
+  readonly band: Band;
+}
 
-const tight = (view: DataView | undefined): ArrayBuffer | null =>
-  view ? (view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer) : null;
+const HELLO_MS = 3000;
 
 export class PythonLink {
-  private readonly waiting = new Map<string, Handler>();
-  private readonly prefix = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-  private count = 0;
-  private readonly listener = (answer: Answer, buffers: DataView[]): void => {
-    this.waiting.get(answer?.id)?.(answer, buffers ?? []);
-  };
+  private readonly questions: Questions<ExplorerQuestion, ExplorerAnswer>;
 
-  constructor(private readonly model: AnyModel) {
-    model.on("msg:custom", this.listener);
+  constructor(channel: Channel) {
+    this.questions = new Questions(channel, GONE);
   }
 
   close(): void {
-    this.model.off("msg:custom", this.listener);
-    this.waiting.clear();
-  }
-
-  /** Whether a message went out. A link that is closed throws, at once or later. */
-  private send(id: string, kind: string, more: object, failed: () => void): void {
-    try {
-      const sent: unknown = this.model.send({ id, kind, ...more });
-      if (sent instanceof Promise) sent.catch(failed);
-    } catch {
-      failed();
-    }
-  }
-
-  private ask(kind: string, more: object, signal?: AbortSignal, repeat = 0): Promise<{ answer: Answer; buffers: DataView[] }> {
-    return new Promise((resolve, reject) => {
-      const id = `${this.prefix}-${++this.count}`;
-      let timer = 0;
-      const over = (): boolean => {
-        clearInterval(timer);
-        return this.waiting.delete(id);
-      };
-      const failed = (): void => {
-        if (over()) reject(new Error(GONE));
-      };
-      this.waiting.set(id, (answer, buffers) => {
-        over();
-        if (answer.kind === "error") reject(new Error(String(answer["message"])));
-        else resolve({ answer, buffers });
-      });
-      // A message that came before the model was ready is answered when it is asked again.
-      if (repeat) timer = setInterval(() => this.send(id, kind, more, failed), repeat);
-      this.send(id, kind, more, failed);
-      signal?.addEventListener("abort", () => {
-        if (!over()) return;
-        this.send(id, "cancel", {}, () => undefined);
-        reject(new DOMException("given up", "AbortError"));
-      });
-    });
+    this.questions.close();
   }
 
   /** Have the kernel keep a picture of the view in the notebook's file. */
   keep(png: ArrayBuffer): void {
-    try {
-      const sent: unknown = this.model.send({ id: `${this.prefix}-${++this.count}`, kind: "picture" }, undefined, [png]);
-      if (sent instanceof Promise) sent.catch(() => undefined);
-    } catch {
-      // The next question to the kernel says so.
-    }
+    this.questions.tell({ kind: "picture" }, png);
   }
 
-  async hello(): Promise<Welcome> {
-    return (await this.ask("hello", {}, undefined, 3000)).answer as unknown as Welcome;
+  async hello(): Promise<ExplorerWelcome> {
+    return (await this.questions.ask({ kind: "hello" }, "welcome", { repeatMs: HELLO_MS })).answer;
   }
 
   /** What a view needs; `have` is the key of the reference that the page holds. `exact`: about the view's own centre, as `render` in Python has it. */
-  async prepare(request: Request, have: string, signal: AbortSignal, exact = false): Promise<Prepared> {
-    const { answer, buffers } = await this.ask("prepare", { view: request, have, exact }, signal);
+  async prepare(view: ExplorerView, have: string, signal: AbortSignal, exact = false): Promise<Prepared> {
+    const { answer, buffers } = await this.questions.ask({ kind: "prepare", view, have, exact }, "prepared", { signal });
     // Three parts, or none, or only what differs from the parts that the page has.
-    const [a, b, c] = [tight(buffers[0]), tight(buffers[1]), tight(buffers[2])];
-    const plan = { ...(answer["plan"] as object), reference: c && a, table: c && b, orbit: c } as Plan;
+    const [a, b, c] = buffers;
+    const whole = a && b && c ? { reference: a, table: b, orbit: c } : { reference: null, table: null, orbit: null };
     const change = a && b && !c ? { limits: new Float32Array(a), radii: new Uint32Array(b) } : null;
-    const said = answer["serves"] as Omit<Serves, "point"> & { point: [string, string]; digits: number };
-    const [re, im] = said.point;
-    const { digits } = said;
-    const serves = { ...said, point: { re: parseFixed(re, digits), im: parseFixed(im, digits), digits } };
-    return { plan, change, serves, text: String(answer["text"]) };
+    const { point, digits, ...serves } = answer.serves;
+    const [re, im] = point;
+    return {
+      plan: { ...answer.plan, ...whole },
+      change,
+      serves: { ...serves, point: { re: parseFixed(re, digits), im: parseFixed(im, digits), digits } },
+      text: answer.text,
+    };
   }
 
   /** What refine.wgsl needs beside the exact plan of a view; `held` is what the page has of the kind. */
-  async fine(request: Request, held: Fine | null, signal: AbortSignal): Promise<Fine> {
-    const { answer, buffers } = await this.ask("refine", { view: request, have: held?.key ?? "" }, signal);
-    const said = answer["fine"] as Omit<Fine, "reference" | "table" | "exact">;
-    const [pixels, smooth] = [tight(buffers[0]), tight(buffers[1])];
-    const reference = tight(buffers[2]) ?? held?.reference;
-    const table = tight(buffers[3]) ?? held?.table;
+  async fine(view: ExplorerView, held: Fine | null, signal: AbortSignal): Promise<Fine> {
+    const { answer, buffers } = await this.questions.ask({ kind: "refine", view, have: held?.key ?? "" }, "fine", { signal });
+    const [pixels, smooth, reference = held?.reference, table = held?.table] = buffers;
     if (!pixels || !smooth || !reference || !table) throw new Error("the kernel sent no reference to refine with");
-    return { ...said, reference, table, exact: { pixels: new Uint32Array(pixels), smooth: new Float32Array(smooth) } };
+    return { ...answer.fine, reference, table, exact: { pixels: new Uint32Array(pixels), smooth: new Float32Array(smooth) } };
   }
 
   /** A picture at 1/coarse of the size, computed by the kernel's GPU. */
-  async draw(request: Request, coarse: number, signal: AbortSignal): Promise<{ band: Band; text: string; method: string; refined: number }> {
-    const { answer, buffers } = await this.ask("draw", { view: request, coarse }, signal);
-    const [iterations, smooth] = [tight(buffers[0]), tight(buffers[1])];
+  async draw(view: ExplorerView, coarse: number, signal: AbortSignal): Promise<Drawn> {
+    const { answer, buffers } = await this.questions.ask({ kind: "draw", view, coarse }, "drawn", { signal });
+    const [iterations, smooth] = buffers;
     if (!iterations || !smooth) throw new Error("the kernel sent no picture");
-    return {
-      band: { first: 0, iterations: new Uint32Array(iterations), smooth: new Float32Array(smooth) },
-      text: String(answer["text"]),
-      method: String(answer["method"]),
-      refined: Number(answer["refined"]),
-    };
+    const { text, method, refined } = answer;
+    return { band: { first: 0, iterations: new Uint32Array(iterations), smooth: new Float32Array(smooth) }, text, method, refined };
   }
 }

@@ -1,18 +1,13 @@
 /** Reference orbits that the page holds: the kernel's last one, and one of its own. Plans of views that they serve need no round trip. */
+import type { ExplorerServes } from "../../protocol.gen.js";
 import { difference, log2Wide, type Point } from "./decimal.js";
 import { bitsFor, OWN_DEEPEST, OwnOrbit } from "./orbit.js";
 import type { Plan } from "./renderer.js";
 import type { View } from "./state.js";
 
 /** What the kernel says of an orbit beside the plan. */
-export interface Serves {
+export interface Serves extends Pick<ExplorerServes, "reach" | "finest" | "length"> {
   readonly point: Point;
-  /** Base-2 logarithm of the largest distance from the point for which table and limits are right; null: any. */
-  readonly reach: number | null;
-  /** Base-2 logarithm of the smallest pixel that its precision is enough for. */
-  readonly finest: number;
-  /** Steps; null where the orbit has escaped, and serves any number. */
-  readonly length: number | null;
 }
 
 /** What differs for another reach of the same orbit. */
@@ -93,7 +88,7 @@ export class References {
     const at = placement(wanted, point);
     if (!at || (reach !== null && at.needed > reach) || at.spacing < finest || (length !== null && length < wanted.maxIter)) return null;
     const { center, step, scale } = at;
-    return { plan: { ...held.plan, size: wanted.size, maxIter: wanted.maxIter, center, step, scale }, best: reach === null || at.needed > reach - 8 };
+    return { plan: { ...held.plan, size: wanted.size, max_iter: wanted.maxIter, center, step, scale }, best: reach === null || at.needed > reach - 8 };
   }
 
   /** Whether an orbit of the page's own can serve. */
@@ -121,10 +116,10 @@ export class References {
     return {
       method: "perturbation",
       size: wanted.size,
-      maxIter: wanted.maxIter,
+      max_iter: wanted.maxIter,
       power: 2,
       julia: null,
-      radiusSquared: 4,
+      radius_squared: 4,
       center,
       step,
       scale,

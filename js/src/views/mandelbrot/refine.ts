@@ -1,14 +1,9 @@
 /** What refine.wgsl needs: the pixels that neighbours differ from, as 56-bit numbers. The same as in image.py, bla.py and kernels.py, to the bit. */
+import type { FinePlan } from "../../protocol.gen.js";
 import type { Plan } from "./renderer.js";
 
 /** The parts of a reference for refine.wgsl; they come from the kernel. */
-export interface Fine {
-  readonly key: string;
-  readonly start: number;
-  /** First entry of each table level, filled up to 32. */
-  readonly offsets: readonly number[];
-  readonly levels: number;
-  readonly highest: number;
+export interface Fine extends FinePlan {
   readonly reference: ArrayBuffer;
   readonly table: ArrayBuffer;
   /** What 56 bits do not tell from an axis, counted by the kernel with all digits: indices and smooth counts. */
@@ -88,8 +83,8 @@ export function listing(plan: Plan, pixels: Uint32Array): Int32Array<ArrayBuffer
 
 export function fineParams(plan: Plan, fine: Fine, count: number, budget: number, fresh: boolean, rowGroups: number): ArrayBuffer {
   const words = new Uint32Array(44);
-  words.set([count, plan.maxIter, budget, fresh ? 1 : 0, rowGroups, fine.start, fine.levels, fine.highest >>> 0]);
-  new Float32Array(words.buffer)[8] = plan.radiusSquared;
+  words.set([count, plan.max_iter, budget, fresh ? 1 : 0, rowGroups, fine.start, fine.levels, fine.highest >>> 0]);
+  new Float32Array(words.buffer)[8] = plan.radius_squared;
   words.set(fine.offsets, 12);
   return words.buffer;
 }

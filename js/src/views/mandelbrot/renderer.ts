@@ -1,33 +1,12 @@
 /** Escape counts on the page's own GPU, in slices that can be given up. */
+import type { ExplorerPlan, ExplorerShaders } from "../../protocol.gen.js";
 import { type Fine, fineParams, LIST_WORDS, listing, STATE_WORDS } from "./refine.js";
 
-/** What a picture needs beside the shaders; `reference`, `table` and `orbit` are there for perturbation. */
-export interface Plan {
-  readonly method: "direct" | "perturbation" | "bla";
-  readonly size: readonly [number, number];
-  readonly maxIter: number;
-  readonly power: number;
-  readonly julia: readonly [number, number] | null;
-  readonly radiusSquared: number;
-  /** direct: the centre and one pixel's step; else offset and step in units of 2^scale. */
-  readonly center: readonly [number, number];
-  readonly step: number;
-  readonly scale: number;
-  readonly start: number;
-  /** First entry of each table level, filled up to 32. */
-  readonly offsets: readonly number[];
-  readonly levels: number;
-  readonly highest: number;
-  readonly key: string;
+/** A plan with the parts of its reference, which perturbation needs. */
+export interface Plan extends ExplorerPlan {
   readonly reference: ArrayBuffer | null;
   readonly table: ArrayBuffer | null;
   readonly orbit: ArrayBuffer | null;
-}
-
-export interface Shaders {
-  readonly direct: string;
-  readonly perturb: string;
-  readonly refine: string;
 }
 
 export interface Band {
@@ -80,7 +59,7 @@ export class Renderer {
   private constructor(
     readonly device: GPUDevice,
     info: GPUAdapterInfo,
-    private readonly shaders: Shaders,
+    private readonly shaders: ExplorerShaders,
   ) {
     this.isFallback = info.isFallbackAdapter;
     this.name = [info.vendor, info.architecture].filter(Boolean).join(" ") || info.description || "unnamed adapter";
@@ -89,7 +68,7 @@ export class Renderer {
   }
 
   /** Null, with the reason, where the page has no GPU. */
-  static async create(shaders: Shaders): Promise<Renderer | string> {
+  static async create(shaders: ExplorerShaders): Promise<Renderer | string> {
     if (!isSecureContext) return "the page is no secure context (neither https nor localhost)";
     if (!navigator.gpu) return "this browser has no WebGPU";
     const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
@@ -106,7 +85,7 @@ export class Renderer {
     void this.pipeline({ method: "bla", power, julia: julia ? [0, 0] : null }).catch(() => undefined);
   }
 
-  private compile(kind: keyof Shaders, constants: Record<string, number>): Promise<GPUComputePipeline> {
+  private compile(kind: keyof ExplorerShaders, constants: Record<string, number>): Promise<GPUComputePipeline> {
     const key = JSON.stringify([kind, constants]);
     let made = this.pipelines.get(key);
     if (!made) {
@@ -176,8 +155,8 @@ export class Renderer {
     f32(plan.center[0], plan.center[1], step, -step, 0, 0);
     if (direct) f32(...(plan.julia ?? [0, 0]));
     else u32(plan.scale);
-    f32(plan.radiusSquared);
-    u32(plan.maxIter, budget, fresh ? 1 : 0, ROW_GROUPS);
+    f32(plan.radius_squared);
+    u32(plan.max_iter, budget, fresh ? 1 : 0, ROW_GROUPS);
     if (!direct) u32(plan.start, plan.levels, plan.highest, 0, ...plan.offsets);
     return bytes;
   }

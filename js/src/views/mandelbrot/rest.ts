@@ -1,7 +1,8 @@
 /** A picture at rest: about its own centre, and with the pixels that f32 may have wrong done again, it has the bits of `render` in Python. */
 
+import type { ExplorerView } from "../../protocol.gen.js";
 import type { Frame } from "./compositor.js";
-import type { PythonLink, Request } from "./python.js";
+import type { PythonLink } from "./python.js";
 import type { References, Wanted } from "./references.js";
 import { edges, type Fine } from "./refine.js";
 import type { Plan, Renderer } from "./renderer.js";
@@ -15,7 +16,7 @@ export interface Exact {
 
 /** Whether two plans give the same bits. */
 export const alike = (a: Plan, b: Plan): boolean =>
-  a.key === b.key && a.step === b.step && a.scale === b.scale && a.center[0] === b.center[0] && a.center[1] === b.center[1] && a.maxIter === b.maxIter;
+  a.key === b.key && a.step === b.step && a.scale === b.scale && a.center[0] === b.center[0] && a.center[1] === b.center[1] && a.max_iter === b.max_iter;
 
 export class Rest {
   private fine: Fine | null = null;
@@ -25,7 +26,7 @@ export class Rest {
     private readonly references: References,
   ) {}
 
-  async ask(wanted: Wanted, request: Request, signal: AbortSignal): Promise<Exact> {
+  async ask(wanted: Wanted, request: ExplorerView, signal: AbortSignal): Promise<Exact> {
     const [{ plan, serves, change, text }, fine] = await Promise.all([
       this.python.prepare(request, this.references.key, signal, true),
       this.python.fine(request, this.fine, signal),

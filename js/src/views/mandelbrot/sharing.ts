@@ -1,8 +1,8 @@
 /** What one takes along: a link to the view, and a PNG that keeps its parameters. */
 import type { AnyModel } from "@anywidget/types";
+import type { ExplorerState } from "../../protocol.gen.js";
 import { formatWide } from "./decimal.js";
 import type { Parts } from "./dom.js";
-import type { Traits } from "./explorer.js";
 import { download } from "./png.js";
 import type { ProgressivePicture } from "./progressive.js";
 import { linkOf } from "./state.js";
@@ -11,7 +11,7 @@ import type { StatusLine } from "./status.js";
 const KEYWORD = "webgpu_widget.mandelbrot";
 
 /** Copy a link, or, where the browser forbids it, select it below the picture. */
-export async function copyLink(model: AnyModel<Traits>, parts: Parts, picture: ProgressivePicture, status: StatusLine): Promise<void> {
+export async function copyLink(model: AnyModel<ExplorerState>, parts: Parts, picture: ProgressivePicture, status: StatusLine): Promise<void> {
   const link = linkOf(picture.view, picture.maxIter, model.get("power"), model.get("julia"));
   try {
     await navigator.clipboard.writeText(link);
@@ -26,7 +26,7 @@ export async function copyLink(model: AnyModel<Traits>, parts: Parts, picture: P
 }
 
 /** Save what is shown; `mandelbrot.load` in Python reads the parameters. */
-export function save(model: AnyModel<Traits>, parts: Parts, picture: ProgressivePicture): Promise<void> {
+export function save(model: AnyModel<ExplorerState>, parts: Parts, picture: ProgressivePicture): Promise<void> {
   const [histogram, scale] = [model.get("histogram"), model.get("scale")];
   const usual = histogram ? 1 : { log: 2, sqrt: 8, linear: 64 }[scale];
   const parameters = {

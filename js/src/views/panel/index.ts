@@ -1,33 +1,25 @@
 /** The module of small panels, a bar and a table: anywidget's default export. */
 import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
+import type { BarState, Steer, TableState } from "../../protocol.gen.js";
 import { make } from "../make.js";
-import { openPlaces, type PlaceTraits, renderPlace } from "../places.js";
+import { openPlaces, renderPlace } from "../places.js";
 import css from "./panel.css";
 
-interface Traits extends PlaceTraits {
-  kind: "bar" | "table";
-  title: string;
-  state: string;
-  fraction: number;
-  text: string;
-  steerable: boolean;
-  /** A picture below it, as PNG; empty where there is none. */
-  strip: DataView | Uint8Array;
-  columns: string[];
-  rows: string[][];
-}
+/** A model of a bar has not the traits of a table, nor one of a table those of a bar. */
+type Panel = BarState & TableState;
 
 const RUNNING = new Set(["loading", "paused", "running"]);
 
-function showBar(model: AnyModel<Traits>, root: HTMLElement): () => void {
+function showBar(model: AnyModel<Panel>, root: HTMLElement): () => void {
   const text = make("span");
   const filled = make("i");
   const track = make("div", { class: "track", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": model.get("title") }, filled);
   const pause = make("button", { type: "button" });
   const cancel = make("button", { type: "button" }, "Cancel");
   const buttons = make("div", { class: "buttons" }, pause, cancel);
-  pause.onclick = () => model.send({ action: model.get("state") === "paused" ? "resume" : "pause" });
-  cancel.onclick = () => model.send({ action: "cancel" });
+  const steer = (action: Steer["action"]): void => model.send({ action } satisfies Steer);
+  pause.onclick = () => steer(model.get("state") === "paused" ? "resume" : "pause");
+  cancel.onclick = () => steer("cancel");
   const strip = make("img", { alt: "Frames of the film" });
   root.append(make("header", {}, make("b", {}, model.get("title")), text), track, buttons, strip);
   // Drawn twice as fine as CSS's pixels.
@@ -55,7 +47,7 @@ function showBar(model: AnyModel<Traits>, root: HTMLElement): () => void {
   };
 }
 
-function showTable(model: AnyModel<Traits>, root: HTMLElement): () => void {
+function showTable(model: AnyModel<Panel>, root: HTMLElement): () => void {
   root.classList.add("wide");
   const state = make("span");
   const body = make("tbody");
@@ -76,7 +68,7 @@ function showTable(model: AnyModel<Traits>, root: HTMLElement): () => void {
   };
 }
 
-function show(model: AnyModel<Traits>, el: HTMLElement): () => void {
+function show(model: AnyModel<Panel>, el: HTMLElement): () => void {
   const root = make("section", { class: "wgpanel", "aria-label": model.get("title") }, make("style", {}, css));
   const draw = model.get("kind") === "table" ? showTable(model, root) : showBar(model, root);
   const changes = "change:fraction change:text change:state change:strip change:rows change:columns";
@@ -89,15 +81,15 @@ function show(model: AnyModel<Traits>, el: HTMLElement): () => void {
   };
 }
 
-function initialize({ model, signal }: InitializeProps<Traits>): () => void {
-  const leave = openPlaces(model as AnyModel<Traits>, (el) => show(model as AnyModel<Traits>, el), true);
+function initialize({ model, signal }: InitializeProps<Panel>): () => void {
+  const leave = openPlaces(model as AnyModel<Panel>, (el) => show(model as AnyModel<Panel>, el), true);
   signal?.addEventListener("abort", leave);
   model.on("destroy", leave);
   return leave;
 }
 
-function render({ model, el }: RenderProps<Traits>): () => void {
-  return renderPlace(model.get("_picture_id"), el, (place) => show(model as AnyModel<Traits>, place));
+function render({ model, el }: RenderProps<Panel>): () => void {
+  return renderPlace(model.get("_picture_id"), el, (place) => show(model as AnyModel<Panel>, place));
 }
 
 export default { initialize, render };

@@ -1,16 +1,11 @@
 /** A whole module of a user's WGSL: what it leaves out is declared behind it, so that its lines keep their numbers. */
 import { EngineError } from "../../errors.js";
+import type { ViewInput, ViewState } from "../../protocol.gen.js";
 import type { Declaration, Signature } from "../../wgsl/parse.js";
 import { parseModule, parseSignature } from "../../wgsl/parse.js";
 
-/** What a name of the view stands for. `type` is how it is declared where the WGSL does not declare it. */
-export type Input =
-  | { readonly kind: "uniform"; readonly type: string }
-  | { readonly kind: "array"; readonly type: string; readonly buffer: number; readonly size_bytes: number }
-  | { readonly kind: "texture"; readonly type: string; readonly texture: number }
-  | { readonly kind: "sampler"; readonly type: string; readonly sampler: Readonly<Record<string, string>> };
-
-export type Inputs = Readonly<Record<string, Input>>;
+/** What the names of a view stand for. */
+export type Inputs = ViewState["_inputs"];
 
 /** Shadertoy's names: what each frame sets. */
 export const FRAME_TYPES: Readonly<Record<string, string>> = {
@@ -119,7 +114,7 @@ class Slots {
   }
 }
 
-function declared(name: string, input: Input): string {
+function declared(name: string, input: ViewInput): string {
   if (input.kind === "uniform") return `var<uniform> ${name}: ${input.type}`;
   return input.kind === "array" ? `var<storage, read> ${name}: ${input.type}` : `var ${name}: ${input.type}`;
 }

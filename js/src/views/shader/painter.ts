@@ -2,7 +2,7 @@
 import { EngineError, limitError } from "../../errors.js";
 import type { Gpu } from "../../gpu.js";
 import { plainMessage, refuseErrors } from "../../pipelines.js";
-import type { BindingInfo } from "../../protocol.gen.js";
+import type { BindingInfo, Picture, ViewFrame } from "../../protocol.gen.js";
 import { ModuleReflection } from "../../reflection.js";
 import { scoped } from "../../scopes.js";
 import picture from "../../shaders/picture.wgsl";
@@ -10,17 +10,8 @@ import { minBindingSize } from "../../wgsl/layout.js";
 import { type Composed, compose, FRAME_TYPES, type Inputs, NAN_PIXELS, SCALE } from "./compose.js";
 import { pack } from "./pack.js";
 
-/** What a frame sets by itself. Sizes and the mouse are in pixels of the whole picture, from the upper left corner. */
-export interface Frame {
-  readonly time: number;
-  readonly delta: number;
-  readonly frame: number;
-  readonly size: readonly [number, number];
-  /** Where it is while a button is down, or was last; where it was pressed, negative once it is up again. */
-  readonly mouse: readonly [number, number, number, number];
-}
-
-export type Values = Readonly<Record<string, unknown>>;
+/** Of the uniforms, by name; `pack` looks at them. */
+export type Values = Picture["values"];
 
 /** How errors and a lost device name the work of views. */
 export const LABEL = "shader view";
@@ -194,7 +185,7 @@ export class Painter {
   }
 
   /** Write the uniforms of a frame; each pixel of the target is `scale` pixels of the picture wide and high. */
-  private write(frame: Frame, values: Values, scale: readonly [number, number]): void {
+  private write(frame: ViewFrame, values: Values, scale: readonly [number, number]): void {
     const [width, height] = frame.size;
     const [x, y, pressedX, pressedY] = frame.mouse;
     const up = this.composed.yUp;
@@ -223,7 +214,7 @@ export class Painter {
    *
    * @param scale pixels of the picture in one of the target
    */
-  begin(encoder: GPUCommandEncoder, frame: Frame, values: Values, scale: readonly [number, number] = [1, 1]): void {
+  begin(encoder: GPUCommandEncoder, frame: ViewFrame, values: Values, scale: readonly [number, number] = [1, 1]): void {
     const most = this.gpu.device.limits.maxTextureDimension2D;
     const widest = Math.max(...frame.size);
     if (widest > most) throw limitError(`a picture of ${frame.size.join(" x ")} pixels`, "maxTextureDimension2D", widest, most);

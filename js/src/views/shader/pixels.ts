@@ -1,8 +1,9 @@
 /** A shader's picture as bytes: drawn in bands that leave the GPU to others between them, and read back. */
 import { EngineError, limitError } from "../../errors.js";
 import type { Gpu } from "../../gpu.js";
+import type { ViewFrame } from "../../protocol.gen.js";
 import type { Bytes } from "../../session.js";
-import { type Frame, LABEL, type Painter, type Values } from "./painter.js";
+import { LABEL, type Painter, type Values } from "./painter.js";
 
 const FORMAT = "rgba8unorm";
 const ROW_ALIGN = 256;
@@ -45,7 +46,7 @@ export function coarseSize([width, height]: readonly [number, number], coarse: n
 export async function drawPixels(
   gpu: Gpu,
   painter: Painter,
-  frame: Frame,
+  frame: ViewFrame,
   values: Values,
   coarse: number,
   signal: AbortSignal,

@@ -2,31 +2,18 @@
 import type { AnyModel } from "@anywidget/types";
 import { EngineError } from "../../errors.js";
 import type { Gpu } from "../../gpu.js";
+import type { ViewFrame, ViewState, ViewStatus } from "../../protocol.gen.js";
 import { type Runtime, registry } from "../../runtime.js";
-import type { PlaceTraits } from "../places.js";
 import { Clock, nextCoarse, Rate } from "./clock.js";
 import { compose, type Inputs } from "./compose.js";
-import { type Frame, LABEL, Painter, type Values } from "./painter.js";
+import { LABEL, Painter, type Values } from "./painter.js";
 import { drawPixels } from "./pixels.js";
 import { type Problem, problemOf } from "./problem.js";
 import { Remote } from "./remote.js";
 import { type Controls, Screen } from "./screen.js";
 
-export interface Traits extends PlaceTraits {
-  source: string;
-  playing: boolean;
-  time: number;
-  size: [number, number];
-  mouse: [number, number, number, number];
-  error: string;
-  status: Readonly<Record<string, unknown>>;
-  view_id: string;
-  gpu_id: string;
-  transport: "comm" | "page" | "headless";
-  /** Names of the uniforms, whose traits are u_NAME. */
-  uniforms: string[];
-  _inputs: Inputs;
-}
+/** A trait for each of `uniforms`, beside the others. */
+export type Traits = ViewState & { readonly [uniform: `u_${string}`]: unknown };
 
 /** What a frame of a processor may take while it plays; and of the kernel, with its way here. */
 const BUDGET_MS = { own: 70, kernel: 300 };
@@ -107,7 +94,7 @@ export class Player implements Controls {
   }
 
   private watch(event: string, act: () => void): void {
-    const model = this.model as unknown as AnyModel;
+    const { model } = this;
     model.on(event, act);
     this.over.signal.addEventListener("abort", () => model.off(event, act));
   }
@@ -237,13 +224,13 @@ export class Player implements Controls {
     return more || (!built.format && this.shownCoarse > 1);
   }
 
-  private get picture(): Frame {
+  private get picture(): ViewFrame {
     const { time, delta, frame } = this.clock;
     return { time, delta, frame, size: this.model.get("size"), mouse: this.model.get("mouse") };
   }
 
   private values(inputs: Inputs): Values {
-    const model = this.model as unknown as AnyModel;
+    const { model } = this;
     return Object.fromEntries(Object.keys(inputs).flatMap((name) => (inputs[name]?.kind === "uniform" ? [[name, model.get(`u_${name}`)]] : [])));
   }
 
@@ -309,7 +296,7 @@ export class Player implements Controls {
   }
 
   private async drawByKernel(now: number, seen: readonly Screen[]): Promise<boolean> {
-    this.remote ??= new Remote(this.model as unknown as AnyModel);
+    this.remote ??= new Remote(this.model);
     const inputs = this.model.get("_inputs");
     const playing = this.model.get("playing");
     if (playing) this.clock.tick(now);
@@ -460,7 +447,7 @@ export class Player implements Controls {
     if (this.over.signal.aborted) return;
     const at = performance.now();
     if (!now && at - this.told.at < TELL_MS) return;
-    const status = {
+    const status: ViewStatus = {
       frames_per_second: Math.round(this.rate.perSecond * 10) / 10,
       adapter: this.adapter,
       coarse: this.shownCoarse,

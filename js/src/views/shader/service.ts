@@ -4,17 +4,8 @@ import { CHUNK_BYTES } from "../../protocol.gen.js";
 import { registerService } from "../../services.js";
 import { makeSendable } from "../../transports/frame.js";
 import type { Inputs } from "./compose.js";
-import { type Frame, Painter, type Values } from "./painter.js";
+import { Painter } from "./painter.js";
 import { drawPixels } from "./pixels.js";
-
-interface Request {
-  readonly source: string;
-  readonly inputs: Inputs;
-  readonly values: Values;
-  readonly frame: Frame;
-  /** The picture has 1/coarse of the frame's size. */
-  readonly coarse: number;
-}
 
 const MOST_KEPT = 8;
 
@@ -40,8 +31,7 @@ function painterOf(gpu: Gpu, source: string, inputs: Inputs): Promise<Painter> {
 
 /** Register the service. */
 export function registerDrawing(): void {
-  registerService("view.draw", async (engine, params, context) => {
-    const { source, inputs, values, frame, coarse } = params as unknown as Request;
+  registerService("view.draw", async (engine, { source, inputs, values, frame, coarse }, context) => {
     const gpu = await engine.device();
     const painter = await painterOf(gpu, source, inputs);
     painter.inputs = inputs;
