@@ -210,19 +210,26 @@ class Queue:
     def flush(self) -> None:
         """Send what has been recorded."""
         with self._lock, HELD_BACK:
-            self._collect()
-            if not self._commands:
-                return
-            commands, self._commands = self._commands, []
-            blob, self._blob = self._blob, bytearray()
-            requests, self._requests = self._requests, []
-            self._submit(commands, [blob] if blob else [], requests)
+            self._flush()
+
+    def _flush(self) -> None:
+        """As `flush`, with the lock held and interrupts held back."""
+        self._collect()
+        if not self._commands:
+            return
+        commands, self._commands = self._commands, []
+        blob, self._blob = self._blob, bytearray()
+        requests, self._requests = self._requests, []
+        self._hand_over(commands, [blob] if blob else [], requests)
 
     def _submit(self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request] = ()) -> None:
-        """Hand commands over, unless the page or device that they were composed for is gone."""
         with HELD_BACK:
-            if not self.connection.submit(commands, buffers, requests, self._label, self.composing):
-                self.connection.refuse(requests, self.losses, self.composing)
+            self._hand_over(commands, buffers, requests)
+
+    def _hand_over(self, commands: list[Any], buffers: Sequence[Bytes], requests: Sequence[Request]) -> None:
+        """Send commands, unless the page or device that they were composed for is gone."""
+        if not self.connection.submit(commands, buffers, requests, self._label, self.composing):
+            self.connection.refuse(requests, self.losses, self.composing)
 
     def alloc(self, size_bytes: int, label: str = "") -> Buffer:
         """Make a zero-filled buffer (of at least 4 bytes, a multiple of 4)."""
@@ -331,7 +338,8 @@ class Queue:
     @property
     def recording(self) -> bool:
         """Whether this thread's commands become a program now."""
-        return self._recorder() is not None
+        recording = self._recording
+        return recording is not None and recording.thread == threading.get_ident()
 
     # ------------------------------------------------------------ pipelines and dispatch
 
@@ -564,7 +572,7 @@ class Queue:
                 with HELD_BACK:
                     self._requests.append(request)
                     self._add({**command, "id": request.id})
-                    self.flush()
+                    self._flush()
             return request
 
     def ask(

@@ -12,9 +12,8 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +64,7 @@ class Request:
     """Looks at what came, once the reply is there; raises when it is not what was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer(Wait):
     """The reply to a request that was submitted."""
 
@@ -468,16 +467,18 @@ class Connection:
         WebGPUWidgetError
             What the browser reported.
         """
-        with self._waited_for(request, waiting=True), self._transport.host.blocking() as step:
-            while not request.future.done():
+        with _Awaited(self, request, waiting=True), self._transport.host.blocking() as step:
+            while True:
                 with let_in():
                     step(request.future, _SLICE_S)
+                if request.future.done():
+                    break
                 self._watch(request, timeout)
         return self._value(request, waiting=True)
 
     async def wait_async(self, request: Request, timeout: float | None = 30.0) -> dict[str, Any]:
         """Coroutine twin of `wait`."""
-        with self._waited_for(request, waiting=False):
+        with _Awaited(self, request, waiting=False):
             future = asyncio.wrap_future(request.future)
             try:
                 async with self._transport.host.awaiting() as drain:
@@ -494,17 +495,6 @@ class Connection:
         """Return the reply to a request: what `wait` and `wait_async` do, as a part of an operation."""
         value: dict[str, Any] = yield Answer(self, request)
         return value
-
-    @contextmanager
-    def _waited_for(self, request: Request, *, waiting: bool) -> Iterator[None]:
-        """Give the request up when the wait for it in this block is broken off."""
-        self._await_begins()
-        try:
-            yield
-        except BaseException as error:
-            self.cancel(request)
-            self._tell_answered(request, error, waiting=waiting)
-            raise
 
     def _value(self, request: Request, *, waiting: bool) -> dict[str, Any]:
         """Return the result, or raise the error from here: a user's traceback shows no futures."""
@@ -535,8 +525,10 @@ class Connection:
                 self._watch(request, timeout)
 
     def _await_begins(self) -> None:
+        self._last_report = self._watched_at = time.monotonic()
+        if self.connected:
+            return
         with self._lock:
-            self._last_report = self._watched_at = time.monotonic()
             if not self.connected and self._closed is None:
                 self._transport.revive()
 
@@ -635,6 +627,23 @@ class Connection:
             f"{request.what}: the page is there, but its GPU has finished nothing for {timeout:g} s.{doing} "
             "if the work is only long, pass a larger timeout (None waits for ever). The GPU is being reset; arrays from before are gone"
         )
+
+
+class _Awaited:
+    """A block that waits for a request, and gives it up when it is broken off. A class, since each call that reads passes here."""
+
+    __slots__ = ("_connection", "_request", "_waiting")
+
+    def __init__(self, connection: Connection, request: Request, *, waiting: bool) -> None:
+        self._connection, self._request, self._waiting = connection, request, waiting
+
+    def __enter__(self) -> None:
+        self._connection._await_begins()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            self._connection.cancel(self._request)
+            self._connection._tell_answered(self._request, error, waiting=self._waiting)
 
 
 def _ping_after(timeout: float | None) -> float:

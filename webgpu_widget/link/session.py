@@ -33,7 +33,7 @@ _DEPARTED = 64
 """Pages whose goodbye is remembered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
     """A message to be handed to a link."""
 
@@ -42,7 +42,7 @@ class Outgoing:
     buffers: Sequence[Bytes] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """What happened, for the layer above.
 
@@ -408,8 +408,9 @@ class Session:
         }
         if batch.request_ids:
             message["id"] = batch.request_ids[-1]
-        if self.link is not None:
-            self._out.append(Outgoing(self.link, message, batch.buffers))
+        link = self.link
+        if link is not None:
+            self._out.append(Outgoing(link, message, batch.buffers))
 
     def _ack(self, ack: int) -> None:
         while self._unacked and self._unacked[0].seq <= ack:

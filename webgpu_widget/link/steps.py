@@ -144,18 +144,30 @@ def drive(steps: Steps[T], timeout: float | None = 30.0) -> T:
         What the operation returns. What it raises is raised.
     """
     results: list[T] = []
-
-    def blocking(item: Wait) -> Generator[None, None, Any]:
-        yield from ()
-        return item.wait(timeout)
-
-    def run() -> Generator[None, None, None]:
-        results.append((yield from _run(steps, blocking)))
-
-    # A loop, since in a function an ``except StopIteration`` that is broken off by Ctrl-C leaves the result with the thread. Nothing is yielded.
-    for _ in run():
+    for _ in _run_blocking(steps, timeout, results):
         raise RuntimeError("an operation that blocks was suspended")
     return results[0]
+
+
+def _run_blocking(steps: Steps[T], timeout: float | None, results: list[T]) -> Generator[None, None, None]:
+    """Do as `_run`, in the caller's thread and with nothing around it: each call that reads pays for this.
+
+    A generator that yields nothing, since in a function an ``except StopIteration`` that is broken off by Ctrl-C leaves the result with the thread.
+    """
+    try:
+        item = next(steps)
+        while True:
+            try:
+                result = item.wait(timeout)
+            except BaseException as error:  # noqa: BLE001 - as in `_run`
+                item = steps.throw(error)
+            else:
+                item = steps.send(result)
+    except StopIteration as ended:
+        results.append(ended.value)
+    finally:
+        steps.close()
+    yield from ()
 
 
 async def drive_async(steps: Steps[T], timeout: float | None = 30.0) -> T:

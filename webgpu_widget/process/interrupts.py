@@ -11,7 +11,7 @@ import _signal  # type: ignore[import-not-found]  # signal.signal makes enums of
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -69,12 +69,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_main.in_child)
 
 
-@contextmanager
-def let_in() -> Iterator[None]:
+_NOTHING_HELD = nullcontext()
+
+
+def let_in() -> AbstractContextManager[None]:
     """Let interrupts in at once in this block, whatever the thread holds: it waits for something that may be long in coming."""
-    if threading.get_ident() != _main.ident or _main.depth == 0:
-        yield
-        return
+    return _let_in() if _main.depth and threading.get_ident() == _main.ident else _NOTHING_HELD
+
+
+@contextmanager
+def _let_in() -> Iterator[None]:
     held, _main.depth = _main.depth, 1
     try:
         _main.end()
@@ -91,11 +95,18 @@ class _HeldBack:
 
     def __enter__(self) -> None:
         if threading.get_ident() == _main.ident:
-            _main.begin()
+            # Inside another such block no interrupt comes between these steps.
+            if _main.depth:
+                _main.depth += 1
+            else:
+                _main.begin()
 
     def __exit__(self, *_: object) -> None:
         if threading.get_ident() == _main.ident:
-            _main.end()
+            if _main.depth > 1:
+                _main.depth -= 1
+            else:
+                _main.end()
 
 
 HELD_BACK = _HeldBack()
@@ -113,7 +124,10 @@ class Lock:
         if threading.get_ident() != _main.ident:
             self._lock.acquire()
             return
-        _main.begin()
+        if _main.depth:
+            _main.depth += 1
+        else:
+            _main.begin()
         try:
             while not self._lock.acquire(blocking=False) and not self._lock.acquire(timeout=_SLICE_S):
                 _main.deliver()
@@ -124,4 +138,7 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
         if threading.get_ident() == _main.ident:
-            _main.end()
+            if _main.depth > 1:
+                _main.depth -= 1
+            else:
+                _main.end()

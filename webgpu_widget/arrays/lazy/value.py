@@ -181,14 +181,15 @@ class Value:
         self._freed = True
 
     def _spans(self) -> list[Span]:
-        if not self.size:
+        size = self.size
+        if not size:
             self._check()
             return []
-        if runtime_of(self._device).recording:
+        if self._device.queue.recording:
             raise WebGPUWidgetError(
                 "Nothing can be read while gpu.record() records, since nothing has run; read after the with block."
             )
-        return [(self._buffer(), 0, dt.nbytes_stored(self.size, self.dtype))]
+        return [(self._buffer(), 0, dt.nbytes_stored(size, self.dtype))]
 
     def _from_bytes(self, parts: Sequence[Any]) -> np.ndarray[Any, Any]:
         runtime_of(self._device).pool.tick()
