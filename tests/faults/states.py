@@ -177,7 +177,7 @@ class _Asking:
 
     def ask(self, kind: str, width: str, size: tuple[int, int]) -> tuple[str, list[bytes]]:
         view = {
-            "center": DEEP,
+            "center": list(DEEP),
             "width": width,
             "size": list(size),
             "max_iter": 500,
@@ -185,7 +185,8 @@ class _Asking:
             "julia": None,
         }
         number = str(next(self._numbers))
-        self._explorer._on_message(self._explorer, {"id": number, "kind": kind, "view": view, "coarse": 1}, [])
+        asked = {"coarse": 1} if kind == "draw" else {"have": "", "exact": False}
+        self._explorer._on_message(self._explorer, {"id": number, "kind": kind, "view": view, **asked}, [])
         content, buffers = {"id": ""}, []
         while content["id"] != number:  # one that was interrupted is answered later
             content, buffers = self._answers.get(timeout=90)

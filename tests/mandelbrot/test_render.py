@@ -382,7 +382,8 @@ class Sent:
 
     def ask(self, **content: Any) -> tuple[dict[str, Any], list[Any]]:
         before = len(self.messages)
-        self.explorer._on_message(self.explorer, content, [])
+        usual = {"exact": False} if content["kind"] == "prepare" else {}
+        self.explorer._on_message(self.explorer, {**usual, **content}, [])
         end = time.monotonic() + 60
         while len(self.messages) == before:
             assert time.monotonic() < end, "no answer"

@@ -152,19 +152,30 @@ def test_an_explorer_answers_as_its_page_expects(
     assert len(parts) == buffers
 
 
-@pytest.mark.parametrize(
-    "content",
-    [None, {}, {"id": 1, "kind": "hello"}, {"id": "q", "kind": "prepare"}, {"id": "q", "kind": "draw", "view": VIEW}],
-    ids=str,
-)
+@pytest.mark.parametrize("content", [None, {}, {"id": 1, "kind": "hello"}], ids=str)
 def test_an_explorer_leaves_what_is_no_question(
     explorer: tuple[wg.MandelbrotExplorer, Answers], content: object
 ) -> None:
     made, answers = explorer
     made._on_message(made, content, [])
     made._on_message(made, {"id": "q2", "kind": "hello"}, [])
-    assert [message["id"] for message, _ in [answers.wait()]] == ["q2"]
+    assert answers.wait()[0]["id"] == "q2"
     assert not answers
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"id": "q", "kind": "prepare"}, {"id": "q", "kind": "draw", "view": VIEW}, {"id": "q", "kind": "dance"}],
+    ids=lambda content: content["kind"],
+)
+def test_a_page_that_asks_amiss_need_not_wait(
+    explorer: tuple[wg.MandelbrotExplorer, Answers], content: dict[str, Any]
+) -> None:
+    made, answers = explorer
+    made._on_message(made, content, [])
+    message, _ = answers.wait()
+    assert Schema(widgets.Failed)._misfit(message) is None
+    assert f"question '{content['kind']}' is malformed: reload" in message["message"]
     assert not made._pending
 
 

@@ -293,6 +293,14 @@ class Failed(TypedDict):
     column: int
 
 
+def refusal(content: object) -> Failed | None:
+    """Return what a page is told whose question is none that its widget knows; None where it waits for no answer."""
+    if not isinstance(content, dict) or not isinstance(content.get("id"), str):
+        return None
+    message = f"the page's question {content.get('kind')!r:.40} is malformed: reload the page, and run the cell again"
+    return {"id": content["id"], "kind": "error", "message": message, "line": 0, "column": 0}
+
+
 ExplorerAnswer = ExplorerWelcome | ExplorerPrepared | ExplorerFine | ExplorerDrawn | Failed
 
 # ---------------------------------------------------------------- views of shaders

@@ -341,6 +341,9 @@ class MandelbrotExplorer(PicturedWidget):
 
     def _on_message(self, _widget: Any, content: object, buffers: Any) -> None:
         if not widgets.EXPLORER_QUESTION.matches(content):
+            refusal = widgets.refusal(content)
+            if refusal is not None:
+                self._say(refusal, ())
             return
         if content["kind"] == "hello":
             self._say(self._welcome(content["id"]), ())

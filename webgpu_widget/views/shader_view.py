@@ -388,6 +388,10 @@ class ShaderView(PicturedWidget):
     def _on_question(self, content: object, _buffers: Any) -> None:
         if widgets.VIEW_DRAW.matches(content):
             self._work(self._answer, content)
+            return
+        refusal = widgets.refusal(content)
+        if refusal is not None:
+            self._say(refusal, ())
 
     def _work(self, what: Callable[..., object], *given: Any) -> None:
         """Have something done by a thread of the view's own, one after the other."""
