@@ -386,6 +386,19 @@ def _as_scalars(shape: tuple[int, ...], dtype: np.dtype[Any], kind: TypeInfo) ->
     return shape, stored_dtype(dtype)
 
 
+def _padded(variable: Variable, scalars: tuple[int, ...], shape: tuple[int, ...], where: str) -> tuple[int, int]:
+    """Return how many elements an array of a shape has, and the bytes that the shader's layout takes for them."""
+    if variable.many:
+        count = layout.elements(scalars, variable.elem, where)
+        return count, count * variable.stride
+    kind = variable.type
+    if not layout.has_shape(scalars, kind):
+        raise errors.ShapeError(
+            f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
+        )
+    return 1, kind["size"]
+
+
 def _output_numbers(
     device: Device,
     variable: Variable,
@@ -404,15 +417,7 @@ def _output_numbers(
                 f"{where} is {layout.describe(kind)}: wg.out makes float32 unless told; pass wg.out({shape}, np.{scalar.name})"
             )
         raise layout.dtype_error(where, dtype, kind)
-    if variable.many:
-        count = layout.elements(scalars, variable.elem, where)
-        padded_size = count * variable.stride
-    else:
-        count, padded_size = 1, kind["size"]
-        if not layout.has_shape(scalars, kind):
-            raise errors.ShapeError(
-                f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
-            )
+    count, padded_size = _padded(variable, scalars, shape, where)
     check_bytes(device, padded_size, where)
     buffer = device.queue.alloc(padded_size)
     if variable.tight:
@@ -480,15 +485,7 @@ def _resident(device: Device, variable: Variable, value: GPUArray, where: str, b
         raise layout.dtype_error(where, dtype, kind)
     check_bytes(device, size * scalar.itemsize, where)
     buffer = value._buffer_for_writing() if variable.written else value._buffer()
-    if variable.many:
-        count = layout.elements(scalars, variable.elem, where)
-        padded_size = count * variable.stride
-    else:
-        count, padded_size = 1, kind["size"]
-        if not layout.has_shape(scalars, kind):
-            raise errors.ShapeError(
-                f"{where} has shape {shape}, but the shader's {layout.describe(kind)} needs {layout.value_shape(kind)}"
-            )
+    count, padded_size = _padded(variable, scalars, shape, where)
     check_bytes(device, padded_size, where)
     if variable.tight:
         return buffer

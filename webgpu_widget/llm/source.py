@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from webgpu_widget.arrays.array import GPUArray
-from webgpu_widget.errors import FormatError, LimitError, WeightsError
+from webgpu_widget.errors import FormatError, WeightsError
 from webgpu_widget.llm.config import Config, gguf_name
 from webgpu_widget.llm.tokenizer import Tokenizer
 from webgpu_widget.nn.formats import FORMATS
+from webgpu_widget.nn.staged import StagedTensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from webgpu_widget.device.device import Device
     from webgpu_widget.device.handles import Buffer
@@ -170,7 +170,7 @@ def _checked(made: Checkpoint) -> Checkpoint:
     return made
 
 
-class Tensors:
+class Tensors(StagedTensors):
     """A checkpoint's tensors, coming in stages: the embedding, the layers in their order, the rest. A stage is given back when all of it is released.
 
     Parameters
@@ -196,17 +196,14 @@ class Tensors:
         stages = {names[name]: _stage(name, layers) for name in dict.fromkeys(wanted)}
         kept = {None: "stored", "f16": "f16"}.get(dtype, "f32")
         rules = {tensor.name: "f32" for tensor in checkpoint.plan.tensors if not self._is_matrix(tensor.name)}
-        self._weights = load_weights(
+        loaded = load_weights(
             checkpoint.weights,
             device.gpu,
             stages=lambda name: stages.get(name, layers + 2),
             dtype={**rules, "*": kept},
             progress=progress,
         )
-        self._stage = stages
-        self._left: dict[int, set[str]] = {}
-        for name, stage in stages.items():
-            self._left.setdefault(stage, set()).add(name)
+        super().__init__(loaded, names, stages)
 
     def _is_matrix(self, name: str) -> bool:
         tensor = self._plan[name]
@@ -214,26 +211,6 @@ class Tensors:
 
     def __contains__(self, name: str) -> bool:
         return name in self._checkpoint.names
-
-    def __getitem__(self, name: str) -> GPUArray:
-        value = self._weights[self._checkpoint.names[name]]
-        if not isinstance(value, GPUArray):
-            raise LimitError(
-                f"{name} is larger than a buffer of this adapter; use an adapter with a larger maxBufferSize, or a smaller model"
-            )
-        return value
-
-    def release(self, names: Sequence[str]) -> None:
-        """Free stages of which nothing is left to use."""
-        for name in (self._checkpoint.names[name] for name in names):
-            left = self._left[self._stage[name]]
-            left.discard(name)
-            if not left:
-                self._weights.free(self._stage[name])
-
-    def close(self) -> None:
-        """Stop loading and give everything back."""
-        self._weights.cancel()
 
     def format(self, name: str) -> Format:
         """Return what a matrix becomes on the GPU."""

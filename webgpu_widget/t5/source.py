@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from webgpu_widget.arrays.array import GPUArray
-from webgpu_widget.errors import FormatError, LimitError, WeightsError
+from webgpu_widget.errors import FormatError, WeightsError
 from webgpu_widget.nn import layers
+from webgpu_widget.nn.staged import StagedTensors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from webgpu_widget.device.device import Device
     from webgpu_widget.nn.formats import Format
     from webgpu_widget.t5.config import T5Config
@@ -102,11 +100,8 @@ _EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_to
 """What the one embedding of both stacks is called: by T5 itself, and by checkpoints that were saved stack by stack (MADLAD-400)."""
 
 
-class LoadedTensors:
-    """Tensors that come in stages: the encoder's first layer, the embedding, the other layers in the order of use.
-
-    A stage's memory is given back when all of its tensors have been released.
-    """
+class LoadedTensors(StagedTensors):
+    """Tensors that come in stages: the encoder's first layer, the embedding, the other layers in the order of use."""
 
     def __init__(
         self, checkpoint: Checkpoint, config: T5Config, device: Device, weights: Format, *, progress: bool
@@ -116,13 +111,12 @@ class LoadedTensors:
         plan = inspect_weights(checkpoint.weights, gpu=device.gpu)
         found = {tensor.name: tensor.shape for tensor in plan.tensors if not tensor.scale_of}
         shared = next((name for name in _EMBEDDINGS if name in found), _EMBEDDINGS[0])
-        self._stored = {_EMBEDDINGS[0]: shared}
         if shared in found:
             found[_EMBEDDINGS[0]] = found[shared]
         config.check_tensors(found, where=str(checkpoint.weights))
         self.has_head = "lm_head.weight" in found
         wanted = config.tensor_shapes(has_head=self.has_head)
-        meant = {self._stored.get(name, name): name for name in wanted}
+        meant = {shared if name == _EMBEDDINGS[0] else name: name for name in wanted}
         for tensor in plan.tensors:
             if tensor.name in meant and tensor.encoding.kind in ("integer", "bool"):
                 raise FormatError(
@@ -143,7 +137,7 @@ class LoadedTensors:
                 return 2 + config.num_layers + number
             return {"shared.weight": 1, "encoder.final_layer_norm.weight": 1 + config.num_layers}.get(name, last - 1)
 
-        self._weights = load_weights(
+        loaded = load_weights(
             checkpoint.weights,
             device.gpu,
             stages=stage,
@@ -154,30 +148,7 @@ class LoadedTensors:
             },
             progress=progress,
         )
-        self._stage = {name: stage(stored) for stored, name in meant.items()}
-        self._left: dict[int, set[str]] = {}
-        for name in wanted:
-            self._left.setdefault(self._stage[name], set()).add(name)
-
-    def __getitem__(self, name: str) -> GPUArray:
-        value = self._weights[self._stored.get(name, name)]
-        if not isinstance(value, GPUArray):
-            raise LimitError(
-                f"{name} is larger than a buffer of this adapter; use an adapter with a larger maxBufferSize, or a smaller model"
-            )
-        return value
-
-    def release(self, names: Sequence[str]) -> None:
-        """Free stages of which nothing is left to use."""
-        for name in names:
-            left = self._left[self._stage[name]]
-            left.discard(name)
-            if not left:
-                self._weights.free(self._stage[name])
-
-    def close(self) -> None:
-        """Stop loading and give everything back."""
-        self._weights.cancel()
+        super().__init__(loaded, {_EMBEDDINGS[0]: shared}, {stored: stage(stored) for stored in meant})
 
 
 def open_tensors(

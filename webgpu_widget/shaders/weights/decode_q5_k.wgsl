@@ -7,6 +7,7 @@
 
 #import shared/conversion
 #import shared/raw_half
+#import shared/six_bits
 
 @group(0) @binding(1) var<storage, read_write> values: array<f32>;
 
@@ -19,17 +20,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let block = (i >> 8u) * 176u;
   let j = i & 255u;
   let group = j >> 5u;
-  var scale = 0u;
-  var low = 0u;
-  if (group < 4u) {
-    scale = byte_at(block + 4u + group) & 63u;
-    low = byte_at(block + 8u + group) & 63u;
-  } else {
-    let both = byte_at(block + 8u + group);
-    scale = (both & 15u) | ((byte_at(block + group) >> 6u) << 4u);
-    low = (both >> 4u) | ((byte_at(block + 4u + group) >> 6u) << 4u);
-  }
+  let share = six_bits_at(block + 4u, group);
   let nibble = (byte_at(block + 48u + (group >> 1u) * 32u + (j & 31u)) >> ((group & 1u) * 4u)) & 15u;
   let high = (byte_at(block + 16u + (j & 31u)) >> group) & 1u;
-  values[i] = half_at(block) * f32(scale) * f32(nibble | (high << 4u)) - half_at(block + 2u) * f32(low);
+  values[i] = half_at(block) * f32(share.x) * f32(nibble | (high << 4u)) - half_at(block + 2u) * f32(share.y);
 }
