@@ -9,6 +9,7 @@ import pytest
 
 import webgpu_widget as wg
 from webgpu_widget import xp
+from webgpu_widget.arrays.lazy.host import host_array
 
 SCALARS = [
     3,
@@ -343,3 +344,20 @@ def test_along_the_only_element_of_a_scalar(gpu):
         np.testing.assert_array_equal(xp.take(a, index[0], axis=axis).numpy(), np.take(x, [0, -1], axis))
     with pytest.raises(ValueError, match="an array of 2 axes needs axis="):
         xp.take(gpu.zeros((2, 2)), index[0])
+
+
+@pytest.mark.no_adapter
+def test_what_is_no_array_of_numbers_is_told():
+    for ragged in ([[1, 2], [3]], [[1], 2], [np.zeros(2, np.float32), np.zeros(3, np.float32)]):
+        with pytest.raises(wg.ShapeError, match="is no array: its parts differ in length or depth"):
+            host_array(ragged, None)
+    for wrong in ("abc", b"a", None, {}, {1, 2}, [None], ["1"], (i for i in range(3)), object()):
+        for dtype in (None, np.dtype(np.float32)):
+            with pytest.raises(
+                wg.DTypeError, match=f"of type {type(wrong).__name__} is no number and no array of numbers"
+            ):
+                host_array(wrong, dtype)
+    taken = host_array(range(5, 0, -2), None)
+    assert (taken.dtype, taken.tolist()) == (np.int32, [5, 3, 1])
+    with pytest.raises(wg.RangeError):
+        host_array(range(2**31, 2**31 + 2), None)

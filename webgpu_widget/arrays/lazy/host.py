@@ -11,6 +11,7 @@ from webgpu_widget.arrays.lazy.node import Node
 from webgpu_widget.arrays.lazy.runtime import runtime_of
 from webgpu_widget.arrays.lazy.value import is_array, wrap
 from webgpu_widget.arrays.values import refuse_masked
+from webgpu_widget.errors import ShapeError
 
 if TYPE_CHECKING:
     from webgpu_widget.arrays.array import GPUArray
@@ -37,7 +38,9 @@ def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
     Raises
     ------
     DTypeError
-        For NumPy data of 64 bits, when no dtype is given, and for numbers with a fraction where integers are asked for.
+        For what holds no numbers, for NumPy data of 64 bits, when no dtype is given, and for numbers with a fraction where integers are asked for.
+    ShapeError
+        For lists whose parts differ in length or depth.
     RangeError
         For values that do not fit.
     """
@@ -46,15 +49,20 @@ def host_array(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
         value = _host_scalars(value)
         from_python = not _has_numpy(value)
     else:
-        from_python = isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic)
-    array = np.asarray(value)
-    if from_python:
-        if array.dtype.kind == "O" and all(isinstance(item, (int, float)) for item in array.flat):
-            # Integers beyond 64 bits.
-            array = _of_large(array, dtype)
-        target = dtype or _OF_PYTHON.get(array.dtype.kind)
-    else:
-        target = dtype
+        from_python = isinstance(value, (bool, int, float, complex, range)) and not isinstance(value, np.generic)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(f"{value!r:.80} is no array: its parts differ in length or depth ({error}).") from None
+    if from_python and array.dtype.kind == "O" and all(isinstance(item, (int, float)) for item in array.flat):
+        # Integers beyond 64 bits.
+        array = _of_large(array, dtype)
+    if array.dtype.kind in "OSU" and not isinstance(value, (np.ndarray, np.generic)):
+        raise dt.DTypeError(
+            f"{value!r:.80} of type {type(value).__name__} is no number and no array of numbers. Pass numbers, a list of them (list(x) of what is iterated), "
+            "or a NumPy array."
+        )
+    target = (dtype or _OF_PYTHON.get(array.dtype.kind)) if from_python else dtype
     numbers = from_python or isinstance(value, np.generic) or array.dtype in dt.narrowed.get()
     return dt.converted(array, target or dt.check_dtype(array.dtype), numbers=numbers)
 
