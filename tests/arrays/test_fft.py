@@ -132,7 +132,7 @@ def test_there_and_back_and_parseval(gpu, rng, n):
     assert off(F.irfft(F.rfft(x), n=n).numpy(), z.real, n * n) < 1
 
 
-@pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
+@pytest.mark.parametrize("norm", ["backward", "ortho", "forward", None])
 def test_norms(gpu, rng, norm):
     z = drawn(rng, 4, 15)
     a, wide = gpu.array(z), z.astype(np.complex128)

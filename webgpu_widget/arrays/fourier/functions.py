@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Mode", "Norm", "along", "axes_of", "fft_convolve", "half_along", "over_axes", "real_along"]
 
-Norm = Literal["backward", "ortho", "forward"]
+Norm = Literal["backward", "ortho", "forward"] | None
+"""None is "backward", as in NumPy."""
 Mode = Literal["full", "same", "valid"]
 _NORMS = ("backward", "ortho", "forward")
 _MODES = ("full", "same", "valid")
@@ -52,8 +53,9 @@ def _points(name: str, n: Any, default: int) -> int:
     return points
 
 
-def _scale(name: str, norm: str, n: int, *, inverse: bool) -> float:
+def _scale(name: str, norm: str | None, n: int, *, inverse: bool) -> float:
     """Return the factor of the results."""
+    norm = norm or "backward"
     if norm not in _NORMS:
         raise ValueError(f"{name}: norm is {', '.join(map(repr, _NORMS))}, not {norm!r}.")
     if norm == "ortho":
@@ -73,7 +75,7 @@ def _part(x: GPUArray, axis: int, start: int | None, stop: int | None) -> GPUArr
     return getitem(x, (*(slice(None),) * axis, slice(start, stop)))
 
 
-def along(name: str, x: Any, n: int | None, axis: int, norm: str, *, inverse: bool) -> GPUArray:
+def along(name: str, x: Any, n: int | None, axis: int, norm: str | None, *, inverse: bool) -> GPUArray:
     """Return the transform along one axis; see `webgpu_widget.xp.fft.fft`."""
     x = _array(name, x)
     axis = check_axis(axis, x.ndim)
@@ -85,7 +87,7 @@ def along(name: str, x: Any, n: int | None, axis: int, norm: str, *, inverse: bo
     return _run(x, axis, points, kind, inverse=inverse, scale=scale)
 
 
-def half_along(name: str, x: Any, n: int | None, axis: int, norm: str, *, inverse: bool) -> GPUArray:
+def half_along(name: str, x: Any, n: int | None, axis: int, norm: str | None, *, inverse: bool) -> GPUArray:
     """Return the first half of the spectrum of real numbers along one axis; see `webgpu_widget.xp.fft.rfft`."""
     x = _array(name, x)
     if x.dtype == dt.COMPLEX64:
@@ -100,7 +102,7 @@ def half_along(name: str, x: Any, n: int | None, axis: int, norm: str, *, invers
     return _run(x, axis, points, "half", inverse=inverse, scale=_scale(name, norm, points, inverse=inverse))
 
 
-def real_along(name: str, x: Any, n: int | None, axis: int, norm: str, *, inverse: bool) -> GPUArray:
+def real_along(name: str, x: Any, n: int | None, axis: int, norm: str | None, *, inverse: bool) -> GPUArray:
     """Return the real numbers of which half the spectrum is given along one axis; see `webgpu_widget.xp.fft.irfft`."""
     x = _array(name, x)
     axis = check_axis(axis, x.ndim)
@@ -158,7 +160,7 @@ def axes_of(name: str, x: GPUArray, s: Sequence[int] | None, axes: Sequence[int]
 
 
 def over_axes(
-    name: str, x: Any, s: Sequence[int] | None, axes: Sequence[int] | None, norm: str, *, inverse: bool
+    name: str, x: Any, s: Sequence[int] | None, axes: Sequence[int] | None, norm: str | None, *, inverse: bool
 ) -> GPUArray:
     """Return the transform over several axes, the last one first; see `webgpu_widget.xp.fft.fftn`."""
     x = _array(name, x)
