@@ -59,6 +59,8 @@ def test_normal_is_finite(gpu, mean, std):
     assert (np.abs(values.astype(float) - mean) <= 5.77 * std + 1e-6 * abs(mean)).all()
     with pytest.raises(ValueError, match=r"std is inf, .* finite"):
         xp.random.normal(3, 1, 0, np.inf, device=gpu)
+    with pytest.raises(ValueError, match="std is -1, but must be 0 or more"):
+        xp.random.normal(3, 1, 0, -1, device=gpu)
 
 
 @pytest.mark.parametrize("name", ["seed", "low", "high"])

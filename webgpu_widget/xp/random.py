@@ -88,7 +88,7 @@ def normal(
     Raises
     ------
     ValueError
-        When `mean` or `std` is not finite in float32.
+        When `mean` or `std` is not finite in float32, or `std` is negative.
 
     Examples
     --------

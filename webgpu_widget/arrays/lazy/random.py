@@ -102,10 +102,11 @@ def normal(device: Device, shape: Any, seed: int, mean: float = 0.0, std: float 
     Raises
     ------
     ValueError
-        When `mean` or `std`, rounded to float32, is not finite.
+        When `mean` or `std`, rounded to float32, is not finite, or `std` is negative.
     """
     _single("mean", mean)
-    _single("std", std)
+    if _single("std", std) < 0:
+        raise ValueError(f"std is {std!r}, but must be 0 or more.")
     sides = check_shape(shape)
     size = size_of(sides)
     half = -(-size // 2)
