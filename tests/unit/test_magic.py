@@ -49,7 +49,7 @@ def test_compile_error_shows_the_place_and_no_python(shell):
     assert ".py" not in shown
 
 
-@pytest.mark.parametrize("line", ["", "two words", "1name", "name --gup x"])
+@pytest.mark.parametrize("line", ["", "two words", "1name", "name --gup x", "class"])
 def test_wrong_line_says_the_usage(shell, line):
     with pytest.raises(wg.BindingError, match="usage: %%wgsl NAME"):
         shell.run_cell_magic("wgsl", line, TWICE)

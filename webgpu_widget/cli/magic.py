@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from typing import TYPE_CHECKING, Any
 
 from webgpu_widget import errors
@@ -30,7 +31,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         The GPU is ``--gpu EXPRESSION``, else the variable ``gpu``, else `default_gpu`.
         """
         words = line.split(maxsplit=2)
-        if not words or not words[0].isidentifier() or len(words) not in {1, 3} or words[1:2] not in ([], ["--gpu"]):
+        named = bool(words) and words[0].isidentifier() and not keyword.iskeyword(words[0])
+        if not named or len(words) not in {1, 3} or words[1:2] not in ([], ["--gpu"]):
             raise errors.BindingError(f"%%wgsl {line}: {_USAGE}")
         evaluate: Any = shell.ev
         found = evaluate(words[2]) if len(words) > 1 else shell.user_ns.get("gpu")
