@@ -95,6 +95,11 @@ def test_ids_and_prompts_that_do_not_fit_are_told(gpu, make_file, rng):
     ):
         with pytest.raises(wg.ShapeError, match=what):
             model.logits(ids)
+    with pytest.raises(wg.ShapeError, match="ids have rows of different lengths"):
+        model.logits([[1, 2], [3]])
+    for stop in ("", [""], 3, b"x", ["!", None]):
+        with pytest.raises(wg.PromptError, match="stop is .*, but must be a text"):
+            model.generate("!#%", 3, stop=stop)
     with pytest.raises(wg.errors.DTypeError, match="whole numbers"):
         model.logits([1.5])
     for text, what in (("", "has no tokens"), ("\ud800", "is no text"), (3, "not int")):

@@ -259,6 +259,7 @@ def test_a_prompt_of_2048_tokens_runs(gpu, checkpoint):
         (lambda t: t.generate("x", top_p=0), "top_p is 0"),
         (lambda t: t.generate("x", top_k=-1), "top_k is -1"),
         (lambda t: t.generate(3), "not int"),
+        (lambda t: t.generate("a \ud800"), "is no text"),
     ],
 )
 def test_bad_prompts_are_typed_and_the_next_call_works(tiny, call, what):
@@ -268,7 +269,12 @@ def test_bad_prompts_are_typed_and_the_next_call_works(tiny, call, what):
 
 
 def test_bad_ids_are_typed(tiny):
-    for ids, what in (([[700]], "ids from 700 to 700"), ([], "at least 1"), ([[[1]]], "must be")):
+    for ids, what in (
+        ([[700]], "are from 700 to 700"),
+        ([], "at least 1"),
+        ([[[1]]], "must be"),
+        ([[1, 2], [3]], "input_ids have rows of different lengths"),
+    ):
         with pytest.raises(wg.ShapeError, match=what):
             tiny.encode(ids)
     with pytest.raises(wg.DTypeError, match="whole numbers"):

@@ -175,9 +175,7 @@ def _numbers(value: Any, info: TypeInfo, scalar: np.dtype[Any], where: str) -> A
     if array.dtype.kind not in "biufc":
         raise _refused(value, info, where, "pass a number, or an array of numbers")
     if array.dtype.kind == "c":
-        raise _refused(
-            value, info, where, "which has no imaginary part: pass np.complex64 to a vec2f, or the parts as floats"
-        )
+        raise _refused(value, info, where, "pass np.complex64 to a vec2f, or the parts as floats")
     if scalar.kind in "iu":
         if array.dtype.kind not in "biu":
             raise _refused(value, info, where, "pass an int")

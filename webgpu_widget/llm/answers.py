@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -135,10 +135,10 @@ class Answers(Loaded):
 
     def _checked(self, options: dict[str, Any]) -> _Wanted:
         stop = options.pop("stop")
-        stop = [stop] if isinstance(stop, str) else list(stop or ())
-        if not all(isinstance(one, str) and one for one in stop):
+        texts = [stop] if isinstance(stop, str) else list(stop or ()) if isinstance(stop, Iterable | None) else [stop]
+        if not all(isinstance(one, str) and one for one in texts):
             raise errors.PromptError(f"stop is {stop!r}, but must be a text, or a list of texts, none of them empty")
-        return _Wanted(checked(num_beams=1, **options), tuple(stop))
+        return _Wanted(checked(num_beams=1, **options), tuple(texts))
 
     def _cut(self, text: str, stop: Sequence[str]) -> tuple[str, bool]:
         """Return a text up to the first of ``stop``, and whether there was one."""

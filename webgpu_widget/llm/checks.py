@@ -11,6 +11,7 @@ from webgpu_widget.link.steps import Steps, drive, drive_async
 from webgpu_widget.llm.decoder import Parts, run
 from webgpu_widget.nn.cache import Cache, rounded
 from webgpu_widget.nn.loaded import Loaded
+from webgpu_widget.nn.prompts import rows_of_ids
 from webgpu_widget.nn.streaming import whole
 
 if TYPE_CHECKING:
@@ -34,16 +35,7 @@ class Checks(Loaded):
     _parts: Parts
 
     def _ids(self, ids: Any) -> Array:
-        values: Array = np.asarray(ids)
-        values = values[None] if values.ndim == 1 else values
-        if values.ndim != 2 or values.size == 0:
-            raise errors.ShapeError(f"ids have shape {np.shape(ids)}, but must be (batch, tokens), both at least 1")
-        if values.dtype.kind not in "iu":
-            raise errors.DTypeError(f"ids are {values.dtype}, but must be whole numbers")
-        if values.min() < 0 or values.max() >= self.config.vocab:
-            raise errors.ShapeError(
-                f"ids are from {values.min()} to {values.max()}, but the model has those from 0 to {self.config.vocab - 1}"
-            )
+        values = rows_of_ids(ids, "ids", self.config.vocab)
         if values.shape[1] > self.config.context:
             raise errors.PromptError(
                 f"the text has {values.shape[1]} tokens, but the model's context is {self.config.context}; shorten it."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from webgpu_widget.errors import FormatError, PromptError
 from webgpu_widget.llm.backends import of_gguf
+from webgpu_widget.nn.prompts import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,12 +122,7 @@ class Tokenizer:
         PromptError
             When it is no text, cannot be written as UTF-8, or has no ids.
         """
-        if not isinstance(text, str):
-            raise PromptError(f"a prompt is a str, not {type(text).__name__}")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise PromptError(f"the prompt is no text: {error}. Take the lone surrogates out of it.") from error
+        check_text(text)
         backend = self._plain if is_plain else self.backend
         ids = list(backend.encode(text, add_special_tokens=False).ids)
         if is_plain:

@@ -10,6 +10,7 @@ import numpy as np
 from webgpu_widget import errors
 from webgpu_widget.link.steps import Steps, drive, drive_async
 from webgpu_widget.nn.loaded import Loaded
+from webgpu_widget.nn.prompts import rows_of_ids
 from webgpu_widget.t5 import forward
 
 if TYPE_CHECKING:
@@ -36,18 +37,7 @@ class Checks(Loaded):
     _encoders: Encoders
 
     def _ids(self, ids: Any, what: str) -> np.ndarray[Any, Any]:
-        values: np.ndarray[Any, Any] = np.asarray(ids)
-        if values.ndim == 1:
-            values = values[None]
-        if values.ndim != 2 or values.size == 0:
-            raise errors.ShapeError(f"{what} has shape {np.shape(ids)}, but must be (batch, tokens), both at least 1")
-        if values.dtype.kind not in "iu":
-            raise errors.DTypeError(f"{what} is {values.dtype}, but must be whole numbers")
-        if values.min() < 0 or values.max() >= self.config.vocab_size:
-            raise errors.ShapeError(
-                f"{what} holds ids from {values.min()} to {values.max()}, but the model has those from 0 to {self.config.vocab_size - 1}"
-            )
-        return values
+        return rows_of_ids(ids, what, self.config.vocab_size)
 
     def _mask(self, ids: np.ndarray[Any, Any], mask: Any) -> np.ndarray[Any, Any]:
         if mask is None:

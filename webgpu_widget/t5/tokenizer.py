@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from webgpu_widget.errors import FormatError, PromptError
+from webgpu_widget.nn.prompts import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,8 +69,7 @@ class Tokenizer:
         FormatError
             When the file's parts do not fit together.
         """
-        if not isinstance(text, str):
-            raise PromptError(f"a prompt is a str, not {type(text).__name__}; pass a str, or a list of them")
+        check_text(text)
         if not text.strip():
             raise PromptError(
                 f"the prompt {text!r} is empty; write what the model is to do, for example 'translate English to German: Hello.'"
