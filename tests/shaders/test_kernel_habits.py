@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 
 import webgpu_widget as wg
+from webgpu_widget.kernels.kernel import normal_constants
 
 SOURCE = """
 struct Params { scale: f32, shift: f32 }
@@ -51,6 +53,29 @@ def test_arrays_by_position_are_refused_with_the_call_that_was_meant(gpu, kernel
         gpu.run(SOURCE, x, threads=5, entry_point="main")
     named = {"x": x, "y": wg.out(5), "params": {"scale": 2, "shift": 1}}
     np.testing.assert_allclose(kernel(named, threads=5).numpy(), 2 * x + 1, rtol=2**-22, atol=2**-22)
+
+
+def test_a_call_of_which_nothing_comes_back_says_so(gpu, kernel, rng):
+    x = rng.standard_normal(5).astype(np.float32)
+    rest = {"x": x, "params": {"scale": 2, "shift": 1}, "threads": 5}
+    said = (
+        r"'affine': nothing of this call comes back, since 'y' is written .* y=wg\.out\(shape, dtype\), or y=gpu\.array"
+    )
+    with pytest.warns(UserWarning, match=said) as seen:
+        assert kernel(y=np.zeros(5, np.float32), **rest) is None
+    assert seen[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kept = gpu.zeros(5)
+        assert kernel(y=kept, **rest) is None
+        np.testing.assert_array_equal(kernel(y=wg.out(5), **rest).numpy(), kept.numpy())
+        gpu.run("@compute @workgroup_size(1) fn main() {}", threads=1)
+
+
+@pytest.mark.no_adapter
+def test_constants_are_a_dict():
+    with pytest.raises(wg.BindingError, match=r"constants are \[4\]; pass a dict"):
+        normal_constants([4])  # type: ignore[arg-type]
 
 
 def test_a_kernel_pickles_by_its_source(kernel, rng):

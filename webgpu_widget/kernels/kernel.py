@@ -380,10 +380,28 @@ class Kernel:
         for action in bound.after:
             action()
         outputs = None
-        if bound.outputs:
+        if not bound.outputs:
+            self._check_kept(entry, given)
+        else:
             named = {name: bound.outputs[name] for name in given if name in bound.outputs}
             outputs = next(iter(named.values())) if len(named) == 1 else named
         return outputs, notes
+
+    def _check_kept(self, entry: Entry, given: Mapping[str, Any]) -> None:
+        """Warn of a call of which nothing is to be seen: all that it writes is a copy of what it was given."""
+        lost = []
+        for variable in entry.variables:  # those that are written come first
+            if not variable.written:
+                break
+            if isinstance(given[variable.name], Output):
+                return
+            lost.append(variable.name)
+        if lost:
+            what = ", ".join(map(repr, lost))
+            warn_caller(
+                f"kernel {self.name!r}: nothing of this call comes back, since {what} {'is' if len(lost) == 1 else 'are'} written in copies of what was "
+                f"passed. For a result pass {lost[0]}=wg.out(shape, dtype), or {lost[0]}=gpu.array(...), which is written in place"
+            )
 
     def _noted(self, text: Watched, bound: _bind.Bound) -> Notes | None:
         """Bind the notes of a watched call; those of a recorded one are checked after each replay."""
