@@ -19,7 +19,7 @@ from fake_browser import until
 from numpy.random import Generator
 
 import webgpu_widget as wg
-from webgpu_widget.cluster import channels, hub, mandelbrot
+from webgpu_widget.cluster import channels, hub, mandelbrot, matmul
 from webgpu_widget.cluster.exchange import Block
 from webgpu_widget.link.transports import _chromium
 
@@ -208,12 +208,15 @@ def launched(n: int, **options: object) -> Iterator[wg.Cluster]:
         yield made
 
 
-def test_one_browser_has_the_bits_of_two_that_share_the_work(rng: Generator) -> None:
-    """Alone it gets several blocks a task, and keeps none to pass them on."""
+def test_one_browser_has_the_bits_of_two_that_share_the_work(rng: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone it gets several blocks a task, as a GPU does, and keeps none to pass them on."""
+    bundles = matmul.bundles
+    monkeypatch.setattr(matmul, "bundles", lambda m, n, on_cpu: bundles(m, n, [False] * len(on_cpu)))
     a, b = rng.standard_normal((256, 70), np.float32), rng.standard_normal((70, 256), np.float32)
     with launched(1, exchange="peer") as made:
         alone, picture = made.matmul(a, b, block=32), made.mandelbrot(**VIEW)
         tasks = made.workers[0].tasks_done
+        assert tasks == 8 + 1
         made.launch(1)
         made.wait(2, timeout=JOIN_S)
         assert np.array_equal(made.matmul(a, b, block=32), alone)

@@ -178,11 +178,15 @@ def test_operands_are_read_for_the_check_once_and_not_for_each_block(
 @pytest.mark.parametrize("browsers", [0, 1, 2, 9])
 def test_blocks_of_a_row_go_together_where_each_browser_has_many(shape: tuple[int, int], browsers: int) -> None:
     rows, columns = shape
-    made = matmul.bundles(rows, columns, browsers)
+    made = matmul.bundles(rows, columns, [False] * browsers)
     assert sorted(cell for some in made for cell in some) == [(i, j) for i in range(rows) for j in range(columns)]
     assert all(len({i for i, _ in some}) == 1 for some in made)
     assert len(made) >= min(rows * columns, 6 * max(browsers, 1))
     assert len(made) <= max(2 * 6 * max(browsers, 1), 2 * rows)
+    # What takes a CPU long is told, and lost, block by block.
+    assert matmul.bundles(rows, columns, [*[False] * browsers, True]) == [
+        [(i, j)] for i in range(rows) for j in range(columns)
+    ]
 
 
 def test_tiles_are_larger_where_few_gpus_share_a_picture() -> None:

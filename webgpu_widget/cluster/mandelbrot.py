@@ -254,7 +254,7 @@ def render(
     view = make_view(center, width, size, max_iter)
     members = cluster._roster.present("ready")
     if tile is None:
-        tile = side_for(view.size, [member.info.is_fallback for member in members if member.info is not None])
+        tile = side_for(view.size, [member.info is None or member.info.is_fallback for member in members])
     if tile < 1:
         raise errors.ClusterError(f"tile is {tile}; it is a positive number of pixels")
     began = time.monotonic()

@@ -1,6 +1,6 @@
 """The product of matrices by blocks.
 
-The result is cut into blocks of ``block`` rows and columns, one task each, or some blocks of a row where each browser has many. A task walks along a row of blocks of A and a column of blocks of B, which the exchange
+The result is cut into blocks of ``block`` rows and columns, one task each, or some blocks of a row where each browser, a GPU, has many. A task walks along a row of blocks of A and a column of blocks of B, which the exchange
 brings to its browser once, and adds their products to a block that stays on the GPU until it is complete. Browsers are given blocks of the result whose operands they
 have, and at first cells of a grid as square as their number allows: what has to be brought then grows with the square root of the number of browsers.
 
@@ -202,22 +202,22 @@ def compute_blocks(gpu: GPU, name: str, cells: Sequence[tuple[int, int]]) -> lis
     return product.compute(as_device(gpu), cast("BrowserWorker", get_worker()).member, cells)
 
 
-def bundles(rows: int, columns: int, browsers: int) -> list[list[tuple[int, int]]]:
+def bundles(rows: int, columns: int, on_cpu: Sequence[bool]) -> list[list[tuple[int, int]]]:
     """Put blocks of a row together to be computed in one task, where each browser has many: between two tasks it waits for Python some milliseconds.
 
     Parameters
     ----------
     rows, columns : int
         Of blocks.
-    browsers : int
-        How many share the work.
+    on_cpu : sequence of bool
+        Of each browser, whether a CPU does the work: there a block takes long enough.
 
     Returns
     -------
     list of list of (int, int)
         Which blocks are in each, at least `_PIECES` for each browser unless there are fewer blocks.
     """
-    length = max(1, min(columns, rows * columns // (_PIECES * max(browsers, 1))))
+    length = 1 if any(on_cpu) else max(1, min(columns, rows * columns // (_PIECES * max(len(on_cpu), 1))))
     return [
         [(i, j) for j in range(start, min(start + length, columns))]
         for i in range(rows)
@@ -274,7 +274,8 @@ def matmul(
         return out
     product = Product(cluster._exchange, left, right, block)
     members = cluster._roster.present("ready")
-    cells = bundles(product.left.rows, product.right.columns, len(members))
+    on_cpu = [member.info is None or member.info.is_fallback for member in members]
+    cells = bundles(product.left.rows, product.right.columns, on_cpu)
     pieces = [Piece(n, (product.name, some), float(len(some))) for n, some in enumerate(cells)]
     try:
         with meter(progress, "blocks", float(product.left.rows * product.right.columns)) as advance:
