@@ -12,6 +12,7 @@ from webgpu_widget.arrays.lazy import create
 from webgpu_widget.arrays.lazy.likeness import likeness
 from webgpu_widget.arrays.lazy.node import node_of
 from webgpu_widget.arrays.lazy.trace import Trace
+from webgpu_widget.shaders.uniforms import pack_words
 
 SHAPES = ((4, 4), (4,), (4, 1), (1, 4), (1,), ())
 DTYPES = (np.float32, np.float32, np.int32, np.uint32, np.bool_, np.float16)
@@ -82,3 +83,11 @@ def test_an_alias_of_another_shape_is_another_expression(size):
     x = create.from_host(fake, np.zeros((size,), np.float32))
     keys = {likeness(node_of(one + 1.0)).key for one in (x, x.reshape(1, size), x.reshape(size, 1), x[1:], x[:-1])}
     assert len(keys) == 5
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 7])
+def test_uniforms_are_words_modulo_two_to_the_32_in_whole_vectors(rng, count):
+    words = [int(n) for n in rng.integers(-(2**31), 2**32, count)]
+    for given in ([abs(w) for w in words], words, [-1] * count, [2**32 + 5] * count):
+        packed = np.frombuffer(pack_words(given), "<u4").tolist()
+        assert packed == [w % 2**32 for w in given] + [0] * (-count % 4)

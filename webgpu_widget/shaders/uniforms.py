@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from webgpu_widget.shaders.source import load
 
-__all__ = ["Uniform", "uniform"]
+__all__ = ["Uniform", "pack_words", "uniform"]
 
 _FIELD = re.compile(r"(\w+)\s*:\s*(array<\w+, \d+>|\w+)")
 _TYPE = re.compile(r"([uif])32|vec([234])([uif])|array<vec4([uif]), (\d+)>")
 _CODES = {"u": "I", "i": "i", "f": "f"}
 _ALIGNMENT = {1: 4, 2: 8}
+_words: dict[int, struct.Struct] = {}
+"""Uniforms of so many words, padded."""
 
 
 @dataclass(frozen=True)
@@ -113,3 +115,15 @@ def _shape(kind: str) -> tuple[int, str]:
 def uniform(name: str, struct: str = "Params") -> Uniform:
     """Return the uniform of a shader of the package, whose name is as ``shaders.load`` takes it."""
     return Uniform.read(load(name), struct)
+
+
+def pack_words(words: Sequence[int]) -> bytes:
+    """Return the uniform: each integer modulo 2**32, padded to whole vec4s."""
+    count = len(words)
+    layout = _words.get(count)
+    if layout is None:
+        layout = _words[count] = struct.Struct(f"<{count}I{4 * (-count % 4)}x")
+    try:
+        return layout.pack(*words)
+    except struct.error:
+        return layout.pack(*(word & 0xFFFFFFFF for word in words))

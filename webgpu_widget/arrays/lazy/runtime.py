@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +20,7 @@ from webgpu_widget.device.limits import SAFE_BINDING_BYTES, SAFE_BUFFER_BYTES
 from webgpu_widget.errors import BufferSizeError, ClosedError, LimitError
 from webgpu_widget.process import interrupts
 from webgpu_widget.process.fork import Lock, tell_children
+from webgpu_widget.shaders.uniforms import pack_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,8 +35,6 @@ _making = Lock()
 _MOST_PLANS = 4096
 _FEW_BUFFERS = 4
 """Every kernel may bind as many, in WebGPU's compatibility mode too."""
-_uniforms: dict[int, struct.Struct] = {}
-"""Uniforms of so many words, padded."""
 MOST_WEIGHT = 128
 """An expression of more operations than this is computed before more is added to it."""
 
@@ -375,18 +373,6 @@ def _measure(root: Node) -> tuple[int, int]:
 def pipeline_label(pipeline: Any) -> str:
     """Return a pipeline's name, for messages."""
     return str(getattr(pipeline, "label", pipeline))
-
-
-def pack_words(words: Sequence[int]) -> bytes:
-    """Return the uniform: each integer modulo 2**32, padded to whole vec4s."""
-    count = len(words)
-    layout = _uniforms.get(count)
-    if layout is None:
-        layout = _uniforms[count] = struct.Struct(f"<{count}I{4 * (-count % 4)}x")
-    try:
-        return layout.pack(*words)
-    except struct.error:
-        return layout.pack(*(word & 0xFFFFFFFF for word in words))
 
 
 def runtime_of(device: Device) -> Runtime:
