@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,23 @@ def test_colours_are_shown_as_they_are(gpu: wg.GPU, rng: np.random.Generator) ->
     whole = rng.integers(0, 256, (400, 500, 1)).astype(np.int32)
     picture = live(gpu.array(whole)).frame()
     assert np.abs(picture[..., :3].astype(int) - whole).max() <= 1
+
+
+def test_a_picture_of_a_large_array_is_shown_by_means_and_saved_whole(
+    rng: np.random.Generator, tmp_path: pathlib.Path
+) -> None:
+    picture = wg.show(rng.random((8, 3072)).astype(np.float32), cmap="gray", vmin=0, vmax=1)
+    assert isinstance(picture, Picture)
+    bundle = picture._repr_mimebundle_()
+    shown = np.asarray(Image.open(io.BytesIO(bundle["image/png"]))).astype(int)
+    means = picture.rgba[..., :3].reshape(4, 2, 1536, 2, 3).mean(axis=(1, 3))
+    assert np.abs(shown - means).max() <= 1
+    assert bundle["text/plain"] == "Picture(3072 x 8, shown by means over blocks of 2 x 2)"
+    with Image.open(picture.save(tmp_path / "whole.png")) as whole:
+        assert whole.size == (3072, 8)
+    tall = wg.show(np.zeros((100_000, 3), np.float32))
+    assert isinstance(tall, Picture)
+    assert Image.open(io.BytesIO(tall._repr_mimebundle_()["image/png"])).size == (1, 1516)
 
 
 def test_large_arrays_are_drawn_by_means(gpu: wg.GPU, rng: np.random.Generator) -> None:

@@ -107,12 +107,23 @@ class Picture:
         return target
 
     def __repr__(self) -> str:
-        return f"Picture({self.rgba.shape[1]} x {self.rgba.shape[0]})"
+        block = self._block
+        reduced = f", shown by means over blocks of {block} x {block}" if block > 1 else ""
+        return f"Picture({self.rgba.shape[1]} x {self.rgba.shape[0]}{reduced})"
+
+    @property
+    def _block(self) -> int:
+        """Elements on a side of what becomes a pixel where it is shown: a page has no use for more pixels than a screen has."""
+        return -(-max(self.rgba.shape[:2]) // _MOST_SIDE)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        zoom = max(1, _LEAST_SIDE // max(self.rgba.shape[:2]))
-        magnified = self.rgba.repeat(zoom, 0).repeat(zoom, 1)
-        return {"image/png": png(magnified, level=6), "text/plain": repr(self)}
+        from PIL import Image
+
+        shown = self.rgba
+        if self._block > 1:
+            shown = np.asarray(Image.fromarray(shown).reduce(self._block))
+        zoom = max(1, _LEAST_SIDE // max(shown.shape[:2]))
+        return {"image/png": png(shown.repeat(zoom, 0).repeat(zoom, 1), level=6), "text/plain": repr(self)}
 
 
 def _channels(shape: tuple[int, ...]) -> int:
@@ -226,7 +237,7 @@ def show(
     Returns
     -------
     Picture or ShaderView
-        To be shown by a cell.
+        To be shown by a cell; a picture of more than 1,536 rows or columns by means over blocks, while `Picture.rgba` and its file have all of it.
 
     Raises
     ------
