@@ -5,10 +5,13 @@ They are installed in an environment of their own; WEBGPU_WIDGET_HOSTS_PYTHON na
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +25,7 @@ import nbformat
 import pytest
 from lab_harness import Lab
 from lab_server import ROOT, TOKEN, free_port
+from PIL import Image
 
 pytestmark = [pytest.mark.playwright, pytest.mark.no_adapter, pytest.mark.long]
 
@@ -118,6 +122,7 @@ def test_papermill_computes_headless_and_keeps_pictures(python: str, story: path
     assert "sum 499500.0" in json.dumps(done[0])
     for cell in done:
         assert set(cell[-1]["data"]) == {"image/png", "text/plain"}  # type: ignore[call-overload]
+    assert "_esm" not in (story.parent / "done.ipynb").read_text(), "the file keeps no model, and no module of one"
 
 
 @pytest.mark.parametrize("program", ["papermill", "nbconvert"])
@@ -144,6 +149,40 @@ def test_nbconvert_makes_a_page_with_pictures(lab: Lab, python: str, story: path
     assert min(widths) > 1
     assert "sum 499500.0" in page.locator("body").inner_text()
     page.close()
+
+
+WHERE_PLAYWRIGHT_LOOKS = """
+from playwright.sync_api import Error, sync_playwright
+with sync_playwright() as made:
+    try:
+        made.chromium.launch().close()
+    except Error as error:
+        print(str(error).split(" at ")[1].splitlines()[0])
+"""
+
+
+def test_nbconvert_makes_a_pdf_with_pictures(python: str, story: pathlib.Path) -> None:
+    """By webpdf, whose Playwright finds this machine's Chromium where it would look for its own."""
+    browsers = {"PLAYWRIGHT_BROWSERS_PATH": str(story.parent / "browsers")}
+    place = ran([python, "-c", WHERE_PLAYWRIGHT_LOOKS], story.parent, **browsers).stdout.strip()
+    program = os.environ.get("WEBGPU_WIDGET_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+    pathlib.Path(place).parent.mkdir(parents=True)
+    pathlib.Path(place).write_text(f'#!/bin/sh\nexec {program} --headless "$@"\n')
+    pathlib.Path(place).chmod(0o755)
+    command = [python, "-m", "nbconvert", "--to", "notebook", "--execute", "story.ipynb", "--output", "executed.ipynb"]
+    told = ran(command, story.parent, WEBGPU_WIDGET_TRANSPORT="headless")
+    assert told.returncode == 0, told.stderr[-3000:]
+    command = [python, "-m", "nbconvert", "--to", "webpdf", "--disable-chromium-sandbox", "executed.ipynb"]
+    told = ran(command, story.parent, **browsers)
+    assert told.returncode == 0, told.stderr[-3000:]
+    made = (story.parent / "executed.pdf").read_bytes()
+    # Skia writes each picture as an object with its size, uncompressed but for its pixels.
+    images = re.findall(rb"/Subtype /Image\s+/Width (\d+)\s+/Height (\d+)", made)
+    stored = [
+        Image.open(io.BytesIO(base64.b64decode(str(cell[-1]["data"]["image/png"])))).size  # type: ignore[index]
+        for cell in outputs(story.parent / "executed.ipynb")
+    ]
+    assert sorted((int(width), int(height)) for width, height in images) == sorted(stored)
 
 
 def test_notebook_7_computes_in_the_page(lab: Lab, python: str, story: pathlib.Path) -> None:
@@ -206,4 +245,56 @@ def test_voila_without_one_says_what_to_set(lab: Lab, python: str, story: pathli
         page = lab.browser.new_page()
         page.goto(address, timeout=120_000)
         page.wait_for_function("() => document.body.innerText.includes('WEBGPU_WIDGET_TRANSPORT=headless')")
+        page.close()
+
+
+MARIMO = """
+import marimo
+app = marimo.App()
+
+@app.cell
+def computed():
+    import numpy as np
+    import webgpu_widget as wg
+    gpu = wg.GPU("headless")
+    total = float(gpu.array(np.arange(1000, dtype=np.float32)).sum())
+    gpu
+    return (gpu, total, wg)
+
+@app.cell
+def said(total):
+    f"sum {total}"
+    return
+
+@app.cell
+def explored(gpu, wg):
+    explorer = wg.MandelbrotExplorer(height=240, gpu=gpu)
+    explorer
+    return (explorer,)
+
+@app.cell
+def drawn(gpu, wg):
+    view = wg.ShaderView("fn image(p: vec2f, time: f32) -> vec3f { return vec3f(p / 64.0, fract(time)); }", size=(64, 64), gpu=gpu)
+    view
+    return (view,)
+
+if __name__ == "__main__":
+    app.run()
+"""
+
+
+def test_marimo_shows_live_views_of_what_a_headless_browser_computed(lab: Lab, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "story.py").write_text(MARIMO)
+    port = free_port()
+    command = [sys.executable, "-m", "marimo", "run", "story.py", "--headless", "--no-token", "--host=127.0.0.1"]
+    with serving([*command, f"--port={port}"], port, tmp_path):
+        page = lab.browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/", timeout=120_000)
+        page.wait_for_selector(".wgmb[data-state=idle]", state="attached", timeout=120_000)
+        page.wait_for_selector(".wgsv[data-state=playing]", state="attached", timeout=60_000)
+        page.screenshot(path=str(pathlib.Path(os.environ.get("WEBGPU_WIDGET_SCREENSHOTS", tmp_path)) / "marimo.png"))
+        page.get_by_text("sum 499500.0").wait_for(state="attached")
+        card = page.locator(".webgpu-widget-status")
+        assert "ready" in str(card.first.text_content())
+        assert "swiftshader" in str(card.first.text_content())
         page.close()
