@@ -221,18 +221,19 @@ def emit_module():
 @pytest.mark.parametrize("through_half", [False, True])
 @pytest.mark.parametrize("x_half", [False, True])
 @pytest.mark.parametrize("y_half", [False, True])
-def test_convert_equals_its_twin(gpu, rng, x_half, y_half, through_half):
-    x = rng.standard_normal((2, 3, 5, 7)).astype(np.float16 if x_half else np.float32)
+@pytest.mark.parametrize(("columns", "padded"), [(7, 9), (150, 160), (161, 161), (700, 1030)])
+def test_convert_equals_its_twin(gpu, rng, x_half, y_half, through_half, columns, padded):
+    x = rng.standard_normal((2, 3, 5, columns)).astype(np.float16 if x_half else np.float32)
     y_dtype = np.float16 if y_half else np.float32
     through = through_half and not y_half
-    source, target = gpu.array(x), gpu.array(np.full((2, 3, 6, 9), np.nan, y_dtype))
+    source, target = gpu.array(x), gpu.array(np.full((2, 3, 6, padded), np.nan, y_dtype))
     convert(
         gpu._device.queue,
         tight(source._memory, x.shape, half=x_half),
-        tight(target._memory, (2, 3, 6, 9), half=y_half),
+        tight(target._memory, (2, 3, 6, padded), half=y_half),
         through_half=through,
     )
-    assert np.array_equal(target.numpy(), reference.convert(x, 6, 9, y_dtype, through_half=through))
+    assert np.array_equal(target.numpy(), reference.convert(x, 6, padded, y_dtype, through_half=through))
 
 
 def beside_every_float16():

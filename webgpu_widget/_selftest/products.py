@@ -171,20 +171,21 @@ def not_finite(bench: Bench) -> float:
 
 
 @AREA.case(
-    "matrix/convert", "elements", 0, x=(np.float32, np.float16), y=(np.float32, np.float16), through=(False, True)
-)
-def converted(bench: Bench, x: Any, y: Any, through: bool) -> float:
+    "matrix/convert", "elements", 0, x=(np.float32, np.float16), y=(np.float32, np.float16), through=(False, True),
+    columns=((7, 9), (150, 160), (161, 161)),
+)  # fmt: skip
+def converted(bench: Bench, x: Any, y: Any, through: bool, columns: tuple[int, int]) -> float:
     """Between float32 and float16, padded with zeros; ``through`` rounds to float16 and stays float32."""
-    values = bench.rng.standard_normal((2, 3, 5, 7)).astype(x)
+    values = bench.rng.standard_normal((2, 3, 5, columns[0])).astype(x)
     through = through and y is np.float32
-    source, target = bench.gpu.array(values), bench.gpu.array(np.full((2, 3, 6, 9), np.nan, y))
+    source, target = bench.gpu.array(values), bench.gpu.array(np.full((2, 3, 6, columns[1]), np.nan, y))
     convert(
         bench.queue,
         tight(source._memory, values.shape, half=x is np.float16),
-        tight(target._memory, (2, 3, 6, 9), half=y is np.float16),
+        tight(target._memory, (2, 3, 6, columns[1]), half=y is np.float16),
         through_half=through,
     )
-    return differing(target.numpy(), twin.convert(values, 6, 9, y, through_half=through))
+    return differing(target.numpy(), twin.convert(values, 6, columns[1], y, through_half=through))
 
 
 @AREA.case("matrix/round_half", "elements", 0, count=(1, 255, 257, 1009))

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from webgpu_widget.device.handles import Buffer, Span
     from webgpu_widget.device.queue import Queue
 
-"""Along one axis of a dispatch; WebGPU's guaranteed limit."""
+_SHORT = 128
+"""Columns; shorter rows would leave most of a workgroup idle."""
 
 
 def fold(count: int) -> tuple[int, int]:
@@ -100,7 +101,11 @@ def convert(
     if y.half and not x.half and x.sizes == y.sizes and x.is_run() and total % 8 == x.offset % 4 == 0:
         _round_half(queue, x, y, total // 8, limit)
         return
-    words = -(-total // 2) if y.half else total
+    # A row's own division is the workgroup's; where rows are short, or half a word too long, all of them are one line.
+    lines = outer * inner * out_rows
+    if out_cols < _SHORT or (y.half and out_cols % 2):
+        lines = 1
+    words = -(-total // lines // (2 if y.half else 1))
     pipe = queue.pipeline(
         shaders.load("matrix/convert"),
         "matmul convert",
@@ -117,10 +122,12 @@ def convert(
         out_rows=out_rows,
         out_cols=out_cols,
         inner=inner,
+        lines=lines,
         words=words,
         total=total,
     )
-    queue.dispatch(pipe, [(0, 0, bound_x), (0, 1, bound_y), (1, 0, params)], (*fold(-(-words // 256)), 1))
+    groups = (min(SAFE_WORKGROUPS, -(-words // 256)), min(SAFE_WORKGROUPS, lines), 1)
+    queue.dispatch(pipe, [(0, 0, bound_x), (0, 1, bound_y), (1, 0, params)], groups)
 
 
 def _strides(name: str, view: View, offset: int) -> dict[str, int]:

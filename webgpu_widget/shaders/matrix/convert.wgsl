@@ -1,7 +1,7 @@
 // Copy a strided batch of matrices into another, padded with zeros, between float32 and float16.
 // Shapes: x any strides (elements) -> y (outer, inner, out_rows, out_cols), tight where it is float16, else of any strides. float16 is two to a
 // u32, so no shader-f16 is needed.
-// Dispatch: one invocation per u32 of y, 256 a workgroup, folded over x and y.
+// Dispatch: (words / 256, lines) workgroups or fewer, which then take several; an invocation per u32 of a line of y.
 // Accuracy: exact, or one rounding to nearest even where float32 becomes float16: 65520 and more are infinite, NaN stays NaN.
 // Source: IEEE 754 binary16, in integers: pack2x16float may spill what float16 cannot hold into the other half, and a pair of pack2x16float
 // and unpack2x16float is one that a driver may leave out.
@@ -22,6 +22,7 @@ struct Params {
   x_col: u32,
   x_outer: u32,
   x_inner: u32,
+  lines: u32,
   words: u32,
   total: u32,
   y_offset: u32,
@@ -56,40 +57,62 @@ fn from_half(h: u32) -> f32 {
   return bitcast<f32>(select(normal, small, m < 0x400u) | ((h & 0x8000u) << 16u));
 }
 
-fn element(e: u32) -> f32 {
-  let col = e % p.out_cols;
-  let row = e / p.out_cols % p.out_rows;
-  let batch = e / p.out_cols / p.out_rows;
-  if (e >= p.total || row >= p.rows || col >= p.cols) {
+struct Place {
+  batch: u32,
+  row: u32,
+  col: u32,
+}
+
+fn place_of(e: u32) -> Place {
+  return Place(e / p.out_cols / p.out_rows, e / p.out_cols % p.out_rows, e % p.out_cols);
+}
+
+fn element(place: Place) -> f32 {
+  if (place.row >= p.rows || place.col >= p.cols) {
     return 0.0;
   }
-  let at = p.x_offset + batch / p.inner * p.x_outer + batch % p.inner * p.x_inner + row * p.x_row + col * p.x_col;
+  let at = p.x_offset + place.batch / p.inner * p.x_outer + place.batch % p.inner * p.x_inner + place.row * p.x_row + place.col * p.x_col;
   if (X_HALF != 0u) {
     return from_half((x[at / 2u] >> (at % 2u * 16u)) & 0xffffu);
   }
   return bitcast<f32>(x[at]);
 }
 
-@compute @workgroup_size(256)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let word = id.y * groups.x * 256u + id.x;
-  if (word >= p.words) {
-    return;
-  }
-  if (Y_HALF != 0u) {
-    y[word] = to_half(element(2u * word)) | (to_half(element(2u * word + 1u)) << 16u);
-    return;
-  }
-  var value = element(word);
+fn store(place: Place) {
+  var value = element(place);
   if (ROUND != 0u) {
     value = from_half(to_half(value));
   }
-  let col = word % p.out_cols;
-  let row = word / p.out_cols % p.out_rows;
-  let batch = word / p.out_cols / p.out_rows;
-  let at = p.y_offset + batch / p.inner * p.y_outer + batch % p.inner * p.y_inner + row * p.y_row + col * p.y_col;
+  let at = p.y_offset + place.batch / p.inner * p.y_outer + place.batch % p.inner * p.y_inner + place.row * p.y_row + place.col * p.y_col;
   if (ADD != 0u) {
     value += bitcast<f32>(y[at]);
   }
   y[at] = bitcast<u32>(value);
+}
+
+// One line after the other: a row, or all elements where rows are short, or do not end with a u32.
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lid: u32) {
+  for (var line = group.y; line < p.lines; line += groups.y) {
+    let batch = line / p.out_rows;
+    let row = line % p.out_rows;
+    for (var word = group.x * 256u + lid; word < p.words; word += groups.x * 256u) {
+      if (Y_HALF == 0u) {
+        var place = Place(batch, row, word);
+        if (p.lines == 1u) {
+          place = place_of(word);
+        }
+        store(place);
+      } else if (p.lines == 1u) {
+        var high = 0u;
+        if (2u * word + 1u < p.total) {
+          high = to_half(element(place_of(2u * word + 1u)));
+        }
+        y[word] = to_half(element(place_of(2u * word))) | (high << 16u);
+      } else {
+        let low = to_half(element(Place(batch, row, 2u * word)));
+        y[line * p.words + word] = low | (to_half(element(Place(batch, row, 2u * word + 1u))) << 16u);
+      }
+    }
+  }
 }
