@@ -19,6 +19,7 @@ import tornado.web
 import tornado.websocket
 
 from webgpu_widget.link import codec
+from webgpu_widget.link.transports._frames import Frames
 from webgpu_widget.link.transports._names import is_loopback
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ class SocketHandler(Guarded, tornado.websocket.WebSocketHandler):
         if not self._heard:
             self.close(4003, f"nothing was said for {_FIRST_WORD_S:.0f} s")
 
-    def on_message(self, message: str | bytes) -> None:
+    def on_message(self, message: str | bytes | memoryview) -> None:
         """Pass a frame on as a message."""
         if self.receiver is None or self._over:
             return
@@ -293,9 +294,10 @@ class SocketHandler(Guarded, tornado.websocket.WebSocketHandler):
             self.end(_MALFORMED, "a message that cannot be dealt with")
 
     def get_websocket_protocol(self) -> tornado.websocket.WebSocketProtocol | None:
-        """Return tornado's, with a word in the log where it refuses a frame that is too big without one."""
+        """Return tornado's with a reader of ours, and a word in the log where a message that is too big is refused without one."""
         made = super().get_websocket_protocol()
-        if made is not None:
+        if isinstance(made, tornado.websocket.WebSocketProtocol13):
+            made = Frames.of(made)
             close = made.close
 
             def told(code: int | None = None, reason: str | None = None) -> None:
