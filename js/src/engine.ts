@@ -458,8 +458,8 @@ export class Engine {
       claim = this.ledger.claim();
     };
     const ready = async (): Promise<boolean> => (await claim?.settle()) === undefined;
-    const { sent } = await gpu.staging.read(parts, submitted, ready, (part, bytes) =>
-      this.replies.chunk(id, part.item, part.itemOffset, part.itemBytes, bytes),
+    const { sent } = await gpu.staging.read(parts, submitted, ready, (part, bytes, release) =>
+      this.replies.chunk(id, part.item, part.itemOffset, part.itemBytes, bytes, release),
     );
     this.answer(
       id,

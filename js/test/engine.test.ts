@@ -48,3 +48,41 @@ test("what a device's end aborts is told as the loss that follows", async () => 
 test("what is aborted without a loss is told as that", async () => {
   expect(await told(null)).toEqual(["a cancelled", "b cancelled"]);
 });
+
+test("the memory of a chunk comes back to the ring that it is from once Python has it", async () => {
+  const releases: (() => void)[] = [];
+  const replies: Replies = {
+    requests: new Set(["a"]),
+    isCancelled: () => false,
+    dealtWith: () => undefined,
+    result: () => undefined,
+    error: () => undefined,
+    chunk: async (_id, _item, _offset, _total, _bytes, release) => {
+      if (release) releases.push(release);
+      return true;
+    },
+    progress: () => undefined,
+    lost: () => undefined,
+  };
+  let free = 0;
+  const part = { item: 0, itemOffset: 0, itemBytes: 4 };
+  const read = async (_parts: unknown, submitted: () => void, _ready: unknown, send: (...of: unknown[]) => Promise<boolean>) => {
+    submitted();
+    return { sent: send(part, new Uint8Array(4), () => free++) };
+  };
+  const engine = new Engine(replies, () => undefined);
+  engine.gpu = {
+    dead: false,
+    device: { lost: new Promise(() => undefined), queue: { onSubmittedWorkDone: async () => undefined } },
+    recorder: { flush: () => undefined },
+    buffers: { get: () => ({}), range: () => 4 },
+    staging: { read },
+    release: () => undefined,
+  } as unknown as Gpu;
+  const command = { op: "read" as const, id: "a", reads: [{ buffer: 1, offset: 0, size_bytes: 4 }] };
+  engine.enqueue({ kind: "batch", instance: "i", seq: 1, epoch: 1, commands: [command] }, []);
+  await expect.poll(() => releases.length).toBe(1);
+  expect(free).toBe(0);
+  releases[0]?.();
+  expect(free).toBe(1);
+});
