@@ -43,7 +43,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     found = str(folder / "bin" / "python")
     if not named:
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([found, "-m", "pip", "install", "--quiet", *PROGRAMS], check=True, timeout=280)
+        subprocess.run([found, "-m", "pip", "install", "--quiet", *PROGRAMS, "anywidget"], check=True, timeout=280)
     site = next((folder / "lib").glob("python*")) / "site-packages"
     (site / "dependencies.pth").write_text(f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r})\n")
     # The widgets' part for the page is looked for in the environment of the program.
@@ -297,4 +297,9 @@ def test_marimo_shows_live_views_of_what_a_headless_browser_computed(lab: Lab, t
         card = page.locator(".webgpu-widget-status")
         assert "ready" in str(card.first.text_content())
         assert "swiftshader" in str(card.first.text_content())
+        # marimo shows a widget inside a shadow, with styles of its own.
+        assert card.first.evaluate("(card) => getComputedStyle(card).borderRadius") == "6px"
+        inside = "(element) => { const [a, b] = [element, element.closest('.wgsv, .wgmb')].map((e) => e.getBoundingClientRect()); return a.right <= b.right && a.bottom <= b.bottom; }"
+        assert page.locator(".wgsv button").last.evaluate(inside), "a small view has all of its buttons"
+        assert page.locator(".wgmb-status").evaluate(inside), "a low explorer has its line"
         page.close()

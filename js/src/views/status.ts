@@ -19,21 +19,12 @@ const STYLE = `
 .webgpu-widget-status dt { color: var(--ww-soft); font-size: 11px; font-weight: 400; }
 .webgpu-widget-status dd { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .webgpu-widget-status pre { margin: 8px 0 0; padding: 0; white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; color: var(--ww-bad); background: none; font: 12px/1.4 var(--jp-code-font-family, ui-monospace, monospace); max-height: 9em; overflow: auto; }
-@media (prefers-color-scheme: dark) { :root:not(:has([data-jp-theme-light])) .webgpu-widget-status { --ww-text: var(--jp-content-font-color1, #e6edf3); --ww-soft: var(--jp-content-font-color2, #9198a1);
+@media (prefers-color-scheme: dark) { .webgpu-widget-status:not(:is([data-jp-theme-light] *)) { --ww-text: var(--jp-content-font-color1, #e6edf3); --ww-soft: var(--jp-content-font-color2, #9198a1);
   --ww-line: var(--jp-border-color2, #3d444d); --ww-back: var(--jp-layout-color1, #151b23); --ww-good: #3fb950; --ww-bad: #ff7b72; --ww-wait: #d29922; } }
 `;
 
 const GOOD = new Set(["ready", "computing"]);
 const BAD = new Set(["no GPU", "no answer", "versions differ", "connection lost"]);
-
-function addStyle(root: Node): void {
-  const scope = root instanceof ShadowRoot ? root : document.head;
-  if (scope.querySelector("style[data-webgpu-widget=status]")) return;
-  const style = document.createElement("style");
-  style.dataset.webgpuWidget = "status";
-  style.textContent = STYLE;
-  scope.append(style);
-}
 
 function megabytes(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
@@ -88,13 +79,15 @@ function draw(card: HTMLElement, status: Status): void {
 
 /** Show a status in an element, redrawn when it changes and at most four times a second. Returns the way to take it away. */
 export function showStatus(place: HTMLElement, status: () => Status, subscribe: (listener: () => void) => () => void): () => void {
-  addStyle(place.getRootNode());
+  // Beside the card: a host may show it inside a shadow, to which it does not belong yet.
+  const style = document.createElement("style");
+  style.textContent = STYLE;
   const card = document.createElement("section");
   card.className = "webgpu-widget-status";
   card.setAttribute("role", "status");
   card.setAttribute("aria-label", "WebGPU status");
   card.setAttribute("aria-live", "off");
-  place.append(card);
+  place.append(style, card);
   let shown = "";
   let timer: ReturnType<typeof setTimeout> | undefined;
   const redraw = (): void => {
@@ -113,6 +106,7 @@ export function showStatus(place: HTMLElement, status: () => Status, subscribe: 
   return () => {
     stop();
     clearTimeout(timer);
+    style.remove();
     card.remove();
   };
 }

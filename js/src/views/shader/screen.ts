@@ -9,6 +9,8 @@ const ICONS = {
   step: "M3 3l7 5-7 5zM13 3v10",
 } as const;
 
+const LEAST_WIDTH = 170;
+
 export interface Controls {
   restart(): void;
   toggle(): void;
@@ -139,7 +141,9 @@ export class Screen {
   }
 
   resize([width, height]: readonly [number, number]): void {
-    this.root.style.width = `${width + 2}px`;
+    // The bar has its place beside a tiny picture too.
+    this.root.style.width = `${Math.max(LEAST_WIDTH, width) + 2}px`;
+    this.stage.style.width = `${width}px`;
     this.stage.style.aspectRatio = `${width} / ${height}`;
   }
 
