@@ -535,7 +535,7 @@ def test_a_picture_at_rest_gets_an_orbit_of_its_own_and_what_refines_it(sent: Se
     assert [exact(text, "point") for text in resting["serves"]["point"]] == [
         exact(text, "center") for text in aside["center"]
     ]
-    assert resting["plan"]["center"] == [0, 0]
+    assert resting["plan"]["center"] == (0, 0)
     answer, (pixels, smooth, reference, table) = sent.ask(id="4", kind="refine", view=aside, have="")
     assert len(pixels) == len(smooth) == 0
     view = mandelbrot.make_view(**aside)
