@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -66,6 +67,14 @@ class Scarce:
     def used(self) -> int:
         """Bytes that there are."""
         return int(self._ask("scarce.used"))
+
+    def wait_for(self, most: int) -> None:
+        """Wait until there are so many bytes at most: what a load had begun in the page, it lets go of in its own time."""
+        end = time.monotonic() + 20
+        while self.used > most:
+            assert time.monotonic() < end, f"{self.used} bytes, where {most} are waited for"
+            self.gpu.synchronize()
+            time.sleep(0.05)
 
     def limit(self, size_bytes: int | None) -> None:
         """Have no more than so much; None: as much as there is."""

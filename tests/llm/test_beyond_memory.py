@@ -46,6 +46,7 @@ def test_two_models_beyond_memory(scarce, make_file, rng, seed):
     one.free()
     with contextlib.suppress(wg.OutOfMemoryError):  # loading takes more, for a while, than the model does
         load(second, gpu).free()
+    scarce.wait_for(int(0.3 * alone))
     scarce.limit(int(1.6 * alone))
     other = load(second, gpu)  # in the room of the first
     assert scarce.used <= scarce.limit_bytes

@@ -27,7 +27,7 @@ def test_the_bench_reports_every_figure(tmp_path):
     assert row["batch_1"]["tokens"] == 6
     for figure in ("load_s", "first_text_s", "bare_step_ms"):
         assert row[figure] > 0
-    assert re.search(r"tiny_t5 f32(, blocks of \d+)?: loaded in", done.stdout)
+    assert re.search(r"tiny_t5 f32(, fused in workgroups of \d+)?: loaded in", done.stdout)
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import linecache
 import os
 import pathlib
 import signal
@@ -95,6 +96,12 @@ def begins_or_ends_a_recording(frame: FrameType | None) -> bool:
     return False
 
 
+def takes_or_lets_go_of_a_lock(frame: FrameType) -> bool:
+    """Not struck: the line of a ``with`` and a lock. Python runs no signal's handler between taking a lock and what may let go of it, where tracing asks to."""
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno or 0).split()
+    return line[:1] == ["with"] and "lock" in line[1]
+
+
 def steps_until(work: Callable[[], None], strikes_at: int, *, opcodes: bool = False) -> int:
     """Run work, with an interrupt before one of the package's lines; returns how many there were."""
     count = 0
@@ -106,7 +113,7 @@ def steps_until(work: Callable[[], None], strikes_at: int, *, opcodes: bool = Fa
         frame.f_trace_opcodes = opcodes
         if event == ("opcode" if opcodes else "line"):
             count += 1
-            if count == strikes_at and begins_or_ends_a_recording(frame):
+            if count == strikes_at and (begins_or_ends_a_recording(frame) or takes_or_lets_go_of_a_lock(frame)):
                 strikes_at += 1
             elif count == strikes_at:
                 signal.raise_signal(signal.SIGINT)
