@@ -16,36 +16,42 @@ import json
 import os
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from _builds import builds, serve
 
-OUTSIDE = {"center": (2.5, 2.5), "width": 1.0, "max_iter": 1000}
+T = TypeVar("T")
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+OUTSIDE: dict[str, Any] = {"center": (2.5, 2.5), "width": 1.0, "max_iter": 1000}
 """All pixels leave within two steps."""
 
 
-def operands(shape):
+def operands(shape: Sequence[int]) -> tuple[Array, Array]:
+    """Return what is multiplied."""
     rng = np.random.default_rng(sum(shape))
     rows, depth, columns = shape
     return rng.standard_normal((rows, depth), np.float32), rng.standard_normal((depth, columns), np.float32)
 
 
-def is_right(a, b, product):
+def is_right(a: Array, b: Array, product: Array) -> bool:
     """Whether some rows are the product's, within what float32 may round: each of a sum's terms, and each step of the sum."""
     some = slice(None, None, max(1, len(a) // 16))
     part, wide = a[some].astype(float), b.astype(float)
     return bool((abs(product[some] - part @ wide) <= (len(b) + 1) * 2.0**-24 * (abs(part) @ abs(wide))).all())
 
 
-def timed(call):
+def timed(call: Callable[[], T]) -> tuple[T, float, float]:
     """Return what a call returns, its seconds, and those of this process's processor time."""
     began, used = time.perf_counter(), time.process_time()
     made = call()
     return made, time.perf_counter() - began, time.process_time() - used
 
 
-def work():
+def work() -> None:
     """Be the process of a build."""
     import webgpu_widget as wg
 
@@ -54,14 +60,14 @@ def work():
     cluster.launch(1)
     cluster.wait(1, timeout=120)
 
-    def turn(kind, size, tile):
+    def turn(kind: str, size: list[int], tile: int) -> dict[str, Any]:
         if kind == "picture":
-            view = {**OUTSIDE, "size": tuple(size)}
-            tiles = {"tile": tile} if tile else {}
-            plain, plain_s, plain_cpu = timed(lambda: wg.mandelbrot.render(**view, gpu=gpu))
-            ours, ours_s, ours_cpu = timed(lambda: cluster.mandelbrot(**view, **tiles))
-            same = np.array_equal(plain.iterations, ours.iterations)
-            right = bool(same and np.array_equal(plain.smooth, ours.smooth, equal_nan=True))
+            view: dict[str, Any] = {**OUTSIDE, "size": tuple(size)}
+            tiles: dict[str, Any] = {"tile": tile} if tile else {}
+            picture, plain_s, plain_cpu = timed(lambda: wg.mandelbrot.render(**view, gpu=gpu))
+            other, ours_s, ours_cpu = timed(lambda: cluster.mandelbrot(**view, **tiles))
+            same = np.array_equal(picture.iterations, other.iterations)
+            right = bool(same and np.array_equal(picture.smooth, other.smooth, equal_nan=True))
         else:
             a, b = operands(size)
             plain, plain_s, plain_cpu = timed(lambda: wg.matmul(a, b, gpu=gpu).numpy())
@@ -74,7 +80,8 @@ def work():
     gpu.close()
 
 
-def main():
+def main() -> None:
+    """Print a row of each work and build."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beside", default="", help="folder of another build's checkout")
     parser.add_argument("--turns", type=int, default=7)
@@ -88,7 +95,8 @@ def main():
         return
     made = builds(__file__, args.beside)
     print(json.dumps({"cores": os.cpu_count(), "load": os.getloadavg()[0], "turns": args.turns}))
-    jobs = [("picture", args.size)] + [("product", [int(n) for n in text.split("x")]) for text in args.products]
+    jobs: list[tuple[str, list[int]]] = [("picture", args.size)]
+    jobs += [("product", [int(n) for n in text.split("x")]) for text in args.products]
     for kind, size in jobs:
         questions = [(kind, size, tile) for tile in (args.tile, 0)[: len(made)]]
         for build, question in zip(made, questions, strict=True):
@@ -97,7 +105,7 @@ def main():
             [build.turn(*question) for build, question in zip(made, questions, strict=True)] for _ in range(args.turns)
         ]
         for build, each in zip(made, zip(*turns, strict=True), strict=True):
-            row = {"what": f"{kind} {'x'.join(map(str, size))}", "build": build.about["package"]}
+            row: dict[str, Any] = {"what": f"{kind} {'x'.join(map(str, size))}", "build": build.about["package"]}
             for which in ("plain", "cluster"):
                 row[f"{which}_s"] = round(statistics.median(one[which][0] for one in each), 3)
                 row[f"{which}_least_s"] = round(min(one[which][0] for one in each), 3)

@@ -34,7 +34,7 @@ import tornado.websocket
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from webgpu_widget.link import codec
-from webgpu_widget.link.transports import _handlers
+from webgpu_widget.link.transports import _frames
 from webgpu_widget.link.transports._chromium import Browser
 from webgpu_widget.link.transports._hub import Hub
 
@@ -283,12 +283,12 @@ def _send(port: int, token: str, count: int) -> None:
 
 
 def bench_reader(mib: int, rounds: int) -> None:
-    frames = _handlers.Frames.of
+    frames = _frames.Frames.of
     ours: Any = frames
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
         for name, reader in (("tornado's reader", lambda made: made), ("ours", ours)):
-            _handlers.Frames.of = reader  # type: ignore[method-assign]
+            _frames.Frames.of = reader  # type: ignore[method-assign]
             hub = Hub()
             heard = _Counting(np.random.default_rng(0).bytes(CHUNK))
             token = hub.add_endpoint(lambda _, heard=heard: heard)  # type: ignore[misc]
@@ -303,7 +303,7 @@ def bench_reader(mib: int, rounds: int) -> None:
             other.terminate()
             other.wait()
             hub.close()
-    _handlers.Frames.of = frames  # type: ignore[method-assign]
+    _frames.Frames.of = frames  # type: ignore[method-assign]
     for name, times in found.items():
         print(
             f"{name}: {statistics.median(times):.2f} ms of the hub's processor time a MiB ({', '.join(f'{one:.2f}' for one in times)})"

@@ -12,20 +12,22 @@ import argparse
 import os
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _builds import builds, serve
 
 TINY = Path(__file__).parents[1] / "notebooks" / "tiny_t5"
 PROMPT, ANSWER = "translate English to German: The house is wonderful.", "Das Haus ist wunderbar."
-PICTURE = {"center": (-0.75, 0.0), "width": 3.0, "size": (256, 192), "max_iter": 1000}
+PICTURE: dict[str, Any] = {"center": (-0.75, 0.0), "width": 3.0, "size": (256, 192), "max_iter": 1000}
 WORKS = {"product 512": 8, "tiny T5": 6, "Mandelbrot 256 x 192": 6}
 """How often each is done in a turn: the system counts processor time in hundredths of a second."""
 
 
-def gpu_process_s():
+def gpu_process_s() -> float:
     """Return the processor time of the GPU processes of this process's browsers."""
-    parents, used = {}, {}
+    parents: dict[int, int] = {}
+    used: dict[int, float] = {}
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
@@ -37,7 +39,7 @@ def gpu_process_s():
             if b"--type=gpu-process" in words:
                 used[int(process.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def is_mine(pid):
+    def is_mine(pid: int) -> bool:
         while pid in parents and pid != os.getpid():
             pid = parents[pid]
         return pid == os.getpid()
@@ -45,7 +47,7 @@ def gpu_process_s():
     return sum(seconds for pid, seconds in used.items() if is_mine(pid))
 
 
-def counts():
+def counts() -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return the picture's counts in float64."""
     width, height = PICTURE["size"]
     step = PICTURE["width"] / width
@@ -60,7 +62,7 @@ def counts():
     return made
 
 
-def work():
+def work() -> None:
     """Be the process of a build."""
     import webgpu_widget as wg
 
@@ -71,22 +73,22 @@ def work():
     there = gpu.array(a), gpu.array(b)
     wanted = counts()
 
-    def product(times):
+    def product(times: int) -> bool:
         for _ in range(times):
             last = there[0] @ there[1]
         return bool((abs(last.numpy(timeout=60) - wide) <= 513 * 2.0**-24 * sizes).all())
 
-    def answer(times):
+    def answer(times: int) -> bool:
         return all(model.generate(PROMPT) == ANSWER for _ in range(times))
 
-    def picture(times):
+    def picture(times: int) -> bool:
         made = [wg.mandelbrot.render(**PICTURE, gpu=gpu).iterations for _ in range(times)]
         # Direct float32: counts near the boundary drift from the exact ones.
         return all((one == wanted).mean() > 0.98 for one in made)
 
     table = dict(zip(WORKS, (product, answer, picture), strict=True))
 
-    def turn(name):
+    def turn(name: str) -> dict[str, Any]:
         gpu.synchronize()
         began = gpu_process_s()
         right = table[name](WORKS[name])
@@ -96,7 +98,8 @@ def work():
     gpu.close()
 
 
-def main():
+def main() -> None:
+    """Print a row of each work."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beside", default="", help="folder of another build's checkout")
     parser.add_argument("--turns", type=int, default=9)

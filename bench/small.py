@@ -15,10 +15,14 @@ import gc
 import os
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _builds import builds, serve
+
+import webgpu_widget as wg
 
 STEP = """
 @group(0) @binding(0) var<storage, read> y: array<f32>;
@@ -30,7 +34,11 @@ SIDE = 64
 NAMES = ("gpu.kernel call", "x * 2 + y, launched", "x.sum()", "x.sum(axis=0)", "x @ y, 64 x 64")
 
 
-def operations(gpu):
+Step = Callable[[], wg.GPUArray]
+Check = Callable[[wg.GPUArray], bool]
+
+
+def operations(gpu: wg.GPU) -> dict[str, tuple[Step, Check]]:
     """Return, by name, what is called and what tells whether its last result is right."""
     rng = np.random.default_rng()
     here = [rng.standard_normal((SIDE, SIDE)).astype(np.float32) for _ in range(3)]
@@ -38,16 +46,16 @@ def operations(gpu):
     kernel = gpu.kernel(STEP, "step")
     wide = [one.astype(float) for one in here]
 
-    def call():
+    def call() -> wg.GPUArray:
         kernel(y=y, x=z, threads=SIDE * SIDE)
         return z
 
-    def fused():
+    def fused() -> wg.GPUArray:
         out = x * 2.0 + y
         out._buffer()
         return out
 
-    def near(want):
+    def near(want: Any) -> Check:
         # float32: at most SIDE * SIDE roundings of half a unit in the last place of numbers around 1, which is what the longest of these sums has.
         return lambda got: bool(np.allclose(got.numpy(), want, rtol=1e-5, atol=SIDE * SIDE * 2.0**-24))
 
@@ -57,14 +65,12 @@ def operations(gpu):
     return {name: (step, near(want)) for name, step, want in zip(NAMES, calls, wanted, strict=True)}
 
 
-def work():
+def work() -> None:
     """Be the process of a build."""
-    import webgpu_widget as wg
-
     gpu = wg.GPU(transport="headless")
     table = operations(gpu)
 
-    def turn(name, count):
+    def turn(name: str, count: int) -> dict[str, Any]:
         step, is_right = table[name]
         for _ in range(64):
             last = step()
@@ -81,7 +87,8 @@ def work():
     gpu.close()
 
 
-def main():
+def main() -> None:
+    """Print a row of each operation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beside", default="", help="folder of another build's checkout")
     parser.add_argument("--turns", type=int, default=15)
