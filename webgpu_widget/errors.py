@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
 __all__ = [
     "BindingError",
@@ -116,6 +117,10 @@ class DeviceLostError(DeviceError):
 
 class OutOfMemoryError(DeviceError, MemoryError):
     """The GPU has no memory for a buffer."""
+
+    def __new__(cls, *args: object) -> Self:
+        """Make an error as any other: tblib, by which Dask sends errors, asks the class, and `MemoryError`'s own way is for it alone."""
+        return BaseException.__new__(cls, *args)
 
 
 class LimitError(DeviceError):

@@ -90,7 +90,7 @@ class NumpyQueue:
             self.product(arrays, dict(zip(params.FIELDS, words, strict=True)), workgroups, pipe.label)
 
     def convert(self, arrays, words, constants):
-        rows, cols, out_rows, out_cols, inner, x_offset, sr, sc, so, si, _, total, y_offset, tr, tc, to, ti = words
+        rows, cols, out_rows, out_cols, inner, x_offset, sr, sc, so, si, _, _, total, y_offset, tr, tc, to, ti = words
         x = arrays[0].view(np.float16 if constants["X_HALF"] else np.float32)
         outer = total // (inner * out_rows * out_cols)
         o, i, r, c = np.ogrid[:outer, :inner, :rows, :cols]

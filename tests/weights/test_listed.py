@@ -92,6 +92,19 @@ def test_archives_with_members_that_cannot_be_read(clean, tmp_path):
 
 
 @pytest.mark.no_adapter
+def test_a_packed_member_that_lies_beyond_the_archive_is_refused(tmp_path):
+    path = tmp_path / "lies.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", bytes(64), compress_type=zipfile.ZIP_BZIP2)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x01\x02") + 42  # where the directory says that the member begins
+    data[place : place + 4] = struct.pack("<I", len(data) - 8)
+    path.write_bytes(data)
+    with pytest.raises(wg.FormatError, match="begins at byte"):
+        wg.inspect_weights(path)
+
+
+@pytest.mark.no_adapter
 def test_an_empty_archive_holds_nothing(tmp_path):
     path = tmp_path / "empty.npz"
     np.savez(path)

@@ -27,6 +27,8 @@ _DTYPES = {
     "f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "u8": "U64", "i4": "I32", "u4": "U32", "i2": "I16", "u2": "U16",
     "i1": "I8", "u1": "U8", "b1": "BOOL", "c8": "C64", "c16": "C128",
 }  # fmt: skip
+_LOCAL_BYTES = 30
+"""What stands before a member's name in the archive."""
 _HEADER_BYTES = 64 * 1024
 _BLOCK_BYTES = 1024 * 1024
 _BROKEN = (
@@ -163,9 +165,13 @@ def _listed(
 
 def _data_begin(reader: ByteReader, item: zipfile.ZipInfo) -> int:
     """Return where a member's bytes begin in the archive."""
-    local = reader.read(item.header_offset, 30)
+    if not 0 <= item.header_offset <= reader.size - _LOCAL_BYTES:
+        raise FormatError(
+            f"{reader.name}: member {item.filename[:80]!r} begins at byte {item.header_offset} of {reader.size}"
+        )
+    local = reader.read(item.header_offset, _LOCAL_BYTES)
     name_size, extra_size = struct.unpack("<HH", local[26:30])
-    return int(item.header_offset + 30 + name_size + extra_size)
+    return int(item.header_offset + _LOCAL_BYTES + name_size + extra_size)
 
 
 def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
