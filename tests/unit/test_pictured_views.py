@@ -6,6 +6,7 @@ import base64
 import io
 from typing import Any
 
+import ipywidgets
 import numpy as np
 import pytest
 import traitlets
@@ -106,6 +107,16 @@ def test_what_nobody_will_see_live_has_no_model_in_the_file(
     made._picture_changed()
     made.close()
     assert lines_of(outputs)[-1] == "Counter(3)"
+
+
+def test_what_nobody_will_see_live_is_put_into_a_box_and_linked_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "is_watched", False)
+    made, other = Counter(), ipywidgets.IntSlider()
+    box = ipywidgets.HBox([made, other])
+    assert made.comm is not None
+    assert box.get_state()["children"][0] == f"IPY_MODEL_{made.model_id}"
+    ipywidgets.jslink((other, "value"), (made, "_page")).close()
+    made.close()
 
 
 def test_an_output_with_a_view_is_left_alone_until_a_page_says_that_it_is_there(outputs: list[Shown]) -> None:

@@ -65,6 +65,13 @@ class PicturedWidget(anywidget.AnyWidget):
         if hosts.here().is_watched:
             super().open()
 
+    @property
+    def model_id(self) -> str:
+        """The comm's id. Whoever puts this into a box, or links it to another widget, asks for it: then there is a comm, watched or not."""
+        if self.comm is None and not self._ended:
+            super().open()
+        return str(super().model_id)
+
     # ------------------------------------------------------------ of each kind
 
     def _draw_picture(self) -> Image.Image:
