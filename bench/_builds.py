@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +63,28 @@ def builds(script: str, beside: str) -> list[Build]:
     for build in made:
         print(json.dumps(build.about))
     return made
+
+
+def options(about: str, turns: int) -> argparse.ArgumentParser:
+    """Return what each of these benches can be told."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--beside", default="", help="folder of another build's checkout")
+    parser.add_argument("--turns", type=int, default=turns)
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def table(made: list[Build], names: Iterable[str], turns: int, unit: str, *more: object) -> None:
+    """Ask for each name in turns, and print a row: median and least of what each build says in `unit`, and the median of the ratios of two."""
+    for name in names:
+        rows = [[build.turn(name, *more) for build in made] for _ in range(turns)]
+        cells = []
+        for each in zip(*rows, strict=True):
+            times = [one[unit] for one in each]
+            right = all(one["right"] for one in each)
+            cells.append(f"{statistics.median(times):9.1f} ({min(times):7.1f})" if right else f"{'WRONG':>19}")
+        if len(made) == 2:
+            cells.append(f"{statistics.median(a[unit] / b[unit] for a, b in rows):8.2f}")
+        print(f"{name:22}{''.join(cells)}", flush=True)
+    for build in made:
+        build.close()

@@ -11,7 +11,6 @@ then the time is that of bytes and of Python, as it is with a fast GPU. A pictur
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from _builds import builds, serve
+from _builds import builds, options, serve
 
 T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -82,13 +81,10 @@ def work() -> None:
 
 def main() -> None:
     """Print a row of each work and build."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--beside", default="", help="folder of another build's checkout")
-    parser.add_argument("--turns", type=int, default=7)
+    parser = options(__doc__, 7)
     parser.add_argument("--size", nargs=2, type=int, default=[2048, 1536])
     parser.add_argument("--tile", type=int, default=0, help="side of tiles of this build; 0: what it chooses")
     parser.add_argument("--products", nargs="+", default=["2048x64x2048", "256x16384x256", "1024x512x1024"])
-    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
         work()

@@ -8,14 +8,12 @@ distorted by them. Every turn's result is checked: the product and the picture a
 
 from __future__ import annotations
 
-import argparse
 import os
-import statistics
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _builds import builds, serve
+from _builds import builds, options, serve, table
 
 TINY = Path(__file__).parents[1] / "notebooks" / "tiny_t5"
 PROMPT, ANSWER = "translate English to German: The house is wonderful.", "Das Haus ist wunderbar."
@@ -100,11 +98,8 @@ def work() -> None:
 
 def main() -> None:
     """Print a row of each work."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--beside", default="", help="folder of another build's checkout")
-    parser.add_argument("--turns", type=int, default=9)
+    parser = options(__doc__, 9)
     parser.add_argument("--only", default="", help="a part of the names of works")
-    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
         work()
@@ -113,22 +108,11 @@ def main() -> None:
     print(
         f"load {os.getloadavg()[0]:.1f}; ms of the GPU process's processor time, median (least) of {args.turns} turns"
     )
-    for name in WORKS:
-        if args.only not in name:
-            continue
-        for build in made:
-            build.turn(name)
-        turns = [[build.turn(name) for build in made] for _ in range(args.turns)]
-        cells = []
-        for each in zip(*turns, strict=True):
-            times = [one["ms"] for one in each]
-            right = all(one["right"] for one in each)
-            cells.append(f"{statistics.median(times):9.1f} ({min(times):7.1f})" if right else f"{'WRONG':>19}")
-        if len(made) == 2:
-            cells.append(f"{statistics.median(a['ms'] / b['ms'] for a, b in turns):8.2f}")
-        print(f"{name:22}{''.join(cells)}", flush=True)
+    names = [name for name in WORKS if args.only in name]
     for build in made:
-        build.close()
+        for name in names:
+            build.turn(name)
+    table(made, names, args.turns, "ms")
 
 
 if __name__ == "__main__":

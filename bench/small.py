@@ -10,17 +10,15 @@ up meanwhile are sent by that thread and count. A turn ends with a read, which d
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _builds import builds, serve
+from _builds import builds, options, serve, table
 
 import webgpu_widget as wg
 
@@ -89,32 +87,17 @@ def work() -> None:
 
 def main() -> None:
     """Print a row of each operation."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--beside", default="", help="folder of another build's checkout")
-    parser.add_argument("--turns", type=int, default=15)
+    parser = options(__doc__, 15)
     parser.add_argument("--count", type=int, default=512, help="calls a turn")
     parser.add_argument("--only", default="", help="a part of the names of operations")
-    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
         work()
         return
     made = builds(__file__, args.beside)
     print(f"load {os.getloadavg()[0]:.1f}; us of processor time a call, median (least) of {args.turns} turns")
-    for name in NAMES:
-        if args.only not in name:
-            continue
-        turns = [[build.turn(name, args.count) for build in made] for _ in range(args.turns)]
-        cells = []
-        for each in zip(*turns, strict=True):
-            right = all(one["right"] for one in each)
-            times = [one["us"] for one in each]
-            cells.append(f"{statistics.median(times):8.1f} ({min(times):6.1f})" if right else f"{'WRONG':>17}")
-        if len(made) == 2:
-            cells.append(f"{statistics.median(a['us'] / b['us'] for a, b in turns):8.2f}")
-        print(f"{name:22}{''.join(cells)}", flush=True)
-    for build in made:
-        build.close()
+    names = [name for name in NAMES if args.only in name]
+    table(made, names, args.turns, "us", args.count)
 
 
 if __name__ == "__main__":
